@@ -424,9 +424,9 @@ test("a past tick is shown with its runs and the reason for its outcome", async 
   fake.control.record({ job: "backup" as JobId, tick: "2026-11-19T01:00:00Z" as TickId });
   const listed = (await call(fake, { url: "/v1/jobs/backup/ticks?limit=1" })).json();
   assert.equal(listed.items.length, 1);
-  const { hinders, ...story } = (await call(fake, { url: `/v1/jobs/backup/why?tick=${tick}` })).json();
+  const { obstacles, ...story } = (await call(fake, { url: `/v1/jobs/backup/why?tick=${tick}` })).json();
   assert.deepEqual(story, listed.items[0]);
-  assert.deepEqual(hinders, []);
+  assert.deepEqual(obstacles, []);
   assert.equal(story.state, "succeeded");
   assert.equal(story.duplicate, true);
   assert.deepEqual(
@@ -445,19 +445,19 @@ test("a past tick is shown with its runs and the reason for its outcome", async 
   assert.equal(rest.nextCursor, null);
 });
 
-test("why without a tick explains the last one that went wrong, and what hinders the next", async () => {
+test("why without a tick explains the last one that went wrong, and what keeps the next one from running", async () => {
   const fake = fakeApi();
   await create(fake);
-  fake.control.hinders = ["The job is paused."];
+  fake.control.obstacles = ["The job is paused."];
   const nothing = (await call(fake, { url: "/v1/jobs/backup/why" })).json();
-  assert.deepEqual(nothing, { tick: null, hinders: ["The job is paused."] });
+  assert.deepEqual(nothing, { tick: null, obstacles: ["The job is paused."] });
   const [failed, fine] = ["2026-11-19T01:00:00Z", "2026-11-20T01:00:00Z"] as TickId[];
   assert.ok(failed !== undefined && fine !== undefined);
   fake.control.record({ job: "backup" as JobId, tick: failed, state: "failed", exitCode: 28 });
   fake.control.record({ job: "backup" as JobId, tick: fine });
   const story = (await call(fake, { url: "/v1/jobs/backup/why" })).json();
   assert.deepEqual([story.tick, story.state], [failed, "failed"]);
-  assert.deepEqual(story.hinders, ["The job is paused."]);
+  assert.deepEqual(story.obstacles, ["The job is paused."]);
 });
 
 test("why refuses an invalid tick and a tick that the job doesn't have", async () => {

@@ -312,20 +312,20 @@ describe("jobs ls, get, next and why", () => {
     );
   });
 
-  test("why prints the peer's sentences, and what hinders the next tick", async () => {
+  test("why prints the peer's sentences, and what keeps the next one from running", async () => {
     await using stub = await StubPeer.open();
     const why = ["alder ran it at rank 0.", "It started on time."];
-    const hinders = ["The job is disabled."];
+    const obstacles = ["The job is disabled."];
     stub.on("GET /v1/jobs/a/why", {
-      body: { tick: "2026-11-20T02:00:00Z", state: "succeeded", why, hinders },
+      body: { tick: "2026-11-20T02:00:00Z", state: "succeeded", why, obstacles },
     });
     const said = await stub.cicada("jobs", "why", "a", "2026-11-20T02:00:00Z");
-    for (const sentence of [...why, ...hinders]) assert.ok(said.stdout.includes(sentence));
+    for (const sentence of [...why, ...obstacles]) assert.ok(said.stdout.includes(sentence));
   });
 
   test("why without a tick asks for the last one that went wrong", async () => {
     await using stub = await StubPeer.open();
-    stub.on("GET /v1/jobs/a/why", { body: { tick: null, hinders: [] } });
+    stub.on("GET /v1/jobs/a/why", { body: { tick: null, obstacles: [] } });
     const said = await stub.cicada("jobs", "why", "a");
     assert.deepEqual(stub.asked[0]?.query, {});
     assert.match(said.stdout, /No tick of a has gone wrong/);
@@ -344,7 +344,7 @@ describe("jobs ls, get, next and why", () => {
     test(`why takes the tick ${words.join(" ")} of a job in Berlin as ${tick}, at noon UTC on the 20th`, async () => {
       await using stub = await StubPeer.open();
       stub.on("GET /v1/jobs/a", { body: jobAnswer({ id: "a", timezone: "Europe/Berlin" }) });
-      stub.on("GET /v1/jobs/a/why", { body: { tick, state: "succeeded", why: [], hinders: [] } });
+      stub.on("GET /v1/jobs/a/why", { body: { tick, state: "succeeded", why: [], obstacles: [] } });
       assert.equal((await stub.cicada("jobs", "why", "a", ...words)).code, 0);
       assert.equal(stub.asked.at(-1)?.query["tick"], tick);
     });

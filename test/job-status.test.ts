@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   blockedJobs,
-  hindersOf,
+  obstaclesOf,
   jobNow,
   nextTicks,
   notReady,
@@ -25,9 +25,9 @@ function nowAt(cores: Cores, peer: string, job = beatId) {
   return found;
 }
 
-function hindersAt(cores: Cores, peer: string): string {
+function obstaclesAt(cores: Cores, peer: string): string {
   const state = cores.state(peer);
-  return hindersOf(state, state.now, beatId).join(" ");
+  return obstaclesOf(state, state.now, beatId).join(" ");
 }
 
 function pendingAt(cores: Cores, peer: string) {
@@ -52,7 +52,7 @@ describe("a job that no living peer can run is blocked, with the reason", () => 
       blockedJobs(cores.state("a"), now).map(({ id }) => id),
       ["beat"],
     );
-    assert.match(hindersAt(cores, "a"), /^No peer can run it: its target host-c has been dead since /);
+    assert.match(obstaclesAt(cores, "a"), /^No peer can run it: its target host-c has been dead since /);
     cores.up("c" as Parameters<Cores["up"]>[0]);
     cores.pass(5 * second);
     assert.equal(nowAt(cores, "a").state, "scheduled");
@@ -182,7 +182,7 @@ describe("a job that will not run has no next tick and no runner", () => {
     assert.equal(nextOf(cores), undefined);
     assert.deepEqual(nextTicks(cores.state("a"), cores.state("a").now, beatId, 3), []);
     assert.match(
-      hindersAt(cores, "a"),
+      obstaclesAt(cores, "a"),
       /^The job is paused until it is resumed; ops paused it at .*: migration\.$/,
     );
     const until = at + 125 * second;
@@ -206,10 +206,10 @@ describe("a job that will not run has no next tick and no runner", () => {
     const cores = new Cores(["a"]);
     cores.put({ ...beat, enabled: false });
     assert.deepEqual([nowAt(cores, "a").state, nextOf(cores)], ["disabled", undefined]);
-    assert.match(hindersAt(cores, "a"), /^The job is disabled; test last edited it at /);
+    assert.match(obstaclesAt(cores, "a"), /^The job is disabled; test last edited it at /);
     cores.put({ ...beat, schedule: "@at 2020-01-01T00:00:00Z" });
     assert.deepEqual([nowAt(cores, "a").state, nextOf(cores)], ["ended", undefined]);
-    assert.match(hindersAt(cores, "a"), /no further tick/);
+    assert.match(obstaclesAt(cores, "a"), /no further tick/);
   });
 });
 
@@ -223,7 +223,7 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
     const [pending] = pendingAt(cores, "a");
     assert.equal(pending?.waitsFor, "capacity");
     assert.equal(nowAt(cores, "a").state, "waiting");
-    assert.match(hindersAt(cores, "a"), /is due and waits: host-a holds it until a place is free\./);
+    assert.match(obstaclesAt(cores, "a"), /is due and waits: host-a holds it until a place is free\./);
   });
 
   test("an earlier run of the job", () => {

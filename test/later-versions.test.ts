@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as Y from "yjs";
-import { blockedJobs, hindersOf, jobNow, jobsUnknownHere, watermarksOf } from "../src/core/view.ts";
+import { blockedJobs, obstaclesOf, jobNow, jobsUnknownHere, watermarksOf } from "../src/core/view.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job, PartNeeds } from "../src/schema/job.ts";
 import { commonVersion, type ProtocolRange } from "../src/schema/protocol.ts";
@@ -270,7 +270,7 @@ describe("a job with a part that this version doesn't know", () => {
       now.hindrances[0]?.message ?? "",
       /^its \/after needs a newer version of cicada .*chain.*Upgrade this peer/,
     );
-    assert.match(hindersOf(here, here.now, "beat" as JobId).join(" "), /Not on this peer: its \/after/);
+    assert.match(obstaclesOf(here, here.now, "beat" as JobId).join(" "), /Not on this peer: its \/after/);
     assert.deepEqual(
       jobsUnknownHere(here, here.now).map((one) => one.id),
       ["beat"],
@@ -304,6 +304,9 @@ describe("a job with a part that this version doesn't know", () => {
     const state = cores.state("a");
     assert.deepEqual(watermarksOf(state), []);
     assert.equal(jobNow(state, state.now, "beat" as JobId)?.next, undefined);
-    assert.match(hindersOf(state, state.now, "beat" as JobId).join(" "), /can't tell when its next tick is/);
+    assert.match(
+      obstaclesOf(state, state.now, "beat" as JobId).join(" "),
+      /can't tell when its next tick is/,
+    );
   });
 });

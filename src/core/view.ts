@@ -34,7 +34,7 @@ import type { State } from "./state.ts";
 import { shownAuthor, shownName } from "./members/names.ts";
 import {
   comingTicks,
-  hindersNext,
+  obstaclesToNext,
   noTickAt,
   pendingTicks,
   statusNow,
@@ -183,7 +183,7 @@ export function nextTicks(
   return plan === undefined ? undefined : comingTicks(state, plan, count);
 }
 
-/** What a job is doing, what hinders it, and its next tick; undefined = no such job. */
+/** What a job is doing, what stands in its way, and its next tick; undefined = no such job. */
 export function jobNow(
   stateThen: Readonly<State>,
   now: Now,
@@ -203,10 +203,10 @@ export function pendingOf(stateThen: Readonly<State>, now: Now, id: JobId): Pend
 }
 
 /** What keeps the job's next tick from running, in sentences. */
-export function hindersOf(stateThen: Readonly<State>, now: Now, id: JobId): string[] {
+export function obstaclesOf(stateThen: Readonly<State>, now: Now, id: JobId): string[] {
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
-  return plan === undefined ? [] : hindersNext(state, plan);
+  return plan === undefined ? [] : obstaclesToNext(state, plan);
 }
 
 /** Why the instant is no tick of the job, in words; undefined when it is one. */

@@ -109,14 +109,14 @@ const wrongStates = ["failed", "timeout", "lost", "missed", "skipped", "cancelle
 
 async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise<Explanation | undefined> {
   const job = peer.status.view().jobs.get(id);
-  const hinders = peer.status.hindersOf(id);
+  const obstacles = peer.status.obstaclesOf(id);
   if (tick !== undefined) {
     const story = await storyOfTick(peer, id, tick);
-    if (story !== undefined) return { story, hinders };
+    if (story !== undefined) return { story, obstacles };
     const noTick = peer.status.whyNoTick(id, instantOf(tick));
     if (job === undefined) return undefined;
-    if (noTick !== undefined) return { story: undefined, noTick, hinders };
-    return { story: describeTick(tick, [], nameIn(peer.status.view())), hinders };
+    if (noTick !== undefined) return { story: undefined, noTick, obstacles };
+    return { story: describeTick(tick, [], nameIn(peer.status.view())), obstacles };
   }
   const { records } = await readHistory(peer.doors.disk, {
     job: id,
@@ -125,9 +125,9 @@ async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise
   });
   for (const wrong of new Set(records.map((record) => record.tick))) {
     const story = await storyOfTick(peer, id, wrong);
-    if (story !== undefined && story.state !== "succeeded") return { story, hinders };
+    if (story !== undefined && story.state !== "succeeded") return { story, obstacles };
   }
-  return job === undefined && records.length === 0 ? undefined : { story: undefined, hinders };
+  return job === undefined && records.length === 0 ? undefined : { story: undefined, obstacles };
 }
 
 /** Undefined when the tick has no record and isn't pending. */

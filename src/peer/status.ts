@@ -5,7 +5,7 @@
 import {
   heirsOf,
   blockedJobs,
-  hindersOf,
+  obstaclesOf,
   jobNow,
   jobsUnknownHere,
   nameOf,
@@ -66,7 +66,7 @@ export class PeerStatus {
     return nextTicks(state, now, id, count);
   }
 
-  /** What a job is doing and what hinders it; undefined when there is no such job. */
+  /** What a job is doing and what stands in its way; undefined when there is no such job. */
   jobNow(id: JobId): ReturnType<typeof jobNow> {
     const { state, now } = this.#live();
     return jobNow(state, now, id);
@@ -79,9 +79,9 @@ export class PeerStatus {
   }
 
   /** What keeps the job's next tick from running, in sentences. */
-  hindersOf(id: JobId): string[] {
+  obstaclesOf(id: JobId): string[] {
     const { state, now } = this.#live();
-    return hindersOf(state, now, id);
+    return obstaclesOf(state, now, id);
   }
 
   /** Why the instant is no tick of the job, in words; undefined when it is one. */

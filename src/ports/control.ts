@@ -170,7 +170,7 @@ export interface Explanation {
   /** why there is no such tick, in words */
   noTick?: string;
   /** what keeps the next tick from running, in sentences */
-  hinders: string[];
+  obstacles: string[];
 }
 
 /** Who votes, as far as this peer knows. */

@@ -370,13 +370,13 @@ export class FakeControl implements Control {
     return new Set(found.flat());
   }
 
-  hinders: string[] = [];
+  obstacles: string[] = [];
 
   async why(id: JobId, tick?: TickId): Promise<Explanation | undefined> {
     const found = await this.ticks(id, { limit: Infinity, ...(tick === undefined ? {} : { tick }) });
     if (found === undefined) return undefined;
     const story = found.stories.find(({ state }) => tick !== undefined || state !== "succeeded");
-    return { story, hinders: this.hinders };
+    return { story, obstacles: this.obstacles };
   }
 
   watermarkLagMs(): number {

@@ -102,7 +102,9 @@ const WhySchema = Type.Object({
   tick: Type.Union([Type.String(), Type.Null()], {
     description: "null if no tick of the job has gone wrong",
   }),
-  hinders: Type.Array(Type.String(), { description: "what keeps the next tick from running, in sentences" }),
+  obstacles: Type.Array(Type.String(), {
+    description: "what keeps the next tick from running, in sentences",
+  }),
 });
 
 function whyTick(app: Api, { control, decisions }: ApiOptions): void {
@@ -122,14 +124,14 @@ function whyTick(app: Api, { control, decisions }: ApiOptions): void {
       const { tick } = request.query;
       const found = await control.why(id, tick);
       if (found === undefined) throw noJob(id);
-      const { story, noTick, hinders } = found;
+      const { story, noTick, obstacles } = found;
       if (story !== undefined) {
-        return reply.send({ ...showTick(story, control.view(), decisions), hinders });
+        return reply.send({ ...showTick(story, control.view(), decisions), obstacles });
       }
       if (tick !== undefined) {
         throw new CicadaError("TICK_NOT_FOUND", `"${id}" has no tick ${tick}: ${noTick ?? "none is known"}`);
       }
-      return reply.send({ tick: null, hinders });
+      return reply.send({ tick: null, obstacles });
     },
   );
 }

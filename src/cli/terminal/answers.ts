@@ -59,7 +59,7 @@ export interface WhyAnswer {
   duplicate?: boolean;
   waitsFor?: string | null;
   why?: string[];
-  hinders: string[];
+  obstacles: string[];
 }
 
 /** How a peer came in. Peers of earlier versions don't say it. */

@@ -23,9 +23,9 @@ export function printWhy(
     terminal.print(`${paint(terminal, "bold", `${id}@${tick}`)}  ${runState(terminal, state, waits)}`);
   }
   for (const sentence of why) terminal.print(`  ${plain(sentence)}`);
-  if (rest.hinders.length === 0) return;
+  if (rest.obstacles.length === 0) return;
   terminal.print(paint(terminal, "bold", "Next"));
-  for (const sentence of rest.hinders) terminal.print(`  ${plain(sentence)}`);
+  for (const sentence of rest.obstacles) terminal.print(`  ${plain(sentence)}`);
 }
 
 export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {

@@ -1,5 +1,5 @@
 /**
- * What a job is doing now (paused, running, blocked, waiting …) and what hinders it, as far as this peer knows. Also its next
+ * What a job is doing now (paused, running, blocked, waiting …) and what stands in its way, as far as this peer knows. Also its next
  * ticks with the peers that would run them, and the ticks that are due and undecided with what each waits for.
  *
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
@@ -191,10 +191,10 @@ function waitsOn(state: State, first: PeerId, how: string): string {
   return `${name} is first in line and is about to start it`;
 }
 
-// ------------------------------------------------------------------------------------- what hinders, in sentences
+// ------------------------------------------------------------------------------------- obstacles, in sentences
 
 /** What keeps the job's next tick from running, for the person who asks why. */
-export function hindersNext(state: State, plan: Plan): string[] {
+export function obstaclesToNext(state: State, plan: Plan): string[] {
   const { job } = plan;
   if (!plan.enabled) {
     return [`The job is disabled; ${job.updatedBy} last edited it at ${instantText(state, job.updatedAt)}.`];

@@ -9,12 +9,12 @@ import { settle, settleRange } from "./history.ts";
 import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
 
-/** Whether the record settles its order: that attempt was started or decided. */
+/** Whether the record's order is over: that attempt was started, or it was decided that it won't be. */
 export function endsOrder(record: RunRecord): boolean {
   return record.state !== "claimed" && record.state !== "withdrawn";
 }
 
-/** … and its tick: no other attempt will follow. */
+/** Whether its tick is over, too: no other attempt will follow. */
 export function settles(record: RunRecord): boolean {
   return endsOrder(record) && record.retriesLeft === undefined && record.retryAt === undefined;
 }

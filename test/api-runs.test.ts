@@ -110,10 +110,27 @@ test("a run can be named by its job and tick, which shows the tick's story", asy
   assert.equal(first.json().state, "failed");
 });
 
+test("a job's id names its last run, JOB~failed its last failed one, in every call that takes a run", async () => {
+  const fake = fakeApi();
+  const at = (hours: number) => tickAt(instantOf(tick) + hours * 3_600_000);
+  fake.control.record({ job, tick, state: "failed" });
+  fake.control.record({ job, tick: at(1), state: "running" });
+  fake.control.record({ job, tick: at(2), state: "missed" });
+  const read = async (name: string) => (await call(fake, { url: `/v1/runs/${name}` })).json().id;
+  assert.equal(await read("backup"), `backup@${at(1)}~1@lpha0001`);
+  assert.equal(await read("backup~failed"), `backup@${tick}~1@lpha0001`);
+  const cancelled = await call(fake, { method: "POST", url: "/v1/runs/backup/cancel" });
+  assert.equal(cancelled.json().run, `backup@${at(1)}~1@lpha0001`);
+  assert.equal(fake.control.records[1]?.state, "cancelled");
+  const none = await call(fake, { url: "/v1/runs/other~failed" });
+  assert.equal(none.json().code, "RUN_NOT_FOUND");
+  assert.equal(none.json().detail, 'there is no run "other~failed"');
+});
+
 test("an unknown run is RUN_NOT_FOUND, and the answer says how runs are named", async () => {
   const fake = fakeApi();
   for (const [name, words] of [
-    ["garbage", /JOB@TICK/],
+    ["gar bage", /JOB@TICK/],
     [`backup@${tick}`, /there is no run/],
     [`backup@${tick}~1@lpha0001`, /there is no run/],
   ] as const) {
@@ -141,7 +158,7 @@ test("cancel is accepted with 202, passes on who asked and why, and is refused f
   });
   const again = await call(fake, { method: "POST", url });
   assert.equal(again.json().code, "RUN_ENDED");
-  const none = await call(fake, { method: "POST", url: "/v1/runs/garbage/cancel" });
+  const none = await call(fake, { method: "POST", url: "/v1/runs/gar%20bage/cancel" });
   assert.equal(none.json().code, "RUN_NOT_FOUND");
 });
 

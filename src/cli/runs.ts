@@ -26,6 +26,8 @@ interface ListOptions extends RunsOptions {
   limit: string;
 }
 
+const runNames = "a run's id, JOB@TICK, JOB (its last run) or JOB~failed (its last failed run)";
+
 export function runsCommands(program: Command, terminal: Terminal): void {
   const runs = program
     .command("runs")
@@ -57,7 +59,7 @@ export function runsCommands(program: Command, terminal: Terminal): void {
 
   withOutput(withPeer(runs.command("get")))
     .description("show one run with all its fields")
-    .argument("<run>", "JOB@TICK, or the whole id")
+    .argument("<run>", runNames)
     .action(async (run: string, options: RunsOptions) => {
       const answer = await openClient(options, terminal).ask<RunAnswer>(pathOfRun(run));
       show(terminal, options.output, answer, () => {
@@ -70,7 +72,7 @@ export function runsCommands(program: Command, terminal: Terminal): void {
 
   withPeer(runs.command("log"))
     .description("print a run's output, wherever it ran")
-    .argument("<run>", "JOB@TICK, or the whole id")
+    .argument("<run>", runNames)
     .option("-f, --follow", "keep printing until the run has ended")
     .option(
       "--raw",
@@ -94,15 +96,19 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     .description(
       "end a run: TERM to its processes, KILL after the job's killGrace; fails if its peer does not confirm",
     )
-    .argument("<run>", "JOB@TICK, or the whole id")
+    .argument("<run>", runNames)
     .action(async (run: string, options: PeerOptions) => {
-      await openClient(options, terminal).send(pathOfRun(run, "/cancel"), { method: "POST", body: {} });
-      terminal.print(`${plain(run)} is being cancelled`);
+      const call = { method: "POST", body: {} } as const;
+      const answer = await openClient(options, terminal).ask<{ run: string }>(
+        pathOfRun(run, "/cancel"),
+        call,
+      );
+      terminal.print(`${plain(answer.run)} is being cancelled`);
     });
 
   withOutput(withPeer(runs.command("wait")))
     .description("wait until a run has ended; exit with the job's own code (124 timeout, 128+n signal)")
-    .argument("<run>", "JOB@TICK, or the whole id")
+    .argument("<run>", runNames)
     .action(async (run: string, options: RunsOptions) => {
       terminal.exitCode = await waitForRun(openClient(options, terminal), run, options.output, terminal);
     });

@@ -1,12 +1,13 @@
 /**
- * Runs of all jobs: list, read, cancel. A run is named by its id, or by `JOB@TICK` for the run that counts for the tick.
+ * Runs of all jobs: list, read, cancel. A run is named by its id, by `JOB@TICK` for the run that counts for the tick, by `JOB`
+ * for the job's last run, or by `JOB~failed` for its last failed one.
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { RunQuery } from "../../ports/disk.ts";
 import type { Control, View } from "../../ports/control.ts";
 import { describeAmbiguous } from "../../schema/find-peer.ts";
-import { parseRunReference, type JobId, type PeerId } from "../../schema/ids.ts";
+import { jobIdPattern, parseRunReference, runId, type JobId, type PeerId } from "../../schema/ids.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
 import { JobParams } from "../show/show-job.ts";
 import { ask, noJob } from "../http/answers.ts";
@@ -112,7 +113,7 @@ function readRun(app: Api, { control, decisions }: ApiOptions): void {
   );
 }
 
-function cancelRun(app: Api, { control }: ApiOptions): void {
+function cancelRun(app: Api, { control, decisions }: ApiOptions): void {
   app.post(
     "/v1/runs/:run/cancel",
     {
@@ -127,8 +128,10 @@ function cancelRun(app: Api, { control }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const { run } = request.params;
-      if (parseRunReference(run) === undefined) throw noRun(run);
+      const given = request.params.run;
+      const latest = parseLatest(given);
+      if (latest === undefined && parseRunReference(given) === undefined) throw noRun(given);
+      const run = latest === undefined ? given : runId(await findRun(given, control, decisions));
       const reason = request.body.reason ?? "asked";
       await ask(request, control, { kind: "cancel-run", run, reason, by: request.actor });
       return reply.code(202).send({ run });
@@ -137,15 +140,43 @@ function cancelRun(app: Api, { control }: ApiOptions): void {
 }
 
 function noRun(run: string): CicadaError {
-  const form =
-    parseRunReference(run) === undefined ? ": a run is named JOB@TICK~ATTEMPT@PEER or JOB@TICK" : "";
+  const isKnownForm = parseRunReference(run) !== undefined || parseLatest(run) !== undefined;
+  const form = isKnownForm
+    ? ""
+    : ": a run is named JOB@TICK~ATTEMPT@PEER, JOB@TICK, JOB (its last run) or JOB~failed (its last failed one)";
   return new CicadaError("RUN_NOT_FOUND", `there is no run "${run}"${form}`);
 }
 
-/** The record of a run id; for `JOB@TICK` or `JOB@TICK~ATTEMPT`, the one that counts for the tick. */
+const failedStates: readonly RunState[] = ["failed", "timeout", "lost"];
+const startedStates: readonly RunState[] = [...failedStates, "running", "succeeded", "cancelled"];
+const latestReference = /^([^@#~]+)(~failed)?$/;
+const jobId = new RegExp(jobIdPattern);
+
+/** Reads `JOB` and `JOB~failed`; undefined for any other text. */
+function parseLatest(text: string): { job: JobId; states: readonly RunState[] } | undefined {
+  const [, job = "", failed] = latestReference.exec(text) ?? [];
+  if (!jobId.test(job)) return undefined;
+  return { job: job as JobId, states: failed === undefined ? startedStates : failedStates };
+}
+
+/** The record of a run id; for a reference that fits several, the one that counts for their tick. */
 export async function findRun(run: string, control: Control, decisions: Decisions): Promise<RunRecord> {
+  const latest = parseLatest(run);
+  const found =
+    latest === undefined
+      ? await findNamed(run, control, decisions)
+      : await findLatest(latest, control, decisions);
+  if (found === undefined) throw noRun(run);
+  return found;
+}
+
+async function findNamed(
+  run: string,
+  control: Control,
+  decisions: Decisions,
+): Promise<RunRecord | undefined> {
   const reference = parseRunReference(run);
-  if (reference === undefined) throw noRun(run);
+  if (reference === undefined) return undefined;
   const { job, tick, attempt, peerEnd, slot } = reference;
   const { records } = await control.history({ job, tick, limit: recordsOfTick });
   const fitting = records.filter(
@@ -153,9 +184,19 @@ export async function findRun(run: string, control: Control, decisions: Decision
       (attempt === undefined || record.attempt === attempt) &&
       (peerEnd === undefined || (record.peer.slice(-8) === peerEnd && record.slot === (slot ?? "0"))),
   );
-  const found = decisions.storyOf(fitting);
-  if (found === undefined) throw noRun(run);
-  return found;
+  return decisions.storyOf(fitting);
+}
+
+async function findLatest(
+  { job, states }: { job: JobId; states: readonly RunState[] },
+  control: Control,
+  decisions: Decisions,
+): Promise<RunRecord | undefined> {
+  const newest = await control.history({ job, states: [...states], limit: 1 });
+  const tick = newest.records[0]?.tick;
+  if (tick === undefined) return undefined;
+  const ofTick = await control.history({ job, tick, states: [...states], limit: recordsOfTick });
+  return decisions.storyOf(ofTick.records);
 }
 
 interface Filter {

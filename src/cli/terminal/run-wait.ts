@@ -44,10 +44,13 @@ export async function waitForRun(
 
 async function ending(client: Client, reference: string, terminal: Terminal): Promise<RunAnswer> {
   const since = terminal.now();
+  let named = reference;
   for (;;) {
     try {
-      const run = await client.ask<RunAnswer>(pathOfRun(reference));
+      const run = await client.ask<RunAnswer>(pathOfRun(named));
       if (isFinal(run.state) && run.state !== "withdrawn") return run;
+      // Another run may become the job's last one meanwhile.
+      if (!named.includes("@")) named = `${run.job}@${run.tick}`;
     } catch (error) {
       const isYoung = terminal.now() - since < appearWithinMs;
       if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND" && isYoung)) throw error;

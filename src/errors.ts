@@ -137,6 +137,12 @@ export const errorTable = {
     exit: exit.notFound,
     hint: "`cicada runs ls` lists them; older ones are removed as the job's `keep` says.",
   },
+  REVISION_NOT_FOUND: {
+    title: "No such revision",
+    status: 404,
+    exit: exit.notFound,
+    hint: "GET /v1/jobs/{id}/history lists the revisions that this peer keeps.",
+  },
   LOG_NOT_FOUND: {
     title: "No output is kept for that run",
     status: 404,

@@ -331,6 +331,21 @@ describe("jobs ls, get, next and why", () => {
     assert.match(said.stdout, /No tick of a has gone wrong/);
   });
 
+  test("history prints each edit with its fields, and revert says what the job is now", async () => {
+    await using stub = await StubPeer.open();
+    const fields = [{ pointer: "/env/B", before: null, after: "2" }];
+    const at = "2026-11-20T02:00:00.000Z";
+    stub.on("GET /v1/jobs/a/history", {
+      body: { items: [{ revision: "r2", at, by: "ann@alpha", change: "edited", fields }], nextCursor: null },
+    });
+    stub.on("POST /v1/jobs/a/revert", { body: jobAnswer({ id: "a" }) });
+    const said = await stub.cicada("jobs", "history", "a");
+    assert.match(said.stdout, /r2 {2}edited by ann@alpha\n {2}env\/B: none → "2"\n$/);
+    const reverted = await stub.cicada("jobs", "revert", "a", "r2");
+    assert.match(reverted.stdout, /^a reverted, /);
+    assert.deepEqual(stub.asked.at(-1)?.body, { revision: "r2" });
+  });
+
   const written: readonly [string[], string][] = [
     [["03:00"], "2026-11-20T02:00:00Z"],
     [["15:00"], "2026-11-19T14:00:00Z"],

@@ -193,14 +193,17 @@ test("each change of a job gives it a new revision, and only changed jobs are re
     { kind: "resume", id, at: 2, by: "ann" },
   ] as const;
   for (const change of changes) {
+    const before = jobOf(table, "backup");
     edit(table, change, wallOf(1));
     const reported = table.takeChanges();
-    assert.deepEqual(reported, [{ id, job: jobOf(table, "backup") }]);
+    assert.deepEqual(reported, [{ id, before, job: jobOf(table, "backup") }]);
     revisions.add(reported[0]?.job?.revision);
   }
   assert.equal(revisions.size, changes.length);
+  const before = jobOf(table, "backup");
+  edit(table, { kind: "put", spec: specOf("backup", { owner: "y" }), by: "ann" }, wallOf(2));
   edit(table, { kind: "delete", id, by: "ann" }, wallOf(2));
-  assert.deepEqual(table.takeChanges(), [{ id, job: undefined }]);
+  assert.deepEqual(table.takeChanges(), [{ id, before, job: undefined }]);
 });
 
 test("after a restart a peer continues with the table on its disk, under the same client id", () => {
@@ -289,7 +292,7 @@ test("a forgotten peer is forgotten on every peer, also after a restart and in a
   assert.equal(there.digest(), here.digest());
   assert.deepEqual(
     there.takeChanges(),
-    [{ id: "job" as JobId, job: jobOf(there, "job") }],
+    [{ id: "job" as JobId, before: undefined, job: jobOf(there, "job") }],
     "jobs are untouched",
   );
   const later = makeTable("c");

@@ -6,11 +6,19 @@ import { randomUUID } from "node:crypto";
 import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
 import { jobStates } from "../schema/job.ts";
-import type { JobAnswer, NextAnswer, WhyAnswer } from "./terminal/answers.ts";
+import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { inTermsOfFlags, jobFromFlags, pairsOf, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
-import { describeWritten, jobFields, jobTable, nextTable, printWhy, whenNext } from "./terminal/job-words.ts";
+import {
+  describeWritten,
+  jobFields,
+  jobTable,
+  nextTable,
+  printWhy,
+  revisionList,
+  whenNext,
+} from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
 import { invocationOf, quoted, repeatable } from "./program.ts";
@@ -93,6 +101,14 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
       const answer = await client.ask<WhyAnswer>(pathOf(id, "/why"), { query: { tick } });
       show(terminal, options.output, answer, () => printWhy(terminal, id, answer));
     });
+
+  withOutput(withPeer(jobs.command("history")))
+    .description("show who changed which fields of a job and when, newest first; also of a deleted job")
+    .argument("<id>")
+    .action(async (id: string, options: JobOptions) => {
+      const answer = await openClient(options, terminal).list<RevisionAnswer>(pathOf(id, "/history"));
+      show(terminal, options.output, answer, () => revisionList(terminal, answer.items));
+    });
 }
 
 /** A deleted job has no zone any more, but its ticks can still be asked about. */
@@ -148,6 +164,16 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
       } catch (error) {
         throw inTermsOfFlags(error);
       }
+    });
+
+  withOutput(withPeer(jobs.command("revert")))
+    .description("make a job what it was at an earlier revision, also a deleted one")
+    .argument("<id>")
+    .argument("<revision>", "as `jobs history` shows it")
+    .action(async (id: string, revision: string, options: JobOptions) => {
+      const call = { method: "POST", body: { revision } } as const;
+      const job = await openClient(options, terminal).ask<JobAnswer>(pathOf(id, "/revert"), call);
+      show(terminal, options.output, job, () => describeWritten(terminal, job, "reverted"));
     });
 
   withPeer(jobs.command("rm"))

@@ -7,6 +7,7 @@ import { CicadaError } from "../errors.ts";
 import type { Disk, RunQuery } from "../ports/disk.ts";
 import type { Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
+import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
@@ -33,6 +34,7 @@ export function controlOf(peer: Peer): Control {
     unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
+    revisions: (id) => readRevisions(disk, id),
     ticks: (id, query) => describeTicks(peer, id, query),
     log: (run, offset, length) => new Promise((resolve) => peer.readLog(run, offset, length, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
@@ -61,6 +63,12 @@ function readHistory(
 ): Promise<{ records: RunRecord[]; next: string | null; total: number }> {
   return new Promise((resolve, reject) => {
     disk.history(query, (page) => (page instanceof CicadaError ? reject(page) : resolve(page)));
+  });
+}
+
+function readRevisions(disk: Disk, id: JobId): Promise<JobRevision[]> {
+  return new Promise((resolve, reject) => {
+    disk.revisions(id, (found) => (found instanceof CicadaError ? reject(found) : resolve(found)));
   });
 }
 

@@ -16,6 +16,7 @@ import { messageCapBytes } from "../schema/message.ts";
 import type { EditStep } from "../table/editor.ts";
 import type { JobTable } from "../table/table.ts";
 import { metaKeys } from "./boot.ts";
+import { JobHistory } from "./job-history.ts";
 import type { Sender } from "./sender.ts";
 
 /** The largest update that is gossiped: in base64, with its envelope, it must fit into one message. */
@@ -47,13 +48,15 @@ export interface EditsDeps {
   doors: Pick<Doors, "clock" | "disk" | "mesh">;
   booted: { table: JobTable; loaded: { updates: readonly Uint8Array[] } };
   sender: Sender;
-  /** Called when the table has changed. */
+  /** Called when the table has changed, before the change is stored. */
   onChange(): void;
 }
 
 export class Edits {
   readonly #deps: EditsDeps;
   readonly #table: JobTable;
+  /** is told of each change by the caller's `onChange` */
+  readonly history = new JobHistory();
   /** this peer has edited the table in this life */
   #hasWritten = false;
   /** peers that have said in this life how much of the table they have */
@@ -78,6 +81,7 @@ export class Edits {
   /** Makes all edits as one change, and calls `done` when the change is durable here or has been undone. */
   edit(edits: readonly TableEdit[], done: Done): void {
     this.#make({ edits, steps: [], done });
+    this.history.editing(edits);
     this.#deps.onChange();
     this.#store();
   }
@@ -116,6 +120,7 @@ export class Edits {
     const writes: Write[] = isSnapshot
       ? [{ kind: "snapshot", update: this.#table.snapshot() }]
       : batch.map(({ update }) => ({ kind: "update", update }));
+    writes.push(...this.history.take());
     if (clientId !== this.#clientId) {
       writes.push({ kind: "meta", key: metaKeys.clientId, value: String(clientId) });
     }

@@ -197,8 +197,10 @@ export class Peer {
   }
 
   #tableChanged(): void {
-    const { table } = this.#parts;
-    this.#feed({ kind: "tableChanged", changes: table.takeChanges(), tableDigest: table.digest() });
+    const { table, edits } = this.#parts;
+    const changes = table.takeChanges();
+    edits.history.note(changes, (id) => table.holds(id), this.#doors.clock.now().wall);
+    this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest() });
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {
       this.#admissions = admissions;

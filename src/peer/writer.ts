@@ -156,6 +156,7 @@ function placeOf(write: Write): string | undefined {
     case "order":
     case "other":
     case "output":
+    case "revision":
     case "update":
     case "snapshot":
     case "drop-votes":

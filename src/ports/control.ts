@@ -9,6 +9,7 @@ import type { Forgotten } from "../schema/attribution.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
 import type { Heartbeat } from "../schema/heartbeat.ts";
+import type { JobRevision } from "../schema/revision.ts";
 import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
 import type { RunQuery } from "./disk.ts";
 
@@ -240,6 +241,8 @@ export interface Control {
   /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
   unknownHere(): { id: JobId; hindrance: JobHindrance }[];
   history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
+  /** What the job was, newest first, as far as this peer has seen it and keeps it; a deleted job's, too. */
+  revisions(id: JobId): Promise<JobRevision[]>;
   /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
   ticks(
     id: JobId,

@@ -5,6 +5,7 @@
 import type { CicadaError } from "../errors.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
+import type { JobRevision } from "../schema/revision.ts";
 import type { RequestedOrder, RunRecord, RunState, Span, Watermark } from "../schema/run.ts";
 import type { StoredVote } from "../schema/vote.ts";
 
@@ -21,6 +22,8 @@ export type Write =
   | { kind: "update"; update: Uint8Array }
   /** Replaces all updates stored before it. */
   | { kind: "snapshot"; update: Uint8Array }
+  /** Kept unless it is there already; older ones of the job go (schema/revision.ts). */
+  | { kind: "revision"; revision: JobRevision }
   | { kind: "meta"; key: string; value: string }
   /** Replaces the job's watermark. */
   | { kind: "watermark"; watermark: Watermark }
@@ -139,6 +142,8 @@ export interface Disk {
   things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void;
   /** The whole output of a run, if it has been stored. */
   output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void;
+  /** The job's revisions that are kept, newest first. */
+  revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void;
   /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
   /** Removes what the rules let go, outputs included, all of it together with the horizons that say so. */

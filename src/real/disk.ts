@@ -10,9 +10,17 @@ import { assert, CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
+import type { JobRevision } from "../schema/revision.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
-import { parseOrder, parseOther, parseRecord, parseVote, parseWatermark } from "./disk/parse.ts";
+import {
+  parseOrder,
+  parseOther,
+  parseRecord,
+  parseRevision,
+  parseVote,
+  parseWatermark,
+} from "./disk/parse.ts";
 import { DiskThread } from "./disk/thread.ts";
 
 /**
@@ -134,6 +142,10 @@ class RealDisk implements Disk {
 
   output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void {
     this.read({ kind: "output", run }, "output", ({ bytes }) => bytes, done);
+  }
+
+  revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void {
+    this.read({ kind: "revisions", job }, "revisions", ({ revisions }) => revisions.map(parseRevision), done);
   }
 
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void {
@@ -306,6 +318,11 @@ function asText(write: Write): TextWrite {
     case "update":
     case "snapshot":
       return { kind: write.kind, update: Uint8Array.from(write.update) };
+    case "revision": {
+      const { job, revision, at, spec } = write.revision;
+      const text = JSON.stringify(write.revision);
+      return { kind: "revision", job, revision, at, deleted: spec === undefined, text };
+    }
     case "watermark":
       return { kind: "watermark", job: write.watermark.job, text: JSON.stringify(write.watermark) };
     case "vote":

@@ -13,6 +13,7 @@ import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
 import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
+import type { JobRevision } from "../schema/revision.ts";
 import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StableStorage } from "./disk/storage.ts";
 import type { Process } from "./world/process.ts";
@@ -153,6 +154,14 @@ export class SimDisk implements Disk {
         .flatMap(({ writes = [] }) => writes)
         .findLast((write) => write.kind === "output" && write.run === run);
       done(waiting?.kind === "output" ? waiting.bytes : this.storage.outputs.get(run));
+    });
+  }
+
+  revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const revisions = [...(this.storage.revisions.get(job) ?? [])];
+      return () => done(revisions);
     });
   }
 

@@ -9,6 +9,13 @@ import type { JobId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined } from "../schema/job.ts";
 import { identityOf, projectJob, readIncarnations, type Entries, type Reading } from "./projection.ts";
 
+/** `job` is undefined if it can't be run any more, `before` if it couldn't be. */
+export interface JobChange {
+  id: JobId;
+  before: Job | undefined;
+  job: Job | undefined;
+}
+
 export class EffectiveJobs {
   /** the living incarnation under a ULID */
   readonly #incarnationAt: (ulid: string) => Entries | undefined;
@@ -20,7 +27,7 @@ export class EffectiveJobs {
   readonly #quarantined = new Map<string, Quarantined>();
   /** incarnations that changed since they were last read */
   #touched = new Set<string>();
-  #changes = new Map<JobId, Job | undefined>();
+  #changes = new Map<JobId, JobChange>();
 
   /** `refusal` says why this peer must not run a job that it can read; undefined = it may. */
   constructor(
@@ -52,10 +59,10 @@ export class EffectiveJobs {
     return [...this.#quarantined.values()];
   }
 
-  /** The jobs that changed since the last call; `job` is undefined if it can't be run any more. */
-  takeChanges(): { id: JobId; job: Job | undefined }[] {
+  /** The jobs that changed since the last call. */
+  takeChanges(): JobChange[] {
     this.settle();
-    const changes = [...this.#changes].map(([id, job]) => ({ id, job }));
+    const changes = [...this.#changes.values()];
     this.#changes = new Map();
     return changes;
   }
@@ -134,10 +141,15 @@ export class EffectiveJobs {
     if (projected === undefined || "problems" in projected) {
       if (projected !== undefined) this.#quarantined.set(id, projected);
       this.#jobs.delete(id);
-      if (before !== undefined) this.#changes.set(id, undefined);
+      if (before !== undefined) this.#noteChange(id, before, undefined);
       return;
     }
     this.#jobs.set(id, projected);
-    if (before?.revision !== projected.revision) this.#changes.set(id, projected);
+    if (before?.revision !== projected.revision) this.#noteChange(id, before, projected);
+  }
+
+  #noteChange(id: JobId, before: Job | undefined, job: Job | undefined): void {
+    const noted = this.#changes.get(id);
+    this.#changes.set(id, { id, before: noted === undefined ? before : noted.before, job });
   }
 }

@@ -20,7 +20,7 @@ import { readAdmissions, type Admissions } from "./admissions.ts";
 import { TableCaps } from "./caps.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
-import { EffectiveJobs } from "./effective.ts";
+import { EffectiveJobs, type JobChange } from "./effective.ts";
 import {
   confirmationsRoot,
   isForgottenEntry,
@@ -283,8 +283,8 @@ export class JobTable {
     return this.#membership;
   }
 
-  /** The jobs that changed since the last call; `job` is undefined if it can't be run any more. */
-  takeChanges(): { id: JobId; job: Job | undefined }[] {
+  /** The jobs that changed since the last call. */
+  takeChanges(): JobChange[] {
     return this.#effective.takeChanges();
   }
 

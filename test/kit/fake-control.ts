@@ -46,6 +46,7 @@ import {
   type TickId,
 } from "../../src/schema/ids.ts";
 import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
+import type { JobRevision } from "../../src/schema/revision.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
@@ -109,6 +110,8 @@ export class FakeControl implements Control {
   notReady: NotReady[] = [];
   hindrances: JobHindrance[] = [];
   statuses = new Map<JobId, Partial<JobStatus>>();
+  /** newest first */
+  readonly kept = new Map<JobId, JobRevision[]>();
   warnings: string[] = [];
   forgotten: Forgotten[] = [];
   roster: RosterView | undefined = { epoch: 0, voters: [selfId], from: 0, forced: [] };
@@ -411,6 +414,11 @@ export class FakeControl implements Control {
     const last = records.at(-1);
     const more = start + records.length < fitting.length && last !== undefined;
     return { records, next: more ? runId(last) : null, total: fitting.length };
+  }
+
+  async revisions(id: JobId): Promise<JobRevision[]> {
+    await turn();
+    return this.kept.get(id) ?? [];
   }
 
   async ticks(

@@ -87,7 +87,7 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const spec = accept(decisions, request.body);
+      const spec = acceptJob(decisions, request.body);
       const mode = request.query.update === true ? "replace" : "create";
       const ifMatch = readIfMatch(request, control, spec.id);
       const by = request.actor;
@@ -138,7 +138,7 @@ function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const body: unknown = request.body;
-      const spec = accept(decisions, isObject(body) && body["id"] === undefined ? { ...body, id } : body);
+      const spec = acceptJob(decisions, isObject(body) && body["id"] === undefined ? { ...body, id } : body);
       if (spec.id !== id) throw idMismatch(spec.id, id);
       const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
       const ifMatch = readIfMatch(request, control, id);
@@ -194,7 +194,7 @@ function deleteJob(app: Api, { control }: ApiOptions): void {
   );
 }
 
-function accept(decisions: Decisions, input: unknown): CheckedSpec {
+export function acceptJob(decisions: Decisions, input: unknown): CheckedSpec {
   const checked = decisions.checkJob(input);
   if (!checked.ok) throw refusal(checked.code, checked.problems);
   return checked.spec;
@@ -224,7 +224,7 @@ function readPatch(body: unknown, id: JobId): Record<string, unknown> {
  * `If-Match`: the change applies only to the revision that its author has read. A job's ETag is its revision. It is
  * compared with this peer's replica here, and again when the change is made. Empty if there is no such header.
  */
-function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
+export function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
   const header = request.headers["if-match"];
   if (header === undefined) return {};
   const revision = control.view().jobs.get(id)?.revision;

@@ -45,6 +45,14 @@ export interface RunAnswer {
   duplicate: boolean;
 }
 
+export interface RevisionAnswer {
+  revision: string;
+  at: string;
+  by: string | null;
+  change: "created" | "edited" | "paused" | "resumed" | "deleted" | null;
+  fields: { pointer: string; before: unknown; after: unknown }[];
+}
+
 export interface NextAnswer {
   tick: string;
   startsAt: string;

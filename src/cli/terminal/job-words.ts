@@ -5,7 +5,7 @@
 import { instantOf } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job.ts";
 import { invocationOf } from "../program.ts";
-import type { JobAnswer, NextAnswer, WhyAnswer } from "./answers.ts";
+import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./answers.ts";
 import { writable } from "./job-text.ts";
 import { fields, table } from "./output.ts";
 import { runState } from "./run-words.ts";
@@ -26,6 +26,27 @@ export function printWhy(
   if (rest.obstacles.length === 0) return;
   terminal.print(paint(terminal, "bold", "Next"));
   for (const sentence of rest.obstacles) terminal.print(`  ${plain(sentence)}`);
+}
+
+/** One line for each revision, and one for each field that it changed. */
+export function revisionList(terminal: Terminal, revisions: readonly RevisionAnswer[]): void {
+  if (revisions.length === 0) return terminal.print("No edit has been seen by this peer yet.");
+  for (const { revision, at, by, change, fields: changed } of revisions) {
+    const what = change ?? "before this peer kept its history";
+    const head = `${utc(Date.parse(at))}  ${paint(terminal, "bold", revision)}  ${what}`;
+    terminal.print(`${head}${by === null ? "" : ` by ${plain(by)}`}`);
+    for (const { pointer, before, after } of changed) {
+      terminal.print(`  ${plain(pointer.slice(1))}: ${fieldText(before)} → ${fieldText(after)}`);
+    }
+  }
+}
+
+const longestValue = 120;
+
+function fieldText(value: unknown): string {
+  if (value === null) return "none";
+  const text = plain(JSON.stringify(value));
+  return text.length <= longestValue ? text : `${text.slice(0, longestValue - 1)}…`;
 }
 
 export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {

@@ -79,6 +79,19 @@ const migrations: readonly string[] = [
    DELETE FROM meta WHERE key = 'voteFloor';`,
   // Small outputs. Those of older runs stay files.
   `CREATE TABLE output (run TEXT PRIMARY KEY, body BLOB NOT NULL, sum INTEGER NOT NULL);`,
+  // What jobs were.
+  `CREATE TABLE job_revision (
+     sequence INTEGER PRIMARY KEY,
+     job TEXT NOT NULL,
+     revision TEXT NOT NULL,
+     at REAL NOT NULL,
+     deleted INTEGER NOT NULL,
+     body TEXT NOT NULL,
+     sum INTEGER NOT NULL,
+     UNIQUE (job, revision)
+   );
+   CREATE INDEX job_revision_of_job ON job_revision (job, sequence);
+   CREATE INDEX job_revision_deleted ON job_revision (at) WHERE deleted = 1;`,
 ];
 
 export const fileVersion = migrations.length;

@@ -13,12 +13,14 @@ import {
   type Watermark,
 } from "../../schema/run.ts";
 import { OtherRecordSchema, type OtherRecord } from "../../schema/other-record.ts";
+import { JobRevisionSchema, type JobRevision } from "../../schema/revision.ts";
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
 const recordCheck = Compile(RunRecordSchema);
 const orderCheck = Compile(RequestedOrderSchema);
 const otherCheck = Compile(OtherRecordSchema);
 const watermarkCheck = Compile(WatermarkSchema);
+const revisionCheck = Compile(JobRevisionSchema);
 const voteCheck = Compile(StoredVoteSchema);
 
 export function parseRecord(text: string): RunRecord {
@@ -36,6 +38,12 @@ export function parseOrder(text: string): RequestedOrder {
 export function parseOther(text: string): OtherRecord {
   const value = parse(text);
   if (!otherCheck.Check(value)) throw damagedRow("record", text);
+  return value;
+}
+
+export function parseRevision(text: string): JobRevision {
+  const value = parse(text);
+  if (!revisionCheck.Check(value)) throw damagedRow("job's revision", text);
   return value;
 }
 

@@ -17,6 +17,7 @@ export type TextWrite =
   | { kind: "output"; run: RunId; bytes: Uint8Array }
   | { kind: "update"; update: Uint8Array }
   | { kind: "snapshot"; update: Uint8Array }
+  | { kind: "revision"; job: JobId; revision: string; at: number; deleted: boolean; text: string }
   | { kind: "meta"; key: string; value: string }
   | { kind: "watermark"; job: JobId; text: string }
   | { kind: "drop-watermark"; job: JobId }
@@ -37,6 +38,7 @@ export type ReadRequest =
   | { kind: "digests"; from: number; to: number }
   | { kind: "things"; page: ThingsQuery }
   | { kind: "output"; run: RunId }
+  | { kind: "revisions"; job: JobId }
   | { kind: "jobs"; after: string; limit: number }
   | { kind: "measure"; share: number };
 
@@ -58,6 +60,7 @@ export type DiskResult =
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
   | { kind: "output"; bytes: Uint8Array | undefined }
+  | { kind: "revisions"; revisions: string[] }
   | { kind: "jobs"; jobs: JobId[] }
   | { kind: "measured"; bytes: number; instant: number }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };

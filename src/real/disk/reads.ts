@@ -52,6 +52,8 @@ export class Reads {
           return { kind: "things", ...this.things(request.page) };
         case "output":
           return { kind: "output", bytes: this.output(request.run) };
+        case "revisions":
+          return { kind: "revisions", revisions: this.revisions(request.job) };
         case "jobs":
           return { kind: "jobs", jobs: this.jobs(request.after, request.limit) };
         case "measure":
@@ -110,6 +112,10 @@ export class Reads {
       next: rows.length > limit && last !== undefined ? writeCursor(last) : null,
       total: Number(total),
     };
+  }
+
+  private revisions(job: JobId): string[] {
+    return this.texts("SELECT body, sum FROM job_revision WHERE job = ? ORDER BY sequence DESC", job);
   }
 
   private digests(from: number, to: number): [bucket: number, digest: string][] {

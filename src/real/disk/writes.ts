@@ -9,6 +9,7 @@ import { bucketOf, combine, digestOf, emptyDigest, type Thing } from "../../core
 import { mergeOtherRecord, mergeRecord } from "../../core/records/records.ts";
 import { instantOf } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
+import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../schema/revision.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import type { DiskResult, TextWrite } from "./protocol.ts";
@@ -61,6 +62,8 @@ export class Writes {
       case "snapshot":
         this.statements.run("DELETE FROM job_update");
         return this.writeUpdate(write.update);
+      case "revision":
+        return this.writeRevision(write);
       case "meta":
         this.statements.run(
           "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
@@ -101,6 +104,43 @@ export class Writes {
 
   private writeUpdate(update: Uint8Array): void {
     this.statements.run("INSERT INTO job_update (body, sum) VALUES (?, ?)", update, sumOf(update));
+  }
+
+  /** A peer notes the revision before a change as well, which is mostly there. */
+  private writeRevision({
+    job,
+    revision,
+    at,
+    deleted,
+    text,
+  }: Extract<TextWrite, { kind: "revision" }>): void {
+    const inserted = this.statements.run(
+      "INSERT INTO job_revision (job, revision, at, deleted, body, sum) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+      job,
+      revision,
+      at,
+      Number(deleted),
+      text,
+      sumOf(text),
+    );
+    if (inserted === 0) return;
+    this.statements.run(
+      `DELETE FROM job_revision WHERE sequence IN (
+         SELECT sequence FROM (
+           SELECT sequence, row_number() OVER newest AS place, sum(length(body)) OVER newest AS bytes
+             FROM job_revision WHERE job = ? WINDOW newest AS (ORDER BY sequence DESC))
+           WHERE place > ? OR (place > 2 AND bytes > ?))`,
+      job,
+      revisionsKept,
+      revisionBytesKept,
+    );
+    if (!deleted) return;
+    this.statements.run(
+      `DELETE FROM job_revision WHERE job IN (
+         SELECT job FROM job_revision AS gone WHERE deleted = 1 AND at < ? AND NOT EXISTS (
+           SELECT 1 FROM job_revision AS later WHERE later.job = gone.job AND later.sequence > gone.sequence))`,
+      at - deletedKeptMs,
+    );
   }
 
   private writeRecord(text: string, changes: BucketChanges): void {

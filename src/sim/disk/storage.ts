@@ -7,6 +7,7 @@ import { mergeOtherRecord, mergeRecord, otherRecordKey, recordKey } from "../../
 import type { Horizon, Write } from "../../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
+import { deletedKeptMs, revisionBytesKept, revisionsKept, type JobRevision } from "../../schema/revision.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 
@@ -53,6 +54,8 @@ export class StableStorage {
   /** of kinds that this version doesn't know */
   readonly others = new Map<string, OtherRecord>();
   readonly outputs = new Map<RunId, Uint8Array>();
+  /** newest first */
+  readonly revisions = new Map<JobId, readonly JobRevision[]>();
   readonly votes = new Map<string, StoredVote>();
   readonly watermarks = new Map<JobId, Watermark>();
   readonly horizons = new Map<JobId, Horizon>();
@@ -95,6 +98,9 @@ export class StableStorage {
       case "snapshot":
         this.updates = [write.update];
         return;
+      case "revision":
+        this.putRevision(write.revision);
+        return;
       case "meta":
         this.meta.set(write.key, write.value);
         return;
@@ -130,6 +136,7 @@ export class StableStorage {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
     replace(this.outputs, other.outputs);
+    replace(this.revisions, other.revisions);
     replace(this.votes, other.votes);
     replace(this.watermarks, other.watermarks);
     replace(this.horizons, other.horizons);
@@ -170,6 +177,22 @@ export class StableStorage {
     const bucket = this.bucket(bucketOf(record));
     bucket.others.delete(key);
     bucket.toggle(record);
+  }
+
+  private putRevision(revision: JobRevision): void {
+    const known = this.revisions.get(revision.job) ?? [];
+    if (known.some((one) => one.revision === revision.revision)) return;
+    let bytes = 0;
+    const kept = [revision, ...known].slice(0, revisionsKept).filter((one, place) => {
+      bytes += JSON.stringify(one).length;
+      return place < 2 || bytes <= revisionBytesKept;
+    });
+    this.revisions.set(revision.job, kept);
+    if (revision.spec !== undefined) return;
+    for (const [job, [newest]] of this.revisions) {
+      const isGone = newest?.spec === undefined && (newest?.at ?? 0) < revision.at - deletedKeptMs;
+      if (isGone) this.revisions.delete(job);
+    }
   }
 
   private putOther(record: OtherRecord): void {

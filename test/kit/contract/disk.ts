@@ -30,6 +30,12 @@ import {
   type TickId,
 } from "../../../src/schema/ids.ts";
 import type { OtherRecord } from "../../../src/schema/other-record.ts";
+import {
+  deletedKeptMs,
+  revisionBytesKept,
+  revisionsKept,
+  type JobRevision,
+} from "../../../src/schema/revision.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";
 
@@ -85,6 +91,17 @@ function someNotice(fields: Partial<OtherRecord> = {}): OtherRecord {
 
 const otherWrite = (record: OtherRecord): Write => ({ kind: "other", record });
 const recordWrite = (record: RunRecord): Write => ({ kind: "record", record });
+
+function revisionWrite(
+  job: string,
+  revision: string,
+  fields: { at?: number; spec?: Record<string, unknown> | undefined } = {},
+): Write {
+  const { spec, ...rest } = { spec: { id: job, command: "ls" }, ...fields };
+  const shared = { job: job as JobId, revision, at: noon, by: "ann", createdAt: noon, pauses: 0, ...rest };
+  return { kind: "revision", revision: spec === undefined ? shared : { ...shared, spec } };
+}
+
 const seconds = 1_000;
 const hours = 3_600_000;
 
@@ -458,6 +475,45 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       assert.deepEqual((await history(bed, { limit: 5 })).records, []);
     },
   );
+
+  onBed("of a job's revisions the last 50 are kept, fewer if they are long, and each once", async (bed) => {
+    const of = async (job: string) => {
+      const found = await valueOf<JobRevision[]>(bed, (done) => bed.disk().revisions(job as JobId, done));
+      return found.map(({ revision }) => revision);
+    };
+    const names = Array.from({ length: revisionsKept + 3 }, (_, index) => `r${index}`);
+    await store(
+      bed,
+      names.map((revision) => revisionWrite("backup", revision)),
+    );
+    await store(bed, [revisionWrite("backup", "r52"), revisionWrite("report", "r1")]);
+    await bed.restart();
+    assert.deepEqual(await of("backup"), names.slice(3).toReversed());
+    const long = { spec: { id: "report", command: "x".repeat(revisionBytesKept / 2) } };
+    await store(
+      bed,
+      ["r2", "r3", "r4"].map((revision) => revisionWrite("report", revision, long)),
+    );
+    assert.deepEqual(await of("report"), ["r4", "r3"]);
+  });
+
+  onBed("a deleted job's revisions stay for a while, and for ever if it was made anew", async (bed) => {
+    const of = (job: string) =>
+      valueOf<JobRevision[]>(bed, (done) => bed.disk().revisions(job as JobId, done));
+    const gone = (job: string, at: number) => revisionWrite(job, `deleted-${at}`, { spec: undefined, at });
+    const old = noon - deletedKeptMs - 1;
+    await store(bed, [revisionWrite("a", "r1"), gone("a", old), gone("b", old), revisionWrite("b", "r2")]);
+    await store(bed, [revisionWrite("c", "r1"), gone("c", noon)]);
+    assert.deepEqual(await of("a"), []);
+    assert.deepEqual(
+      (await of("b")).map(({ revision }) => revision),
+      ["r2", `deleted-${old}`],
+    );
+    assert.deepEqual(
+      (await of("c")).map(({ spec }) => spec === undefined),
+      [true, false],
+    );
+  });
 
   onBed("the jobs that have records are listed in order, page by page", async (bed) => {
     const jobs = ["c", "a", "b", "a"].map((id) => id as JobId);

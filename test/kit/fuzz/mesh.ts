@@ -21,6 +21,7 @@ import {
   WatermarkSchema,
 } from "../../../src/schema/run.ts";
 import { OtherRecordSchema } from "../../../src/schema/other-record.ts";
+import { JobRevisionSchema } from "../../../src/schema/revision.ts";
 import { StoredVoteSchema } from "../../../src/schema/vote.ts";
 import { SimKeys } from "../../../src/sim/keys.ts";
 import { calmNetwork } from "../../../src/sim/mesh/wires.ts";
@@ -227,6 +228,7 @@ export class FuzzMesh {
       digests: (from, to, done) => disk.digests(from, to, done),
       things: (page, done) => disk.things(page, done),
       output: (run, done) => disk.output(run, done),
+      revisions: (job, done) => disk.revisions(job, done),
       jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
       prune: (rules, done) => disk.prune(rules, done),
       measure: (share, done) => disk.measure(share, done),
@@ -295,6 +297,7 @@ const orderCheck = Compile(RequestedOrderSchema);
 const otherCheck = Compile(OtherRecordSchema);
 const watermarkCheck = Compile(WatermarkSchema);
 const voteCheck = Compile(StoredVoteSchema);
+const revisionCheck = Compile(JobRevisionSchema);
 
 function unreadable(write: Write): string | undefined {
   switch (write.kind) {
@@ -319,6 +322,10 @@ function unreadable(write: Write): string | undefined {
     case "output": {
       const fits = parseRunReference(write.run) !== undefined && write.bytes.length <= smallOutputBytes;
       return fits ? undefined : `an output of ${write.bytes.length} bytes of ${write.run.slice(0, 300)}`;
+    }
+    case "revision": {
+      const fits = revisionCheck.Check(write.revision);
+      return fits ? undefined : `a revision ${JSON.stringify(write.revision).slice(0, 300)}`;
     }
     case "drop-watermark":
     case "drop-horizon":

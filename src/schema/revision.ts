@@ -1,0 +1,27 @@
+/** What a job was at some time. Each peer keeps the last revisions of every job, so that an edit can be looked up and undone. */
+import { Type, type Static } from "typebox";
+import { JobIdSchema } from "./ids.ts";
+
+/** How many revisions of a job are kept. More finds older edits; each takes as much disk as the job's text. */
+export const revisionsKept = 50;
+/** Of a job with long texts fewer are kept: as many as fit into so many bytes, but at least two. */
+export const revisionBytesKept = 262_144;
+/** The revisions of a deleted job go after this time. Unit: ms. */
+export const deletedKeptMs = 90 * 86_400_000;
+
+export const JobRevisionSchema = Type.Object({
+  job: JobIdSchema,
+  /** the job's revision (schema/job.ts); of a deletion, the last revision with `deleted-` before it */
+  revision: Type.String({ minLength: 1, maxLength: 64 }),
+  /** wall ms: since when the job was so */
+  at: Type.Number(),
+  /** who made it so; absent for a deletion or resume on another peer, which leaves no name in the table */
+  by: Type.Optional(Type.String()),
+  /** wall ms */
+  createdAt: Type.Number(),
+  /** what the author wrote, as it was checked then; absent = deleted */
+  spec: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  /** how many there were; who began them is in the revisions that they made */
+  pauses: Type.Integer({ minimum: 0 }),
+});
+export type JobRevision = Static<typeof JobRevisionSchema>;

@@ -141,7 +141,7 @@ export const errorTable = {
     title: "No such revision",
     status: 404,
     exit: exit.notFound,
-    hint: "GET /v1/jobs/{id}/history lists the revisions that this peer keeps.",
+    hint: "`cicada jobs history ID` lists the revisions that this peer keeps.",
   },
   LOG_NOT_FOUND: {
     title: "No output is kept for that run",

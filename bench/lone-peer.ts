@@ -41,6 +41,7 @@ export class LonePeer {
       role: "worker",
       tzdata: "2026b",
       capabilities: ownCapabilities,
+      lacks: [],
       incarnation: 1,
       host: {},
       founder: undefined,

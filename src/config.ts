@@ -38,6 +38,7 @@ import {
 } from "./config/values.ts";
 import { contentOf } from "./config/yaml.ts";
 import { CicadaError } from "./errors.ts";
+import { executors, type ExecutorName } from "./schema/job.ts";
 import { didYouMean } from "./schema/nearest.ts";
 
 export interface Config {
@@ -60,6 +61,8 @@ export interface Config {
   tags: Readonly<Record<string, string>>;
   /** How many runs at once. */
   capacity: number;
+  /** Jobs of other executors don't run here. */
+  allowExecutors: readonly ExecutorName[];
   drainMs: number;
   /** How much space records and outputs may take. */
   historyMaxBytes: number;
@@ -133,6 +136,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     behindTlsProxy: read("behind-tls-proxy", readSwitch, false),
     tags: Object.fromEntries(readAll("tag", readTag) ?? []),
     capacity: read("capacity", readCapacity, defaultCapacityPerCore * host.cores),
+    allowExecutors: readAll("allow-executor", oneOf(...executors)) ?? executors,
     drainMs: read("drain", readDuration, defaultDrainMs),
     historyMaxBytes: read("history-max", readSize, defaultHistoryMaxBytes),
     role: read("role", oneOf("worker", "witness"), "worker"),

@@ -135,8 +135,23 @@ export interface ProcessAction {
   killGraceMs: number;
 }
 
+/** A request over HTTP, sent once. */
+export interface HttpAction {
+  kind: "http";
+  method: string;
+  /** without a user and password, which are in `headers` */
+  url: string;
+  headers: Readonly<Record<string, string>>;
+  body: string;
+  /** any other status is a failure */
+  expectStatus: readonly number[];
+  followRedirects: boolean;
+  /** accept any certificate */
+  insecureTls: boolean;
+}
+
 /** What a run does. Behind the door there is one executor for each kind. */
-export type RunAction = ProcessAction;
+export type RunAction = ProcessAction | HttpAction;
 
 /** One run. Core decides every detail of it; an executor only carries it out. */
 export interface RunSpec {
@@ -155,11 +170,24 @@ export interface RunSpec {
   notAfter: number;
 }
 
+/** A run of a process. */
+export type ProcessSpec = RunSpec & { readonly action: ProcessAction };
+/** A run of a request. */
+export type HttpSpec = RunSpec & { readonly action: HttpAction };
+
 export type ChildOutcome =
   | { kind: "exited"; exitCode: number; logBytes: number; logTruncated: boolean }
+  /** of a request: it was answered as the job expects, or the reason why not */
+  | { kind: "answered"; failure?: string | undefined; logBytes: number; logTruncated: boolean }
   | { kind: "signalled"; signal: string; logBytes: number; logTruncated: boolean }
   /** `exitCode`: it exited by itself after it was told to end */
-  | { kind: "timeout"; exitCode?: number | undefined; logBytes: number; logTruncated: boolean }
+  | {
+      kind: "timeout";
+      exitCode?: number | undefined;
+      reason?: string | undefined;
+      logBytes: number;
+      logTruncated: boolean;
+    }
   | { kind: "cancelled"; logBytes: number; logTruncated: boolean }
   /**
    * It never started. `late`: it was after `notAfter`; `error`: the job's fault (no such program, user, folder …); `host`: a
@@ -184,13 +212,13 @@ export interface LogPiece {
 }
 
 /**
- * Runs programs and keeps their outputs: in a file while the run is on, and after its end in a file or, up to
+ * Carries out runs and keeps their outputs: in a file while the run is on, and after its end in a file or, up to
  * `smallOutputBytes`, in the database, where it is durable no later than the run's end. A reader can't tell the difference.
  */
 export interface Executor {
   start(events: ExecutorEvents): void;
   launch(spec: RunSpec): void;
-  /** Sends TERM to the run's process group, and KILL after its grace. */
+  /** Sends TERM to the run's process group, and KILL after its grace; breaks off its request. */
   stop(run: RunId): void;
   /**
    * After a restart: ends all processes that are left of an earlier life of this peer, and reports which runs of that life had

@@ -90,7 +90,7 @@ describe("jobs create", () => {
       ["id", "argv"],
       "those two are the command's arguments",
     );
-    for (const field of ["catchUp", "keep", "target", "success"] as const) {
+    for (const field of ["catchUp", "keep", "target", "success", "http"] as const) {
       const inner = Object.keys(JobSpecSchema.properties[field].properties);
       const flags = jobFlags.flatMap(({ path: [outer, name] }) => (outer === field ? [name] : []));
       assert.deepEqual(new Set(flags), new Set(inner), field);
@@ -214,7 +214,7 @@ describe("jobs create", () => {
     [["jobs", "create", "a", "--sched", "x"], /Did you mean --schedule/],
     [["jobs", "create", "a", "--notify", "3", "--command", "x"], /this version doesn't have "notify" yet/],
     [["jobs", "create", "a", "--webhook", "3"], /--webhook: this version doesn't have "notify" yet/],
-    [["jobs", "create", "a", "--http", "http://x"], /this version doesn't have "http" yet/],
+    [["jobs", "create", "a", "--secrets", "KEY"], /this version doesn't have "secrets" yet/],
     [["jobs", "create", "a", "--suspend"], /did you mean --enabled/],
     [["jobs", "creat", "a"], /Did you mean create/],
     [["jobs", "create", "a", "-f", "x.yaml"], /x\.yaml: there is no such file/],

@@ -128,10 +128,10 @@ describe("a part of a job that this version doesn't know keeps the job out of qu
   });
 
   test("an action of a kind that this version doesn't know needs its executor", () => {
-    const action = { value: { executor: "http", http: { url: "x" } }, needs: ["executor:http"] };
+    const action = { value: { executor: "wasm", wasm: { url: "x" } }, needs: ["executor:wasm"] };
     const table = tableWith({ action, owner: { value: "x" } });
     assert.equal(job(table).spec.owner, "x");
-    assert.deepEqual(needsOf(table), [["/http", ["executor:http"]]]);
+    assert.deepEqual(needsOf(table), [["/wasm", ["executor:wasm"]]]);
   });
 });
 
@@ -175,7 +175,7 @@ describe("what this version doesn't know stays unchanged", () => {
   });
 
   test("when a person's edit leaves out a value that can't be shown here", () => {
-    const action = { value: { executor: "http", http: { url: "x" } }, needs: ["executor:http"] };
+    const action = { value: { executor: "wasm", wasm: { url: "x" } }, needs: ["executor:wasm"] };
     const overlap = { value: "merge", needs: ["overlap:merge"] };
     const table = tableWith({ action, overlap });
     edit(table, { kind: "put", spec: { ...job(table).spec, owner: "ann" }, by: "ann" }, wallOf(2));

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readOrder, readReport, type FromLauncher, type ToLauncher } from "../src/real/executor/protocol.ts";
-import type { RunSpec } from "../src/ports.ts";
+import type { ProcessSpec } from "../src/ports.ts";
 import type { JobId, RunId, TickId } from "../src/schema/ids.ts";
 
 const run = "job@2026-11-20T12:00:00Z~1@0@abcdefgh" as RunId;
-const spec: RunSpec = {
+const spec: ProcessSpec = {
   run,
   job: "job" as JobId,
   tick: "2026-11-20T12:00:00Z" as TickId,
@@ -31,6 +31,7 @@ const reports: readonly FromLauncher[] = [
   { kind: "ended", run, at: 2, outcome: { kind: "signalled", signal: "SIGKILL", ...log } },
   { kind: "ended", run, at: 2, outcome: { kind: "timeout", ...log } },
   { kind: "ended", run, at: 2, outcome: { kind: "cancelled", ...log } },
+  { kind: "ended", run, at: 2, outcome: { kind: "answered", ...log } },
   { kind: "ended", run, at: 2, outcome: { kind: "not-started", why: "late", reason: "too late" } },
   { kind: "ended", run, at: 2, outcome: { kind: "not-started", why: "host", reason: "no room" } },
   { kind: "stuck", run, reason: "of another user" },

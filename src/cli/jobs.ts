@@ -49,7 +49,7 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
     .option("--group <group>", "only jobs of this group")
     .option("--label <K=V>", "only jobs with this label")
     .option("--state <state>", `only jobs in this state: ${jobStates.join(", ")}`)
-    .option("-q, --query <text>", "only jobs with this text in id, description, owner or command")
+    .option("-q, --query <text>", "only jobs with this text in id, description, owner, command or address")
     .action(
       async (options: JobOptions & Record<"group" | "label" | "state" | "query", string | undefined>) => {
         const { group, label, state, query } = options;

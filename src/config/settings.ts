@@ -2,6 +2,8 @@
  * The settings: each one's name as a flag, in the environment and in the file, the form of its value, and its help
  * text. Also the numeric defaults, each with its unit, formula and price.
  */
+import { executors } from "../schema/job.ts";
+
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -120,6 +122,13 @@ export const settings = [
     shape: "text",
     value: "n",
     help: `weight of the runs at once, 1 each unless the job says otherwise (default: ${defaultCapacityPerCore} × cores); beyond that the next peer in rank runs`,
+  },
+  {
+    name: "allow-executor",
+    variable: "CICADA_ALLOW_EXECUTOR",
+    shape: "list",
+    value: executors.join("|"),
+    help: "run only jobs of these executors here, whatever the table says; repeatable (default: all)",
   },
   {
     name: "drain",

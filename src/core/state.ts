@@ -45,6 +45,8 @@ export interface Settings {
   checksBook?: boolean;
   /** the capabilities of this program */
   capabilities: readonly string[];
+  /** what this peer's host or its settings don't allow (members/equipment.ts) */
+  lacks: readonly string[];
   /** fills `signature`; a pure function, as are the next two (base64url) */
   sign(record: RunRecord): RunRecord;
   signText(bytes: Uint8Array): string;

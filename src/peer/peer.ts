@@ -97,8 +97,8 @@ export class Peer {
 
   #live(booted: Booted): void {
     const { doors } = this;
-    const { name, version, tags, capacity, role, tzdata, host, founder, invitation, capabilities, testing } =
-      this.#settings;
+    const { name, version, tags, capacity, role, tzdata, host, founder, invitation } = this.#settings;
+    const { capabilities, lacks = [], testing } = this.#settings;
     const { recordFields, onLive, ...probes } = testing ?? {};
     this.#incarnation = booted.incarnation;
     this.#state = createState({
@@ -114,6 +114,7 @@ export class Peer {
       founder,
       invitation,
       capabilities,
+      lacks,
       ...probes,
       sign: (record) => signRecord({ ...record, ...recordFields }, doors.keys),
       signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),

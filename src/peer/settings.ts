@@ -28,6 +28,8 @@ export interface PeerSettings {
   refusal?: (job: Job) => Problem | undefined;
   /** what the program is capable of */
   capabilities: readonly string[];
+  /** what jobs may need and this peer's settings or its host don't allow (core/members/equipment.ts); absent = nothing */
+  lacks?: readonly string[];
   /** given by the simulator and tests alone: a planted bug, coverage marks, expensive checks, a look inside */
   testing?: Pick<State["settings"], "planted" | "marks" | "checksBook"> & {
     /** fields that a later version adds to each record */

@@ -2,8 +2,8 @@
  * The real Executor door: passes each run to the executor for its action's kind, and keeps the outputs of all kinds: in
  * files (executor/output-files.ts, executor/copies.ts), and small ones in the database (executor/small-outputs.ts).
  *
- * There is one kind so far: processes (executor/processes.ts). A further one implements `KindExecutor`, writes its
- * output where `OutputFiles.fileOf` says, and gets its line in `executorOf`.
+ * The kinds are processes (executor/processes.ts) and requests (executor/http.ts). A further one gets its line in
+ * `launch` and `executorOf`, and writes its output where `OutputFiles.fileOf` says.
  */
 import { join } from "node:path";
 import { never } from "../errors.ts";
@@ -12,6 +12,7 @@ import type { Disk } from "../ports/disk.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
 import { folderBytes, OutputFiles } from "./executor/output-files.ts";
+import { HttpExecutor } from "./executor/http.ts";
 import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
 import { packSmall, SmallOutputs, unpackSmall } from "./executor/small-outputs.ts";
 
@@ -36,6 +37,7 @@ class RealExecutor implements Executor {
   private readonly dropping = new Set<Promise<unknown>>();
   private readonly log: Log;
   private readonly processes: ProcessExecutor;
+  private readonly requests: HttpExecutor;
   private events: ExecutorEvents | undefined;
   /** launched and not yet ended */
   private readonly runs = new Map<RunId, RunAction["kind"]>();
@@ -58,6 +60,7 @@ class RealExecutor implements Executor {
     };
     const pipes = join(folder.logs, "pipes");
     this.processes = new ProcessExecutor({ work: folder.work, pipes, outputs: this.files, log, events });
+    this.requests = new HttpExecutor({ outputs: this.files, events });
   }
 
   start(events: ExecutorEvents): void {
@@ -65,8 +68,16 @@ class RealExecutor implements Executor {
   }
 
   launch(spec: RunSpec): void {
-    this.runs.set(spec.run, spec.action.kind);
-    this.executorOf(spec.action.kind).launch(spec);
+    const { action } = spec;
+    this.runs.set(spec.run, action.kind);
+    switch (action.kind) {
+      case "process":
+        return this.processes.launch({ ...spec, action });
+      case "http":
+        return this.requests.launch({ ...spec, action });
+      default:
+        return never(action);
+    }
   }
 
   stop(run: RunId): void {
@@ -110,10 +121,12 @@ class RealExecutor implements Executor {
   }
 
   close(done: () => void): void {
-    this.processes.close(() => {
-      this.small.flush();
-      done();
-    });
+    this.requests.close(() =>
+      this.processes.close(() => {
+        this.small.flush();
+        done();
+      }),
+    );
   }
 
   /** A run has ended. What the database does not take stays a file. */
@@ -201,6 +214,8 @@ class RealExecutor implements Executor {
     switch (kind) {
       case "process":
         return this.processes;
+      case "http":
+        return this.requests;
       default:
         return never(kind);
     }
@@ -226,6 +241,5 @@ class RealExecutor implements Executor {
 
 /** What the door needs of the executor of one kind. */
 interface KindExecutor {
-  launch(spec: RunSpec): void;
   stop(run: RunId): void;
 }

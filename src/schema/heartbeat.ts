@@ -59,6 +59,8 @@ export const HeartbeatMessage = Type.Object({
   tzdata: Type.String({ maxLength: 32 }),
   /** what the sender is capable of (schema/protocol.ts); unknown names are kept as they are */
   capabilities: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 128 })),
+  /** what the sender's host lacks, or doesn't allow, to run jobs that need it (core/members/equipment.ts); absent = nothing */
+  lacks: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
   /** number of the last epoch that the sender knows */
   epoch: Type.Optional(Type.Integer({ minimum: 0 })),
   /**

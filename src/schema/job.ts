@@ -29,6 +29,27 @@ export const retryPlaces = ["same", "other", "any"] as const;
 /** A higher limit keeps a tick open for longer; each attempt is a record of its own. */
 export const retryAttemptsMax = 100;
 
+export const httpMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+/** A request instead of a process (core/job/http.ts). */
+export const HttpSchema = Type.Object(
+  {
+    method: Type.Optional(Type.Enum(httpMethods)),
+    url: Text(8_192),
+    headers: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Text(8_192), { maxProperties: 64 })),
+    body: Type.Optional(Text(65_536)),
+    timeout: Type.Optional(Duration),
+    expectStatus: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 200, maximum: 599 }), { minItems: 1, maxItems: 100 }),
+    ),
+    followRedirects: Type.Optional(Type.Boolean()),
+    insecureTls: Type.Optional(Type.Boolean()),
+  },
+  closed,
+);
+
+export const executors = ["shell", "exec", "http"] as const;
+export type ExecutorName = (typeof executors)[number];
+
 export const paramTypes = ["string", "number", "boolean", "choice"] as const;
 /** One parameter of a job (core/job/params.ts). */
 export const ParamSchema = Type.Object(
@@ -51,9 +72,10 @@ export const JobSpecSchema = Type.Object(
     startsAt: Type.Optional(Instant),
     endsAt: Type.Optional(Instant),
     enabled: Type.Optional(Type.Boolean()),
-    executor: Type.Optional(Type.Union([Type.Literal("shell"), Type.Literal("exec")])),
+    executor: Type.Optional(Type.Enum(executors)),
     command: Type.Optional(Text(65_536)),
     argv: Type.Optional(Type.Array(Text(65_536), { minItems: 1, maxItems: 1_024 })),
+    http: Type.Optional(HttpSchema),
     stdin: Type.Optional(Text(65_536)),
     env: Type.Optional(Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), Text(32_768))),
     cwd: Type.Optional(Text(4_096)),
@@ -140,7 +162,6 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": [
     "except",
     "jitter",
-    "http",
     "script",
     "secrets",
     "limits",
@@ -153,6 +174,7 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "longAfter",
     "ping",
   ],
+  "/http": ["expectBody"],
   "/success": ["mustMatch", "mustNotMatch"],
   "/target": ["count", "offline", "rolling"],
 };
@@ -166,6 +188,8 @@ export const fieldSynonyms: ReadonlyMap<string, string> = new Map([
   ["name", "id"],
   ["cmd", "command"],
   ["args", "argv"],
+  ["url", "http"],
+  ["request", "http"],
   ["environment", "env"],
   ["envvars", "env"],
   ["workdir", "cwd"],

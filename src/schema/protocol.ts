@@ -53,9 +53,21 @@ export function formatProtocol({ oldest, newest }: ProtocolRange): string {
  * The fields of a job that were added since its first version, as `FIELD` or `FIELD.MEMBER`. A program that doesn't list
  * one doesn't run jobs that have it.
  */
-export const addedFields = ["retry", "target.tags", "target.prefer", "weight", "success", "params"] as const;
+export const addedFields = [
+  "retry",
+  "target.tags",
+  "target.prefer",
+  "weight",
+  "success",
+  "params",
+  "http",
+] as const;
 
-export type Capability = "executor:process" | "majority" | `field:${(typeof addedFields)[number]}`;
+export type Capability =
+  | "executor:process"
+  | "executor:http"
+  | "majority"
+  | `field:${(typeof addedFields)[number]}`;
 
 /**
  * This program's capabilities, which its heartbeats carry. A name never changes its meaning: what works differently is
@@ -63,6 +75,7 @@ export type Capability = "executor:process" | "majority" | `field:${(typeof adde
  */
 export const ownCapabilities: readonly Capability[] = [
   "executor:process",
+  "executor:http",
   "majority",
   ...addedFields.map((field) => `field:${field}` as const),
 ];

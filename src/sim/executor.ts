@@ -6,7 +6,7 @@
  * outlives the peer's process just long enough to end its children. It doesn't stop while the peer is paused.
  */
 import { CicadaError, never } from "../errors.ts";
-import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
+import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunAction, RunSpec } from "../ports.ts";
 import type { Disk } from "../ports/disk.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import { smallOutputBytes } from "../schema/run.ts";
@@ -104,7 +104,8 @@ export class SimExecutor implements Executor {
   launch(spec: RunSpec): void {
     const { kind } = spec.action;
     switch (kind) {
-      case "process": {
+      case "process":
+      case "http": {
         const { least, most } = this.settings.spawnMs;
         this.queue.after(this.dice.between(least, most), undefined, () => this.spawn(spec));
         return;
@@ -214,7 +215,7 @@ export class SimExecutor implements Executor {
     this.queue.after(timedOut ? spec.timeoutMs : lastsMs, undefined, () => {
       const logBytes = outputBytes(this.children, spec.run);
       if (timedOut) this.end(spec.run, run, { kind: "timeout", logBytes, logTruncated: false });
-      else this.end(spec.run, run, { kind: "exited", exitCode, logBytes, logTruncated: false });
+      else this.end(spec.run, run, ownEnd(spec.action, exitCode, logBytes));
     });
   }
 
@@ -290,10 +291,19 @@ export class SimExecutor implements Executor {
   }
 }
 
+/** How a child ends by itself. A request that fails is one that was not answered as the job expects. */
+function ownEnd({ kind }: RunAction, exitCode: number, logBytes: number): ChildOutcome {
+  if (kind === "process") return { kind: "exited", exitCode, logBytes, logTruncated: false };
+  const failure = exitCode === 0 ? undefined : "status: 503 is not one of http.expectStatus (200)";
+  return { kind: "answered", failure, logBytes, logTruncated: false };
+}
+
 function outcomeOf(outcome: ChildOutcome): NonNullable<Run["outcome"]> {
   switch (outcome.kind) {
     case "exited":
       return outcome.exitCode === 0 ? "succeeded" : "failed";
+    case "answered":
+      return outcome.failure === undefined ? "succeeded" : "failed";
     case "timeout":
     case "cancelled":
       return outcome.kind;

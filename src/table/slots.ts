@@ -27,6 +27,7 @@ const slotOfField = {
   executor: "action",
   command: "action",
   argv: "action",
+  http: "action",
   stdin: "action",
   env: "action",
   cwd: "action",

@@ -75,6 +75,7 @@ export class Cores {
   /** until when, ms */
   readonly #paused = new Map<PeerId, number>();
   readonly #capabilities: Readonly<Record<string, readonly string[]>>;
+  readonly #lacks: Readonly<Record<string, readonly string[]>>;
   readonly #capacities: Readonly<Record<string, number>>;
   readonly #tags: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** how far each peer's clock is ahead, ms */
@@ -113,6 +114,8 @@ export class Cores {
       synchronised?: readonly string[];
       /** for peers that run another version; the others have this program's */
       capabilities?: Readonly<Record<string, readonly string[]>>;
+      /** by peer: what its host lacks or doesn't allow; default: nothing */
+      lacks?: Readonly<Record<string, readonly string[]>>;
       /** by peer; the others have none */
       tags?: Readonly<Record<string, Readonly<Record<string, string>>>>;
     } = {},
@@ -124,6 +127,7 @@ export class Cores {
     for (const [peer, ms] of Object.entries(options.clockAhead ?? {})) this.#clockAhead.set(peer, ms);
     this.#synchronised = new Set(options.synchronised);
     this.#capabilities = options.capabilities ?? {};
+    this.#lacks = options.lacks ?? {};
     this.#capacities = options.capacities ?? {};
     this.#tags = options.tags ?? {};
     for (const name of names) this.up(name as PeerId);
@@ -181,6 +185,7 @@ export class Cores {
       role: loaded.role ?? "worker",
       tzdata: "test",
       capabilities: this.#capabilities[peer] ?? ownCapabilities,
+      lacks: this.#lacks[peer] ?? [],
       checksBook: true,
       incarnation: this.wall(this.#now),
       host: { PATH: "/bin" },

@@ -67,6 +67,7 @@ const settings: Settings = {
   incarnation: 1,
   host: {},
   capabilities: ownCapabilities,
+  lacks: [],
   founder: selfId,
   sign: (record) => record,
   signText: () => "",

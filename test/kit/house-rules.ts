@@ -42,7 +42,16 @@ const rooms: Readonly<Record<string, Room>> = {
   sim: { rooms: ["sim", "peer", "core", "table", "wire", ...contract], packages: ["yjs"], node: hashing },
   real: {
     rooms: ["real", "identity", "core", ...contract],
-    packages: ["libp2p", "@libp2p/*", "@chainsafe/*", "@multiformats/*", "pino", "pino-pretty", "typebox"],
+    packages: [
+      "libp2p",
+      "@libp2p/*",
+      "@chainsafe/*",
+      "@multiformats/*",
+      "pino",
+      "pino-pretty",
+      "typebox",
+      "undici",
+    ],
     node: "all",
   },
   api: {

@@ -94,6 +94,6 @@ function hasLabel(job: Job, name: string, value: string | undefined): boolean {
 }
 
 function mentions({ id, spec }: Job, wanted: string): boolean {
-  const texts = [id, spec.description, spec.owner, spec.command, spec.argv?.join(" ")];
+  const texts = [id, spec.description, spec.owner, spec.command, spec.argv?.join(" "), spec.http?.url];
   return texts.some((text) => text !== undefined && text.toLowerCase().includes(wanted));
 }

@@ -49,7 +49,7 @@ function listJobs(app: Api, { control }: ApiOptions): void {
             q: Type.Optional(
               Type.String({
                 maxLength: 256,
-                description: "a text in id, description, owner or command; case doesn't matter",
+                description: "a text in id, description, owner, command or address; case doesn't matter",
               }),
             ),
           },

@@ -29,6 +29,7 @@ import { openClock } from "../../real/clock.ts";
 import { openDisk } from "../../real/disk.ts";
 import { openExecutor } from "../../real/executor.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import { executors } from "../../schema/job.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
 import { openKeyring } from "../../real/keyring.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
@@ -331,7 +332,7 @@ function settingsOf(
   { capabilities }: Compatibility,
   founder: PeerId | undefined,
 ): PeerSettings {
-  const { name, tags, capacity, role, drainMs, historyMaxBytes } = config;
+  const { name, tags, capacity, role, drainMs, historyMaxBytes, allowExecutors } = config;
   const tzdata = process.versions.tz ?? "unknown";
   return {
     name,
@@ -345,6 +346,7 @@ function settingsOf(
     host: hostEnvironment(process.env),
     founder,
     capabilities,
+    lacks: executors.filter((one) => !allowExecutors.includes(one)).map((one) => `executor:${one}`),
   };
 }
 

@@ -4,6 +4,7 @@
  * A claim is gossiped only once it is on this peer's disk: a peer that comes back must know what it had promised. Every
  * change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
+import { hash } from "node:crypto";
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
@@ -284,6 +285,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
         CICADA_PEER: settings.self,
         CICADA_PEER_NAME: settings.name,
         CICADA_IDEMPOTENCY_KEY: `${order.job}@${order.tick}`,
+        TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
       },
       timeoutMs: plan.timeoutMs,
       logCapBytes: plan.keep.logBytes,
@@ -293,6 +295,14 @@ export function launch(state: State, plan: Plan, order: Order): void {
   if (!hasWaited) return;
   state.book.capacityQueue.served(order.job);
   wakeCapacityQueue(state);
+}
+
+/**
+ * The run as a span of its tick's trace (W3C Trace Context). It follows from their names, so that whoever knows them can
+ * compute it.
+ */
+function traceparentOf(tick: string, run: RunId): string {
+  return `00-${hash("sha256", tick).slice(0, 32)}-${hash("sha256", run).slice(0, 16)}-01`;
 }
 
 /** Takes out the run of a child that has ended, which frees its place. */

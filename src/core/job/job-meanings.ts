@@ -9,6 +9,7 @@ import { parseSchedule } from "../time/schedule.ts";
 import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
 import { zoneProblem } from "../time/zone.ts";
 import { inside, listOfTexts, text, type Fields } from "./fields.ts";
+import { httpProblems } from "./http.ts";
 import { durationFields } from "./job-shapes.ts";
 import { paramProblems, type Params } from "./params.ts";
 import { longestBackoffMs } from "./retry.ts";
@@ -20,6 +21,7 @@ export function meaningProblems(given: Fields): Problem[] {
     ...durationProblems(given),
     ...retryProblems(given),
     ...processProblems(given),
+    ...httpProblems(given),
     ...targetProblems(given),
     ...paramProblems(inside(given, "params") as Params, given["schedule"] !== undefined),
   ];
@@ -157,32 +159,4 @@ function tagProblems(tags: Fields, ...path: string[]): Problem[] {
       ? []
       : [{ pointer: pointerTo(...path, name), message: "a tag's name is 1 to 128 characters without =" }];
   });
-}
-
-/** Exactly one action, not empty, and the executor that fits it. */
-export function actionProblems(given: Fields): Problem[] {
-  const { command, argv, executor } = given;
-  if (command === undefined && argv === undefined) {
-    return [
-      {
-        pointer: "",
-        message: "nothing to run: give command (a line for /bin/sh) or argv (a program and its arguments)",
-      },
-    ];
-  }
-  if (command !== undefined && argv !== undefined) {
-    return [{ pointer: "/argv", message: "give either command or argv, not both" }];
-  }
-  const problems: Problem[] = [];
-  if (typeof command === "string" && command.trim() === "")
-    problems.push({ pointer: "/command", message: "the command is empty" });
-  if (listOfTexts(argv)?.[0]?.trim() === "")
-    problems.push({ pointer: "/argv/0", message: "the program's name is empty" });
-  const fitting = command === undefined ? "exec" : "shell";
-  if ((executor === "shell" || executor === "exec") && executor !== fitting) {
-    const action = command === undefined ? "argv" : "command";
-    const message = `the executor "${executor}" does not take ${action}: write "${fitting}", or leave it out`;
-    problems.push({ pointer: "/executor", message });
-  }
-  return problems;
 }

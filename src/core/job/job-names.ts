@@ -7,7 +7,7 @@ import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { inside, type Fields } from "./fields.ts";
 
-export const laterExecutors: ReadonlySet<unknown> = new Set(["http", "script"]);
+export const laterExecutors: ReadonlySet<unknown> = new Set(["script"]);
 
 export function laterFields(given: Fields): Problem[] {
   const problems: Problem[] = [];
@@ -41,6 +41,7 @@ const closedObjects: readonly { path: readonly string[]; known: readonly string[
   { path: ["retry"], known: Object.keys(properties.retry.properties) },
   { path: ["target"], known: Object.keys(properties.target.properties) },
   { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
+  { path: ["http"], known: Object.keys(properties.http.properties) },
   { path: ["success"], known: Object.keys(properties.success.properties) },
   { path: ["keep"], known: Object.keys(properties.keep.properties) },
 ];

@@ -32,7 +32,12 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
-  "/executor": 'the executor is "shell" (with command) or "exec" (with argv)',
+  "/executor": 'the executor is "shell" (with command), "exec" (with argv) or "http" (with http)',
+  "/http": 'http is an object such as {"url": "https://example.org/ping"}',
+  "/http/url": "url is the address, such as https://example.org/ping",
+  "/http/headers": 'headers map at most 64 names to texts, such as {"Accept": "application/json"}',
+  "/http/body": "body is a text of at most 64 KiB",
+  "/http/expectStatus": "expectStatus is a list of 1 to 100 status codes, such as [200, 204]",
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
   "/params": 'params maps names to objects such as {"type": "number", "default": 3}',
   "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',
@@ -52,6 +57,7 @@ const fieldHints: Readonly<Record<string, string>> = {
 export const durationFields = [
   "/timeout",
   "/killGrace",
+  "/http/timeout",
   "/catchUp/window",
   "/retry/backoff",
   "/retry/maxBackoff",
@@ -71,11 +77,18 @@ export function shapeProblems(given: Fields): Problem[] {
     for (const error of validator.Errors(value)) {
       // Unknown names are reported by unknownFields.
       if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
-      const pointer = pointerTo(name) + error.instancePath;
+      const pointer = pointerTo(name) + error.instancePath + missingIn(error);
       if (!found.has(pointer)) found.set(pointer, hintFor(pointer, error));
     }
   }
   return [...found].map(([pointer, message]) => ({ pointer, message }));
+}
+
+/** A missing field is reported at its own place. */
+function missingIn({ keyword, params }: { keyword: string; params: object }): string {
+  if (keyword !== "required" || !("requiredProperties" in params)) return "";
+  const [first] = Array.isArray(params.requiredProperties) ? params.requiredProperties : [];
+  return pointerTo(String(first));
 }
 
 function hintFor(pointer: string, error: { keyword: string; message: string; params: object }): string {
@@ -86,6 +99,7 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (/^\/params\/[^/]+$/.test(pointer))
     return 'a parameter is an object such as {"type": "number", "default": 3}';
   if (/^\/params\/[^/]+\/type$/.test(pointer)) return "one of string, number, boolean, choice";
+  if (/^\/http\/expectStatus\/\d+$/.test(pointer)) return "a status code is a whole number from 200 to 599";
   if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
     return "an exit code is a whole number from 0 to 255";
   if (pointer.startsWith("/env/") && error.keyword === "type")

@@ -8,7 +8,8 @@
 import { readOnlyFields, type CheckedSpec, type JobSpec, type Problem } from "../../schema/job.ts";
 import { assert } from "../../errors.ts";
 import { isObject, type Fields } from "./fields.ts";
-import { actionProblems, meaningProblems } from "./job-meanings.ts";
+import { actionFields, actionProblems } from "./action.ts";
+import { meaningProblems } from "./job-meanings.ts";
 import { laterFields, unknownFields } from "./job-names.ts";
 import { isJob, shapeProblems } from "./job-shapes.ts";
 
@@ -37,7 +38,7 @@ export function checkJob(input: unknown, part: "whole" | "without-action" = "who
   if (size !== undefined) return invalid([size]);
   const problems: Problem[] = [];
   const isActionElsewhere =
-    part === "without-action" && given["command"] === undefined && given["argv"] === undefined;
+    part === "without-action" && actionFields.every((field) => given[field] === undefined);
   const ofAction = isActionElsewhere ? [] : actionProblems(given);
   if (!isJob(given)) {
     const later = laterFields(given);

@@ -9,6 +9,7 @@ import { unknownCapabilities } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
 import type { RetryRule } from "./retry.ts";
+import { actionOf, equipmentOf, timeoutOf } from "./action.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
@@ -41,6 +42,8 @@ export interface Plan {
   readonly action: RunAction;
   /** the capabilities that a peer needs to run it */
   readonly needs: readonly string[];
+  /** what a peer's host must have, or allow, to run it (members/equipment.ts) */
+  readonly equipment: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly success: Success;
@@ -50,7 +53,6 @@ export interface Plan {
 
 const hour = 3_600_000;
 const defaults = {
-  killGraceMs: 10_000,
   windowMs: hour,
   limit: 100,
   backoffMs: 10_000,
@@ -122,8 +124,9 @@ export function planJob(job: Job): Plan | Problem[] {
     },
     action,
     needs: neededCapabilities({ action, partition, spec, needs: job.needs }),
+    equipment: equipmentOf(spec),
     env: spec.env ?? {},
-    timeoutMs: milliseconds(spec.timeout, 0),
+    timeoutMs: timeoutOf(spec),
     success: successOf(spec),
     params: defaultsOf(spec.params),
   };
@@ -138,18 +141,6 @@ function hasLaterSchedule({ needs }: Job): boolean {
   return needs.some(
     ({ slot, capabilities }) => slot === "schedule" && unknownCapabilities(capabilities).length > 0,
   );
-}
-
-function actionOf(spec: JobSpec): RunAction {
-  return {
-    kind: "process",
-    argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
-    stdin: spec.stdin ?? "",
-    cwd: spec.cwd ?? "",
-    user: spec.user ?? "",
-    umask: Number.parseInt(spec.umask ?? "077", 8),
-    killGraceMs: milliseconds(spec.killGrace, defaults.killGraceMs),
-  };
 }
 
 /** The pause in force at an instant (ms), or undefined. */

@@ -17,7 +17,11 @@ export interface ProcessEnd {
   readonly isTimeout: boolean;
   readonly exitCode?: number | undefined;
   readonly signal?: string;
+  /** of a timeout: what was waited for */
+  readonly reason?: string | undefined;
 }
+
+type Verdict = Pick<RunRecord, "state" | "reason" | "exitCode" | "signal">;
 
 export function successOf({ success }: Pick<JobSpec, "success">): Success {
   return { exitCodes: success?.exitCodes ?? [0], skipCodes: success?.skipCodes ?? [] };
@@ -25,15 +29,24 @@ export function successOf({ success }: Pick<JobSpec, "success">): Success {
 
 export function judgeEnd(
   { exitCodes, skipCodes }: Success,
-  { isTimeout, exitCode, signal }: ProcessEnd,
-): Pick<RunRecord, "state" | "reason" | "exitCode" | "signal"> {
+  { isTimeout, exitCode, signal, reason: waitedFor }: ProcessEnd,
+): Verdict {
   if (exitCode !== undefined && skipCodes.includes(exitCode)) {
     return { state: "skipped", reason: "exit-code", exitCode };
   }
-  if (isTimeout) return { state: "timeout" };
+  if (isTimeout) return { state: "timeout", ...withReason(waitedFor) };
   if (exitCode === undefined) return { state: "failed", ...(signal === undefined ? {} : { signal }) };
   if (exitCodes.includes(exitCode)) return { state: "succeeded", exitCode };
   const isPlain = exitCodes.length === 1 && exitCodes[0] === 0;
   const reason = `exit code ${exitCode} is not one of success.exitCodes (${exitCodes.join(", ")})`;
-  return { state: "failed", exitCode, ...(isPlain ? {} : { reason: reason.slice(0, 256) }) };
+  return { state: "failed", exitCode, ...withReason(isPlain ? undefined : reason) };
+}
+
+/** A request was answered: as the job expects, or `failure` says why not. */
+export function judgeAnswer(failure: string | undefined): Verdict {
+  return { state: failure === undefined ? "succeeded" : "failed", ...withReason(failure) };
+}
+
+function withReason(reason: string | undefined): Pick<RunRecord, "reason"> {
+  return reason === undefined ? {} : { reason: reason.slice(0, 256) };
 }

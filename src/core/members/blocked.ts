@@ -11,6 +11,7 @@ import type { Plan } from "../job/plan.ts";
 import { formatTags, hasTags, type TaggedPeer, type Tags } from "../job/target.ts";
 import type { State } from "../state.ts";
 import { lacking } from "./capabilities.ts";
+import { describeMissing, missing } from "./equipment.ts";
 import { eligibilityOf } from "./eligibility.ts";
 import type { Eligibility } from "./failover.ts";
 import { shownName } from "./names.ts";
@@ -125,6 +126,8 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string 
       return member?.heardWall === undefined ? "has not been heard" : `has been dead since ${since}`;
     case "incapable":
       return `runs a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`;
+    case "unequipped":
+      return describeMissing(missing(state, plan, peer));
     case "too-small":
       return `has a capacity of ${capacityOf(state, peer)}, and the job weighs ${plan.weight}`;
     case "left":

@@ -8,6 +8,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { lacking } from "./capabilities.ts";
 import { timekeepers } from "./clocks.ts";
+import { missing } from "./equipment.ts";
 import { hasHostFault } from "./host-fault.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
 import { admits, preferredFirst } from "../job/target.ts";
@@ -40,6 +41,7 @@ export function eligibilityOf(
       if (role === "witness" || !admits(plan.target, requested, { id: peer, name, tags }))
         return "untargeted";
       if (lacking(state, plan, peer).length > 0) return "incapable";
+      if (missing(state, plan, peer).length > 0) return "unequipped";
       if (plan.weight > state.settings.capacity) return "too-small";
       if (state.operator.selfForgotten !== undefined) return "untargeted";
       if (hasSupersededKey(state)) return "superseded";
@@ -57,6 +59,7 @@ export function eligibilityOf(
     if (!admits(plan.target, requested, { id: peer, name: says?.name, tags: says?.tags }))
       return "untargeted";
     if (lacking(state, plan, peer).length > 0) return "incapable";
+    if (missing(state, plan, peer).length > 0) return "unequipped";
     if (says !== undefined && plan.weight > says.capacity) return "too-small";
     if (member.state === "dead" || member.state === "left") return member.state;
     // A suspect peer may have been restarted, so its last heartbeat may be of an earlier life.

@@ -11,8 +11,8 @@ import { aliveWeightMs, suspectWeightMs } from "../limits.ts";
 
 /**
  * Whether a member can run an order, or why not. It has no rank for an order if the job doesn't admit it (`untargeted`) or
- * needs a capability that it lacks (`incapable`) or more capacity than it has (`too-small`). This peer has no
- * rank while its cluster key is `superseded`.
+ * needs a capability that it lacks (`incapable`), something that its host lacks or doesn't allow (`unequipped`) or more
+ * capacity than it has (`too-small`). This peer has no rank while its cluster key is `superseded`.
  */
 export type Eligibility =
   | "alive"
@@ -20,7 +20,7 @@ export type Eligibility =
   | Unranked
   | Exclude<SkipReason, "suspect" | "silent" | "not-targeted">;
 
-const unranked = ["untargeted", "incapable", "too-small", "superseded"] as const;
+const unranked = ["untargeted", "incapable", "unequipped", "too-small", "superseded"] as const;
 type Unranked = (typeof unranked)[number];
 
 export function isRanked(how: Eligibility): how is Exclude<Eligibility, Unranked> {

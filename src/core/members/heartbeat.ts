@@ -83,6 +83,7 @@ export function heartbeatTo(
     open,
     tzdata: settings.tzdata,
     capabilities: [...state.settings.capabilities],
+    ...(settings.lacks.length === 0 ? {} : { lacks: [...settings.lacks] }),
     ...votes,
     ...(hasDuplicateIdentity(state, member) ? { duplicateIdentity: true } : {}),
     ...(ownLife === undefined ? {} : { life: ownLife }),

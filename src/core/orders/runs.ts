@@ -25,7 +25,7 @@ import {
 } from "../records/ledger.ts";
 import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs } from "../limits.ts";
-import { judgeEnd } from "../job/success.ts";
+import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { reporterPlace } from "./facts.ts";
@@ -114,6 +114,7 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
     const said = reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
     return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
   }
+  if (outcome.kind === "answered") return { ...ended, ...log, ...judgeAnswer(outcome.failure) };
   const { kind, logBytes: _bytes, logTruncated: _truncated, ...end } = outcome;
   return { ...ended, ...log, ...judgeEnd(own.plan.success, { isTimeout: kind === "timeout", ...end }) };
 }

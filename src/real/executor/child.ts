@@ -12,7 +12,7 @@ import { closeSync, existsSync, mkdirSync, openSync, unlinkSync, writeSync } fro
 import { Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Readable } from "node:stream";
-import type { Cancel, ChildOutcome, Clock, RunSpec } from "../../ports.ts";
+import type { Cancel, ChildOutcome, Clock, ProcessSpec } from "../../ports.ts";
 import { CappedFile, Output } from "./output.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
 import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
@@ -52,7 +52,7 @@ interface OwnFiles {
 }
 
 export class Child {
-  private readonly spec: RunSpec;
+  private readonly spec: ProcessSpec;
   private readonly logFile: string;
   private readonly doors: ChildDoors;
   private readonly events: ChildEvents;
@@ -67,7 +67,7 @@ export class Child {
   private outputEnded = false;
   private settled = false;
 
-  constructor(spec: RunSpec, logFile: string, doors: ChildDoors, events: ChildEvents) {
+  constructor(spec: ProcessSpec, logFile: string, doors: ChildDoors, events: ChildEvents) {
     this.spec = spec;
     this.logFile = logFile;
     this.doors = doors;

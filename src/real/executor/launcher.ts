@@ -9,7 +9,7 @@
  */
 import { flushCompileCache } from "node:module";
 import { createInterface } from "node:readline";
-import type { ChildOutcome, RunSpec } from "../../ports.ts";
+import type { ChildOutcome, ProcessSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { openClock } from "../clock.ts";
 import { Child, type ChildDoors } from "./child.ts";
@@ -36,7 +36,7 @@ interface Places {
 
 class Launcher {
   private readonly doors: ChildDoors;
-  private readonly running = new Map<RunId, { child: Child; spec: RunSpec }>();
+  private readonly running = new Map<RunId, { child: Child; spec: ProcessSpec }>();
   /** in the order of arrival; one is started per turn, so that pipes and timers are served in between */
   private readonly queue = new Map<RunId, Launch>();
   private starting = false;

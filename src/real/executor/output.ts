@@ -14,7 +14,7 @@ import { smallOutputBytes } from "../../schema/run.ts";
 const tailCapBytes = 8_388_608;
 
 /**
- * Beyond its cap, a child that writes without end is read at this pace, about 50 MB/s, so that other runs get a turn.
+ * Beyond its cap, a source that writes without end is read at this pace, about 50 MB/s, so that other runs get a turn.
  */
 const burstBytes = 262_144;
 const burstPauseMs = 5;
@@ -30,7 +30,7 @@ export class Output {
   private readonly file: CappedFile;
   private readonly streams: readonly Readable[];
   private open: number;
-  private sinceBurstBytes = 0;
+  private readonly pace = new Pace();
 
   /** `onEnd`: no process holds the other end of any stream any more. */
   constructor(file: CappedFile, streams: readonly Readable[], onEnd: () => void) {
@@ -59,12 +59,20 @@ export class Output {
 
   private read(bytes: Buffer, stream: Readable): void {
     this.file.write(bytes);
-    if (!this.file.isPastCap) return;
-    this.sinceBurstBytes += bytes.length;
+    if (this.file.isPastCap) this.pace.keep(bytes.length, stream);
+  }
+}
+
+/** Lets a source that writes without end rest after every burst. */
+export class Pace {
+  private sinceBurstBytes = 0;
+
+  keep(bytes: number, source: { pause(): unknown; resume(): unknown }): void {
+    this.sinceBurstBytes += bytes;
     if (this.sinceBurstBytes < burstBytes) return;
     this.sinceBurstBytes = 0;
-    stream.pause();
-    setTimeout(() => stream.resume(), burstPauseMs);
+    source.pause();
+    setTimeout(() => source.resume(), burstPauseMs);
   }
 }
 

@@ -4,7 +4,7 @@
  * When the launcher dies, no process follows its children any more. They are killed and reported as killed, and a new
  * launcher is started. A run that still waited in the old one and has no log never started, and is reported as such.
  */
-import type { ChildOutcome, Log, RunSpec } from "../../ports.ts";
+import type { ChildOutcome, Log, ProcessSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { LauncherLink } from "./launcher-link.ts";
 import type { OutputFiles } from "./output-files.ts";
@@ -62,7 +62,7 @@ export class ProcessExecutor {
     this.startLauncher();
   }
 
-  launch(spec: RunSpec): void {
+  launch(spec: ProcessSpec): void {
     this.runs.set(spec.run, { pid: undefined, isLost: false });
     this.send({ kind: "launch", spec, logFile: this.parts.outputs.fileOf(spec.run) });
   }

@@ -5,12 +5,12 @@
  * Each line is checked when it is read. The last line of a process that was killed may be cut off. The checks are
  * written by hand because the launcher stays small by loading no package.
  */
-import type { ChildOutcome, ProcessAction, RunSpec } from "../../ports.ts";
+import type { ChildOutcome, ProcessAction, ProcessSpec } from "../../ports.ts";
 import type { JobId, RunId, TickId } from "../../schema/ids.ts";
 
 /** A run on its way to the launcher. */
 export interface Launch {
-  spec: RunSpec;
+  spec: ProcessSpec;
   logFile: string;
 }
 
@@ -119,7 +119,7 @@ const isAction = isKindOf<ProcessAction>({
   }),
 });
 
-const isSpec = isShape<RunSpec>({
+const isSpec = isShape<ProcessSpec>({
   run: isText<RunId>,
   job: isText<JobId>,
   tick: isText<TickId>,
@@ -144,7 +144,8 @@ const log = { logBytes: isNumber, logTruncated: isBoolean };
 const isOutcome = isKindOf<ChildOutcome>({
   exited: isShape({ exitCode: isNumber, ...log }),
   signalled: isShape({ signal: isText, ...log }),
-  timeout: isShape({ exitCode: isOptional(isNumber), ...log }),
+  timeout: isShape({ exitCode: isOptional(isNumber), reason: isOptional(isText), ...log }),
+  answered: isShape({ failure: isOptional(isText), ...log }),
   cancelled: isShape(log),
   "not-started": isShape({ why: isOneOf("late", "error", "host"), reason: isText }),
 });

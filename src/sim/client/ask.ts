@@ -124,7 +124,7 @@ export function specFor(rules: JobRules): JobSpec {
   return {
     id,
     schedule: schedule.text,
-    command: "true",
+    ...(rules.requests === true ? { http: { url: "http://service.example/" } } : { command: "true" }),
     overlap,
     catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },
     keep: keepOf(rules),

@@ -1,7 +1,8 @@
 /**
  * Fields that some of a wide world's jobs have in addition to those of a plain one. Each peer of such a world has a tag
  * that says on which side it is, left or right. Some jobs run only on one side, others prefer one. Some weigh 2, which is
- * all that the smallest peers of such a world can take. Of some a child that fails says that there was nothing to do.
+ * all that the smallest peers of such a world can take. Of some a child that fails says that there was nothing to do. Some
+ * send a request instead of starting a process.
  *
  * The fields are drawn from dice of their own, so that they shift nothing that other jobs draw.
  */
@@ -25,9 +26,14 @@ export function drawFields(
   dice: Dice,
   knownTo?: readonly PeerId[],
 ): Work[] {
+  const diceOfRequests = dice.fork("requests");
   return work.map((item) => {
+    const isRequest = diceOfRequests.chance(0.15);
     if (item.rules.isLater === true) return item;
-    const fields = { ...drawTarget(item.rules, peers, dice), ...drawOthers(dice) };
+    const drawn = { ...drawTarget(item.rules, peers, dice), ...drawOthers(dice) };
+    // A request has no exit code by which it could be skipped.
+    const requests = isRequest && drawn.skips === undefined ? { requests: true as const } : {};
+    const fields = { ...drawn, ...requests };
     if (Object.keys(fields).length === 0) return item;
     return { ...item, rules: { ...item.rules, ...fields, ...(knownTo === undefined ? {} : { knownTo }) } };
   });

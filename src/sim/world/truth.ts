@@ -41,6 +41,8 @@ export interface JobRules {
   preferredSide?: string;
   /** how much of a peer's capacity a run takes; absent = 1 */
   weight?: number;
+  /** it sends a request instead of starting a process */
+  requests?: true;
   /** the exit code of a child that fails counts as `skipped` */
   skips?: true;
   /** absent = `available` */

@@ -226,9 +226,8 @@ function planned(spec: CheckedSpec): void {
     if (Array.isArray(plan)) throw new Fault("an accepted job can't be planned");
     nextTickOf(plan, now);
     ticksOf(plan, now - 86_400_000, now, 100);
-    if (
-      !Number.isFinite(plan.timeoutMs + plan.action.killGraceMs + plan.keep.logBytes + plan.catchUp.windowMs)
-    ) {
+    const graceMs = plan.action.kind === "process" ? plan.action.killGraceMs : 0;
+    if (!Number.isFinite(plan.timeoutMs + graceMs + plan.keep.logBytes + plan.catchUp.windowMs)) {
       throw new Fault("a plan with a number that is not finite");
     }
   }

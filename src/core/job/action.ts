@@ -1,0 +1,90 @@
+/**
+ * What a job runs: a command, a program or a request. A job has exactly one of them. `executor` only names the one that is
+ * given.
+ */
+import type { RunAction } from "../../ports.ts";
+import type { ExecutorName, JobSpec, Problem } from "../../schema/job.ts";
+import { parseDuration } from "../time/units.ts";
+import { inside, listOfTexts, type Fields } from "./fields.ts";
+import { httpActionOf, httpTimeoutMs } from "./http.ts";
+
+const defaultKillGraceMs = 10_000;
+
+/** The field that holds what each executor runs. */
+const fieldOf = { shell: "command", exec: "argv", http: "http" } as const satisfies Record<
+  ExecutorName,
+  keyof JobSpec
+>;
+export const actionFields: readonly string[] = Object.values(fieldOf);
+
+/** Fields of a process that mean nothing for a request. */
+const processFields = ["stdin", "env", "cwd", "user", "umask", "killGrace", "params"] as const;
+
+function executorOf(given: Fields): ExecutorName | undefined {
+  if (given["command"] !== undefined) return "shell";
+  if (given["argv"] !== undefined) return "exec";
+  return given["http"] === undefined ? undefined : "http";
+}
+
+export function actionOf(spec: JobSpec): RunAction {
+  if (spec.http !== undefined) return httpActionOf(spec.http);
+  return {
+    kind: "process",
+    argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
+    stdin: spec.stdin ?? "",
+    cwd: spec.cwd ?? "",
+    user: spec.user ?? "",
+    umask: Number.parseInt(spec.umask ?? "077", 8),
+    killGraceMs: parseDuration(spec.killGrace ?? "") ?? defaultKillGraceMs,
+  };
+}
+
+/** When a run times out, ms; 0 = never. */
+export function timeoutOf(spec: JobSpec): number {
+  const own = parseDuration(spec.timeout ?? "") ?? 0;
+  if (spec.http === undefined) return own;
+  const ofRequest = httpTimeoutMs(spec.http, own > 0);
+  return own === 0 || ofRequest === 0 ? Math.max(own, ofRequest) : Math.min(own, ofRequest);
+}
+
+/** What a host must have, or allow, to run the job (members/equipment.ts). */
+export function equipmentOf(spec: JobSpec): string[] {
+  // A job without an action belongs to a later version, and this one doesn't run it.
+  return [`executor:${executorOf(spec) ?? "shell"}`];
+}
+
+/** Exactly one action, not empty, the executor that fits it, and no fields that it ignores. */
+export function actionProblems(given: Fields): Problem[] {
+  const [first, ...more] = actionFields.filter((field) => given[field] !== undefined);
+  if (first === undefined) {
+    const message =
+      "nothing to run: give command (a line for /bin/sh), argv (a program and its arguments) or http (a request)";
+    return [{ pointer: "", message }];
+  }
+  if (more.length > 0) {
+    const message = `give either ${first} or ${more.join(" or ")}, not both`;
+    return [{ pointer: `/${more[0] ?? ""}`, message }];
+  }
+  const problems: Problem[] = [];
+  const { command, argv, executor } = given;
+  if (typeof command === "string" && command.trim() === "")
+    problems.push({ pointer: "/command", message: "the command is empty" });
+  if (listOfTexts(argv)?.[0]?.trim() === "")
+    problems.push({ pointer: "/argv/0", message: "the program's name is empty" });
+  const fitting = executorOf(given);
+  if (typeof executor === "string" && executor in fieldOf && executor !== fitting) {
+    const message = `the executor "${executor}" does not take ${first}: write "${fitting ?? ""}", or leave it out`;
+    problems.push({ pointer: "/executor", message });
+  }
+  if (fitting === "http") {
+    for (const field of processFields.filter((name) => given[name] !== undefined)) {
+      problems.push({ pointer: `/${field}`, message: `a request has no ${field}: leave it out` });
+    }
+    for (const field of ["exitCodes", "skipCodes"]) {
+      if (inside(given, "success")[field] === undefined) continue;
+      const message = "a request has no exit code: say http.expectStatus instead";
+      problems.push({ pointer: `/success/${field}`, message });
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,309 @@
+/**
+ * One request: sent once, never repeated. Its output is the status line, the headers that a person may need, and the body,
+ * for each answer that it got.
+ *
+ * Redirects are followed only if the job asks for it, and at most ten. To another origin (scheme, host and port) go neither
+ * the job's headers, which may hold credentials, nor its body, nor the run's id. The timeout covers everything, from the
+ * name's look-up to the last byte of the body. A peer that was held up between the decision to start and the moment when
+ * the request would be sent doesn't send it: others may have taken its run for lost meanwhile.
+ */
+import type { Client } from "undici";
+import type { ChildOutcome, HttpSpec } from "../../ports.ts";
+import { formatDuration } from "../../core/time/units.ts";
+import { describeBroken, describeUnconnected, HeldUp, Stopped } from "./http-errors.ts";
+import { CappedFile, Pace } from "./output.ts";
+import { ownFileFault } from "./start-faults.ts";
+
+const redirectsMax = 10;
+const redirectStatus: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** How often a request that is not sent yet looks whether the process was held up. */
+const watchEveryMs = 250;
+
+/** Headers that are shown in the output. Others, such as cookies, may be secret. */
+const shownHeaders: ReadonlySet<string> = new Set([
+  "allow",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "date",
+  "etag",
+  "last-modified",
+  "location",
+  "retry-after",
+  "server",
+  "x-request-id",
+]);
+
+/** Headers of the job that go to another origin, too. */
+const harmlessHeaders: ReadonlySet<string> = new Set(["accept", "accept-language", "user-agent"]);
+
+export interface HttpRunEvents {
+  started(): void;
+  /** `output`: all of it, if that is little */
+  ended(outcome: ChildOutcome, output: Buffer | undefined): void;
+}
+
+interface Request {
+  method: string;
+  url: URL;
+  headers: Readonly<Record<string, string>>;
+  body: string;
+}
+
+interface Response {
+  status: number;
+  phrase: string;
+  location: string | undefined;
+}
+
+export class HttpRun {
+  private readonly spec: HttpSpec;
+  private readonly logFile: string;
+  private readonly events: HttpRunEvents;
+  private readonly pace = new Pace();
+  /** why it was ended before it was answered */
+  private ending: "cancelled" | "timeout" | undefined;
+  private client: Client | undefined;
+  private isSent = false;
+  private isAnswered = false;
+
+  constructor(spec: HttpSpec, logFile: string, events: HttpRunEvents) {
+    this.spec = spec;
+    this.logFile = logFile;
+    this.events = events;
+  }
+
+  begin(): void {
+    const log = { logBytes: 0, logTruncated: false };
+    if (this.ending !== undefined) return this.events.ended({ kind: "cancelled", ...log }, undefined);
+    if (Date.now() > this.spec.notAfter) {
+      const reason = "the start came too late";
+      return this.events.ended({ kind: "not-started", why: "late", reason }, undefined);
+    }
+    let file: CappedFile;
+    try {
+      file = new CappedFile(this.logFile, this.spec.logCapBytes);
+    } catch (error) {
+      return this.events.ended(ownFileFault(error), undefined);
+    }
+    this.events.started();
+    void this.perform(file);
+  }
+
+  stop(): void {
+    this.end("cancelled");
+  }
+
+  private end(why: "cancelled" | "timeout"): void {
+    this.ending ??= why;
+    void this.client?.destroy(new Stopped());
+  }
+
+  private async perform(file: CappedFile): Promise<void> {
+    const { timeoutMs } = this.spec;
+    const timer = timeoutMs > 0 ? setTimeout(() => this.end("timeout"), timeoutMs) : undefined;
+    let failure: string | undefined;
+    try {
+      failure = await this.follow(file);
+    } catch (error) {
+      // Every failure of a request is an outcome, whatever the client throws.
+      failure = error instanceof Error ? error.message : String(error);
+    }
+    clearTimeout(timer);
+    const { log, small } = file.finish();
+    this.events.ended({ ...this.outcome(failure), ...log }, small);
+  }
+
+  private outcome(failure: string | undefined): OutcomeOfRequest {
+    if (this.ending === "cancelled") return { kind: "cancelled" };
+    if (this.ending === undefined) return { kind: "answered", failure };
+    const limit = formatDuration(this.spec.timeoutMs);
+    const what = this.isAnswered
+      ? "http: the answer was not complete"
+      : this.isSent
+        ? "http: no answer"
+        : "connect: no connection";
+    return { kind: "timeout", reason: `${what} within ${limit}` };
+  }
+
+  /** Undefined if the last answer is as expected; otherwise why not. */
+  private async follow(file: CappedFile): Promise<string | undefined> {
+    const { action } = this.spec;
+    let request: Request = {
+      method: action.method,
+      url: new URL(action.url),
+      headers: { ...this.ownHeaders(), ...lowerCased(action.headers) },
+      body: action.body,
+    };
+    for (let redirects = 0; ; redirects++) {
+      const response = await this.exchange(request, file);
+      if (typeof response === "string") return response;
+      const { status, phrase, location } = response;
+      const isRedirect = action.followRedirects && redirectStatus.has(status) && location !== undefined;
+      if (!isRedirect) {
+        if (action.expectStatus.includes(status)) return undefined;
+        const shown = phrase === "" ? String(status) : `${status} ${phrase}`;
+        return `status: ${shown} is not one of http.expectStatus (${action.expectStatus.join(", ")})`;
+      }
+      if (redirects === redirectsMax) return `redirect: there were more than ${redirectsMax}`;
+      const next = redirected(request, status, location);
+      if (typeof next === "string") return next;
+      file.write(Buffer.from("\n"));
+      request = next;
+    }
+  }
+
+  private ownHeaders(): Record<string, string> {
+    const { run, env } = this.spec;
+    return {
+      "accept-encoding": "identity",
+      "user-agent": "cicada",
+      "idempotency-key": env["CICADA_IDEMPOTENCY_KEY"] ?? "",
+      traceparent: env["TRACEPARENT"] ?? "",
+      "x-cicada-run": run,
+    };
+  }
+
+  /** One request and its answer; a text says why there is none. */
+  private async exchange(request: Request, file: CappedFile): Promise<Response | string> {
+    const { url } = request;
+    this.isSent = false;
+    this.isAnswered = false;
+    const watch = this.watchForDelay();
+    try {
+      const { Client: HttpClient } = await import("undici");
+      if (this.ending !== undefined) return "";
+      // No limits of the client's own but that of connecting: the run's timeout covers the rest.
+      this.client = new HttpClient(url.origin, {
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        connect: { rejectUnauthorized: !this.spec.action.insecureTls },
+      });
+      return await this.send(this.client, request, file, watch);
+    } catch (error) {
+      if (error instanceof HeldUp) return error.message;
+      return this.isSent ? describeBroken(error, this.isAnswered) : describeUnconnected(error, url);
+    } finally {
+      watch.end();
+      await this.client?.destroy().catch(() => undefined);
+      this.client = undefined;
+    }
+  }
+
+  private send(client: Client, request: Request, file: CappedFile, watch: Watch): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    let response: Response | undefined;
+    client.dispatch(
+      {
+        method: request.method,
+        path: `${request.url.pathname}${request.url.search}`,
+        headers: { ...request.headers },
+        body: request.body === "" ? null : request.body,
+      },
+      {
+        onRequestStart: (controller) => {
+          if (watch.wasHeldUp()) return controller.abort(new HeldUp());
+          watch.end();
+          this.isSent = true;
+        },
+        onResponseStart: (_controller, status, headers, phrase = "") => {
+          // Informational answers come before the answer.
+          if (status < 200) return;
+          this.isAnswered = true;
+          const { location } = headers;
+          response = { status, phrase, location: Array.isArray(location) ? location[0] : location };
+          file.write(Buffer.from(headOf(response, headers)));
+        },
+        onResponseData: (controller, chunk) => {
+          file.write(chunk);
+          if (file.isPastCap) this.pace.keep(chunk.length, controller);
+        },
+        onResponseEnd: () => {
+          if (response !== undefined) resolve(response);
+          else reject(new Error("there was no answer"));
+        },
+        onResponseError: (_controller, error) => reject(error),
+      },
+    );
+    return promise;
+  }
+
+  /** Looks again and again whether the process was held up for longer than a start may be late. */
+  private watchForDelay(): Watch {
+    const allowedMs = Math.max(watchEveryMs, this.spec.notAfter - Date.now());
+    let seenAt = Date.now();
+    let isHeldUp = false;
+    const look = (): void => {
+      const now = Date.now();
+      if (now - seenAt > allowedMs) {
+        isHeldUp = true;
+        void this.client?.destroy(new HeldUp());
+      }
+      seenAt = now;
+    };
+    const timer = setInterval(look, watchEveryMs);
+    return {
+      wasHeldUp: () => {
+        look();
+        return isHeldUp;
+      },
+      end: () => clearInterval(timer),
+    };
+  }
+}
+
+type OutcomeOfRequest =
+  | { kind: "cancelled" }
+  | { kind: "timeout"; reason: string }
+  | { kind: "answered"; failure: string | undefined };
+
+interface Watch {
+  wasHeldUp(): boolean;
+  end(): void;
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+/** The request that follows a redirect (RFC 9110, 15.4); a text says why it must not be sent. */
+function redirected(request: Request, status: number, location: string): Request | string {
+  const url = URL.parse(location, request.url.href);
+  if (url === null || !/^https?:$/.test(url.protocol)) {
+    return `redirect: ${JSON.stringify(location.slice(0, 100))} is no address that begins with http:// or https://`;
+  }
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const becomesGet = status === 303 ? !isRead : status <= 302 && request.method === "POST";
+  const method = becomesGet ? "GET" : request.method;
+  const body = becomesGet ? "" : request.body;
+  // What a URL says about a user is not sent on: it isn't the job's.
+  url.username = "";
+  url.password = "";
+  if (url.origin === request.url.origin) {
+    const { "content-type": contentType, ...others } = request.headers;
+    const keepsType = body !== "" && contentType !== undefined;
+    return {
+      method,
+      url,
+      body,
+      headers: keepsType ? { ...others, "content-type": contentType } : others,
+    };
+  }
+  if (body !== "") return `redirect: the body is not sent to another origin, ${url.origin}`;
+  const headers = Object.entries(request.headers).filter(([name]) => harmlessHeaders.has(name));
+  return { method, url, body, headers: { "accept-encoding": "identity", ...Object.fromEntries(headers) } };
+}
+
+function headOf(
+  { status, phrase }: Response,
+  headers: Readonly<Record<string, string | string[] | undefined>>,
+): string {
+  const lines = Object.entries(headers)
+    .filter(([name]) => shownHeaders.has(name))
+    .map(([name, value]) => `${name}: ${name === "location" ? withoutUser(String(value)) : String(value)}\n`);
+  return `HTTP/1.1 ${status} ${phrase}\n${lines.join("")}\n`;
+}
+
+function withoutUser(location: string): string {
+  return location.replace(/^(\w+:\/\/)[^/?#]*@/, "$1");
+}

@@ -159,6 +159,7 @@ export function benchJob(id: string, at: number, spec: Partial<Omit<JobSpec, "id
     updatedBy: "bench",
     scheduledAt: at,
     resumedAt: 0,
+    failuresFrom: 0,
     pauses: [],
     needs: [],
   };

@@ -29,6 +29,7 @@ function planOf(spec: Partial<JobSpec>): Plan {
     updatedBy: "",
     scheduledAt: 0,
     resumedAt: 0,
+    failuresFrom: 0,
     pauses: [],
     needs: [],
   });

@@ -334,7 +334,7 @@ test("a job with billions of past ticks is scanned for its last ones alone", () 
     schedule: ["* * * * * *", "@every 1s", "*/2 * * * * *"],
   });
   const at = Date.UTC(2026, 10, 20);
-  const times = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0 };
+  const times = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0, failuresFrom: 0 };
   const plan = planJob({ id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [], ...times });
   assert.ok(!Array.isArray(plan));
   // Tick by tick this would take minutes.

@@ -22,6 +22,7 @@ function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
     updatedBy: "test",
     scheduledAt: 0,
     resumedAt: 0,
+    failuresFrom: 0,
     pauses: [...pauses],
     needs: [],
   });

@@ -102,6 +102,8 @@ export type Event = { now: Now } & (
   | { kind: "synced"; peer: PeerId }
   /** the disk's records of the ticks that were to be looked up, and what has been pruned */
   | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[]; pruned?: PrunedHistory | undefined }
+  /** the job's last runs that have succeeded or failed */
+  | { kind: "endsRead"; job: JobId; records: readonly RunRecord[] }
   /** another peer's watermarks, after all its records have come */
   | { kind: "watermarks"; watermarks: readonly Watermark[] }
   /** neighbours have pruned the job's ticks before the instant (ms), so open records from before it are over */
@@ -182,6 +184,8 @@ export type Effect =
   | { kind: "notify"; event: PeerEvent }
   /** Reads the job's records with from ≤ tick < to (ms) from the disk; `lookedUp` follows. */
   | { kind: "lookUp"; job: JobId; from: number; to: number }
+  /** Reads the job's newest records of runs that have succeeded or failed, at most `limit`; `endsRead` follows. */
+  | { kind: "readEnds"; job: JobId; limit: number }
   /** Counts up by `by`, or by 1. */
   | { kind: "count"; name: string; by?: number }
   | {

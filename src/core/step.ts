@@ -39,6 +39,7 @@ import {
 import { signLife } from "./members/lives.ts";
 import { heartbeatTo, peersInReach } from "./members/heartbeat.ts";
 import { isAwaitedAlone } from "./members/eligibility.ts";
+import { readEnds, reviewFailures } from "./orders/failures.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
@@ -119,6 +120,8 @@ function take(state: State, event: Event): void {
       return acceptedBy(state, event.peer);
     case "lookedUp":
       return lookedUp(state, event.job, event.records, event.pruned);
+    case "endsRead":
+      return readEnds(state, event.job, event.records);
     case "prunedElsewhere":
       return closePruned(state, event.job, event.before);
     case "watermarks":
@@ -322,6 +325,7 @@ function workThrough(state: State): void {
     adoptChosen(state);
     pursueRosterRequests(state);
   }
+  if (state.book.failed.length > 0) reviewFailures(state, "new");
 }
 
 function hasWork({ book, voting }: State): boolean {

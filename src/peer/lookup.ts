@@ -1,9 +1,11 @@
 /**
- * Reads from the disk what core needs before it admits ticks older than its memory. A disk that can't be read is asked again: a
+ * Reads from the disk what core needs to know of a job's past: before it admits ticks older than its memory, and when a tick
+ * has failed. A disk that can't be read is asked again: a
  * failed read is never taken for "nothing has run".
  */
 import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
+import type { RunQuery } from "../ports/disk.ts";
 import type { JobId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 
@@ -16,17 +18,34 @@ export function lookUp(
   { job, from, to }: { job: JobId; from: number; to: number },
   done: (records: RunRecord[]) => void,
 ): void {
+  read(doors, { job, from, to, limit: Infinity }, done);
+}
+
+const ends = ["succeeded", "failed", "timeout", "lost"] as const;
+
+/** The newest records of the job's runs that have succeeded or failed. */
+export function readEnds(
+  doors: Doors,
+  { job, limit }: { job: JobId; limit: number },
+  done: (records: RunRecord[]) => void,
+): void {
+  read(doors, { job, states: ends, limit }, done);
+}
+
+/** Page by page, until there are `limit` records or no more. */
+function read(doors: Doors, query: RunQuery & { job: JobId }, done: (records: RunRecord[]) => void): void {
   const records: RunRecord[] = [];
   const next = (after: string | undefined): void => {
-    const query = { job, from, to, limit: pageSize, ...(after === undefined ? {} : { after }) };
-    doors.disk.history(query, (page) => {
+    const limit = Math.min(pageSize, query.limit - records.length);
+    doors.disk.history({ ...query, limit, ...(after === undefined ? {} : { after }) }, (page) => {
       if (page instanceof CicadaError) {
+        const { job } = query;
         doors.log.warn("the job's history can't be read from the disk yet", { job, error: page.message });
         doors.clock.alarm(doors.clock.now().mono + againMs, () => next(after));
         return;
       }
       records.push(...page.records);
-      if (page.next === null) done(records);
+      if (page.next === null || records.length >= query.limit) done(records);
       else next(page.next);
     });
   };

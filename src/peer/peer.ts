@@ -22,7 +22,7 @@ import type { Admissions } from "../table/admissions.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import type { Logs } from "./logs.ts";
-import { lookUp } from "./lookup.ts";
+import { lookUp, readEnds } from "./lookup.ts";
 import { Outbox } from "./outbox.ts";
 import { requestRotation } from "./rotation-request.ts";
 import { StaleRecords } from "./stale-records.ts";
@@ -252,6 +252,10 @@ export class Peer {
         return lookUp(this.#doors, effect, (records) => {
           this.#feed({ kind: "lookedUp", job, records, pruned: this.#parts.horizons.ownOf(job) });
         });
+      }
+      case "readEnds": {
+        const { job } = effect;
+        return readEnds(this.#doors, effect, (records) => this.#feed({ kind: "endsRead", job, records }));
       }
       case "syncRecent":
         return this.#parts.sync.wantRecent(effect.peer, this.#doors.clock.now());

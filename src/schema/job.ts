@@ -50,6 +50,9 @@ export const HttpSchema = Type.Object(
 export const executors = ["shell", "exec", "http"] as const;
 export type ExecutorName = (typeof executors)[number];
 
+/** A higher limit makes a peer read more records when a tick has failed. */
+export const pauseAfterFailuresMax = 100;
+
 export const paramTypes = ["string", "number", "boolean", "choice"] as const;
 /** One parameter of a job (core/job/params.ts). */
 export const ParamSchema = Type.Object(
@@ -107,6 +110,7 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    pauseAfterFailures: Type.Optional(Type.Integer({ minimum: 0, maximum: pauseAfterFailuresMax })),
     partition: Type.Optional(Type.Enum(partitionPolicies)),
     target: Type.Optional(
       Type.Object(
@@ -168,7 +172,6 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
     "background",
     "precheck",
     "pool",
-    "pauseAfterFailures",
     "after",
     "notify",
     "longAfter",
@@ -261,6 +264,8 @@ export const PauseSchema = Type.Object(
     /** ms since the epoch; absent = until resumed */
     until: Type.Optional(InstantSchema),
     at: InstantSchema,
+    /** of a pause that a job's `pauseAfterFailures` asked for: the last of the failed ticks; ms */
+    failedTick: Type.Optional(InstantSchema),
   },
   closed,
 );
@@ -286,6 +291,8 @@ export interface Job {
   scheduledAt: number;
   /** When the job was last resumed; ms, 0 = never. */
   resumedAt: number;
+  /** Failed ticks up to this instant don't count for `pauseAfterFailures`: the job was resumed, or the field written; ms. */
+  failuresFrom: number;
   /** Every pause that no resume has seen yet; paused while any is left. */
   pauses: readonly Pause[];
   /** What parts of the job need in addition to what its known fields imply (core/job/needs.ts). */

@@ -61,6 +61,7 @@ export const addedFields = [
   "success",
   "params",
   "http",
+  "pauseAfterFailures",
 ] as const;
 
 export type Capability =

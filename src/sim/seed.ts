@@ -7,7 +7,7 @@
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
-import { drawFields, sideOf } from "./client/job-fields.ts";
+import { drawFailurePauses, drawFields, sideOf } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import type { ChildSettings } from "./executor.ts";
@@ -136,6 +136,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (options.retries === true) work = withRetries(work, dice.fork("retries"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"), mixed?.later);
+  if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"), mixed?.later);
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
   for (const peer of world.peers) {

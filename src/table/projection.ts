@@ -88,7 +88,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
   const created = reading.slots.get(createdSlot);
   const createdAt = created === undefined ? 0 : instantOfHlc(created.hlc);
   const latest = latestEdit(reading);
-  const resumed = reading.slots.get(resumedSlot);
+  const resumed = resumedAt(reading.slots.get(resumedSlot));
   return {
     id,
     spec: checked.spec,
@@ -97,8 +97,11 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     updatedAt: latest === undefined ? createdAt : instantOfHlc(latest.hlc),
     updatedBy: latest?.by ?? "",
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
-    resumedAt: resumedAt(resumed),
-    pauses: [...reading.pauses].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, pause]) => pause),
+    resumedAt: resumed,
+    failuresFrom: Math.max(createdAt, resumed, writtenAt(reading, "pauseAfterFailures")),
+    pauses: [...reading.pauses]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([, pause]) => (isEnded(pause, resumed) ? [] : pause)),
     needs: needsOf(reading),
   };
 }
@@ -159,6 +162,14 @@ function checkStrangers(job: Record<string, unknown>, part: "whole" | "without-a
 function resumedAt(resumed: Stamped | undefined): number {
   if (resumed === undefined || !isInstant(resumed.value)) return 0;
   return Math.min(resumed.value, instantOfHlc(resumed.hlc));
+}
+
+/**
+ * A pause because of failed ticks is over once the job was resumed after them, even if it was written at a peer that had not
+ * heard of the resume.
+ */
+function isEnded({ failedTick }: Pause, resumed: number): boolean {
+  return failedTick !== undefined && failedTick <= resumed;
 }
 
 function writtenAt(reading: Reading, slot: string): number {

@@ -39,6 +39,7 @@ const slotOfField = {
   overlap: "overlap",
   catchUp: "catchUp",
   retry: "retry",
+  pauseAfterFailures: "pauseAfterFailures",
   partition: "partition",
   target: "target",
   weight: "weight",
@@ -212,12 +213,13 @@ export function isSlot(entry: unknown): entry is Slot {
 
 export function isPause(entry: unknown): entry is Pause {
   if (!isObject(entry)) return false;
-  const { at, by, note, until } = entry;
+  const { at, by, note, until, failedTick } = entry;
   return (
     isInstant(at) &&
     typeof by === "string" &&
     (note === undefined || typeof note === "string") &&
-    (until === undefined || isInstant(until))
+    (until === undefined || isInstant(until)) &&
+    (failedTick === undefined || isInstant(failedTick))
   );
 }
 

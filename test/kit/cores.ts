@@ -21,7 +21,7 @@ import {
   splitConfirmation,
   type MembershipEntry,
 } from "../../src/table/roots.ts";
-import type { Job, JobSpec } from "../../src/schema/job.ts";
+import type { Job, JobSpec, Pause, TableEdit } from "../../src/schema/job.ts";
 import type { Heartbeat, Life } from "../../src/schema/heartbeat.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
 import type { Attribution, Forgotten, Readmitted } from "../../src/schema/attribution.ts";
@@ -86,6 +86,8 @@ export class Cores {
   #now = 0;
   #order = 0;
   #nextToken = 1;
+  /** the pauses that peers have written, by job and key */
+  readonly pauses = new Map<JobId, Map<string, Pause>>();
   readonly joins: Join[] = [];
   readonly confirmations: Confirmation[] = [];
   /** peers whose disks refuse what they are given */
@@ -312,6 +314,7 @@ export class Cores {
       updatedBy: "test",
       scheduledAt: at,
       resumedAt: 0,
+      failuresFrom: at,
       pauses: [],
       needs: [],
       ...changes,
@@ -448,6 +451,10 @@ export class Cores {
         if (change?.kind === "set" && this.#admits(change.id, change.value)) {
           return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
         }
+        if (change?.kind === "pause") {
+          this.#pause(peer, change);
+          return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+        }
         if (change?.kind !== "set" || !isMembershipEntry(change.value))
           throw new Error("these cores have no table; use `put`");
         this.#edited(peer, change.id as PeerId, change.value);
@@ -461,10 +468,35 @@ export class Cores {
         const pruned = this.pruned.get(job);
         return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records, pruned }));
       }
+      case "readEnds": {
+        const { job, limit } = effect;
+        const ends = new Set(["succeeded", "failed", "timeout", "lost"]);
+        const records = [...(this.records.get(peer)?.values() ?? [])]
+          .filter((record) => record.job === job && ends.has(record.state))
+          .toSorted((a, b) => instantOf(b.tick) - instantOf(a.tick))
+          .slice(0, limit);
+        return this.#later(1, () => this.feed(peer, { kind: "endsRead", job, records }));
+      }
       case "ended":
       case "notify":
       case "count":
       case "syncRecent":
+    }
+  }
+
+  /** A pause reaches every peer that it can reach; one with the same key is the same pause. */
+  #pause(peer: PeerId, { id, ulid, pause }: Extract<TableEdit, { kind: "pause" }>): void {
+    const known = this.pauses.get(id) ?? new Map<string, Pause>();
+    this.pauses.set(id, known.set(ulid, pause));
+    for (const to of this.#states.keys()) {
+      const job = this.state(to).jobs.plans.get(id)?.job;
+      if (job === undefined || this.#cutOff(peer, to)) continue;
+      const changes = [
+        { id, job: { ...job, revision: `paused ${known.size}`, pauses: [...known.values()] } },
+      ];
+      this.#later(to === peer ? 0 : messageMs, () =>
+        this.feed(to, { kind: "tableChanged", changes, tableDigest: ulid }),
+      );
     }
   }
 

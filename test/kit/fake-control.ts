@@ -216,7 +216,11 @@ export class FakeControl implements Control {
       case "pause":
         return this.#change(core, edit.id, ({ pauses }) => ({ pauses: [...pauses, edit.pause] }));
       case "resume":
-        return this.#change(core, edit.id, () => ({ pauses: [], resumedAt: edit.at }));
+        return this.#change(core, edit.id, () => ({
+          pauses: [],
+          resumedAt: edit.at,
+          failuresFrom: edit.at,
+        }));
       case "set":
         assert.fail("the fake has no other root");
     }
@@ -268,6 +272,7 @@ export class FakeControl implements Control {
       updatedBy: by,
       scheduledAt: now,
       resumedAt: known?.resumedAt ?? 0,
+      failuresFrom: known?.failuresFrom ?? now,
       pauses: known?.pauses ?? [],
       needs: known?.needs ?? [],
     };

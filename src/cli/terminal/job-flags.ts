@@ -185,6 +185,12 @@ export const jobFlags: readonly JobFlag[] = [
     choices: retryPlaces,
   },
   {
+    flags: "--pause-after-failures <n>",
+    help: "pause the job when so many ticks in a row have failed (default: 0 = never)",
+    path: ["pauseAfterFailures"],
+    shape: "number",
+  },
+  {
     flags: "--partition <policy>",
     help: "if the mesh is split: available = run at least once (default), majority = at most once",
     path: ["partition"],

@@ -3,7 +3,7 @@
  * has started. Only the files of this folder change it.
  */
 import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
-import type { RequestedOrder } from "../../schema/run.ts";
+import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { IndexedHeap } from "../job/heap.ts";
 import { CapacityQueue } from "./capacity-queue.ts";
 import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
@@ -25,6 +25,8 @@ export interface BookState extends ClaimIndexes {
   readonly toAsk: { order: Order; rank: number }[];
   readonly asks: Map<number, Ask>;
   readonly foreignInquiries: Map<OrderKey, ForeignInquiry>;
+  /** records by which a tick of a job that is paused after failures has just failed */
+  readonly failed: RunRecord[];
   readonly runs: Map<RunId, OwnRun>;
   /** how much of this peer's capacity they take together */
   runningWeight: number;
@@ -48,6 +50,7 @@ export function createBook(): BookState {
     toAsk: [],
     asks: new Map(),
     foreignInquiries: new Map(),
+    failed: [],
     runs: new Map(),
     runningWeight: 0,
   };

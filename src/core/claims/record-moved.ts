@@ -6,6 +6,7 @@
 import { instantOf } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
+import { isFailure } from "../job/failures.ts";
 import { settles, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
@@ -50,6 +51,7 @@ export function recordMoved(
   if (settles(record)) {
     touchOrdersOf(state, record);
     forgetRequest(state, record);
+    noteFailure(state, record);
   }
   admitRetry(state, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
@@ -57,6 +59,17 @@ export function recordMoved(
     const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };
     admitNextRound(state, record, requested, instant);
   }
+}
+
+/** The failed ticks since the last call. */
+export function takeFailed({ book }: State): RunRecord[] {
+  return book.failed.splice(0);
+}
+
+/** Whether the job is to be paused because of it is for orders/failures.ts to say. */
+function noteFailure({ jobs, book }: State, record: RunRecord): void {
+  const isCounted = isFailure(record.state) && (jobs.plans.get(record.job)?.pauseAfterFailures ?? 0) > 0;
+  if (isCounted) book.failed.push(record);
 }
 
 /**

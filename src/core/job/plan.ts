@@ -34,6 +34,8 @@ export interface Plan {
   readonly partition: "available" | "majority";
   readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
   readonly retry: RetryRule;
+  /** after so many failed ticks in a row the job is paused; 0 = never */
+  readonly pauseAfterFailures: number;
   readonly pauses: readonly Pause[];
   readonly target: Target;
   /** how much of a peer's capacity a run takes */
@@ -111,6 +113,7 @@ export function planJob(job: Job): Plan | Problem[] {
       on: spec.retry?.on ?? ["failed", "timeout"],
       where: spec.retry?.where ?? "any",
     },
+    pauseAfterFailures: spec.pauseAfterFailures ?? 0,
     pauses: job.pauses,
     target: targetOf(spec),
     weight: spec.weight ?? 1,

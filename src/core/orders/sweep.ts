@@ -17,6 +17,7 @@ import { isWanted, wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
+import { reviewFailures } from "./failures.ts";
 import { declareLost } from "./runs.ts";
 import { reportGaps, tendHistory } from "./scan.ts";
 import { forgetAwaitedSyncs } from "./warm-up.ts";
@@ -33,6 +34,7 @@ export function sweep(state: State): void {
   declareLost(state);
   if (state.upkeep.awaitingSync.size > 0) return;
   reportGaps(state);
+  reviewFailures(state, "all");
   for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.plans.get(job);
     if (plan !== undefined) reconcileOverdue(state, plan, orders);

@@ -2,7 +2,7 @@
  * What a peer remembers about its own upkeep: whether it has caught up with the others, and how far it has looked for ticks
  * and for memory to free. Only the files of this folder change it.
  */
-import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 import type { Watermark } from "../../schema/run.ts";
 import type { TickRange } from "../job/gap.ts";
 
@@ -41,6 +41,8 @@ export interface UpkeepState {
   readonly lookups: Set<JobId>;
   /** ticks that will not run and that no peer has reported yet */
   readonly gaps: Map<JobId, PendingGap>;
+  /** the last failed tick of jobs that may have to be paused because of it, and since when this peer knows of it */
+  readonly failedTicks: Map<JobId, { readonly tick: TickId; readonly sinceMono: number }>;
   /** watermarks of the last round; they are stored in the next one if no write has failed in between */
   readonly toStore: Map<JobId, Watermark>;
   /** a write has failed since the last round */
@@ -63,6 +65,7 @@ export function createUpkeep(): UpkeepState {
     loadedSince: -Infinity,
     lookups: new Set(),
     gaps: new Map(),
+    failedTicks: new Map(),
     toStore: new Map(),
     diskFailed: false,
     forgetAtMono: 0,

@@ -21,6 +21,7 @@ export const marks = [
   "declined",
   "claimed-when-all-full",
   "paused-tick-reported",
+  "paused-by-failures",
   "caught-up",
   "missed",
   "no-quorum",

@@ -4,6 +4,7 @@ import { checkAuthority } from "./authority.ts";
 import { checkBounded } from "./bounded.ts";
 import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts";
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
+import { checkFailurePauses } from "./failures.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
 import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
@@ -23,6 +24,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkPhantoms,
     checkRevocation,
     checkCancels,
+    checkFailurePauses,
     checkOverlap,
     checkZombies,
     checkResumption,

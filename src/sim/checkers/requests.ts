@@ -2,9 +2,16 @@
  * What the checkers conclude from clients' requests: in which spans of time a job was surely in force everywhere, and
  * in which it may have been in force somewhere.
  */
-import type { JobId } from "../../schema/ids.ts";
-import { jobOf, type ClientRequest, type Evidence, type JobRules, type Operation } from "../world/truth.ts";
-import { knownToAll } from "./surroundings.ts";
+import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
+import {
+  jobOf,
+  type ClientRequest,
+  type Evidence,
+  type JobRules,
+  type Operation,
+  type Run,
+} from "../world/truth.ts";
+import { convergesMs, knownToAll } from "./surroundings.ts";
 
 export interface InForce {
   rules: JobRules;
@@ -46,6 +53,53 @@ function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number
 
 /** Spans in which the job was surely in force on every peer, enabled and not paused. */
 export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
+  const paused = perhapsPausedByFailures(evidence, job);
+  return undisputed(evidence, job).flatMap((span) => {
+    if (paused.some(({ from, to }) => from <= span.from && span.from < to)) return [];
+    const next = Math.min(...paused.flatMap(({ from }) => (from > span.from ? from : [])), span.to);
+    return [{ ...span, to: next }];
+  });
+}
+
+/**
+ * Spans in which some peer may hold the job paused because of failed ticks: from when so many ticks may have failed in a row,
+ * until a client resumes it. A run that was disturbed may have been lost for some peers, whatever became of it. Where it isn't sure
+ * that the job was paused, a resume may have had no effect, so what failed before it still counts.
+ */
+function perhapsPausedByFailures(evidence: Evidence, job: JobId): { from: number; to: number }[] {
+  const changes = changesOf(evidence, job);
+  const limits = changes.flatMap(({ request }) =>
+    request.kind === "put" ? (request.rules.pauseAfterFailures ?? []) : [],
+  );
+  if (limits.length === 0) return [];
+  const limit = Math.min(...limits);
+  const runs = evidence.runs.filter((run) => run.job === job).toSorted((a, b) => a.start - b.start);
+  const spans: { from: number; to: number }[] = [];
+  let failed: TickId[] = [];
+  for (const { tick, start } of runs.filter((run) => !hasSurelySucceeded(evidence, run))) {
+    const successes = runs.filter(
+      (run) => hasSurelySucceeded(evidence, run) && knownToAll(evidence, run.end ?? Infinity) <= start,
+    );
+    const newest = Math.max(...successes.map((run) => instantOf(run.tick)));
+    failed = [...failed, tick].filter((one) => instantOf(one) > newest);
+    if (new Set(failed).size < limit) continue;
+    // A resume at a peer that doesn't know of the pause yet has no effect.
+    const known = knownToAll(evidence, start);
+    const resume = changes.find(
+      ({ request, askedAt }) => (request.kind === "resume" || request.kind === "delete") && askedAt > known,
+    );
+    spans.push({ from: start, to: resume === undefined ? Infinity : convergedAt(evidence, resume) });
+  }
+  return spans;
+}
+
+function hasSurelySucceeded(evidence: Evidence, { start, end = Infinity, outcome }: Run): boolean {
+  const isCalm = knownToAll(evidence, start) === start + convergesMs;
+  return outcome === "succeeded" && isCalm && knownToAll(evidence, end) === end + convergesMs;
+}
+
+/** Spans in which the job was surely in force as far as clients' requests say. */
+export function undisputed(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
   const spans: InForce[] = [];
   const unclear = firstUnclear(evidence, changes);

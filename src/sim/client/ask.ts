@@ -120,7 +120,8 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, overlap, catchUp, enabled, partition, retry, weight, skips } = rules;
+  const { id, schedule, overlap, catchUp, enabled, partition, retry, weight, skips, pauseAfterFailures } =
+    rules;
   return {
     id,
     schedule: schedule.text,
@@ -132,6 +133,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...(enabled === undefined ? {} : { enabled }),
     ...(partition === undefined ? {} : { partition }),
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
+    ...(pauseAfterFailures === undefined ? {} : { pauseAfterFailures }),
     ...targetOf(rules),
     ...(weight === undefined ? {} : { weight }),
     ...(skips === undefined ? {} : { success: { skipCodes: [1] } }),

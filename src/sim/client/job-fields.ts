@@ -39,6 +39,18 @@ export function drawFields(
   });
 }
 
+/** Has some of the jobs paused when several ticks in a row have failed, and more of their runs fail. */
+export function drawFailurePauses(work: readonly Work[], dice: Dice, knownTo?: readonly PeerId[]): Work[] {
+  return work.map((item) => {
+    const isDrawn = dice.chance(0.15);
+    // Voters may have chosen a runner that then dies: such a tick is lost without a trace of a run.
+    if (!isDrawn || item.rules.isLater === true || item.rules.partition === "majority") return item;
+    const known = knownTo === undefined ? {} : { knownTo };
+    const rules = { ...item.rules, pauseAfterFailures: dice.pick([1, 2, 3, 5]), ...known };
+    return { rules, lasting: { ...item.lasting, fails: dice.pick([0.2, 0.5, 0.9]) } };
+  });
+}
+
 function drawOthers(dice: Dice): Partial<JobRules> {
   return { ...(dice.chance(0.15) ? { weight: 2 } : {}), ...(dice.chance(0.15) ? { skips: true } : {}) };
 }

@@ -49,6 +49,8 @@ export interface JobRules {
   partition?: "majority";
   /** how often a failed run is repeated, and the first pause; absent = never */
   retry?: { attempts: number; backoffMs: number };
+  /** after so many failed ticks in a row it is paused; absent = never */
+  pauseAfterFailures?: number;
   /** false: it has no ticks */
   enabled?: boolean;
   /** how many ticks' records are kept, and for how long; absent = all of them, for ever */

@@ -221,8 +221,9 @@ function takeJob(input: unknown): void {
 /** Checks that an accepted job can be planned and its ticks found, whenever it was made. */
 function planned(spec: CheckedSpec): void {
   for (const at of [0, now]) {
-    const job = { id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [], resumedAt: 0 };
-    const plan = planJob({ ...job, createdAt: at, updatedAt: at, scheduledAt: at });
+    const job = { id: spec.id, spec, revision: "r", updatedBy: "x", pauses: [], needs: [] };
+    const times = { createdAt: at, updatedAt: at, scheduledAt: at, resumedAt: 0, failuresFrom: at };
+    const plan = planJob({ ...job, ...times });
     if (Array.isArray(plan)) throw new Fault("an accepted job can't be planned");
     nextTickOf(plan, now);
     ticksOf(plan, now - 86_400_000, now, 100);

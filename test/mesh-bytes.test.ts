@@ -19,7 +19,7 @@ import { createHost, type Host } from "../src/real/mesh/host.ts";
 import type { RealMesh } from "../src/real/mesh.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
 import type { Report } from "./kit/contract/mesh.ts";
-import { onlyKey, openTestMesh, startReporting, stopped, until } from "./kit/mesh-world.ts";
+import { onlyKey, anyOpenings, openTestMesh, startReporting, stopped, until } from "./kit/mesh-world.ts";
 
 const clusterKey = generateClusterKey();
 
@@ -154,6 +154,7 @@ const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
       announce: [],
       mdns: false,
       gater: {},
+      openings: anyOpenings(),
       encrypters: new Encrypters(
         onlyKey(clusterKey),
         { isForgotten: () => false, turnedAway: () => undefined },

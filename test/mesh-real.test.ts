@@ -28,6 +28,7 @@ import {
   type LifeOptions,
   type LoggedLine,
   makeRealWorld,
+  anyOpenings,
   openTestMesh,
   pass,
   onlyKey,
@@ -106,6 +107,7 @@ describe("a wrong cluster key", () => {
         announce: [],
         mdns: false,
         gater: {},
+        openings: anyOpenings(),
         encrypters: new Encrypters(
           onlyKey(foreignKey),
           { isForgotten: () => false, turnedAway: () => undefined },

@@ -1,10 +1,10 @@
 /**
  * The real mesh: libp2p over TCP, as a full mesh of all peers that hold the cluster key.
  *
- * The folder mesh/ holds its parts. `host` is libp2p. `encrypter`, `handshakes` and `refusals` decide and explain which
- * peers are admitted, `links` knows which peers are linked, `reception` greets, `dialler` dials missing peers, `book`
- * remembers where peers are, `gossip` and `outgoing` carry messages, `upkeep` checks all of this once a second, and
- * `assembly` connects the parts. This file is the door that ports.ts describes.
+ * The folder mesh/ holds its parts. `host` is libp2p. `openings`, `handshakes`, `encrypter` and `refusals` decide and
+ * explain which peers are admitted, `links` knows which peers are linked, `reception` greets, `dialler` dials missing
+ * peers, `book` remembers where peers are, `gossip` and `outgoing` carry messages, `upkeep` checks all of this once a
+ * second, and `assembly` connects the parts. This file is the door that ports.ts describes.
  */
 import type { Connection, MultiaddrConnection, Stream } from "@libp2p/interface";
 import type { IncompatiblePeers } from "../core/members/incompatible.ts";
@@ -27,6 +27,7 @@ import { Handshakes } from "./mesh/handshakes.ts";
 import { createHost, dialAddress, type Host, startHost } from "./mesh/host.ts";
 import type { Line, Links } from "./mesh/links.ts";
 import { DenyList } from "./mesh/deny-list.ts";
+import { Openings } from "./mesh/openings.ts";
 import type { Reception } from "./mesh/reception.ts";
 import { Refusals } from "./mesh/refusals.ts";
 import type { Renewal } from "./mesh/renewal.ts";
@@ -80,8 +81,12 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const handshakes = new Handshakes<MultiaddrConnection>((host) => mesh.knowsHost(host));
   const refusals = new Refusals(clock, log, counters, keyring, denyList, handshakes);
   const encrypters = new Encrypters(options.keyring, denyList, (by) => mesh.keySuperseded(by));
-  const host = await createHost({ ...options, gater: refusals.gater, encrypters });
-  const mesh: Libp2pMesh = new Libp2pMesh(options, bootstrap, host, refusals, denyList, counters);
+  const openings = new Openings({
+    knowsHost: (remote) => mesh.knowsHost(remote),
+    refused: (address, opening) => refusals.inboundRefused(address, opening),
+  });
+  const host = await createHost({ ...options, gater: refusals.gater, encrypters, openings });
+  const mesh: Libp2pMesh = new Libp2pMesh(options, bootstrap, host, openings, refusals, denyList, counters);
   options.keyring.onChange = () => {
     encrypters.refresh();
     mesh.keysChanged();
@@ -96,6 +101,7 @@ class Libp2pMesh implements RealMesh {
   private readonly options: MeshOptions;
   private readonly self: PeerId;
   private readonly host: Host;
+  private readonly openings: Openings;
   private readonly refusals: Refusals;
   private readonly denyList: DenyList;
   private readonly count: Counters;
@@ -117,6 +123,7 @@ class Libp2pMesh implements RealMesh {
     options: MeshOptions,
     bootstrap: readonly NamedAddress[],
     host: Host,
+    openings: Openings,
     refusals: Refusals,
     denyList: DenyList,
     counters: Counters,
@@ -124,6 +131,7 @@ class Libp2pMesh implements RealMesh {
     this.options = options;
     this.self = peerIdOf(options.peerKey);
     this.host = host;
+    this.openings = openings;
     this.refusals = refusals;
     this.denyList = denyList;
     this.count = counters;
@@ -287,6 +295,7 @@ class Libp2pMesh implements RealMesh {
 
   private async leave(): Promise<void> {
     await this.reception.announceLeave();
+    this.openings.stop();
     await this.host.stop();
   }
 

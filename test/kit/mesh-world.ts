@@ -9,6 +9,7 @@ import { openClock } from "../../src/real/clock.ts";
 import { ClusterKeys } from "../../src/real/keyring.ts";
 import { generateClusterKey, generatePeerKey, peerIdOf } from "../../src/real/keys.ts";
 import { openMesh, type RealMesh } from "../../src/real/mesh.ts";
+import { Openings } from "../../src/real/mesh/openings.ts";
 import { openRandom } from "../../src/real/random.ts";
 import { ownProtocol, type ProtocolRange } from "../../src/schema/protocol.ts";
 import type { PeerId } from "../../src/schema/ids.ts";
@@ -64,6 +65,11 @@ export function keepingLog(lines: LoggedLine[]): Log {
 export function onlyKey(key: Uint8Array): ClusterKeys {
   const kept = { key, rotation: undefined, olds: [], heirs: [] };
   return new ClusterKeys({ kept, keep: () => undefined, wall: Date.now });
+}
+
+/** For a host that only dials. */
+export function anyOpenings(): Openings {
+  return new Openings({ knowsHost: () => false, refused: () => undefined });
 }
 
 export async function openTestMesh(

@@ -9,7 +9,6 @@ import { identify, type Identify } from "@libp2p/identify";
 import type { ConnectionGater, Libp2p } from "@libp2p/interface";
 import { mdns } from "@libp2p/mdns";
 import { ping, type Ping } from "@libp2p/ping";
-import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
@@ -21,6 +20,7 @@ import { parsePeerKey } from "../keys.ts";
 import { joinAddress } from "./addresses.ts";
 import type { DialOutcome } from "./dialler.ts";
 import { forgottenMessage, type Encrypters } from "./encrypter.ts";
+import type { Openings } from "./openings.ts";
 import { successionMessage } from "./succession.ts";
 
 export type Host = Libp2p<{ identify: Identify; ping: Ping; gossip: GossipSub }>;
@@ -33,10 +33,12 @@ export interface HostOptions {
   mdns: boolean;
   gater: ConnectionGater;
   encrypters: Encrypters;
+  openings: Openings;
 }
 
 /**
- * A handshake takes milliseconds. A connection that needs longer is not a peer's, and must not occupy a place for long.
+ * A handshake takes milliseconds. A connection that needs longer is not a peer's, and must not occupy a place for long. Its
+ * opening comes before (openings.ts).
  */
 const handshakeTimeoutMs = 5_000;
 /**
@@ -61,7 +63,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
     privateKey,
     nodeInfo: { name: "cicada", userAgent: "cicada" },
     addresses: { listen: [...options.listen], announce: [...options.announce] },
-    transports: [tcp({ backlog: unacceptedConnections })],
+    transports: [options.openings.transport(unacceptedConnections)],
     connectionEncrypters: [options.encrypters.first],
     streamMuxers: [
       yamux({

@@ -1,8 +1,8 @@
 /**
  * Logs on this side why a connection was refused: another cluster key, or not a cicada peer at all.
  *
- * Each incoming connection is watched until it is encrypted: its first bytes show which mesh it asked for. A host is
- * reported at most once a minute, with the number of its attempts in between, so that a stranger can't fill the log.
+ * Each incoming connection that libp2p gets (openings.ts) is watched until it is encrypted: its first bytes show which
+ * mesh it asked for. A host is reported at most once a minute, with the number of its attempts in between, so that a stranger can't fill the log.
  */
 import type { ConnectionGater, MultiaddrConnection } from "@libp2p/interface";
 import type { Clock, Log } from "../../ports.ts";
@@ -17,8 +17,6 @@ import type { DenyList } from "./deny-list.ts";
 const quietMs = 60_000;
 /** How many hosts are remembered. Beyond that the oldest is forgotten, and may be reported too early. */
 const hostsCap = 256;
-/** Every libp2p dialler begins with this text, preceded by its length (multistream-select 1.0). */
-const greeting = Buffer.from("\x13/multistream/1.0.0\n");
 /** Enough for the names that a libp2p dialler sends first. */
 const openingCapBytes = 256;
 
@@ -101,12 +99,6 @@ export class Refusals {
     const peek = ({ data }: { data: Uint8Array | { subarray(): Uint8Array } }) => {
       const bytes = data.subarray();
       opening = Uint8Array.from([...opening, ...bytes.subarray(0, openingCapBytes - opening.length)]);
-      // libp2p would search everything that a stranger sends for the end of a first word, at growing cost.
-      if (!greeting.subarray(0, opening.length).equals(opening.subarray(0, greeting.length))) {
-        stop();
-        connection.abort(new Error("not a libp2p peer"));
-        return;
-      }
       if (this.namesKeyOfMesh(opening)) this.handshakes.named(connection);
       if (opening.length >= openingCapBytes || !this.handshakes.has(connection)) stop();
     };
@@ -122,7 +114,8 @@ export class Refusals {
     return fingerprintsIn(opening).some((key) => keyring.accepts(key) || keyring.isRetired(key));
   }
 
-  private inboundRefused(address: string, opening: Uint8Array): void {
+  /** A connection ended, or was ended, before it was encrypted. */
+  inboundRefused(address: string, opening: Uint8Array): void {
     // The connection sent nothing: it was the probe of a port check or a balancer.
     if (opening.length === 0) return;
     const offered = fingerprintsIn(opening);

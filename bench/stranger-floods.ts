@@ -136,7 +136,14 @@ function every(socket: Socket, ms: number, act: () => void): void {
   socket.once("close", () => clearInterval(timer));
 }
 
+/** For comparison. */
+const none: Flood = async (_order, _tally, isOver) => {
+  // oxlint-disable-next-line no-await-in-loop -- until the time is up
+  while (!isOver()) await passes(100);
+};
+
 export const strangerFloods: Readonly<Record<string, (order: FloodOrder) => Flood>> = {
+  none: () => none,
   idle: ({ sockets: count }) => sockets("idle", ["api", "mesh"], count),
   half: ({ sockets: count }) => sockets("half", ["api", "mesh"], count / 4),
   slow: ({ sockets: count }) => sockets("slow", ["api", "mesh"], count / 4),

@@ -5,7 +5,9 @@ import { Agent, request, type RequestListener } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { socketLimits, Sockets, type SocketLimits } from "../src/api/http/sockets.ts";
-import { fakeApi, token } from "./kit/fake-api.ts";
+import { runId, type JobId, type TickId } from "../src/schema/ids.ts";
+import type { FakeControl } from "./kit/fake-control.ts";
+import { fakeApi, token, type FakeApi } from "./kit/fake-api.ts";
 
 /** Limits that a test can reach, in the proportions of the real ones. */
 const few: SocketLimits = { ...socketLimits, all: 16, strangers: 12, strangersPerAddress: 6 };
@@ -13,13 +15,17 @@ const few: SocketLimits = { ...socketLimits, all: 16, strangers: 12, strangersPe
 const plainRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 async function listeningApi(context: TestContext, limits: SocketLimits): Promise<number> {
+  return (await listening(context, limits)).port;
+}
+
+async function listening(context: TestContext, limits: SocketLimits): Promise<FakeApi & { port: number }> {
   const hosts: string[] = [];
-  const { api } = fakeApi({ socketLimits: limits, hosts: () => hosts });
-  context.after(() => api.close());
-  await api.listen({ host: "127.0.0.1", port: 0 });
-  const { port } = api.server.address() as AddressInfo;
+  const fake = fakeApi({ socketLimits: limits, hosts: () => hosts });
+  context.after(() => fake.api.close());
+  await fake.api.listen({ host: "127.0.0.1", port: 0 });
+  const { port } = fake.api.server.address() as AddressInfo;
   hosts.push(`127.0.0.1:${port}`);
-  return port;
+  return { ...fake, port };
 }
 
 /** Silent sockets from one address, connected one after the other. */
@@ -132,12 +138,59 @@ test("a socket with too many pipelined requests is closed", async (context) => {
   assert.equal(answered, 1);
 });
 
+/** Lets the sockets be checked after a time that is longer than a head may take that is due within 1 ms. */
+async function checkLater(context: TestContext): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  context.mock.timers.tick(1_000);
+}
+
+for (const [what, texts] of [
+  ["sends nothing", []],
+  ["sends its head byte by byte", ["G", "E", "T"]],
+  ["sends a head without its end", ["GET / HTTP/1.1\r\nHost: x\r\n"]],
+] as const) {
+  test(`a socket that ${what} is told so when its head is due, and closed`, async (context) => {
+    context.mock.timers.enable({ apis: ["setInterval"] });
+    const port = await listeningApi(context, { ...socketLimits, headMs: 1 });
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    context.after(() => socket.destroy());
+    let heard = "";
+    socket.on("error", () => {}).on("data", (bytes) => (heard += String(bytes)));
+    const answered = once(socket, "end");
+    await once(socket, "connect");
+    for (const text of texts) await new Promise<void>((resolve) => socket.write(text, () => resolve()));
+    await checkLater(context);
+    await answered;
+    assert.match(heard, /^HTTP\/1\.1 400 .*took too long to arrive/s);
+    // This client keeps its half open. The peer doesn't, so that what the client writes is refused sooner or later.
+    while (!socket.destroyed) {
+      await checkLater(context);
+      socket.write("x");
+    }
+  });
+}
+
+test("a request whose head has come in time may take longer to answer, and its socket may stay idle afterwards", async (context) => {
+  context.mock.timers.enable({ apis: ["setInterval"] });
+  const socket = await connected(context, { headMs: 1 }, (_request, response) => {
+    void checkLater(context).then(() => response.end("here it is"));
+  });
+  socket.write(plainRequest);
+  assert.match(String(((await once(socket, "data")) as [Buffer])[0]), /here it is/);
+  for (let check = 0; check < 3; check++) await checkLater(context);
+  assert.equal(socket.destroyed, false);
+  socket.write(plainRequest);
+  assert.match(String(((await once(socket, "data")) as [Buffer])[0]), /here it is/);
+});
+
 /** More than the kernel's buffers of both ends take. */
 const largeAnswer = Buffer.alloc(64 * 1_048_576);
 
 for (const [what, limits] of [
   ["that is not read is dropped", { unreadMs: 1 }],
   ["that takes more memory than strangers may use is dropped", { strangersUnreadBytes: 1_048_576 }],
+  ["that takes more memory than one socket may use is dropped", { unreadBytesPerSocket: 1_048_576 }],
+  ["that takes more memory than all sockets may use is dropped", { unreadBytes: 1_048_576 }],
 ] as const) {
   test(`an answer ${what}`, async (context) => {
     const ended = Promise.withResolvers<boolean>();
@@ -149,6 +202,59 @@ for (const [what, limits] of [
     assert.equal(await ended.promise, false);
   });
 }
+
+const run = { job: "backup" as JobId, tick: "2026-11-20T01:00:00Z" as TickId };
+
+for (const [what, path, produce] of [
+  [
+    "an output",
+    "/v1/runs/backup@2026-11-20T01:00:00Z~1@lpha0001/log",
+    (control: FakeControl) => control.print(runId(control.record(run)), largeAnswer),
+  ],
+  [
+    "an output as it is written",
+    "/v1/runs/backup@2026-11-20T01:00:00Z~1@lpha0001/log/stream",
+    (control: FakeControl) => control.print(runId(control.record({ ...run, state: "running" })), largeAnswer),
+  ],
+  [
+    "events",
+    "/v1/events",
+    (control: FakeControl) => {
+      control.record({ ...run, state: "failed", reason: "x".repeat(65_536) });
+    },
+  ],
+] as const) {
+  test(`a caller that asks for ${what} and reads nothing is cut off`, async (context) => {
+    context.mock.timers.enable({ apis: ["setInterval"] });
+    const { port, api, control } = await listening(context, { ...socketLimits, unreadMs: 1 });
+    const accepted = once(api.server, "connection") as Promise<[Socket]>;
+    const socket = connect(port, "127.0.0.1");
+    context.after(() => socket.destroy());
+    socket.on("error", () => {}).pause();
+    if (path !== "/v1/events") produce(control);
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    const [answering] = await accepted;
+    // Until the kernel's buffers are full, the sockets are checked in vain.
+    while (!answering.destroyed) {
+      if (path === "/v1/events") produce(control);
+      await checkLater(context);
+    }
+  });
+}
+
+test("a reader of events that is behind by more text than may wait for it is cut off", async (context) => {
+  const { port, control } = await listening(context, socketLimits);
+  const before = control.listeners;
+  const socket = connect(port, "127.0.0.1");
+  context.after(() => socket.destroy());
+  const head = `GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+  socket.on("error", () => {}).write(head);
+  await once(socket, "data");
+  assert.equal(control.listeners, before + 1);
+  for (let event = 0; event < 100; event++)
+    control.record({ ...run, state: "failed", reason: "x".repeat(65_536) });
+  assert.equal(control.listeners, before);
+});
 
 test("an answer that is read slowly arrives whole", async (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });

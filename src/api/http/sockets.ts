@@ -6,8 +6,12 @@
  * all places, and a smaller share per address. Beyond a share, the stranger that has been idle the longest is closed.
  * Callers with valid credentials have places that no stranger can take, and are never closed for others.
  *
+ * A socket that has sent nothing costs only itself: Node gets it with its first byte. The head of the first request is due
+ * in a time that begins when the socket is accepted, whatever comes byte by byte.
+ *
  * Node parses all requests that a client sends ahead, and would have them answered at once. Here each waits until the
- * answer before it is on its way, and only a few may wait. An answer that its client doesn't read is given up.
+ * answer before it is on its way, and only a few may wait. An answer that its client doesn't read is given up, a stream's
+ * events included.
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
@@ -19,6 +23,8 @@ export interface SocketLimits {
   strangers: number;
   /** Of these, those of one address. Less makes callers behind one proxy wait for each other. */
   strangersPerAddress: number;
+  /** How long the head of the first request may take from when the socket was accepted; ms. More lets slow strangers stay. */
+  headMs: number;
   /** Requests that may wait on one socket for the answer before theirs. Browsers and cicada send none ahead. */
   ahead: number;
   /**
@@ -26,22 +32,28 @@ export interface SocketLimits {
    * for longer.
    */
   unreadMs: number;
-  /** Bytes of answers that may wait to be read, in all and by strangers. Beyond that the largest are given up. */
+  /**
+   * Bytes of answers that may wait to be read: in all, by strangers, and on one socket. Beyond that the largest are given up.
+   * One answer is made at a time, so this is exceeded by the answers of one check at most.
+   */
   unreadBytes: number;
   strangersUnreadBytes: number;
+  unreadBytesPerSocket: number;
 }
 
 export const socketLimits: SocketLimits = {
   all: 1_024,
   strangers: 768,
   strangersPerAddress: 256,
+  headMs: 10_000,
   ahead: 8,
   unreadMs: 60_000,
   unreadBytes: 268_435_456,
   strangersUnreadBytes: 16_777_216,
+  unreadBytesPerSocket: 67_108_864,
 };
 
-/** How often to check for answers that are not read. */
+/** How often to check for heads that are late and answers that are not read. */
 const checkEveryMs = 1_000;
 
 interface Held {
@@ -49,6 +61,10 @@ interface Held {
   readonly address: string;
   isStranger: boolean;
   isAnswering: boolean;
+  /** when the head of the first request is due; undefined once it has come, ms */
+  headDueAt: number | undefined;
+  /** at the last check the answer to a broken request was on its way, after which nothing follows */
+  isLeaving: boolean;
   /** requests that were sent ahead */
   readonly ahead: (() => void)[];
   /** how many bytes had left this process when a read was last noticed, and when that was (ms) */
@@ -71,10 +87,16 @@ export class Sockets {
   /** Creates a server whose sockets obey the limits. */
   serve(options: ServerOptions, listener: RequestListener): Server {
     const server = createServer(options);
-    server.on("connection", (socket) => this.#accept(socket));
+    const parsers = server.listeners("connection") as ((socket: Socket) => void)[]; // as Node calls them
+    server.removeAllListeners("connection");
+    server.on("connection", (socket) => {
+      if (this.#accept(socket))
+        afterFirstByte(socket, () => parsers.forEach((parse) => parse.call(server, socket)));
+    });
     server.on("request", (request, response) => {
       const held = this.#held.get(request.socket);
       if (held === undefined) return; // closed while the request was parsed
+      held.headDueAt = undefined;
       const answer = (): void => {
         held.isAnswering = true;
         this.#idle.delete(held);
@@ -84,7 +106,10 @@ export class Sockets {
       if (!held.isAnswering) answer();
       else if (held.ahead.push(answer) > this.#limits.ahead) held.socket.destroy();
     });
-    const checks = setInterval(() => this.#checkUnread(), checkEveryMs).unref();
+    const checks = setInterval(() => {
+      this.#checkHeads(server);
+      this.#checkUnread();
+    }, checkEveryMs).unref();
     server.once("close", () => clearInterval(checks));
     return server;
   }
@@ -102,7 +127,8 @@ export class Sockets {
     for (const { socket, isAnswering } of this.#held.values()) if (!isAnswering) socket.destroy();
   }
 
-  #accept(socket: Socket): void {
+  /** False if there is no place for it. */
+  #accept(socket: Socket): boolean {
     const { all, strangers, strangersPerAddress } = this.#limits;
     const address = socket.remoteAddress ?? "";
     if ((this.#strangers.get(address) ?? 0) >= strangersPerAddress) this.#makeRoom(address);
@@ -111,21 +137,28 @@ export class Sockets {
       (this.#strangers.get(address) ?? 0) >= strangersPerAddress ||
       this.#strangerCount >= strangers ||
       this.#held.size >= all;
-    if (isFull) return void socket.destroy();
+    if (isFull) {
+      socket.destroy();
+      return false;
+    }
+    const now = performance.now();
     const held: Held = {
       socket,
       address,
       isStranger: true,
       isAnswering: false,
+      headDueAt: now + this.#limits.headMs,
+      isLeaving: false,
       ahead: [],
       left: 0,
-      readAt: performance.now(),
+      readAt: now,
     };
     this.#held.set(socket, held);
     this.#idle.add(held);
     this.#strangers.set(address, (this.#strangers.get(address) ?? 0) + 1);
     this.#strangerCount++;
     socket.once("close", () => this.#forget(held));
+    return true;
   }
 
   /** Closes the stranger that has been idle the longest, of this address if one is given. */
@@ -159,6 +192,19 @@ export class Sockets {
     else if (held.isStranger && this.#held.has(held.socket)) this.#idle.add(held);
   }
 
+  /** Answers that a head is late as Node does, and closes the socket at the next check, whether the client has read it or not. */
+  #checkHeads(server: Server): void {
+    const now = performance.now();
+    for (const held of this.#held.values()) {
+      const { socket, headDueAt } = held;
+      if (held.isLeaving) socket.destroy();
+      else if (socket.writableFinished) held.isLeaving = true;
+      else if (headDueAt !== undefined && now >= headDueAt) {
+        if (!server.emit("clientError", new LateHead(), socket)) socket.destroy();
+      }
+    }
+  }
+
   /**
    * Gives up answers that are not read: those that have waited too long, and the largest if they hold too many bytes.
    */
@@ -173,7 +219,8 @@ export class Sockets {
         held.readAt = now;
       }
       if (unread === 0) continue;
-      if (now - held.readAt >= this.#limits.unreadMs) held.socket.destroy();
+      const isTooLarge = unread > this.#limits.unreadBytesPerSocket;
+      if (isTooLarge || now - held.readAt >= this.#limits.unreadMs) held.socket.destroy();
       else waiting.push(held);
     }
     waiting.sort((a, b) => b.socket.writableLength - a.socket.writableLength);
@@ -184,6 +231,23 @@ export class Sockets {
       waiting.filter(({ socket }) => !socket.destroyed),
     );
   }
+}
+
+class LateHead extends Error {
+  readonly code = "ERR_HTTP_REQUEST_TIMEOUT";
+}
+
+/** The error of a socket that waits is followed by its close. */
+function ignore(): void {
+  // nothing to do
+}
+
+/** Calls `next` when there is something to read on the socket, or it has ended. */
+function afterFirstByte(socket: Socket, next: () => void): void {
+  socket.on("error", ignore).once("readable", () => {
+    socket.off("error", ignore);
+    if (!socket.destroyed) next();
+  });
 }
 
 /** Closes sockets, the first ones first, until the unread bytes of the others are within the limit. */

@@ -102,7 +102,7 @@ export function buildApi(options: ApiOptions): Api {
   });
   app.register(cookie);
   app.register(rateLimit, { global: false });
-  app.register(fastifySSE, { heartbeatInterval: keepAliveMs });
+  app.register(fastifySSE, { heartbeatInterval: keepAliveMs, serializer: String });
   // Plugins are loaded in this order, so the guard's hooks come after those of helmet and cookie, and before every route.
   app.after(() => {
     const sessions = new Sessions(options.token, Date.now);

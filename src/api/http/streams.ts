@@ -2,7 +2,7 @@
  * Server-sent events: responses that stay open and report what happens.
  *
  * A browser reconnects by itself when its stream ends. So a stream is simply ended when its reader is too slow, and
- * when the peer stops.
+ * when the peer stops. A reader that reads nothing at all loses its socket (sockets.ts).
  */
 import type { FastifyReply } from "fastify";
 import type { SSEMessage } from "@fastify/sse";
@@ -13,11 +13,20 @@ import type { Api } from "../options.ts";
 const streamCap = 256;
 /** Events kept for a slow reader. A reader that falls further behind is cut off and has to start again. */
 const queueCap = 1_000;
+/** … and how long their texts may be together, in characters. Streams of the same events share them. */
+const queuedTextCap = 4_194_304;
 /** Proxies close connections that are silent for longer. */
 export const keepAliveMs = 15_000;
 
+export type StreamEvent = SSEMessage & { data: string };
+
+/** What `data` of an event is, in JSON. */
+export function eventText(data: unknown): string {
+  return JSON.stringify(data);
+}
+
 export interface Stream {
-  push(event: SSEMessage): void;
+  push(event: StreamEvent): void;
   end(): void;
   /**
    * Resolves when everything that was pushed has been handed to the socket, or the stream has ended. For producers that
@@ -57,7 +66,8 @@ export class Streams {
 }
 
 class EventQueue implements Stream, AsyncIterable<SSEMessage> {
-  #waiting: SSEMessage[] = [];
+  #waiting: StreamEvent[] = [];
+  #waitingText = 0;
   #pushed = Promise.withResolvers<void>();
   #emptied = Promise.withResolvers<void>();
   readonly #end = new AbortController();
@@ -66,10 +76,11 @@ class EventQueue implements Stream, AsyncIterable<SSEMessage> {
     return this.#end.signal;
   }
 
-  push(event: SSEMessage): void {
+  push(event: StreamEvent): void {
     if (this.ended.aborted) return;
     this.#waiting.push(event);
-    if (this.#waiting.length > queueCap) this.end();
+    this.#waitingText += event.data.length;
+    if (this.#waiting.length > queueCap || this.#waitingText > queuedTextCap) this.end();
     this.#pushed.resolve();
   }
 
@@ -87,6 +98,7 @@ class EventQueue implements Stream, AsyncIterable<SSEMessage> {
     for (;;) {
       const events = this.#waiting;
       this.#waiting = [];
+      this.#waitingText = 0;
       yield* events;
       if (this.#waiting.length > 0) continue;
       this.#emptied.resolve();

@@ -6,7 +6,6 @@
  * `cicada.peer.joined`, which each peer reports once for each peer that is new to the mesh. Events are not
  * kept for readers that are away. A reader that comes back reads the lists again.
  */
-import type { SSEMessage } from "@fastify/sse";
 import { never } from "../../errors.ts";
 import type { PeerEvent } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
@@ -14,17 +13,20 @@ import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { showPeer } from "../show/show-peer.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
-import type { Streams } from "../http/streams.ts";
+import { eventText, type StreamEvent, type Streams } from "../http/streams.ts";
 
 export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: Streams): void {
   let count = 0;
-  const cloudEvent = (event: PeerEvent): SSEMessage => {
+  /** what all streams send of the event that was last reported */
+  let last: { of: PeerEvent; sent: StreamEvent } | undefined;
+  const cloudEvent = (event: PeerEvent): StreamEvent => {
+    if (last?.of === event) return last.sent;
     const { type, subject, data } = describe(event, control);
     const id = `${Date.now().toString(36)}-${(count++).toString(36)}`;
-    return {
+    const sent = {
       id,
       event: type,
-      data: {
+      data: eventText({
         specversion: "1.0",
         id,
         source: `/peers/${self.id}`,
@@ -33,8 +35,10 @@ export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: St
         time: showInstant(Date.now()),
         datacontenttype: "application/json",
         data,
-      },
+      }),
     };
+    last = { of: event, sent };
+    return sent;
   };
 
   app.get(

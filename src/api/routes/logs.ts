@@ -18,7 +18,7 @@ import type { Api, ApiOptions } from "../options.ts";
 import { codedError } from "../http/problems.ts";
 import { readRange, wholeText } from "../http/bytes.ts";
 import { findRun, RunParams } from "./runs.ts";
-import type { Stream, Streams } from "../http/streams.ts";
+import { eventText, type Stream, type Streams } from "../http/streams.ts";
 
 /** How much is read at a time. Unit: bytes. One message between peers carries as much. */
 const pieceBytes = 131_072;
@@ -165,10 +165,10 @@ async function follow(
       const { text, bytes } = wholeText(piece.bytes, piece.complete);
       if (bytes > 0) {
         offset += bytes;
-        stream.push({ id: String(offset), event: "output", data: { text } });
+        stream.push({ id: String(offset), event: "output", data: eventText({ text }) });
         await stream.caughtUp();
       } else if (piece.complete) {
-        stream.push({ id: String(offset), event: "end", data: { size: piece.size } });
+        stream.push({ id: String(offset), event: "end", data: eventText({ size: piece.size }) });
         break;
       } else await sleep(readEveryMs, undefined, { signal: stream.ended });
     }
@@ -181,5 +181,5 @@ async function follow(
 /** The peer that has the output became unreachable. A reader that comes back may find another one. */
 function reportGone(stream: Stream, coded: CicadaError, log: Log, error: unknown): void {
   if (coded.code === "INTERNAL") log.error("a live log failed", { error: String(error) });
-  stream.push({ event: "gone", data: { code: coded.code, detail: coded.detail } });
+  stream.push({ event: "gone", data: eventText({ code: coded.code, detail: coded.detail }) });
 }

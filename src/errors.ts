@@ -201,7 +201,9 @@ export const errorTable = {
     title: "The job table is full",
     status: 507,
     exit: exit.policy,
-    hint: "Delete jobs that are no longer used.",
+    hint:
+      "Delete jobs that are no longer used. If `detail` counts ids, removed ones count as well: the README's section " +
+      "Security says how a mesh gets a new table.",
   },
   CLOCK_AHEAD: {
     title: "This peer's clock is far ahead",

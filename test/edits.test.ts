@@ -12,12 +12,18 @@ import type { Write } from "../src/ports/disk.ts";
 import { ulid, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { JobSpec, TableEdit } from "../src/schema/job.ts";
 import { SimKeys } from "../src/sim/keys.ts";
+import { jobsRoot, tableRoots, type Root } from "../src/table/roots.ts";
+import type { JobTable } from "../src/table/table.ts";
 import { jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 function nothing(): void {}
 
+function answerOf({ code }: CicadaError): string {
+  return code === "DISK_FAILED" ? "refused" : code;
+}
+
 class Stage {
-  readonly table = makeTable("a");
+  readonly table: JobTable;
   /** what the disk was given, call by call */
   readonly writes: (readonly Write[])[] = [];
   readonly #calls: ((error?: CicadaError) => void)[] = [];
@@ -26,7 +32,8 @@ class Stage {
   now = { wall: wallOf(1), mono: 0 };
   readonly edits: Edits;
 
-  constructor() {
+  constructor(roots?: readonly Root[]) {
+    this.table = makeTable("a", undefined, roots);
     const doors = {
       clock: { now: () => this.now, alarm: () => nothing },
       disk: {
@@ -54,7 +61,7 @@ class Stage {
   edit(name: string, ...edits: readonly TableEdit[]): void {
     this.now = { wall: this.now.wall + 60_000, mono: this.now.mono + 60_000 };
     this.edits.edit(edits, (error) =>
-      this.answers.push(`${name} ${error === undefined ? "stored" : "refused"}`),
+      this.answers.push(`${name} ${error === undefined ? "stored" : answerOf(error)}`),
     );
   }
 
@@ -200,4 +207,19 @@ describe("a change that the disk has refused", () => {
     assert.equal(stage.restarted(2).jobs().size, 0);
     assert.equal(stage.restarted(2).digest(), stage.table.digest());
   });
+});
+
+test("a job for which the table has no room is refused before anything is written, and there is room for deletions", () => {
+  const stage = new Stage(tableRoots.map((root) => (root === jobsRoot ? { ...jobsRoot, idsCap: 8 } : root)));
+  stage.edit("seven", ...Array.from({ length: 7 }, (_, i) => put(`job-${i}`)));
+  stage.answer("stored");
+  stage.edit("one more", put("job-7"));
+  assert.deepEqual(stage.answers, ["seven stored", "one more TABLE_FULL"]);
+  assert.deepEqual([stage.writes.length, stage.table.jobs().size], [1, 7]);
+  stage.edit("change", put("job-0", { owner: "ann" }));
+  stage.answer("stored");
+  stage.edit("deletion", { kind: "delete", id: "job-1" as JobId, by: "ann" });
+  stage.answer("stored");
+  assert.deepEqual(stage.answers.slice(2), ["change stored", "deletion stored"]);
+  assert.equal(stage.table.jobs().size, 6);
 });

@@ -2,9 +2,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as Y from "yjs";
-import { laterRoot, laterRootsCap, peersRoot } from "../src/table/roots.ts";
+import type { JobId } from "../src/schema/ids.ts";
+import {
+  jobsRoot,
+  laterRoot,
+  laterRootsCap,
+  membershipRoot,
+  peersRoot,
+  tableRoots,
+} from "../src/table/roots.ts";
 import type { TableEdit } from "../src/schema/job.ts";
-import { edit, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
+import { edit, exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 /** Updates, each of them of so many ids under the root, that a hostile member writes. */
 function filling(root: string, ids: number, perUpdate: number): Uint8Array[] {
@@ -19,6 +27,15 @@ function filling(root: string, ids: number, perUpdate: number): Uint8Array[] {
     });
   }
   return updates;
+}
+
+function putJob(table: string, number: number): TableEdit {
+  return { kind: "put", spec: specOf(`${table}-${number}`), by: "ann" };
+}
+
+function forget(peer: string): TableEdit {
+  const value = { at: 1, by: "ann", name: peer, forgotten: true };
+  return { kind: "set", root: "membership", id: peer, by: "ann", value };
 }
 
 describe("the job table", () => {
@@ -71,5 +88,36 @@ describe("the job table", () => {
     const joining = makeTable("joining");
     assert.equal(joining.apply(a.snapshot()), "changed");
     assert.equal(joining.jobs().size, 10_000);
+  });
+
+  test("of a peer never gets so many ids by its own edits that others refuse it, also if several peers write at once", () => {
+    const roots = tableRoots.map((root) => (root === jobsRoot ? { ...jobsRoot, idsCap: 16 } : root));
+    const [a, b] = [makeTable("a", undefined, roots), makeTable("b", undefined, roots)];
+    for (let number = 0; a.fullFor([putJob("a", number)]) === undefined; number++)
+      edit(a, putJob("a", number), wallOf(number));
+    assert.equal(a.jobs().size, 14);
+    for (let number = 0; number < 2; number++) edit(b, putJob("b", number), wallOf(number));
+    exchange(a, b);
+    assert.deepEqual([a.jobs().size, b.jobs().size], [16, 16]);
+    for (const table of [a, b]) {
+      assert.match(
+        table.fullFor([putJob("c", 0)]) ?? "",
+        /^it has had 16 ids under "jobs"; 14 are the most$/,
+      );
+      assert.match(table.fullFor([putJob("a", 0), putJob("c", 0)]) ?? "", /ids under "jobs"/);
+      assert.equal(table.fullFor([putJob("a", 0)]), undefined);
+      assert.equal(table.fullFor([{ kind: "delete", id: "a-0" as JobId, by: "ann" }]), undefined);
+    }
+  });
+
+  test("of a peer counts the ids under each root that its own edits would bring, and each only once", () => {
+    const roots = tableRoots.map((root) =>
+      root === membershipRoot ? { ...membershipRoot, idsCap: 8 } : root,
+    );
+    const table = makeTable("a", undefined, roots);
+    for (let peer = 0; peer < 7; peer++) edit(table, forget(`peer-${peer}`), wallOf(peer));
+    assert.match(table.fullFor([forget("peer-7")]) ?? "", /7 ids under "membership"; 7 are the most/);
+    assert.equal(table.fullFor([forget("peer-3")]), undefined);
+    assert.equal(table.fullFor([{ kind: "put", spec: specOf("x"), by: "ann" }]), undefined);
   });
 });

@@ -134,6 +134,8 @@ export type Event = { now: Now } & (
       inTable?: boolean;
     }
   | { kind: "stored"; token: number; failed?: boolean }
+  /** The edit was not made, because the table has no room for it. */
+  | { kind: "tableFull"; token: number; detail: string }
   | { kind: "drain" }
 );
 

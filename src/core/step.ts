@@ -10,7 +10,7 @@ import { isPlanted } from "./probes/planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
 import { claimStored } from "./claims/claims.ts";
-import { commandStored, obey } from "./operator/commands.ts";
+import { commandStored, obey, refuseFull } from "./operator/commands.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest } from "./voting/epochs.ts";
 import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
@@ -167,6 +167,8 @@ function take(state: State, event: Event): void {
     }
     case "stored":
       return stored(state, event.token, event.failed ?? false);
+    case "tableFull":
+      return tableFull(state, event.token, event.detail);
     case "drain":
       return drain(state);
     default:
@@ -264,6 +266,13 @@ function stored(state: State, token: number, failed: boolean): void {
   else if (pending.kind === "votes") votesStored(state, pending, failed);
   else if (pending.kind === "drain") drainStored(state, pending, failed);
   else commandStored(state, pending, failed);
+}
+
+/** The disk is all right; only a person who waits for the edit has to know. */
+function tableFull(state: State, token: number, detail: string): void {
+  const pending = state.pending.get(token);
+  state.pending.delete(token);
+  if (pending !== undefined && "command" in pending) refuseFull(state, pending.command, detail);
 }
 
 /**

@@ -7,7 +7,7 @@
  * are undone too and made again on the restored table. None of them has been acknowledged, so no acknowledged change is ever
  * touched. A Yjs document can't forget: the refused change and its undoing both stay in the document's history.
  */
-import type { CicadaError } from "../errors.ts";
+import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
 import type { Write } from "../ports/disk.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -78,8 +78,13 @@ export class Edits {
     this.#clientId = this.#table.clientId;
   }
 
-  /** Makes all edits as one change, and calls `done` when the change is durable here or has been undone. */
+  /**
+   * Makes all edits as one change, and calls `done` when the change is durable here or has been undone; at once, with
+   * TABLE_FULL, if there is no room for it.
+   */
   edit(edits: readonly TableEdit[], done: Done): void {
+    const full = this.#table.fullFor(edits);
+    if (full !== undefined) return done(new CicadaError("TABLE_FULL", full));
     this.#make({ edits, steps: [], done });
     this.history.editing(edits);
     this.#deps.onChange();

@@ -235,9 +235,11 @@ export class Peer {
       case "store":
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
-        return this.#parts.edits.edit(effect.edits, (error) =>
-          this.#feed({ kind: "stored", token: effect.token, failed: error !== undefined }),
-        );
+        return this.#parts.edits.edit(effect.edits, (error) => {
+          const { token } = effect;
+          if (error?.code === "TABLE_FULL") this.#feed({ kind: "tableFull", token, detail: error.detail });
+          else this.#feed({ kind: "stored", token, failed: error !== undefined });
+        });
       case "start":
         return executor.launch(effect.spec);
       case "stop":

@@ -3,17 +3,26 @@
  * the whole table may become. Every peer keeps the whole table in memory and on its disk, and a Yjs document remembers every id
  * for ever, so without limits one member could fill all of them.
  *
- * The limits hold for what comes from the mesh, not for a peer's own edits and its own disk. Peers that reach a limit by
- * different updates refuse each other's tables, and say so; an honest mesh is far below each limit.
+ * A peer's own edits keep a margin to the limits, so that no peer makes a table that its neighbours refuse, also if others
+ * write at the same time. What is on a peer's own disk has no limit. A member that lies can fill two peers with different
+ * things up to a limit. They then refuse each other's tables, and say so; an honest mesh is far below each limit.
  */
+import { Buffer } from "node:buffer";
 import * as Y from "yjs";
-import { laterRoot, laterRootsCap, type Root } from "./roots.ts";
+import type { TableEdit } from "../schema/job.ts";
+import { jobsRoot, laterRoot, laterRootsCap, type Root } from "./roots.ts";
 import { updateCapBytes, type Inspection } from "./update.ts";
 
 /** The table's encoded size: it has to fit into one update, for the peers that join. */
 const tableCapBytes = updateCapBytes;
 /** The size is only estimated between two counts, which read the whole table. It is counted again when it may have grown by so much. */
 const countAgainBytes = tableCapBytes / 8;
+
+/** Of each limit, how much is left by a peer's own edits: for what others have written and what is still on its way. */
+const marginPart = 1 / 8;
+
+/** What an edit takes in the document beside twice its text: stamps, keys and names of peers. */
+const editOverheadBytes = 4_096;
 
 type Fitting = Extract<Inspection, { kind: "fits" }>;
 type RootType = NonNullable<ReturnType<Y.Doc["share"]["get"]>>;
@@ -54,8 +63,36 @@ export class TableCaps {
     return this.#isTooLarge(updateBytes, doc) ? "the table would become too large" : undefined;
   }
 
+  /**
+   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions and the like exceed none: they are
+   * what a person does about it.
+   */
+  exceededByOwn(
+    edits: readonly TableEdit[],
+    addsId: (edit: TableEdit) => boolean,
+    doc: Y.Doc,
+  ): string | undefined {
+    const more = edits.filter(({ kind }) => kind !== "delete" && kind !== "resume");
+    if (more.length === 0) return undefined;
+    const newIds = Map.groupBy(more.filter(addsId), (one) => (one.kind === "set" ? one.root : jobsRoot.name));
+    for (const [name, { length }] of newIds) {
+      const held = doc.share.get(name);
+      const known = held === undefined ? 0 : idsUnder(held).size;
+      const most = Math.floor(this.#idsCap(name) * (1 - marginPart));
+      if (known + length > most) return `it has had ${known} ids under "${name}"; ${most} are the most`;
+    }
+    const text = more.reduce((sum, one) => sum + 2 * Buffer.byteLength(JSON.stringify(one)), 0);
+    const bytes = text + more.length * editOverheadBytes;
+    if (!this.#isTooLarge(bytes + tableCapBytes * marginPart, doc)) return undefined;
+    return `it takes ${mebibytes(this.#bytesMost)} MiB; ${mebibytes(tableCapBytes * (1 - marginPart))} are the most`;
+  }
+
+  #idsCap(name: string): number {
+    return (this.#rows.find((root) => root.name === name) ?? laterRoot).idsCap;
+  }
+
   #hasTooManyIds(name: string, named: ReadonlySet<string>, held: RootType | undefined): boolean {
-    const { idsCap } = this.#rows.find((root) => root.name === name) ?? laterRoot;
+    const idsCap = this.#idsCap(name);
     const known = held === undefined ? noIds : idsUnder(held);
     let newIds = 0;
     for (const id of named) if (!known.has(id)) newIds++;
@@ -70,6 +107,10 @@ export class TableCaps {
     }
     return this.#bytesMost + updateBytes > tableCapBytes;
   }
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 1_048_576);
 }
 
 const noIds: ReadonlyMap<string, unknown> = new Map();

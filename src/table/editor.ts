@@ -187,6 +187,14 @@ export class Editor {
     return { ulids: isBelieved ? ulids : [this.#rewrite(id, reading, hlc, wall)], hlc };
   }
 
+  /** Whether the edit would write an id that its root has never had. */
+  addsId(edit: TableEdit): boolean {
+    if (edit.kind === "put") return this.#deps.incarnationsOf(edit.spec.id).length === 0;
+    if (edit.kind !== "set") return false;
+    const values = this.#valuesOf(edit.root);
+    return !values.hasHad(values.root.merge === "first" ? edit.id : keyOfValue(edit.id, this.#deps.self));
+  }
+
   #setValue({ root, id, value, by }: Extract<TableEdit, { kind: "set" }>, wall: number): void {
     const values = this.#valuesOf(root);
     if (values.root.merge === "first") {

@@ -145,6 +145,11 @@ export class JobTable {
     return { update, steps };
   }
 
+  /** Why the edits must not be made, in words: other peers would refuse the table then. Undefined if they may. */
+  fullFor(edits: readonly TableEdit[]): string | undefined {
+    return this.#caps.exceededByOwn(edits, (one) => this.#editor.addsId(one), this.#doc);
+  }
+
   /** Restores what was there before each of the changes, the last one first, and returns the update that does so. */
   takeBack(changes: readonly (readonly EditStep[])[], wall: number): Uint8Array {
     return this.#write(() => {

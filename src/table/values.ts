@@ -42,6 +42,12 @@ export class RootValues {
     return this.#map.get(key);
   }
 
+  /** Whether there is an entry under a key, or was one. */
+  hasHad(key: string): boolean {
+    // oxlint-disable-next-line no-underscore-dangle -- Yjs shows removed keys only here
+    return this.#map._map.has(key);
+  }
+
   /** Must be called within a transaction; undefined removes the entry. */
   write(key: string, entry: unknown): void {
     if (entry === undefined) this.#map.delete(key);

@@ -92,6 +92,8 @@ export class Cores {
   readonly confirmations: Confirmation[] = [];
   /** peers whose disks refuse what they are given */
   readonly full = new Set<PeerId>();
+  /** why every peer's table takes no edits */
+  tableFull: string | undefined;
   /** peers whose gossip is lost */
   readonly unheard = new Set<PeerId>();
   readonly runMs: number;
@@ -447,6 +449,9 @@ export class Cores {
         return void this.notes.push(`${peer}: ${effect.message}`);
       case "edit": {
         const { edits, token } = effect;
+        const { tableFull: detail } = this;
+        if (detail !== undefined)
+          return this.#later(1, () => this.feed(peer, { kind: "tableFull", token, detail }));
         const change = edits.at(-1);
         if (change?.kind === "set" && this.#admits(change.id, change.value)) {
           return this.#later(1, () => this.feed(peer, { kind: "stored", token }));

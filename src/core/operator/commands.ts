@@ -240,6 +240,11 @@ function runJob(
   return undefined;
 }
 
+/** An edit that a person waits for was not made. */
+export function refuseFull(state: State, token: number, detail: string): void {
+  emit(state, { kind: "answer", token, answer: refuse("TABLE_FULL", detail) });
+}
+
 /** A write that a person waits for is durable, or has failed. */
 export function commandStored(
   state: State,

@@ -415,6 +415,32 @@ test("the next ticks name the runner first and then the peers that step in", asy
   ]);
 });
 
+test("a tick that a job leaves out is among its next ones, and is marked", async () => {
+  const fake = fakeApi();
+  await create(fake, { schedule: "0 2 * * *", except: ["0 2 * * *"] });
+  const { items } = (await call(fake, { url: "/v1/jobs/backup/next?count=3" })).json();
+  assert.deepEqual(
+    items.map(({ skipped, peers }: { skipped?: string; peers: unknown[] }) => [skipped, peers.length]),
+    [
+      ["except", 0],
+      ["except", 0],
+      ["except", 0],
+    ],
+  );
+});
+
+test("a preview lists apart what is left out, and refuses what can't be with its pointer", async () => {
+  const fake = fakeApi();
+  const body = { schedule: "0 2 * * *", from: "2026-12-23T00:00:00Z", count: 2 };
+  const preview = (except: string[]) =>
+    call(fake, { method: "POST", url: "/v1/schedules/preview", body: { ...body, except } });
+  const { ticks, skipped } = (await preview(["2026-12-24"])).json();
+  assert.deepEqual(ticks, ["2026-12-23T02:00:00Z", "2026-12-25T02:00:00Z"]);
+  assert.deepEqual(skipped, ["2026-12-24T02:00:00Z"]);
+  const refused = (await preview(["2026-12-24", "calendar:x"])).json();
+  assert.deepEqual([refused.code, refused.errors[0].pointer], ["INVALID_SCHEDULE", "/except/1"]);
+});
+
 test("a past tick is shown with its runs and the reason for its outcome", async () => {
   const fake = fakeApi();
   await create(fake);
@@ -485,6 +511,7 @@ test("a preview lists ticks and marks those that daylight saving moves", async (
   assert.deepEqual(answer.json().ticks, ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);
   assert.equal(answer.json().marks.length, 1);
   assert.equal(answer.json().marks[0].mark, "moved");
+  assert.deepEqual(answer.json().skipped, []);
   const bad = { schedule: ["0 0 * * *", "61 2 * * *"] };
   const refused = await call(fake, { method: "POST", url: "/v1/schedules/preview", body: bad });
   assert.equal(refused.json().code, "INVALID_SCHEDULE");

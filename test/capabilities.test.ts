@@ -68,6 +68,16 @@ test("a peer that names no capabilities counts as having those of the first vers
   assert.equal(whyBlocked(cores.state("a"), plan), undefined);
 });
 
+test("a peer of a version that doesn't know what a job leaves out is not asked to run it", () => {
+  const first = ["executor:process", "majority"];
+  const cores = new Cores(names, { capabilities: { a: first } });
+  cores.pass(30_000);
+  cores.put({ ...beat, except: ["2026-12-24"] });
+  cores.pass(20 * periodMs);
+  const runners = new Set(cores.starts.map(({ peer }) => peer));
+  assert.deepEqual(runners, new Set(["b", "c"]));
+});
+
 test("a job that no living peer can run says so, and its ticks are reported as missed after their window", () => {
   const older = ["executor:process"];
   const cores = new Cores(names, { capabilities: { a: older, b: older, c: older } });

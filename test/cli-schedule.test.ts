@@ -38,11 +38,24 @@ describe("schedule explain", () => {
     assert.deepEqual(ticks, ["2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z"]);
   });
 
+  test("shows which ticks --except leaves out", async () => {
+    const args = ["schedule", "explain", "0 2 * * *", "--from", "2026-12-23T00:00:00Z", "-n", "2"];
+    const except = ["--except", "2026-12-24/2026-12-25", "--except", "* 3 * * *"];
+    const json = await cicada([...args, ...except, "-o", "json"]);
+    const { ticks, skipped } = JSON.parse(json.stdout) as { ticks: string[]; skipped: string[] };
+    assert.deepEqual(ticks, ["2026-12-23T02:00:00Z", "2026-12-26T02:00:00Z"]);
+    assert.deepEqual(skipped, ["2026-12-24T02:00:00Z", "2026-12-25T02:00:00Z"]);
+    const { stdout } = await cicada([...args, ...except]);
+    assert.equal(stdout.match(/left out/g)?.length, 2);
+    assert.match(stdout, /2026-12-24T02:00:00Z +left out/);
+  });
+
   const refused: readonly [string[], RegExp][] = [
     [["61 * * * *"], /\/schedule: /],
     [["* * * *"], /too few fields/],
     [["@reboot"], /systemd/],
     [["@daily", "--tz", "Europe/Berln"], /Europe\/Berlin/],
+    [["@daily", "--except", "2026-02-30"], /\/except\/0: no date/],
     [["@daily", "--from", "tomorrow"], /--from tomorrow/],
     [["@daily", "--count", "0"], /--count 0/],
   ];

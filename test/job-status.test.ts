@@ -35,6 +35,36 @@ function pendingAt(cores: Cores, peer: string) {
   return pendingOf(state, state.now, beatId);
 }
 
+describe("ticks that a job leaves out", () => {
+  test("are shown among the coming ones, and are never the next tick", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ id: "beat", schedule: "* * * * *", command: "true", except: ["1-59/2 * * * *"] });
+    cores.pass(second);
+    const { now } = cores.state("a");
+    const coming = nextTicks(cores.state("a"), now, beatId, 6) ?? [];
+    assert.equal(coming.length, 6);
+    for (const { tick, skipped, peers } of coming) {
+      const isOdd = new Date(tick).getUTCMinutes() % 2 === 1;
+      assert.deepEqual([skipped, peers.length], isOdd ? ["except", 0] : [undefined, 2]);
+    }
+    assert.equal(nowAt(cores, "a").next?.tick, coming.find(({ skipped }) => skipped === undefined)?.tick);
+    const [leftOut] = coming.filter(({ skipped }) => skipped === "except");
+    assert.ok(leftOut);
+    assert.equal(whyNoTick(cores.state("a"), now, beatId, leftOut.startsAt), "its `except` leaves it out");
+  });
+
+  test("end the job when there are no others", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, except: ["@every 5s"] });
+    cores.pass(second);
+    const { state, next } = nowAt(cores, "a");
+    assert.deepEqual([state, next], ["ended", undefined]);
+    cores.pass(60 * second);
+    assert.deepEqual(cores.starts, []);
+    assert.match(obstaclesAt(cores, "a"), /no further tick/);
+  });
+});
+
 describe("a job that no living peer can run is blocked, with the reason", () => {
   test("when its target is dead, since when; and is scheduled again when the target is back", () => {
     const cores = new Cores(["a", "b", "c"]);

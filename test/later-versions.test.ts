@@ -87,8 +87,8 @@ describe("a part of a job that this version doesn't know keeps the job out of qu
     ["a field that was cleared", { mutex: { value: null } }, []],
     [
       "a part of the schedule",
-      { schedule: { value: { schedule: "@daily", except: "holidays" } } },
-      [["/except", ["field:except"]]],
+      { schedule: { value: { schedule: "@daily", season: "winter" } } },
+      [["/season", ["field:season"]]],
     ],
     [
       "a part of a field",
@@ -147,7 +147,7 @@ describe("what this version doesn't know stays unchanged", () => {
   const slots = {
     mutex: { value: "tape" },
     after: { value: ["dump"], needs: ["chain"] },
-    schedule: { value: { schedule: "@daily", except: "holidays" }, needs: ["calendars"] },
+    schedule: { value: { schedule: "@daily", season: "winter" }, needs: ["calendars"] },
     target: { value: { peers: ["a"], count: "all" } },
   };
 
@@ -159,7 +159,7 @@ describe("what this version doesn't know stays unchanged", () => {
     assert.deepEqual(heldIn(table, "mutex"), slots.mutex);
     assert.deepEqual(heldIn(table, "after"), slots.after);
     assert.deepEqual(heldIn(table, "schedule"), {
-      value: { schedule: "@hourly", except: "holidays" },
+      value: { schedule: "@hourly", season: "winter" },
       needs: ["calendars"],
     });
     assert.deepEqual(heldIn(table, "target"), { value: { peers: ["b"], count: "all" } });
@@ -171,7 +171,7 @@ describe("what this version doesn't know stays unchanged", () => {
     const { target: _target, schedule: _schedule, ...spec } = job(table).spec;
     edit(table, { kind: "put", spec, by: "ann" }, wallOf(2));
     assert.deepEqual(heldIn(table, "target"), { value: { count: "all" } });
-    assert.deepEqual(heldIn(table, "schedule"), { value: { except: "holidays" }, needs: ["calendars"] });
+    assert.deepEqual(heldIn(table, "schedule"), { value: { season: "winter" }, needs: ["calendars"] });
   });
 
   test("when a person's edit leaves out a value that can't be shown here", () => {
@@ -294,7 +294,7 @@ describe("a job with a part that this version doesn't know", () => {
   });
 
   test("has no ticks here if the part is in its schedule: none is planned, reported, or called over", () => {
-    const excepted: PartNeeds[] = [{ pointer: "/except", slot: "schedule", capabilities: ["calendars"] }];
+    const excepted: PartNeeds[] = [{ pointer: "/season", slot: "schedule", capabilities: ["calendars"] }];
     const cores = new Cores(["a", "b"]);
     cores.pass(30_000);
     cores.put(beat, { needs: excepted });

@@ -232,7 +232,7 @@ describe("what is refused, where, and why", () => {
     for (const [zone, expected] of says) {
       const parsed = parseSchedule("@daily", zone, "job");
       assert.ok(!parsed.ok, zone);
-      assert.equal(parsed.problems[0]?.index, -1);
+      assert.equal(parsed.problems[0]?.field, "timezone");
       assert.match(parsed.problems[0]?.message ?? "", expected);
     }
     for (const zone of ["US/Eastern", "Asia/Calcutta", "Etc/GMT+5", "europe/berlin", "EST5EDT"]) {

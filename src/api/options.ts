@@ -15,6 +15,8 @@ import type { SocketLimits } from "./http/sockets.ts";
 export interface PreviewRequest {
   schedule: string | readonly string[];
   timezone: string;
+  /** what is left out */
+  except: readonly string[];
   /** the job's id, from which `H` is computed */
   id: string;
   /** ms since the epoch; ticks are strictly after it */
@@ -42,7 +44,9 @@ export interface Decisions {
   /** core/time/preview.ts */
   previewSchedule(
     request: PreviewRequest,
-  ): { ok: true; ticks: readonly PreviewTick[] } | { ok: false; problems: readonly Problem[] };
+  ):
+    | { ok: true; ticks: readonly PreviewTick[]; skipped: readonly PreviewTick[] }
+    | { ok: false; problems: readonly Problem[] };
   /** core/time/units.ts; ms, undefined when the text is not a duration */
   parseDuration(text: string): number | undefined;
   /** core/records/records.ts */

@@ -8,11 +8,13 @@ import type { PreviewTick } from "../core/time/preview.ts";
 import { CicadaError } from "../errors.ts";
 import { tickAt } from "../schema/ids.ts";
 import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { repeatable } from "./program.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { relative } from "./terminal/times.ts";
 
 interface ExplainOptions {
   timezone: string;
+  except?: string[];
   from?: string;
   count: string;
   id: string;
@@ -30,6 +32,9 @@ export function scheduleCommands(program: Command, terminal: Terminal): void {
     .description("show the next ticks of a schedule; needs no peer")
     .argument("<expression...>", "one or several schedules, each in quotes")
     .option("--tz, --timezone <zone>", "IANA name of the time zone", "UTC")
+    .addOption(
+      repeatable("--except <ticks>", "leave out a date, a range of dates or a cron expression; repeatable"),
+    )
     .option("--from <instant>", "show ticks after this instant (default: now), such as 2026-03-29T00:00:00Z")
     .option("-n, --count <n>", "how many ticks", "10")
     .option("--id <job>", "the job's id, from which H is computed", "job")
@@ -39,26 +44,39 @@ export function scheduleCommands(program: Command, terminal: Terminal): void {
 }
 
 function explainSchedule(expressions: string[], options: ExplainOptions, terminal: Terminal): void {
-  const { timezone, output } = options;
+  const { timezone, output, except = [] } = options;
   const schedule = expressions.length === 1 ? (expressions[0] ?? "") : expressions;
   const from = readInstant(options.from, terminal);
   const count = readCount(options.count);
-  const found = previewSchedule({ schedule, timezone, id: options.id, from, count });
+  const found = previewSchedule({ schedule, timezone, except, id: options.id, from, count });
   if (!found.ok) throw new CicadaError("INVALID_SCHEDULE", "it gives no ticks", found.problems);
-  const answer = { schedule, timezone, ticks: found.ticks.map(({ tick }) => tickAt(tick)) };
-  show(terminal, output, answer, () => tickTable(found.ticks, timezone, terminal));
+  const answer = {
+    schedule,
+    timezone,
+    ticks: found.ticks.map(({ tick }) => tickAt(tick)),
+    ...(except.length === 0 ? {} : { except, skipped: found.skipped.map(({ tick }) => tickAt(tick)) }),
+  };
+  show(terminal, output, answer, () => tickTable(found, timezone, terminal));
 }
 
-function tickTable(ticks: readonly PreviewTick[], timezone: string, terminal: Terminal): void {
-  if (ticks.length === 0) return terminal.print("It has no further tick.");
+interface Found {
+  ticks: readonly PreviewTick[];
+  skipped: readonly PreviewTick[];
+}
+
+function tickTable({ ticks, skipped }: Found, timezone: string, terminal: Terminal): void {
+  if (ticks.length + skipped.length === 0) return terminal.print("It has no further tick.");
+  const leftOut = new Set(skipped);
   const now = terminal.now();
   const isUtc = timezone === "UTC";
-  const rows = ticks.map(({ tick, local, offset, dst }) => [
-    tickAt(tick),
-    ...(isUtc ? [] : [`${local} ${offset}`]),
-    relative(tick, now),
-    plain(dst?.note ?? ""),
-  ]);
+  const rows = [...ticks, ...skipped]
+    .toSorted((a, b) => a.tick - b.tick)
+    .map((one) => [
+      tickAt(one.tick),
+      ...(isUtc ? [] : [`${one.local} ${one.offset}`]),
+      leftOut.has(one) ? "left out" : relative(one.tick, now),
+      plain(one.dst?.note ?? ""),
+    ]);
   table(terminal, ["TICK (UTC)", ...(isUtc ? [] : [plain(timezone)]), "", ""], rows);
 }
 

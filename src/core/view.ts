@@ -34,6 +34,7 @@ import type { State } from "./state.ts";
 import { shownAuthor, shownName } from "./members/names.ts";
 import {
   comingTicks,
+  nextRun,
   obstaclesToNext,
   noTickAt,
   pendingTicks,
@@ -192,7 +193,7 @@ export function jobNow(
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
   if (plan === undefined) return undefined;
-  const [next] = comingTicks(state, plan, 1);
+  const next = nextRun(state, plan);
   return { ...statusNow(state, plan), next };
 }
 

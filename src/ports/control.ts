@@ -96,6 +96,8 @@ export interface MemberView {
 export interface NextTick {
   tick: TickId;
   startsAt: number;
+  /** why it will not run: the job leaves it out */
+  skipped?: "except";
   peers: { id: PeerId; name: string; rank: number }[];
 }
 

@@ -74,6 +74,7 @@ export const JobSpecSchema = Type.Object(
     timezone: Type.Optional(Text(64)),
     startsAt: Type.Optional(Instant),
     endsAt: Type.Optional(Instant),
+    except: Type.Optional(Type.Array(Text(256), { maxItems: 366 })),
     enabled: Type.Optional(Type.Boolean()),
     executor: Type.Optional(Type.Enum(executors)),
     command: Type.Optional(Text(65_536)),
@@ -164,7 +165,6 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": [
-    "except",
     "jitter",
     "script",
     "secrets",

@@ -55,6 +55,7 @@ export function formatProtocol({ oldest, newest }: ProtocolRange): string {
  */
 export const addedFields = [
   "retry",
+  "except",
   "target.tags",
   "target.prefer",
   "weight",

@@ -24,6 +24,7 @@ const slotOfField = {
   timezone: "schedule",
   startsAt: "schedule",
   endsAt: "schedule",
+  except: "schedule",
   executor: "action",
   command: "action",
   argv: "action",

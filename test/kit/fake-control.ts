@@ -14,7 +14,7 @@ import { previewSchedule } from "../../src/core/time/preview.ts";
 import { takeRecord } from "../../src/core/records/ledger.ts";
 import { duplicatesIn, storyOf } from "../../src/core/records/records.ts";
 import { createState, type Settings, type State } from "../../src/core/state.ts";
-import { nextTick, parseSchedule } from "../../src/core/time/schedule.ts";
+import { nextTick, parseSchedule, withoutExclusions } from "../../src/core/time/schedule.ts";
 import { parseDuration } from "../../src/core/time/units.ts";
 import type { Decisions } from "../../src/api/options.ts";
 import { CicadaError } from "../../src/errors.ts";
@@ -338,14 +338,17 @@ export class FakeControl implements Control {
     const job = this.jobs.get(id);
     if (job === undefined) return undefined;
     const { schedule, timezone = "UTC", enabled } = job.spec;
-    const read = schedule === undefined ? undefined : parseSchedule(schedule, timezone, id);
+    const read = schedule === undefined ? undefined : parseSchedule(schedule, timezone, id, job.spec.except);
     const ticks: NextTick[] = [];
     if (read?.ok !== true || enabled === false) return ticks;
     const peers = this.members.map((one, rank) => ({ id: one.id, name: one.name, rank }));
-    let at = nextTick(read.schedule, Date.now());
+    const planned = withoutExclusions(read.schedule);
+    let at = nextTick(planned, Date.now());
     while (at !== undefined && ticks.length < count) {
-      ticks.push({ tick: tickAt(at), startsAt: at, peers });
-      at = nextTick(read.schedule, at);
+      const runs = nextTick(read.schedule, at - 1) === at;
+      const one = { tick: tickAt(at), startsAt: at };
+      ticks.push(runs ? { ...one, peers } : { ...one, peers: [], skipped: "except" });
+      at = nextTick(planned, at);
     }
     return ticks;
   }

@@ -22,6 +22,7 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
           {
             schedule: Type.Union(Expressions.anyOf),
             timezone: Type.Optional(Type.String({ maxLength: 64, description: "default UTC" })),
+            except: Type.Optional(JobSpecSchema.properties.except),
             id: Type.Optional(
               Type.String({ maxLength: 128, description: "the job's id, from which `H` is computed" }),
             ),
@@ -37,6 +38,9 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
             schedule: Type.Union(Expressions.anyOf),
             timezone: Type.String(),
             ticks: Type.Array(Type.String()),
+            skipped: Type.Array(Type.String(), {
+              description: "ticks that `except` leaves out, before the last of `ticks`; at most `count`",
+            }),
             marks: Type.Array(
               Type.Object({
                 tick: Type.String(),
@@ -55,14 +59,15 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const { schedule, timezone = "UTC", id = "", count = 10 } = request.body;
+      const { schedule, timezone = "UTC", except = [], id = "", count = 10 } = request.body;
       const from = readInstant(request.body.from, "/from") ?? Date.now();
-      const preview = decisions.previewSchedule({ schedule, timezone, id, from, count });
+      const preview = decisions.previewSchedule({ schedule, timezone, except, id, from, count });
       if (!preview.ok) throw refusal("INVALID_SCHEDULE", preview.problems);
       return reply.send({
         schedule,
         timezone,
         ticks: preview.ticks.map(({ tick }) => tickAt(tick)),
+        skipped: preview.skipped.map(({ tick }) => tickAt(tick)),
         marks: preview.ticks.flatMap(({ tick, local, offset, dst }) =>
           dst === undefined ? [] : [{ tick: tickAt(tick), local, offset, mark: dst.kind, note: dst.note }],
         ),

@@ -14,6 +14,9 @@ import { Instant, showInstant, showTick, TickSchema } from "../show/show-run.ts"
 const NextTickSchema = Type.Object({
   tick: Type.String(),
   startsAt: Instant,
+  skipped: Type.Optional(
+    Type.Literal("except", { description: "it will not run: the job's `except` leaves it out" }),
+  ),
   peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), rank: Type.Integer() }), {
     description: "the runner first, then the peers that would step in, in order",
   }),
@@ -55,9 +58,10 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
       const { id } = request.params;
       const ticks = control.next(id, request.query.count ?? 10);
       if (ticks === undefined) throw noJob(id);
-      const items = ticks.map(({ tick, startsAt, peers }) => ({
+      const items = ticks.map(({ tick, startsAt, peers, skipped }) => ({
         tick,
         startsAt: showInstant(startsAt),
+        ...(skipped === undefined ? {} : { skipped }),
         peers,
       }));
       return reply.send({ items, nextCursor: null });

@@ -56,6 +56,8 @@ export interface RevisionAnswer {
 export interface NextAnswer {
   tick: string;
   startsAt: string;
+  /** why it will not run */
+  skipped?: "except";
   peers: { id: string; name: string; rank: number }[];
 }
 

@@ -38,6 +38,12 @@ export const jobFlags: readonly JobFlag[] = [
   { flags: "--starts-at <instant>", help: "no ticks before this instant", path: ["startsAt"], shape: "text" },
   { flags: "--ends-at <instant>", help: "no ticks after this instant", path: ["endsAt"], shape: "text" },
   {
+    flags: "--except <ticks>",
+    help: "leave out a date, a range 2026-12-24/2027-01-02 or a cron expression; repeatable",
+    path: ["except"],
+    shape: "list",
+  },
+  {
     flags: "--enabled <true|false>",
     help: "false: keep the job, but never run it",
     path: ["enabled"],

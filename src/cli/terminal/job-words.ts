@@ -144,9 +144,10 @@ function valueText(value: unknown): string {
 export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): void {
   if (items.length === 0) return terminal.print("There is no further tick.");
   const now = terminal.now();
-  const rows = items.map(({ tick, startsAt, peers }) => {
+  const rows = items.map(({ tick, startsAt, skipped, peers }) => {
     const [runner, ...fallbacks] = peers.map((peer) => plain(peer.name));
     const later = Date.parse(startsAt) === Date.parse(tick) ? "" : ` (starts ${startsAt})`;
+    if (skipped !== undefined) return [tick, "left out", "-", ""];
     return [tick + later, relative(Date.parse(startsAt), now), runner ?? "no peer can", fallbacks.join(", ")];
   });
   table(terminal, ["TICK (UTC)", "", "RUNNER", "THEN"], rows);

@@ -33,12 +33,16 @@ function scheduleProblems(given: Fields): Problem[] {
   const zone = timezone === undefined ? undefined : zoneProblem(timezone);
   if (zone !== undefined) problems.push({ pointer: "/timezone", message: zone });
   const schedule = given["schedule"];
-  const expressions = typeof schedule === "string" ? [schedule] : listOfTexts(schedule);
-  if (expressions === undefined || expressions.length === 0) return problems;
-  const read = parseSchedule(expressions, "UTC", text(given, "id") ?? "");
+  const expressions = typeof schedule === "string" ? [schedule] : (listOfTexts(schedule) ?? []);
+  const except = listOfTexts(given["except"]) ?? [];
+  if (expressions.length === 0 && except.length === 0) return problems;
+  const read = parseSchedule(expressions, "UTC", text(given, "id") ?? "", except);
   if (read.ok) return problems;
-  for (const { index, message } of read.problems) {
-    problems.push({ pointer: Array.isArray(schedule) ? `/schedule/${index}` : "/schedule", message });
+  for (const { field, index, message } of read.problems) {
+    // A job without a schedule may be run by hand, and its list of exclusions is checked all the same.
+    if (field === "schedule" && expressions.length === 0) continue;
+    const isList = field === "except" || Array.isArray(schedule);
+    problems.push({ pointer: isList ? `/${field}/${index}` : `/${field}`, message });
   }
   return problems;
 }

@@ -39,6 +39,8 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/http/headers": 'headers map at most 64 names to texts, such as {"Accept": "application/json"}',
   "/http/body": "body is a text of at most 64 KiB",
   "/http/expectStatus": "expectStatus is a list of 1 to 100 status codes, such as [200, 204]",
+  "/except":
+    "except is a list of at most 366 texts: dates, ranges of dates and cron expressions whose ticks are left out",
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
   "/params": 'params maps names to objects such as {"type": "number", "default": 3}',
   "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',

@@ -11,7 +11,7 @@ import { overdueMs } from "../limits.ts";
 import type { RetryRule } from "./retry.ts";
 import { actionOf, equipmentOf, timeoutOf } from "./action.ts";
 import { neededCapabilities } from "./needs.ts";
-import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
+import { nextTick, parseSchedule, ticksBetween, withoutExclusions, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
 import { defaultsOf } from "./params.ts";
 import { successOf, type Success } from "./success.ts";
@@ -81,8 +81,8 @@ export function planJob(job: Job): Plan | Problem[] {
   const { spec } = job;
   let schedule: Schedule | undefined;
   if (spec.schedule !== undefined) {
-    const parsed = parseSchedule(spec.schedule, spec.timezone ?? "UTC", spec.id);
-    if (!parsed.ok) return parsed.problems.map(({ message }) => ({ pointer: "/schedule", message }));
+    const parsed = parseSchedule(spec.schedule, spec.timezone ?? "UTC", spec.id, spec.except);
+    if (!parsed.ok) return parsed.problems.map(({ field, message }) => ({ pointer: `/${field}`, message }));
     schedule = parsed.schedule;
   }
   const action = actionOf(spec);
@@ -156,6 +156,12 @@ export function nextTickOf(plan: Plan, after: number): number | undefined {
   if (plan.schedule === undefined) return undefined;
   const tick = nextTick(plan.schedule, Math.max(after, plan.earliest, plan.startsAt - 1));
   return tick === undefined || tick > plan.endsAt ? undefined : tick;
+}
+
+/** The same, whether the job leaves the tick out or not. */
+export function nextPlannedTickOf(plan: Plan, after: number): number | undefined {
+  if (plan.schedule === undefined) return undefined;
+  return nextTickOf({ ...plan, schedule: withoutExclusions(plan.schedule) }, after);
 }
 
 /** The newest `limit` ticks of the job with from ≤ tick < to (ms), oldest first. */

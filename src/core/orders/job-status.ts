@@ -8,7 +8,7 @@ import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts
 import { tickAt, type PeerId } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
-import { isTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { isTickOf, nextPlannedTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { instantText, whyBlocked, whyNotHere } from "../members/blocked.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
@@ -74,29 +74,47 @@ export function votersMissing(state: State): string | undefined {
   return `${heard} of ${epoch.voters.length} voters are in reach, and majority jobs need ${needed}`;
 }
 
-/** The next ticks that will run as things are, without paused ones: each with its runner and the peers that would step in. */
+/**
+ * The next ticks as things are, without paused ones: each with its runner and the peers that would step in. Ticks that the
+ * job leaves out are among them, and marked.
+ */
 export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
-  const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
-  const eligibility = eligibilityOf(state, plan, anyOrder);
-  const isBlocked = hindrancesOf(state, plan).length > 0;
   const ticks: NextTick[] = [];
   for (let after = state.now.wall; ticks.length < count;) {
-    const at = nextUnpaused(plan, after);
+    const at = nextUnpaused(plan, after, nextPlannedTickOf);
     if (at === undefined) break;
-    const tick = tickAt(at);
-    const ranks = withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
-    const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
-    const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
-    ticks.push({ tick, startsAt: at, peers });
+    ticks.push(comingTick(state, plan, at));
     after = at;
   }
   return ticks;
 }
 
-function nextUnpaused(plan: Plan, after: number): number | undefined {
+/** The next tick that will run as things are; undefined while the job is paused, and when there is none. */
+export function nextRun(state: State, plan: Plan): NextTick | undefined {
+  const at = nextUnpaused(plan, state.now.wall, nextTickOf);
+  return at === undefined ? undefined : comingTick(state, plan, at);
+}
+
+function comingTick(state: State, plan: Plan, at: number): NextTick {
+  const tick = tickAt(at);
+  if (!isTickOf(plan, at)) return { tick, startsAt: at, peers: [], skipped: "except" };
+  const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
+  const eligibility = eligibilityOf(state, plan, anyOrder);
+  const isBlocked = hindrancesOf(state, plan).length > 0;
+  const ranks = withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
+  const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
+  const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
+  return { tick, startsAt: at, peers };
+}
+
+function nextUnpaused(
+  plan: Plan,
+  after: number,
+  next: (plan: Plan, after: number) => number | undefined,
+): number | undefined {
   let from = after;
   for (;;) {
-    const at = nextTickOf(plan, from);
+    const at = next(plan, from);
     const pause = at === undefined ? undefined : pauseAt(plan, at);
     if (pause === undefined) return at;
     if (pause.until === undefined) return undefined;
@@ -236,5 +254,7 @@ export function noTickAt(state: State, plan: Plan, instant: number): string | un
     const since = instantText(state, plan.earliest);
     return `its ticks count from ${since} on, when it was created or resumed, or its schedule was edited`;
   }
-  return "its current schedule has no tick then";
+  return nextPlannedTickOf(plan, instant - 1) === instant
+    ? "its `except` leaves it out"
+    : "its current schedule has no tick then";
 }

@@ -4,11 +4,19 @@
 import type { Problem } from "../../schema/job.ts";
 import { daySeconds, formatCivil } from "./calendar.ts";
 import { skipsATime } from "./daylight.ts";
-import { parseSchedule, ticksBetween, type Schedule } from "./schedule.ts";
+import {
+  parseSchedule,
+  ticksBetween,
+  withoutExclusions,
+  type Schedule,
+  type ScheduleProblem,
+} from "./schedule.ts";
 
 export interface PreviewRequest {
   schedule: string | readonly string[];
   timezone: string;
+  /** what is left out, as in a job */
+  except: readonly string[];
   /** the job's id, from which the values of `H` are hashed */
   id: string;
   /** ms since the epoch; ticks are strictly after it */
@@ -16,20 +24,48 @@ export interface PreviewRequest {
   count: number;
 }
 
-export type Preview = { ok: true; ticks: PreviewTick[] } | { ok: false; problems: Problem[] };
+/** `skipped`: ticks before the last of `ticks` that are left out, the first ones, as many as were asked for. */
+export type Preview =
+  | { ok: true; ticks: PreviewTick[]; skipped: PreviewTick[] }
+  | { ok: false; problems: Problem[] };
 
-/** The pointers of problems refer to `{schedule, timezone}`. */
-export function previewSchedule({ schedule, timezone, id, from, count }: PreviewRequest): Preview {
-  const read = parseSchedule(schedule, timezone, id);
-  if (read.ok) {
-    const ticks = ticksBetween(read.schedule, from + 1, Infinity, count);
-    return { ok: true, ticks: describeTicks(read.schedule, ticks) };
+/** Problems point into `{schedule, timezone, except}`. */
+export function previewSchedule({ schedule, timezone, except, id, from, count }: PreviewRequest): Preview {
+  const read = parseSchedule(schedule, timezone, id, except);
+  if (!read.ok) return { ok: false, problems: read.problems.map((problem) => problemAt(schedule, problem)) };
+  const ticks = ticksBetween(read.schedule, from + 1, Infinity, count);
+  const until = ticks.length < count ? Infinity : (ticks.at(-1) ?? Infinity);
+  const skipped = exclusionsBetween(read.schedule, from + 1, until, count);
+  return {
+    ok: true,
+    ticks: describeTicks(read.schedule, ticks),
+    skipped: describeTicks(read.schedule, skipped),
+  };
+}
+
+/** The first ticks of the interval that the schedule leaves out. */
+function exclusionsBetween(schedule: Schedule, from: number, to: number, limit: number): number[] {
+  const { exclusions } = schedule;
+  if (exclusions === undefined) return [];
+  const skipped: number[] = [];
+  const planned = withoutExclusions(schedule);
+  for (let at = from; at < to && skipped.length < limit;) {
+    const some = ticksBetween(planned, at, to, 2 * limit);
+    const last = some.at(-1);
+    if (last === undefined) break;
+    const left = new Set(ticksBetween(schedule, at, last + 1));
+    for (const tick of some) if (!left.has(tick) && skipped.length < limit) skipped.push(tick);
+    at = last + 1;
   }
-  const problems = read.problems.map(({ index, message }) => ({
-    pointer: index === -1 ? "/timezone" : typeof schedule === "string" ? "/schedule" : `/schedule/${index}`,
-    message,
-  }));
-  return { ok: false, problems };
+  return skipped;
+}
+
+function problemAt(
+  schedule: PreviewRequest["schedule"],
+  { field, index, message }: ScheduleProblem,
+): Problem {
+  const isList = field === "except" || (field === "schedule" && typeof schedule !== "string");
+  return { pointer: isList ? `/${field}/${index}` : `/${field}`, message };
 }
 
 export interface PreviewTick {

@@ -154,10 +154,11 @@ function keepOf({ keep }: JobRules): NonNullable<JobSpec["keep"]> {
   return keep === undefined ? { runs: 100_000 } : { runs: keep.runs, age: `${keep.ageMs}ms` };
 }
 
-function scheduleFields({ timezone, startsAt, endsAt }: SimpleSchedule): Partial<JobSpec> {
+function scheduleFields({ timezone, startsAt, endsAt, except }: SimpleSchedule): Partial<JobSpec> {
   return {
     ...(timezone === undefined ? {} : { timezone }),
     ...(startsAt === undefined ? {} : { startsAt: new Date(startsAt).toISOString() }),
     ...(endsAt === undefined ? {} : { endsAt: new Date(endsAt).toISOString() }),
+    ...(except === undefined ? {} : { except: [...except.texts] }),
   };
 }

@@ -11,6 +11,7 @@ import {
   everyMinute,
   everyMinutes,
   everySeconds,
+  exceptOddMinutes,
   hourlyAt,
   type SimpleSchedule,
 } from "./schedules.ts";
@@ -36,8 +37,9 @@ export interface Work {
  */
 export function drawWork(count: number, peers: readonly PeerId[], dice: Dice, majority = 0): Work[] {
   const partitions = dice.fork("partition");
+  const exclusions = dice.fork("except");
   return Array.from({ length: count }, (_, index) => {
-    const schedule = drawSchedule(dice);
+    const schedule = withExclusions(drawSchedule(dice), exclusions);
     const overlap = dice.chance(0.4)
       ? "allow"
       : dice.pick(["queue", "queue-all", "skip", "replace"] as const);
@@ -63,6 +65,12 @@ function drawSchedule(dice: Dice): SimpleSchedule {
   if (chance < 0.87) return everySeconds(dice.pick([20, 30, 45]));
   if (chance < 0.95) return everyMinutes(dice.pick([2, 5]));
   return hourlyAt(dice.below(60));
+}
+
+/** Some of the jobs that tick once a minute leave out every other tick. */
+function withExclusions(schedule: SimpleSchedule, dice: Dice): SimpleSchedule {
+  if (schedule.periodMs !== 60_000 || !dice.chance(0.08)) return schedule;
+  return { ...schedule, except: exceptOddMinutes(schedule.offsetMs / 1_000) };
 }
 
 function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {

@@ -9,18 +9,19 @@ import type { Dice } from "../random.ts";
 import type { ClientRequest, JobRules } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 import type { Work } from "./client.ts";
-import { dailyAt, everyHours, hourlyAt, type SimpleSchedule } from "./schedules.ts";
+import { dailyAt, everyHours, exceptDays, exceptHour, hourlyAt, type SimpleSchedule } from "./schedules.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
 export function drawLongWork(count: number, peers: readonly PeerId[], dice: Dice): Work[] {
+  const exclusions = dice.fork("except");
   return Array.from({ length: count }, (_, index) => {
     const isMajority = dice.chance(0.15);
     const rules: JobRules = {
       id: `job-${index + 1}` as JobId,
-      schedule: drawSchedule(dice),
+      schedule: withHourLeftOut(drawSchedule(dice), exclusions),
       overlap: dice.pick(["allow", "allow", "queue", "skip"]),
       catchUp: drawCatchUp(dice, isMajority),
       peers: peers.length > 2 && dice.chance(0.1) ? dice.shuffle(peers).slice(0, 2) : undefined,
@@ -36,6 +37,12 @@ function drawSchedule(dice: Dice): SimpleSchedule {
   if (chance < 0.45) return hourlyAt(dice.below(60));
   if (chance < 0.75) return everyHours(dice.pick([2, 3, 6, 12]), dice.below(60));
   return dailyAt(dice.below(1_440), dice.pick([0, 0, 1, -5, 9]));
+}
+
+/** Some jobs that tick more than once a day leave one hour of it out. */
+function withHourLeftOut(schedule: SimpleSchedule, dice: Dice): SimpleSchedule {
+  if (schedule.periodMs >= day || !dice.chance(0.15)) return schedule;
+  return { ...schedule, except: exceptHour(dice.below(24), 0) };
 }
 
 function drawCatchUp(dice: Dice, isMajority: boolean): JobRules["catchUp"] {
@@ -118,6 +125,12 @@ function wholeSecond(ms: number): number {
 /** Changes one field that affects ticks. */
 function changed(world: World, rules: JobRules, dice: Dice): JobRules {
   const { startsAt: _startsAt, endsAt: _endsAt, ...unbounded } = rules.schedule;
+  const exclusions = world.dice.fork(`except ${rules.id} ${world.now()}`);
+  if (exclusions.chance(0.15)) {
+    const from = world.now() + exclusions.between(-2 * day, 2 * day);
+    const except = exceptDays(from, exclusions.pick([1, 1, 2, 5]), rules.schedule.hoursAhead ?? 0);
+    return { ...rules, schedule: { ...rules.schedule, except } };
+  }
   switch (dice.below(6)) {
     case 0:
       return { ...rules, schedule: drawSchedule(dice) };

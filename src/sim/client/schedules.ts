@@ -11,13 +11,27 @@ export interface SimpleSchedule {
   offsetMs: number;
   /** a zone without daylight saving; absent = UTC */
   timezone?: string;
+  /** that zone's offset; absent = 0 */
+  hoursAhead?: number;
   /** no tick before `startsAt` or after `endsAt`; ms, whole seconds */
   startsAt?: number;
   endsAt?: number;
+  /** ticks that are left out; absent = none */
+  except?: Exclusions;
+}
+
+export interface Exclusions {
+  /** the text of a job's `except` */
+  texts: readonly string[];
+  /** instants from `from` (in) to `to` (out), ms */
+  spans: readonly { from: number; to: number }[];
+  /** instants that leave such a remainder when divided by `periodMs`: from `from` (in) to `to` (out), ms */
+  phases: readonly { periodMs: number; from: number; to: number }[];
 }
 
 const second = 1_000;
 const minute = 60 * second;
+const day = 24 * 60 * minute;
 
 export function everySeconds(seconds: number): SimpleSchedule {
   return { text: `@every ${seconds}s`, periodMs: seconds * second, offsetMs: 0 };
@@ -42,11 +56,10 @@ export function hourlyAt(of: number): SimpleSchedule {
 /** Once a day, at that minute of the day in a zone that is `hoursAhead` of UTC. */
 export function dailyAt(minuteOfDay: number, hoursAhead = 0): SimpleSchedule {
   const text = `${minuteOfDay % 60} ${Math.floor(minuteOfDay / 60)} * * *`;
-  const day = 24 * 60 * minute;
   const offsetMs = (((minuteOfDay - hoursAhead * 60) % 1_440) + 1_440) % 1_440;
   // These zones have POSIX's sign: Etc/GMT-3 is three hours ahead.
   const timezone = hoursAhead === 0 ? "UTC" : `Etc/GMT${hoursAhead > 0 ? "-" : "+"}${Math.abs(hoursAhead)}`;
-  return { text, periodMs: day, offsetMs: offsetMs * minute, timezone };
+  return { text, periodMs: day, offsetMs: offsetMs * minute, timezone, hoursAhead };
 }
 
 /** `hours` must divide 24. */
@@ -55,13 +68,48 @@ export function everyHours(hours: number, minuteOfHour: number): SimpleSchedule 
   return { text, periodMs: hours * 60 * minute, offsetMs: minuteOfHour * minute };
 }
 
+/** Without the days from the instant on, so many of them, in a zone that is `hoursAhead` of UTC. */
+export function exceptDays(from: number, days: number, hoursAhead: number): Exclusions {
+  const aheadMs = hoursAhead * 60 * minute;
+  const first = Math.floor((from + aheadMs) / day);
+  const [begin, last] = [first * day, (first + days - 1) * day].map((at) =>
+    new Date(at).toISOString().slice(0, "2026-12-24".length),
+  );
+  const span = { from: first * day - aheadMs, to: (first + days) * day - aheadMs };
+  return { texts: [days === 1 ? `${begin}` : `${begin}/${last}`], spans: [span], phases: [] };
+}
+
+/** Without the ticks of a whole minute in that hour of each day, in a zone that is `hoursAhead` of UTC. */
+export function exceptHour(hour: number, hoursAhead: number): Exclusions {
+  const from = ((((hour - hoursAhead) % 24) + 24) % 24) * 60 * minute;
+  return { texts: [`* ${hour} * * *`], spans: [], phases: [{ periodMs: day, from, to: from + 60 * minute }] };
+}
+
+/** Without the ticks of odd minutes, at that second of each minute. */
+export function exceptOddMinutes(of: number): Exclusions {
+  const phase = { periodMs: 2 * minute, from: minute + of * second, to: minute + (of + 1) * second };
+  return { texts: [`${of} 1-59/2 * * * *`], spans: [], phases: [phase] };
+}
+
+function isLeftOut({ except }: SimpleSchedule, instant: number): boolean {
+  if (except === undefined) return false;
+  if (except.spans.some(({ from, to }) => from <= instant && instant < to)) return true;
+  return except.phases.some(({ periodMs, from, to }) => {
+    const phase = instant % periodMs;
+    return from <= phase && phase < to;
+  });
+}
+
 /** Ticks with from ≤ tick < to, ms since the epoch. */
 export function ticksOf(schedule: SimpleSchedule, from: number, to: number): number[] {
   const { periodMs, offsetMs, startsAt = -Infinity, endsAt = Infinity } = schedule;
   const ticks: number[] = [];
   const end = Math.min(to, endsAt + 1);
   const first = Math.ceil((Math.max(from, startsAt) - offsetMs) / periodMs);
-  for (let n = first; n * periodMs + offsetMs < end; n++) ticks.push(n * periodMs + offsetMs);
+  for (let n = first; n * periodMs + offsetMs < end; n++) {
+    const tick = n * periodMs + offsetMs;
+    if (!isLeftOut(schedule, tick)) ticks.push(tick);
+  }
   return ticks;
 }
 

@@ -63,7 +63,7 @@ export function drawMixed(peers: readonly PeerId[], steady: PeerId, dice: Dice):
       const isLater = kind === "later" || (kind === "changing" && dice.fork(`${peer}#${life}`).chance(0.5));
       return isLater
         ? { isLater, capabilities: [...ownCapabilities, laterCapability], protocol: later }
-        : { isLater, capabilities: ["executor:process"], protocol: earlier };
+        : { isLater, capabilities: ownCapabilities.filter((one) => one !== "majority"), protocol: earlier };
     },
   };
 }

@@ -165,6 +165,7 @@ interface ScheduleInput {
   schedule: string | string[];
   timezone: string;
   from: number;
+  except: string[];
 }
 
 function drawSchedule(dice: Dice): ScheduleInput {
@@ -174,16 +175,24 @@ function drawSchedule(dice: Dice): ScheduleInput {
       : Array.from({ length: dice.below(33) }, () => expression(dice)),
     timezone: dice.chance(0.8) ? dice.pick(zones) : mutated(dice, zones).slice(0, 100),
     from: dice.chance(0.6) ? now + dice.below(400) * 86_400_000 : edgeNumber(dice),
+    except: dice.chance(0.7) ? [] : Array.from({ length: dice.below(5) }, () => exclusion(dice)),
   };
 }
 
-function takeSchedule({ schedule, timezone, from }: ScheduleInput): void {
-  const preview = previewSchedule({ schedule, timezone, id: "fuzz", from, count: 20 });
+const days = ["2026-12-24", "2026-12-24/2027-01-02", "1970-01-01/9999-12-31", "0000-01-01", "calendar:x"];
+function exclusion(dice: Dice): string {
+  if (dice.chance(0.5)) return expression(dice);
+  return dice.chance(0.5) ? dice.pick(days) : mutated(dice, days).slice(0, 100);
+}
+
+function takeSchedule({ schedule, timezone, from, except }: ScheduleInput): void {
+  const preview = previewSchedule({ schedule, timezone, except, id: "fuzz", from, count: 20 });
   if (!preview.ok) {
     if (preview.problems.length === 0) throw new Fault("refused without a reason");
     return;
   }
   let last = -Infinity;
+  if (preview.skipped.length > 20) throw new Fault("more ticks are shown as left out than were asked for");
   for (const { tick } of preview.ticks) {
     if (!(tick > last && tick > from) || tick % 1_000 !== 0) throw new Fault(`tick ${tick} after ${last}`);
     last = tick;

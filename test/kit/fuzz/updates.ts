@@ -30,9 +30,9 @@ const slotNames = [
   "after",
 ];
 /** Members that a later version may have in a group of fields. */
-const laterMembers = ["http", "except", "__proto__", "a/b~c"];
+const laterMembers = ["http", "season", "__proto__", "a/b~c"];
 const laterRoots = ["pools", "channels", "maintenance"];
-const scheduleFields = ["schedule", "timezone", "startsAt", "endsAt"] as const;
+const scheduleFields = ["schedule", "timezone", "startsAt", "endsAt", "except"] as const;
 const schedules = [
   "* * * * * *",
   "@every 1s",

@@ -121,6 +121,7 @@ function decided({
     ...requested,
   };
   const order = {
+    instant: due,
     due,
     local,
     trigger,

@@ -75,6 +75,7 @@ export const JobSpecSchema = Type.Object(
     startsAt: Type.Optional(Instant),
     endsAt: Type.Optional(Instant),
     except: Type.Optional(Type.Array(Text(256), { maxItems: 366 })),
+    jitter: Type.Optional(Duration),
     enabled: Type.Optional(Type.Boolean()),
     executor: Type.Optional(Type.Enum(executors)),
     command: Type.Optional(Text(65_536)),
@@ -165,7 +166,6 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": [
-    "jitter",
     "script",
     "secrets",
     "limits",

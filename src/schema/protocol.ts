@@ -56,6 +56,7 @@ export function formatProtocol({ oldest, newest }: ProtocolRange): string {
 export const addedFields = [
   "retry",
   "except",
+  "jitter",
   "target.tags",
   "target.prefer",
   "weight",

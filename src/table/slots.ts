@@ -25,6 +25,7 @@ const slotOfField = {
   startsAt: "schedule",
   endsAt: "schedule",
   except: "schedule",
+  jitter: "schedule",
   executor: "action",
   command: "action",
   argv: "action",

@@ -44,6 +44,12 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "list",
   },
   {
+    flags: "--jitter <duration>",
+    help: "start each tick up to this much later, always the same for one tick (default: 0)",
+    path: ["jitter"],
+    shape: "text",
+  },
+  {
     flags: "--enabled <true|false>",
     help: "false: keep the job, but never run it",
     path: ["enabled"],

@@ -216,7 +216,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
     const epoch = state.voting.roster.chain.length - 1;
     const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
     takeRecord(state.ledger, back, state.now.mono, true);
-    return admitNextRound(state, back, order.requested, order.instant);
+    return admitNextRound(state, back, order.requested);
   }
   const lost: RunRecord = {
     ...record,

@@ -15,6 +15,7 @@ import {
 } from "../../schema/ids.ts";
 import { giveBacksMax, type RequestedOrder, type RunRecord, type Trigger } from "../../schema/run.ts";
 import { retryAttemptsMax } from "../../schema/job.ts";
+import { dueOf } from "../job/jitter.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import { assert } from "../../errors.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -27,7 +28,8 @@ import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 /** Adds the order of a scheduled tick, unless it is in the book or over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
   const tick = tickAt(instant);
-  if (!isOver(state.ledger.history, plan.id, tick, "0")) add(state, plan.id, tick, instant, "schedule");
+  if (!isOver(state.ledger.history, plan.id, tick, "0"))
+    add(state, plan.id, tick, dueOf(plan, instant), "schedule");
 }
 
 /**
@@ -127,17 +129,12 @@ export function isNextRound(record: RunRecord, inBook: Order | undefined): boole
  * A runner that the voters chose has given the order back unstarted, so the voters may decide in another round. (The order of
  * an available job simply stays in the book when its claim is withdrawn.)
  */
-export function admitNextRound(
-  state: State,
-  record: RunRecord,
-  requested: RequestedOrder | undefined,
-  instant: number,
-): void {
+export function admitNextRound(state: State, record: RunRecord, requested: RequestedOrder | undefined): void {
   const before = state.book.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
   if (before !== undefined) removeOrder(state, before);
   if (isOver(state.ledger.history, record.job, record.tick, record.slot)) return;
   const request = requested ?? before?.requested;
-  add(state, record.job, record.tick, request?.requestedAt ?? instant, record.trigger, request);
+  add(state, record.job, record.tick, request?.requestedAt ?? record.due, record.trigger, request);
 }
 
 /** Removes the order from the book. If it has left already, a later round of it that has the same key stays. */
@@ -198,7 +195,7 @@ function add(
     job,
     tick,
     // The instant decides which epoch votes on the order, so it comes from the tick's name, which is the same on all peers.
-    instant: requested === undefined ? due : instantOf(tick),
+    instant: instantOf(tick),
     attempt,
     retriedFrom: last?.peer,
     slot: "0",

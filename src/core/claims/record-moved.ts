@@ -3,7 +3,6 @@
  * notifies listeners, reconciles the orders that depend on the record, and puts an order that was given back unstarted into
  * the book again. Anything else that follows from a record belongs there too.
  */
-import { instantOf } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
@@ -56,8 +55,7 @@ export function recordMoved(
   admitRetry(state, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
   if (isNextRound(record, own)) {
-    const { requested, instant } = order ?? own ?? { requested: undefined, instant: instantOf(record.tick) };
-    admitNextRound(state, record, requested, instant);
+    admitNextRound(state, record, (order ?? own)?.requested);
   }
 }
 

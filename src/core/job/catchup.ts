@@ -9,8 +9,8 @@ export type CatchUpVerdict =
   | { run: false; reason: "policy" | "window" | "superseded" | "limit" };
 
 /**
- * Verdicts for the overdue instants (ms, oldest first) of one job. `newest` is the job's newest tick at or before `now`,
- * whatever happened to it: under `latest` it supersedes all ticks before it.
+ * Verdicts for the overdue ticks of one job, by when they were due (ms, oldest first). `newest` is when the job's newest
+ * tick at or before `now` was due, whatever happened to it: under `latest` it supersedes all ticks before it.
  */
 export function catchUp(
   policy: Plan["catchUp"],

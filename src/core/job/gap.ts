@@ -7,6 +7,7 @@
  */
 import { overdueMs } from "../limits.ts";
 import { countTicks } from "../time/count.ts";
+import { firstDueFrom } from "./jitter.ts";
 import { nextTickOf, startWindowMs, ticksOf, type Plan } from "./plan.ts";
 
 export type RangeReason = "policy" | "window" | "superseded" | "limit" | "paused";
@@ -48,12 +49,12 @@ export function intervalsBetween(
   return [...intervals, { from: begin, to }];
 }
 
-/** Ticks that are not yet overdue all enter the book; no schedule has more than one per second. */
-const freshMax = overdueMs / 1_000 + 1;
+/** Ticks that are not yet overdue enter the book whatever their number; no schedule has more than one a second. */
+const freshMax = overdueMs / 1_000 + 2;
 
 /** Divides the ticks in the intervals, about which nothing is known. The intervals are in order, oldest first; `now` in ms. */
 export function divideGap(plan: Plan, intervals: readonly Interval[], now: number): Gap {
-  const overdueUntil = now - overdueMs;
+  const overdueUntil = firstDueFrom(plan, now - overdueMs);
   const fresh = intervals.flatMap(({ from, to }) =>
     ticksOf(plan, Math.max(from, overdueUntil), to, freshMax),
   );
@@ -70,7 +71,7 @@ export function divideGap(plan: Plan, intervals: readonly Interval[], now: numbe
   const { policy, limit } = plan.catchUp;
   let places = policy === "all" ? limit : policy === "latest" && fresh.length === 0 ? 1 : 0;
   const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
-  const windowFrom = now - startWindowMs(plan, false);
+  const windowFrom = firstDueFrom(plan, now - startWindowMs(plan, false));
   for (const { from, to, isPaused } of overdue.toReversed().flatMap((one) => splitByPauses(plan, one))) {
     if (isPaused) {
       report({ from, to }, "paused");

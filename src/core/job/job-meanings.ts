@@ -5,11 +5,12 @@
 import type { Problem } from "../../schema/job.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
-import { parseSchedule } from "../time/schedule.ts";
+import { parseSchedule, type Schedule } from "../time/schedule.ts";
 import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
 import { zoneProblem } from "../time/zone.ts";
 import { inside, listOfTexts, text, type Fields } from "./fields.ts";
 import { httpProblems } from "./http.ts";
+import { isLongerThanPeriod } from "./jitter.ts";
 import { durationFields } from "./job-shapes.ts";
 import { paramProblems, type Params } from "./params.ts";
 import { longestBackoffMs } from "./retry.ts";
@@ -37,7 +38,7 @@ function scheduleProblems(given: Fields): Problem[] {
   const except = listOfTexts(given["except"]) ?? [];
   if (expressions.length === 0 && except.length === 0) return problems;
   const read = parseSchedule(expressions, "UTC", text(given, "id") ?? "", except);
-  if (read.ok) return problems;
+  if (read.ok) return [...problems, ...jitterProblems(read.schedule, text(given, "jitter"))];
   for (const { field, index, message } of read.problems) {
     // A job without a schedule may be run by hand, and its list of exclusions is checked all the same.
     if (field === "schedule" && expressions.length === 0) continue;
@@ -45,6 +46,17 @@ function scheduleProblems(given: Fields): Problem[] {
     problems.push({ pointer: isList ? `/${field}/${index}` : `/${field}`, message });
   }
   return problems;
+}
+
+function jitterProblems(schedule: Schedule, jitter: string | undefined): Problem[] {
+  const jitterMs = jitter === undefined ? undefined : parseDuration(jitter);
+  if (jitterMs === undefined || !isLongerThanPeriod(schedule, jitterMs)) return [];
+  return [
+    {
+      pointer: "/jitter",
+      message: `a jitter of ${jitter} is longer than the time between two ticks: make it shorter`,
+    },
+  ];
 }
 
 function lifetimeProblems(given: Fields): Problem[] {

@@ -59,6 +59,7 @@ const fieldHints: Readonly<Record<string, string>> = {
 };
 
 export const durationFields = [
+  "/jitter",
   "/timeout",
   "/killGrace",
   "/http/timeout",

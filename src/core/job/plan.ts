@@ -27,6 +27,8 @@ export interface Plan {
   readonly knowsTicks: boolean;
   readonly startsAt: number;
   readonly endsAt: number;
+  /** each tick is due less than this after it (core/job/jitter.ts); 0 = at the tick */
+  readonly jitterMs: number;
   readonly enabled: boolean;
   /** the latest of creation, last edit of the schedule and last resume (ms): the job has no ticks up to this instant */
   readonly earliest: number;
@@ -88,6 +90,7 @@ export function planJob(job: Job): Plan | Problem[] {
   const action = actionOf(spec);
   const partition = spec.partition ?? "available";
   const knowsTicks = !hasLaterSchedule(job);
+  const jitterMs = milliseconds(spec.jitter, 0);
   return {
     id: job.id,
     job,
@@ -96,6 +99,7 @@ export function planJob(job: Job): Plan | Problem[] {
     knowsTicks,
     startsAt: spec.startsAt === undefined ? -Infinity : Date.parse(spec.startsAt),
     endsAt: spec.endsAt === undefined ? Infinity : Date.parse(spec.endsAt),
+    jitterMs,
     enabled: spec.enabled !== false,
     earliest: beginningOf(job),
     overlap: spec.overlap ?? "queue",

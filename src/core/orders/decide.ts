@@ -117,7 +117,7 @@ export interface Decided {
 /** How soon to decide again where only time can change the decision. */
 const recheckMs = 500;
 
-type DecidedOrder = Pick<Order, "due" | "trigger" | "requested" | "local" | "attempt" | "round">;
+type DecidedOrder = Pick<Order, "instant" | "due" | "trigger" | "requested" | "local" | "attempt" | "round">;
 
 export function decide(order: DecidedOrder, facts: Facts): Decided {
   const { plan, wall } = facts;
@@ -191,9 +191,11 @@ function decidePaused(order: DecidedOrder, facts: Facts): Decided {
 }
 
 /** The tick is skipped. One that is in progress waits until the pause ends. */
-function whilePaused({ due, attempt }: DecidedOrder, { wall, isReporter }: Facts): Decision {
-  if (attempt > 1) return wait(Infinity);
-  if (wall < due) return wait(due);
+function whilePaused(order: DecidedOrder, { wall, isReporter }: Facts): Decision {
+  if (order.attempt > 1) return wait(Infinity);
+  // A tick is skipped when it comes, and not when its jitter has passed: the pause may have ended by then.
+  const comesAt = order.requested === undefined ? order.instant : order.due;
+  if (wall < comesAt) return wait(comesAt);
   return isReporter ? { kind: "close", reason: "paused", as: "skipped" } : wait(Infinity);
 }
 

@@ -8,6 +8,7 @@ import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts
 import { tickAt, type PeerId } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
+import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { isTickOf, nextPlannedTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { instantText, whyBlocked, whyNotHere } from "../members/blocked.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
@@ -46,7 +47,7 @@ function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   if (!plan.enabled) return "disabled";
   if (pauseAt(plan, state.now.wall) !== undefined) return "paused";
   const isScheduled = plan.schedule !== undefined || !plan.knowsTicks;
-  if (plan.schedule !== undefined && nextTickOf(plan, state.now.wall) === undefined) return "ended";
+  if (plan.schedule !== undefined && nextTickOf(plan, comingAfter(state, plan)) === undefined) return "ended";
   for (const record of openOf(state.ledger, plan.id)) if (record.state === "running") return "running";
   if (state.book.retries.has(plan.id)) return "running";
   if (isBlocked) return "blocked";
@@ -80,7 +81,7 @@ export function votersMissing(state: State): string | undefined {
  */
 export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
   const ticks: NextTick[] = [];
-  for (let after = state.now.wall; ticks.length < count;) {
+  for (let after = comingAfter(state, plan); ticks.length < count;) {
     const at = nextUnpaused(plan, after, nextPlannedTickOf);
     if (at === undefined) break;
     ticks.push(comingTick(state, plan, at));
@@ -91,20 +92,27 @@ export function comingTicks(state: State, plan: Plan, count: number): NextTick[]
 
 /** The next tick that will run as things are; undefined while the job is paused, and when there is none. */
 export function nextRun(state: State, plan: Plan): NextTick | undefined {
-  const at = nextUnpaused(plan, state.now.wall, nextTickOf);
+  const at = nextUnpaused(plan, comingAfter(state, plan), nextTickOf);
   return at === undefined ? undefined : comingTick(state, plan, at);
+}
+
+/** Ticks after this instant (ms) are still to come: a jitter may delay one whose time has passed. */
+function comingAfter({ ledger, now }: State, plan: Plan): number {
+  const first = firstDueFrom(plan, now.wall + 1);
+  if (first > now.wall) return now.wall;
+  return isOver(ledger.history, plan.id, tickAt(first), "0") ? now.wall : first - 1;
 }
 
 function comingTick(state: State, plan: Plan, at: number): NextTick {
   const tick = tickAt(at);
-  if (!isTickOf(plan, at)) return { tick, startsAt: at, peers: [], skipped: "except" };
+  if (!isTickOf(plan, at)) return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "except" };
   const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
   const eligibility = eligibilityOf(state, plan, anyOrder);
   const isBlocked = hindrancesOf(state, plan).length > 0;
   const ranks = withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
   const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
   const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
-  return { tick, startsAt: at, peers };
+  return { tick, startsAt: dueOf(plan, at), peers };
 }
 
 function nextUnpaused(
@@ -236,7 +244,7 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
   }
   if (!plan.knowsTicks) sentences.push("This peer can't tell when its next tick is.");
   else if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
-  else if (nextTickOf(plan, state.now.wall) === undefined)
+  else if (nextTickOf(plan, comingAfter(state, plan)) === undefined)
     sentences.push("Its schedule has no further tick.");
   return sentences;
 }

@@ -82,9 +82,9 @@ export function openHistory(
   for (const { job, starts } of prunedAhead) settleStarts(state, job, starts, state.now.wall + 1);
 }
 
-/** How long after it is due a tick may stay undecided (ms): its window, and the time until it is reported. */
+/** How long a tick may stay undecided (ms): its jitter, its window, and the time until it is reported. */
 export function undecidedMs(plan: Plan): number {
-  return startWindowMs(plan, true) + reportedWithinMs;
+  return plan.jitterMs + startWindowMs(plan, true) + reportedWithinMs;
 }
 
 /** True while this peer may plan: it has warmed up, its clock isn't doubted, and the mesh counts on it and on its key. */

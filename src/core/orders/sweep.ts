@@ -15,6 +15,7 @@ import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
 import { isWanted, wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
+import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { reviewFailures } from "./failures.ts";
@@ -81,11 +82,11 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const scheduled = overdue.filter((order) => !isWanted(order));
   const last = scheduled.at(-1);
   if (last === undefined) return;
-  const newer = ticksOf(plan, last.instant + 1, wall + 1, 1);
+  const [newer] = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1);
   const verdicts = catchUp(
     plan.catchUp,
-    scheduled.map((order) => order.instant),
-    newer[0] ?? last.instant,
+    scheduled.map((order) => order.due),
+    newer === undefined ? last.due : dueOf(plan, newer),
     wall,
   );
   scheduled.forEach((order, place) => {

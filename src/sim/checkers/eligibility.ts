@@ -72,7 +72,7 @@ function forgotten(evidence: Evidence, { peer, start }: Run): string | undefined
 function early(evidence: Evidence, run: Run): string | undefined {
   if (!isScheduled(run)) return undefined;
   const wanderMs = 2 * clockErrorMs({ ...evidence, faultWindows: [] }, run.start, run.start);
-  const beforeDueMs = dueOf(run) - run.start;
+  const beforeDueMs = dueOf(evidence, run) - run.start;
   if (beforeDueMs <= sameClockMs + wanderMs) return undefined;
   // The tick was due by the peer's own clock, so that clock was ahead. These clocks could have shown it.
   const peers = inTouchWith(evidence, run);

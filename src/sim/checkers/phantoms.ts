@@ -11,6 +11,7 @@
  * asks for the job again.
  */
 import type { Breach, Evidence, Operation, Run } from "../world/truth.ts";
+import { instantOf } from "../../schema/ids.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
 import {
@@ -58,21 +59,22 @@ function wrongWithScheduled(
   runsOfJob: readonly Run[],
   evidence: Evidence,
 ): string | undefined {
-  const due = dueOf(run);
+  const tick = instantOf(run.tick);
+  const due = dueOf(evidence, run);
   const earlyMs = clockErrorMs(evidence, run.start, run.start, run.peer);
   const errorMs = clockErrorMs(evidence, due, run.start);
   if (run.start < due - earlyMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
   const held = spans.filter(
     ({ rules, from, to }) =>
-      isTickOf(rules.schedule, due) &&
-      due >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs &&
+      isTickOf(rules.schedule, tick) &&
+      tick >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs &&
       due <= to + earlyMs &&
       run.start >= from,
   );
   if (held.length === 0) return "no revision that any peer held has this tick";
   const isTarget = held.some(({ rules: { peers } }) => peers === undefined || peers.includes(run.peer));
   if (!isTarget) return "the job's target doesn't admit this peer";
-  const latest = lastStart(due, held, spans) + slackMs + errorMs;
+  const latest = lastStart(tick, due, held, spans) + slackMs + errorMs;
   if (run.start <= latest) return undefined;
   // The time for which a run waits for a place doesn't count towards its window.
   if (evidence.crowded === true) return undefined;
@@ -88,10 +90,10 @@ function windowOf({ rules: { catchUp } }: InForce): number {
 }
 
 /** The end of the tick's window, by true time. An edit of the window moves the end while the window lasts. */
-function lastStart(due: number, held: readonly InForce[], spans: readonly InForce[]): number {
+function lastStart(tick: number, due: number, held: readonly InForce[], spans: readonly InForce[]): number {
   let end = due + Math.max(graceMs, ...held.map(windowOf));
   for (const span of spans) {
-    const isEdit = span.from > due && span.from <= end + slackMs && isTickOf(span.rules.schedule, due);
+    const isEdit = span.from > due && span.from <= end + slackMs && isTickOf(span.rules.schedule, tick);
     if (isEdit) end = Math.max(end, due + windowOf(span));
   }
   return end;

@@ -1,6 +1,6 @@
 /** The ticks that the checkers require, and the runs that answer them. */
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
-import { ticksOf } from "../client/schedules.ts";
+import { dueOfTick, ticksOf } from "../client/schedules.ts";
 import type { Evidence, JobRules, Run } from "../world/truth.ts";
 import { jobsOf, perhapsInForce, surelyInForce } from "./requests.ts";
 
@@ -10,6 +10,7 @@ export const sameClockMs = 1_600;
 export interface RequiredTick {
   job: JobId;
   tick: TickId;
+  /** when it is due: the tick's own instant, and its jitter */
   instant: number;
   rules: JobRules;
   /** the job was surely in force with these rules until then */
@@ -28,15 +29,15 @@ export function requiredTicks(
 ): RequiredTick[] {
   return jobsOf(evidence).flatMap((job) =>
     surelyInForce(evidence, job).flatMap((span) =>
-      ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs)).map(
-        (instant) => ({
+      ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs))
+        .map((at) => ({
           job,
-          tick: tickAt(instant),
-          instant,
+          tick: tickAt(at),
+          instant: dueOfTick(span.rules, at),
           rules: span.rules,
           until: span.to,
-        }),
-      ),
+        }))
+        .filter(({ instant }) => instant < Math.min(to, span.to - marginMs)),
     ),
   );
 }
@@ -49,8 +50,26 @@ export function isScheduled(run: Run): boolean {
   return !run.tick.startsWith("manual-");
 }
 
-export function dueOf(run: Run): number {
-  return instantOf(run.tick);
+/** When the run's tick was due. */
+export function dueOf(evidence: Evidence, { job, tick }: Run): number {
+  const at = instantOf(tick);
+  const jitterMs = jittersOf(evidence).get(job);
+  return jitterMs === undefined ? at : dueOfTick({ id: job, jitterMs }, at);
+}
+
+const jitters = new WeakMap<Evidence, Map<JobId, number>>();
+
+/** Jobs with jitter: no edit changes it, so one request tells it. */
+function jittersOf(evidence: Evidence): Map<JobId, number> {
+  let known = jitters.get(evidence);
+  if (known === undefined) {
+    known = new Map();
+    for (const { request } of evidence.operations)
+      if (request.kind === "put" && request.rules.jitterMs !== undefined)
+        known.set(request.rules.id, request.rules.jitterMs);
+    jitters.set(evidence, known);
+  }
+  return known;
 }
 
 /** The first attempt of each tick: what the schedule asks for. Further ones are for retries.ts. */

@@ -120,8 +120,8 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, overlap, catchUp, enabled, partition, retry, weight, skips, pauseAfterFailures } =
-    rules;
+  const { id, schedule, jitterMs, overlap, catchUp, enabled, partition, retry, weight, skips } = rules;
+  const { pauseAfterFailures } = rules;
   return {
     id,
     schedule: schedule.text,
@@ -130,6 +130,7 @@ export function specFor(rules: JobRules): JobSpec {
     catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },
     keep: keepOf(rules),
     ...scheduleFields(schedule),
+    ...(jitterMs === undefined ? {} : { jitter: `${jitterMs}ms` }),
     ...(enabled === undefined ? {} : { enabled }),
     ...(partition === undefined ? {} : { partition }),
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),

@@ -38,6 +38,7 @@ export interface Work {
 export function drawWork(count: number, peers: readonly PeerId[], dice: Dice, majority = 0): Work[] {
   const partitions = dice.fork("partition");
   const exclusions = dice.fork("except");
+  const jitters = dice.fork("jitter");
   return Array.from({ length: count }, (_, index) => {
     const schedule = withExclusions(drawSchedule(dice), exclusions);
     const overlap = dice.chance(0.4)
@@ -52,6 +53,8 @@ export function drawWork(count: number, peers: readonly PeerId[], dice: Dice, ma
       overlap,
       catchUp: { policy, windowMs },
       peers: targeted ? dice.shuffle(peers).slice(0, 2) : undefined,
+      // Shorter than every period that is drawn: an edit of the schedule leaves it as it is.
+      ...(jitters.chance(0.08) ? { jitterMs: jitters.pick([1_500, 10_000, 19_000]) } : {}),
       ...(partitions.chance(majority) ? ({ partition: "majority" } as const) : {}),
     };
     return { rules, lasting: drawLasting(schedule, dice) };

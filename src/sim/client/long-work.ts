@@ -17,6 +17,7 @@ const day = 24 * hour;
 
 export function drawLongWork(count: number, peers: readonly PeerId[], dice: Dice): Work[] {
   const exclusions = dice.fork("except");
+  const jitters = dice.fork("jitter");
   return Array.from({ length: count }, (_, index) => {
     const isMajority = dice.chance(0.15);
     const rules: JobRules = {
@@ -25,6 +26,7 @@ export function drawLongWork(count: number, peers: readonly PeerId[], dice: Dice
       overlap: dice.pick(["allow", "allow", "queue", "skip"]),
       catchUp: drawCatchUp(dice, isMajority),
       peers: peers.length > 2 && dice.chance(0.1) ? dice.shuffle(peers).slice(0, 2) : undefined,
+      ...(jitters.chance(0.15) ? { jitterMs: jitters.pick([minute, 10 * minute]) } : {}),
       ...(isMajority ? ({ partition: "majority" } as const) : {}),
       keep: { runs: dice.pick([5, 20, 60]), ageMs: dice.pick([2 * day, 7 * day, 30 * day]) },
     };

@@ -4,6 +4,9 @@
  * All schedules have their ticks at `offset + n × period` from the epoch, in UTC. So the checkers know each tick
  * without asking the code that they check.
  */
+import { createHash } from "node:crypto";
+import { tickAt, type JobId } from "../../schema/ids.ts";
+
 export interface SimpleSchedule {
   /** the text of a job's `schedule` */
   text: string;
@@ -111,6 +114,17 @@ export function ticksOf(schedule: SimpleSchedule, from: number, to: number): num
     if (!isLeftOut(schedule, tick)) ticks.push(tick);
   }
   return ticks;
+}
+
+/**
+ * When the job's tick is due: as core/job/jitter.ts promises it to peers of every version, computed here once more.
+ */
+export function dueOfTick({ id, jitterMs = 0 }: { id: JobId; jitterMs?: number }, tick: number): number {
+  if (jitterMs === 0) return tick;
+  const hash = createHash("sha256")
+    .update(`${id}@${tickAt(tick)}`)
+    .digest();
+  return tick + Math.floor((hash.readUIntBE(0, 6) / 2 ** 48) * jitterMs);
 }
 
 export function isTickOf(schedule: SimpleSchedule, instant: number): boolean {

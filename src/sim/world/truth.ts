@@ -45,6 +45,8 @@ export interface JobRules {
   requests?: true;
   /** the exit code of a child that fails counts as `skipped` */
   skips?: true;
+  /** each tick is due less than this after it; an edit never changes it; absent = 0 */
+  jitterMs?: number;
   /** absent = `available` */
   partition?: "majority";
   /** how often a failed run is repeated, and the first pause; absent = never */

@@ -316,6 +316,7 @@ function planOf(spec: Partial<JobSpec>): Plan {
     updatedBy: "test",
     scheduledAt: 0,
     resumedAt: 0,
+    failuresFrom: 0,
     pauses: [],
     needs: [],
   });

@@ -25,6 +25,7 @@ function planOf(spec: Partial<JobSpec>, name = "job"): Plan {
     updatedBy: "test",
     scheduledAt: 0,
     resumedAt: 0,
+    failuresFrom: 0,
     pauses: [],
     needs: [],
   });

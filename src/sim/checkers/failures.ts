@@ -20,7 +20,7 @@ export function checkFailurePauses(evidence: Evidence): Breach[] {
     return undisputed(evidence, job).flatMap(({ rules, from, to }) => {
       const limit = limitOf(rules);
       if (limit === 0) return [];
-      const inside = runs.filter((run) => dueOf(run) > from && run.start < to);
+      const inside = runs.filter((run) => dueOf(evidence, run) > from && run.start < to);
       const pausedAt = surelyPausedAt(evidence, inside, rules, limit);
       return inside
         .filter((run) => isScheduled(run) && run.attempt === 1 && run.start > pausedAt && run.start < to)
@@ -39,6 +39,7 @@ function limitOf({ pauseAfterFailures = 0, skips }: JobRules): number {
 
 /** From when on every peer holds the job paused, because that many ticks in a row have failed; Infinity = it may not be so. */
 function surelyPausedAt(evidence: Evidence, runs: readonly Run[], rules: JobRules, limit: number): number {
+  const dueIn = ([run]: readonly Run[]): number => (run === undefined ? Infinity : dueOf(evidence, run));
   const ticks = [...Map.groupBy(runs, ({ tick }) => tick).values()].toSorted((a, b) => dueIn(a) - dueIn(b));
   for (const place of ticks.keys()) {
     const row = ticks.slice(Math.max(0, place + 1 - limit), place + 1);
@@ -50,10 +51,6 @@ function surelyPausedAt(evidence: Evidence, runs: readonly Run[], rules: JobRule
     if (isNewest && isCalm(evidence, began, ended + pausedWithinMs)) return ended + pausedWithinMs;
   }
   return Infinity;
-}
-
-function dueIn([run]: readonly Run[]): number {
-  return run === undefined ? Infinity : dueOf(run);
 }
 
 function hasSurelyFailed(ofTick: readonly Run[], { retry }: JobRules): boolean {

@@ -76,7 +76,7 @@ describe("the order book and the runs", () => {
 
   test("asserted in the simulator when an order that is over stays in the book", () => {
     const { cores, state, waiting } = fullPeer();
-    settle(state.ledger.history, waiting.job, waiting.tick, waiting.slot);
+    settle(state.ledger.history, waiting);
     assert.throws(() => cores.pass(2_000), failing(/over, but still in the book/));
   });
 

@@ -46,7 +46,7 @@ describe("an order that was started or decided", () => {
         let mark = 0;
         for (const one of actions) {
           if (one.kind === "settle") {
-            settle(history, job, tick(one.minute), "0");
+            settle(history, { job, tick: tick(one.minute), slot: "0" });
             over.add(one.minute);
           } else if (one.kind === "advance") {
             // Ticks below the new watermark that are not over are named as open.
@@ -72,18 +72,18 @@ describe("an order that was started or decided", () => {
 
   test("is over only for its slot: another slot of the same tick is another order", () => {
     const history = begun(0);
-    settle(history, job, tick(5), "0");
+    settle(history, { job, tick: tick(5), slot: "0" });
     assert.equal(isOver(history, job, tick(5), "1"), false);
-    settle(history, job, tick(5), "1");
+    settle(history, { job, tick: tick(5), slot: "1" });
     assert.ok(isMinuteOver(history, 5) && isOver(history, job, tick(5), "1"));
-    settle(history, job, tick(6), "0");
+    settle(history, { job, tick: tick(6), slot: "0" });
     assert.equal(isOver(history, job, tick(6), "1"), false);
   });
 
   test("needs no memory once the watermark covers it", () => {
     const history = begun(0);
     for (let minute = 1; minute <= 1_000; minute++) {
-      settle(history, job, tick(minute), "0");
+      settle(history, { job, tick: tick(minute), slot: "0" });
       advanceWatermark(history, job, at(minute), []);
     }
     assert.equal(overCount(history, job), 0);
@@ -98,7 +98,7 @@ describe("a watermark", () => {
       [3, 4, 5, 10, 11].map((minute) => isMinuteOver(history, minute)),
       [true, false, true, true, false],
     );
-    settle(history, job, tick(4), "0");
+    settle(history, { job, tick: tick(4), slot: "0" });
     assert.ok(isMinuteOver(history, 4));
   });
 
@@ -124,7 +124,7 @@ describe("a watermark", () => {
   test("of another peer doesn't reopen ticks that are over here", () => {
     const history = begun(0);
     advanceWatermark(history, job, at(10), []);
-    settle(history, job, tick(12), "0");
+    settle(history, { job, tick: tick(12), slot: "0" });
     hearWatermark(history, job, { since: at(0), at: at(20), open: [at(5), at(12), at(15)] }, at(99));
     assert.deepEqual(watermarkOf(history, job)?.open, [at(15)]);
   });
@@ -132,7 +132,7 @@ describe("a watermark", () => {
   test("goes back with a corrected clock, and ticks above it must be looked up on the disk", () => {
     const history = begun(0);
     advanceWatermark(history, job, at(120), []);
-    settle(history, job, tick(130), "0");
+    settle(history, { job, tick: tick(130), slot: "0" });
     assert.deepEqual(withdrawAhead(history, at(60)), [job]);
     assert.equal(watermarkOf(history, job)?.at, at(60));
     assert.equal(unsureUntilOf(history, job), at(130));
@@ -162,7 +162,7 @@ test("the ticks of a reported range are over, even before the watermark covers t
 test("manual orders are remembered until they can't start any more, whatever the watermark", () => {
   const history = begun(0);
   const asked = "manual-01KAS000000000000000000000" as TickId;
-  settle(history, job, asked, "0");
+  settle(history, { job, tick: asked, slot: "0" });
   advanceWatermark(history, job, at(99_999), []);
   assert.ok(isOver(history, job, asked, "0"));
   forgetRequested(history, job, Date.UTC(2100, 0, 1));

@@ -92,8 +92,8 @@ describe("a part of a job that this version doesn't know keeps the job out of qu
     ],
     [
       "a part of a field",
-      { target: { value: { peers: ["a"], count: "all" } } },
-      [["/target/count", ["field:target.count"]]],
+      { target: { value: { peers: ["a"], near: "all" } } },
+      [["/target/near", ["field:target.near"]]],
     ],
     [
       "a part of the action, with what it needs",
@@ -148,7 +148,7 @@ describe("what this version doesn't know stays unchanged", () => {
     mutex: { value: "tape" },
     after: { value: ["dump"], needs: ["chain"] },
     schedule: { value: { schedule: "@daily", season: "winter" }, needs: ["calendars"] },
-    target: { value: { peers: ["a"], count: "all" } },
+    target: { value: { peers: ["a"], near: "all" } },
   };
 
   test("through edits of other fields, of the same group, and of another part of the same field", () => {
@@ -162,7 +162,7 @@ describe("what this version doesn't know stays unchanged", () => {
       value: { schedule: "@hourly", season: "winter" },
       needs: ["calendars"],
     });
-    assert.deepEqual(heldIn(table, "target"), { value: { peers: ["b"], count: "all" } });
+    assert.deepEqual(heldIn(table, "target"), { value: { peers: ["b"], near: "all" } });
     assert.equal(job(table).needs.length, 4);
   });
 
@@ -170,7 +170,7 @@ describe("what this version doesn't know stays unchanged", () => {
     const table = tableWith(slots);
     const { target: _target, schedule: _schedule, ...spec } = job(table).spec;
     edit(table, { kind: "put", spec, by: "ann" }, wallOf(2));
-    assert.deepEqual(heldIn(table, "target"), { value: { count: "all" } });
+    assert.deepEqual(heldIn(table, "target"), { value: { near: "all" } });
     assert.deepEqual(heldIn(table, "schedule"), { value: { season: "winter" }, needs: ["calendars"] });
   });
 

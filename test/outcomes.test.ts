@@ -39,6 +39,8 @@ function record(
 }
 
 /** A history on disk, newest first, and the queries that it got. */
+const isOver = () => true;
+
 function historyOf(...records: RunRecord[]) {
   const asked: RunQuery[] = [];
   const read = async (query: RunQuery) => {
@@ -46,7 +48,7 @@ function historyOf(...records: RunRecord[]) {
     const fitting = records.filter(({ state }) => query.states?.includes(state) ?? true);
     return { records: fitting.slice(0, query.limit) };
   };
-  return { asked, outcomes: new Outcomes(read) };
+  return { asked, outcomes: new Outcomes(read, isOver) };
 }
 
 test("the last tick is the newest finished one, whatever its outcome; a running or claimed one doesn't count", async () => {
@@ -126,7 +128,7 @@ test("a failed read is repeated the next time", async () => {
   const outcomes = new Outcomes(async () => {
     if (fails) throw new Error("the disk is gone");
     return { records: [record(first, "succeeded")] };
-  });
+  }, isOver);
   await assert.rejects(outcomes.of(job));
   fails = false;
   assert.equal((await outcomes.of(job)).lastTick?.tick, first);

@@ -303,7 +303,7 @@ describe("an order that is over elsewhere leaves the book in the step in which t
       "a watermark",
       (tick) => {
         const watermark = { job: "far" as JobId, since: tick - hour, at: tick, open: [] };
-        return [{ kind: "watermarks", watermarks: [watermark] }];
+        return [{ kind: "watermarks", peer: "b" as PeerId, watermarks: [watermark] }];
       },
     ],
     [

@@ -5,6 +5,7 @@ import { judgeEnd, successOf, type ProcessEnd } from "../src/core/job/success.ts
 import { describeTick } from "../src/core/records/why.ts";
 import { duplicatesIn, hasStarted, isDecidedAhead, tellsOfStart } from "../src/core/records/records.ts";
 import { Outcomes } from "../src/peer/outcomes.ts";
+import type { RunQuery } from "../src/ports/disk.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
@@ -120,12 +121,13 @@ describe("a run that was skipped by its exit code", () => {
     });
     const older: RunRecord = { ...first, tick: "2026-11-19T00:00:00Z" as TickId, state: "failed" };
     const history = [...skips, ...skips.slice(0, 1), first, older];
-    const outcomes = new Outcomes(async ({ states, started, limit }) => ({
+    const read = async ({ states, started, limit }: RunQuery) => ({
       records: history
         .filter(({ state }) => states?.includes(state) ?? true)
         .filter(({ startedAt }) => started !== true || startedAt !== undefined)
         .slice(0, limit),
-    }));
+    });
+    const outcomes = new Outcomes(read, () => true);
     assert.equal((await outcomes.of("beat" as JobId)).lastRun?.tick, first.tick);
     outcomes.take({ ...first, tick: "2026-11-22T00:00:00Z" as TickId });
     const { lastTick, lastRun } = await outcomes.of("beat" as JobId);

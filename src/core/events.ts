@@ -105,7 +105,7 @@ export type Event = { now: Now } & (
   /** the job's last runs that have succeeded or failed */
   | { kind: "endsRead"; job: JobId; records: readonly RunRecord[] }
   /** another peer's watermarks, after all its records have come */
-  | { kind: "watermarks"; watermarks: readonly Watermark[] }
+  | { kind: "watermarks"; peer: PeerId; watermarks: readonly Watermark[] }
   /** neighbours have pruned the job's ticks before the instant (ms), so open records from before it are over */
   | { kind: "prunedElsewhere"; job: JobId; before: number }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }

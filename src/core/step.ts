@@ -43,7 +43,7 @@ import { readEnds, reviewFailures } from "./orders/failures.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
-import { assertBook, hearDeclined, takeTouched, touchDue, touchAll } from "./claims/order-book.ts";
+import { hearDeclined, takeTouched, touchDue, touchAll } from "./claims/order-book.ts";
 import { openDigest } from "./records/ledger.ts";
 import {
   childEnded,
@@ -62,16 +62,12 @@ import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { openLife } from "./open-life.ts";
 import { emit, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
-import {
-  hearWatermarks,
-  isPlanning,
-  nextTickInSightAt,
-  lookedUp,
-  noteFailedWrite,
-  scanAll,
-} from "./orders/scan.ts";
+import { hearWatermarks, nextTickInSightAt, lookedUp, scanAll } from "./orders/scan.ts";
 import { takeChange, takeOrders, takeTicks } from "./orders/admission.ts";
 import { sweep } from "./orders/sweep.ts";
+import { isPlanning } from "./orders/planning.ts";
+import { noteFailedWrite } from "./orders/watermarks.ts";
+import { assertBook } from "./claims/book-check.ts";
 import { hearDuplicateReport, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
@@ -125,7 +121,7 @@ function take(state: State, event: Event): void {
     case "prunedElsewhere":
       return closePruned(state, event.job, event.before);
     case "watermarks":
-      return hearWatermarks(state, event.watermarks);
+      return hearWatermarks(state, event.peer, event.watermarks);
     case "tableChanged":
       state.tableDigest = event.tableDigest;
       return event.changes.forEach((change) => takeChange(state, change));

@@ -26,7 +26,7 @@ import { hasSupersededKey } from "./members/superseded-key.ts";
 import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
-import { isPlanning } from "./orders/scan.ts";
+import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
@@ -201,6 +201,11 @@ export function pendingOf(stateThen: Readonly<State>, now: Now, id: JobId): Pend
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
   return plan === undefined ? [] : pendingTicks(state, plan);
+}
+
+/** How many slots each tick of the job has; 1 if there is no such job. */
+export function slotsOfJob(state: Readonly<State>, id: JobId): number {
+  return state.jobs.plans.get(id)?.target.count ?? 1;
 }
 
 /** What keeps the job's next tick from running, in sentences. */

@@ -107,7 +107,8 @@ export function assemble(deps: AssemblyDeps): Assembly {
     onHave: (peer) => edits.heardTableOf(peer),
     onRecords: (things) => intake.learned(things),
     watermarks: () => watermarksOf(state),
-    onWatermarks: (watermarks) => staleRecords.after(() => feed({ kind: "watermarks", watermarks })),
+    onWatermarks: (peer, watermarks) =>
+      staleRecords.after(() => feed({ kind: "watermarks", peer, watermarks })),
     onSynced: (peer) => staleRecords.after(() => feed({ kind: "synced", peer })),
     count,
     log: doors.log,

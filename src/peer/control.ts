@@ -12,12 +12,15 @@ import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
 
-/** Records fetched for each tick of a page: enough for its claim, its run and two takeovers. */
+/** Records fetched for each slot of each tick of a page: enough for its claim, its run and two takeovers. */
 const recordsPerTick = 4;
 
 export function controlOf(peer: Peer): Control {
   const { disk } = peer.doors;
-  const outcomes = new Outcomes((query) => readHistory(disk, query));
+  const outcomes = new Outcomes(
+    (query) => readHistory(disk, query),
+    ({ job, tick }) => peer.status.isTickOver(job, tick),
+  );
   peer.subscribe((event) => {
     if (event.kind === "run") outcomes.take(event.record);
     if (event.kind === "job" && event.change === "deleted") outcomes.forget(event.id);
@@ -44,7 +47,7 @@ export function controlOf(peer: Peer): Control {
 async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobStatus | undefined> {
   const now = peer.status.jobNow(id);
   if (now === undefined) return undefined;
-  const outcome = await outcomes.of(id);
+  const outcome = await outcomes.of(id, peer.status.slotsOf(id));
   const { state, hindrances, next } = now;
   const isFailing = (state === "scheduled" || state === "manual") && hasFailed(outcome.lastTick);
   return { ...outcome, state: isFailing ? "failing" : state, hindrances, next };
@@ -84,7 +87,7 @@ async function describeTicks(
   const to = after === undefined ? query.to : Math.min(query.to ?? Infinity, Number(after));
   const page = await readHistory(peer.doors.disk, {
     job: id,
-    limit: limit * recordsPerTick,
+    limit: limit * recordsPerTick * peer.status.slotsOf(id),
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
   });
@@ -160,8 +163,8 @@ async function rangeAround(peer: Peer, id: JobId, tick: TickId): Promise<RunReco
   return around === undefined ? [] : [around];
 }
 
-/** How many records of one tick are read: enough for 50 peers with several attempts each. */
-const recordsOfTick = 200;
+/** How many records of one tick are read: enough for 100 slots with several attempts each. */
+const recordsOfTick = 1_000;
 
 async function jobsInState(
   peer: Peer,

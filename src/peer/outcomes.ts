@@ -21,8 +21,8 @@ interface Kept {
   /** final records of the newest tick that is over */
   tick: TickId | undefined;
   ofTick: Map<string, RunRecord>;
-  /** attempts whose tick is not over, because they are repeated */
-  repeated: Map<string, RunRecord>;
+  /** final records of ticks that are not over: attempts that are repeated, and runs beside others of their tick */
+  unfinished: Map<string, RunRecord>;
   lastRun: RunRecord | undefined;
   lastSuccess: number | undefined;
   loaded: Promise<void>;
@@ -31,24 +31,28 @@ interface Kept {
 export class Outcomes {
   readonly #jobs = new Map<JobId, Kept>();
   readonly #read: ReadHistory;
+  readonly #isOver: IsTickOver;
 
-  constructor(read: ReadHistory) {
+  /** `isOver` is asked about ticks with several slots. */
+  constructor(read: ReadHistory, isOver: IsTickOver) {
     this.#read = read;
+    this.#isOver = isOver;
   }
 
-  async of(job: JobId): Promise<Outcome> {
+  /** `slots`: how many slots each tick of the job has. */
+  async of(job: JobId, slots = 1): Promise<Outcome> {
     let kept = this.#jobs.get(job);
     if (kept === undefined) {
       kept = {
         tick: undefined,
         ofTick: new Map(),
-        repeated: new Map(),
+        unfinished: new Map(),
         lastRun: undefined,
         lastSuccess: undefined,
         loaded: Promise.resolve(),
       };
       this.#jobs.set(job, kept);
-      kept.loaded = this.#load(job, kept);
+      kept.loaded = this.#load(job, kept, newestRead * slots);
     }
     try {
       await kept.loaded;
@@ -64,7 +68,7 @@ export class Outcomes {
   /** A record has moved up. */
   take(record: RunRecord): void {
     const kept = this.#jobs.get(record.job);
-    if (kept !== undefined) takeIn(kept, record);
+    if (kept !== undefined) this.#takeIn(kept, record);
   }
 
   /** The job was deleted; a new job with the same id begins without history here. */
@@ -72,10 +76,10 @@ export class Outcomes {
     this.#jobs.delete(job);
   }
 
-  async #load(job: JobId, kept: Kept): Promise<void> {
-    const { records } = await this.#read({ job, limit: newestRead });
-    for (const record of records) takeIn(kept, record);
-    if (records.length < newestRead) return;
+  async #load(job: JobId, kept: Kept, limit: number): Promise<void> {
+    const { records } = await this.#read({ job, limit });
+    for (const record of records) this.#takeIn(kept, record);
+    if (records.length < limit) return;
     if (kept.lastRun === undefined) {
       await this.#loadNewest(kept, { job, states: startedStates });
       // Those that were skipped by their exit code.
@@ -86,29 +90,36 @@ export class Outcomes {
 
   async #loadNewest(kept: Kept, query: Omit<RunQuery, "limit">): Promise<void> {
     const { records } = await this.#read({ ...query, limit: 1 });
-    for (const record of records) takeIn(kept, record);
+    for (const record of records) this.#takeIn(kept, record);
+  }
+
+  #takeIn(kept: Kept, record: RunRecord): void {
+    const isUnfinished = record.retryAt !== undefined || (record.of !== undefined && !this.#isOver(record));
+    takeIn(kept, record, isUnfinished);
   }
 }
 
+type IsTickOver = (tick: Pick<RunRecord, "job" | "tick">) => boolean;
+
 const startedStates = ["running", "succeeded", "failed", "timeout", "cancelled", "lost"] as const;
 
-function takeIn(kept: Kept, record: RunRecord): void {
+function takeIn(kept: Kept, record: RunRecord, isUnfinished: boolean): void {
   if (hasStarted(record) || record.state === "running") takeRun(kept, record);
   const key = recordKey(record);
-  if (record.retryAt !== undefined && record.tick !== kept.tick) {
-    kept.repeated.set(key, record);
+  if (isUnfinished && record.tick !== kept.tick) {
+    if (isFinal(record.state)) kept.unfinished.set(key, record);
     return;
   }
-  kept.repeated.delete(key);
+  kept.unfinished.delete(key);
   if (!isFinal(record.state) || record.state === "withdrawn") return;
   const newer = kept.tick === undefined ? 1 : instantOf(record.tick) - instantOf(kept.tick);
   if (newer < 0) return;
   if (newer > 0) kept.ofTick.clear();
   kept.tick = record.tick;
-  for (const [earlier, attempt] of kept.repeated) {
-    if (attempt.tick !== record.tick) continue;
-    kept.repeated.delete(earlier);
-    kept.ofTick.set(earlier, attempt);
+  for (const [earlier, one] of kept.unfinished) {
+    if (one.tick !== record.tick) continue;
+    kept.unfinished.delete(earlier);
+    kept.ofTick.set(earlier, one);
   }
   if (movesUp(kept.ofTick.get(key), record)) kept.ofTick.set(key, record);
 }

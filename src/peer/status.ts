@@ -14,15 +14,17 @@ import {
   pendingOf,
   sizesOf,
   viewOf,
+  slotsOfJob,
   watermarkLagMs,
   whyNoTick,
 } from "../core/view.ts";
+import { isTickOver } from "../core/claims/slots.ts";
 import { idleUntil } from "../core/orders/idle.ts";
 import type { State } from "../core/state.ts";
 import { assert } from "../errors.ts";
 import type { Clock, Now } from "../ports.ts";
 import type { Heir, NextTick, NotReady, PendingTick, View } from "../ports/control.ts";
-import type { JobId } from "../schema/ids.ts";
+import type { JobId, TickId } from "../schema/ids.ts";
 import type { Assembly } from "./assembly.ts";
 
 interface Booted {
@@ -76,6 +78,16 @@ export class PeerStatus {
   pending(id: JobId): PendingTick[] {
     const { state, now } = this.#live();
     return pendingOf(state, now, id);
+  }
+
+  /** Whether nothing of the tick is claimed, running or to come. */
+  isTickOver(job: JobId, tick: TickId): boolean {
+    return isTickOver(this.#live().state, job, tick);
+  }
+
+  /** How many slots each tick of the job has; 1 if there is no such job. */
+  slotsOf(id: JobId): number {
+    return slotsOfJob(this.#live().state, id);
   }
 
   /** What keeps the job's next tick from running, in sentences. */

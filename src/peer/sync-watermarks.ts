@@ -20,7 +20,7 @@ export interface WatermarkSyncDeps {
   watermarks(): readonly Watermark[];
   send(to: PeerId, message: Message): void;
   charge(peer: PeerId, steps: number): void;
-  onWatermarks(watermarks: readonly Watermark[]): void;
+  onWatermarks(peer: PeerId, watermarks: readonly Watermark[]): void;
   /** The neighbour has sent all its watermarks, or is skipped. */
   onDone(peer: PeerId): void;
   nextId(): number;
@@ -71,7 +71,7 @@ export class WatermarkSync {
   heardWatermarks(from: PeerId, message: MessageOf<"watermarks">, now: Now): void {
     const asked = this.#asked.get(from);
     if (asked?.id !== message.id) return;
-    if (message.watermarks.length > 0) this.#deps.onWatermarks(message.watermarks);
+    if (message.watermarks.length > 0) this.#deps.onWatermarks(from, message.watermarks);
     if (message.last || message.watermarks.length === 0) return this.#finish(from);
     asked.sinceMono = now.mono;
     asked.taken += message.watermarks.length;

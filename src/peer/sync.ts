@@ -61,7 +61,7 @@ export interface SyncDeps {
   onRecords(things: Omit<Things, "next">): void;
   /** Up to which tick this peer knows each job's ticks to be over. */
   watermarks(): readonly Watermark[];
-  onWatermarks(watermarks: readonly Watermark[]): void;
+  onWatermarks(peer: PeerId, watermarks: readonly Watermark[]): void;
   onSynced(peer: PeerId): void;
   count(name: string): void;
   log: Log;

@@ -103,7 +103,7 @@ export interface NextTick {
 
 /** Why no living peer can run a job, or why this one can't (`NEEDS_NEWER`), in words: shown among the job's problems. */
 export interface JobHindrance {
-  code: "NO_PEER" | "NO_QUORUM" | "NEEDS_NEWER";
+  code: "NO_PEER" | "NO_QUORUM" | "FEW_PEERS" | "NEEDS_NEWER";
   /** JSON pointer to the job's field that it is about, `""` for the whole */
   pointer: string;
   message: string;

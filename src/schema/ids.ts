@@ -3,8 +3,9 @@
  *
  * A tick's id is a UTC instant without milliseconds (`2026-11-20T02:00:00Z`). For a manual run it is `manual-ULID`. An
  * order's key is `JOB@TICK~ATTEMPT`, with `#SLOT` behind it when the slot is not 0. A run's id is
- * `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id (INTERFACE, Run). The voters decide on an
- * order's runner by its key, with `!ROUND` behind it when chosen runners have given the order back.
+ * `JOB@TICK~ATTEMPT@PEER`, where PEER is the last 8 characters of the peer id, with `#SLOT` behind it when the tick has
+ * more than one slot (INTERFACE, Run). The voters decide on an order's runner by its key, with `!ROUND` behind it when
+ * chosen runners have given the order back.
  */
 import { Type } from "typebox";
 
@@ -51,8 +52,16 @@ export function orderKey(job: JobId, tick: TickId, attempt: number, slot: string
   return `${job}@${tick}~${attempt}${slot === "0" ? "" : `#${slot}`}` as OrderKey;
 }
 
-export function runId(run: { job: JobId; tick: TickId; attempt: number; slot: string; peer: PeerId }): RunId {
-  const slot = run.slot === "0" ? "" : `#${run.slot}`;
+export function runId(run: {
+  job: JobId;
+  tick: TickId;
+  attempt: number;
+  slot: string;
+  /** how many slots the tick has; absent = one */
+  of?: number | undefined;
+  peer: PeerId;
+}): RunId {
+  const slot = run.slot === "0" && (run.of ?? 1) === 1 ? "" : `#${run.slot}`;
   return `${run.job}@${run.tick}~${run.attempt}@${run.peer.slice(-8)}${slot}` as RunId;
 }
 

@@ -18,6 +18,8 @@ const closed = { additionalProperties: false } as const;
 const ExitCode = Type.Integer({ minimum: 0, maximum: 255 });
 /** Of a peer, and so of a job's weight. */
 export const largestCapacity = 999_999;
+/** How many runs of one tick a job may ask for. Each is an order of its own, and looks at all others of its tick. */
+export const countMax = 100;
 /** As in heartbeats (schema/message.ts). */
 const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
 
@@ -119,6 +121,7 @@ export const JobSpecSchema = Type.Object(
         {
           peers: Type.Optional(Type.Array(Text(128), { minItems: 1, maxItems: 128 })),
           tags: Type.Optional(Tags),
+          count: Type.Optional(Type.Integer({ minimum: 1, maximum: countMax })),
           prefer: Type.Optional(Type.Object({ tags: Type.Optional(Tags) }, closed)),
         },
         closed,
@@ -179,7 +182,7 @@ export const notYet: Readonly<Record<string, readonly string[]>> = {
   ],
   "/http": ["expectBody"],
   "/success": ["mustMatch", "mustNotMatch"],
-  "/target": ["count", "offline", "rolling"],
+  "/target": ["offline", "rolling"],
 };
 
 /** What other schedulers call our fields, in lower case without `_` and `-`, for the hint "did you mean". */

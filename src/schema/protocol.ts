@@ -59,6 +59,7 @@ export const addedFields = [
   "jitter",
   "target.tags",
   "target.prefer",
+  "target.count",
   "weight",
   "success",
   "params",

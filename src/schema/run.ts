@@ -11,7 +11,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
-import { retryAttemptsMax } from "./job.ts";
+import { countMax, retryAttemptsMax } from "./job.ts";
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
 export const TriggerSchema = Type.Enum(triggers);
@@ -87,6 +87,8 @@ export const RunRecordSchema = Type.Object({
   attempt: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
   /** `"0"`, `"1"`… for `count: N`, or a peer id for `count: all` */
   slot: Type.String({ minLength: 1, maxLength: 128 }),
+  /** how many slots the tick has, if it has more than one; all of its records say the same */
+  of: Type.Optional(Type.Integer({ minimum: 2, maximum: countMax })),
   peer: PeerIdSchema,
   state: RunStateSchema,
   /** counts the writes of this writer, from 1 */

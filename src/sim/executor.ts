@@ -200,6 +200,7 @@ export class SimExecutor implements Executor {
       job: spec.job,
       tick: spec.tick,
       attempt: parseRunReference(spec.run)?.attempt ?? 1,
+      slot: parseRunReference(spec.run)?.slot ?? "0",
       peer: this.peer,
       life: this.life,
       start: this.trueTime(),

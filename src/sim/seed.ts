@@ -192,9 +192,9 @@ export function runSeed(options: SeedOptions): SeedResult {
   };
 }
 
-/** Of one run of each job. */
+/** Of one tick of each job. */
 function weightOf(work: readonly Work[]): number {
-  return work.reduce((sum, { rules: { weight = 1 } }) => sum + weight, 0);
+  return work.reduce((sum, { rules: { weight = 1, count = 1 } }) => sum + weight * count, 0);
 }
 
 /** Runs the world. If the code under test throws, that is a breach. */

@@ -244,7 +244,7 @@ export class Cores {
       const known = [...(this.records.get(other)?.values() ?? [])];
       this.#later(messageMs, () => {
         this.learn(peer, known);
-        this.feed(peer, { kind: "watermarks", watermarks: watermarksOf(this.state(other)) });
+        this.feed(peer, { kind: "watermarks", peer: other, watermarks: watermarksOf(this.state(other)) });
         this.feed(peer, { kind: "synced", peer: other });
         this.feed(other, { kind: "synced", peer });
       });

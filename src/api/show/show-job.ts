@@ -54,7 +54,7 @@ const readOnly = {
   state: Type.Enum(jobStates),
   problems: Type.Array(
     Type.Object({
-      code: Type.String({ description: "INVALID_JOB, NO_PEER, NO_QUORUM, NEEDS_NEWER" }),
+      code: Type.String({ description: "INVALID_JOB, NO_PEER, NO_QUORUM, FEW_PEERS, NEEDS_NEWER" }),
       pointer: Type.String(),
       message: Type.String(),
     }),
@@ -68,7 +68,7 @@ export const JobSchema = Type.Object(
     ...readOnly,
     warnings: Type.Optional(
       Type.Array(Type.String(), {
-        description: "in the answer to a write: why no living peer can run it now",
+        description: "in the answer to a write: why no living peer can run it now, or fewer than it asks for",
       }),
     ),
   },

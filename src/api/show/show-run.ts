@@ -26,6 +26,7 @@ export const RunSchema = Type.Object({
   attempt: Type.Integer(),
   retryAt: orNull(Type.String({ description: "when the next attempt is due, if this one is repeated" })),
   slot: Type.String(),
+  slots: Type.Integer({ description: "how many runs its tick has; each has a slot" }),
   trigger: TriggerSchema,
   state: RunStateSchema,
   reason: orNull(Type.String({ description: "why it ended like this, or why there was no run" })),
@@ -94,6 +95,7 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     attempt: record.attempt,
     retryAt: showInstantOrNull(record.retryAt),
     slot: record.slot,
+    slots: record.of ?? 1,
     trigger: record.trigger,
     state: record.state,
     reason: record.reason ?? null,
@@ -158,5 +160,5 @@ export async function showRuns(
   const twice = new Set(stories.flatMap((story) => decisions.duplicatesIn(story.records)).map(runId));
   return records.map((record) => showRun(record, view, twice.has(runId(record))));
 }
-/** How many records of one tick are read: 50 peers, each with several attempts. */
-export const recordsOfTick = 200;
+/** How many records of one tick are read: 100 slots, each with several attempts. */
+export const recordsOfTick = 1_000;

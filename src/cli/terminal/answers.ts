@@ -30,6 +30,8 @@ export interface RunAnswer {
   job: string;
   tick: string;
   attempt: number;
+  /** absent in the answer of an older peer: one */
+  slots?: number;
   trigger: Trigger;
   state: RunState;
   reason: string | null;

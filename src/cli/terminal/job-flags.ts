@@ -222,6 +222,12 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "pairs",
   },
   {
+    flags: "--target-count <n>",
+    help: "how many runs each tick has, on as many different peers as there are (default: 1)",
+    path: ["target", "count"],
+    shape: "number",
+  },
+  {
     flags: "--prefer-tag <K=V>",
     help: "peers with this tag run it if they can, otherwise the others do; repeatable",
     path: ["target", "prefer", "tags"],

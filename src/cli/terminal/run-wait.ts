@@ -48,7 +48,8 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
   for (;;) {
     try {
       const run = await client.ask<RunAnswer>(pathOfRun(named));
-      if (isFinal(run.state) && run.state !== "withdrawn") return run;
+      const isOver = isFinal(run.state) && run.state !== "withdrawn";
+      if (isOver && (await isWholeOver(client, named, run))) return run;
       // Another run may become the job's last one meanwhile.
       if (!named.includes("@")) named = `${run.job}@${run.tick}`;
     } catch (error) {
@@ -57,6 +58,17 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
     }
     await sleep(pollEveryMs);
   }
+}
+
+/** A tick with several runs is over when all of them are. */
+async function isWholeOver(
+  client: Client,
+  named: string,
+  { job, tick, slots = 1 }: RunAnswer,
+): Promise<boolean> {
+  if (slots === 1 || named.includes("~")) return true;
+  const path = `/v1/jobs/${encodeURIComponent(job)}/why?tick=${encodeURIComponent(tick)}`;
+  return (await client.ask<{ state: string }>(path)).state !== "pending";
 }
 
 /** The job's own exit code; 124 after a timeout, 128+n after a signal, 1 when there was no run. */

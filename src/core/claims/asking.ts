@@ -95,7 +95,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     if (other !== undefined) overtaken.push({ key, by: other });
     if (order === undefined) {
-      if (!known && isOver(state.ledger.history, question.job, tickOf(key), "0")) settled.push(key);
+      if (!known && isOver(state.ledger.history, question.job, tickOf(key), slotOf(key))) settled.push(key);
     } else if (hasPrecedence(state, order, { rank: question.rank, peer: from })) {
       first.push(key);
     } else if (order.local.stage === "asking") {
@@ -188,6 +188,11 @@ function tickOf(key: OrderKey): TickId {
   return key.slice(key.indexOf("@") + 1, key.lastIndexOf("~")) as TickId;
 }
 
+function slotOf(key: OrderKey): string {
+  const at = key.indexOf("#");
+  return at < 0 ? "0" : key.slice(at + 1);
+}
+
 /** Takes in an answer. The caller has taken in its records. */
 export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answer">): void {
   const ask = state.book.asks.get(message.id);
@@ -200,7 +205,7 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
     if (order.local.stage !== "asking" || order.local.ask !== ask) continue;
     if (over.has(order.key)) {
       mark(state, "told-it-is-over");
-      settle(state.ledger.history, order.job, order.tick, order.slot);
+      settle(state.ledger.history, order);
       touch(state, order);
     } else if (theirs.has(order.key)) {
       transition(state.book, order, noStage);

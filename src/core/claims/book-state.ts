@@ -2,7 +2,7 @@
  * What a peer remembers about orders: the order book with its indexes, the open questions about orders, and the runs that it
  * has started. Only the files of this folder change it.
  */
-import type { JobId, OrderKey, RunId } from "../../schema/ids.ts";
+import type { JobId, OrderKey, RunId, TickId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { IndexedHeap } from "../job/heap.ts";
 import { CapacityQueue } from "./capacity-queue.ts";
@@ -17,6 +17,8 @@ export interface BookState extends ClaimIndexes {
   readonly requests: Map<string, RequestedOrder>;
   /** orders that repeat an attempt, by job: their ticks are in progress */
   readonly retries: Map<JobId, Set<Order>>;
+  /** orders of ticks that have several slots, by job, then by tick */
+  readonly slotted: Map<JobId, Map<TickId, Set<Order>>>;
   /** orders by when they are to be reconciled next; wall clock, ms */
   readonly reconcileQueue: IndexedHeap<Order>;
   /** orders whose circumstances have changed in this step */
@@ -39,6 +41,7 @@ export function createBook(): BookState {
     requestedCount: 0,
     requests: new Map(),
     retries: new Map(),
+    slotted: new Map(),
     reconcileQueue: new IndexedHeap((a, b) => a.key < b.key),
     touched: new Set(),
     holders: new Map(),

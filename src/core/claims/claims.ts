@@ -55,6 +55,7 @@ function newRecord(
     tick: order.tick,
     attempt: order.attempt,
     slot: order.slot,
+    ...(order.of === 1 ? {} : { of: order.of }),
     peer: state.settings.self,
     state: recordState,
     ...nextVersion(state, order.key),
@@ -233,6 +234,8 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
 export function replaceRunning(state: State, order: Order): void {
   for (const record of openOf(state.ledger, order.job)) {
     if (orderKeyOf(record) === order.key || record.state !== "running") continue;
+    // Another run of the same tick.
+    if (record.tick === order.tick && record.slot !== order.slot) continue;
     cancelRun(state, record, "cicada", "replaced");
   }
 }
@@ -284,7 +287,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
         CICADA_TRIGGER: order.trigger,
         CICADA_PEER: settings.self,
         CICADA_PEER_NAME: settings.name,
-        CICADA_IDEMPOTENCY_KEY: `${order.job}@${order.tick}`,
+        ...slotEnv(order),
         TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
       },
       timeoutMs: plan.timeoutMs,
@@ -303,6 +306,12 @@ export function launch(state: State, plan: Plan, order: Order): void {
  */
 function traceparentOf(tick: string, run: RunId): string {
   return `00-${hash("sha256", tick).slice(0, 32)}-${hash("sha256", run).slice(0, 16)}-01`;
+}
+
+/** Of several runs of a tick each is told which one it is, and has a key of its own: they are not one effect. */
+function slotEnv({ job, tick, slot, of }: Order): Readonly<Record<string, string>> {
+  if (of === 1) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
+  return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}#${slot}`, CICADA_SLOT: slot };
 }
 
 /** Takes out the run of a child that has ended, which frees its place. */

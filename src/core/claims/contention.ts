@@ -13,6 +13,7 @@ import type { Contender } from "../job/overlap.ts";
 import { orderKeyOf } from "../records/records.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
+import { isInProgress, pendingInProgress } from "./slots.ts";
 
 /** Whether a claim keeps other peers from claiming its order. */
 export function holdsLease(state: State, record: RunRecord): boolean {
@@ -50,28 +51,35 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (at !== ownStartsAt) return at < ownStartsAt;
     return due < order.due || (due === order.due && key < order.key);
   };
-  const retries = [...(state.book.retries.get(order.job) ?? [])].filter(({ tick }) => tick !== order.tick);
-  for (const { instant } of retries) {
+  const goesOn = isInProgress(state, order);
+  for (const { tick, instant } of pendingInProgress(state, order.job)) {
     // A tick in progress goes on before others of its job begin; of two of them, the older one does.
-    if (order.attempt === 1 || instant < order.instant)
+    if (tick !== order.tick && (!goesOn || instant < order.instant))
       yield { running: true, waiting: false, earlier: true, isDue: true };
   }
   for (const record of openOf(state.ledger, order.job)) {
     const key = orderKeyOf(record);
-    if (key === order.key) continue;
+    if (key === order.key || isAnotherSlot(order, record.tick, record.slot)) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
-    if (running ? isOver(state, record) : order.attempt > 1 || !holdsLease(state, record)) continue;
+    if (running ? isOver(state, record) : goesOn || !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
     const earlier = comesBefore(startsAt(record), record.due, key);
     yield { running, waiting: record.waiting === "overlap", earlier, isDue };
   }
-  if (order.attempt > 1) return;
+  if (goesOn) return;
+  const ownTick = `${order.job}@${order.tick}~`;
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (job !== order.job || untilMono < state.now.mono) continue;
-    if (key === order.key || !comesBefore(due, due, key)) continue;
+    if (key === order.key || (order.of > 1 && key.startsWith(ownTick)) || !comesBefore(due, due, key))
+      continue;
     yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
   }
+}
+
+/** A tick's slots run side by side. */
+function isAnotherSlot(order: Order, tick: string, slot: string): boolean {
+  return tick === order.tick && slot !== order.slot;
 }
 
 /**

@@ -17,19 +17,19 @@ import { giveBacksMax, type RequestedOrder, type RunRecord, type Trigger } from 
 import { retryAttemptsMax } from "../../schema/job.ts";
 import { dueOf } from "../job/jitter.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
+import { numberedSlots } from "../job/slots.ts";
 import { assert } from "../../errors.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { isOver } from "../records/history.ts";
+import { isOver, isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 
-/** Adds the order of a scheduled tick, unless it is in the book or over. */
+/** Adds the orders of a scheduled tick that are neither in the book nor over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
-  const tick = tickAt(instant);
-  if (!isOver(state.ledger.history, plan.id, tick, "0"))
-    add(state, plan.id, tick, dueOf(plan, instant), "schedule");
+  const due = dueOf(plan, instant);
+  addSlots(state, { job: plan.id, tick: tickAt(instant), due, trigger: "schedule" }, plan);
 }
 
 /**
@@ -60,14 +60,21 @@ export const requestedAheadMs = writerAheadMaxMs;
 /** Adds an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
 export function admitRequested(state: State, requested: RequestedOrder): boolean {
   const { job, tick, requestedAt, trigger } = requested;
-  if (isOver(state.ledger.history, job, tick, "0")) return true;
+  if (isWholeOver(state.ledger.history, job, tick)) return true;
   const latest = Math.max(requestedAt, instantOf(tick));
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
     return false;
   const plan = state.jobs.plans.get(job);
   if (plan !== undefined && plan.retry.attempts > 0) state.book.requests.set(tickKey(requested), requested);
-  add(state, job, tick, requestedAt, trigger, requested);
+  addSlots(state, { job, tick, due: requestedAt, trigger, requested }, plan);
   return true;
+}
+
+/** Adds an order again that was to be started here and was not. */
+export function admitAgain(state: State, order: Order): void {
+  const { job, tick, slot, of, due, requested } = order;
+  if (isOver(state.ledger.history, job, tick, slot)) return;
+  add(state, { job, tick, due, trigger: requested?.trigger ?? "schedule", requested }, slot, of);
 }
 
 function tickKey({ job, tick }: { readonly job: JobId; readonly tick: TickId }): string {
@@ -77,7 +84,7 @@ function tickKey({ job, tick }: { readonly job: JobId; readonly tick: TickId }):
 /** Adds the order of the attempt that follows the one of the record, unless the tick is over. */
 export function admitRetry(state: State, record: RunRecord): void {
   const { book, ledger } = state;
-  const { job, tick, slot, attempt, retryAt } = record;
+  const { job, tick, slot, of = 1, attempt, retryAt } = record;
   if (retryAt === undefined || isOver(ledger.history, job, tick, slot)) return;
   if (record.peer !== state.settings.self && isPlanted(state, "retry-dropped")) return;
   const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
@@ -85,11 +92,13 @@ export function admitRetry(state: State, record: RunRecord): void {
   if (next !== undefined && next.due !== retryAt && next.local.stage === "none") removeOrder(state, next);
   const requested = book.requests.get(tickKey(record));
   if (isManual(tick) && requested === undefined) return;
-  add(state, job, tick, requested?.requestedAt ?? instantOf(tick), record.trigger, requested);
+  const due = requested?.requestedAt ?? instantOf(tick);
+  add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of);
 }
 
-/** The tick is over: nothing of it is repeated. */
+/** An order of the tick is over. If all are, nothing of it is repeated. */
 export function forgetRequest(state: State, record: RunRecord): void {
+  if (record.of !== undefined && !isWholeOver(state.ledger.history, record.job, record.tick)) return;
   state.book.requests.delete(tickKey(record));
 }
 
@@ -97,7 +106,7 @@ export function forgetRequest(state: State, record: RunRecord): void {
 export function forgetRequestsBefore(state: State, instant: number): void {
   for (const [key, { job, tick }] of state.book.requests) {
     const isPast = instantOf(tick) < instant && !state.book.retries.has(job);
-    if (isPast || isOver(state.ledger.history, job, tick, "0")) state.book.requests.delete(key);
+    if (isPast || isWholeOver(state.ledger.history, job, tick)) state.book.requests.delete(key);
   }
 }
 
@@ -130,65 +139,80 @@ export function isNextRound(record: RunRecord, inBook: Order | undefined): boole
  * an available job simply stays in the book when its claim is withdrawn.)
  */
 export function admitNextRound(state: State, record: RunRecord, requested: RequestedOrder | undefined): void {
-  const before = state.book.orders.get(orderKey(record.job, record.tick, record.attempt, record.slot));
+  const { job, tick, slot, of = 1, trigger } = record;
+  const before = state.book.orders.get(orderKey(job, tick, record.attempt, slot));
   if (before !== undefined) removeOrder(state, before);
-  if (isOver(state.ledger.history, record.job, record.tick, record.slot)) return;
+  if (isOver(state.ledger.history, job, tick, slot)) return;
   const request = requested ?? before?.requested;
-  add(state, record.job, record.tick, request?.requestedAt ?? record.due, record.trigger, request);
+  add(state, { job, tick, due: request?.requestedAt ?? record.due, trigger, requested: request }, slot, of);
 }
 
 /** Removes the order from the book. If it has left already, a later round of it that has the same key stays. */
 export function removeOrder(state: State, order: Order): void {
   const { book } = state;
   const wasInBook = book.orders.get(order.key) === order && book.orders.delete(order.key);
-  const wasInIndex = removeFromIndex(book.byJob, order);
+  const wasInIndex = removeFromIndex(book.byJob, order, order.job);
   assert(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
   if (wasInBook && order.requested !== undefined) book.requestedCount--;
-  removeFromIndex(book.retries, order);
+  removeFromIndex(book.retries, order, order.job);
+  const ticks = book.slotted.get(order.job);
+  if (ticks !== undefined) removeFromIndex(ticks, order, order.tick);
+  if (ticks?.size === 0) book.slotted.delete(order.job);
   assert(book.requestedCount >= 0, `${order.key}: more requested orders have left the book than entered it`);
   book.reconcileQueue.remove(order);
 }
 
 /**
- * Checks the whole book: the jobs' indexes hold exactly its orders and its retries, the requested ones are counted, the weights
- * are added up, and none is over. In the simulator only, after each step.
+ * The job has been edited, and its ticks may have another number of slots. Those of which nothing is claimed or begun get that
+ * number; the others go on as they are.
  */
-export function assertBook({ book, ledger }: State): void {
-  let indexed = 0;
-  for (const ofJob of book.byJob.values()) indexed += ofJob.size;
-  assert(indexed === book.orders.size, "the jobs' indexes hold as many orders as the book");
-  for (const retries of book.retries.values())
-    for (const order of retries)
-      assert(book.orders.get(order.key) === order, `${order.key}: a retry that is not in the book`);
-  let requested = 0;
-  for (const order of book.orders.values()) {
-    const { key, job, tick, slot, attempt } = order;
-    assert(book.byJob.get(job)?.has(order) === true, `${key}: in the book, but not in its job's index`);
-    const isRetry = book.retries.get(job)?.has(order) === true;
-    assert(isRetry === attempt > 1, `${key}: among the retries if and only if it repeats an attempt`);
-    assert(!isOver(ledger.history, job, tick, slot), `${key}: over, but still in the book`);
-    if (order.requested !== undefined) requested++;
+export function recountSlots(state: State, plan: Plan): void {
+  const { byJob, slotted } = state.book;
+  if (plan.target.count === 1 && !slotted.has(plan.id)) return;
+  const others = [...(byJob.get(plan.id) ?? [])].filter(({ of }) => of !== plan.target.count);
+  for (const [tick, orders] of Map.groupBy(others, (order) => order.tick)) {
+    const [first] = orders;
+    if (first === undefined || overSlotsOf(state.ledger.history, plan.id, tick) !== undefined) continue;
+    if (orders.some((order) => order.attempt > 1 || isClaimed(state, order))) continue;
+    for (const order of orders) removeOrder(state, order);
+    const { due, trigger, requested } = first;
+    addSlots(state, { job: plan.id, tick, due, trigger, requested }, plan);
   }
-  assert(requested === book.requestedCount, "the requested orders of the book are counted");
-  const claimed = [...book.claims].reduce((sum, { weight }) => sum + weight, 0);
-  assert(claimed === book.claimedWeight, "the weights of the claims are added up");
-  const running = [...book.runs.values()].reduce((sum, { order }) => sum + order.weight, 0);
-  assert(running === book.runningWeight, "the weights of the runs are added up");
 }
 
-function add(
-  state: State,
-  job: JobId,
-  tick: TickId,
-  due: number,
-  trigger: Trigger,
-  requested?: RequestedOrder,
-): void {
-  const last = lastRepeated(state, job, tick);
+function isClaimed(state: State, { key, local }: Order): boolean {
+  if (local.stage === "claiming" || local.stage === "claimed") return true;
+  for (const { state: how } of recordsOf(state.ledger, key)) if (how === "claimed") return true;
+  return false;
+}
+
+interface NewOrder {
+  readonly job: JobId;
+  readonly tick: TickId;
+  readonly due: number;
+  readonly trigger: Trigger;
+  readonly requested?: RequestedOrder | undefined;
+}
+
+function addSlots(state: State, order: NewOrder, plan: Plan | undefined): void {
+  const { history } = state.ledger;
+  const { job, tick } = order;
+  const of = slotsOfTick(state, job, tick, plan?.target.count ?? 1);
+  for (const slot of numberedSlots(of)) if (!isOver(history, job, tick, slot)) add(state, order, slot, of);
+}
+
+/** How many slots the tick has: as many as its records or its orders in the book say, or else as the job says now. */
+function slotsOfTick({ book, ledger }: State, job: JobId, tick: TickId, ofJob: number): number {
+  const [any] = book.slotted.get(job)?.get(tick) ?? [];
+  return any?.of ?? overSlotsOf(ledger.history, job, tick)?.of ?? ofJob;
+}
+
+function add(state: State, { job, tick, due, trigger, requested }: NewOrder, slot: string, of: number): void {
+  const last = lastRepeated(state, job, tick, slot);
   const attempt = (last?.attempt ?? 0) + 1;
-  const key = orderKey(job, tick, attempt, "0");
+  const key = orderKey(job, tick, attempt, slot);
   // An order that is with the launcher has left the book, and its record does not say yet that it is running.
-  const launched = state.book.runs.has(runId({ job, tick, attempt, slot: "0", peer: state.settings.self }));
+  const launched = state.book.runs.has(runId({ job, tick, attempt, slot, of, peer: state.settings.self }));
   if (state.book.orders.has(key) || launched || isBegun(state, key)) return;
   const order: Order = {
     key,
@@ -198,7 +222,8 @@ function add(
     instant: instantOf(tick),
     attempt,
     retriedFrom: last?.peer,
-    slot: "0",
+    slot,
+    of,
     round: roundOf(state, key),
     due: last?.retryAt ?? due,
     weight: state.jobs.plans.get(job)?.weight ?? 1,
@@ -213,22 +238,27 @@ function add(
   };
   state.book.orders.set(key, order);
   if (requested !== undefined) state.book.requestedCount++;
-  if (last !== undefined) addToIndex(state.book.retries, order);
-  addToIndex(state.book.byJob, order);
+  if (last !== undefined) addToIndex(state.book.retries, job, order);
+  addToIndex(state.book.byJob, order.job, order);
+  if (of > 1) {
+    const ticks = state.book.slotted.get(job) ?? new Map<TickId, Set<Order>>();
+    state.book.slotted.set(job, ticks);
+    addToIndex(ticks, tick, order);
+  }
   touch(state, order);
 }
 
-function addToIndex(index: Map<JobId, Set<Order>>, order: Order): void {
-  const ofJob = index.get(order.job);
-  if (ofJob === undefined) index.set(order.job, new Set([order]));
-  else ofJob.add(order);
+function addToIndex<Key>(index: Map<Key, Set<Order>>, key: Key, order: Order): void {
+  const orders = index.get(key);
+  if (orders === undefined) index.set(key, new Set([order]));
+  else orders.add(order);
 }
 
 /** False if the order was not in the index. */
-function removeFromIndex(index: Map<JobId, Set<Order>>, order: Order): boolean {
-  const ofJob = index.get(order.job);
-  const wasThere = ofJob?.delete(order) ?? false;
-  if (ofJob?.size === 0) index.delete(order.job);
+function removeFromIndex<Key>(index: Map<Key, Set<Order>>, order: Order, key: Key): boolean {
+  const orders = index.get(key);
+  const wasThere = orders?.delete(order) ?? false;
+  if (orders?.size === 0) index.delete(key);
   return wasThere;
 }
 
@@ -251,11 +281,15 @@ export function touchJob(state: State, job: JobId): void {
 export function touchOrdersOf(state: State, { job, tick, slot }: RunRecord): void {
   const first = state.book.orders.get(orderKey(job, tick, 1, slot));
   if (first !== undefined) touch(state, first);
-  for (const retry of state.book.retries.get(job) ?? []) if (retry.tick === tick) touch(state, retry);
+  for (const retry of state.book.retries.get(job) ?? [])
+    if (retry.tick === tick && retry.slot === slot) touch(state, retry);
 }
 
-export function touchRetries(state: State, job: JobId): void {
+/** Touches the orders that may belong to ticks in progress. */
+export function touchInProgress(state: State, job: JobId): void {
   for (const order of state.book.retries.get(job) ?? []) touch(state, order);
+  for (const orders of state.book.slotted.get(job)?.values() ?? [])
+    for (const order of orders) touch(state, order);
 }
 
 /** Touches orders of the job that have turned out to be over without a record in this step, so that they leave the book. */
@@ -298,12 +332,12 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
   }
 }
 
-/** The tick's last attempt that is to be repeated, by all its known records. */
-function lastRepeated(state: State, job: JobId, tick: TickId): RunRecord | undefined {
+/** The slot's last attempt that is to be repeated, by all its known records. */
+function lastRepeated(state: State, job: JobId, tick: TickId, slot: string): RunRecord | undefined {
   let last: RunRecord | undefined;
   for (let attempt = 1; attempt <= retryAttemptsMax; attempt++) {
     let latest: RunRecord | undefined;
-    for (const record of recordsOf(state.ledger, orderKey(job, tick, attempt, "0"))) {
+    for (const record of recordsOf(state.ledger, orderKey(job, tick, attempt, slot))) {
       if (record.retryAt !== undefined && record.retryAt > (latest?.retryAt ?? -Infinity)) latest = record;
     }
     if (latest === undefined) break;

@@ -52,6 +52,8 @@ export interface Order {
   /** the peer of the attempt before this one */
   readonly retriedFrom: PeerId | undefined;
   readonly slot: string;
+  /** how many slots its tick has */
+  readonly of: number;
   /** for a majority job: how many chosen runners have given the order back; the voters decide again in each round */
   readonly round: number;
   readonly due: number;

@@ -6,7 +6,7 @@
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
-import { settles, takeRecord } from "../records/ledger.ts";
+import { endsOrder, settles, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import {
@@ -16,7 +16,7 @@ import {
   isNextRound,
   touch,
   touchOrdersOf,
-  touchRetries,
+  touchInProgress,
 } from "./order-book.ts";
 import type { Order } from "./order.ts";
 
@@ -54,6 +54,7 @@ export function recordMoved(
   }
   admitRetry(state, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
+  if (record.of !== undefined && endsOrder(record)) touchOwnOfTick(state, record);
   if (isNextRound(record, own)) {
     admitNextRound(state, record, (order ?? own)?.requested);
   }
@@ -66,8 +67,10 @@ export function takeFailed({ book }: State): RunRecord[] {
 
 /** Whether the job is to be paused because of it is for orders/failures.ts to say. */
 function noteFailure({ jobs, book }: State, record: RunRecord): void {
-  const isCounted = isFailure(record.state) && (jobs.plans.get(record.job)?.pauseAfterFailures ?? 0) > 0;
-  if (isCounted) book.failed.push(record);
+  if ((jobs.plans.get(record.job)?.pauseAfterFailures ?? 0) === 0) return;
+  // The last of several slots ends the tick, and another one may have failed.
+  const mayEndTick = record.of !== undefined && isFinal(record.state);
+  if (isFailure(record.state) || mayEndTick) book.failed.push(record);
 }
 
 /**
@@ -78,7 +81,12 @@ function touchWaiting(state: State, record: RunRecord): void {
   const overlap = state.jobs.plans.get(record.job)?.overlap;
   if (overlap === "allow" || (overlap !== "replace" && !isFinal(record.state))) return;
   for (const order of state.book.holdersByJob.get(record.job) ?? []) touch(state, order);
-  if (overlap === "replace") touchRetries(state, record.job);
+  if (overlap === "replace") touchInProgress(state, record.job);
+}
+
+/** The tick has begun, and the claims of its other slots no longer wait behind those of other ticks. */
+function touchOwnOfTick(state: State, { job, tick }: RunRecord): void {
+  for (const order of state.book.holdersByJob.get(job) ?? []) if (order.tick === tick) touch(state, order);
 }
 
 /** This peer's own new claim concerns the other orders of its job only once it is due. */

@@ -2,6 +2,7 @@
 import { Compile } from "typebox/compile";
 import {
   JobSpecSchema,
+  countMax,
   largestCapacity,
   pauseAfterFailuresMax,
   retryAttemptsMax,
@@ -53,6 +54,7 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",
   "/retry/on": `on is a list of the outcomes that are repeated: ${retryOutcomes.join(", ")}`,
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
+  "/target/count": `count says how many runs a tick has, each on another peer: 1 to ${countMax}`,
   "/target/tags": tagsHint,
   "/target/prefer/tags": tagsHint,
   "/target/prefer": 'prefer is an object with tags, such as {"tags": {"disk": "ssd"}}',

@@ -15,6 +15,8 @@ export interface Target {
   readonly tags: Tags | undefined;
   /** peers that have all of these come first in rank; undefined = no peer is preferred */
   readonly preferred: Tags | undefined;
+  /** how many runs a tick has */
+  readonly count: number;
 }
 
 export interface TaggedPeer extends NamedPeer {
@@ -27,6 +29,7 @@ export function targetOf({ target }: Pick<JobSpec, "target">): Target {
     peers: target?.peers,
     tags: unlessEmpty(target?.tags),
     preferred: unlessEmpty(target?.prefer?.tags),
+    count: target?.count ?? 1,
   };
 }
 

@@ -51,6 +51,19 @@ export function whyBlocked(state: State, plan: Plan): Problem | undefined {
   return { pointer: "/target/peers", message };
 }
 
+/** That a tick of the job has more runs than there are peers that can run it; undefined while there are enough. */
+export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
+  const { count } = plan.target;
+  if (count === 1) return undefined;
+  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
+  const able = [state.settings.self, ...state.members.byId.keys()].filter((peer) =>
+    passing.has(eligibility(peer)),
+  ).length;
+  if (able >= count) return undefined;
+  const message = `it asks for ${count} peers, and ${able} can run it: some of its runs share a peer`;
+  return { pointer: "/target/count", message };
+}
+
 /** Of a job that names no peers: `reasons` are those of the peers that it admits. */
 function withoutNames(state: State, tags: Tags | undefined, reasons: readonly string[]): Problem {
   if (tags === undefined) {

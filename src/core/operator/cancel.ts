@@ -9,8 +9,10 @@ import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { cancelRun, closeWithout } from "../claims/claims.ts";
 import type { Order } from "../claims/order.ts";
+import { isInProgress } from "../claims/slots.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { openOf } from "../records/ledger.ts";
+import { orderKeyOf } from "../records/records.ts";
 import { emit, nextToken, type State } from "../state.ts";
 
 /** A peer that has not confirmed after this time counts as out of reach. */
@@ -30,11 +32,10 @@ export function cancelRuns(
 ): Answer | undefined {
   const open = openRuns(state, run);
   if (open === undefined) return refuse("BAD_REQUEST", `"${run}" is neither a run nor JOB@TICK`);
-  const retry = open.length === 0 ? pendingRetry(state, run) : undefined;
-  if (retry !== undefined) {
-    closeWithout(state, retry, attributed(by, reason), state.jobs.plans.get(retry.job), "cancelled");
-    return { kind: "done" };
-  }
+  const pending = pendingOf(state, run, open);
+  for (const order of pending)
+    closeWithout(state, order, attributed(by, reason), state.jobs.plans.get(order.job), "cancelled");
+  if (open.length === 0 && pending.length > 0) return { kind: "done" };
   if (open.length === 0) return refuse("RUN_ENDED", `no run of "${run}" is claimed or running`);
   const waiting = new Map<number, string>();
   const untilMono = state.now.mono + confirmLimitMs;
@@ -91,7 +92,7 @@ export function giveUpCancels(state: State): void {
 }
 
 function stopOrWithdraw(state: State, record: RunRecord, by: string, reason: string): void {
-  const order = [...(state.book.byJob.get(record.job) ?? [])].find(({ tick }) => tick === record.tick);
+  const order = state.book.orders.get(orderKeyOf(record));
   if (record.peer === state.settings.self && order?.local.stage === "claimed") {
     return closeWithout(state, order, attributed(by, reason), undefined, "cancelled");
   }
@@ -102,25 +103,39 @@ function attributed(by: string, reason: string): string {
   return `by ${by}${reason === "" ? "" : `: ${reason}`}`.slice(0, reasonMax);
 }
 
-/** The attempt of a tick in progress that no peer has claimed yet. No peer needs to be asked: the record of its end suffices. */
-function pendingRetry(state: State, reference: string): Order | undefined {
+/**
+ * The orders of a tick in progress that no peer has claimed yet: attempts to come, and slots. No peer needs to be asked: the
+ * record of their end suffices.
+ */
+function pendingOf(state: State, reference: string, open: readonly RunRecord[]): Order[] {
   const named = parseRunReference(reference);
-  if (named === undefined || named.peerEnd !== undefined) return undefined;
-  for (const order of state.book.retries.get(named.job) ?? []) {
-    if (order.tick === named.tick && (named.attempt ?? order.attempt) === order.attempt) return order;
-  }
-  return undefined;
+  if (named === undefined || named.peerEnd !== undefined) return [];
+  const { job, tick } = named;
+  const claimed = new Set(open.map(orderKeyOf));
+  const ofTick = new Set([
+    ...(state.book.retries.get(job) ?? []),
+    ...(state.book.slotted.get(job)?.get(tick) ?? []),
+  ]);
+  return [...ofTick].filter(
+    (order) =>
+      order.tick === tick &&
+      (named.attempt ?? order.attempt) === order.attempt &&
+      (named.slot ?? order.slot) === order.slot &&
+      !claimed.has(order.key) &&
+      (open.length > 0 || isInProgress(state, order)),
+  );
 }
 
 /** The open records that a reference names: a run id, or `JOB@TICK` for all runs of a tick; undefined = no valid reference. */
 function openRuns(state: State, reference: string): RunRecord[] | undefined {
   const named = parseRunReference(reference);
   if (named === undefined) return undefined;
-  const { job, tick, attempt, peerEnd } = named;
+  const { job, tick, attempt, peerEnd, slot } = named;
   return [...openOf(state.ledger, job)].filter(
     (record) =>
       record.tick === tick &&
       (attempt === undefined || record.attempt === attempt) &&
-      (peerEnd === undefined || runId(record).includes(`@${peerEnd}`)),
+      (peerEnd === undefined || runId(record).includes(`@${peerEnd}`)) &&
+      (slot === undefined || record.slot === slot),
   );
 }

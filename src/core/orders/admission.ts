@@ -4,14 +4,15 @@
  */
 import type { RequestedOrder } from "../../schema/run.ts";
 import { setWeight } from "../claims/order.ts";
-import { admitRequested, admitTick, touchJob } from "../claims/order-book.ts";
+import { admitRequested, admitTick, recountSlots, touchJob } from "../claims/order-book.ts";
 import type { JobChange } from "../events.ts";
 import { planJob } from "../job/plan.ts";
 import { enterJob, pullTicks, removeJob } from "../job/timetable.ts";
 import { claimAheadMs, overdueMs } from "../limits.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { begunByNow } from "./replan.ts";
-import { isPlanning, scanJob } from "./scan.ts";
+import { isPlanning } from "./planning.ts";
+import { scanJob } from "./scan.ts";
 
 export function takeChange(state: State, change: JobChange): void {
   workOn(state, change.id, () => takeJob(state, change));
@@ -26,6 +27,7 @@ function takeJob(state: State, { id, job }: JobChange): void {
     const begun = begunByNow(state, plan);
     enterJob(state.jobs, begun, state.now.wall);
     for (const order of state.book.byJob.get(id) ?? []) setWeight(state.book, order, begun.weight);
+    recountSlots(state, begun);
     if (isPlanning(state)) scanJob(state, begun);
   }
   touchJob(state, id);

@@ -45,7 +45,9 @@ export interface Facts {
   readonly hasForeignClaim: boolean;
   /** of an attempt that is repeated: some living peer may run it, now or later */
   readonly canBeRepeated: boolean;
-  /** … and: a newer tick of the job is due, which replaces it */
+  /** its tick has begun: it repeats an attempt, or another slot of the tick was started */
+  readonly isInProgress: boolean;
+  /** … and a newer tick of the job is due, which replaces it */
   readonly isReplaced: boolean;
   /** there is no place for another claim */
   readonly isFull: boolean;
@@ -127,7 +129,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (local.stage === "claiming") return just({ kind: "nothing" });
   if (facts.isForgotten || facts.isSuperseded) return just(letGo("draining", wait(Infinity)));
   if (facts.isWarmingUp) return just(wait(wall + recheckMs));
-  if (order.attempt > 1 && facts.isReplaced) return just(endRetry("replaced", "cancelled", facts));
+  if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
   if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
   switch (local.stage) {
     case "claimed":
@@ -168,17 +170,17 @@ function isStale(plan: Plan, { requested, attempt }: DecidedOrder, facts: Facts)
   const isOff = !plan.enabled && requested?.force !== true;
   // A tick in progress goes on, whatever the schedule is now.
   if (attempt > 1) return isOff || retriesAfter(plan.retry, attempt - 1) === 0;
-  return requested === undefined ? !facts.isTick : isOff;
+  return requested === undefined && !facts.isTick ? isOff || !facts.isInProgress : isOff;
 }
 
-/** The tick ends with the attempts that it has had. One peer reports why. */
-function endRetry(reason: string, as: "missed" | "cancelled", { isReporter }: Facts): Decision {
+/** A tick in progress ends with the runs that it has had. One peer reports why. */
+function endTick(reason: string, as: "missed" | "cancelled", { isReporter }: Facts): Decision {
   return isReporter ? { kind: "close", reason, as } : wait(Infinity);
 }
 
 /** An edit has made the order invalid. If it was already long overdue and unclaimed, it is reported as missed. */
-function closeStale({ due, local, attempt }: DecidedOrder, facts: Facts): Decision {
-  if (attempt > 1 && facts.plan !== undefined) return endRetry("job-changed", "cancelled", facts);
+function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
+  if (facts.isInProgress && facts.plan !== undefined) return endTick("job-changed", "cancelled", facts);
   const waited = facts.wall - due > overdueMs && local.stage !== "claimed";
   const isReported = facts.plan !== undefined && waited && facts.isReporter;
   return { kind: "close", reason: "job-changed", ...(isReported ? { as: "missed" } : {}) };
@@ -191,28 +193,29 @@ function decidePaused(order: DecidedOrder, facts: Facts): Decided {
 }
 
 /** The tick is skipped. One that is in progress waits until the pause ends. */
-function whilePaused(order: DecidedOrder, { wall, isReporter }: Facts): Decision {
-  if (order.attempt > 1) return wait(Infinity);
+function whilePaused(order: DecidedOrder, facts: Facts): Decision {
+  if (facts.isInProgress) return wait(Infinity);
   // A tick is skipped when it comes, and not when its jitter has passed: the pause may have ended by then.
   const comesAt = order.requested === undefined ? order.instant : order.due;
-  if (wall < comesAt) return wait(comesAt);
-  return isReporter ? { kind: "close", reason: "paused", as: "skipped" } : wait(Infinity);
+  if (facts.wall < comesAt) return wait(comesAt);
+  return facts.isReporter ? { kind: "close", reason: "paused", as: "skipped" } : wait(Infinity);
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
   const { wall, rival, failover } = facts;
   const { due, trigger, requested, attempt } = order;
   if (rival !== undefined) return just(wait(rival.until));
-  const isOverdue = trigger === "schedule" && wall - due > overdueMs;
+  const isWanted = requested !== undefined || facts.isInProgress;
+  const isOverdue = !isWanted && trigger === "schedule" && wall - due > overdueMs;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
-  if (isOverdue || (isWanted(order) && wall - wantedAt(order, plan) > startWindowMs(plan, true)))
+  if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan) > startWindowMs(plan, true)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
   if (isElected && order.round >= giveBacksMax) {
     return just(facts.isReporter ? { kind: "close", reason: "given-back", as: "missed" } : wait(Infinity));
   }
   if (attempt > 1 && wall >= due && !facts.canBeRepeated)
-    return just(endRetry("retry-nowhere", "missed", facts));
+    return just(endTick("retry-nowhere", "missed", facts));
   if (failover === undefined) {
     if (!facts.isFirstWhenAllFull) return just(wait(wall < due ? due : Infinity));
     const claim = { kind: "claim", failover: rankOnly(facts), waiting: "capacity" } as const;
@@ -238,14 +241,12 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   return { decision: { kind: facts.skipsAsking ? "claim" : "ask", failover }, marks };
 }
 
-/** A person has asked for it, or its tick is in progress: it may start within its window, whatever the job catches up. */
-export function isWanted({ requested, attempt }: Pick<Order, "requested" | "attempt">): boolean {
-  return requested !== undefined || attempt > 1;
-}
-
-/** From when on the window of an order runs, ms: what was in back-off during a pause is wanted when the pause ends. */
-export function wantedAt({ due, attempt }: Pick<Order, "due" | "attempt">, { job }: Plan): number {
-  return attempt > 1 ? Math.max(due, job.resumedAt) : due;
+/**
+ * From when on the window runs of an order that may start whatever the job catches up, ms. A tick in progress that was paused
+ * is wanted when the pause ends.
+ */
+export function wantedAt(due: number, isInProgress: boolean, { job }: Plan): number {
+  return isInProgress ? Math.max(due, job.resumedAt) : due;
 }
 
 function rankOnly({ admittedRank }: Facts): Failover {

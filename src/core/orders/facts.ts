@@ -9,6 +9,7 @@ import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
+import { inOrderOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
@@ -120,8 +121,12 @@ export class OrderFacts implements Facts {
     return this.#ranks.some((peer) => !gone.has(this.#eligibility(peer)));
   }
 
+  get isInProgress(): boolean {
+    return isInProgress(this.#state, this.#order);
+  }
+
   get isReplaced(): boolean {
-    if (this.plan?.overlap !== "replace") return false;
+    if (this.plan?.overlap !== "replace" || !this.isInProgress) return false;
     for (const { tick, due } of openOf(this.#state.ledger, this.#order.job)) {
       if (due <= this.wall && instantOf(tick) > this.#order.instant) return true;
     }
@@ -155,9 +160,10 @@ export class OrderFacts implements Facts {
     const { local } = this.#order;
     // Where runs may overlap, the other orders don't matter.
     if (this.plan === undefined || this.plan.overlap === "allow" || local.stage !== "claimed") return "go";
+    if (this.#order.of > 1 && isSkippedByOverlap(this.#state, this.#order)) return "skip";
     const contenders = contendersOf(this.#state, this.#order, local.claim);
     // A tick in progress is not skipped, and replaces nothing.
-    const policy = this.#order.attempt === 1 ? this.plan.overlap : "queue-all";
+    const policy = this.isInProgress ? "queue-all" : this.plan.overlap;
     // For a claim that is held it is enough to know whether one order still precedes it, so that a long queue isn't walked.
     const isHeld = local.claim.waiting === "overlap" && policy !== "replace";
     return overlapVerdict(policy, isHeld ? anyBefore(contenders) : [...contenders]);
@@ -176,7 +182,7 @@ export class OrderFacts implements Facts {
   }
 
   get #ranks(): readonly PeerId[] {
-    return withPreferredFirst(this.#state, this.plan, this.#order, ranksOf(this.#state, this.#order));
+    return ranksFor(this.#state, this.plan, this.#order);
   }
 
   get #eligibility(): (peer: PeerId) => Eligibility {
@@ -190,7 +196,11 @@ export class OrderFacts implements Facts {
 /** Peers that are like this won't run an order, now or later. */
 const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "incapable"]);
 
-/** All members in order of rank for one order, dead ones included. */
+/** All members in order of rank for one order as its job and its slot want them, dead ones included. */
+export function ranksFor(state: State, plan: Plan | undefined, order: Order): readonly PeerId[] {
+  return inOrderOfSlot(state, plan, order, withPreferredFirst(state, plan, order, ranksOf(state, order)));
+}
+
 function ranksOf(state: State, order: Order): readonly PeerId[] {
   if (order.memberHashes !== state.members.hashes) {
     order.memberHashes = state.members.hashes;

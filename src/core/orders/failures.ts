@@ -10,6 +10,7 @@ import { instantOf, ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import type { TableEdit } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { takeFailed } from "../claims/record-moved.ts";
+import { isTickOver } from "../claims/slots.ts";
 import { failedInARow } from "../job/failures.ts";
 import type { Plan } from "../job/plan.ts";
 import { tooFarAheadToWrite } from "../members/clocks.ts";
@@ -42,7 +43,7 @@ function review(state: State, job: JobId): void {
   if (state.now.mono - known.sinceMono < place * reportEveryMs) return;
   failedTicks.delete(job);
   // At most so many records, unless a split has doubled some.
-  const limit = plan.pauseAfterFailures * (1 + plan.retry.attempts);
+  const limit = plan.pauseAfterFailures * (1 + plan.retry.attempts) * plan.target.count;
   emit(state, { kind: "readEnds", job, limit });
 }
 
@@ -55,7 +56,7 @@ export function readEnds(state: State, job: JobId, records: readonly RunRecord[]
   const plan = state.jobs.plans.get(job);
   if (plan === undefined || plan.pauseAfterFailures === 0 || isPausedByFailures(plan)) return;
   if (tooFarAheadToWrite(state) !== undefined) return;
-  const failed = failedInARow(endedTicks(records, plan.job.failuresFrom));
+  const failed = failedInARow(endedTicks(state, records, plan.job.failuresFrom));
   const [last] = failed;
   if (last === undefined || failed.length < plan.pauseAfterFailures) return;
   mark(state, "paused-by-failures");
@@ -70,10 +71,11 @@ interface EndedTick {
 }
 
 /** The ticks after that instant (ms) that are over. */
-function endedTicks(records: readonly RunRecord[], after: number): EndedTick[] {
+function endedTicks(state: State, records: readonly RunRecord[], after: number): EndedTick[] {
   return [...Map.groupBy(records, ({ tick }) => tick)].flatMap(([tick, ofTick]) => {
     const story = storyOf(ofTick);
-    const isOver = ofTick.some(settles) && instantOf(tick) > after;
+    const isWhole = story?.of === undefined || isTickOver(state, story.job, tick);
+    const isOver = ofTick.some(settles) && isWhole && instantOf(tick) > after;
     return isOver && story !== undefined ? [{ tick, instant: instantOf(tick), state: story.state }] : [];
   });
 }

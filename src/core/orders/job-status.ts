@@ -10,7 +10,7 @@ import type { JobState } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { isTickOf, nextPlannedTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
-import { instantText, whyBlocked, whyNotHere } from "../members/blocked.ts";
+import { instantText, whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
@@ -18,6 +18,7 @@ import { rank } from "../members/rank.ts";
 import { isOver } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
+import { ranksFor } from "./facts.ts";
 import { majorityOf } from "../voting/paxos.ts";
 import { epochAt } from "../voting/roster.ts";
 import { votersHeard } from "../voting/proposer.ts";
@@ -34,7 +35,14 @@ export interface StatusNow {
 export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
   const how = stateNow(state, plan, hindrances.length > 0);
-  return { state: how, hindrances: [...hindrances, ...unknownHere(state, plan)] };
+  const lesser = hindrances.length === 0 ? fewPeers(state, plan) : [];
+  return { state: how, hindrances: [...hindrances, ...lesser, ...unknownHere(state, plan)] };
+}
+
+/** The job runs, but on fewer peers than it asks for. */
+function fewPeers(state: State, plan: Plan): JobHindrance[] {
+  const why = whyFewPeers(state, plan);
+  return why === undefined ? [] : [{ code: "FEW_PEERS", ...why }];
 }
 
 /** What this peer doesn't know about the job, so that it leaves the job's runs to others. */
@@ -137,8 +145,15 @@ const pendingShown = 100;
 
 /** The job's ticks that are due and undecided, oldest first, each with what it waits for. */
 export function pendingTicks(state: State, plan: Plan): PendingTick[] {
-  const orders = [...pendingOrders(state, plan)].toSorted((a, b) => a.due - b.due).slice(0, pendingShown);
-  return orders.map((order) => ({ tick: order.tick, due: order.due, ...waitOf(state, plan, order) }));
+  const orders = [...pendingOrders(state, plan)].toSorted((a, b) => a.due - b.due);
+  const byTick = Map.groupBy(orders, ({ tick }) => tick);
+  return [...byTick.values().take(pendingShown)].flatMap((slots) => {
+    const [order] = slots;
+    if (order === undefined) return [];
+    const { waitsFor, why } = waitOf(state, plan, order);
+    const which = order.of === 1 ? "" : `${slots.length} of its ${order.of} runs are to come; the first: `;
+    return { tick: order.tick, due: order.due, waitsFor, why: `${which}${why}` };
+  });
 }
 
 function firstPending(state: State, plan: Plan): Order | undefined {
@@ -148,8 +163,8 @@ function firstPending(state: State, plan: Plan): Order | undefined {
 
 function* pendingOrders(state: State, plan: Plan): Generator<Order> {
   for (const order of state.book.byJob.get(plan.id) ?? []) {
-    const isInProgress = order.due <= state.now.wall || order.attempt > 1;
-    if (isInProgress && !isOver(state.ledger.history, order.job, order.tick, "0")) yield order;
+    const isPending = order.due <= state.now.wall || order.attempt > 1;
+    if (isPending && !isOver(state.ledger.history, order.job, order.tick, order.slot)) yield order;
   }
 }
 
@@ -201,7 +216,7 @@ function claimOf(state: State, order: Order): Wait | undefined {
 
 function waitForPeer(state: State, plan: Plan, order: Order): Wait {
   const eligibility = eligibilityOf(state, plan, order);
-  const ranks = withPreferredFirst(state, plan, order, rank(order.job, order.tick, state.members.hashes));
+  const ranks = ranksFor(state, plan, order);
   const first = ranks.find((peer) => eligibility(peer) === "alive" || eligibility(peer) === "suspect");
   if (first !== undefined) return { waitsFor: "start", why: waitsOn(state, first, eligibility(first)) };
   if (ranks.some((peer) => eligibility(peer) === "declined")) {
@@ -236,6 +251,7 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
     );
   }
   for (const { message } of hindrancesOf(state, plan)) sentences.push(`No peer can run it: ${message}.`);
+  for (const { message } of fewPeers(state, plan)) sentences.push(`Fewer peers: ${message}.`);
   for (const { message } of unknownHere(state, plan)) sentences.push(`Not on this peer: ${message}.`);
   const [oldest] = pendingTicks(state, plan);
   if (oldest !== undefined) {

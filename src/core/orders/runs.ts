@@ -31,14 +31,7 @@ import { inSight } from "../members/members.ts";
 import { reporterPlace } from "./facts.ts";
 import { hearRange, reportEveryMs } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
-import {
-  admitRequested,
-  admitTick,
-  requestedAheadMs,
-  retryCount,
-  touchAll,
-  touchJob,
-} from "../claims/order-book.ts";
+import { admitAgain, requestedAheadMs, retryCount, touchAll, touchJob } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
 export function childStarted(state: State, run: RunId, at: number): void {
@@ -86,13 +79,8 @@ export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: nu
     noteHostFault(state, outcome.reason);
     touchAll(state);
   }
-  giveBack(state, own);
-}
-
-/** The run never started, so its order is admitted again: the peer whose turn it is may run it. */
-function giveBack(state: State, own: OwnRun): void {
-  if (own.order.requested !== undefined) admitRequested(state, own.order.requested);
-  else admitTick(state, own.plan, own.order.instant);
+  // The run never started: the peer whose turn it is may run it.
+  admitAgain(state, own.order);
 }
 
 function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
@@ -192,7 +180,8 @@ const mootAfterMs = 60_000;
 function isMoot(state: State, { job, tick, slot, due }: RunRecord): boolean {
   if (isOver(state.ledger.history, job, tick, slot)) return true;
   if (state.now.wall < due + mootAfterMs) return false;
-  for (const order of state.book.byJob.get(job) ?? []) if (order.tick === tick) return false;
+  for (const order of state.book.byJob.get(job) ?? [])
+    if (order.tick === tick && order.slot === slot) return false;
   return true;
 }
 

@@ -6,25 +6,22 @@
  * disk is asked first. Every minute the watermarks move up to now, past everything except undecided orders; they are stored a
  * minute later, after the records that justify them.
  */
-import { instantOf, isManual, orderKey, tickAt, type JobId } from "../../schema/ids.ts";
+import { instantOf, isManual, orderKey, tickAt, type JobId, type PeerId } from "../../schema/ids.ts";
 import type { PrunedHistory } from "../events.ts";
 import { rangeSlot, roundsMax, type RunRecord, type Span, type Watermark } from "../../schema/run.ts";
-import type { Write } from "../../ports/disk.ts";
 import { isOwnGivenBack, nextVersion } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitRetry, admitTick, ticksInProgress, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, intervalsBetween, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
-import { nextTickAt, soonestTick } from "../job/timetable.ts";
+import { soonestTick } from "../job/timetable.ts";
 import { claimAheadMs, forgetAfterMs } from "../limits.ts";
-import { isDoubted } from "../members/clocks.ts";
+import { lacking } from "../members/capabilities.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
-import { hasSupersededKey } from "../members/superseded-key.ts";
 import {
-  advanceWatermark,
   beginWatermark,
   endUnsure,
   forgetBefore,
@@ -35,6 +32,7 @@ import {
   jobsRemembered,
   overAbove,
   overCount,
+  partlyOver,
   unsureUntilOf,
   watermarkOf,
   withdrawAhead,
@@ -45,18 +43,15 @@ import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledge
 import { isDecidedAhead } from "../records/records.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
+import { isPlanning } from "./planning.ts";
+import { moveUp, planStore, storeWatermarks } from "./watermarks.ts";
 
 /** How long the next peer in rank waits before it reports a gap: the peer before it may not know about the gap. */
 export const reportEveryMs = 10_000;
-/** How many undecided ticks a watermark names. With more, the watermark stays below the first that doesn't fit. */
-const openMax = 256;
 /** How long a tick may stay undecided until a peer reports it as missed: the reporter may be slow, or die. */
 const reportedWithinMs = 60_000;
 /** How long after its window it is remembered that a requested order is over, in case a sync brings the order late. */
 const requestedKeptMs = 3_600_000;
-/** Watermarks in one write. */
-const watermarksPerWrite = 2_000;
-
 /** Begins with the stored watermarks. Records of ticks from `loadedSince` (ms) on are in memory. */
 export function openHistory(
   state: State,
@@ -85,12 +80,6 @@ export function openHistory(
 /** How long a tick may stay undecided (ms): its jitter, its window, and the time until it is reported. */
 export function undecidedMs(plan: Plan): number {
   return plan.jitterMs + startWindowMs(plan, true) + reportedWithinMs;
-}
-
-/** True while this peer may plan: it has warmed up, its clock isn't doubted, and the mesh counts on it and on its key. */
-export function isPlanning(state: State): boolean {
-  const isMember = state.operator.selfForgotten === undefined && !hasSupersededKey(state);
-  return isMember && state.upkeep.warmUp === undefined && !isDoubted(state);
 }
 
 /** When the next tick is to be admitted, by the wall clock, ms; Infinity while this peer may not plan. */
@@ -136,6 +125,9 @@ export function scanJob(state: State, plan: Plan): void {
   }
   endUnsure(history, plan.id);
   for (const tick of watermark.open) if (isTickOf(plan, tick)) admitTick(state, plan, tick);
+  // A tick in progress goes on, whatever the schedule is now.
+  for (const tick of partlyOver(history, plan.id))
+    if (!isManual(tick) && instantOf(tick) <= now.wall) admitTick(state, plan, instantOf(tick));
   const { admit, ranges } = divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall);
   for (const tick of admit) admitTick(state, plan, tick);
   if (ranges.length === 0) upkeep.gaps.delete(plan.id);
@@ -220,10 +212,12 @@ function withdrawDecision(state: State, record: RunRecord): void {
 }
 
 /** Takes in watermarks of a peer whose records are all here: up to them, this peer needn't look at the jobs' ticks again. */
-export function hearWatermarks(state: State, watermarks: readonly Watermark[]): void {
+export function hearWatermarks(state: State, from: PeerId, watermarks: readonly Watermark[]): void {
   const { history } = state.ledger;
   for (const heard of watermarks) {
     const plan = state.jobs.plans.get(heard.job);
+    // A peer that doesn't understand the job may not know of all its orders.
+    if (plan !== undefined && lacking(state, plan, from).length > 0) continue;
     // The writer's clock is ahead, or this peer's is far behind. In the second case the watermark will be heard again.
     if (plan === undefined || heard.at > state.now.wall + clockRefusedMs) continue;
     if (watermarkOf(history, heard.job) === undefined) beginHistory(state, plan);
@@ -339,58 +333,4 @@ function forgetJob(state: State, job: JobId): void {
   if (watermark === undefined || watermark.at > wall - forgetAfterMs) return;
   forgetHistory(history, job);
   emit(state, { kind: "store", writes: [{ kind: "drop-watermark", job }] });
-}
-
-/**
- * Moves the job's watermark up: every tick up to now is over, except those in the book, those on their way through the
- * launcher, and those that have not come into the book yet.
- */
-function moveUp(state: State, plan: Plan): void {
-  // This version can't compute the job's ticks. A peer that can will tell which are over.
-  if (!plan.knowsTicks) return;
-  const { upkeep, book, now, ledger } = state;
-  const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
-  if (isUnsettled || unsureUntilOf(ledger.history, plan.id) > -Infinity) return;
-  // There is nothing to move past: no ticks that are over, and no open ones.
-  const watermark = watermarkOf(ledger.history, plan.id);
-  if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
-    return;
-  if (!isPlanning(state) || isPlanted(state, "watermark-stuck")) return;
-  const undecided = ticksInProgress(state, plan.id);
-  for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
-    if (!isManual(tick) && instant <= now.wall) undecided.push(instant);
-  }
-  for (const { record, order } of book.runs.values()) {
-    if (order.job === plan.id && record.state === "claimed" && !isManual(order.tick))
-      undecided.push(order.instant);
-  }
-  if (isPlanted(state, "watermark-leads")) undecided.length = 0;
-  undecided.sort((a, b) => a - b);
-  const tooMany = undecided[openMax];
-  // If the process was delayed, some due ticks have not been pulled from the timetable yet.
-  const latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1);
-  const at = tooMany === undefined ? latest : Math.min(latest, tooMany - 1);
-  if (advanceWatermark(ledger.history, plan.id, at, [...new Set(undecided.slice(0, openMax))]))
-    planStore(state, plan.id);
-}
-
-/** A write has failed: watermarks that rest on it are not stored before it is. */
-export function noteFailedWrite(state: State): void {
-  state.upkeep.diskFailed = true;
-}
-
-function planStore(state: State, job: JobId): void {
-  const watermark = watermarkOf(state.ledger.history, job);
-  if (watermark !== undefined) state.upkeep.toStore.set(job, watermark);
-}
-
-function storeWatermarks(state: State): void {
-  const writes = Array.from(state.upkeep.toStore.values(), (watermark): Write => ({
-    kind: "watermark",
-    watermark,
-  }));
-  state.upkeep.toStore.clear();
-  for (let i = 0; i < writes.length; i += watermarksPerWrite) {
-    emit(state, { kind: "store", writes: writes.slice(i, i + watermarksPerWrite) });
-  }
 }

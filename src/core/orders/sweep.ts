@@ -4,6 +4,7 @@
  */
 import { forgetRequestsBefore, touch } from "../claims/order-book.ts";
 import { mark } from "../probes/marks.ts";
+import { isInProgress } from "../claims/slots.ts";
 import { catchUp } from "../job/catchup.ts";
 import { hearsMajority } from "../voting/proposer.ts";
 import { closeWithout } from "../claims/claims.ts";
@@ -13,7 +14,7 @@ import { holdsLease } from "../claims/contention.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
-import { isWanted, wantedAt } from "./decide.ts";
+import { wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
@@ -73,24 +74,22 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const overdue = [...orders]
     .filter((order) => wall - order.due > overdueMs && !isHeld(state, order))
     .toSorted((a, b) => a.instant - b.instant);
-  for (const order of overdue.filter(isWanted)) {
-    const isInBackOff = order.attempt > 1 && pauseAt(plan, wall) !== undefined;
-    if (isInBackOff) continue;
-    if (wall - wantedAt(order, plan) > startWindowMs(plan, true)) miss(state, plan, order, "window");
+  const scheduled: Order[] = [];
+  for (const order of overdue) {
+    const hasBegun = isInProgress(state, order);
+    if (order.requested === undefined && !hasBegun) scheduled.push(order);
+    else if (hasBegun && pauseAt(plan, wall) !== undefined) continue;
+    else if (wall - wantedAt(order.due, hasBegun, plan) > startWindowMs(plan, true))
+      miss(state, plan, order, "window");
     else touch(state, order);
   }
-  const scheduled = overdue.filter((order) => !isWanted(order));
   const last = scheduled.at(-1);
   if (last === undefined) return;
   const [newer] = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1);
-  const verdicts = catchUp(
-    plan.catchUp,
-    scheduled.map((order) => order.due),
-    newer === undefined ? last.due : dueOf(plan, newer),
-    wall,
-  );
-  scheduled.forEach((order, place) => {
-    const verdict = verdicts[place];
+  const dues = [...new Set(scheduled.map(({ due }) => due))];
+  const verdicts = catchUp(plan.catchUp, dues, newer === undefined ? last.due : dueOf(plan, newer), wall);
+  scheduled.forEach((order) => {
+    const verdict = verdicts[dues.indexOf(order.due)];
     if (verdict === undefined) return;
     if (!verdict.run) return miss(state, plan, order, verdict.reason);
     order.trigger = "catch-up";

@@ -11,15 +11,16 @@
  *
  * No watermark covers requested orders, which are no ticks of a schedule: they are kept one by one until `forgetRequested`.
  */
-import { instantOf, isManual, type JobId, type TickId } from "../../schema/ids.ts";
-import type { Watermark } from "../../schema/run.ts";
-import type { HistoryState, JobHistory } from "./ledger-state.ts";
+import { instantOf, isManual, tickAt, type JobId, type TickId } from "../../schema/ids.ts";
+import type { RunRecord, Watermark } from "../../schema/run.ts";
+import { isDecision } from "./records.ts";
+import type { HistoryState, JobHistory, OverSlots } from "./ledger-state.ts";
 
 /** A watermark without its job. */
 type Reach = Omit<Watermark, "job">;
 
-/** Most ticks have one order, in slot 0. They share this set, which is never changed. */
-const onlySlot: Set<string> = new Set(["0"]);
+/** Most ticks have one order, in slot 0. They share this entry, which is never changed. */
+const onlySlot: OverSlots = { slots: new Map([["0", undefined]]), of: 1, isSkipped: false };
 
 function keyOf(tick: TickId): number | TickId {
   return isManual(tick) ? tick : instantOf(tick);
@@ -34,21 +35,62 @@ export function isOver(history: HistoryState, job: JobId, tick: TickId, slot: st
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return false;
   const key = keyOf(tick);
-  if (ofJob.over.get(key)?.has(slot) === true) return true;
-  if (typeof key !== "number") return false;
-  return covers(ofJob.mark, key) || (slot === "0" && isIn(ofJob.ranges, key));
+  if (ofJob.over.get(key)?.slots.has(slot) === true) return true;
+  return typeof key === "number" && isCovered(ofJob, key);
 }
 
-/** Notes that the tick's order in that slot was started or decided. */
-export function settle(history: HistoryState, job: JobId, tick: TickId, slot: string): void {
+/** Whether all orders of the tick were started or decided. */
+export function isWholeOver(history: HistoryState, job: JobId, tick: TickId): boolean {
+  const ofJob = history.jobs.get(job);
+  const key = keyOf(tick);
+  return (
+    ofJob !== undefined &&
+    (isWhole(ofJob.over.get(key)) || (typeof key === "number" && isCovered(ofJob, key)))
+  );
+}
+
+/** What is over of the tick, if it isn't covered by the watermark. */
+export function overSlotsOf(history: HistoryState, job: JobId, tick: TickId): OverSlots | undefined {
+  return history.jobs.get(job)?.over.get(keyOf(tick));
+}
+
+/** The job's ticks of which some orders are over and others are not. */
+export function partlyOver(history: HistoryState, job: JobId): TickId[] {
+  const ticks: TickId[] = [];
+  for (const [key, over] of history.jobs.get(job)?.over ?? []) {
+    if (isWhole(over)) continue;
+    ticks.push(typeof key === "number" ? tickAt(key) : key);
+  }
+  return ticks;
+}
+
+function isWhole(over: OverSlots | undefined): boolean {
+  return over !== undefined && over.slots.size >= over.of;
+}
+
+/** What a record says of an order that was started or decided; another peer may have said no more than that it was. */
+export type Settled = Pick<RunRecord, "job" | "tick" | "slot"> &
+  Partial<Pick<RunRecord, "state" | "startedAt" | "reason" | "peer">> & { readonly of?: number | undefined };
+
+/** Notes that the order was started or decided. */
+export function settle(history: HistoryState, order: Settled): void {
+  const { job, tick, slot, of = 1, state } = order;
   const key = keyOf(tick);
   const ofJob = entryOf(history, job);
   if (typeof key === "number" && covers(ofJob.mark, key)) return;
   const known = ofJob.over.get(key);
-  if (known?.has(slot) === true) return;
-  if (known === undefined) ofJob.over.set(key, slot === "0" ? onlySlot : new Set([slot]));
-  else if (known === onlySlot) ofJob.over.set(key, new Set([...onlySlot, slot]));
-  else known.add(slot);
+  if (of === 1 && slot === "0" && known === undefined) return void ofJob.over.set(key, onlySlot);
+  if (known === onlySlot && of === 1 && slot === "0") return;
+  const over =
+    known === undefined || known === onlySlot
+      ? { slots: new Map(known?.slots), of, isSkipped: false }
+      : known;
+  const runner =
+    state === undefined || isDecision({ state, startedAt: order.startedAt }) ? undefined : order.peer;
+  over.slots.set(slot, runner ?? over.slots.get(slot));
+  over.isSkipped ||= state === "skipped" && order.reason === "overlap";
+  // Of two numbers, because the job was edited, the larger counts: then none of the tick's orders is lost.
+  ofJob.over.set(key, over.of < of ? { ...over, of } : over);
 }
 
 /** Notes that all ticks of the job from the first instant to the second (ms) were reported: none of them will run. */
@@ -116,8 +158,7 @@ export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, n
   const { mark } = ofJob;
   const at = Math.min(heard.at, now);
   if (mark !== undefined && (heard.since > mark.at || at <= mark.at)) return false;
-  const isOverHere = (tick: number): boolean =>
-    covers(mark, tick) || isIn(ofJob.ranges, tick) || ofJob.over.get(tick)?.has("0") === true;
+  const isOverHere = (tick: number): boolean => isCovered(ofJob, tick) || isWhole(ofJob.over.get(tick));
   const open = heard.open.filter((tick) => tick <= at && !isOverHere(tick));
   for (const tick of mark?.open ?? []) if (tick <= heard.since) open.push(tick);
   ofJob.mark = { since: Math.min(mark?.since ?? heard.since, heard.since), at, open: new Set(open) };
@@ -190,7 +231,9 @@ export function forgetRequested(history: HistoryState, job: JobId, before: numbe
   }
 }
 
-/** The spans of time above the instant (ms) whose ticks are over: from ≤ tick ≤ to, in order of `from`. */
+/**
+ * The spans of time above the instant (ms) whose ticks are over, at least in one slot: from ≤ tick ≤ to, in order of `from`.
+ */
 export function overAbove(
   history: HistoryState,
   job: JobId,
@@ -199,8 +242,8 @@ export function overAbove(
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return [];
   const spans = ofJob.ranges.filter(({ to }) => to > instant);
-  for (const [tick, slots] of ofJob.over) {
-    if (typeof tick === "number" && tick > instant && slots.has("0")) spans.push({ from: tick, to: tick });
+  for (const tick of ofJob.over.keys()) {
+    if (typeof tick === "number" && tick > instant) spans.push({ from: tick, to: tick });
   }
   return spans.toSorted((a, b) => a.from - b.from || a.to - b.to);
 }
@@ -241,6 +284,11 @@ function dropCovered(ofJob: JobHistory): void {
     if (typeof tick !== "number" || !covers(mark, tick)) continue;
     over.delete(tick);
   }
+}
+
+/** Whether the watermark or a range says that the tick is over in all its slots. */
+function isCovered({ mark, ranges }: JobHistory, tick: number): boolean {
+  return covers(mark, tick) || isIn(ranges, tick);
 }
 
 function isIn(ranges: readonly { from: number; to: number }[], tick: number): boolean {

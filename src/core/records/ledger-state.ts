@@ -11,14 +11,24 @@ export interface OpenDigest {
   readonly digest: string;
 }
 
+/** Which slots of one tick are over. */
+export interface OverSlots {
+  /** with the peer that started it, if one did */
+  readonly slots: Map<string, PeerId | undefined>;
+  /** how many slots the tick has */
+  readonly of: number;
+  /** one of them was skipped because an earlier run of the job was on */
+  isSkipped: boolean;
+}
+
 /** What is over for one job (history.ts). */
 export interface JobHistory {
   /** undefined until the first scan of the job has begun */
   mark: { since: number; at: number; open: Set<number> } | undefined;
   /** records of ticks up to here may be on the disk and not in memory; ms */
   unsureUntil: number;
-  /** orders that are over and that the watermark does not cover: by tick, then by slot */
-  readonly over: Map<number | TickId, Set<string>>;
+  /** orders that are over and that the watermark does not cover, by tick */
+  readonly over: Map<number | TickId, OverSlots>;
   /** ranges of ticks above the watermark that were reported in one record; from ≤ tick ≤ to, ms */
   ranges: { from: number; to: number }[];
 }

@@ -32,8 +32,9 @@ export function claimedAt(record: RunRecord): number {
 }
 
 /** Notes that the record's order, or its range of ticks, is over. */
-export function settleIn(history: HistoryState, { job, tick, slot, range }: RunRecord): void {
-  if (range === undefined) settle(history, job, tick, slot);
+export function settleIn(history: HistoryState, record: RunRecord): void {
+  const { job, tick, range } = record;
+  if (range === undefined) settle(history, record);
   else settleRange(history, job, range.from, instantOf(tick));
 }
 

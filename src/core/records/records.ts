@@ -40,7 +40,13 @@ export function isDecidedAhead(record: RunRecord, until: number): boolean {
 }
 
 /** Whether the record says that a tick was not run. A run can be `skipped` too, by its exit code. */
-function isDecision({ state, startedAt }: RunRecord): boolean {
+export function isDecision({
+  state,
+  startedAt,
+}: {
+  readonly state: RunState;
+  readonly startedAt?: number | undefined;
+}): boolean {
   return (state === "skipped" || state === "missed") && startedAt === undefined;
 }
 
@@ -86,13 +92,49 @@ const storyOrder: readonly RunState[] = [
 ];
 
 /**
- * The record that decides a tick's story: a run before a skip before a miss; of several runs the best end of the highest
- * attempt. It is the same on every peer that holds the same records; undefined if there is none.
+ * The record that decides a tick's story. Of one slot it is a run before a skip before a miss; of several runs the best end of
+ * the highest attempt. Of several slots it is that of the slot that went worst: the tick succeeds when all of them do. It is
+ * the same on every peer that holds the same records; undefined if there is none.
  */
 export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
+  if (!records.some(({ of }) => of !== undefined)) return bestOf(records);
+  let worst: RunRecord | undefined;
+  for (const { record } of slotStories(records))
+    if (worst === undefined || isWorse(record, worst)) worst = record;
+  return worst;
+}
+
+/** For each slot of which there are records, the one that decides its story. */
+export function slotStories(records: readonly RunRecord[]): { slot: string; record: RunRecord }[] {
+  return [...Map.groupBy(records, ({ slot }) => slot)].flatMap(([slot, some]) => {
+    const record = bestOf(some);
+    return record === undefined ? [] : [{ slot, record }];
+  });
+}
+
+function bestOf(records: readonly RunRecord[]): RunRecord | undefined {
   let best: RunRecord | undefined;
   for (const record of records) if (best === undefined || tellsMore(record, best)) best = record;
   return best;
+}
+
+/** While a slot is undecided the tick is; then comes what went wrong. */
+const worstFirst: readonly RunState[] = [
+  "running",
+  "claimed",
+  "failed",
+  "timeout",
+  "lost",
+  "missed",
+  "cancelled",
+  "skipped",
+  "succeeded",
+  "withdrawn",
+];
+
+function isWorse(a: RunRecord, b: RunRecord): boolean {
+  const byState = worstFirst.indexOf(a.state) - worstFirst.indexOf(b.state);
+  return byState === 0 ? Number(a.slot) < Number(b.slot) : byState < 0;
 }
 
 function tellsMore(a: RunRecord, b: RunRecord): boolean {

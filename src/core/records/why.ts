@@ -6,7 +6,7 @@
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
-import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
+import { duplicatesIn, hasStarted, slotStories, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
 
@@ -142,6 +142,19 @@ function endOf(record: RunRecord): string {
   return record.exitCode === undefined ? "failed" : `failed with exit code ${record.exitCode}`;
 }
 
+/** How the slots of a tick have fared, in one sentence; none for a tick with one slot. */
+function summaryOf(records: readonly RunRecord[]): string[] {
+  const of = Math.max(1, ...records.map((record) => record.of ?? 1));
+  if (of === 1) return [];
+  const states = slotStories(records).map(({ record }) => record.state);
+  const parts = [...Map.groupBy(states, (state) => state)].map(([state, some]) => `${some.length} ${state}`);
+  return [`It has ${of} runs: ${parts.join(", ")}.`];
+}
+
+function slotPrefix({ slot, of }: RunRecord): string {
+  return of === undefined ? "" : `Run #${slot}: `;
+}
+
 function byTime(a: RunRecord, b: RunRecord): number {
   return (
     (a.claimedAt ?? a.finishedAt ?? 0) - (b.claimedAt ?? b.finishedAt ?? 0) || (a.peer < b.peer ? -1 : 1)
@@ -162,7 +175,10 @@ export function describeTick(
   const ordered = records.toSorted(byTime);
   const story = storyOf(ordered);
   const doubles = duplicatesIn(ordered);
-  const why = ordered.map((record) => sentenceFor(record, nameOf));
+  const why = [
+    ...summaryOf(ordered),
+    ...ordered.map((record) => slotPrefix(record) + sentenceFor(record, nameOf)),
+  ];
   if (doubles.length > 0) {
     const where = doubles.map((record) => `${nameOf(record.peer)} (${peersUp(record)})`).join(" and on ");
     why.push(

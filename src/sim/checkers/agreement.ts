@@ -22,6 +22,7 @@
  */
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import {
+  orderName,
   peersFor,
   type Breach,
   type Evidence,
@@ -124,8 +125,8 @@ function withoutFresh(known: readonly Knowledge[], since: number): Knowledge[] {
   }));
 }
 
-function name({ job, tick, attempt, peer }: Omit<RecordSeen, "state" | "writing">): string {
-  return `${job}@${tick}~${attempt} on ${peer}`;
+function name(one: Omit<RecordSeen, "state" | "writing">): string {
+  return `${orderName(one)} on ${one.peer}`;
 }
 
 /** Each start has its record, and each open record has its run. */
@@ -200,7 +201,7 @@ function checkSilence(
   isRetained: TickFilter,
 ): Breach[] {
   const records = [...known.records.values()];
-  const recorded = new Set(records.map(({ job, tick }) => `${job}@${tick}`));
+  const recorded = new Set(records.map(({ job, tick, slot = "0" }) => `${job}@${tick}#${slot}`));
   const ranges = Map.groupBy(
     records.filter(({ rangeFrom }) => rangeFrom !== undefined),
     ({ job }) => job,
@@ -218,12 +219,15 @@ function checkSilence(
     .filter(({ job, tick }) => isRetained(job, tick))
     .filter((required) => !mayBeOpen(evidence, required, before) && !mayBeUndone(evidence, required))
     .filter((required) => !wasNeverDue(evidence, required, quietMs))
-    .filter((required) => !recorded.has(`${required.job}@${required.tick}`) && !isInRange(required))
+    .filter(
+      (required) =>
+        !recorded.has(`${required.job}@${required.tick}#${required.slot}`) && !isInRange(required),
+    )
     .filter((required) => !isWithdrawn(required))
-    .map(({ job, tick, instant }) => ({
+    .map(({ job, tick, slot, instant }) => ({
       rule: "I6",
       at: instant,
-      what: `there is no record of ${job}@${tick}`,
+      what: `there is no record of ${job}@${tick}#${slot}`,
     }));
 }
 

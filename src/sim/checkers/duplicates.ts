@@ -1,7 +1,7 @@
 /**
  * I3, bounded duplicates, and I11, zombies.
  *
- * I3: an order (job, tick, attempt) starts at most once on each peer that has no duplicate identity, and at most once
+ * I3: an order (job, tick, attempt, slot) starts at most once on each peer that has no duplicate identity, and at most once
  * in each component. A component is a set of peers that could talk to each other, by way of at most two others, from 15
  * s before the first start until the last one. A peer that was down, paused or disturbed in that time counts as a
  * component of its own. So without faults an order starts at most once (I1 requires at least once).
@@ -10,7 +10,7 @@
  * peer had already started, if the two could talk since then.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { Breach, Evidence, Outage, Run } from "../world/truth.ts";
+import { orderName, type Breach, type Evidence, type Outage } from "../world/truth.ts";
 import { hadDuplicateIdentity, knewEachOther, longPauses, orphanMs, together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
@@ -18,13 +18,9 @@ const beforeMs = 15_000;
 const suspectMs = 5_000;
 const watchedMs = 10_000;
 
-function orderOf(run: Run): string {
-  return `${run.job}@${run.tick}~${run.attempt}`;
-}
-
 export function checkDuplicates(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
-  for (const [order, runs] of groupRuns(evidence, orderOf)) {
+  for (const [order, runs] of groupRuns(evidence, orderName)) {
     if (runs.length < 2) continue;
     const first = Math.min(...runs.map((run) => run.start));
     const last = Math.max(...runs.map((run) => run.start));
@@ -59,14 +55,14 @@ function wasRestored(evidence: Evidence, peer: PeerId, first: number, last: numb
 }
 
 export function checkZombies(evidence: Evidence): Breach[] {
-  const byOrder = groupRuns(evidence, orderOf);
+  const byOrder = groupRuns(evidence, orderName);
   const breaches: Breach[] = [];
   for (const pause of [...longPauses(evidence, suspectMs), ...restarts(evidence)]) {
     const woken = evidence.runs.filter(
       ({ peer, start }) => peer === pause.peer && start >= pause.to && start <= pause.to + watchedMs,
     );
     for (const run of woken) {
-      const others = byOrder.get(orderOf(run)) ?? [];
+      const others = byOrder.get(orderName(run)) ?? [];
       const earlier = others.find(
         (other) =>
           other.peer !== run.peer &&
@@ -76,7 +72,7 @@ export function checkZombies(evidence: Evidence): Breach[] {
       );
       if (earlier === undefined) continue;
       const since = pause.kind === "paused" ? "pause" : "restart";
-      const what = `${orderOf(run)} started on ${run.peer} just after its ${since}, and earlier on ${earlier.peer}`;
+      const what = `${orderName(run)} started on ${run.peer} just after its ${since}, and earlier on ${earlier.peer}`;
       breaches.push({ rule: "I11", at: run.start, what });
     }
   }

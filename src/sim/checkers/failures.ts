@@ -5,7 +5,7 @@
  * it starts any more soon after. Conversely such a job has to run like any other until so many ticks may have failed in a row:
  * only then it is no longer surely in force (requests.ts), until a client resumes it.
  */
-import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
+import { slotsOf, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
 import { jobsOf, undisputed } from "./requests.ts";
 import { dueOf, isScheduled } from "./ticks.ts";
 
@@ -39,8 +39,9 @@ function limitOf({ pauseAfterFailures = 0, skips }: JobRules): number {
 
 /** From when on every peer holds the job paused, because that many ticks in a row have failed; Infinity = it may not be so. */
 function surelyPausedAt(evidence: Evidence, runs: readonly Run[], rules: JobRules, limit: number): number {
-  const dueIn = ([run]: readonly Run[]): number => (run === undefined ? Infinity : dueOf(evidence, run));
-  const ticks = [...Map.groupBy(runs, ({ tick }) => tick).values()].toSorted((a, b) => dueIn(a) - dueIn(b));
+  const ticks = [...Map.groupBy(runs, ({ tick }) => tick).values()].toSorted(
+    (a, b) => dueIn(evidence, a) - dueIn(evidence, b),
+  );
   for (const place of ticks.keys()) {
     const row = ticks.slice(Math.max(0, place + 1 - limit), place + 1);
     if (row.length < limit || !row.every((ofTick) => hasSurelyFailed(ofTick, rules))) continue;
@@ -53,9 +54,16 @@ function surelyPausedAt(evidence: Evidence, runs: readonly Run[], rules: JobRule
   return Infinity;
 }
 
-function hasSurelyFailed(ofTick: readonly Run[], { retry }: JobRules): boolean {
-  const isLast = ofTick.some(({ attempt }) => attempt > (retry?.attempts ?? 0));
-  return isLast && ofTick.every(({ outcome, end }) => outcome === "failed" && end !== undefined);
+function dueIn(evidence: Evidence, [run]: readonly Run[]): number {
+  return run === undefined ? Infinity : dueOf(evidence, run);
+}
+
+/** All of its runs have, in each slot to the last attempt. */
+function hasSurelyFailed(ofTick: readonly Run[], rules: JobRules): boolean {
+  const areLast = slotsOf(rules).every((slot) =>
+    ofTick.some((run) => (run.slot ?? "0") === slot && run.attempt > (rules.retry?.attempts ?? 0)),
+  );
+  return areLast && ofTick.every(({ outcome, end }) => outcome === "failed" && end !== undefined);
 }
 
 function isCalm({ outages, cuts, faultWindows }: Evidence, from: number, to: number): boolean {

@@ -46,7 +46,7 @@ const neverDoubtedMs = 1_000;
 
 export function checkLoss(evidence: Evidence): Breach[] {
   if (evidence.crowded === true) return [];
-  const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
+  const bySlot = groupRuns(evidence, slotName);
   const byJob = groupRuns(evidence, (run) => run.job);
   const required = requiredTicks(
     evidence,
@@ -56,13 +56,18 @@ export function checkLoss(evidence: Evidence): Breach[] {
   ).filter((tick) => hasWellWorker(evidence, tick) && !heldUp(evidence, tick, byJob.get(tick.job) ?? []));
   const breaches: Breach[] = [];
   for (const tick of required) {
-    const starts = byTick.get(`${tick.job}@${tick.tick}`) ?? [];
+    const starts = bySlot.get(slotName(tick)) ?? [];
     const errorMs = errorAround(evidence, tick);
     if (starts.some((run) => run.start <= tick.instant + startsWithinMs + errorMs)) continue;
     const what = starts.length === 0 ? "never started" : "started too late";
-    breaches.push({ rule: "I1", at: tick.instant, what: `${tick.job}@${tick.tick} ${what}` });
+    breaches.push({ rule: "I1", at: tick.instant, what: `${slotName(tick)} ${what}` });
   }
   return [...breaches, ...checkMatching(evidence, required, byJob)];
+}
+
+/** Of a tick with several runs, each is required. */
+function slotName({ job, tick, slot = "0" }: Run | RequiredTick): string {
+  return `${job}@${tick}#${slot}`;
 }
 
 function errorAround(evidence: Evidence, { instant }: RequiredTick): number {
@@ -110,8 +115,12 @@ function checkMatching(
  * True if the run is that tick's, its runner's clock was set wrong at the start, and by that clock the tick was due and
  * within its window, which may have been another one then. By true time it may be far off.
  */
-function wasDueByWrongClock(evidence: Evidence, { job, tick, instant }: RequiredTick, run: Run): boolean {
-  if (run.tick !== tick) return false;
+function wasDueByWrongClock(
+  evidence: Evidence,
+  { job, tick, slot, instant }: RequiredTick,
+  run: Run,
+): boolean {
+  if (run.tick !== tick || (run.slot ?? "0") !== slot) return false;
   const wrongMs = aheadMs(evidence, run.peer, run.start);
   const lateMs = run.start + wrongMs - instant;
   if (wrongMs === 0 || lateMs < -onTimeMs) return false;
@@ -123,13 +132,13 @@ function wasDueByWrongClock(evidence: Evidence, { job, tick, instant }: Required
 
 export function checkResumption(evidence: Evidence): Breach[] {
   if (evidence.crowded === true) return [];
-  const byTick = groupRuns(evidence, (run) => `${run.job}@${run.tick}`);
+  const bySlot = groupRuns(evidence, slotName);
   const byJob = groupRuns(evidence, (run) => run.job);
   const breaches: Breach[] = [];
   const from = evidence.healedAt + resumesAfterMs;
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
     if (heldUp(evidence, tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
-    const starts = firstAttempts(byTick.get(`${tick.job}@${tick.tick}`) ?? []).filter(
+    const starts = firstAttempts(bySlot.get(slotName(tick)) ?? []).filter(
       ({ peer, start }) => !wasStranded(evidence, peer, start, start),
     );
     const errorMs = errorAround(evidence, tick);
@@ -137,7 +146,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
     if (starts.length === 1 && lateMs <= onTimeMs + errorMs) continue;
     const what =
       starts.length === 1 ? `started ${Math.round(lateMs)} ms late` : `started ${starts.length} times`;
-    breaches.push({ rule: "I9", at: tick.instant, what: `${tick.job}@${tick.tick} ${what}` });
+    breaches.push({ rule: "I9", at: tick.instant, what: `${slotName(tick)} ${what}` });
   }
   return breaches;
 }

@@ -2,7 +2,8 @@
  * I10, overlap: if a job does not allow overlap, no two of its runs go on at once within a component.
  *
  * Two runs are compared if their peers could talk to each other, directly or by way of others, from 15 s before the
- * earlier start until the later one, or if one process started both. They are not compared while much gossip is lost:
+ * earlier start until the later one, or if one process started both. A tick with several runs is one unit: between two of
+ * them no other tick of its job begins, if nothing at all was disturbed. They are not compared while much gossip is lost:
  * timely claims travel by gossip only, so two peers that don't receive each other's claim both start. If a little
  * gossip is lost all the time, the next heartbeats make up for it, so only starts close together are excused.
  */
@@ -29,7 +30,31 @@ export function checkOverlap(evidence: Evidence): Breach[] {
       }
     }
   }
-  return breaches;
+  return [...breaches, ...checkUnits(evidence)];
+}
+
+function checkUnits(evidence: Evidence): Breach[] {
+  const troubles = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows];
+  const isCalm = (from: number, to: number) =>
+    !troubles.some((trouble) => trouble.from <= to && trouble.to >= from);
+  return [...groupRuns(evidence, (run) => run.job)].flatMap(([job, runs]) => {
+    const rules = perhapsInForce(evidence, job as JobId).map((span) => span.rules);
+    if (mayOverlap(rules) || rules.some(({ count = 1, overlap }) => count === 1 || overlap === "replace"))
+      return [];
+    const ticks = [...Map.groupBy(runs, ({ tick }) => tick)].map(([tick, some]) => {
+      const starts = some.map(({ start }) => start);
+      return { tick, from: Math.min(...starts), to: Math.max(...starts) };
+    });
+    return ticks.flatMap(({ tick, from, to }) =>
+      ticks
+        .filter((other) => other.from > from && other.from < to && isCalm(from - beforeMs, to))
+        .map((other) => ({
+          rule: "I10" as const,
+          at: other.from,
+          what: `${job}@${other.tick} began between two runs of ${tick}`,
+        })),
+    );
+  });
 }
 
 function mayOverlap(rules: readonly JobRules[]): boolean {

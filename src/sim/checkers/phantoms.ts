@@ -10,7 +10,7 @@
  * I5: once all peers must know a delete or pause (after 35 s of quiet since its answer), nothing starts until a client
  * asks for the job again.
  */
-import type { Breach, Evidence, Operation, Run } from "../world/truth.ts";
+import { slotsOf, type Breach, type Evidence, type Operation, type Run } from "../world/truth.ts";
 import { instantOf } from "../../schema/ids.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
@@ -74,6 +74,8 @@ function wrongWithScheduled(
   if (held.length === 0) return "no revision that any peer held has this tick";
   const isTarget = held.some(({ rules: { peers } }) => peers === undefined || peers.includes(run.peer));
   if (!isTarget) return "the job's target doesn't admit this peer";
+  if (!held.some(({ rules }) => slotsOf(rules).includes(run.slot ?? "0")))
+    return `its ticks have no slot ${run.slot}`;
   const latest = lastStart(tick, due, held, spans) + slackMs + errorMs;
   if (run.start <= latest) return undefined;
   // The time for which a run waits for a place doesn't count towards its window.

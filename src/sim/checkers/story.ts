@@ -11,7 +11,7 @@
  * A range of missed ticks contains no tick that all peers knew to have run. This isn't judged if a clock was set or a
  * folder restored.
  */
-import type { Breach, Evidence, RecordSeen, Run } from "../world/truth.ts";
+import { orderName, type Breach, type Evidence, type RecordSeen, type Run } from "../world/truth.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
 import { hadDuplicateIdentity, knownToAll, wasTurnedAway } from "./surroundings.ts";
 import { groupRuns, isScheduled } from "./ticks.ts";
@@ -75,8 +75,8 @@ function recordsByRun(records: Iterable<RecordSeen>): ReadonlyMap<string, Record
   return byRun;
 }
 
-function nameOf({ job, tick, attempt, peer }: Run | RecordSeen): string {
-  return `${job}@${tick}~${attempt} of ${peer}`;
+function nameOf(one: Run | RecordSeen): string {
+  return `${orderName(one)} of ${one.peer}`;
 }
 
 function tells(evidence: Evidence, state: string, run: Run): boolean {

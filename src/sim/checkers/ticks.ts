@@ -1,7 +1,7 @@
 /** The ticks that the checkers require, and the runs that answer them. */
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { dueOfTick, ticksOf } from "../client/schedules.ts";
-import type { Evidence, JobRules, Run } from "../world/truth.ts";
+import { slotsOf, type Evidence, type JobRules, type Run } from "../world/truth.ts";
 import { jobsOf, perhapsInForce, surelyInForce } from "./requests.ts";
 
 /** Clocks that differ by less count as equal (DESIGN §11), ms. */
@@ -10,6 +10,8 @@ export const sameClockMs = 1_600;
 export interface RequiredTick {
   job: JobId;
   tick: TickId;
+  /** which of the tick's runs */
+  slot: string;
   /** when it is due: the tick's own instant, and its jitter */
   instant: number;
   rules: JobRules;
@@ -18,7 +20,7 @@ export interface RequiredTick {
 }
 
 /**
- * Every tick with from ≤ tick < to whose job was surely in force from 5 s before it (a claim comes 2 s ahead) to
+ * Every run of every tick with from ≤ tick < to whose job was surely in force from 5 s before it (a claim comes 2 s ahead) to
  * `marginMs` after it.
  */
 export function requiredTicks(
@@ -30,13 +32,16 @@ export function requiredTicks(
   return jobsOf(evidence).flatMap((job) =>
     surelyInForce(evidence, job).flatMap((span) =>
       ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs))
-        .map((at) => ({
-          job,
-          tick: tickAt(at),
-          instant: dueOfTick(span.rules, at),
-          rules: span.rules,
-          until: span.to,
-        }))
+        .flatMap((at) =>
+          slotsOf(span.rules).map((slot) => ({
+            job,
+            tick: tickAt(at),
+            slot,
+            instant: dueOfTick(span.rules, at),
+            rules: span.rules,
+            until: span.to,
+          })),
+        )
         .filter(({ instant }) => instant < Math.min(to, span.to - marginMs)),
     ),
   );
@@ -72,7 +77,7 @@ function jittersOf(evidence: Evidence): Map<JobId, number> {
   return known;
 }
 
-/** The first attempt of each tick: what the schedule asks for. Further ones are for retries.ts. */
+/** The first attempts of each tick: what the schedule asks for. Further ones are for retries.ts. */
 export function firstAttempts(runs: readonly Run[]): Run[] {
   return runs.filter(({ attempt }) => attempt === 1);
 }

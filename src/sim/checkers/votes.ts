@@ -2,7 +2,7 @@
  * I2, at most once, and I12, one choice. Judges what the voters of majority jobs did, as seen from outside.
  *
  * I2: no tick of a majority job starts twice, on any peer, whatever faults there were; of a job with `retry`, no attempt
- * of it. (What was given back never started.)
+ * of it; of a job with several runs a tick, no slot of it. (What was given back never started.)
  *
  * I12: a value is chosen when a majority of the epoch's voters has accepted one ballot for it. All chosen ballots of
  * one decision have the same value, and their epoch is the one in force at the order's tick. Each ballot is used by one
@@ -14,7 +14,15 @@
  * and the two had not found out, which takes a third peer that hears both.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
-import type { AcceptanceSeen, Breach, EpochSeen, Evidence, JobRules, Run } from "../world/truth.ts";
+import {
+  orderName,
+  type AcceptanceSeen,
+  type Breach,
+  type EpochSeen,
+  type Evidence,
+  type JobRules,
+  type Run,
+} from "../world/truth.ts";
 import { epochInForce, majorityOf, isForgotten } from "./quorum.ts";
 import { groupRuns, repeatedWithinMs } from "./ticks.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
@@ -30,12 +38,16 @@ function majorityJobs(evidence: Evidence): Set<string> {
   );
 }
 
+function isNumbered({ slot }: Run): boolean {
+  return slot !== undefined && slot !== "0";
+}
+
 export function checkAtMostOnce(evidence: Evidence): Breach[] {
   const jobs = majorityJobs(evidence);
   const breaches: Breach[] = [];
   const repeats = new Set(jobsOf(evidence).filter((job) => repeatedWithinMs(evidence, job) > 0));
   const nameOf = (run: Run): string =>
-    `${run.job}@${run.tick}${repeats.has(run.job) ? ` attempt ${run.attempt}` : ""}`;
+    `${run.job}@${run.tick}${isNumbered(run) ? `#${run.slot}` : ""}${repeats.has(run.job) ? ` attempt ${run.attempt}` : ""}`;
   for (const [tick, runs] of groupRuns(evidence, nameOf)) {
     const [first] = runs;
     if (runs.length < 2 || first === undefined || !jobs.has(first.job)) continue;
@@ -148,10 +160,7 @@ function checkClaims(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   const records = evidence.final.flatMap((knowledge) => [...knowledge.records.values()]);
   const chosen = records.filter(({ epoch }) => epoch !== undefined);
-  const orders = Map.groupBy(
-    chosen,
-    ({ job, tick, attempt, giveBacks = 0 }) => `${job}@${tick}~${attempt}, round ${giveBacks}`,
-  );
+  const orders = Map.groupBy(chosen, (record) => `${orderName(record)}, round ${record.giveBacks ?? 0}`);
   for (const [order, some] of orders) {
     const peers = new Set(some.map(({ peer }) => peer));
     const [first] = some;

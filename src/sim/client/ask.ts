@@ -141,10 +141,11 @@ export function specFor(rules: JobRules): JobSpec {
   };
 }
 
-function targetOf({ peers, taggedSide, preferredSide }: JobRules): Pick<JobSpec, "target"> {
+function targetOf({ peers, taggedSide, preferredSide, count }: JobRules): Pick<JobSpec, "target"> {
   const target = {
     ...(peers === undefined || taggedSide !== undefined ? {} : { peers: [...peers] }),
     ...(taggedSide === undefined ? {} : { tags: { side: taggedSide } }),
+    ...(count === undefined ? {} : { count }),
     ...(preferredSide === undefined ? {} : { prefer: { tags: { side: preferredSide } } }),
   };
   return Object.keys(target).length === 0 ? {} : { target };

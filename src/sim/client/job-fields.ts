@@ -2,7 +2,7 @@
  * Fields that some of a wide world's jobs have in addition to those of a plain one. Each peer of such a world has a tag
  * that says on which side it is, left or right. Some jobs run only on one side, others prefer one. Some weigh 2, which is
  * all that the smallest peers of such a world can take. Of some a child that fails says that there was nothing to do. Some
- * send a request instead of starting a process.
+ * send a request instead of starting a process. Some have several runs a tick, sometimes more than there are peers.
  *
  * The fields are drawn from dice of their own, so that they shift nothing that other jobs draw.
  */
@@ -52,7 +52,11 @@ export function drawFailurePauses(work: readonly Work[], dice: Dice, knownTo?: r
 }
 
 function drawOthers(dice: Dice): Partial<JobRules> {
-  return { ...(dice.chance(0.15) ? { weight: 2 } : {}), ...(dice.chance(0.15) ? { skips: true } : {}) };
+  return {
+    ...(dice.chance(0.15) ? { weight: 2 } : {}),
+    ...(dice.chance(0.15) ? { skips: true } : {}),
+    ...(dice.chance(0.2) ? { count: dice.pick([2, 3, 4]) } : {}),
+  };
 }
 
 function drawTarget(rules: JobRules, peers: readonly PeerId[], dice: Dice): Partial<JobRules> {

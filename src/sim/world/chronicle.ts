@@ -170,11 +170,23 @@ export class Chronicle {
 export function recordsSeen(records: readonly RunRecord[], at: number): Map<string, RecordSeen> {
   return new Map(
     records.map((record) => {
-      const { job, tick, attempt, peer, state, signature, epoch, giveBacks, range, finishedAt, startedAt } =
-        record;
+      const {
+        job,
+        tick,
+        attempt,
+        slot,
+        peer,
+        state,
+        signature,
+        epoch,
+        giveBacks,
+        range,
+        finishedAt,
+        startedAt,
+      } = record;
       // A claim is written anew whenever the reason for waiting changes.
       const writtenAt = state === "claimed" ? at : (finishedAt ?? startedAt ?? 0);
-      const seen: RecordSeen = { job, tick, attempt, peer, state, writing: signature, writtenAt };
+      const seen: RecordSeen = { job, tick, attempt, slot, peer, state, writing: signature, writtenAt };
       if (epoch !== undefined) seen.epoch = epoch;
       if (giveBacks !== undefined) seen.giveBacks = giveBacks;
       if (range !== undefined) seen.rangeFrom = range.from;

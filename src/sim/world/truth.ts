@@ -15,6 +15,8 @@ export interface Run {
   job: JobId;
   tick: TickId;
   attempt: number;
+  /** which of its tick's runs it is; absent = the only one */
+  slot?: string;
   peer: PeerId;
   /** which life (process) of the peer started it */
   life: number;
@@ -39,6 +41,8 @@ export interface JobRules {
   taggedSide?: string;
   /** it prefers the peers on this side */
   preferredSide?: string;
+  /** how many runs each tick has; absent = 1 */
+  count?: number;
   /** how much of a peer's capacity a run takes; absent = 1 */
   weight?: number;
   /** it sends a request instead of starting a process */
@@ -67,6 +71,16 @@ export interface JobRules {
 export function peersFor({ peers, knownTo }: JobRules): readonly PeerId[] | undefined {
   if (peers === undefined || knownTo === undefined) return peers ?? knownTo;
   return peers.filter((peer) => knownTo.includes(peer));
+}
+
+/** The slots of each of the job's ticks. */
+export function slotsOf({ count = 1 }: JobRules): string[] {
+  return Array.from({ length: count }, (_, slot) => String(slot));
+}
+
+/** The name of an order, whoever runs it. */
+export function orderName(of: Pick<Run | RecordSeen, "job" | "tick" | "attempt" | "slot">): string {
+  return `${of.job}@${of.tick}~${of.attempt}#${of.slot ?? "0"}`;
 }
 
 export type ClientRequest =
@@ -175,6 +189,8 @@ export interface RecordSeen {
   job: JobId;
   tick: TickId;
   attempt: number;
+  /** as in `Run` */
+  slot?: string;
   peer: PeerId;
   state: string;
   /** differs between any two versions of one record */

@@ -1,0 +1,42 @@
+/**
+ * Jobs whose ticks have several runs (`target.count`): which slots a tick has, and which peer each of them is for. Pure rules.
+ *
+ * Each slot is an order of its own. All of them rank the same peers, but slot k begins with the k-th of those that are there,
+ * and a peer that has another slot of the tick comes after all that have none. So while there are as many peers as slots, no
+ * peer gets two; and when a peer dies, its slot goes to one that has none, if there is one.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+
+/** The slots of a tick that has so many. */
+export function numberedSlots(count: number): readonly string[] {
+  let slots = known.get(count);
+  if (slots === undefined) {
+    slots = Array.from({ length: count }, (_, slot) => String(slot));
+    known.set(count, slots);
+  }
+  return slots;
+}
+const known = new Map<number, readonly string[]>();
+
+/**
+ * The ranks for one slot. Peers that are away stay first, as they are in `ranks`: nobody waits for them, and the records say
+ * that they were passed over.
+ */
+export function ranksOfSlot(
+  ranks: readonly PeerId[],
+  slot: number,
+  isPresent: (peer: PeerId) => boolean,
+  hasAnother: (peer: PeerId) => boolean,
+): PeerId[] {
+  const [present, away] = divide(ranks, isPresent);
+  const turn = present.length === 0 ? 0 : slot % present.length;
+  const turned = [...present.slice(turn), ...present.slice(0, turn)];
+  const [taken, free] = divide(turned, hasAnother);
+  return [...away, ...free, ...taken];
+}
+
+function divide(peers: readonly PeerId[], is: (peer: PeerId) => boolean): [yes: PeerId[], no: PeerId[]] {
+  const [yes, no]: [PeerId[], PeerId[]] = [[], []];
+  for (const peer of peers) (is(peer) ? yes : no).push(peer);
+  return [yes, no];
+}

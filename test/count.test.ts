@@ -1,0 +1,365 @@
+/** Jobs whose ticks have several runs (`target.count`), in cores (INTERFACE, target). */
+import assert from "node:assert/strict";
+import { describe, it, test } from "node:test";
+import { ranksOfSlot } from "../src/core/job/slots.ts";
+import { storyOf } from "../src/core/records/records.ts";
+import { describeTick } from "../src/core/records/why.ts";
+import { isTickOver } from "../src/core/claims/slots.ts";
+import { jobNow, pendingOf } from "../src/core/view.ts";
+import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import { Cores, type Start } from "./kit/cores.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+describe("the ranks of a slot", () => {
+  const cases: [
+    what: string,
+    slot: number,
+    ranks: string,
+    away: string,
+    holders: string,
+    expected: string,
+  ][] = [
+    ["the first slot begins with the first peer", 0, "abcd", "", "", "abcd"],
+    ["slot k begins with the k-th peer", 2, "abcd", "", "", "cdab"],
+    ["with more slots than peers they begin again", 5, "abcd", "", "", "bcda"],
+    ["a peer that is away is nobody's turn", 1, "abcd", "a", "", "acdb"],
+    ["of those that are there the k-th begins", 2, "abcd", "b", "", "bdac"],
+    ["a peer with another slot comes last", 0, "abcd", "", "a", "bcda"],
+    ["so do several, in their order", 1, "abcd", "", "bc", "dabc"],
+    ["if all have one, the k-th begins", 1, "abc", "", "abc", "bca"],
+    ["a dead peer's slot goes to the first that has none", 0, "abcd", "a", "bc", "adbc"],
+    ["without any peer that is there", 1, "ab", "ab", "", "ab"],
+  ];
+  for (const [what, slot, ranks, away, holders, expected] of cases) {
+    it(what, () => {
+      const got = ranksOfSlot(
+        [...ranks] as PeerId[],
+        slot,
+        (peer) => !away.includes(peer),
+        (peer) => holders.includes(peer),
+      );
+      assert.equal(got.join(""), expected);
+    });
+  }
+});
+
+type Spec = Parameters<Cores["put"]>[0];
+const beat = "beat" as JobId;
+const base: Spec = { id: beat, schedule: "@every 1h", command: "true", target: { count: 3 } };
+
+/** Peers a few seconds before a tick of the job, which is hourly unless the spec says otherwise. */
+function beforeTick(
+  names: readonly string[],
+  spec: Partial<Spec> = {},
+  options: ConstructorParameters<typeof Cores>[1] = { runMs: second },
+): Cores {
+  const cores = new Cores(names, options);
+  cores.pass(minute);
+  cores.put({ ...base, ...spec });
+  cores.pass(hour - (cores.wall(cores.now) % hour) - 5 * second);
+  return cores;
+}
+
+function recordsOf(cores: Cores, peer: string, tick?: string): RunRecord[] {
+  const records = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+  return tick === undefined ? records : records.filter((record) => record.tick === tick);
+}
+
+function slotOf({ env }: Start): string | undefined {
+  return env["CICADA_SLOT"];
+}
+
+function summary(starts: readonly Start[]): string[] {
+  return starts.map((start) => `${slotOf(start)}.${start.env["CICADA_ATTEMPT"]}`).toSorted();
+}
+
+test("a tick of a job with count 3 runs three times, on time, on three different peers", () => {
+  const cores = beforeTick(["a", "b", "c", "d"]);
+  cores.pass(10 * second);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
+  assert.equal(new Set(cores.starts.map(({ peer }) => peer)).size, 3);
+  for (const { at } of cores.starts) assert.ok(cores.wall(at) % hour < 100, "each starts when it is due");
+  const ids = cores.starts.map(({ run }) => run.slice(-2)).toSorted();
+  assert.deepEqual(ids, ["#0", "#1", "#2"], "each run's id names its slot");
+  const keys = new Set(cores.starts.map(({ env }) => env["CICADA_IDEMPOTENCY_KEY"]));
+  assert.equal(keys.size, 3, "each run has an idempotency key of its own");
+  for (const peer of "abcd") {
+    const records = recordsOf(cores, peer);
+    assert.deepEqual(records.map(({ slot, of, state }) => `${slot}/${of} ${state}`).toSorted(), [
+      "0/3 succeeded",
+      "1/3 succeeded",
+      "2/3 succeeded",
+    ]);
+    assert.equal(storyOf(records)?.state, "succeeded");
+    assert.equal(cores.state(peer).book.orders.size, 0);
+  }
+  cores.pass(5 * hour);
+  assert.equal(cores.starts.length, 18, "each later tick likewise, and none of them again");
+});
+
+test("with fewer peers than runs each run still starts once, and the job's problem says so", () => {
+  const cores = beforeTick(["a", "b"], { target: { count: 5 } });
+  cores.pass(10 * second);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1", "3.1", "4.1"]);
+  assert.equal(new Set(cores.starts.map(({ peer }) => peer)).size, 2);
+  const now = jobNow(cores.state("a"), cores.state("a").now, beat);
+  assert.equal(now?.state, "scheduled", "it is not blocked");
+  assert.deepEqual(now.hindrances, [
+    {
+      code: "FEW_PEERS",
+      pointer: "/target/count",
+      message: "it asks for 5 peers, and 2 can run it: some of its runs share a peer",
+    },
+  ]);
+});
+
+test("the slot of a peer that dies goes to a peer that has none", () => {
+  const cores = beforeTick(["a", "b", "c", "d"], { target: { count: 2 } }, { runMs: 10 * minute });
+  cores.pass(4 * second);
+  const records = recordsOf(cores, "a");
+  const claimed = records.map(({ peer }) => peer);
+  assert.equal(new Set(claimed).size, 2);
+  const [victim = ""] = claimed;
+  cores.kill(victim);
+  cores.pass(20 * second);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1"]);
+  const peers = cores.starts.map(({ peer }) => peer);
+  assert.ok(!peers.includes(victim as PeerId));
+  assert.equal(new Set(peers).size, 2, "the two runs are on different peers");
+});
+
+test("the tick succeeds when all its runs do, and fails if one fails", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  cores.exitCodeOf = (start) => (slotOf(start) === "1" ? 3 : 0);
+  cores.pass(10 * second);
+  for (const peer of "abc") {
+    const story = storyOf(recordsOf(cores, peer));
+    assert.equal(`${story?.state} ${story?.slot}`, "failed 1");
+    const { state, why } = describeTick(story?.tick ?? ("" as TickId), recordsOf(cores, peer), (id) => id);
+    assert.equal(state, "failed");
+    assert.equal(why[0], "It has 3 runs: 2 succeeded, 1 failed.");
+    assert.ok(why.some((sentence) => sentence.startsWith("Run #1: ")));
+  }
+});
+
+test("each run is repeated by itself, and the tick is over when the last of them is", () => {
+  const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, backoff: "30s" } });
+  cores.exitCodeOf = (start) => (slotOf(start) === "2" && start.env["CICADA_ATTEMPT"] === "1" ? 1 : 0);
+  cores.pass(10 * second);
+  const tick = cores.starts[0]?.tick as TickId;
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
+  assert.equal(isTickOver(cores.state("a"), beat, tick), false);
+  const [pending, ...more] = pendingOf(cores.state("a"), cores.state("a").now, beat);
+  assert.deepEqual(more, []);
+  assert.equal(pending?.tick, tick);
+  assert.match(pending.why, /^1 of its 3 runs are to come; the first: attempt 2 of 2 begins at /);
+  cores.pass(minute);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1", "2.2"]);
+  assert.equal(isTickOver(cores.state("a"), beat, tick), true);
+  for (const peer of "abc") assert.equal(storyOf(recordsOf(cores, peer))?.state, "succeeded");
+});
+
+describe("a tick is one unit", () => {
+  const every = { schedule: "@every 10s" } as const;
+  for (const overlap of ["queue", "skip", "queue-all"] as const) {
+    it(`with overlap: ${overlap} no other tick begins before all its runs have ended`, () => {
+      const cores = new Cores(["a", "b", "c"], { capacity: 1, runMs: 14 * second });
+      cores.put({ ...base, ...every, overlap, target: { count: 4 } });
+      cores.pass(3 * minute);
+      const ticks = Map.groupBy(cores.starts, ({ tick }) => tick);
+      assert.ok(ticks.size >= 3, `${ticks.size} ticks`);
+      const spans = [...ticks.values()].map((starts) => ({
+        from: Math.min(...starts.map(({ at }) => at)),
+        to: Math.max(...starts.map(({ at }) => at)) + 14 * second,
+        count: starts.length,
+      }));
+      for (const [place, span] of spans.entries()) {
+        const next = spans[place + 1];
+        if (next === undefined) continue;
+        assert.equal(span.count, 4);
+        assert.ok(next.from >= span.to, `${next.from} is after ${span.to}`);
+      }
+    });
+  }
+
+  it("with overlap: skip the other ticks are skipped as a whole", () => {
+    const cores = new Cores(["a", "b", "c"], { runMs: 15 * second });
+    cores.put({ ...base, ...every, overlap: "skip" });
+    cores.pass(2 * minute);
+    for (const [tick, records] of Map.groupBy(recordsOf(cores, "a"), (record) => record.tick)) {
+      const states = new Set(records.map(({ state }) => (state === "skipped" ? "skipped" : "ran")));
+      assert.equal(states.size, 1, `${tick}: ${records.map(({ state }) => state).join()}`);
+    }
+  });
+
+  it("with overlap: replace a newer tick ends what runs of it and what is to come", () => {
+    const cores = new Cores(["a", "b"], { capacity: 1, runMs: minute });
+    cores.put({ ...base, schedule: "@every 20s", overlap: "replace" });
+    cores.pass(90 * second);
+    const ticks = Map.groupBy(recordsOf(cores, "a"), (record) => record.tick);
+    const over = [...ticks.values()].filter((records) => records.length >= 3).slice(0, -1);
+    assert.ok(over.length >= 2);
+    for (const records of over.slice(1))
+      assert.ok(
+        records.every(({ state }) => state === "cancelled" || state === "skipped" || state === "missed"),
+      );
+  });
+});
+
+test("the skip of a paused job's tick covers each of its runs, and none is caught up", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  const [plan] = cores.state("a").jobs.plans.values();
+  assert.ok(plan);
+  cores.put(base, { ...plan.job, pauses: [{ by: "ann", at: 0 }] });
+  cores.pass(minute);
+  cores.put(base, { ...plan.job, resumedAt: cores.wall(cores.now) });
+  cores.pass(10 * minute);
+  assert.equal(cores.starts.length, 0);
+  const states = recordsOf(cores, "b").map(({ slot, state, reason }) => `${slot} ${state} ${reason}`);
+  assert.deepEqual(states.toSorted(), ["0 skipped paused", "1 skipped paused", "2 skipped paused"]);
+});
+
+test("a pause lets a tick's runs that are on go on, and holds back those to come until it ends", () => {
+  const cores = beforeTick(["a"], {}, { capacity: 1, runMs: 20 * second });
+  cores.pass(10 * second);
+  assert.equal(cores.starts.length, 1);
+  const [plan] = cores.state("a").jobs.plans.values();
+  assert.ok(plan);
+  cores.put(base, { ...plan.job, pauses: [{ by: "ann", at: 0 }] });
+  cores.pass(2 * hour);
+  assert.equal(cores.starts.length, 1);
+  cores.put(base, { ...plan.job, resumedAt: cores.wall(cores.now) });
+  cores.pass(2 * minute);
+  assert.deepEqual(summary(cores.starts.filter(({ tick }) => tick === cores.starts[0]?.tick)), [
+    "0.1",
+    "1.1",
+    "2.1",
+  ]);
+});
+
+test("a cancel of the tick ends every run of it, on whatever peer it is, and those to come", () => {
+  const cores = beforeTick(["a", "b"], {}, { capacity: 1, runMs: 10 * minute });
+  cores.pass(15 * second);
+  assert.equal(cores.starts.length, 2);
+  const tick = cores.starts[0]?.tick ?? "";
+  cores.ask("a", { kind: "cancel-run", run: `beat@${tick}`, by: "ann", reason: "" });
+  cores.pass(20 * minute);
+  assert.deepEqual(cores.answers.at(-1), { kind: "done" });
+  assert.equal(cores.starts.length, 2);
+  for (const peer of "ab") {
+    const states = recordsOf(cores, peer, tick).filter(({ state }) => state !== "withdrawn");
+    assert.equal(new Set(states.map(({ slot }) => slot)).size, 3);
+    assert.ok(states.every(({ state, reason }) => state === "cancelled" && reason === "by ann"));
+  }
+});
+
+test("a cancel of one run leaves the others alone", () => {
+  const cores = beforeTick(["a", "b", "c"], {}, { runMs: 5 * minute });
+  cores.pass(10 * second);
+  const one = cores.starts.find((start) => slotOf(start) === "1");
+  cores.ask("a", { kind: "cancel-run", run: one?.run ?? "", by: "ann", reason: "" });
+  cores.pass(10 * minute);
+  const states = recordsOf(cores, "b").map(({ slot, state }) => `${slot} ${state}`);
+  assert.deepEqual(states.toSorted(), ["0 succeeded", "1 cancelled", "2 succeeded"]);
+});
+
+test("a run by hand of such a job starts as often, with what the person gave", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  cores.ask("b", { kind: "run-job", id: beat, by: "ann", env: { COLOUR: "red" } });
+  cores.pass(3 * second);
+  const byHand = cores.starts.filter(({ tick }) => tick.startsWith("manual"));
+  assert.deepEqual(summary(byHand), ["0.1", "1.1", "2.1"]);
+  assert.equal(new Set(byHand.map(({ peer }) => peer)).size, 3);
+  assert.ok(byHand.every(({ env }) => env["COLOUR"] === "red"));
+});
+
+test("the voters of a majority job choose a runner for each run", () => {
+  const cores = beforeTick(["a", "b", "c"], { partition: "majority" });
+  cores.pass(20 * second);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
+  assert.equal(new Set(cores.starts.map(({ peer }) => peer)).size, 3);
+});
+
+test("what is over stays over for each run: a lone peer that is restarted half-way starts only the rest", () => {
+  const cores = beforeTick(["a"], {}, { capacity: 1, runMs: 20 * second });
+  cores.pass(30 * second);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1"]);
+  const records = recordsOf(cores, "a");
+  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
+  cores.kill("a");
+  cores.pass(2 * second);
+  cores.up("a" as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 2 * second });
+  cores.pass(2 * minute);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
+});
+
+test("a watermark passes a tick whose last run still waits, and a restart long after finds that run on the disk", () => {
+  const cores = beforeTick(["a"], { catchUp: { window: "12h" } }, { capacity: 1, runMs: 3 * hour });
+  cores.pass(2 * hour);
+  const mark = cores.watermarks.get("a" as PeerId)?.get(beat);
+  assert.ok(mark !== undefined && mark.at > cores.wall(cores.now) - 5 * minute);
+  const tick = cores.starts[0]?.tick ?? "";
+  assert.ok(mark.open.includes(Date.parse(tick)), "the tick is kept beside it as open");
+  const records = recordsOf(cores, "a");
+  cores.kill("a");
+  cores.pass(second);
+  // Only open records are loaded; the others are on the disk.
+  const open = records.filter(({ state }) => state === "running" || state === "claimed");
+  cores.up("a" as PeerId, {
+    records: open,
+    watermarks: [mark],
+    loadedSince: cores.wall(cores.now) - minute,
+    lastAlive: cores.wall(cores.now) - second,
+  });
+  cores.pass(7 * hour);
+  const ofTick = cores.starts.filter((start) => start.tick === tick);
+  assert.deepEqual(summary(ofTick), ["0.1", "1.1", "2.1"]);
+});
+
+test("an edit of the count leaves a tick that has begun as it is, and changes the next", () => {
+  const cores = beforeTick(["a", "b", "c"], { target: { count: 2 } }, { runMs: 2 * minute });
+  cores.pass(10 * second);
+  const { createdAt, scheduledAt } = [...cores.state("a").jobs.plans.values()][0]?.job ?? {};
+  const kept = { createdAt: createdAt ?? 0, scheduledAt: scheduledAt ?? 0 };
+  cores.put({ ...base, target: { count: 3 } }, kept);
+  cores.pass(10 * minute);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1"]);
+  cores.pass(hour);
+  assert.deepEqual(summary(cores.starts.slice(2)), ["0.1", "1.1", "2.1"]);
+});
+
+test("an edit of the count counts for a tick that waits and of which nothing has begun", () => {
+  const other = { ...base, id: "other" as JobId, target: { count: 2 } };
+  const cores = beforeTick(["a"], {}, { capacity: 1, runMs: 20 * second });
+  cores.kill("a");
+  cores.pass(second);
+  cores.up("a" as PeerId, { jobs: [] });
+  cores.put({ ...base, target: { count: 2 } });
+  cores.pass(2 * second);
+  cores.put(other);
+  cores.pass(10 * minute);
+  const ofBeat = cores.starts.filter(({ run }) => run.startsWith("beat"));
+  assert.deepEqual(summary(ofBeat), ["0.1", "1.1"]);
+});
+
+test("a peer of a version without it leaves such a job to the others, and its watermark isn't taken for theirs", () => {
+  const older = { c: ["executor:process", "majority"] };
+  const cores = new Cores(["a", "b", "c"], { capabilities: older, capacity: 1, runMs: 30 * second });
+  cores.pass(10 * second);
+  cores.put(base);
+  cores.pass(hour - (cores.wall(cores.now) % hour) + 20 * second);
+  assert.equal(cores.starts.length, 2);
+  const at = cores.wall(cores.now);
+  cores.feed("a" as PeerId, {
+    kind: "watermarks",
+    peer: "c" as PeerId,
+    watermarks: [{ job: beat, since: at - 2 * hour, at, open: [] }],
+  });
+  cores.pass(2 * minute);
+  assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
+  assert.ok(cores.starts.every(({ peer }) => peer !== "c"));
+});

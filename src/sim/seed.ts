@@ -135,7 +135,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   work = drawWork(options.jobs, world.peers, dice.fork("work"), wide.majority);
   if (options.retries === true) work = withRetries(work, dice.fork("retries"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
-  if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"), mixed?.later);
+  if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
   if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"), mixed?.later);
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };

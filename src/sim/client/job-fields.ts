@@ -19,13 +19,8 @@ export function sideOf(peer: PeerId): Side {
   return Number(peer.slice(peer.lastIndexOf("-") + 1)) % 2 === 1 ? "left" : "right";
 }
 
-/** `knownTo`: in a world of two versions, the peers that always know such fields. */
-export function drawFields(
-  work: readonly Work[],
-  peers: readonly PeerId[],
-  dice: Dice,
-  knownTo?: readonly PeerId[],
-): Work[] {
+/** Both versions of a mixed world know these fields. */
+export function drawFields(work: readonly Work[], peers: readonly PeerId[], dice: Dice): Work[] {
   const diceOfRequests = dice.fork("requests");
   return work.map((item) => {
     const isRequest = diceOfRequests.chance(0.15);
@@ -35,7 +30,7 @@ export function drawFields(
     const requests = isRequest && drawn.skips === undefined ? { requests: true as const } : {};
     const fields = { ...drawn, ...requests };
     if (Object.keys(fields).length === 0) return item;
-    return { ...item, rules: { ...item.rules, ...fields, ...(knownTo === undefined ? {} : { knownTo }) } };
+    return { ...item, rules: { ...item.rules, ...fields } };
   });
 }
 

@@ -11,10 +11,10 @@ import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
-import { checkCancels } from "../src/sim/checkers/phantoms.ts";
+import { checkCancels, checkPhantoms } from "../src/sim/checkers/phantoms.ts";
 import { checkRanges, checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
-import { everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
+import { dueOfTick, everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
 import type {
   Breach,
   Evidence,
@@ -314,6 +314,28 @@ test("I4: a start before its tick is found, unless the host's clock was that far
   assert.deepEqual(checkAll(flawless({ runs, clockErrorMs: new Map([[ann, 500]]) })), []);
 });
 
+test("I4: a start is found that is early or late by more than its tick's own jitter", () => {
+  const jittered: JobRules = { ...rules, jitterMs: 50_000, catchUp: { policy: "none", windowMs: 0 } };
+  const operations = [asked({ kind: "put", rules: jittered }, 1_000)];
+  const jitterOf = (at: number) => dueOfTick(jittered, at) - at;
+  const tick = ticksOf(everyMinute, sixth, ending).find((at) => Math.abs(jitterOf(at) - 25_000) < 15_000);
+  assert.ok(tick !== undefined, "neither end of its jitter is near");
+  const due = dueOfTick(jittered, tick);
+  const found = (start: number): string[] => {
+    const others = without(tick).map((run) => {
+      const at = dueOfTick(jittered, instantOf(run.tick));
+      return { ...run, start: at + 5, end: at + 500 };
+    });
+    const runs = [...others, runOf(tick, ann, { start, end: start + 500 })];
+    return rulesIn(checkPhantoms(flawless({ runs, operations })));
+  };
+  assert.deepEqual(found(due + 5), []);
+  assert.deepEqual(found(tick + 5), ["I4"], "as if the job had no jitter");
+  assert.deepEqual(found(due - 400), ["I4"]);
+  assert.deepEqual(found(due + 39_000), []);
+  assert.deepEqual(found(due + 41_000), ["I4"], "late for its tick, though another tick may be so late");
+});
+
 test("I4: a start after its catch-up window is found", () => {
   const late = { start: sixth + 11 * minute, end: sixth + 11 * minute + 100 };
   const runs = [...without(sixth), runOf(sixth, ann, late)];
@@ -393,6 +415,22 @@ test("I13: a peer that remembers tick by tick what was over long ago is found, u
     (changes) => rulesIn(checkBounded(flawless(changes))),
   );
   assert.deepEqual([few, many, set], [[], ["I13"], []]);
+});
+
+test("I13: a forgotten peer, which decides no ticks any more, may keep what it remembered, but is found if that grows", () => {
+  const operations = [...good.operations, asked({ kind: "forget", target: ann }, 5 * minute)];
+  const back = asked({ kind: "unforget", target: ann }, 6 * minute);
+  const found = (before: number, last: number, asks: readonly Operation[]): string[] => {
+    const sizes = [ending - minute, ending].map((at) => ({
+      peer: ann,
+      at,
+      sizes: { settled: at === ending ? last : before },
+    }));
+    return rulesIn(checkBounded(flawless({ sizes, operations: [...asks] })));
+  };
+  assert.deepEqual(found(200, 200, operations), []);
+  assert.deepEqual(found(199, 200, operations), ["I13"]);
+  assert.deepEqual(found(200, 200, [...operations, back]), ["I13"], "it decides ticks again");
 });
 
 test("I16: a record that a peer has taken again after it was pruned is found, unless a clock was set", () => {

@@ -6,8 +6,9 @@
  * they last as long as their orders. Orders in the book and entries of the heaps stay below the number of ticks that
  * all jobs can have within their windows. What is over is remembered one by one only for the last minutes, and for what
  * clients asked for. That isn't judged if a clock was set: what a clock that was ahead has started stays over until its
- * tick is due, perhaps in a year. The document grows only with clients' requests.
+ * tick is due, perhaps in a year. A peer that was forgotten may keep what it remembers, but no more. The document grows only with clients' requests.
  */
+import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
 import { hasLostItsVoters } from "./quorum.ts";
@@ -25,7 +26,7 @@ export function checkBounded(evidence: Evidence): Breach[] {
   const last = Math.max(0, ...sizes.map(({ at }) => at));
   return sizes.flatMap((seen) => [
     ...exceeded(seen, throughout),
-    ...(seen.at === last ? exceeded(seen, atRest(evidence)) : []),
+    ...(seen.at === last ? exceeded(seen, atRest(evidence, seen)) : []),
   ]);
 }
 
@@ -76,12 +77,27 @@ function limitsOf(evidence: Evidence): Limits {
 }
 
 /** The limits after minutes of quiet, when only orders that are due now remain. */
-function atRest(evidence: Evidence): Limits {
+function atRest(evidence: Evidence, { peer, at }: SizesSeen): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;
   const elections = hasLostItsVoters(evidence) ? ticksInBook(evidence) + 1 : now;
   // Ticks that are over lie below a watermark; orders by hand are remembered one by one.
   const wasSet = evidence.faultWindows.some(({ kind }) => kind === "clock step");
   const settled = wasSet ? Infinity : now + evidence.operations.length;
-  return { asks: now, foreignInquiries: now, elections, pending: now, settled };
+  const kept = isOutside(evidence, peer) ? settledBefore(evidence, peer, at) : 0;
+  return { asks: now, foreignInquiries: now, elections, pending: now, settled: Math.max(settled, kept) };
+}
+
+/** The peer was forgotten and is still: it can't know what has become of its last ticks, so no watermark passes them. */
+function isOutside({ operations }: Evidence, of: PeerId): boolean {
+  const about = operations.filter(
+    ({ request, accepted }) =>
+      (request.kind === "forget" || request.kind === "unforget") && request.target === of && accepted,
+  );
+  return about.at(-1)?.request.kind === "forget";
+}
+
+/** What the peer held at the measurement before that instant. */
+function settledBefore({ sizes = [] }: Evidence, of: PeerId, before: number): number {
+  return sizes.findLast(({ peer, at }) => peer === of && at < before)?.sizes["settled"] ?? 0;
 }

@@ -337,3 +337,18 @@ test("a tick in progress is not reported as missed with the ticks around it", ()
       );
   }
 });
+
+test("a peer that no longer remembers a tick's first attempts repeats the last one, and never begins anew", () => {
+  const cores = beforeTick(["a", "b"], { retry: { attempts: 3, backoff: "30s" } });
+  cores.pass(minute);
+  const failed = recordsOf(cores, "a").find(({ attempt, retryAt: at }) => attempt === 2 && at !== undefined);
+  assert.ok(failed, "the second attempt has failed, and another one is to follow");
+  cores.kill("b");
+  cores.up("b" as PeerId, { records: [], watermarks: [], expected: [] });
+  cores.feed("b" as PeerId, { kind: "learned", records: [failed], orders: [] });
+  const orders = [...cores.state("b").book.orders.values()].filter(({ tick }) => tick === failed.tick);
+  assert.deepEqual(
+    orders.map(({ attempt }) => attempt),
+    [3],
+  );
+});

@@ -90,10 +90,15 @@ export function admitRetry(state: State, record: RunRecord): void {
   const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
   // The runner's own word about when it ended stands above that of the peers which took it for dead.
   if (next !== undefined && next.due !== retryAt && next.local.stage === "none") removeOrder(state, next);
+  // The record proves that the attempts before it have ended, whether or not this peer has their records.
+  for (let before = 1; before <= attempt; before++) {
+    const earlier = book.orders.get(orderKey(job, tick, before, slot));
+    if (earlier?.local.stage === "none") removeOrder(state, earlier);
+  }
   const requested = book.requests.get(tickKey(record));
   if (isManual(tick) && requested === undefined) return;
   const due = requested?.requestedAt ?? instantOf(tick);
-  add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of);
+  add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of, attempt);
 }
 
 /** An order of the tick is over. If all are, nothing of it is repeated. */
@@ -207,8 +212,15 @@ function slotsOfTick({ book, ledger }: State, job: JobId, tick: TickId, ofJob: n
   return any?.of ?? overSlotsOf(ledger.history, job, tick)?.of ?? ofJob;
 }
 
-function add(state: State, { job, tick, due, trigger, requested }: NewOrder, slot: string, of: number): void {
-  const last = lastRepeated(state, job, tick, slot);
+/** `attempts`: how many of them the slot has had at least. */
+function add(
+  state: State,
+  { job, tick, due, trigger, requested }: NewOrder,
+  slot: string,
+  of: number,
+  attempts = 1,
+): void {
+  const last = lastRepeated(state, job, tick, slot, attempts);
   const attempt = (last?.attempt ?? 0) + 1;
   const key = orderKey(job, tick, attempt, slot);
   // An order that is with the launcher has left the book, and its record does not say yet that it is running.
@@ -332,10 +344,19 @@ export function hearDeclined(state: State, from: PeerId, keys: readonly string[]
   }
 }
 
-/** The slot's last attempt that is to be repeated, by all its known records. */
-function lastRepeated(state: State, job: JobId, tick: TickId, slot: string): RunRecord | undefined {
+/**
+ * The slot's last attempt that is to be repeated, by all its known records. It had `attempts` of them at least, though the
+ * first ones may have left memory.
+ */
+function lastRepeated(
+  state: State,
+  job: JobId,
+  tick: TickId,
+  slot: string,
+  attempts: number,
+): RunRecord | undefined {
   let last: RunRecord | undefined;
-  for (let attempt = 1; attempt <= retryAttemptsMax; attempt++) {
+  for (let attempt = attempts; attempt <= retryAttemptsMax; attempt++) {
     let latest: RunRecord | undefined;
     for (const record of recordsOf(state.ledger, orderKey(job, tick, attempt, slot))) {
       if (record.retryAt !== undefined && record.retryAt > (latest?.retryAt ?? -Infinity)) latest = record;

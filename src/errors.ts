@@ -205,6 +205,18 @@ export const errorTable = {
       "Delete jobs that are no longer used. If `detail` counts ids, removed ones count as well: the README's section " +
       "Security says how a mesh gets a new table.",
   },
+  SCRIPTS_FULL: {
+    title: "There is no room for another script",
+    status: 507,
+    exit: exit.policy,
+    hint: "Delete jobs whose scripts are no longer used; unused scripts make room by themselves.",
+  },
+  SCRIPT_NOT_FOUND: {
+    title: "There is no such script",
+    status: 404,
+    exit: exit.notFound,
+    hint: "No peer in reach has it: upload it with PUT /v1/scripts.",
+  },
   CLOCK_AHEAD: {
     title: "This peer's clock is far ahead",
     status: 503,

@@ -8,6 +8,7 @@
  */
 import type { CicadaError } from "./errors.ts";
 import type { Disk } from "./ports/disk.ts";
+import type { Scripts } from "./ports/scripts.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Channel, Protocol, Topic } from "./schema/message.ts";
 
@@ -125,6 +126,8 @@ export interface Mesh {
 export interface ProcessAction {
   kind: "process";
   argv: readonly string[];
+  /** the SHA-256 of the script whose file goes behind the first argument; undefined = it runs no script */
+  script?: string | undefined;
   stdin: string;
   /** empty = the data folder's work/, or a separate folder for a process of another user */
   cwd: string;
@@ -258,5 +261,6 @@ export interface Doors {
   mesh: Mesh;
   disk: Disk;
   executor: Executor;
+  scripts: Scripts;
   log: Log;
 }

@@ -18,6 +18,44 @@ async function takingPeer(): Promise<StubPeer> {
 }
 
 describe("jobs create", () => {
+  test("uploads a script as it is, and creates the job with its name; what follows -- are its arguments", async () => {
+    await using stub = await takingPeer();
+    const sha256 = "a".repeat(64);
+    stub.on("PUT /v1/scripts", { status: 201, body: { sha256, bytes: 9 } });
+    stub.on("PATCH /v1/jobs/report", ({ body }: Asked) => ({
+      body: jobAnswer({ id: "report", ...Object(body) }),
+    }));
+    const file = path.join(stub.folder, "report.py");
+    writeFileSync(file, "print(1)\n");
+    const script = ["--script", file, "--interpreter", "python3"];
+    const created = await stub.cicada("jobs", "create", "report", ...script, "--", "--day", "today");
+    assert.equal(created.code, 0, created.stderr);
+    const edited = await stub.cicada("jobs", "edit", "report", "--script", file);
+    assert.equal(edited.code, 0, edited.stderr);
+    const missing = await stub.cicada(
+      "jobs",
+      "create",
+      "report",
+      "--script",
+      `${file}.gone`,
+      "--interpreter",
+      "sh",
+    );
+    assert.notEqual(missing.code, 0);
+    assert.match(missing.stderr, /report\.py\.gone: .*ENOENT|no such file/);
+    const said = stub.asked.map(({ method, path: called, body }) => [method, called, body]);
+    assert.deepEqual(said, [
+      ["PUT", "/v1/scripts", "print(1)\n"],
+      [
+        "POST",
+        "/v1/jobs",
+        { id: "report", script: { interpreter: "python3", sha256, args: ["--day", "today"] } },
+      ],
+      ["PUT", "/v1/scripts", "print(1)\n"],
+      ["PATCH", "/v1/jobs/report", { script: { sha256 } }],
+    ]);
+  });
+
   test("sends a job made from flags, and says when it is due", async () => {
     await using stub = await takingPeer();
     const when = ["--schedule", "0 3 * * *", "--tz", "Europe/Berlin"];
@@ -90,7 +128,7 @@ describe("jobs create", () => {
       ["id", "argv"],
       "those two are the command's arguments",
     );
-    for (const field of ["catchUp", "keep", "target", "success", "http"] as const) {
+    for (const field of ["catchUp", "keep", "target", "success", "http", "script"] as const) {
       const inner = Object.keys(JobSpecSchema.properties[field].properties);
       const flags = jobFlags.flatMap(({ path: [outer, name] }) => (outer === field ? [name] : []));
       assert.deepEqual(new Set(flags), new Set(inner), field);

@@ -45,7 +45,7 @@ test("nothing must be configured", () => {
     behindTlsProxy: false,
     tags: {},
     capacity: 40,
-    allowExecutors: ["shell", "exec", "http"],
+    allowExecutors: ["shell", "exec", "http", "script"],
     drainMs: 30_000,
     historyMaxBytes: 1_073_741_824,
     role: "worker",

@@ -26,7 +26,7 @@ interface Bed extends Pick<ExecutorBed, "executor" | "wait"> {
 
 async function openBed(context: TestContext): Promise<Bed> {
   const path = mkdtempSync(join(tmpdir(), "cicada-http-"));
-  const folder = { work: join(path, "work"), logs: join(path, "logs") };
+  const folder = { work: join(path, "work"), logs: join(path, "logs"), scripts: join(path, "scripts") };
   for (const one of Object.values(folder)) mkdirSync(one);
   const disk = await openDisk({ folder: path, log: quiet });
   const executor = openExecutor({ folder, disk, log: quiet });

@@ -46,8 +46,8 @@ interface RealBed extends ExecutorBed {
   shell: typeof shellSpec;
 }
 
-function placesIn(folder: string): { work: string; logs: string } {
-  const places = { work: join(folder, "work"), logs: join(folder, "logs") };
+function placesIn(folder: string): { work: string; logs: string; scripts: string } {
+  const places = { work: join(folder, "work"), logs: join(folder, "logs"), scripts: join(folder, "scripts") };
   for (const path of Object.values(places)) mkdirSync(path, { recursive: true });
   return places;
 }
@@ -350,10 +350,10 @@ test("a run that is stopped while it still waits to be started never starts", as
 const peerSource = `
   import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
   import { openExecutor } from ${JSON.stringify(new URL("../src/real/executor.ts", import.meta.url).href)};
-  const [folder, work, logs, ...specs] = process.argv.slice(1);
+  const [folder, work, logs, scripts, ...specs] = process.argv.slice(1);
   const log = { debug() {}, info() {}, warn() {}, error() {} };
   const disk = await openDisk({ folder, log });
-  const executor = openExecutor({ folder: { work, logs }, disk, log });
+  const executor = openExecutor({ folder: { work, logs, scripts }, disk, log });
   executor.start({ childStarted: (run) => console.log(run), childStuck() {}, childEnded() {} });
   for (const spec of specs) executor.launch(JSON.parse(spec));
   setInterval(() => {}, 1000);
@@ -362,7 +362,7 @@ const peerSource = `
 test("when a peer is killed, everything that it had started is ended", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "cicada-executor-"));
   context.after(() => rmSync(folder, { recursive: true }));
-  const { work, logs } = placesIn(folder);
+  const { work, logs, scripts } = placesIn(folder);
   const specs = [
     shellSpec("echo $$; exec sleep 600"),
     shellSpec(`trap "" TERM; echo $$; while :; do sleep 1; done`),
@@ -377,6 +377,7 @@ test("when a peer is killed, everything that it had started is ended", async (co
       folder,
       work,
       logs,
+      scripts,
       ...specs.map((spec) => JSON.stringify(spec)),
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
@@ -396,7 +397,7 @@ test("when a peer is killed, everything that it had started is ended", async (co
   await until(() => pids.every((pid) => !runs(pid)));
 
   const disk = await openDisk({ folder, log: quiet });
-  const executor = openExecutor({ folder: { work, logs }, disk, log: quiet });
+  const executor = openExecutor({ folder: placesIn(folder), disk, log: quiet });
   const never = shellSpec("true").run;
   const found = await new Promise<ReadonlySet<RunId>>((done) =>
     executor.sweep([...specs.map(({ run }) => run), never], done),

@@ -298,7 +298,6 @@ describe("a field of a later version", () => {
   it("is refused as such even if it is the job's only action", () => {
     const chained = { id: "a", command: "x", after: { jobs: ["b"] } };
     assert.match(refused(chained, "NOT_YET").join("\n"), /^\/after: [^\n]*$/);
-    assert.match(refused({ id: "a", executor: "script", command: "x" }, "NOT_YET")[0] ?? "", /^\/executor: /);
   });
 });
 

@@ -79,6 +79,7 @@ test("an exception inside the peer ends it, and never reaches the calling librar
       },
       disk: {},
       executor: {},
+      scripts: {},
       keyring: {},
     } as unknown as Doors,
     (error) => failed.push(error),

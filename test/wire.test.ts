@@ -98,6 +98,8 @@ const said: readonly [Channel, Message][] = [
   ["sync", { kind: "want", id: 1, page: 1, buckets: [3], have: ["00"], upTo: "[]" }],
   ["sync", { kind: "records", id: 1, page: 1, records: [record], orders: [], last: true }],
   ["log", { kind: "log-read", id: 1, run: "r", offset: 0, length: 10 }],
+  ["blob", { kind: "blob-read", id: 1, sha256: "a".repeat(64), offset: 0 }],
+  ["blob", { kind: "blob-piece", id: 1, sha256: "a".repeat(64), offset: 0, size: 2, bytes: "aGk=" }],
   ["log", { kind: "log-piece", id: 1, found: true, offset: 0, bytes: "AA==", size: 1, complete: true }],
   ["log", { kind: "log-copy", run: "r", piece: 0, pieces: 1, bytes: "AA==" }],
   ["log", { kind: "log-copy-next", run: "r", piece: 1 }],

@@ -35,6 +35,7 @@ import { peerRoutes } from "./routes/peers.ts";
 import { answerErrors, problemDocument, sendProblem } from "./http/problems.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
+import { scriptRoutes } from "./routes/scripts.ts";
 import { Sessions } from "./http/sessions.ts";
 import { Sockets } from "./http/sockets.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
@@ -135,6 +136,7 @@ function routes(
   peerActionRoutes(app, options);
   keyRoutes(app, options);
   scheduleRoutes(app, options);
+  scriptRoutes(app, options);
   eventRoutes(app, options, streams);
   healthRoutes(app, options);
   metricRoutes(app, options);

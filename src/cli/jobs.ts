@@ -1,7 +1,7 @@
 /**
  * `cicada jobs`: list, create, change, pause and run jobs. Each command is one or two calls of the API at any peer.
  */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { randomUUID } from "node:crypto";
 import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
@@ -23,6 +23,7 @@ import { show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
 import { invocationOf, quoted, repeatable } from "./program.ts";
 import { printFailure } from "./terminal/failures.ts";
+import { readBytes } from "./terminal/text-file.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { readTick } from "./terminal/ticks.ts";
 
@@ -121,7 +122,12 @@ async function zoneOfJob(client: Client, id: string): Promise<string> {
 
 // ------------------------------------------------------------------------------------------------- writing
 
-interface CreateOptions extends JobOptions {
+interface ScriptOptions {
+  /** a file to upload */
+  script?: string;
+}
+
+interface CreateOptions extends JobOptions, ScriptOptions {
   file?: string;
   update?: true;
 }
@@ -129,21 +135,29 @@ interface CreateOptions extends JobOptions {
 function writingCommands(jobs: Command, terminal: Terminal): void {
   withJobFlags(withOutput(withPeer(jobs.command("create"))))
     .description("create a job from flags, or jobs from a file")
-    .usage("ID --schedule S (--command TEXT | -- ARGV...) [options]\n       cicada jobs create -f FILE")
+    .usage(
+      "ID --schedule S (--command TEXT | --script FILE --interpreter P | -- ARGV...) [options]\n       cicada jobs create -f FILE",
+    )
     .argument("[id]", "the job's name, unique in the mesh")
     .argument("[argv...]", "after --: a program and its arguments, run without a shell")
     .option("-f, --file <file>", "jobs as YAML or JSON, in one or several documents; - reads standard input")
+    .addOption(scriptOption())
     .option("--update", "replace the job if the id is taken")
     .action(async (id: string | undefined, argv: string[], options: CreateOptions) => {
       const written = options.file === undefined ? [fromFlags(id, argv, options)] : readJobs(options.file);
       if (
         options.file !== undefined &&
-        (id !== undefined || Object.keys(jobFromFlags({ ...options })).length > 0)
+        (id !== undefined ||
+          options.script !== undefined ||
+          Object.keys(jobFromFlags({ ...options })).length > 0)
       ) {
         throw new CicadaError("USAGE", "give the job as flags or as a file, not both");
       }
       try {
-        await createAll(openClient(options, terminal), written, options, terminal);
+        const client = openClient(options, terminal);
+        const script = await upload(client, options);
+        const complete = written.map(({ job, where }) => ({ job: withScript(job, script), where }));
+        await createAll(client, complete, options, terminal);
       } catch (error) {
         throw options.file === undefined ? inTermsOfFlags(error) : error;
       }
@@ -154,9 +168,11 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
       "change a job: with flags, only those fields ('' clears one); without flags, as YAML in $EDITOR",
     )
     .argument("<id>")
-    .action(async (id: string, options: JobOptions) => {
+    .addOption(scriptOption())
+    .action(async (id: string, options: JobOptions & ScriptOptions) => {
       const client = openClient(options, terminal);
-      const patch = jobFromFlags({ ...options }, "patch");
+      const script = await upload(client, options);
+      const patch = withScript(jobFromFlags({ ...options }, "patch"), script);
       if (Object.keys(patch).length === 0) return editByHand(client, id, options, terminal);
       try {
         const job = await client.ask<JobAnswer>(pathOf(id), { method: "PATCH", body: patch });
@@ -195,8 +211,30 @@ function fromFlags(id: string | undefined, argv: readonly string[], options: Cre
   if (program !== undefined && parseSchedule(program, "UTC", id).ok) {
     throw new CicadaError("USAGE", `${program} is a schedule, not a program: give it with --schedule`);
   }
-  const action = program === undefined ? {} : { argv };
-  return { job: { id, ...jobFromFlags({ ...options }), ...action }, where: "the command line" };
+  const job: Record<string, unknown> = { id, ...jobFromFlags({ ...options }) };
+  const isScript = options.script !== undefined || "script" in job;
+  if (program !== undefined)
+    Object.assign(job, isScript ? { script: { ...Object(job["script"]), args: argv } } : { argv });
+  return { job, where: "the command line" };
+}
+
+function scriptOption(): Option {
+  return new Option(
+    "--script <file>",
+    "upload this script and run it with --interpreter; - reads standard input",
+  );
+}
+
+/** The name of the script's bytes; undefined if none was given. */
+async function upload(client: Client, { script }: ScriptOptions): Promise<string | undefined> {
+  if (script === undefined) return undefined;
+  const body = readBytes(script);
+  const { sha256 } = await client.ask<{ sha256: string }>("/v1/scripts", { method: "PUT", body });
+  return sha256;
+}
+
+function withScript(job: Record<string, unknown>, sha256: string | undefined): Record<string, unknown> {
+  return sha256 === undefined ? job : { ...job, script: { ...Object(job["script"]), sha256 } };
 }
 
 /** Creates every job that can be created. A refused job is named, and the others are still created. */

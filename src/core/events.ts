@@ -122,6 +122,8 @@ export type Event = { now: Now } & (
   | { kind: "linkUp"; peer: PeerId }
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "redialRefused"; peer: PeerId; times: number }
+  /** what jobs need and this peer's host lacks, beyond what its settings don't allow (members/equipment.ts) */
+  | { kind: "equipment"; lacks: readonly string[] }
   | { kind: "childStarted"; run: RunId; at: number }
   | { kind: "childStuck"; run: RunId; reason: string }
   | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }

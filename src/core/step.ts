@@ -68,6 +68,7 @@ import { sweep } from "./orders/sweep.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { noteFailedWrite } from "./orders/watermarks.ts";
 import { assertBook } from "./claims/book-check.ts";
+import { noteEquipment } from "./members/equipment.ts";
 import { hearDuplicateReport, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
@@ -149,6 +150,9 @@ function take(state: State, event: Event): void {
     case "redialRefused":
       awaitLess(state, event.peer);
       if (redialRefused(state, event.peer, event.times)) membersChanged(state);
+      return;
+    case "equipment":
+      if (noteEquipment(state, event.lacks)) membersChanged(state);
       return;
     case "childStarted":
       return childStarted(state, event.run, event.at);

@@ -30,6 +30,7 @@ import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
+import { ScriptKeeper } from "./scripts.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
 import { stepsOfMessage, WorkShares } from "./work-shares.ts";
@@ -43,6 +44,7 @@ export interface Assembly {
   retention: Retention;
   logs: Logs;
   copies: LogCopies;
+  scripts: ScriptKeeper;
   keyRotation: KeyRotation;
   workShares: WorkShares;
 }
@@ -134,6 +136,17 @@ export function assemble(deps: AssemblyDeps): Assembly {
   };
   const logs = new Logs({ ...outputDeps, send: (to, message) => send(to, "log", message), executor });
   const copies = new LogCopies({ ...outputDeps, executor });
+  const scripts = new ScriptKeeper(
+    {
+      door: doors.scripts,
+      clock,
+      send: (to, message) => send(to, "blob", message),
+      living: () => livingOthers(state),
+      lacks: (lacks) => feed({ kind: "equipment", lacks }),
+      count,
+    },
+    table.jobs().values(),
+  );
   const keyRotation = new KeyRotation({
     self: doors.keys.self,
     keyring: doors.keyring,
@@ -150,10 +163,23 @@ export function assemble(deps: AssemblyDeps): Assembly {
     sync,
     logs,
     copies,
+    scripts,
     keyRotation,
     charge,
     feed,
     count,
   });
-  return { table, edits, sync, horizons, clockProof, retention, logs, copies, keyRotation, workShares };
+  return {
+    table,
+    edits,
+    sync,
+    horizons,
+    clockProof,
+    retention,
+    logs,
+    copies,
+    scripts,
+    keyRotation,
+    workShares,
+  };
 }

@@ -40,6 +40,11 @@ export function controlOf(peer: Peer): Control {
     revisions: (id) => readRevisions(disk, id),
     ticks: (id, query) => describeTicks(peer, id, query),
     log: (run, offset, length) => new Promise((resolve) => peer.readLog(run, offset, length, resolve)),
+    putScript: (bytes) =>
+      new Promise((resolve, reject) => {
+        peer.putScript(bytes, (stored) => (stored instanceof CicadaError ? reject(stored) : resolve(stored)));
+      }),
+    script: (sha256) => new Promise((resolve) => peer.getScript(sha256, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
 }

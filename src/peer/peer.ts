@@ -28,6 +28,7 @@ import { requestRotation } from "./rotation-request.ts";
 import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
 import { Sender } from "./sender.ts";
+import type { ScriptKeeper } from "./scripts.ts";
 import type { PeerSettings } from "./settings.ts";
 import { PeerStatus } from "./status.ts";
 
@@ -85,7 +86,10 @@ export class Peer {
     this.#doors.executor.start({
       childStarted: (run, at) => this.#feed({ kind: "childStarted", run, at }),
       childStuck: (run, reason) => this.#feed({ kind: "childStuck", run, reason }),
-      childEnded: (run, outcome, at) => this.#feed({ kind: "childEnded", run, outcome, at }),
+      childEnded: (run, outcome, at) => {
+        if (outcome.kind === "not-started") this.#assembly?.scripts.checkOf(run);
+        this.#feed({ kind: "childEnded", run, outcome, at });
+      },
     });
     boot(this.#doors, this.#settings, (booted) => {
       if (this.#stopped) return;
@@ -132,7 +136,7 @@ export class Peer {
       count: (what) => this.#count(what),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
-    const { table, edits, sync, keyRotation, workShares } = this.#assembly;
+    const { table, edits, scripts, sync, keyRotation, workShares } = this.#assembly;
     onLive?.({
       state: this.#state,
       table,
@@ -163,6 +167,7 @@ export class Peer {
     });
     table.takeChanges();
     this.#feed(loadedEvent(doors, booted));
+    scripts.begin();
   }
 
   get doors(): Doors {
@@ -198,10 +203,11 @@ export class Peer {
   }
 
   #tableChanged(): void {
-    const { table, edits } = this.#parts;
+    const { table, edits, scripts } = this.#parts;
     const changes = table.takeChanges();
     edits.history.note(changes, (id) => table.holds(id), this.#doors.clock.now().wall);
     this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest() });
+    for (const { id, job } of changes) scripts.jobChanged(id, job);
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {
       this.#admissions = admissions;
@@ -297,6 +303,7 @@ export class Peer {
       this.#parts.keyRotation.woke(now);
       this.#parts.edits.woke(now);
       this.#parts.retention.woke(now);
+      this.#parts.scripts.woke(now.mono);
     });
     this.#alarm = { atMono, cancel };
   }
@@ -347,6 +354,15 @@ export class Peer {
   /** Reads a piece of the run's output, wherever it is. */
   readLog(...args: Parameters<Logs["read"]>): void {
     this.#parts.logs.read(...args);
+  }
+
+  /** Keeps a script here; every peer fetches it once a job names it. */
+  putScript(...args: Parameters<ScriptKeeper["put"]>): void {
+    this.#parts.scripts.put(...args);
+  }
+
+  getScript(...args: Parameters<ScriptKeeper["get"]>): void {
+    this.#parts.scripts.get(...args);
   }
 
   /** The simulator has moved the wall clock forward over a time in which there was nothing to do. */

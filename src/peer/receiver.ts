@@ -9,6 +9,7 @@ import type { Intake } from "./intake.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { LogCopies } from "./log-copies.ts";
 import type { Logs } from "./logs.ts";
+import type { ScriptKeeper } from "./scripts.ts";
 import type { Sync } from "./sync.ts";
 import { stepsOf } from "./work-prices.ts";
 
@@ -18,6 +19,7 @@ export interface ReceiverDeps {
   sync: Sync;
   logs: Logs;
   copies: LogCopies;
+  scripts: ScriptKeeper;
   keyRotation: KeyRotation;
   /** Work that a message of this peer causes, in steps (work-shares.ts). */
   charge: (peer: PeerId, steps: number) => void;
@@ -42,7 +44,7 @@ export class Receiver {
   }
 
   #hear(from: PeerId, message: Message): void {
-    const { doors, feed, intake, sync, logs, copies, keyRotation, charge } = this.#deps;
+    const { doors, feed, intake, sync, logs, copies, scripts, keyRotation, charge } = this.#deps;
     const { wall, mono } = doors.clock.now();
     charge(from, stepsOf(message));
     switch (message.kind) {
@@ -91,6 +93,9 @@ export class Receiver {
       case "log-read":
       case "log-piece":
         return logs.heard(from, message);
+      case "blob-read":
+      case "blob-piece":
+        return scripts.heard(from, message);
       case "log-copy":
       case "log-copy-next":
         return copies.heard(from, message);

@@ -51,6 +51,7 @@ export function stepsOf(message: Message): number {
       return message.watermarks.length * stepsPerOrder;
     case "horizons":
       return message.horizons.length * stepsPerOrder;
+    case "blob-read":
     case "log-read":
     case "log-copy":
     case "log-copy-next":
@@ -66,6 +67,7 @@ export function stepsOf(message: Message): number {
     case "leave":
     case "drained":
     case "cancel-heard":
+    case "blob-piece":
     case "log-piece":
     case "table-have-want":
     case "table-want":

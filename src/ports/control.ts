@@ -254,5 +254,9 @@ export interface Control {
   why(id: JobId, tick?: TickId): Promise<Explanation | undefined>;
   /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
   log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
+  /** Keeps a script, durably here; `created`: it was not here before. Rejects with a CicadaError. */
+  putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }>;
+  /** A script from here or from another peer; undefined = no peer in reach has it. */
+  script(sha256: string): Promise<Uint8Array | undefined>;
   subscribe(listener: (event: PeerEvent) => void): Cancel;
 }

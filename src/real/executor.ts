@@ -17,8 +17,8 @@ import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
 import { packSmall, SmallOutputs, unpackSmall } from "./executor/small-outputs.ts";
 
 interface ExecutorOptions {
-  /** where jobs run by default, and where their output is kept */
-  folder: { work: string; logs: string };
+  /** where jobs run by default, and where their output and the scripts are kept */
+  folder: { work: string; logs: string; scripts: string };
   /** for small outputs; stays open longer than the executor */
   disk: Pick<Disk, "store" | "output">;
   log: Log;
@@ -59,7 +59,14 @@ class RealExecutor implements Executor {
       },
     };
     const pipes = join(folder.logs, "pipes");
-    this.processes = new ProcessExecutor({ work: folder.work, pipes, outputs: this.files, log, events });
+    this.processes = new ProcessExecutor({
+      work: folder.work,
+      scripts: folder.scripts,
+      pipes,
+      outputs: this.files,
+      log,
+      events,
+    });
     this.requests = new HttpExecutor({ outputs: this.files, events });
   }
 

@@ -14,6 +14,7 @@
  *   cicada.db           jobs and history (disk.ts)
  *   cicada.mark         how many commits the database has had (disk/commit-counter.ts)
  *   work/, logs/        where jobs run, and their output
+ *   scripts/            the scripts that jobs run, by the SHA-256 of their bytes
  *
  * Damaged files are reported and left as they are. Only what can be restored (addresses, the token) is replaced.
  */
@@ -46,6 +47,7 @@ export interface Folder {
   /** where jobs run that name no folder */
   readonly work: string;
   readonly logs: string;
+  readonly scripts: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
   hasPeerKey(): boolean;
@@ -138,6 +140,7 @@ class RealFolder implements Folder {
   readonly path: string;
   readonly work: string;
   readonly logs: string;
+  readonly scripts: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
   private readonly log: Log;
@@ -149,10 +152,12 @@ class RealFolder implements Folder {
     this.unlock = unlock;
     this.work = join(path, "work");
     this.logs = join(path, "logs");
+    this.scripts = join(path, "scripts");
     this.tokenFile = join(path, "admin.token");
     this.clusterKeyFile = join(path, "cluster.key");
     makeFolders(this.work);
     makeFolders(this.logs);
+    makeFolders(this.scripts);
   }
 
   hasPeerKey(): boolean {

@@ -6,6 +6,7 @@
  * that they are refused by name and never silently ignored.
  */
 import { Type, type Static } from "typebox";
+import { ScriptSchema } from "./script.ts";
 import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
 
 const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
@@ -49,7 +50,7 @@ export const HttpSchema = Type.Object(
   closed,
 );
 
-export const executors = ["shell", "exec", "http"] as const;
+export const executors = ["shell", "exec", "http", "script"] as const;
 export type ExecutorName = (typeof executors)[number];
 
 /** A higher limit makes a peer read more records when a tick has failed. */
@@ -83,6 +84,7 @@ export const JobSpecSchema = Type.Object(
     command: Type.Optional(Text(65_536)),
     argv: Type.Optional(Type.Array(Text(65_536), { minItems: 1, maxItems: 1_024 })),
     http: Type.Optional(HttpSchema),
+    script: Type.Optional(ScriptSchema),
     stdin: Type.Optional(Text(65_536)),
     env: Type.Optional(Type.Record(Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }), Text(32_768))),
     cwd: Type.Optional(Text(4_096)),
@@ -168,18 +170,7 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": [
-    "script",
-    "secrets",
-    "limits",
-    "background",
-    "precheck",
-    "pool",
-    "after",
-    "notify",
-    "longAfter",
-    "ping",
-  ],
+  "": ["secrets", "limits", "background", "precheck", "pool", "after", "notify", "longAfter", "ping"],
   "/http": ["expectBody"],
   "/success": ["mustMatch", "mustNotMatch"],
   "/target": ["offline", "rolling"],

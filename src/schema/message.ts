@@ -27,6 +27,7 @@ import {
   WatermarksMessage,
   WatermarksWantMessage,
 } from "./sync.ts";
+import { scriptCapBytes, sha256Pattern } from "./script.ts";
 import { BallotsMessage, ChosenMessage, RepliesMessage, RosterMessage } from "./vote.ts";
 
 const Key = Type.String({ minLength: 1, maxLength: 512 });
@@ -34,7 +35,7 @@ const Bytes = Type.String({ maxLength: 262_144, description: "base64" });
 
 export const topics = ["jobs", "runs", "members"] as const;
 export type Topic = (typeof topics)[number];
-export const protocols = ["heartbeat", "ask", "vote", "sync", "log", "key"] as const;
+export const protocols = ["heartbeat", "ask", "vote", "sync", "log", "blob", "key"] as const;
 export type Protocol = (typeof protocols)[number];
 export type Channel = Topic | Protocol;
 
@@ -139,6 +140,24 @@ export const LogCopyNextMessage = Type.Object({
   piece: Type.Integer({ minimum: 1, maximum: 4_096 }),
 });
 
+const Sha256 = Type.String({ pattern: sha256Pattern });
+/** Protocol `blob`: asks for a script's bytes from `offset` on; one request, one piece. */
+export const BlobReadMessage = Type.Object({
+  kind: Type.Literal("blob-read"),
+  id: Type.Integer(),
+  sha256: Sha256,
+  offset: Type.Integer({ minimum: 0, maximum: scriptCapBytes }),
+});
+/** The answer; without bytes from a peer that doesn't have the script. */
+export const BlobPieceMessage = Type.Object({
+  kind: Type.Literal("blob-piece"),
+  id: Type.Integer(),
+  sha256: Sha256,
+  offset: Type.Integer({ minimum: 0, maximum: scriptCapBytes }),
+  size: Type.Integer({ minimum: 0, maximum: scriptCapBytes }),
+  bytes: Bytes,
+});
+
 /** Protocol `key`: a new cluster key, sent over encrypted links to peers whose identity is proven. */
 export const KeyMessage = Type.Object({
   kind: Type.Literal("key"),
@@ -184,6 +203,7 @@ export const bodiesOf = {
     HorizonsWantMessage,
   ]),
   log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage, LogCopyNextMessage]),
+  blob: Type.Union([BlobReadMessage, BlobPieceMessage]),
   key: Type.Union([KeyMessage, KeyHeardMessage]),
 } as const;
 

@@ -65,6 +65,7 @@ export const addedFields = [
   "params",
   "http",
   "pauseAfterFailures",
+  "script",
 ] as const;
 
 export type Capability =

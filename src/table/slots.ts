@@ -30,6 +30,7 @@ const slotOfField = {
   command: "action",
   argv: "action",
   http: "action",
+  script: "action",
   stdin: "action",
   env: "action",
   cwd: "action",

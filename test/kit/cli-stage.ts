@@ -69,6 +69,12 @@ interface Answer {
 
 type Answerer = Answer | ((asked: Asked) => Answer);
 
+/** Bytes that are no JSON stay a text. */
+function readBody(text: string, type: string | undefined): unknown {
+  if (text === "" || type === "application/octet-stream") return text === "" ? undefined : text;
+  return JSON.parse(text);
+}
+
 /** A peer's API on a free port, and a data folder whose ready.json names it. */
 export class StubPeer implements AsyncDisposable {
   readonly asked: Asked[] = [];
@@ -90,7 +96,7 @@ export class StubPeer implements AsyncDisposable {
           path: decodeURIComponent(url.pathname),
           query: Object.fromEntries(url.searchParams),
           headers: request.headers,
-          body: text === "" ? undefined : (JSON.parse(text) as unknown),
+          body: readBody(text, request.headers["content-type"]),
         };
         this.asked.push(asked);
         const answerer = this.#answers.get(`${asked.method} ${asked.path}`);

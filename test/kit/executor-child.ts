@@ -2,7 +2,7 @@
  * An executor in its own process, for tests that need another user, environment or other limits. Arguments: the folders
  * for work and logs. Each line of its input is a command, and each line of its output a report.
  */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { RunSpec } from "../../src/ports.ts";
 import { openDisk } from "../../src/real/disk.ts";
@@ -33,7 +33,11 @@ async function main(): Promise<void> {
   const [work = "", logs = ""] = process.argv.slice(2);
   const log = { debug() {}, info() {}, warn, error: warn };
   const disk = await openDisk({ folder: dirname(logs), log });
-  const executor = openExecutor({ folder: { work, logs }, disk, log });
+  const executor = openExecutor({
+    folder: { work, logs, scripts: join(dirname(logs), "scripts") },
+    disk,
+    log,
+  });
   executor.start({
     childStarted: (run) => report("started", "", run),
     childStuck: (run, reason) => report("stuck", reason, run),

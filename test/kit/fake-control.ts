@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
 import { checkedJob, checkJob } from "../../src/core/job/job.ts";
+import { scriptName } from "../../src/core/job/script.ts";
 import { planJob } from "../../src/core/job/plan.ts";
 import { enterJob } from "../../src/core/job/timetable.ts";
 import { hearCancelConfirmed } from "../../src/core/operator/cancel.ts";
@@ -128,6 +129,21 @@ export class FakeControl implements Control {
       const doubt = confirmed ? undefined : "no person has confirmed it";
       return { id, name, state, joinedAt, invitation, confirmed, doubt };
     });
+  }
+
+  readonly scripts = new Map<string, Uint8Array>();
+
+  async putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }> {
+    await turn();
+    const sha256 = scriptName(bytes);
+    const created = !this.scripts.has(sha256);
+    this.scripts.set(sha256, bytes);
+    return { sha256, created };
+  }
+
+  async script(sha256: string): Promise<Uint8Array | undefined> {
+    await turn();
+    return this.scripts.get(sha256);
   }
 
   async ask(command: Command): Promise<Answer> {

@@ -16,6 +16,7 @@ export function guardDoors(doors: Doors, fail: Fail): Doors {
     mesh: guardCallbacks(doors.mesh, fail),
     disk: guardCallbacks(doors.disk, fail),
     executor: guardCallbacks(doors.executor, fail),
+    scripts: guardCallbacks(doors.scripts, fail),
     keyring: guardCallbacks(doors.keyring, fail),
   };
 }

@@ -36,6 +36,7 @@ import { openFolder, type Folder } from "../../real/folder.ts";
 import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../real/keys.ts";
 import { openLog } from "../../real/log.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
+import { openScripts } from "../../real/scripts.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { readTextFile } from "../terminal/text-file.ts";
@@ -292,6 +293,8 @@ async function openDoors(
   const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
   const executor = openExecutor({ folder, disk, log });
+  const path = hostEnvironment(process.env)["PATH"] ?? "";
+  const scripts = openScripts({ folder: folder.scripts, path, log });
   opened.defer(() => new Promise<void>((done) => executor.close(done)));
   const mesh = await openMesh({
     peerKey,
@@ -311,7 +314,7 @@ async function openDoors(
   });
   opened.move();
   return {
-    doors: guardDoors({ clock, random, keys, keyring, mesh, disk, executor, log }, watch.broken),
+    doors: guardDoors({ clock, random, keys, keyring, mesh, disk, executor, scripts, log }, watch.broken),
     mesh,
     membership,
     founder,

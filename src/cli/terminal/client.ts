@@ -59,6 +59,7 @@ export interface Call {
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   headers?: Readonly<Record<string, string>>;
+  /** sent as JSON; bytes are sent as they are */
   body?: unknown;
   /** Statuses of 400 and above that are answers here and not failures. */
   allow?: readonly number[];
@@ -113,6 +114,7 @@ export class Client {
     { method = "GET", query = {}, headers = {}, body, allow = [] }: Call = {},
   ): Promise<Reply> {
     const token = await this.#knownToken();
+    const isRaw = body instanceof Uint8Array;
     const address = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) address.searchParams.set(name, String(value));
@@ -122,10 +124,12 @@ export class Client {
       headers: {
         accept: "application/json",
         authorization: `Bearer ${token}`,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(body === undefined
+          ? {}
+          : { "content-type": isRaw ? "application/octet-stream" : "application/json" }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
       signal: AbortSignal.timeout(answerLimitMs),
       redirect: "error",
     });

@@ -57,7 +57,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--executor <executor>",
-    help: "how to run it (default: shell with --command, exec with -- ARGV, http with --http-url)",
+    help: "how to run it (default: shell with --command, exec with -- ARGV, http with --http-url, script with --script)",
     path: ["executor"],
     shape: "text",
     choices: executors,
@@ -80,6 +80,24 @@ export const jobFlags: readonly JobFlag[] = [
     help: "one of its headers; repeatable",
     path: ["http", "headers"],
     shape: "pairs",
+  },
+  {
+    flags: "--script-sha256 <sha256>",
+    help: "run a script that was uploaded before, by the name that --script printed",
+    path: ["script", "sha256"],
+    shape: "text",
+  },
+  {
+    flags: "--interpreter <program>",
+    help: "what runs the script: a name on the peers' PATH, such as python3, or an absolute path",
+    path: ["script", "interpreter"],
+    shape: "text",
+  },
+  {
+    flags: "--script-arg <text>",
+    help: "an argument of the script; repeatable",
+    path: ["script", "args"],
+    shape: "list",
   },
   { flags: "--http-body <text>", help: "its body", path: ["http", "body"], shape: "text" },
   {

@@ -9,14 +9,17 @@ import { formatError } from "./client.ts";
 
 /** `-` reads standard input. Throws BAD_FILE. */
 export function readTextFile(path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path === "-" ? 0 : path);
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
-  }
-  const read = readUtf8(bytes);
+  const read = readUtf8(readBytes(path));
   if (read.ok) return read.text;
   const source = path === "-" ? "standard input" : path;
   throw new CicadaError("BAD_FILE", `${source}: line ${read.line}, byte ${read.column} is not UTF-8`);
+}
+
+/** `-` reads standard input. Throws BAD_FILE. */
+export function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path === "-" ? 0 : path);
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
+  }
 }

@@ -11,7 +11,7 @@ import { httpActionOf, httpTimeoutMs } from "./http.ts";
 const defaultKillGraceMs = 10_000;
 
 /** The field that holds what each executor runs. */
-const fieldOf = { shell: "command", exec: "argv", http: "http" } as const satisfies Record<
+const fieldOf = { shell: "command", exec: "argv", http: "http", script: "script" } as const satisfies Record<
   ExecutorName,
   keyof JobSpec
 >;
@@ -23,20 +23,28 @@ const processFields = ["stdin", "env", "cwd", "user", "umask", "killGrace", "par
 function executorOf(given: Fields): ExecutorName | undefined {
   if (given["command"] !== undefined) return "shell";
   if (given["argv"] !== undefined) return "exec";
-  return given["http"] === undefined ? undefined : "http";
+  if (given["http"] !== undefined) return "http";
+  return given["script"] === undefined ? undefined : "script";
 }
 
 export function actionOf(spec: JobSpec): RunAction {
   if (spec.http !== undefined) return httpActionOf(spec.http);
   return {
     kind: "process",
-    argv: spec.argv ?? ["/bin/sh", "-c", spec.command ?? ""],
+    ...programOf(spec),
     stdin: spec.stdin ?? "",
     cwd: spec.cwd ?? "",
     user: spec.user ?? "",
     umask: Number.parseInt(spec.umask ?? "077", 8),
     killGraceMs: parseDuration(spec.killGrace ?? "") ?? defaultKillGraceMs,
   };
+}
+
+function programOf({ argv, command, script }: JobSpec): { argv: readonly string[]; script?: string } {
+  if (script !== undefined) {
+    return { argv: [script.interpreter, ...(script.args ?? [])], script: script.sha256 };
+  }
+  return { argv: argv ?? ["/bin/sh", "-c", command ?? ""] };
 }
 
 /** When a run times out, ms; 0 = never. */
@@ -50,7 +58,10 @@ export function timeoutOf(spec: JobSpec): number {
 /** What a host must have, or allow, to run the job (members/equipment.ts). */
 export function equipmentOf(spec: JobSpec): string[] {
   // A job without an action belongs to a later version, and this one doesn't run it.
-  return [`executor:${executorOf(spec) ?? "shell"}`];
+  const { script } = spec;
+  const ofScript =
+    script === undefined ? [] : [`interpreter:${script.interpreter}`, `script:${script.sha256}`];
+  return [`executor:${executorOf(spec) ?? "shell"}`, ...ofScript];
 }
 
 /** Exactly one action, not empty, the executor that fits it, and no fields that it ignores. */
@@ -58,7 +69,7 @@ export function actionProblems(given: Fields): Problem[] {
   const [first, ...more] = actionFields.filter((field) => given[field] !== undefined);
   if (first === undefined) {
     const message =
-      "nothing to run: give command (a line for /bin/sh), argv (a program and its arguments) or http (a request)";
+      "nothing to run: give command (a line for /bin/sh), argv (a program and its arguments), http (a request) or script";
     return [{ pointer: "", message }];
   }
   if (more.length > 0) {

@@ -13,6 +13,7 @@ import { httpProblems } from "./http.ts";
 import { isLongerThanPeriod } from "./jitter.ts";
 import { durationFields } from "./job-shapes.ts";
 import { paramProblems, type Params } from "./params.ts";
+import { scriptProblems } from "./script.ts";
 import { longestBackoffMs } from "./retry.ts";
 
 export function meaningProblems(given: Fields): Problem[] {
@@ -23,6 +24,7 @@ export function meaningProblems(given: Fields): Problem[] {
     ...retryProblems(given),
     ...processProblems(given),
     ...httpProblems(given),
+    ...scriptProblems(given),
     ...targetProblems(given),
     ...paramProblems(inside(given, "params") as Params, given["schedule"] !== undefined),
   ];

@@ -7,8 +7,6 @@ import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { inside, type Fields } from "./fields.ts";
 
-export const laterExecutors: ReadonlySet<unknown> = new Set(["script"]);
-
 export function laterFields(given: Fields): Problem[] {
   const problems: Problem[] = [];
   for (const [path, names] of Object.entries(notYet)) {
@@ -26,10 +24,6 @@ export function laterFields(given: Fields): Problem[] {
       problems.push({ pointer: pointerTo(name), message });
     }
   }
-  if (laterExecutors.has(given["executor"])) {
-    const message = `this version doesn't have the executor "${String(given["executor"])}" yet: use command or argv`;
-    problems.push({ pointer: "/executor", message });
-  }
   return problems;
 }
 
@@ -42,6 +36,7 @@ const closedObjects: readonly { path: readonly string[]; known: readonly string[
   { path: ["target"], known: Object.keys(properties.target.properties) },
   { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
   { path: ["http"], known: Object.keys(properties.http.properties) },
+  { path: ["script"], known: Object.keys(properties.script.properties) },
   { path: ["success"], known: Object.keys(properties.success.properties) },
   { path: ["keep"], known: Object.keys(properties.keep.properties) },
 ];

@@ -13,7 +13,6 @@ import {
 import { pointerTo } from "../../schema/pointer.ts";
 import { durationHint, sizeHint } from "../time/units.ts";
 import type { Fields } from "./fields.ts";
-import { laterExecutors } from "./job-names.ts";
 
 const jobValidator = Compile(JobSpecSchema);
 
@@ -34,8 +33,14 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
-  "/executor": 'the executor is "shell" (with command), "exec" (with argv) or "http" (with http)',
+  "/executor": 'the executor is "shell" (with command), "exec" (with argv), "http" (with http) or "script"',
   "/http": 'http is an object such as {"url": "https://example.org/ping"}',
+  "/script":
+    'script is an object such as {"interpreter": "python3", "sha256": …}, with the answer of PUT /v1/scripts',
+  "/script/interpreter":
+    "interpreter is the name of a program on the PATH, such as python3, or its absolute path",
+  "/script/sha256": "sha256 is 64 hex digits, as PUT /v1/scripts answers",
+  "/script/args": "args is a list of texts",
   "/http/url": "url is the address, such as https://example.org/ping",
   "/http/headers": 'headers map at most 64 names to texts, such as {"Accept": "application/json"}',
   "/http/body": "body is a text of at most 64 KiB",
@@ -79,7 +84,6 @@ export function shapeProblems(given: Fields): Problem[] {
       if (name === "id") found.set("/id", `the id is missing: ${fieldHints["/id"] ?? ""}`);
       continue;
     }
-    if (name === "executor" && laterExecutors.has(value)) continue;
     if (validator.Check(value)) continue;
     for (const error of validator.Errors(value)) {
       // Unknown names are reported by unknownFields.

@@ -6,15 +6,37 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
+import { announceAtOnce } from "./members.ts";
 
 /** What the job needs and the peer's host lacks. A peer that was never heard counts as equipped. */
 export function missing(state: State, { equipment }: Pick<Plan, "equipment">, peer: PeerId): string[] {
   const lacks = lacksOf(state, peer);
-  return lacks.length === 0 ? [] : equipment.filter((item) => lacks.includes(item));
+  return lacks.length === 0
+    ? []
+    : equipment.filter((item) => lacks.includes(item) || isAnyScript(item, lacks));
+}
+
+/** How much a heartbeat lists. Whoever lacks more is taken to lack every script. */
+const lacksMax = 128;
+const anyScript = "script:*";
+
+/** What this peer's host lacks has changed; `lacks` is what its settings don't decide. False = nothing new. */
+export function noteEquipment(state: State, lacks: readonly string[]): boolean {
+  const all = [...state.settings.lacks, ...lacks];
+  const told = all.length <= lacksMax ? all : [anyScript, ...all.slice(0, lacksMax - 1)];
+  if (told.join() === ownLacks(state).join()) return false;
+  state.members.lacks = told;
+  announceAtOnce(state);
+  return true;
+}
+
+/** What this peer's host lacks, or doesn't allow. */
+export function ownLacks({ members, settings }: State): readonly string[] {
+  return members.lacks ?? settings.lacks;
 }
 
 function lacksOf(state: State, peer: PeerId): readonly string[] {
-  if (peer === state.settings.self) return state.settings.lacks;
+  if (peer === state.settings.self) return ownLacks(state);
   return state.members.byId.get(peer)?.heartbeat?.lacks ?? [];
 }
 
@@ -24,8 +46,19 @@ export function describeMissing(items: readonly string[]): string {
 }
 
 function describeItem(item: string): string {
-  const [kind, name = ""] = item.split(/:(.*)/s);
-  return kind === "executor"
-    ? `doesn't allow jobs of the executor ${name} (start --allow-executor)`
-    : `lacks ${item}`;
+  const [kind = "", name = ""] = item.split(/:(.*)/s);
+  switch (kind) {
+    case "executor":
+      return `doesn't allow jobs of the executor ${name} (start --allow-executor)`;
+    case "script":
+      return `doesn't have the script ${name.slice(0, 12)}… yet (PUT /v1/scripts, or jobs create --script)`;
+    case "interpreter":
+      return `doesn't have the interpreter ${name}`;
+    default:
+      return `lacks ${item}`;
+  }
+}
+
+function isAnyScript(item: string, lacks: readonly string[]): boolean {
+  return item.startsWith("script:") && lacks.includes(anyScript);
 }

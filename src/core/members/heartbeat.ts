@@ -9,6 +9,7 @@ import type { State } from "../state.ts";
 import { admissionOf } from "./admission.ts";
 import { hasJumped, ownClockOffset } from "./clocks.ts";
 import { hasDuplicateIdentity, livesOf } from "./duplicate-identity.ts";
+import { ownLacks } from "./equipment.ts";
 import { hasHostFault } from "./host-fault.ts";
 import { createMember, type Member } from "./members-state.ts";
 import { heard, hearsMax, voteOf } from "./members.ts";
@@ -46,6 +47,7 @@ export function heartbeatTo(
 ): Heartbeat {
   const { settings, now } = state;
   const { ownLife } = state.members;
+  const lacks = ownLacks(state);
   const lives = livesOf(state, member);
   const isOfThisClock = member.heardCount === state.members.clockCount;
   const echo =
@@ -83,7 +85,7 @@ export function heartbeatTo(
     open,
     tzdata: settings.tzdata,
     capabilities: [...state.settings.capabilities],
-    ...(settings.lacks.length === 0 ? {} : { lacks: [...settings.lacks] }),
+    ...(lacks.length === 0 ? {} : { lacks: [...lacks] }),
     ...votes,
     ...(hasDuplicateIdentity(state, member) ? { duplicateIdentity: true } : {}),
     ...(ownLife === undefined ? {} : { life: ownLife }),

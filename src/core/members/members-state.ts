@@ -124,6 +124,8 @@ export interface MembersState {
   heartbeatAtMono: number;
   /** why this peer's host could not start runs, until a run has started again (host-fault.ts) */
   hostFault: HostFault | undefined;
+  /** what this peer's host lacks or doesn't allow (equipment.ts); undefined = what the settings say */
+  lacks: readonly string[] | undefined;
   supersededKey: SupersededKey | undefined;
   /** this peer's incarnation: it grows with every start, and when this peer outlives a process with its identity */
   incarnation: number;
@@ -164,6 +166,7 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     lateAcks: 0,
     heartbeatAtMono: 0,
     hostFault: undefined,
+    lacks: undefined,
     supersededKey: undefined,
     incarnation,
     ownLife: undefined,

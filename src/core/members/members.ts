@@ -60,6 +60,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
     before.draining === now.draining &&
     before.hostFault === now.hostFault &&
     before.capabilities?.join() === now.capabilities?.join() &&
+    before.lacks?.join() === now.lacks?.join() &&
     before.warmingUp === now.warmingUp
   );
 }

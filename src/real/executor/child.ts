@@ -15,6 +15,7 @@ import type { Readable } from "node:stream";
 import type { Cancel, ChildOutcome, Clock, ProcessSpec } from "../../ports.ts";
 import { CappedFile, Output } from "./output.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
+import type { ScriptFile, ScriptFiles } from "./script-file.ts";
 import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
 import type { Sweeper } from "./survivors.ts";
 import { environmentOf, runAsUser, workFolderOf, type As } from "./users.ts";
@@ -30,6 +31,7 @@ export interface ChildDoors {
   clock: Clock;
   pipes: PipePool;
   sweeper: Sweeper;
+  scripts: ScriptFiles;
   /** where jobs run that name no folder */
   work: string;
 }
@@ -48,6 +50,7 @@ interface OwnFiles {
   file: CappedFile;
   /** undefined if the child gets sockets */
   pipe: Pipe | undefined;
+  script: ScriptFile | undefined;
   cwd: string;
 }
 
@@ -58,6 +61,7 @@ export class Child {
   private readonly events: ChildEvents;
   private readonly alarms = new Set<Cancel>();
   private output: Output | undefined;
+  private script: ScriptFile | undefined;
   private group = 0;
   private ending: "cancelled" | "timeout" | undefined;
   private isForbidden = false;
@@ -118,11 +122,14 @@ export class Child {
     const cwd = action.cwd === "" ? workFolderOf(as, this.doors.work) : action.cwd;
     const stdin = action.stdin === "" ? undefined : openText(action.stdin, `${this.logFile}.stdin`);
     let file: CappedFile | undefined;
+    let script: ScriptFile | undefined;
     try {
+      if (action.script !== undefined) script = this.doors.scripts.make(action.script, otherOwnerOf(as));
       file = new CappedFile(this.logFile, logCapBytes);
-      return { stdin, file, cwd, pipe: this.doors.pipes.take(ownerOf(as)) };
+      return { stdin, file, cwd, script, pipe: this.doors.pipes.take(ownerOf(as)) };
     } catch (error) {
       file?.discard();
+      script?.remove();
       if (stdin !== undefined) closeSync(stdin);
       throw error;
     }
@@ -130,7 +137,9 @@ export class Child {
 
   private spawn(as: As | undefined, files: OwnFiles): void {
     const { action, hostEnv, env } = this.spec;
-    const [program = "", ...args] = [...(as?.prefix ?? []), ...action.argv];
+    const [interpreter = "", ...given] = action.argv;
+    const argv = files.script === undefined ? action.argv : [interpreter, files.script.path, ...given];
+    const [program = "", ...args] = [...(as?.prefix ?? []), ...argv];
     const out = files.pipe?.writeEnd ?? "pipe";
     let child: ChildProcess;
     process.umask(action.umask);
@@ -149,6 +158,7 @@ export class Child {
     if (child.pid === undefined) return;
     child.on("exit", (code, signal) => this.exited(code, signal));
     this.readOutput(child, files);
+    this.script = files.script;
     this.group = child.pid;
     this.events.started(child.pid);
     if (this.spec.timeoutMs > 0)
@@ -172,7 +182,7 @@ export class Child {
     );
   }
 
-  private spawnFailed(error: unknown, { stdin, file, pipe, cwd }: OwnFiles): void {
+  private spawnFailed(error: unknown, { stdin, file, pipe, script, cwd }: OwnFiles): void {
     // An error of a running child is about a signal or a message, and none is sent through Node.
     if (this.settled || this.group !== 0) return;
     if (stdin !== undefined) closeSync(stdin);
@@ -181,6 +191,7 @@ export class Child {
       closeSync(pipe.readEnd);
     }
     file.discard();
+    script?.remove();
     this.notStarted(spawnFault(error, this.spec.action.argv[0] ?? "", cwd));
   }
 
@@ -236,6 +247,7 @@ export class Child {
     this.settled = true;
     this.silence();
     const finished = this.output?.finish();
+    this.script?.remove();
     const log = finished?.log ?? { logBytes: 0, logTruncated: false };
     this.events.ended(this.outcome(log), finished?.small);
   }
@@ -267,6 +279,11 @@ export class Child {
     for (const cancel of this.alarms) cancel();
     this.alarms.clear();
   }
+}
+
+/** Undefined for the peer's own user. */
+function otherOwnerOf(as: As | undefined): Owner | undefined {
+  return as === undefined || as.prefix.length === 0 ? undefined : as.user;
 }
 
 function ownerOf(as: As | undefined): Owner | undefined {

@@ -15,6 +15,7 @@ import { openClock } from "../clock.ts";
 import { Child, type ChildDoors } from "./child.ts";
 import { openPipes } from "./pipes.ts";
 import { readOrder, type FromLauncher, type Launch, type ToLauncher } from "./protocol.ts";
+import { ScriptFiles } from "./script-file.ts";
 import { hostProcesses, Sweeper } from "./survivors.ts";
 
 /** The grace of a dead peer's runs. Other peers declare them lost and may start new ones 6 s after its death. */
@@ -32,6 +33,8 @@ interface Places {
   work: string;
   /** a folder of its own for new pipes, used if there is no memory for them */
   pipes: string;
+  /** where scripts are kept */
+  scripts: string;
 }
 
 class Launcher {
@@ -51,7 +54,13 @@ class Launcher {
     const pipes = openPipes(places.pipes, (reason) =>
       this.notice("no named pipe can be made here, so outputs go through sockets", reason),
     );
-    this.doors = { clock, pipes, sweeper: new Sweeper(clock), work: places.work };
+    const scripts = new ScriptFiles(places.scripts);
+    this.doors = { clock, pipes, scripts, sweeper: new Sweeper(clock), work: places.work };
+    try {
+      scripts.removeLeftOver();
+    } catch (error) {
+      this.notice("what an earlier launcher has left of scripts can't be removed", String(error));
+    }
     this.finished = finished;
   }
 
@@ -165,8 +174,8 @@ function main(): void {
   process.stdout.on("error", () => {
     // The peer is gone. Its input closes, too, and that is handled below.
   });
-  const [work = "", pipes = ""] = process.argv.slice(2);
-  const launcher = new Launcher({ work, pipes }, () => process.stdin.destroy());
+  const [work = "", pipes = "", scripts = ""] = process.argv.slice(2);
+  const launcher = new Launcher({ work, pipes, scripts }, () => process.stdin.destroy());
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     const order = readOrder(line);

@@ -23,6 +23,8 @@ export interface RunEvents {
 interface Parts {
   /** where jobs run that name no folder */
   work: string;
+  /** where scripts are kept */
+  scripts: string;
   /** a folder of the launcher's own, for new pipes */
   pipes: string;
   outputs: OutputFiles;

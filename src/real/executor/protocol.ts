@@ -111,6 +111,7 @@ function isKindOf<Union extends { kind: string }>(kinds: Kinds<Union>): Check<Un
 const isAction = isKindOf<ProcessAction>({
   process: isShape({
     argv: isListOf(isText),
+    script: isOptional(isText),
     stdin: isText,
     cwd: isText,
     user: isText,

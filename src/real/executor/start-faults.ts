@@ -9,6 +9,13 @@ import { isSystemError } from "../folder/files.ts";
 
 export type NotStarted = Extract<ChildOutcome, { kind: "not-started" }>;
 
+/** The bytes on the disk are not those that were uploaded, or there are none: a fault of this host. */
+export class ScriptGone extends Error {
+  constructor(sha256: string) {
+    super(`the script ${sha256.slice(0, 12)}… is missing or damaged on this host`);
+  }
+}
+
 /** Codes that mean that the host could start no program at all. */
 const hostReasons: Readonly<Record<string, string>> = {
   EAGAIN: "this host has reached its limit of processes",
@@ -38,6 +45,7 @@ export function isHostFault(error: unknown): boolean {
 
 /** The outcome if the peer could not make one of its own files for the run's output or input. */
 export function ownFileFault(error: unknown): NotStarted {
+  if (error instanceof ScriptGone) return { kind: "not-started", why: "host", reason: error.message };
   const code = codeOf(error);
   const path = isSystemError(error) ? (error.path ?? "a file of the peer's own") : "a file of the peer's own";
   const why = fileReasons[code] ?? messageOf(error);

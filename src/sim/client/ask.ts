@@ -8,6 +8,7 @@ import type { Queue } from "../world/queue.ts";
 import type { Process } from "../world/process.ts";
 import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/truth.ts";
 import type { Observers } from "../world/watched-doors.ts";
+import { worldScript } from "../scripts.ts";
 import type { SimpleSchedule } from "./schedules.ts";
 
 const by = "client";
@@ -125,7 +126,7 @@ export function specFor(rules: JobRules): JobSpec {
   return {
     id,
     schedule: schedule.text,
-    ...(rules.requests === true ? { http: { url: "http://service.example/" } } : { command: "true" }),
+    ...actionOf(rules),
     overlap,
     catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },
     keep: keepOf(rules),
@@ -139,6 +140,11 @@ export function specFor(rules: JobRules): JobSpec {
     ...(weight === undefined ? {} : { weight }),
     ...(skips === undefined ? {} : { success: { skipCodes: [1] } }),
   };
+}
+
+function actionOf({ requests, script }: JobRules): Pick<JobSpec, "http" | "script" | "command"> {
+  if (requests === true) return { http: { url: "http://service.example/" } };
+  return script === true ? { script: worldScript.use } : { command: "true" };
 }
 
 function targetOf({ peers, taggedSide, preferredSide, count }: JobRules): Pick<JobSpec, "target"> {

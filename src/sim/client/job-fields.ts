@@ -2,7 +2,8 @@
  * Fields that some of a wide world's jobs have in addition to those of a plain one. Each peer of such a world has a tag
  * that says on which side it is, left or right. Some jobs run only on one side, others prefer one. Some weigh 2, which is
  * all that the smallest peers of such a world can take. Of some a child that fails says that there was nothing to do. Some
- * send a request instead of starting a process. Some have several runs a tick, sometimes more than there are peers.
+ * send a request instead of starting a process, some run a script. Some have several runs a tick, sometimes more than
+ * there are peers.
  *
  * The fields are drawn from dice of their own, so that they shift nothing that other jobs draw.
  */
@@ -22,13 +23,16 @@ export function sideOf(peer: PeerId): Side {
 /** Both versions of a mixed world know these fields. */
 export function drawFields(work: readonly Work[], peers: readonly PeerId[], dice: Dice): Work[] {
   const diceOfRequests = dice.fork("requests");
+  const diceOfScripts = dice.fork("scripts");
   return work.map((item) => {
     const isRequest = diceOfRequests.chance(0.15);
+    const isScript = diceOfScripts.chance(0.15);
     if (item.rules.isLater === true) return item;
     const drawn = { ...drawTarget(item.rules, peers, dice), ...drawOthers(dice) };
     // A request has no exit code by which it could be skipped.
     const requests = isRequest && drawn.skips === undefined ? { requests: true as const } : {};
-    const fields = { ...drawn, ...requests };
+    const scripts = isScript && !isRequest ? { script: true as const } : {};
+    const fields = { ...drawn, ...requests, ...scripts };
     if (Object.keys(fields).length === 0) return item;
     return { ...item, rules: { ...item.rules, ...fields } };
   });

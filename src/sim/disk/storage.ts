@@ -54,6 +54,8 @@ export class StableStorage {
   /** of kinds that this version doesn't know */
   readonly others = new Map<string, OtherRecord>();
   readonly outputs = new Map<RunId, Uint8Array>();
+  /** by the name of their bytes */
+  readonly scripts = new Map<string, Uint8Array>();
   /** newest first */
   readonly revisions = new Map<JobId, readonly JobRevision[]>();
   readonly votes = new Map<string, StoredVote>();
@@ -136,6 +138,7 @@ export class StableStorage {
     this.updates = [...other.updates];
     replace(this.meta, other.meta);
     replace(this.outputs, other.outputs);
+    replace(this.scripts, other.scripts);
     replace(this.revisions, other.revisions);
     replace(this.votes, other.votes);
     replace(this.watermarks, other.watermarks);

@@ -14,6 +14,7 @@ import { StableStorage } from "../disk/storage.ts";
 import { Children, SimExecutor } from "../executor.ts";
 import { firstKey, SimKeyring, type KeptKeys } from "../keyring.ts";
 import { SimKeys } from "../keys.ts";
+import { simScripts, worldScript } from "../scripts.ts";
 import { SimLog, type LogLevel } from "../log.ts";
 import { ownProtocol } from "../../schema/protocol.ts";
 import { Greeter } from "../mesh/greeter.ts";
@@ -34,6 +35,7 @@ const startedAgainMs = 2_000;
 /** A process that has received no heartbeat for this long counts as hearing no other, ms. */
 const heardMs = 3_000;
 
+const everyInterpreter = ["sh", "python3"];
 const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
 
 export interface HostsParts {
@@ -64,11 +66,13 @@ export class Hosts {
       const clock = new HostClock(queue, settings.epoch, skewMs, dice.between(1_000, 10_000_000));
       clock.drift(dice.between(-settings.driftPpm, settings.driftPpm));
       simNetwork.addHost(peer, peer, first === undefined ? [] : [first]);
+      const storage = new StableStorage();
+      storage.scripts.set(worldScript.use.sha256, worldScript.bytes);
       this.#hosts.set(peer, {
         name: peer,
         peer,
         clock,
-        storage: new StableStorage(),
+        storage,
         keys: firstKey,
         children: new Children(),
         lives: 0,
@@ -122,6 +126,13 @@ export class Hosts {
       mesh: watchedMesh(host, this.#parts.simNetwork.mesh(process, { keyring, greeter }), observers),
       disk: watchedDisk(host, disk, observers),
       executor,
+      scripts: simScripts({
+        queue,
+        process,
+        storage: host.storage,
+        interpreters: traits.interpreters ?? everyInterpreter,
+        dice: dice.fork("scripts"),
+      }),
       log,
     };
     observers.chronicle.line(name, "STARTED");

@@ -46,6 +46,8 @@ export interface PeerTraits {
   historyMaxBytes?: number;
   /** of a peer of another version; absent = this program's */
   capabilities?: readonly string[];
+  /** on its host; absent = those that any job of a world names */
+  interpreters?: readonly string[];
   protocol?: ProtocolRange;
   /** it speaks as a later version does (later-speech.ts) */
   isLater?: boolean;

@@ -47,6 +47,8 @@ export interface JobRules {
   weight?: number;
   /** it sends a request instead of starting a process */
   requests?: true;
+  /** it runs a script */
+  script?: true;
   /** the exit code of a child that fails counts as `skipped` */
   skips?: true;
   /** each tick is due less than this after it; an edit never changes it; absent = 0 */

@@ -143,6 +143,30 @@ export const errorTable = {
     exit: exit.notFound,
     hint: "`cicada jobs history ID` lists the revisions that this peer keeps.",
   },
+  CHANNEL_NOT_FOUND: {
+    title: "No such channel",
+    status: 404,
+    exit: exit.notFound,
+    hint: "`cicada channels ls` lists them.",
+  },
+  INVALID_CHANNEL: {
+    title: "The channel is not valid",
+    status: 422,
+    exit: exit.usage,
+    hint: "Nothing was changed; `errors` names each field and what is wrong with it.",
+  },
+  CHANNEL_IN_USE: {
+    title: "Jobs use the channel",
+    status: 409,
+    exit: exit.conflict,
+    hint: "Take it out of their `notify`, or remove it with ?force=true: their notices are then not sent.",
+  },
+  CHANNEL_REFUSED: {
+    title: "The channel did not take the notice",
+    status: 502,
+    exit: exit.error,
+    hint: "The detail is what its server answered, or why it could not be reached from this peer.",
+  },
   LOG_NOT_FOUND: {
     title: "No output is kept for that run",
     status: 404,

@@ -9,6 +9,7 @@ import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
 import { peersCommands } from "./cli/peers.ts";
+import { channelsCommands } from "./cli/channels.ts";
 import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
@@ -76,6 +77,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   startCommand(program, terminal);
   jobsCommands(program, terminal);
   runsCommands(program, terminal);
+  channelsCommands(program, terminal);
   peersCommands(program, terminal);
   keyCommands(program, terminal);
   importCommands(program, terminal);

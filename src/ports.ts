@@ -9,6 +9,7 @@
 import type { CicadaError } from "./errors.ts";
 import type { Disk } from "./ports/disk.ts";
 import type { Scripts } from "./ports/scripts.ts";
+import type { Notifier } from "./ports/notifier.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Channel, Protocol, Topic } from "./schema/message.ts";
 
@@ -262,5 +263,6 @@ export interface Doors {
   disk: Disk;
   executor: Executor;
   scripts: Scripts;
+  notifier: Notifier;
   log: Log;
 }

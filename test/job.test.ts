@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { checkJob } from "../src/core/job/job.ts";
-import { notYet } from "../src/schema/job.ts";
+import { fieldSynonyms, notYet } from "../src/schema/job.ts";
 
 const least = { id: "backup", command: "true" };
 
@@ -197,6 +197,34 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, success: { exitCode: [0] } },
       /^\/success\/exitCode: unknown field .*exitCodes/,
     ],
+    ["rules that are no list", { ...least, notify: {} }, /^\/notify: notify is a list of rules/],
+    [
+      "a rule for an unknown event",
+      { ...least, notify: [{ on: ["exploded"], to: ["ops"] }] },
+      /^\/notify\/0\/on\/0: on is a list of: failed, recovered/,
+    ],
+    [
+      "a rule that tells nobody",
+      { ...least, notify: [{ on: ["failed"], to: [] }] },
+      /^\/notify\/0\/to: to is a list of 1 to 16 names of channels/,
+    ],
+    [
+      "an unknown field of a rule",
+      { ...least, notify: [{ on: ["failed"], to: ["ops"], after: 3 }] },
+      /^\/notify\/0\/after: unknown field "after"/,
+    ],
+    [
+      "a longAfter that is no duration",
+      { ...least, longAfter: "soon" },
+      /^\/longAfter: "soon" is neither auto/,
+    ],
+    [
+      "a ping that is no address",
+      { ...least, ping: { start: "x" } },
+      /^\/ping\/start: "x" is not an address/,
+    ],
+    ["a ping of another kind", { ...least, ping: { end: "x" } }, /^\/ping\/end: unknown field "end"/],
+    ["a ping by ftp", { ...least, ping: { start: "ftp://x" } }, /begins with https:\/\/ or http:\/\//],
     ["no weight at all", { ...least, weight: 0 }, /^\/weight: weight is a whole number from 1 to 999999/],
     ["half a weight", { ...least, weight: 1.5 }, /^\/weight: weight is a whole number/],
     ["a weight as a text", { ...least, weight: "2" }, /^\/weight: weight is a whole number/],
@@ -282,15 +310,9 @@ describe("a field of a later version", () => {
     }
   });
   it("is refused as such even under the name that another scheduler gives it", () => {
-    for (const [name, meant] of Object.entries({
-      dependsOn: "after",
-      depends_on: "after",
-      parent_job: "after",
-      mutex: "pool",
-      notifications: "notify",
-      onFailure: "notify",
-      webhook: "notify",
-    })) {
+    const later = [...fieldSynonyms].filter(([, meant]) => notYet[""]?.includes(meant));
+    for (const [synonym, meant] of later) {
+      const name = synonym.toUpperCase();
       const [problem = ""] = refused({ ...least, [name]: 1 }, "NOT_YET");
       assert.ok(problem.startsWith(`/${name}: "${name}" is called "${meant}" here`), problem);
     }

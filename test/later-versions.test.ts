@@ -217,20 +217,24 @@ describe("what this version doesn't know stays unchanged", () => {
 test("a root that this version doesn't know is kept and forwarded, with values and maps", () => {
   const doc = new Y.Doc();
   doc.clientID = 99;
-  doc.getMap<unknown>("pools").set("db@n", { hlc: 1, by: "new", value: { slots: 2 } });
-  doc.getMap<unknown>("channels").set(incarnation, new Y.Map([["url@n", { hlc: 1, by: "new", value: "x" }]]));
+  doc.getMap<unknown>("later-values").set("db@n", { hlc: 1, by: "new", value: { slots: 2 } });
+  doc
+    .getMap<unknown>("later-maps")
+    .set(incarnation, new Y.Map([["url@n", { hlc: 1, by: "new", value: "x" }]]));
   const [a, b] = [makeTable("a"), makeTable("b")];
   edit(a, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
   assert.equal(a.apply(Y.encodeStateAsUpdate(doc)), "changed");
-  doc.getMap("pools").delete("db@n");
-  doc.getMap<unknown>("pools").set("db@n", { hlc: 2, by: "new", value: { slots: 3 } });
+  doc.getMap("later-values").delete("db@n");
+  doc.getMap<unknown>("later-values").set("db@n", { hlc: 2, by: "new", value: { slots: 3 } });
   assert.equal(a.apply(Y.encodeStateAsUpdate(doc)), "changed");
   exchange(a, b);
   assert.equal(a.digest(), b.digest());
   const again = new Y.Doc();
   Y.applyUpdate(again, b.snapshot());
-  assert.deepEqual(again.getMap("pools").toJSON(), { "db@n": { hlc: 2, by: "new", value: { slots: 3 } } });
-  assert.deepEqual(again.getMap("channels").toJSON(), {
+  assert.deepEqual(again.getMap("later-values").toJSON(), {
+    "db@n": { hlc: 2, by: "new", value: { slots: 3 } },
+  });
+  assert.deepEqual(again.getMap("later-maps").toJSON(), {
     [incarnation]: { "url@n": { hlc: 1, by: "new", value: "x" } },
   });
   assert.deepEqual([...b.jobs().keys()], ["backup"]);

@@ -21,6 +21,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { honourIdempotencyKeys } from "./http/idempotency.ts";
 import { readJson } from "./http/json.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
+import { channelRoutes } from "./routes/channels.ts";
 import { jobHistoryRoutes } from "./routes/job-history.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { loginRoutes } from "./http/login.ts";
@@ -129,6 +130,7 @@ function routes(
   jobRoutes(app, options);
   jobActionRoutes(app, options);
   jobHistoryRoutes(app, options);
+  channelRoutes(app, options);
   tickRoutes(app, options);
   runRoutes(app, options);
   logRoutes(app, options, streams);

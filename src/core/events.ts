@@ -6,7 +6,7 @@ import type { ChildOutcome, Now, RunSpec } from "../ports.ts";
 import type { Write } from "../ports/disk.ts";
 import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import type { Confirmation, Join } from "../schema/admission.ts";
-import type { JobId, PeerId, RunId } from "../schema/ids.ts";
+import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
@@ -186,6 +186,8 @@ export type Effect =
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
   | { kind: "notify"; event: PeerEvent }
+  /** The tick's final word is in, and it is this peer's turn to tell people about it. */
+  | { kind: "announce"; job: JobId; tick: TickId }
   /** Reads the job's records with from ≤ tick < to (ms) from the disk; `lookedUp` follows. */
   | { kind: "lookUp"; job: JobId; from: number; to: number }
   /** Reads the job's newest records of runs that have succeeded or failed, at most `limit`; `endsRead` follows. */

@@ -1,4 +1,5 @@
 /** A life of this peer begins: it takes up what it finds on its disk (DESIGN, Starting, stopping, restarting). */
+import { takeWord } from "./claims/record-moved.ts";
 import { isFinal } from "../schema/run.ts";
 import { isOwnGivenBack } from "./claims/claims.ts";
 import { admitRetry } from "./claims/order-book.ts";
@@ -21,6 +22,9 @@ import { takeRecord } from "./records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
 import type { State } from "./state.ts";
 import { openRoster } from "./voting/epochs.ts";
+
+/** How long after a tick's end its notices are looked for at a start, ms. */
+const toldAgainMs = 3_600_000;
 
 export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
   const { mono, wall } = state.now;
@@ -51,6 +55,8 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
     const own = record.peer === state.settings.self;
     if (own && awaitsOwnEnd(record)) endEarlierLife(state, record, event.started);
     else admitRetry(state, record);
+    // A notice may not have been sent yet when the last life ended; whether it was, its record says.
+    if (wall - (record.finishedAt ?? record.due) < toldAgainMs) takeWord(state, record, record);
   }
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);

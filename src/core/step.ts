@@ -3,6 +3,8 @@
  * nothing outside `state` is read or changed. Only this file branches on events: it passes an event to the folder that handles
  * it, then reconciles the orders that have come due or were touched, then says when it wants to be woken.
  */
+import { announceWords } from "./orders/announce.ts";
+import { reviewWords } from "./records/words.ts";
 import { never } from "../errors.ts";
 import type { MessageOf } from "../schema/message.ts";
 import { mark } from "./probes/marks.ts";
@@ -253,6 +255,7 @@ function upWith(state: State, peer: PeerId): void {
 
 function membersChanged(state: State): void {
   touchAll(state);
+  reviewWords(state.ledger.words);
   if (state.upkeep.warmUp === undefined) declareLost(state);
 }
 
@@ -302,6 +305,7 @@ function everySecond(state: State): void {
     noteAcks(state);
     if (assessAll(state)) membersChanged(state);
     recordAdmissions(state);
+    announceWords(state);
     signLife(state);
     sendHeartbeats(
       state,

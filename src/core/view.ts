@@ -257,6 +257,11 @@ export function knownMembers(state: Readonly<State>): { id: PeerId; name: string
   }));
 }
 
+/** What people call the peer. */
+export function nameOfPeer(state: Readonly<State>, peer: PeerId): string {
+  return peer === state.settings.self ? state.settings.name : shownName(state, peer);
+}
+
 /** All other members, which would get a new cluster key. */
 export function heirsOf(stateThen: Readonly<State>, now: Now): Heir[] {
   const state = seenAt(stateThen, now);

@@ -10,13 +10,17 @@ import {
   mayPlan,
   knownMembers,
   livingOthers,
+  nameOfPeer,
   openSince,
   retentionOf,
   watermarksOf,
 } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
-import type { PeerId } from "../schema/ids.ts";
+import type { JobId, PeerId } from "../schema/ids.ts";
+import type { Job } from "../schema/job.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
 import type { Message, Protocol } from "../schema/message.ts";
+import { channelsRoot } from "../table/roots.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
@@ -25,6 +29,9 @@ import { Intake } from "./intake.ts";
 import { KeyRotation } from "./key-rotation.ts";
 import { LogCopies } from "./log-copies.ts";
 import { Logs, type OutputDeps } from "./logs.ts";
+import { LongRuns } from "./long-runs.ts";
+import { Notices } from "./notices.ts";
+import { Pings } from "./pings.ts";
 import { Receiver } from "./receiver.ts";
 import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
@@ -47,6 +54,9 @@ export interface Assembly {
   scripts: ScriptKeeper;
   keyRotation: KeyRotation;
   workShares: WorkShares;
+  notices: Notices;
+  longRuns: LongRuns;
+  pings: Pings;
 }
 
 export interface AssemblyDeps {
@@ -61,6 +71,8 @@ export interface AssemblyDeps {
   /** called when the table has changed */
   tableChanged: () => void;
   count: (name: string) => void;
+  /** Puts a record of another kind than a run's into the next batch. */
+  gossipOther: (record: OtherRecord) => void;
 }
 
 export function assemble(deps: AssemblyDeps): Assembly {
@@ -92,6 +104,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     isOpen: (record) => isOpen(state, record),
     isPossiblyStale: (record) => isPossiblyStale(state, record),
     feed,
+    onOthers: (records) => notices.heard(records),
     count,
   });
   const edits = new Edits({ doors, booted, sender, onChange: deps.tableChanged });
@@ -157,6 +170,23 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
     changed: () => feed({ kind: "keyChanged" }),
   });
+  const jobOf = (id: JobId): Job | undefined => table.jobs().get(id);
+  const notices = new Notices({
+    doors,
+    jobOf,
+    channelOf: (name) => table.values(channelsRoot.name).get(name),
+    nameOf: (peer) => nameOfPeer(state, peer),
+    isAlive: (peer) => livingOthers(state).includes(peer),
+    gossip: deps.gossipOther,
+    count,
+  });
+  const longRuns = new LongRuns({
+    self: doors.keys.self,
+    doors,
+    jobOf,
+    isLong: (job, tick) => notices.tell(job, tick, "long"),
+  });
+  const pings = new Pings({ self: doors.keys.self, doors, jobOf, count });
   const receiver: Receiver = new Receiver({
     doors,
     intake,
@@ -181,5 +211,8 @@ export function assemble(deps: AssemblyDeps): Assembly {
     scripts,
     keyRotation,
     workShares,
+    notices,
+    longRuns,
+    pings,
   };
 }

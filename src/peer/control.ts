@@ -37,6 +37,10 @@ export function controlOf(peer: Peer): Control {
     unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
+    values: (root) => peer.values(root),
+    channelHealth: (name) => peer.notices.healthOf(name),
+    testChannel: (channel, name, by) =>
+      new Promise((resolve) => peer.notices.test(channel, name, by, resolve)),
     revisions: (id) => readRevisions(disk, id),
     ticks: (id, query) => describeTicks(peer, id, query),
     log: (run, offset, length) => new Promise((resolve) => peer.readLog(run, offset, length, resolve)),

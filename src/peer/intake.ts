@@ -25,6 +25,8 @@ export interface IntakeDeps {
   /** Core doubts the record, because it is open and its order is over. */
   isPossiblyStale: (record: RunRecord) => boolean;
   feed: (event: EventBody) => void;
+  /** Genuine records of other kinds than runs have come. */
+  onOthers: (records: readonly OtherRecord[]) => void;
   count: (name: string) => void;
 }
 
@@ -78,6 +80,7 @@ export class Intake {
       return isGenuine && !this.#isPruned(record);
     });
     if (kept.length === 0) return;
+    this.#deps.onOthers(kept);
     doors.disk.store(
       kept.map((record) => ({ kind: "other", record })),
       (error) => {

@@ -4,6 +4,7 @@
  */
 import type { Cancel, Clock } from "../ports.ts";
 import type { MessageOf } from "../schema/message.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 
 /** More puts more into one publish; less makes claims and results known sooner. */
@@ -33,6 +34,12 @@ export class Outbox {
   record(record: RunRecord): void {
     this.#makeRoom(record);
     this.#batch.records.push(record);
+    this.#flushSoon();
+  }
+
+  other(record: OtherRecord): void {
+    this.#makeRoom(record);
+    this.#batch.others = [...(this.#batch.others ?? []), record];
     this.#flushSoon();
   }
 
@@ -70,8 +77,8 @@ export class Outbox {
     this.#alarm?.();
     this.#alarm = undefined;
     const batch = this.#batch;
-    if (batch.records.length + batch.declined.length + batch.orders.length + batch.cancels.length === 0)
-      return;
+    const { records, others = [], declined, orders, cancels } = batch;
+    if (records.length + others.length + declined.length + orders.length + cancels.length === 0) return;
     this.#batch = emptyBatch();
     this.#bytes = 0;
     this.#publish(batch);

@@ -17,12 +17,13 @@ import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { signRecord } from "../wire/records.ts";
-import type { Job } from "../schema/job.ts";
+import type { Job, TableEdit } from "../schema/job.ts";
 import type { Admissions } from "../table/admissions.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import type { Logs } from "./logs.ts";
 import { lookUp, readEnds } from "./lookup.ts";
+import type { Notices } from "./notices.ts";
 import { Outbox } from "./outbox.ts";
 import { requestRotation } from "./rotation-request.ts";
 import { StaleRecords } from "./stale-records.ts";
@@ -134,9 +135,10 @@ export class Peer {
       feed: (event) => this.#feed(event),
       tableChanged: () => this.#tableChanged(),
       count: (what) => this.#count(what),
+      gossipOther: (record) => this.#outbox.other(record),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
-    const { table, edits, scripts, sync, keyRotation, workShares } = this.#assembly;
+    const { table, edits, scripts, sync, keyRotation, workShares, notices } = this.#assembly;
     onLive?.({
       state: this.#state,
       table,
@@ -168,6 +170,7 @@ export class Peer {
     table.takeChanges();
     this.#feed(loadedEvent(doors, booted));
     scripts.begin();
+    notices.resume();
   }
 
   get doors(): Doors {
@@ -242,6 +245,7 @@ export class Peer {
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
         return this.#parts.edits.edit(effect.edits, (error) => {
+          if (error === undefined) this.#tellOfPauses(effect.edits);
           const { token } = effect;
           if (error?.code === "TABLE_FULL") this.#feed({ kind: "tableFull", token, detail: error.detail });
           else this.#feed({ kind: "stored", token, failed: error !== undefined });
@@ -269,7 +273,10 @@ export class Peer {
         return this.#parts.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
         return this.#parts.copies.copy(effect.record);
+      case "announce":
+        return this.#parts.notices.announce(effect.job, effect.tick);
       case "notify":
+        if (effect.event.kind === "run") this.#runMoved(effect.event.record);
         for (const listener of this.#listeners) listener(effect.event);
         return;
       case "count":
@@ -279,6 +286,18 @@ export class Peer {
       default:
         return never(effect);
     }
+  }
+
+  #tellOfPauses(edits: readonly TableEdit[]): void {
+    for (const edit of edits) {
+      if (edit.kind === "pause")
+        this.#parts.notices.paused(edit.id, edit.pause.note ?? `by ${edit.pause.by}`);
+    }
+  }
+
+  #runMoved(record: RunRecord): void {
+    this.#parts.longRuns.moved(record);
+    this.#parts.pings.moved(record);
   }
 
   /** Sends the records by streams, because gossip may have lost them. */
@@ -369,6 +388,15 @@ export class Peer {
   leapt(ms: number): void {
     if (this.#state !== undefined) leapOver(this.#state, ms);
     this.#assembly?.clockProof.wentOn(ms);
+  }
+
+  /** The values of a root of the table. */
+  values(root: string): ReadonlyMap<string, unknown> {
+    return this.#parts.table.values(root);
+  }
+
+  get notices(): Notices {
+    return this.#parts.notices;
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

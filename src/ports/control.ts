@@ -11,7 +11,9 @@ import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
 import type { Heartbeat } from "../schema/heartbeat.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
+import type { NoticeChannel } from "../schema/channel.ts";
 import type { RunQuery } from "./disk.ts";
+import type { Delivered } from "./notifier.ts";
 
 export type Command =
   /** creates the job or replaces its whole spec; `create` is refused when there is one */
@@ -30,6 +32,8 @@ export type Command =
       peers?: string[];
       by: string;
     }
+  /** Writes a value of a root of the table other than the jobs'; null removes it. */
+  | { kind: "set-value"; root: ValueRoot; id: string; value: unknown; by: string }
   | { kind: "cancel-run"; run: string; reason: string; by: string }
   /** `peer`: a text that names one (schema/find-peer.ts); so in the next ones */
   | { kind: "promote-peer"; peer: string; by: string }
@@ -50,6 +54,9 @@ export type Command =
       accept?: readonly string[];
       by: string;
     };
+
+/** The roots whose values a person writes. */
+export type ValueRoot = "channels";
 
 export type Answer =
   | { kind: "job"; job: Job; created: boolean }
@@ -219,6 +226,14 @@ export interface Heir {
   doubt: string | undefined;
 }
 
+/** How the last message to a channel of notices went. */
+export interface ChannelHealth {
+  /** wall ms */
+  at: number;
+  ok: boolean;
+  error: string | undefined;
+}
+
 export type PeerEvent =
   | { kind: "run"; record: RunRecord }
   | { kind: "job"; id: JobId; change: "written" | "deleted" }
@@ -244,6 +259,12 @@ export interface Control {
   unknownHere(): { id: JobId; hindrance: JobHindrance }[];
   history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
   /** What the job was, newest first, as far as this peer has seen it and keeps it; a deleted job's, too. */
+  /** The values of a root of the table other than the jobs', by name, as they are written there. */
+  values(root: string): ReadonlyMap<string, unknown>;
+  /** As far as this peer knows; undefined = nothing was sent yet. */
+  channelHealth(name: string): ChannelHealth | undefined;
+  /** Sends a test notice once. */
+  testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered>;
   revisions(id: JobId): Promise<JobRevision[]>;
   /** Stories of past ticks, newest first; undefined when nothing is known of the job. */
   ticks(

@@ -72,6 +72,12 @@ export interface ThingsQuery {
   limit: number;
 }
 
+export interface OthersQuery {
+  kind: string;
+  of: { job: JobId; tick: TickId } | { from: number };
+  limit: number;
+}
+
 export interface Things {
   records: RunRecord[];
   orders: RequestedOrder[];
@@ -142,6 +148,8 @@ export interface Disk {
   things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void;
   /** The whole output of a run, if it has been stored. */
   output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void;
+  /** Records of another kind than runs: those of one tick, or of all ticks from an instant (ms) on; oldest first. */
+  others(query: OthersQuery, done: (records: OtherRecord[] | CicadaError) => void): void;
   /** The job's revisions that are kept, newest first. */
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void;
   /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */

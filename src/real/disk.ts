@@ -8,8 +8,19 @@
 import { join } from "node:path";
 import { assert, CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
-import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
+import type {
+  Disk,
+  Loaded,
+  OthersQuery,
+  Pruned,
+  PruneRule,
+  RunQuery,
+  Things,
+  ThingsQuery,
+  Write,
+} from "../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
@@ -142,6 +153,11 @@ class RealDisk implements Disk {
 
   output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void {
     this.read({ kind: "output", run }, "output", ({ bytes }) => bytes, done);
+  }
+
+  others(query: OthersQuery, done: (records: OtherRecord[] | CicadaError) => void): void {
+    const tickInstant = "tick" in query.of ? instantOf(query.of.tick) : undefined;
+    this.read({ kind: "others", query, tickInstant }, "others", ({ others }) => others.map(parseOther), done);
   }
 
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void {

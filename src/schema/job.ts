@@ -8,6 +8,7 @@
 import { Type, type Static } from "typebox";
 import { ScriptSchema } from "./script.ts";
 import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
+import { NotifyRuleSchema } from "./notice.ts";
 
 const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
   description: "a duration such as 500ms, 90s, 1h30m or 30d; 0 = none",
@@ -15,6 +16,7 @@ const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
 const Size = Type.String({ maxLength: 32, description: "a size such as 64KiB or 1MiB" });
 const Instant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
 const Text = (maxLength: number) => Type.String({ maxLength });
+const Url = Type.String({ maxLength: 2_048, description: "an http or https address" });
 const closed = { additionalProperties: false } as const;
 const ExitCode = Type.Integer({ minimum: 0, maximum: 255 });
 /** Of a peer, and so of a job's weight. */
@@ -140,6 +142,14 @@ export const JobSpecSchema = Type.Object(
       ),
     ),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: largestCapacity })),
+    notify: Type.Optional(Type.Array(NotifyRuleSchema, { maxItems: 16 })),
+    longAfter: Type.Optional(Type.Union([Duration, Type.Literal("auto")])),
+    ping: Type.Optional(
+      Type.Object(
+        { start: Type.Optional(Url), success: Type.Optional(Url), failure: Type.Optional(Url) },
+        closed,
+      ),
+    ),
     keep: Type.Optional(
       Type.Object(
         {
@@ -170,7 +180,7 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["secrets", "limits", "background", "precheck", "pool", "after", "notify", "longAfter", "ping"],
+  "": ["secrets", "limits", "background", "precheck", "pool", "after"],
   "/http": ["expectBody"],
   "/success": ["mustMatch", "mustNotMatch"],
   "/target": ["offline", "rolling"],

@@ -66,6 +66,9 @@ export const addedFields = [
   "http",
   "pauseAfterFailures",
   "script",
+  "notify",
+  "longAfter",
+  "ping",
 ] as const;
 
 export type Capability =

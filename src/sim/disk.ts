@@ -11,8 +11,19 @@ import { recordKey, tellsOfStart } from "../core/records/records.ts";
 import { addToSpans, startsKept } from "../core/time/spans.ts";
 import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
-import type { Disk, Loaded, Pruned, PruneRule, RunQuery, Things, ThingsQuery, Write } from "../ports/disk.ts";
+import type {
+  Disk,
+  Loaded,
+  OthersQuery,
+  Pruned,
+  PruneRule,
+  RunQuery,
+  Things,
+  ThingsQuery,
+  Write,
+} from "../ports/disk.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StableStorage } from "./disk/storage.ts";
@@ -154,6 +165,20 @@ export class SimDisk implements Disk {
         .flatMap(({ writes = [] }) => writes)
         .findLast((write) => write.kind === "output" && write.run === run);
       done(waiting?.kind === "output" ? waiting.bytes : this.storage.outputs.get(run));
+    });
+  }
+
+  others({ kind, of, limit }: OthersQuery, done: (records: OtherRecord[] | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const found = [...this.storage.others.values()]
+        .filter((record) => record.kind === kind)
+        .filter((record) =>
+          "from" in of ? instantOf(record.tick) >= of.from : record.job === of.job && record.tick === of.tick,
+        )
+        .toSorted((a, b) => instantOf(a.tick) - instantOf(b.tick))
+        .slice(0, limit);
+      return () => done(found);
     });
   }
 

@@ -9,6 +9,7 @@
  * objects, or maps of such objects under keys of a known form.
  */
 import type { Forgotten } from "../schema/attribution.ts";
+import { isChannelName } from "../schema/channel.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { parseKey } from "./slots.ts";
@@ -123,12 +124,25 @@ export const confirmationsRoot: ValuesRoot = {
   idsCap: joinsRoot.idsCap,
 };
 
+/** Where notices go, by name (schema/channel.ts). What a value means is checked when it is used. */
+export const channelsRoot: ValuesRoot = {
+  name: "channels",
+  holds: "values",
+  merge: "latest",
+  isId: isChannelName,
+  accepts: (value) => typeof value === "object" && value !== null,
+  valueCapBytes: 16_384,
+  // A hundred channels, each written by a few peers.
+  idsCap: 1_024,
+};
+
 export const tableRoots: readonly Root[] = [
   jobsRoot,
   peersRoot,
   membershipRoot,
   joinsRoot,
   confirmationsRoot,
+  channelsRoot,
 ];
 
 export type MembershipEntry = Omit<Forgotten, "peer"> & { forgotten: boolean };

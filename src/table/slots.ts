@@ -48,6 +48,9 @@ const slotOfField = {
   weight: "weight",
   success: "success",
   params: "params",
+  notify: "notify",
+  longAfter: "longAfter",
+  ping: "ping",
   keep: "keep",
   group: "group",
   labels: "labels",
@@ -61,7 +64,7 @@ const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
 /** For each slot that holds an object with named members: the members that this version knows. */
 const membersOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ...[...groupSlots].map((slot) => [slot, new Set(fieldsOfSlot(slot))] as const),
-  ...(["catchUp", "retry", "target", "keep", "success"] as const).map(
+  ...(["catchUp", "retry", "target", "ping", "keep", "success"] as const).map(
     (slot) => [slot, new Set(Object.keys(JobSpecSchema.properties[slot].properties))] as const,
   ),
 ]);

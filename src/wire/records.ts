@@ -52,6 +52,13 @@ export function signedOtherBytes(record: OtherRecord): Uint8Array | undefined {
   return text === undefined ? undefined : Buffer.from(otherPrefix + text);
 }
 
+/** Signs a record of another kind than a run's. This peer must be its writer. */
+export function signOtherRecord<Kind extends OtherRecord>(record: Kind, keys: Keys): Kind {
+  const bytes = signedOtherBytes(record);
+  if (bytes === undefined) throw new RangeError(`the ${record.kind} of ${record.job} has no canonical form`);
+  return { ...record, signature: Buffer.from(keys.sign(bytes)).toString("base64url") };
+}
+
 /** True if its writer has signed exactly this record, unknown fields included, and it is no longer than it may be. */
 export function verifyOtherRecord(record: OtherRecord, keys: Keys): boolean {
   // These fields tell runs' records and requested orders apart from it wherever the three lie together.

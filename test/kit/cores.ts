@@ -59,6 +59,8 @@ export class Cores {
   /** the watermarks that each peer has stored */
   readonly watermarks = new Map<PeerId, Map<JobId, Watermark>>();
   readonly answers: Answer[] = [];
+  /** who was to tell people about which tick, in order */
+  readonly announced: string[] = [];
   readonly notes: string[] = [];
   readonly forgotten = new Map<PeerId, Forgotten>();
   /** peers whose hosts can start nothing, and the starts that failed there */
@@ -445,6 +447,8 @@ export class Cores {
         return this.#later(1, () => this.#runs.get(effect.run)?.end(-1));
       case "answer":
         return void this.answers.push(effect.answer);
+      case "announce":
+        return void this.announced.push(`${peer}: ${effect.job}@${effect.tick}`);
       case "note":
         return void this.notes.push(`${peer}: ${effect.message}`);
       case "edit": {

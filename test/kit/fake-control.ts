@@ -23,6 +23,7 @@ import type { Cancel, LogPiece } from "../../src/ports.ts";
 import type { RunQuery } from "../../src/ports/disk.ts";
 import type {
   Answer,
+  ChannelHealth,
   Command,
   Control,
   Explanation,
@@ -47,6 +48,8 @@ import {
   type TickId,
 } from "../../src/schema/ids.ts";
 import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
+import type { NoticeChannel } from "../../src/schema/channel.ts";
+import type { Delivered } from "../../src/ports/notifier.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
@@ -79,7 +82,7 @@ type PeerCommand = Extract<
   Command,
   { kind: "confirm-peer" | "promote-peer" | "forget-peer" | "unforget-peer" | "drain-peer" }
 >;
-type JobCommand = Exclude<Command, PeerCommand | { kind: "rotate-key" }>;
+type JobCommand = Exclude<Command, PeerCommand | { kind: "rotate-key" | "set-value" }>;
 
 function idOf(command: Exclude<JobCommand, { kind: "cancel-run" }>): JobId {
   return command.kind === "put-job" ? command.spec.id : command.id;
@@ -112,6 +115,10 @@ export class FakeControl implements Control {
   notReady: NotReady[] = [];
   hindrances: JobHindrance[] = [];
   statuses = new Map<JobId, Partial<JobStatus>>();
+  readonly roots = new Map<string, Map<string, unknown>>();
+  readonly healths = new Map<string, ChannelHealth>();
+  readonly tested: { channel: NoticeChannel; name: string; by: string }[] = [];
+  delivered: Delivered = { ok: true };
   /** newest first */
   readonly kept = new Map<JobId, JobRevision[]>();
   warnings: string[] = [];
@@ -171,6 +178,13 @@ export class FakeControl implements Control {
         const peers = others.map(({ id, name, state }) => ({ id, name, has: state === "alive" }));
         const oldUntil = Date.now() + command.graceMs;
         return { kind: "rotated", fingerprint: "0123456789abcdef", oldUntil, peers };
+      }
+      case "set-value": {
+        const values = new Map(this.roots.get(command.root));
+        if (command.value === null) values.delete(command.id);
+        else values.set(command.id, command.value);
+        this.roots.set(command.root, values);
+        return { kind: "done" };
       }
       case "put-job":
       case "patch-job":
@@ -439,6 +453,20 @@ export class FakeControl implements Control {
     const last = records.at(-1);
     const more = start + records.length < fitting.length && last !== undefined;
     return { records, next: more ? runId(last) : null, total: fitting.length };
+  }
+
+  values(root: string): ReadonlyMap<string, unknown> {
+    return this.roots.get(root) ?? new Map();
+  }
+
+  channelHealth(name: string): ChannelHealth | undefined {
+    return this.healths.get(name);
+  }
+
+  async testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered> {
+    await turn();
+    this.tested.push({ channel, name, by });
+    return this.delivered;
   }
 
   async revisions(id: JobId): Promise<JobRevision[]> {

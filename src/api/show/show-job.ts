@@ -54,7 +54,9 @@ const readOnly = {
   state: Type.Enum(jobStates),
   problems: Type.Array(
     Type.Object({
-      code: Type.String({ description: "INVALID_JOB, NO_PEER, NO_QUORUM, FEW_PEERS, NEEDS_NEWER" }),
+      code: Type.String({
+        description: "INVALID_JOB, NO_PEER, NO_QUORUM, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL",
+      }),
       pointer: Type.String(),
       message: Type.String(),
     }),
@@ -68,7 +70,8 @@ export const JobSchema = Type.Object(
     ...readOnly,
     warnings: Type.Optional(
       Type.Array(Type.String(), {
-        description: "in the answer to a write: why no living peer can run it now, or fewer than it asks for",
+        description:
+          "in the answer to a write: why no living peer can run it now, or fewer than it asks for, or why notices can't be sent",
       }),
     ),
   },
@@ -96,8 +99,21 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     lastSuccess: showInstantOrNull(status?.lastSuccess),
     // The status is undefined if the job is deleted while its history is read.
     state: status?.state ?? "disabled",
-    problems: [...(status?.hindrances ?? [])],
+    problems: [...(status?.hindrances ?? []), ...missingChannels(job, control)],
   };
+}
+
+/** Notices to a channel that isn't there are lost, so a misspelt name must show. */
+function missingChannels({ spec }: Job, control: Control): ShownJob["problems"] {
+  if (spec.notify === undefined) return [];
+  const channels = control.values("channels");
+  return spec.notify.flatMap(({ to }, rule) =>
+    to.flatMap((name, place) => {
+      if (channels.has(name)) return [];
+      const message = `there is no channel "${name}", so nothing is sent there`;
+      return [{ code: "NO_CHANNEL", pointer: `/notify/${rule}/to/${place}`, message }];
+    }),
+  );
 }
 
 /** Answers with a job and its headers; after a write, also with what keeps the job from running. */

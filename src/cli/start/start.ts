@@ -35,6 +35,7 @@ import { openKeyring } from "../../real/keyring.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
 import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../real/keys.ts";
 import { openLog } from "../../real/log.ts";
+import { openNotifier } from "../../real/notifier.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openScripts } from "../../real/scripts.ts";
 import { openRandom } from "../../real/random.ts";
@@ -292,6 +293,8 @@ async function openDoors(
   await using opened = new AsyncDisposableStack();
   const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
+  const notifier = openNotifier({ log, wall: () => clock.now().wall, version: readVersion() });
+  opened.defer(() => notifier.close());
   const executor = openExecutor({ folder, disk, log });
   const path = hostEnvironment(process.env)["PATH"] ?? "";
   const scripts = openScripts({ folder: folder.scripts, path, log });
@@ -314,7 +317,10 @@ async function openDoors(
   });
   opened.move();
   return {
-    doors: guardDoors({ clock, random, keys, keyring, mesh, disk, executor, scripts, log }, watch.broken),
+    doors: guardDoors(
+      { clock, random, keys, keyring, mesh, disk, executor, scripts, notifier, log },
+      watch.broken,
+    ),
     mesh,
     membership,
     founder,

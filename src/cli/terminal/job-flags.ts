@@ -22,7 +22,7 @@ interface JobFlag {
   /** Where in the job the value goes. */
   path: readonly [string, string?, string?];
   /** `pairs` are K=V. `pairs`, `list` and `numbers` may be repeated. A single schedule stays a plain text. */
-  shape: "text" | "number" | "truth" | "list" | "numbers" | "pairs" | "json";
+  shape: "text" | "number" | "truth" | "list" | "numbers" | "pairs" | "rules" | "json";
   choices?: readonly string[];
 }
 
@@ -276,6 +276,36 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "number",
   },
   {
+    flags: "--notify <events=channels>",
+    help: "whom to tell what, such as failed,recovered=ops; repeatable, or as JSON (see channels set)",
+    path: ["notify"],
+    shape: "rules",
+  },
+  {
+    flags: "--long-after <duration>",
+    help: "when a run counts as long: a duration, or auto",
+    path: ["longAfter"],
+    shape: "text",
+  },
+  {
+    flags: "--ping-start <url>",
+    help: "call this address at each start",
+    path: ["ping", "start"],
+    shape: "text",
+  },
+  {
+    flags: "--ping-success <url>",
+    help: "call this address when a tick has succeeded",
+    path: ["ping", "success"],
+    shape: "text",
+  },
+  {
+    flags: "--ping-failure <url>",
+    help: "call this address when a tick has failed",
+    path: ["ping", "failure"],
+    shape: "text",
+  },
+  {
     flags: "--keep-runs <n>",
     help: "how many ticks to keep history of (default: 100)",
     path: ["keep", "runs"],
@@ -299,7 +329,7 @@ export const jobFlags: readonly JobFlag[] = [
   { flags: "--owner <text>", help: "whom to ask about the job", path: ["owner"], shape: "text" },
 ];
 
-const repeated: ReadonlySet<JobFlag["shape"]> = new Set(["list", "numbers", "pairs"]);
+const repeated: ReadonlySet<JobFlag["shape"]> = new Set(["list", "numbers", "pairs", "rules"]);
 
 const offered = jobFlags.map((flag) => ({ flag, option: optionOf(flag) }));
 
@@ -398,6 +428,8 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
       return flag.path[0] === "schedule" && texts.length === 1 ? text : texts;
     case "pairs":
       return pairsOf(`--${option.name()}`, texts);
+    case "rules":
+      return texts.flatMap((one) => readRules(option, one));
     case "json":
       return readJson(option, text);
     case "truth":
@@ -408,6 +440,23 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
     case "numbers":
       return texts.map((one) => readNumber(option, one));
   }
+}
+
+/** `EVENT,EVENT=CHANNEL,CHANNEL`, or a rule or list of rules as JSON. */
+function readRules(option: Option, written: string): unknown[] {
+  if (/^\s*[[{]/.test(written)) return [readJson(option, written)].flat();
+  const [on, to, ...more] = written.split("=");
+  if (on === undefined || to === undefined || more.length > 0) {
+    throw new CicadaError(
+      "USAGE",
+      `--${option.name()} ${written}: write EVENTS=CHANNELS, such as failed,recovered=ops`,
+    );
+  }
+  return [{ on: namesIn(on), to: namesIn(to) }];
+}
+
+function namesIn(list: string): string[] {
+  return list.split(",").map((name) => name.trim());
 }
 
 function readNumber(option: Option, text: string): number {

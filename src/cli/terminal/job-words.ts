@@ -155,8 +155,12 @@ export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): voi
 
 export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
   terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
+  const aboutChannels = new Set(
+    job.problems.flatMap(({ code, message }) => (code === "NO_CHANNEL" ? message : [])),
+  );
   for (const warning of job.warnings ?? []) {
-    terminal.notify(`${paint(terminal, "yellow", "warning:")} no peer can run it now: ${plain(warning)}`);
+    const what = aboutChannels.has(warning) ? "" : "no peer can run it now: ";
+    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${what}${plain(warning)}`);
   }
   const zone = terminal.timezone;
   if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;

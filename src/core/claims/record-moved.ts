@@ -6,7 +6,8 @@
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
-import { endsOrder, settles, takeRecord } from "../records/ledger.ts";
+import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts";
+import { noteWord } from "../records/words.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import {
@@ -53,6 +54,7 @@ export function recordMoved(
     noteFailure(state, record);
   }
   admitRetry(state, record);
+  takeWord(state, before, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
   if (record.of !== undefined && endsOrder(record)) touchOwnOfTick(state, record);
   if (isNextRound(record, own)) {
@@ -71,6 +73,15 @@ function noteFailure({ jobs, book }: State, record: RunRecord): void {
   // The last of several slots ends the tick, and another one may have failed.
   const mayEndTick = record.of !== undefined && isFinal(record.state);
   if (isFailure(record.state) || mayEndTick) book.failed.push(record);
+}
+
+/** People may want to be told what became of the tick. */
+export function takeWord(state: State, before: RunRecord | undefined, record: RunRecord): void {
+  if ((state.jobs.plans.get(record.job)?.notify.length ?? 0) === 0) return;
+  const { ledger, now, settings } = state;
+  const facts = { before, record, others: recordsOf(ledger, orderKeyOf(record)), self: settings.self };
+  const dropped = noteWord(ledger.words, facts, now.mono);
+  if (dropped > 0) emit(state, { kind: "count", name: "notices_dropped", by: dropped });
 }
 
 /**

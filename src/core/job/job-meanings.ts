@@ -26,6 +26,7 @@ export function meaningProblems(given: Fields): Problem[] {
     ...httpProblems(given),
     ...scriptProblems(given),
     ...targetProblems(given),
+    ...noticeProblems(given),
     ...paramProblems(inside(given, "params") as Params, given["schedule"] !== undefined),
   ];
 }
@@ -167,6 +168,27 @@ function targetProblems(given: Fields): Problem[] {
     ...tagProblems(inside(target, "tags"), "target", "tags"),
     ...tagProblems(inside(inside(target, "prefer"), "tags"), "target", "prefer", "tags"),
   ];
+}
+
+function noticeProblems(given: Fields): Problem[] {
+  const problems = Object.entries(inside(given, "ping")).flatMap(([name, url]) => {
+    const problem = typeof url === "string" ? urlProblem(url) : undefined;
+    return problem === undefined ? [] : [{ pointer: `/ping/${name}`, message: problem }];
+  });
+  const longAfter = text(given, "longAfter");
+  if (longAfter !== undefined && longAfter !== "auto" && parseDuration(longAfter) === undefined) {
+    const message = `${JSON.stringify(longAfter)} is neither auto nor a duration: ${durationHint}`;
+    problems.push({ pointer: "/longAfter", message });
+  }
+  return problems;
+}
+
+/** What is wrong with an address that is to be called; undefined = nothing. */
+export function urlProblem(written: string): string | undefined {
+  const url = URL.parse(written);
+  if (url === null) return `${JSON.stringify(written)} is not an address such as https://example.org/hook`;
+  if (url.protocol === "https:" || url.protocol === "http:") return undefined;
+  return `an address begins with https:// or http://, not with ${url.protocol}`;
 }
 
 /** A tag that no peer can have: `--tag` takes NAME=VALUE. */

@@ -3,9 +3,10 @@
  * others get the nearest known name, or cicada's name for what other schedulers call differently.
  */
 import { fieldSynonyms, JobSpecSchema, notYet, ParamSchema, type Problem } from "../../schema/job.ts";
+import { NotifyRuleSchema } from "../../schema/notice.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";
-import { inside, type Fields } from "./fields.ts";
+import { inside, isObject, type Fields } from "./fields.ts";
 
 export function laterFields(given: Fields): Problem[] {
   const problems: Problem[] = [];
@@ -38,8 +39,10 @@ const closedObjects: readonly { path: readonly string[]; known: readonly string[
   { path: ["http"], known: Object.keys(properties.http.properties) },
   { path: ["script"], known: Object.keys(properties.script.properties) },
   { path: ["success"], known: Object.keys(properties.success.properties) },
+  { path: ["ping"], known: Object.keys(properties.ping.properties) },
   { path: ["keep"], known: Object.keys(properties.keep.properties) },
 ];
+const ruleFields = Object.keys(NotifyRuleSchema.properties);
 const paramFields = Object.keys(ParamSchema.properties);
 
 /** How many unknown fields are reported per object: enough to correct a file, and a bound for a hostile one. */
@@ -48,8 +51,18 @@ const unknownShown = 20;
 export function unknownFields(given: Fields): Problem[] {
   const params = Object.keys(inside(given, "params"));
   const ofParams = params.map((name) => ({ path: ["params", name], known: paramFields }));
-  return [...closedObjects, ...ofParams].flatMap(({ path, known }) => {
-    const fields = path.reduce(inside, given);
+  const objects = [...closedObjects, ...ofParams].map(({ path, known }) => ({
+    path,
+    known,
+    fields: path.reduce(inside, given),
+  }));
+  const rules: unknown[] = Array.isArray(given["notify"]) ? given["notify"].slice(0, unknownShown) : [];
+  const ofRules = rules.filter(isObject).map((fields, index) => ({
+    path: ["notify", String(index)],
+    known: ruleFields,
+    fields,
+  }));
+  return [...objects, ...ofRules].flatMap(({ path, known, fields }) => {
     const isJob = path.length === 0;
     const later = notYet[pointerTo(...path)] ?? [];
     const isLater = (name: string) =>

@@ -10,6 +10,7 @@ import {
   type JobSpec,
   type Problem,
 } from "../../schema/job.ts";
+import { afterFailuresMax, noticeEvents } from "../../schema/notice.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { durationHint, sizeHint } from "../time/units.ts";
 import type { Fields } from "./fields.ts";
@@ -58,6 +59,10 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,
   "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",
   "/retry/on": `on is a list of the outcomes that are repeated: ${retryOutcomes.join(", ")}`,
+  "/notify": 'notify is a list of rules such as {"on": ["failed", "recovered"], "to": ["ops"]}, at most 16',
+  "/longAfter": `longAfter is a duration (${durationHint}), or auto: twice as long as the job usually takes`,
+  "/ping":
+    'ping is an object of addresses, such as {"start": "https://…", "success": "https://…", "failure": "https://…"}',
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
   "/target/count": `count says how many runs a tick has, each on another peer: 1 to ${countMax}`,
   "/target/tags": tagsHint,
@@ -107,6 +112,12 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (own !== undefined) return own;
   if (durationFields.some((field) => field === pointer)) return `a duration has a unit: ${durationHint}`;
   if (pointer === "/keep/logBytes") return `a size has a unit: ${sizeHint}`;
+  if (/^\/notify\/\d+$/.test(pointer))
+    return 'a rule is an object such as {"on": ["failed", "recovered"], "to": ["ops"]}';
+  if (/^\/notify\/\d+\/on(\/\d+)?$/.test(pointer)) return `on is a list of: ${noticeEvents.join(", ")}`;
+  if (/^\/notify\/\d+\/to(\/\d+)?$/.test(pointer)) return "to is a list of 1 to 16 names of channels";
+  if (/^\/notify\/\d+\/afterFailures$/.test(pointer))
+    return `afterFailures says at which failed tick in a row to begin: 1 to ${afterFailuresMax}`;
   if (/^\/params\/[^/]+$/.test(pointer))
     return 'a parameter is an object such as {"type": "number", "default": 3}';
   if (/^\/params\/[^/]+\/type$/.test(pointer)) return "one of string, number, boolean, choice";

@@ -5,6 +5,7 @@
 import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { ParamValues } from "../../schema/run.ts";
+import type { NotifyRule } from "../../schema/notice.ts";
 import { unknownCapabilities } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
@@ -42,6 +43,8 @@ export interface Plan {
   readonly target: Target;
   /** how much of a peer's capacity a run takes */
   readonly weight: number;
+  /** what people want to be told */
+  readonly notify: readonly NotifyRule[];
   readonly keep: { runs: number; ageMs: number; logBytes: number };
   readonly action: RunAction;
   /** the capabilities that a peer needs to run it */
@@ -121,6 +124,7 @@ export function planJob(job: Job): Plan | Problem[] {
     pauses: job.pauses,
     target: targetOf(spec),
     weight: spec.weight ?? 1,
+    notify: spec.notify ?? [],
     keep: {
       runs: spec.keep?.runs ?? defaults.runs,
       ageMs: milliseconds(spec.keep?.age, defaults.ageMs),

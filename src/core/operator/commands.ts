@@ -69,6 +69,10 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
       });
     case "run-job":
       return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
+    case "set-value": {
+      const { root, id, value, by } = command;
+      return edit(state, token, [{ kind: "set", root, id, value, by }], false);
+    }
     case "cancel-run":
       return cancelRuns(state, command, token);
     case "promote-peer":

@@ -13,6 +13,7 @@ import { emit, note, workOn, type State } from "../state.ts";
 import { begunByNow } from "./replan.ts";
 import { isPlanning } from "./planning.ts";
 import { scanJob } from "./scan.ts";
+import { dropJob } from "../records/words.ts";
 
 export function takeChange(state: State, change: JobChange): void {
   workOn(state, change.id, () => takeJob(state, change));
@@ -30,6 +31,7 @@ function takeJob(state: State, { id, job }: JobChange): void {
     recountSlots(state, begun);
     if (isPlanning(state)) scanJob(state, begun);
   }
+  if ((state.jobs.plans.get(id)?.notify.length ?? 0) === 0) dropJob(state.ledger.words, id);
   touchJob(state, id);
 }
 

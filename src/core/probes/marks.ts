@@ -24,6 +24,7 @@ export const marks = [
   "paused-by-failures",
   "caught-up",
   "missed",
+  "word-announced",
   "no-quorum",
   "clock-passed-over",
   "paused",

@@ -3,6 +3,7 @@
  * change it.
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
+import { createWords, type WordsState } from "./words-state.ts";
 import type { RunRecord } from "../../schema/run.ts";
 
 /** The count and digest of a peer's open records, as in its heartbeats. */
@@ -49,6 +50,7 @@ export interface LedgerState {
   readonly openDigests: Map<PeerId, string>;
   /** the records that a peer's last heartbeat has shown to be over, kept until its open records change */
   readonly overByPeer: Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>;
+  readonly words: WordsState;
   /** settled orders, oldest first, that leave memory after a while */
   readonly fading: { key: OrderKey; atMono: number }[];
 }
@@ -66,6 +68,7 @@ export function createLedger(): LedgerState {
     openByPeer: new Map(),
     openDigests: new Map(),
     overByPeer: new Map(),
+    words: createWords(),
     fading: [],
   };
 }

@@ -6,7 +6,7 @@
  * and answered as a whole, in the order of its requests.
  */
 import type { CicadaError } from "../../errors.ts";
-import type { Horizon, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
+import type { Horizon, OthersQuery, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 
 /** A `Write` of ports/disk.ts, with records, orders, watermarks and votes as text. */
@@ -38,6 +38,7 @@ export type ReadRequest =
   | { kind: "digests"; from: number; to: number }
   | { kind: "things"; page: ThingsQuery }
   | { kind: "output"; run: RunId }
+  | { kind: "others"; query: OthersQuery; tickInstant: number | undefined }
   | { kind: "revisions"; job: JobId }
   | { kind: "jobs"; after: string; limit: number }
   | { kind: "measure"; share: number };
@@ -60,6 +61,7 @@ export type DiskResult =
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
   | { kind: "output"; bytes: Uint8Array | undefined }
+  | { kind: "others"; others: string[] }
   | { kind: "revisions"; revisions: string[] }
   | { kind: "jobs"; jobs: JobId[] }
   | { kind: "measured"; bytes: number; instant: number }

@@ -7,7 +7,7 @@ import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
-import type { RunQuery, ThingsQuery } from "../../ports/disk.ts";
+import type { OthersQuery, RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
@@ -52,6 +52,8 @@ export class Reads {
           return { kind: "things", ...this.things(request.page) };
         case "output":
           return { kind: "output", bytes: this.output(request.run) };
+        case "others":
+          return { kind: "others", others: this.others(request.query, request.tickInstant) };
         case "revisions":
           return { kind: "revisions", revisions: this.revisions(request.job) };
         case "jobs":
@@ -112,6 +114,17 @@ export class Reads {
       next: rows.length > limit && last !== undefined ? writeCursor(last) : null,
       total: Number(total),
     };
+  }
+
+  private others({ kind, of, limit }: OthersQuery, tickInstant = 0): string[] {
+    if ("from" in of) {
+      const sql =
+        "SELECT body, sum FROM other_record WHERE instant >= ? AND kind = ? ORDER BY instant, tick, job LIMIT ?";
+      return this.texts(sql, of.from, kind, limit);
+    }
+    const sql =
+      "SELECT body, sum FROM other_record WHERE instant = ? AND tick = ? AND job = ? AND kind = ? LIMIT ?";
+    return this.texts(sql, tickInstant, of.tick, of.job, kind, limit);
   }
 
   private revisions(job: JobId): string[] {

@@ -3,6 +3,7 @@
  * peers. The checkers judge by it, and `--trace` prints it line by line. All its instants are true time.
  */
 import { recordKey } from "../../core/records/records.ts";
+import type { Delivery } from "../../ports/notifier.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { HostName } from "../mesh/wires.ts";
@@ -11,6 +12,7 @@ import type {
   Evidence,
   FaultWindow,
   GarbageSeen,
+  NoticeSeen,
   Operation,
   Outage,
   RecordSeen,
@@ -32,6 +34,7 @@ export class Chronicle {
   readonly rollbacks: Rollback[] = [];
   readonly sizes: SizesSeen[] = [];
   readonly garbage: GarbageSeen[] = [];
+  readonly notices: NoticeSeen[] = [];
   readonly earlierLives = new Set<string>();
   /** true time, ms since the epoch */
   readonly now: () => number;
@@ -52,6 +55,11 @@ export class Chronicle {
 
   line(host: HostName | undefined, line: string): void {
     this.#onLine?.(this.now(), host, line);
+  }
+
+  /** A channel has taken a message of the peer. */
+  told(peer: PeerId, { notices }: Delivery): void {
+    for (const { key } of notices) this.notices.push({ key, by: peer, at: this.now() });
   }
 
   /** Notes that something was done to the world just now. */

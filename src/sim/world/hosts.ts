@@ -9,6 +9,7 @@ import { assert } from "../../errors.ts";
 import type { Doors } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { HostClock, SimClock } from "../clock.ts";
+import { SimNotifier } from "../notifier.ts";
 import { SimDisk } from "../disk.ts";
 import { StableStorage } from "../disk/storage.ts";
 import { Children, SimExecutor } from "../executor.ts";
@@ -132,6 +133,9 @@ export class Hosts {
         storage: host.storage,
         interpreters: traits.interpreters ?? everyInterpreter,
         dice: dice.fork("scripts"),
+      }),
+      notifier: new SimNotifier(queue, process, dice.fork("notifier"), (delivery) => {
+        observers.chronicle.told(peer, delivery);
       }),
       log,
     };

@@ -263,6 +263,13 @@ export interface SizesSeen {
   sizes: Readonly<Record<string, number>>;
 }
 
+/** A channel has taken a notice. */
+export interface NoticeSeen {
+  key: string;
+  by: PeerId;
+  at: number;
+}
+
 /** Forged bytes were handed to a peer. */
 export interface GarbageSeen {
   peer: PeerId;

@@ -70,6 +70,7 @@ export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Di
     digests: (from, to, done) => disk.digests(from, to, done),
     things: (page, done) => disk.things(page, done),
     output: (run, done) => disk.output(run, done),
+    others: (query, done) => disk.others(query, done),
     revisions: (job, done) => disk.revisions(job, done),
     jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
     prune: (rules, done) => disk.prune(rules, done),

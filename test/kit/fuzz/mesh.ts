@@ -228,6 +228,7 @@ export class FuzzMesh {
       digests: (from, to, done) => disk.digests(from, to, done),
       things: (page, done) => disk.things(page, done),
       output: (run, done) => disk.output(run, done),
+      others: (query, done) => disk.others(query, done),
       revisions: (job, done) => disk.revisions(job, done),
       jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
       prune: (rules, done) => disk.prune(rules, done),

@@ -1,0 +1,211 @@
+/**
+ * Channels of notices: list, read, write, remove, test. A channel's secret, and an address that is one, is never shown: `…`
+ * stands for it, and stays as it is when the channel is written back.
+ */
+import { Type, type Static } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import type { Control } from "../../ports/control.ts";
+import {
+  ChannelSchema,
+  checkChannel,
+  isChannelName,
+  withoutSecrets,
+  withSecretsOf,
+} from "../../schema/channel.ts";
+import { ask } from "../http/answers.ts";
+import { closed, noCheck, none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { refusal } from "../http/problems.ts";
+import { Instant, orNull, showInstant } from "../show/show-run.ts";
+
+const tags = ["channels"];
+const root = "channels";
+const ChannelParams = Type.Object({ name: Type.String({ maxLength: 512 }) });
+
+const ShownChannel = Type.Object(
+  {
+    name: Type.String(),
+    type: Type.String(),
+    usedBy: Type.Array(Type.String(), { description: "jobs that tell this channel something" }),
+    lastMessage: orNull(
+      Type.Object(
+        { at: Instant, ok: Type.Boolean(), error: orNull(Type.String()) },
+        { description: "how the last message went, as far as this peer knows; null = none was sent" },
+      ),
+    ),
+    problems: Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() })),
+  },
+  { additionalProperties: Type.Unknown(), description: "the channel's own fields, and the read-only ones" },
+);
+type Shown = Static<typeof ShownChannel>;
+const readOnly = ["name", "usedBy", "lastMessage", "problems"];
+
+export function channelRoutes(app: Api, options: ApiOptions): void {
+  listChannels(app, options);
+  readChannel(app, options);
+  writeChannel(app, options);
+  removeChannel(app, options);
+  testChannel(app, options);
+}
+
+function listChannels(app: Api, { control }: ApiOptions): void {
+  app.get(
+    "/v1/channels",
+    {
+      schema: {
+        tags,
+        summary: "List channels by name",
+        querystring: Type.Object(PageQuery, closed),
+        response: { 200: ListOf(ShownChannel) },
+      },
+    },
+    async (request, reply) => {
+      const { limit = defaultLimit, cursor } = request.query;
+      const after = readCursor("channels", cursor) ?? "";
+      const all = [...control.values(root)];
+      const left = all.filter(([name]) => name > after);
+      const items = left.slice(0, limit).map(([name, value]) => showChannel(name, value, control));
+      const next = left.length > limit ? (items.at(-1)?.name ?? null) : null;
+      return page(request, reply, "channels", { items, next, total: all.length });
+    },
+  );
+}
+
+function readChannel(app: Api, { control }: ApiOptions): void {
+  app.get(
+    "/v1/channels/:name",
+    {
+      schema: {
+        tags,
+        summary: "Read a channel",
+        params: ChannelParams,
+        querystring: none,
+        response: { 200: ShownChannel },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      return reply.send(showChannel(name, valueOf(control, name), control));
+    },
+  );
+}
+
+function writeChannel(app: Api, { control }: ApiOptions): void {
+  app.put(
+    "/v1/channels/:name",
+    {
+      validatorCompiler: noCheck,
+      schema: {
+        tags,
+        summary: "Create or replace a channel",
+        params: ChannelParams,
+        querystring: none,
+        body: ChannelSchema,
+        response: { 200: ShownChannel, 201: ShownChannel },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      if (!isChannelName(name)) {
+        const message =
+          "a channel's name is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
+        throw refusal("INVALID_CHANNEL", [{ pointer: "/name", message }]);
+      }
+      const present = control.values(root).get(name);
+      const before = checkChannel(present);
+      const written = withSecretsOf(before.ok ? before.channel : undefined, withoutReadOnly(request.body));
+      const checked = checkChannel(written);
+      if (!checked.ok) throw refusal("INVALID_CHANNEL", checked.problems);
+      const value = checked.channel;
+      await ask(request, control, { kind: "set-value", root, id: name, value, by: request.actor });
+      return reply.code(present === undefined ? 201 : 200).send(showChannel(name, value, control));
+    },
+  );
+}
+
+function removeChannel(app: Api, { control }: ApiOptions): void {
+  app.delete(
+    "/v1/channels/:name",
+    {
+      schema: {
+        tags,
+        summary: "Remove a channel; 409 while jobs use it, unless ?force=true",
+        params: ChannelParams,
+        querystring: Type.Object({ force: Type.Optional(Type.Boolean()) }, closed),
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      valueOf(control, name);
+      const users = usersOf(name, control);
+      if (users.length > 0 && request.query.force !== true) {
+        const shown =
+          users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
+        throw new CicadaError("CHANNEL_IN_USE", `"${name}" is told by ${shown}`);
+      }
+      await ask(request, control, { kind: "set-value", root, id: name, value: null, by: request.actor });
+      return reply.code(204).send();
+    },
+  );
+}
+
+function testChannel(app: Api, { control }: ApiOptions): void {
+  app.post(
+    "/v1/channels/:name/test",
+    {
+      schema: {
+        tags,
+        summary:
+          "Send a test notice through a channel, once, from this peer; 502: the channel did not take it",
+        params: ChannelParams,
+        querystring: none,
+        body: none,
+        response: { 200: Type.Object({ delivered: Type.Literal(true) }) },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const checked = checkChannel(valueOf(control, name));
+      if (!checked.ok) throw refusal("INVALID_CHANNEL", checked.problems);
+      const result = await control.testChannel(checked.channel, name, request.actor);
+      if (!result.ok) throw new CicadaError("CHANNEL_REFUSED", result.why);
+      return reply.send({ delivered: true });
+    },
+  );
+}
+
+function valueOf(control: Control, name: string): unknown {
+  const value = control.values(root).get(name);
+  if (value === undefined) throw new CicadaError("CHANNEL_NOT_FOUND", `there is no channel "${name}"`);
+  return value;
+}
+
+function usersOf(name: string, control: Control): string[] {
+  const users: string[] = [];
+  for (const [id, { spec }] of control.view().jobs) {
+    if (spec.notify?.some(({ to }) => to.includes(name)) === true) users.push(id);
+  }
+  return users;
+}
+
+function withoutReadOnly(body: unknown): unknown {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !readOnly.includes(name)));
+}
+
+/** A value of a later version's type is shown with its problem, without any of its fields: one may be a secret. */
+function showChannel(name: string, value: unknown, control: Control): Shown {
+  const checked = checkChannel(value);
+  const health = control.channelHealth(name);
+  const lastMessage =
+    health === undefined ? null : { at: showInstant(health.at), ok: health.ok, error: health.error ?? null };
+  const shared = { name, usedBy: usersOf(name, control), lastMessage };
+  if (!checked.ok) return { ...shared, type: typeOf(value), problems: checked.problems };
+  return { ...shared, ...withoutSecrets(checked.channel), type: checked.channel.type, problems: [] };
+}
+
+function typeOf(value: unknown): string {
+  const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
+  return typeof type === "string" ? type : "unknown";
+}

@@ -1,0 +1,191 @@
+/** `cicada channels`: where notices go. Each command is one call of the API at any peer. */
+import type { Command } from "commander";
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { CicadaError } from "../errors.ts";
+import { channelTypes } from "../schema/channel.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
+import { relative } from "./terminal/times.ts";
+import { asInvoked, repeatable } from "./program.ts";
+
+interface ChannelOptions extends PeerOptions {
+  output: Output;
+}
+
+interface ChannelAnswer {
+  name: string;
+  type: string;
+  usedBy: string[];
+  lastMessage: { at: string; ok: boolean; error: string | null } | null;
+  problems: { pointer: string; message: string }[];
+  [field: string]: unknown;
+}
+
+interface SetOptions extends ChannelOptions {
+  file?: string;
+  type?: string;
+  url?: string;
+  secretFile?: string;
+  server?: string;
+  user?: string;
+  from?: string;
+  to?: string[];
+  chat?: string;
+  priority?: string;
+  description?: string;
+}
+
+export function channelsCommands(program: Command, terminal: Terminal): void {
+  const channels = program.command("channels").description("where notices about jobs go");
+
+  withOutput(withPeer(channels.command("ls")))
+    .description("list channels, and how the last message to each went")
+    .action(async (options: ChannelOptions) => {
+      const answer = await openClient(options, terminal).list<ChannelAnswer>("/v1/channels");
+      show(terminal, options.output, answer, () => channelTable(terminal, answer.items));
+    });
+
+  withOutput(withPeer(channels.command("get")))
+    .description("show one channel; its secret is not shown")
+    .argument("<name>")
+    .action(async (name: string, options: ChannelOptions) => {
+      const channel = await openClient(options, terminal).ask<ChannelAnswer>(pathOf(name));
+      show(terminal, options.output, channel, () => {
+        fields(
+          terminal,
+          Object.entries(channel).map(([field, value]) => [field, shownValue(value)]),
+        );
+      });
+    });
+
+  setCommand(channels, terminal);
+
+  withPeer(channels.command("rm"))
+    .description("remove channels; refused while jobs use one")
+    .argument("<name...>")
+    .option("--force", "even if jobs use it: their notices are then not sent")
+    .action(async (names: string[], options: PeerOptions & { force?: true }) => {
+      const client = openClient(options, terminal);
+      for (const name of names) {
+        await client.send(pathOf(name), { method: "DELETE", query: { force: options.force } });
+        terminal.print(`${plain(name)} removed`);
+      }
+    });
+
+  withPeer(channels.command("test"))
+    .description("send a test notice through a channel, from the peer that is asked")
+    .argument("<name>")
+    .action(async (name: string, options: PeerOptions) => {
+      await openClient(options, terminal).send(pathOf(name, "/test"), { method: "POST", body: {} });
+      terminal.print(`${plain(name)} took the test notice`);
+    });
+}
+
+function setCommand(channels: Command, terminal: Terminal): void {
+  withOutput(withPeer(channels.command("set")))
+    .description("create or replace a channel, from flags or from a file")
+    .argument("<name>", "as a job's notify names it")
+    .option("-f, --file <file>", "the channel as YAML or JSON; - reads standard input")
+    .option("--type <type>", channelTypes.join(", "))
+    .option(
+      "--url <url>",
+      "webhook, slack, discord, teams: its address; ntfy: the topic's; gotify: the server's",
+    )
+    .option(
+      "--secret-file <file>",
+      "its secret: a webhook's whsec_…, a token, a password; - reads standard input",
+    )
+    .option("--server <url>", "email: smtp://HOST:PORT or smtps://HOST:PORT")
+    .option("--user <user>", "email: who logs in there")
+    .option("--from <address>", "email: the sender")
+    .addOption(repeatable("--to <address>", "email: a receiver; repeatable"))
+    .option("--chat <id>", "telegram: the chat")
+    .option("--priority <n>", "ntfy, gotify: instead of one that fits the notice")
+    .option("--description <text>", "a text for people")
+    .action(async (name: string, options: SetOptions) => {
+      const body = options.file === undefined ? fromFlags(options) : parseFile(options.file);
+      const client = openClient(options, terminal);
+      const channel = await client.ask<ChannelAnswer>(pathOf(name), { method: "PUT", body });
+      show(terminal, options.output, channel, () => {
+        terminal.print(
+          asInvoked(
+            `${plain(name)} set; \`cicada channels test ${plain(name)}\` sends a test notice through it`,
+            terminal.env,
+          ),
+        );
+      });
+    });
+}
+
+function fromFlags(options: SetOptions): Record<string, unknown> {
+  const { type, url, secretFile, server, user, from, to, chat, priority, description } = options;
+  if (type === undefined) throw new CicadaError("USAGE", "give --type, or a file with -f");
+  const secret = secretFile === undefined ? undefined : readText(secretFile).trim();
+  const given = { type, url, secret, server, user, from, to, chat, description };
+  if (priority !== undefined && !/^\d+$/.test(priority)) {
+    throw new CicadaError("USAGE", `--priority ${priority}: give a whole number`);
+  }
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    ...(priority === undefined ? {} : { priority: Number(priority) }),
+  };
+}
+
+function parseFile(file: string): unknown {
+  try {
+    return parse(readText(file));
+  } catch (error) {
+    if (error instanceof CicadaError) throw error;
+    throw new CicadaError("USAGE", `${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8");
+  } catch (error) {
+    throw new CicadaError("USAGE", `${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function pathOf(name: string, call = ""): string {
+  return `/v1/channels/${encodeURIComponent(name)}${call}`;
+}
+
+function channelTable(terminal: Terminal, channels: readonly ChannelAnswer[]): void {
+  if (channels.length === 0) {
+    return terminal.print(
+      asInvoked(
+        "There are no channels. `cicada channels set ops --type slack --url URL` makes one.",
+        terminal.env,
+      ),
+    );
+  }
+  const now = terminal.now();
+  const rows = channels.map(({ name, type, usedBy, lastMessage, problems }) => [
+    plain(name),
+    plain(type),
+    String(usedBy.length),
+    lastMessage === null ? "-" : relative(Date.parse(lastMessage.at), now),
+    stateOf(terminal, lastMessage, problems),
+  ]);
+  table(terminal, ["NAME", "TYPE", "JOBS", "LAST MESSAGE", "STATE"], rows);
+}
+
+function stateOf(
+  terminal: Terminal,
+  last: ChannelAnswer["lastMessage"],
+  problems: ChannelAnswer["problems"],
+): string {
+  const [problem] = problems;
+  if (problem !== undefined) return paint(terminal, "red", plain(problem.message));
+  if (last === null) return "nothing sent yet";
+  return last.ok ? "ok" : paint(terminal, "red", plain(last.error ?? "failed"));
+}
+
+function shownValue(value: unknown): string {
+  if (typeof value === "string") return plain(value);
+  return value === null ? "" : plain(JSON.stringify(value));
+}

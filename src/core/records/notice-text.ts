@@ -1,0 +1,107 @@
+/** A notice in words and fields, from the records of its tick. */
+import { hash } from "node:crypto";
+import { instantOf, runId, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import type { Job } from "../../schema/job.ts";
+import { noticeKey, type Notice, type NoticeEvent } from "../../schema/notice.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
+import { formatDuration } from "../time/units.ts";
+
+export interface NoticeFacts {
+  job: Job;
+  tick: TickId;
+  event: NoticeEvent;
+  /** every record of the tick */
+  records: readonly RunRecord[];
+  /** the peer that tells it */
+  self: PeerId;
+  nameOf: (peer: PeerId) => string;
+  /** ms since the epoch */
+  at: number;
+}
+
+export function makeNotice({ job, tick, event, records, self, nameOf, at }: NoticeFacts): Notice {
+  const story = storyOf(records);
+  const run = story !== undefined && hasStarted(story) ? story : undefined;
+  const peer = run?.peer ?? self;
+  return {
+    key: noticeKey(job.id, tick, event),
+    event,
+    job: job.id,
+    tick,
+    run: run === undefined ? undefined : runId(run),
+    state: story?.state ?? "pending",
+    reason: story?.reason,
+    exitCode: story?.exitCode,
+    peer: { id: peer, name: nameOf(peer) },
+    at,
+    startedAt: run?.startedAt,
+    finishedAt: run?.finishedAt,
+    group: job.spec.group ?? "default",
+    owner: job.spec.owner,
+    description: job.spec.description,
+    text: sentence(job.id, tick, event, records, nameOf),
+  };
+}
+
+function sentence(
+  job: JobId,
+  tick: TickId,
+  event: NoticeEvent,
+  records: readonly RunRecord[],
+  nameOf: NoticeFacts["nameOf"],
+): string {
+  const story = storyOf(records);
+  const which = `${job}, tick ${tick},`;
+  if (story === undefined) return `${which} ${event}`;
+  const on = ` on ${nameOf(story.peer)}`;
+  const because = story.reason === undefined ? "" : `: ${story.reason}`;
+  switch (event) {
+    case "failed": {
+      if (story.state === "timeout") return `${which} was stopped at its timeout${on}${lasted(story)}`;
+      const how = story.exitCode === undefined ? signalOf(story) : ` with exit code ${story.exitCode}`;
+      const tries = story.attempt > 1 ? `, the last of ${story.attempt} attempts` : "";
+      return `${which} failed${how}${on}${lasted(story)}${tries}${because}`;
+    }
+    case "recovered":
+      return `${which} succeeded again${on}`;
+    case "missed":
+    case "skipped":
+      return `${which} was ${event}${because}`;
+    case "lost":
+      return `${which} was running${on} when that peer died; how it ended isn't known`;
+    case "late": {
+      const lateMs = (story.startedAt ?? story.due) - story.due;
+      return `${which} started ${roundedDuration(lateMs)} late${on}`;
+    }
+    case "duplicate": {
+      const names = new Set(duplicatesIn(records).map(({ peer }) => nameOf(peer)));
+      return `${which} ran on ${[...names].join(" and on ")}, because the mesh was split`;
+    }
+    case "long":
+      return `${which} is still running${on}, since ${new Date(story.startedAt ?? instantOf(tick)).toISOString()}`;
+    case "paused":
+      return `${job} is paused${because}`;
+  }
+}
+
+function signalOf({ signal }: RunRecord): string {
+  return signal === undefined ? "" : ` by signal ${signal}`;
+}
+
+function lasted({ startedAt, finishedAt }: RunRecord): string {
+  if (startedAt === undefined || finishedAt === undefined) return "";
+  return ` after ${roundedDuration(Math.max(0, finishedAt - startedAt))}`;
+}
+
+/** From a second on, in whole seconds. */
+function roundedDuration(ms: number): string {
+  return formatDuration(ms < 1_000 ? Math.round(ms) : Math.round(ms / 1_000) * 1_000);
+}
+
+/** Services that pair a start with its end want a UUID (RFC 9562, version 8: made from a hash of the tick's name). */
+export function tickUuid(job: JobId, tick: TickId): string {
+  const digits = hash("sha256", `${job}@${tick}`, "hex");
+  const variant = (8 + (Number.parseInt(digits.slice(16, 17), 16) % 4)).toString(16);
+  return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-8${digits.slice(13, 16)}-${variant}${digits.slice(17, 20)}-${digits.slice(20, 32)}`;
+}

@@ -1,0 +1,70 @@
+/**
+ * What people are told about a tick: a pure function of the job's rules, and of what became of this tick and of those before
+ * it. Only the final word of a tick counts, never a single attempt's.
+ */
+import { overdueMs } from "../limits.ts";
+import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
+import type { NoticeEvent, NotifyRule } from "../../schema/notice.ts";
+import { duplicatesIn, storyOf } from "./records.ts";
+import { settles } from "./ledger.ts";
+
+/** What is known of a tick whose final word is in. */
+export interface DecidedTick {
+  /** every record of the tick */
+  records: readonly RunRecord[];
+  /** the states of the job's earlier ticks, newest first, without those that are not over */
+  earlier: readonly RunState[];
+  /** the events of this tick that have been told already */
+  told: ReadonlySet<NoticeEvent>;
+}
+
+/** Which channels are to be told which event, once each. `long` and `paused` are no matter of a final word. */
+export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<NoticeEvent, Set<string>> {
+  const due = new Map<NoticeEvent, Set<string>>();
+  for (const { on, to, afterFailures = 1 } of rules) {
+    for (const event of on) {
+      if (tick.told.has(event) || !isDue(event, tick, afterFailures)) continue;
+      const channels = due.get(event) ?? new Set();
+      for (const channel of to) channels.add(channel);
+      due.set(event, channels);
+    }
+  }
+  return due;
+}
+
+function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afterFailures: number): boolean {
+  const story = storyOf(records);
+  if (story === undefined || !isFinal(story.state) || !settles(story)) return false;
+  switch (event) {
+    case "failed":
+      return isFailed(story.state) && 1 + failuresIn(earlier) >= afterFailures;
+    case "recovered":
+      // A run that was taken for lost has reported its end after all, or the job works again.
+      return story.state === "succeeded" && (told.has("lost") || failuresIn(earlier) >= afterFailures);
+    case "missed":
+    case "skipped":
+    case "lost":
+      return story.state === event;
+    case "late":
+      return story.startedAt !== undefined && story.startedAt - story.due > overdueMs;
+    case "duplicate":
+      return duplicatesIn(records).length > 0;
+    case "long":
+    case "paused":
+      return false;
+  }
+}
+
+function isFailed(state: RunState): boolean {
+  return state === "failed" || state === "timeout";
+}
+
+/** How many of the newest ticks failed, without one that succeeded between. Skipped and missed ones change nothing. */
+function failuresIn(states: readonly RunState[]): number {
+  let failures = 0;
+  for (const state of states) {
+    if (state === "succeeded") break;
+    if (isFailed(state) || state === "lost") failures += 1;
+  }
+  return failures;
+}

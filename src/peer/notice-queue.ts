@@ -1,0 +1,114 @@
+/**
+ * The notices that wait for one channel. They are sent one after the other; what has come together meanwhile is sent as one
+ * message. A message that was tried once stays as it is until it is accepted or given up, so that the receiver can drop
+ * repeats by its id.
+ */
+import type { Clock } from "../ports.ts";
+import type { Delivered, Delivery } from "../ports/notifier.ts";
+import type { Notice } from "../schema/notice.ts";
+
+/** Between two messages, ms. Less lets a burst through as single messages; more makes the next notice later. */
+const spacingMs = 2_000;
+/** More notices than this become one message. */
+const singlyMax = 3;
+/** The most notices in one message: more would not fit into what most services accept. */
+const togetherMax = 50;
+/** The pause after the first failure, which doubles up to the longest; ms. */
+const backoffMs = 10_000;
+const longestBackoffMs = 600_000;
+/** How long a notice is tried, ms. */
+const triedMs = 86_400_000;
+/** The most notices that wait. More costs memory while a service is down; beyond it the newest are given up. */
+const waitingMax = 5_000;
+
+export type Outcome = { sent: true } | { sent: false; why: string };
+
+interface Waiting {
+  notice: Notice;
+  done: (outcome: Outcome) => void;
+}
+
+export interface NoticeQueueDeps {
+  clock: Pick<Clock, "now" | "alarm">;
+  /** tries once; it looks up the channel, which may have been edited since the last try */
+  deliver: (message: Omit<Delivery, "channel">, done: (result: Delivered) => void) => void;
+}
+
+export class NoticeQueue {
+  readonly #deps: NoticeQueueDeps;
+  readonly #waiting: Waiting[] = [];
+  /** the message that is being sent, and how often it has failed */
+  #message: { items: readonly Waiting[]; failures: number } | undefined;
+  #isSending = false;
+  #notBeforeMono = 0;
+  #isWaiting = false;
+
+  constructor(deps: NoticeQueueDeps) {
+    this.#deps = deps;
+  }
+
+  get isIdle(): boolean {
+    return this.#message === undefined && this.#waiting.length === 0;
+  }
+
+  add(notice: Notice, done: (outcome: Outcome) => void): void {
+    if (this.#waiting.length >= waitingMax) {
+      return done({ sent: false, why: `more than ${waitingMax} notices wait for this channel` });
+    }
+    this.#waiting.push({ notice, done });
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#isSending || this.isIdle) return;
+    const { mono } = this.#deps.clock.now();
+    if (mono < this.#notBeforeMono) {
+      this.#sleep();
+      return;
+    }
+    const count = this.#waiting.length > singlyMax ? togetherMax : 1;
+    this.#message ??= { items: this.#waiting.splice(0, count), failures: 0 };
+    const { items } = this.#message;
+    const notices = items.map(({ notice }) => notice);
+    this.#isSending = true;
+    this.#deps.deliver({ notices, id: idOf(notices) }, (result) => this.#tried(result));
+  }
+
+  #sleep(): void {
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#deps.clock.alarm(this.#notBeforeMono, () => {
+      this.#isWaiting = false;
+      this.#pump();
+    });
+  }
+
+  #tried(result: Delivered): void {
+    const message = this.#message;
+    this.#isSending = false;
+    if (message === undefined) return;
+    const now = this.#deps.clock.now();
+    this.#notBeforeMono = now.mono + spacingMs;
+    const oldest = message.items[0]?.notice.at ?? 0;
+    if (result.ok) this.#finish(message.items, { sent: true });
+    else if (result.isFinal || now.wall - oldest > triedMs) {
+      this.#finish(message.items, { sent: false, why: result.why });
+    } else {
+      const pauseMs = Math.min(backoffMs * 2 ** message.failures, longestBackoffMs);
+      this.#notBeforeMono = now.mono + Math.max(result.afterMs ?? 0, pauseMs);
+      message.failures += 1;
+    }
+    this.#pump();
+  }
+
+  #finish(items: readonly Waiting[], outcome: Outcome): void {
+    this.#message = undefined;
+    for (const { done } of items) done(outcome);
+  }
+}
+
+/** Of several notices in one message, the first one's key and their number: the message never changes. */
+function idOf(notices: readonly Notice[]): string {
+  const first = notices[0]?.key ?? "";
+  return notices.length === 1 ? first : `${first}+${notices.length - 1}`;
+}

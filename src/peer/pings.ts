@@ -1,0 +1,72 @@
+/**
+ * Tells the services in a job's `ping` when a tick is begun and how it ended. The start is told by the peer that runs the first
+ * attempt, the end by the peer that writes the tick's final word: one start, one end, with the same id. A run never waits for a
+ * ping. It is tried a few times and then given up, because a late ping misleads more than a missing one.
+ */
+import { tickUuid } from "../core/records/notice-text.ts";
+import { settles } from "../core/records/ledger.ts";
+import type { Doors } from "../ports.ts";
+import { runId, type JobId, type PeerId } from "../schema/ids.ts";
+import type { Job } from "../schema/job.ts";
+import { isFinal, type RunRecord } from "../schema/run.ts";
+
+/** When a ping is tried again after each failure, ms. */
+const pausesMs = [5_000, 30_000];
+/** The most pings on their way at once; beyond it they are dropped and counted, so that a dead service costs nothing. */
+const atOnceMax = 200;
+
+export interface PingsDeps {
+  self: PeerId;
+  doors: Pick<Doors, "clock" | "notifier" | "log">;
+  jobOf: (id: JobId) => Job | undefined;
+  count: (name: string) => void;
+}
+
+export class Pings {
+  readonly #deps: PingsDeps;
+  #onTheirWay = 0;
+
+  constructor(deps: PingsDeps) {
+    this.#deps = deps;
+  }
+
+  /** A run's record has moved up. */
+  moved(record: RunRecord): void {
+    const ping = this.#deps.jobOf(record.job)?.spec.ping;
+    if (ping === undefined || record.startedAt === undefined) return;
+    const { self } = this.#deps;
+    if (record.state === "running" && record.peer === self && record.attempt === 1) {
+      this.#ping(ping.start, record, "started");
+    } else if (isFinal(record.state) && settles(record) && (record.by ?? record.peer) === self) {
+      // A run that found nothing to do has gone as it should.
+      const isWell = record.state === "succeeded" || record.state === "skipped";
+      this.#ping(isWell ? ping.success : ping.failure, record, record.state);
+    }
+  }
+
+  #ping(address: string | undefined, record: RunRecord, what: string): void {
+    if (address === undefined) return;
+    if (this.#onTheirWay >= atOnceMax) return this.#deps.count("pings_dropped");
+    const url = URL.parse(address);
+    if (url === null) return;
+    url.searchParams.set("rid", tickUuid(record.job, record.tick));
+    const reason = record.reason === undefined ? "" : `: ${record.reason}`;
+    const text = `${runId(record)} ${what}${reason}`;
+    this.#onTheirWay += 1;
+    this.#try({ url: url.href, run: runId(record), text }, 0);
+  }
+
+  #try(ping: { url: string; run: string; text: string }, failures: number): void {
+    const { clock, notifier, log } = this.#deps.doors;
+    notifier.ping(ping, (result) => {
+      const pauseMs = pausesMs[failures];
+      if (!result.ok && !result.isFinal && pauseMs !== undefined) {
+        clock.alarm(clock.now().mono + pauseMs, () => this.#try(ping, failures + 1));
+        return;
+      }
+      this.#onTheirWay -= 1;
+      this.#deps.count(result.ok ? "pings_sent" : "pings_failed");
+      if (!result.ok) log.warn("a ping was not accepted", { run: ping.run, why: result.why });
+    });
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The Notifier door: sends notices over HTTP or as mail, each as its service documents it, and pings health-check services. One
+ * call is one try. What a receiver can do about a failure decides whether it is tried again: a refusal is final, everything else
+ * is not.
+ */
+import type { Log } from "../ports.ts";
+import type { Delivered, Delivery, Notifier, Ping } from "../ports/notifier.ts";
+import type { NoticeChannel } from "../schema/channel.ts";
+import { discordRequest } from "./notifier/discord.ts";
+import { sendMail } from "./notifier/email.ts";
+import { gotifyRequest } from "./notifier/gotify.ts";
+import { ntfyRequest } from "./notifier/ntfy.ts";
+import { slackRequest } from "./notifier/slack.ts";
+import { teamsRequest } from "./notifier/teams.ts";
+import { telegramRequest } from "./notifier/telegram.ts";
+import { webhookRequest } from "./notifier/webhook.ts";
+import type { HttpMessage } from "./notifier/message.ts";
+
+/** Longest try, the reading of the answer included, ms. */
+const triedMs = 20_000;
+/** Of an answer that refuses, so much is shown. */
+const shownChars = 200;
+/** Refusals that another try may end: too early, too many, a timeout. */
+const transient: ReadonlySet<number> = new Set([408, 425, 429]);
+
+export interface NotifierOptions {
+  log: Pick<Log, "debug">;
+  /** wall clock, ms: a webhook's signature covers when it was sent */
+  wall: () => number;
+  version: string;
+}
+
+export function openNotifier({ log, wall, version }: NotifierOptions): Notifier {
+  const closing = new AbortController();
+  const send = async (message: HttpMessage): Promise<Delivered> => {
+    const headers = { "user-agent": `cicada/${version}`, ...message.headers };
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(triedMs)]);
+    const { url, body } = message;
+    const response = await fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
+    const text = await readSome(response);
+    if (response.ok) return { ok: true };
+    log.debug("a notice was refused", { status: response.status });
+    return {
+      ok: false,
+      isFinal: response.status < 500 && !transient.has(response.status),
+      afterMs: retryAfterMs(response.headers.get("retry-after"), wall()),
+      why: `${new URL(url).host} answered ${response.status}${text === "" ? "" : `: ${text}`}`,
+    };
+  };
+  return {
+    deliver(delivery, done) {
+      const { channel } = delivery;
+      const once = async () =>
+        channel.type === "email"
+          ? sendMail(channel, delivery, triedMs)
+          : send(requestOf(channel, delivery, Math.floor(wall() / 1_000)));
+      void attempt(once, done);
+    },
+    ping({ url, run, text }: Ping, done) {
+      const headers = { "content-type": "text/plain; charset=utf-8", "cicada-run": run };
+      void attempt(() => send({ url, headers, body: text }), done);
+    },
+    close: () => closing.abort(),
+  };
+}
+
+async function attempt(once: () => Promise<Delivered>, done: (result: Delivered) => void): Promise<void> {
+  let result: Delivered;
+  try {
+    result = await once();
+  } catch (error) {
+    result = { ok: false, isFinal: false, why: reasonOf(error) };
+  }
+  done(result);
+}
+
+function requestOf(
+  channel: Exclude<NoticeChannel, { type: "email" }>,
+  delivery: Delivery,
+  nowSeconds: number,
+): HttpMessage {
+  const { notices } = delivery;
+  switch (channel.type) {
+    case "webhook":
+      return webhookRequest(channel, delivery, nowSeconds);
+    case "slack":
+      return slackRequest(channel, notices);
+    case "discord":
+      return discordRequest(channel, notices);
+    case "teams":
+      return teamsRequest(channel, notices);
+    case "ntfy":
+      return ntfyRequest(channel, notices);
+    case "gotify":
+      return gotifyRequest(channel, notices);
+    case "telegram":
+      return telegramRequest(channel, notices);
+  }
+}
+
+/** The beginning of the answer, on one line. The rest is not read. */
+async function readSome(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return "";
+  let text = "";
+  const decoder = new TextDecoder();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+    if (text.length >= shownChars) break;
+  }
+  await reader.cancel().catch(() => undefined);
+  return text.replaceAll(/\s+/g, " ").trim().slice(0, shownChars);
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. */
+function retryAfterMs(header: string | null, wall: number): number | undefined {
+  if (header === null) return undefined;
+  if (/^\d{1,6}$/.test(header)) return Number(header) * 1_000;
+  const at = Date.parse(header);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - wall);
+}
+
+/** `fetch` says only "fetch failed"; its cause says why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `no answer within ${triedMs / 1_000} s`;
+  const { cause } = error;
+  return cause instanceof Error && cause.message !== "" ? cause.message : error.message;
+}

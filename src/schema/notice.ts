@@ -1,0 +1,100 @@
+/**
+ * Notices: what a job's author wants to be told, the channels that carry it, and the record that says which notices have been
+ * sent (DESIGN §9).
+ */
+import { Type, type Static } from "typebox";
+import { Compile } from "typebox/compile";
+import { InstantSchema, type JobId, type PeerId, type RunId, type TickId } from "./ids.ts";
+import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
+
+export const noticeEvents = [
+  "failed",
+  "recovered",
+  "missed",
+  "skipped",
+  "late",
+  "lost",
+  "duplicate",
+  "long",
+  "paused",
+] as const;
+export type NoticeEvent = (typeof noticeEvents)[number];
+
+export const channelNamePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
+const ChannelName = Type.String({ pattern: channelNamePattern });
+
+/** The longest row of failed ticks that `afterFailures` can wait for: so many ticks are read back for one notice. */
+export const afterFailuresMax = 100;
+
+/** One rule of a job's `notify`. */
+export const NotifyRuleSchema = Type.Object(
+  {
+    on: Type.Array(Type.Enum(noticeEvents), { minItems: 1, maxItems: noticeEvents.length }),
+    to: Type.Array(ChannelName, { minItems: 1, maxItems: 16 }),
+    afterFailures: Type.Optional(Type.Integer({ minimum: 1, maximum: afterFailuresMax })),
+  },
+  { additionalProperties: false },
+);
+export type NotifyRule = Static<typeof NotifyRuleSchema>;
+
+/** What a person is told. */
+export interface Notice {
+  /** the same for every copy of this notice, whoever sends it: receivers drop repeats by it */
+  key: string;
+  event: NoticeEvent | "test";
+  job: JobId;
+  tick: TickId;
+  /** the run that it is about; undefined if none was started */
+  run: RunId | undefined;
+  /** the state of the tick, such as `failed` */
+  state: string;
+  reason: string | undefined;
+  exitCode: number | undefined;
+  peer: { id: PeerId; name: string };
+  /** ms since the epoch */
+  at: number;
+  startedAt: number | undefined;
+  finishedAt: number | undefined;
+  group: string;
+  owner: string | undefined;
+  description: string | undefined;
+  /** one sentence for people */
+  text: string;
+}
+
+export function noticeKey(job: JobId, tick: TickId, event: NoticeEvent): string {
+  return `${job}@${tick}:${event}`;
+}
+
+export const noticeKind = "notice";
+
+/**
+ * Which channels one notice has reached. Its writer is the peer that sends it; `name` is the event. Peers of a version that
+ * doesn't know notices keep and forward it.
+ */
+export const NoticeRecordSchema = Type.Intersect([
+  OtherRecordSchema,
+  Type.Object({
+    kind: Type.Literal(noticeKind),
+    at: InstantSchema,
+    channels: Type.Record(
+      Type.String(),
+      Type.Object({
+        state: Type.Union([Type.Literal("open"), Type.Literal("sent"), Type.Literal("failed")]),
+        at: Type.Optional(InstantSchema),
+        error: Type.Optional(Type.String({ maxLength: 512 })),
+      }),
+    ),
+  }),
+]);
+export type NoticeRecord = Static<typeof NoticeRecordSchema>;
+
+const noticeCheck = Compile(NoticeRecordSchema);
+
+export function isNoticeRecord(record: OtherRecord): record is NoticeRecord {
+  return (
+    record.kind === noticeKind &&
+    noticeCheck.Check(record) &&
+    noticeEvents.some((event) => event === record.name)
+  );
+}

@@ -94,6 +94,17 @@ const cases: Readonly<Record<string, Case>> = {
     records: [{ state: "succeeded", due: noon, startedAt: noon + 30_000, finishedAt: noon + 40_000 }],
     expected: [],
   },
+  "of several runs of a tick each one counts: it has failed when all are over and one has failed": {
+    records: [
+      { state: "succeeded", ...ran, of: 2 },
+      { state: "failed", ...ran, of: 2, slot: "1" },
+    ],
+    expected: ["failed"],
+  },
+  "a tick of which one run is still to come is not over": {
+    records: [{ state: "failed", ...ran, of: 2 }],
+    expected: [],
+  },
   "a tick that two peers ran is a duplicate": {
     records: [
       { state: "succeeded", ...ran },

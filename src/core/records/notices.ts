@@ -5,7 +5,7 @@
 import { overdueMs } from "../limits.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 import type { NoticeEvent, NotifyRule } from "../../schema/notice.ts";
-import { duplicatesIn, storyOf } from "./records.ts";
+import { duplicatesIn, slotStories, storyOf } from "./records.ts";
 import { settles } from "./ledger.ts";
 
 /** What is known of a tick whose final word is in. */
@@ -34,7 +34,7 @@ export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<
 
 function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afterFailures: number): boolean {
   const story = storyOf(records);
-  if (story === undefined || !isFinal(story.state) || !settles(story)) return false;
+  if (story === undefined || !isDecided(records)) return false;
   switch (event) {
     case "failed":
       return isFailed(story.state) && 1 + failuresIn(earlier) >= afterFailures;
@@ -53,6 +53,13 @@ function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afte
     case "paused":
       return false;
   }
+}
+
+/** Whether all runs that the tick is to have are over, with all their attempts. */
+function isDecided(records: readonly RunRecord[]): boolean {
+  const stories = slotStories(records);
+  const slots = Math.max(1, ...records.map(({ of = 1 }) => of));
+  return stories.length >= slots && stories.every(({ record }) => isFinal(record.state) && settles(record));
 }
 
 function isFailed(state: RunState): boolean {

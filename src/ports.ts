@@ -225,10 +225,12 @@ export interface Executor {
   /** Sends TERM to the run's process group, and KILL after its grace; breaks off its request. */
   stop(run: RunId): void;
   /**
-   * After a restart: ends all processes that are left of an earlier life of this peer, and reports which runs of that life had
-   * been started (they have an output, which may be empty), so that core can tell `lost` from `withdrawn`.
+   * After a restart: reports which of these runs of an earlier life had been started (they have an output, which may be empty),
+   * so that core can tell `lost` from `withdrawn`. Puts the outputs that it left behind where outputs are kept.
    */
-  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void;
+  findStarted(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void;
+  /** Ends all processes on this host that are left of these runs of an earlier life. */
+  sweep(runs: readonly RunId[]): void;
   /** Reads an output that is kept here, of an own run or as a copy; undefined = none is kept. */
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void;
   /**

@@ -12,7 +12,7 @@ import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
 import { checkCancels, checkPhantoms } from "../src/sim/checkers/phantoms.ts";
-import { checkRanges, checkStories } from "../src/sim/checkers/story.ts";
+import { checkDisowned, checkRanges, checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import { dueOfTick, everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
 import type {
@@ -24,6 +24,7 @@ import type {
   Run,
   ClientRequest,
 } from "../src/sim/world/truth.ts";
+import { livesOfCopies } from "../src/sim/world/truth.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 
 const minute = 60_000;
@@ -753,6 +754,32 @@ test("I18: the older of two processes with one identity that starts a run is fou
   assert.ok(found({}, sixth + 20_000).includes("I18"), "it was restarted after the run had started");
 });
 
+test("I18: of two processes that are left of three, either may start runs, because it outlived the third; both may not", () => {
+  const copied = (fromMs: number, toMs: number) => ({
+    kind: "duplicate identity" as const,
+    peer: ann,
+    from: sixth + fromMs,
+    to: sixth + toMs,
+  });
+  const first = copied(-5 * minute, 10 * minute);
+  const before = sixth - minute;
+  const found = (windows: Evidence["faultWindows"], ...more: Run[]) => {
+    const runs = [
+      ...without(sixth).filter(({ start }) => start < before - minute),
+      runOf(sixth, ann),
+      ...more,
+    ];
+    return rulesIn(checkEligibility(flawless({ faultWindows: windows, runs })));
+  };
+  const third = copied(-4 * minute, -2 * minute);
+  assert.deepEqual(found([first, third]), []);
+  assert.deepEqual(found([first]), ["I18"], "there was no third");
+  assert.deepEqual(found([first, copied(-4 * minute, 2 * minute)]), ["I18"], "the third was still there");
+  assert.deepEqual(found([copied(-minute, 10 * minute), third]), ["I18"], "the copy came after the third");
+  const byCopy = runOf(before, ann, { life: livesOfCopies });
+  assert.deepEqual(found([first, third], byCopy), ["I18"], "the copy has started one as well");
+});
+
 test("I16: history that should have been pruned is found, unless the peer was away and hasn't been back for as long", () => {
   const hour = 60 * minute;
   const to = beginning + 90 * hour;
@@ -915,4 +942,34 @@ test("I6: a run that is recorded as lost although its child succeeded is found, 
   assert.deepEqual(found(), ["I6"]);
   assert.deepEqual(found(asked({ kind: "forget", target: ann }, 6.2 * minute)), []);
   assert.deepEqual(found(asked({ kind: "forget", target: ann }, 12 * minute)), ["I6"]);
+});
+
+test("I6: a run that its own peer records as lost or never started while it goes on is found, unless the two processes could not know of each other", () => {
+  const on = runOf(sixth, ann, { end: sixth + 30_000 });
+  const seen = {
+    job,
+    tick: on.tick,
+    attempt: 1,
+    peer: ann,
+    at: sixth + 10_000,
+    state: "lost",
+    heardOthers: true,
+  };
+  const found = (changes: Partial<typeof seen> = {}, more: Partial<Evidence> = {}) => {
+    const runs = [...without(sixth), on];
+    return rulesIn(checkDisowned(flawless({ runs, disowned: [{ ...seen, ...changes }], ...more })));
+  };
+  assert.deepEqual(found(), ["I6"]);
+  assert.deepEqual(found({ state: "withdrawn" }), ["I6"]);
+  assert.deepEqual(found({ at: sixth + 29_500 }), [], "a child may outlive its peer's process for a moment");
+  assert.deepEqual(found({ attempt: 2 }), [], "it is another run");
+  assert.deepEqual(found({ heardOthers: false }), []);
+  const cuts = [ben, cyd].map((other) => ({
+    sender: ann,
+    receiver: other,
+    from: sixth - minute,
+    to: sixth + minute,
+  }));
+  assert.deepEqual(found({}, { cuts }), [], "no third peer heard both");
+  assert.deepEqual(found({}, { cuts: cuts.slice(1) }), ["I6"]);
 });

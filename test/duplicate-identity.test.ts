@@ -3,9 +3,10 @@
  * itself.
  */
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat, Life } from "../src/schema/heartbeat.ts";
+import { describe, test } from "node:test";
+import { instantOf, runId, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
 import { isNewClock } from "../src/core/members/clocks.ts";
 import { notReady } from "../src/core/view.ts";
 import { Cores, signedLife } from "./kit/cores.ts";
@@ -180,4 +181,139 @@ test("a process that has been shown a later life names it in its own word, and n
   assert.equal(cores.state("a").members.ownLife?.beside, undefined);
   tell(cores, signedLife(a, incarnation + 5));
   assert.deepEqual(cores.state("a").members.ownLife, signedLife(a, incarnation, incarnation + 5));
+});
+
+/** Lets time pass while the others hear, beside the process that is known as `a`, an older one that knows of it. */
+function passBesideTheOriginal(cores: Cores, incarnation: number, seconds: number): void {
+  const newer = cores.state("a").members.incarnation;
+  for (let passed = 0; passed < seconds; passed++) {
+    for (const other of others) {
+      const [last] = cores.heartbeats("a");
+      assert.ok(last);
+      const life = signedLife(a, incarnation, newer);
+      const original: Heartbeat = { ...last, incarnation, life, sentAt: cores.wall(cores.now) };
+      cores.feed(other, { kind: "heard", from: a, message: original });
+    }
+    cores.pass(second);
+  }
+}
+
+/** What the process that is known as `a` has on its disk of the run. */
+function storedOf(cores: Cores, { tick }: { tick: string }): RunRecord | undefined {
+  return [...(cores.records.get(a)?.values() ?? [])].find((record) => record.tick === tick);
+}
+
+describe("what a peer with its identity has left open is ended", () => {
+  const hourly = { id: "hourly", schedule: "0 * * * *", command: "true" } as const;
+
+  /** Peers after `a` has claimed a tick, and started it if `starts`. */
+  function withOpenRecord(starts: boolean): { cores: Cores; open: RunRecord } {
+    for (let minutes = 0; minutes < 60; minutes++) {
+      const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+      cores.put({ ...hourly, schedule: `${minutes} * * * *` });
+      if (cores.runnersOf("hourly", 1)[0]?.[0] !== "a") continue;
+      const leftMs = 3_600_000 - ((cores.wall(cores.now) - minutes * 60_000) % 3_600_000);
+      cores.pass(leftMs + (starts ? second : -second));
+      const [open] = [...(cores.records.get(a)?.values() ?? [])];
+      assert.ok(open);
+      assert.equal(open.state, starts ? "running" : "claimed");
+      return { cores, open };
+    }
+    assert.fail("no tick of an hour is a's");
+  }
+
+  test("not a run of the original's, by a copy of its folder, while the original is heard", () => {
+    const { cores, open } = withOpenRecord(true);
+    const original = cores.state("a").members.incarnation;
+    cores.kill("a");
+    cores.up(a, { records: [open] });
+    passBesideTheOriginal(cores, original, 30);
+    assert.notEqual(storedOf(cores, open)?.reason, "restarted");
+    assert.deepEqual(cores.swept, []);
+    cores.pass(30 * second);
+    assert.equal(storedOf(cores, open)?.reason, "restarted", "the original has fallen silent");
+    assert.deepEqual(cores.swept, [runId(open)]);
+  });
+
+  for (const starts of [true, false]) {
+    const what = starts ? "run" : "claim";
+    test(`not a ${what} of the newer process's, by the older one that hears of it`, () => {
+      const cores = new Cores(["a", "b", "c"]);
+      cores.put(hourly);
+      passBesideACopy(cores, 5);
+      const tick = tickAt(cores.wall(0));
+      const record: RunRecord = {
+        job: hourly.id as JobId,
+        tick,
+        attempt: 1,
+        slot: "0",
+        peer: a,
+        state: starts ? "running" : "claimed",
+        version: starts ? 2 : 1,
+        claimedAt: instantOf(tick),
+        ...(starts ? { startedAt: instantOf(tick) } : {}),
+        revision: "r",
+        trigger: "schedule",
+        rank: 0,
+        due: instantOf(tick),
+        view: 3,
+        signature: "of the copy",
+      };
+      cores.feed(a, { kind: "learned", records: [record], orders: [] });
+      passBesideACopy(cores, 20);
+      assert.equal(storedOf(cores, record)?.signature, "of the copy");
+      cores.pass(60 * second);
+      assert.equal(storedOf(cores, record)?.state, starts ? "lost" : "withdrawn", "the copy is gone");
+    });
+  }
+
+  test("a run of its own, soon after its peer was killed and restarted", () => {
+    const { cores, open } = withOpenRecord(true);
+    cores.kill("a");
+    cores.up(a, { records: [open] });
+    cores.pass(2 * second);
+    assert.notEqual(storedOf(cores, open)?.reason, "restarted", "nobody can have heard another process yet");
+    cores.pass(5 * second);
+    for (const peer of [a, ...others]) {
+      const told = [...(cores.records.get(peer)?.values() ?? [])];
+      assert.deepEqual(
+        told.map(({ state, reason }) => [state, reason]),
+        [["lost", "restarted"]],
+      );
+    }
+  });
+
+  test("a run of its own at once, by a peer that hears no other", () => {
+    const cores = new Cores(["a"], { runMs: Infinity });
+    cores.put({ ...hourly, schedule: "@every 11s" });
+    cores.pass(12 * second);
+    const [open] = [...(cores.records.get(a)?.values() ?? [])];
+    assert.equal(open?.state, "running");
+    cores.kill("a");
+    cores.up(a, { records: [open] });
+    cores.pass(10);
+    assert.equal(storedOf(cores, open)?.state, "lost");
+    assert.deepEqual(cores.swept, [runId(open)]);
+  });
+
+  test("and a claim that never started is made anew by the restarted peer, on time", () => {
+    const { cores, open } = withOpenRecord(false);
+    cores.kill("a");
+    cores.up(a, { records: [open] });
+    cores.pass(5 * second);
+    assert.deepEqual(
+      cores.starts.map(({ peer, tick }) => [peer, tick]),
+      [["a", open.tick]],
+    );
+  });
+
+  test("but a claim whose run had started is not made anew, and is recorded as running at once, before others step in", () => {
+    const { cores, open } = withOpenRecord(false);
+    cores.kill("a");
+    cores.up(a, { records: [open], started: new Set([runId(open)]) });
+    assert.equal(storedOf(cores, open)?.state, "running");
+    cores.pass(20 * second);
+    assert.deepEqual(cores.starts, []);
+    assert.equal(storedOf(cores, open)?.state, "lost");
+  });
 });

@@ -359,7 +359,7 @@ test("a request whose start came too late is not sent, and no output is kept of 
   const late = request(url, {}, { notAfter: Date.now() - 1 });
   assert.partialDeepStrictEqual(await bed.outcome(late), { kind: "not-started", why: "late" });
   assert.equal(heard.length, 0);
-  const begun = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([late.run], done));
+  const begun = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.findStarted([late.run], done));
   assert.equal(begun.size, 0);
 });
 
@@ -386,6 +386,6 @@ test("a request that an earlier life of the peer had begun counts as started", a
   const spec = request(url, {}, { timeoutMs: 0 });
   bed.executor.launch(spec);
   await started(bed as unknown as ExecutorBed, bed.reports, spec);
-  const begun = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([spec.run], done));
+  const begun = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.findStarted([spec.run], done));
   assert.deepEqual([...begun], [spec.run]);
 });

@@ -400,7 +400,7 @@ test("when a peer is killed, everything that it had started is ended", async (co
   const executor = openExecutor({ folder: placesIn(folder), disk, log: quiet });
   const never = shellSpec("true").run;
   const found = await new Promise<ReadonlySet<RunId>>((done) =>
-    executor.sweep([...specs.map(({ run }) => run), never], done),
+    executor.findStarted([...specs.map(({ run }) => run), never], done),
   );
   assert.deepEqual(
     [...found],
@@ -421,7 +421,7 @@ test("a sweep ends processes left from an earlier start and touches nothing else
   const stranger = sleeperOf(`${run}0`);
   context.after(() => stranger.kill("SIGKILL"));
   const gone = once(survivor, "exit");
-  await bed.wait((done) => bed.executor.sweep([run], done));
+  bed.executor.sweep([run]);
   await gone;
   assert.equal(survivor.signalCode, "SIGKILL");
   assert.ok(stranger.pid !== undefined && runs(stranger.pid));
@@ -508,7 +508,7 @@ test("a peer that was killed while an output moved to the database leaves neithe
     },
     { [after]: "b" },
   );
-  const found = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([before, after], done));
+  const found = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.findStarted([before, after], done));
   assert.deepEqual([...found], [before, after]);
   await until(() => readdirSync(join(bed.folder, "logs", "running")).length === 0);
   assert.deepEqual(bed.files().toSorted(), [before, large].toSorted());

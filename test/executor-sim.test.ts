@@ -125,7 +125,7 @@ test("a peer that dies while an output moves to the database loses nothing of it
     bed.disk.lost();
     bed.queue.runUntil(1_000);
     const next = bed.nextLife();
-    const started = await bed.wait<ReadonlySet<RunId>>((done) => next.sweep([run], done));
+    const started = await bed.wait<ReadonlySet<RunId>>((done) => next.findStarted([run], done));
     bed.queue.runUntil(2_000);
     const isFile = bed.files().includes(run);
     const isStored = bed.storage.outputs.has(run);

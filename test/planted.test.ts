@@ -69,6 +69,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "future-kept": { kinds: ["clock step"], seed: 1, rules: ["I1", "I8", "I9"], took: 1 },
   "watermark-leads": { kinds: ["mass restart", "kill"], seed: 1, rules: ["I1", "I6"], took: 21 },
   "duplicate-carries-on": { kinds: ["copied folder"], days: 4, seed: 1, rules: ["I3", "I18"], took: 1 },
+  "earlier-life-unspared": { kinds: ["copied folder"], days: 4, seed: 1, rules: ["I6"], took: 1 },
   "watermark-stuck": { kinds: ["kill"], seed: 1, rules: ["I13"], took: 1 },
   "edit-looks-back": { kinds: ["restart"], days: 4, seed: 2, rules: ["I4"], took: 2 },
   "range-over-runs": { kinds: ["all away"], days: 4, seed: 1, rules: ["I6"], took: 1 },

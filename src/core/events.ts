@@ -180,6 +180,8 @@ export type Effect =
   | { kind: "edit"; edits: readonly TableEdit[]; token: number }
   | { kind: "start"; spec: RunSpec }
   | { kind: "stop"; run: RunId }
+  /** Ends the processes that are left of these runs of an earlier life. */
+  | { kind: "sweep"; runs: readonly RunId[] }
   | { kind: "answer"; token: number; answer: Answer }
   /** Syncs the last minutes' records with that peer now. */
   | { kind: "syncRecent"; peer: PeerId }

@@ -1,4 +1,5 @@
 /** A life of this peer begins: it takes up what it finds on its disk (DESIGN, Starting, stopping, restarting). */
+import { runId } from "../schema/ids.ts";
 import { takeWord } from "./claims/record-moved.ts";
 import { isFinal } from "../schema/run.ts";
 import { isOwnGivenBack } from "./claims/claims.ts";
@@ -13,8 +14,9 @@ import { restoreDrained } from "./operator/drain.ts";
 import { isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
 import { restoreReadmitted } from "./operator/readmission.ts";
 import { takeChange, takeOrders } from "./orders/admission.ts";
+import { noteEarlierRecord, noteEarlierStart } from "./orders/earlier-life.ts";
 import { noteAhead, noteLastAlive } from "./orders/own-clock.ts";
-import { endEarlierLife, recentMs } from "./orders/runs.ts";
+import { recentMs } from "./orders/runs.ts";
 import { openHistory } from "./orders/scan.ts";
 import { beginWarmUp } from "./orders/warm-up.ts";
 import { isPlanted } from "./probes/planted.ts";
@@ -53,7 +55,9 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
   takeOrders(state, event.orders, true);
   for (const record of event.records) {
     const own = record.peer === state.settings.self;
-    if (own && awaitsOwnEnd(record)) endEarlierLife(state, record, event.started);
+    const isUnrecorded = record.state === "claimed" && event.started.has(runId(record));
+    if (own && isUnrecorded) noteEarlierStart(state, record);
+    else if (own && awaitsOwnEnd(record)) noteEarlierRecord(state, record);
     else admitRetry(state, record);
     // A notice may not have been sent yet when the last life ended; whether it was, its record says.
     if (wall - (record.finishedAt ?? record.due) < toldAgainMs) takeWord(state, record, record);

@@ -55,6 +55,7 @@ import {
   declareLost,
   takeRecords,
 } from "./orders/runs.ts";
+import { endEarlierLife } from "./orders/earlier-life.ts";
 import { awaitLess, awaitSync, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { followKey } from "./orders/own-key.ts";
 import { forgetSuperseded, noteSuperseded, reviewSuperseded } from "./members/superseded-key.ts";
@@ -291,6 +292,7 @@ function resume(state: State): void {
 
 function everySecond(state: State): void {
   if (tryEndWarmUp(state)) resume(state);
+  endEarlierLife(state);
   if (tryEndHostFault(state, () => isAwaitedAlone(state))) touchAll(state);
   if (outlive(state)) {
     announceAtOnce(state);

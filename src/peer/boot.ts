@@ -1,6 +1,6 @@
 /**
- * From a data folder to a running core: reads what is stored, takes a new incarnation, and ends the children of an earlier life.
- * Nothing is decided before all of this is done; `loadedEvent` then tells core what was found.
+ * From a data folder to a running core: reads what is stored, takes a new incarnation, and finds out which runs of an earlier
+ * life had started. Nothing is decided before all of this is done; `loadedEvent` then tells core what was found.
  */
 import { runId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
@@ -108,7 +108,7 @@ export function boot(
       const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
       const prunedAt = numberIn(loaded.meta, metaKeys.prunedAt) ?? lastAlive;
       const own = loaded.records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
-      doors.executor.sweep(own.map(runId), (started) => {
+      doors.executor.findStarted(own.map(runId), (started) => {
         const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
         const forgottenVotes = readSpans(loaded.meta.get(storedKeys.forgottenVotes) ?? "[]");
         const chain = readChain(loaded.meta.get(storedKeys.roster) ?? "[]");

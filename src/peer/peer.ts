@@ -254,6 +254,8 @@ export class Peer {
         return executor.launch(effect.spec);
       case "stop":
         return executor.stop(effect.run);
+      case "sweep":
+        return executor.sweep(effect.runs);
       case "answer": {
         const answer = this.#answers.get(effect.token);
         this.#answers.delete(effect.token);

@@ -92,9 +92,13 @@ class RealExecutor implements Executor {
     if (kind !== undefined) this.executorOf(kind).stop(run);
   }
 
+  findStarted(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
+    void this.lookForStarted(runs, done);
+  }
+
   /** Only processes can outlive the peer. */
-  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
-    this.processes.sweep(runs, () => void this.findStarted(runs, done));
+  sweep(runs: readonly RunId[]): void {
+    this.processes.sweep(runs, () => undefined);
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {
@@ -160,7 +164,7 @@ class RealExecutor implements Executor {
   }
 
   /** A run that may have started counts as started: it must not be repeated. */
-  private async findStarted(
+  private async lookForStarted(
     runs: readonly RunId[],
     done: (started: ReadonlySet<RunId>) => void,
   ): Promise<void> {

@@ -123,15 +123,18 @@ export class SimExecutor implements Executor {
     );
   }
 
-  sweep(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
+  findStarted(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
     const started = new Set(runs.filter((run) => this.children.logs.has(run)));
-    for (const run of runs) this.children.alive.get(run)?.end(killed(this.children, run));
     const unsure = runs.filter((run) => !started.has(run));
     // The disk answers before the children are gone.
     let stored: ReadonlySet<RunId> = new Set();
     this.whichAreStored(unsure, true, (found) => (stored = found));
     this.queue.after(this.dice.between(1, 20), this.process, () => done(started.union(stored)));
     this.moveLeftOver();
+  }
+
+  sweep(runs: readonly RunId[]): void {
+    for (const run of runs) this.children.alive.get(run)?.end(killed(this.children, run));
   }
 
   readLog(run: RunId, offset: number, length: number, done: (piece: LogPiece | undefined) => void): void {

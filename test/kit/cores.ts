@@ -62,6 +62,8 @@ export class Cores {
   /** who was to tell people about which tick, in order */
   readonly announced: string[] = [];
   readonly notes: string[] = [];
+  /** runs of which any peer has ended what was left */
+  readonly swept: RunId[] = [];
   readonly forgotten = new Map<PeerId, Forgotten>();
   /** peers whose hosts can start nothing, and the starts that failed there */
   readonly starved = new Set<string>();
@@ -486,6 +488,8 @@ export class Cores {
           .slice(0, limit);
         return this.#later(1, () => this.feed(peer, { kind: "endsRead", job, records }));
       }
+      case "sweep":
+        return void this.swept.push(...effect.runs);
       case "ended":
       case "notify":
       case "count":

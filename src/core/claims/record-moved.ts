@@ -6,6 +6,7 @@
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
+import { withRetry } from "../job/retry.ts";
 import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts";
 import { noteWord } from "../records/words.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -30,6 +31,13 @@ export function commit(state: State, unsigned: RunRecord, order?: Order): RunRec
   emit(state, { kind: "gossip", record });
   if (moved) recordMoved(state, before, record, order);
   return record;
+}
+
+/** Ends a record by the job's present rules: what is lost may be repeated. */
+export function commitEnd(state: State, before: RunRecord, ended: RunRecord): void {
+  const { retriesLeft: _, ...record } = ended;
+  const plan = state.jobs.plans.get(record.job);
+  commit(state, plan === undefined ? record : withRetry(plan.retry, before, record));
 }
 
 /** A writer's versions only grow. A `lost` by another peer continues from the version that it overrules. */

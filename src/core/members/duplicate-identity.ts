@@ -100,6 +100,11 @@ function noteNewerLife(
   };
 }
 
+/** Whether another process with this identity is heard, or was a moment ago. */
+export function isBesideAnother(state: State): boolean {
+  return standsBack(state) || state.members.duplicateIdentity;
+}
+
 /** Whether the others count on a newer life of this identity, and not on this one. */
 export function standsBack(state: State): boolean {
   return state.members.newerLife !== undefined && !isPlanted(state, "duplicate-carries-on");

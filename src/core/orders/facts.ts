@@ -25,6 +25,7 @@ import { isOver } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import type { Facts } from "./decide.ts";
+import { mayHaveStartedBefore } from "./earlier-life.ts";
 
 /** Facts about one order, each as of the moment when it is read. */
 export class OrderFacts implements Facts {
@@ -49,7 +50,10 @@ export class OrderFacts implements Facts {
 
   get isOver(): boolean {
     const { job, tick, slot, key } = this.#order;
-    return isOver(this.#state.ledger.history, job, tick, slot) || isBegun(this.#state, key);
+    const state = this.#state;
+    return (
+      isOver(state.ledger.history, job, tick, slot) || isBegun(state, key) || mayHaveStartedBefore(state, key)
+    );
   }
 
   get isTick(): boolean {

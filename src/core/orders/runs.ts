@@ -9,7 +9,7 @@ import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
-import { commit, recordMoved } from "../claims/record-moved.ts";
+import { commit, commitEnd, recordMoved } from "../claims/record-moved.ts";
 import { longestBackoffMs, retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
@@ -23,11 +23,12 @@ import {
   settleIn,
   takeRecord,
 } from "../records/ledger.ts";
-import { isDecidedAhead, orderKeyOf } from "../records/records.ts";
+import { awaitsOwnEnd, isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs } from "../limits.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
+import { noteEarlierRecord } from "./earlier-life.ts";
 import { reporterPlace } from "./facts.ts";
 import { hearRange, reportEveryMs } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
@@ -105,29 +106,6 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
   if (outcome.kind === "answered") return { ...ended, ...log, ...judgeAnswer(outcome.failure) };
   const { kind, logBytes: _bytes, logTruncated: _truncated, ...end } = outcome;
   return { ...ended, ...log, ...judgeEnd(own.plan.success, { isTimeout: kind === "timeout", ...end }) };
-}
-
-/** After a restart: ends a run or claim of this peer's earlier life (DESIGN §5). */
-export function endEarlierLife(state: State, record: RunRecord, started: ReadonlySet<RunId>): void {
-  // The record is written even if others have declared the run lost, because they still wait for this peer's own record.
-  const { waiting: _waiting, by: _by, ...rest } = record;
-  // A chosen claim of a majority job may have started even if the launcher's log doesn't say so: the log may have been lost.
-  const ran = record.state !== "claimed" || record.epoch !== undefined || started.has(runId(record));
-  mark(state, ran ? "earlier-life-lost" : "earlier-life-withdrawn");
-  commitEnd(state, record, {
-    ...rest,
-    state: ran ? "lost" : "withdrawn",
-    reason: "restarted",
-    version: record.version + 1,
-    finishedAt: state.now.wall,
-  });
-}
-
-/** Ends a record by the job's present rules: what is lost may be repeated. */
-function commitEnd(state: State, before: RunRecord, ended: RunRecord): void {
-  const { retriesLeft: _, ...record } = ended;
-  const plan = state.jobs.plans.get(record.job);
-  commit(state, plan === undefined ? record : withRetry(plan.retry, before, record));
 }
 
 /**
@@ -230,12 +208,11 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     if (lives && record.state === "lost") mark(state, "lost-refuted");
     const taken = takeRecord(state.ledger, record, state.now.mono, recent, lives);
     if (!taken.moved) continue;
+    if (isOfThisPeer && !awaitsOwnEnd(record)) state.upkeep.earlierRecords.delete(orderKeyOf(record));
     moved.push(record);
     recordMoved(state, taken.before, record);
     hearRange(state, record);
-    if (own && (record.state === "claimed" || record.state === "running")) {
-      endEarlierLife(state, record, nothingStarted);
-    }
+    if (own && !isFinal(record.state)) noteEarlierRecord(state, record);
   }
   if (moved.length > 0) {
     emit(state, { kind: "store", writes: moved.map((record) => ({ kind: "record", record })) });
@@ -295,7 +272,6 @@ const openMax = 16_384;
 const retriesMax = 10_000;
 /** Records of jobs that are not in the table, counted again whenever old memory is gone through. */
 const recordsOfNoJobMax = 20_000;
-const nothingStarted: ReadonlySet<RunId> = new Set();
 
 /**
  * Other peers have pruned the job's history before the instant (ms), which they do only where everything is over. So records

@@ -2,8 +2,8 @@
  * What a peer remembers about its own upkeep: whether it has caught up with the others, and how far it has looked for ticks
  * and for memory to free. Only the files of this folder change it.
  */
-import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
-import type { Watermark } from "../../schema/run.ts";
+import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
+import type { RunRecord, Watermark } from "../../schema/run.ts";
 import type { TickRange } from "../job/gap.ts";
 
 /** A warm-up under way (warm-up.ts). */
@@ -18,6 +18,13 @@ export interface WarmUp {
 /** Ranges of ticks that wait for the peer that will report them. */
 export interface PendingGap {
   readonly ranges: readonly TickRange[];
+  readonly sinceMono: number;
+}
+
+/** An open record of this peer that this life did not write (earlier-life.ts). */
+export interface EarlierRecord {
+  readonly record: RunRecord;
+  /** monotonic, ms */
   readonly sinceMono: number;
 }
 
@@ -45,6 +52,8 @@ export interface UpkeepState {
   readonly failedTicks: Map<JobId, { readonly tick: TickId; readonly sinceMono: number }>;
   /** watermarks of the last round; they are stored in the next one if no write has failed in between */
   readonly toStore: Map<JobId, Watermark>;
+  /** open records of this peer that this life did not write */
+  readonly earlierRecords: Map<OrderKey, EarlierRecord>;
   /** a write has failed since the last round */
   diskFailed: boolean;
   /** when old memory is next gone through; monotonic, ms */
@@ -67,6 +76,7 @@ export function createUpkeep(): UpkeepState {
     gaps: new Map(),
     failedTicks: new Map(),
     toStore: new Map(),
+    earlierRecords: new Map(),
     diskFailed: false,
     forgetAtMono: 0,
     recordsOfNoJob: 0,

@@ -39,6 +39,7 @@ export const marks = [
   "lost-refuted",
   "earlier-life-lost",
   "earlier-life-withdrawn",
+  "earlier-life-spared",
   "claim-of-the-dead-withdrawn",
   "launched-too-late",
   "start-failed-by-host",

@@ -25,6 +25,8 @@ export const plantedBugs = {
   "future-kept": "what was planned by a clock that was ahead stays planned",
   "watermark-leads": "a watermark moves past undecided ticks",
   "duplicate-carries-on": "the older of two processes with one identity carries on as if it were alone",
+  "earlier-life-unspared":
+    "open records that a second process with the peer's identity has written are ended as an earlier life's",
   "watermark-stuck": "the watermark never moves up, so what is over is remembered tick by tick",
   "edit-looks-back": "a new schedule counts for ticks from before it was edited",
   "range-over-runs": "a gap is reported as missed from end to end, whatever ran in it",

@@ -9,7 +9,7 @@ import { checkLoss, checkResumption } from "./loss.ts";
 import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
-import { checkRanges, checkStories } from "./story.ts";
+import { checkDisowned, checkRanges, checkStories } from "./story.ts";
 import { checkOverlap } from "./overlap.ts";
 import { checkCancels, checkPhantoms, checkRevocation } from "./phantoms.ts";
 import { checkVersions } from "./versions.ts";
@@ -31,6 +31,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkConvergence,
     checkAccounts,
     checkStories,
+    checkDisowned,
     checkRanges,
     checkDurability,
     checkBounded,

@@ -9,7 +9,8 @@
  * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
  *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
- *   one starts nothing. A restart makes a peer the newer one.
+ *   one starts nothing. A restart makes a peer the newer one. Of three processes any of the two that are left may take the
+ *   place of one that has ended (DESIGN §3), but not both.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { livesOfCopies, type Breach, type Evidence, type Run } from "../world/truth.ts";
@@ -190,6 +191,12 @@ function wereApart({ outages, cuts }: Evidence, a: PeerId, b: PeerId, at: number
   );
 }
 
+/** True if both a peer and a copy of it have started something in the span. */
+function haveBothStarted({ runs }: Evidence, peer: PeerId, from: number, to: number): boolean {
+  const lives = runs.filter((run) => run.peer === peer && run.start > from && run.start <= to);
+  return lives.some(({ life }) => life >= livesOfCopies) && lives.some(({ life }) => life < livesOfCopies);
+}
+
 function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run): string | undefined {
   // A process that receives no heartbeats can't learn of the other one. With two processes, perhaps only the copy
   // receives them.
@@ -201,15 +208,14 @@ function duplicated(evidence: Evidence, { peer, start, life, heardOthers }: Run)
       of === peer && kind === "down" && to <= start ? [to] : [],
     ),
   );
-  const isOlder = evidence.faultWindows.some(
-    ({ kind, peer: of, from, to }) =>
-      kind === "duplicate identity" &&
-      of === peer &&
-      startedAt <= from &&
-      start > from + inTouchMs &&
-      start < to,
+  const copies = evidence.faultWindows.filter(
+    ({ kind, peer: of, from }) => kind === "duplicate identity" && of === peer && startedAt <= from,
   );
-  if (!isOlder) return undefined;
+  const beside = copies.filter(({ from, to }) => start > from + inTouchMs && start < to);
+  if (beside.length === 0) return undefined;
+  const outlivedAt = Math.max(...copies.filter(({ to }) => to < start).map(({ to }) => to));
+  const mayOutlive = beside.every(({ from }) => from < outlivedAt);
+  if (mayOutlive && !haveBothStarted(evidence, peer, outlivedAt + inTouchMs, start)) return undefined;
   const steady = {
     ...evidence,
     faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "duplicate identity"),

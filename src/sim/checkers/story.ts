@@ -8,12 +8,22 @@
  * twice (which I3 judges), because its folder was restored or a second process had its identity, the record tells of
  * either.
  *
+ * While a run goes on, its own peer doesn't record that it is lost or never started. Two processes with one identity know of
+ * each other if they have been connected to a third peer for a while, so neither may end the other's runs.
+ *
  * A range of missed ticks contains no tick that all peers knew to have run. This isn't judged if a clock was set or a
  * folder restored.
  */
-import { orderName, type Breach, type Evidence, type RecordSeen, type Run } from "../world/truth.ts";
+import {
+  orderName,
+  type Breach,
+  type DisownedSeen,
+  type Evidence,
+  type RecordSeen,
+  type Run,
+} from "../world/truth.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
-import { hadDuplicateIdentity, knownToAll, wasTurnedAway } from "./surroundings.ts";
+import { hadDuplicateIdentity, knownToAll, together, wasTurnedAway } from "./surroundings.ts";
 import { groupRuns, isScheduled } from "./ticks.ts";
 import { retainedTicks } from "./retained.ts";
 
@@ -23,6 +33,29 @@ const recordedMs = 15_000;
 const orphanedMs = 60;
 /** Runs that ended this short before the world's end aren't judged: their records may still be on their way, ms. */
 const quietMs = 120_000;
+
+/** Two peers that are connected for this long have told each other what they know, ms. */
+const inTouchMs = 20_000;
+/** A child that outlives its peer's process ends within this time, ms. */
+const orphansEndMs = 1_000;
+
+export function checkDisowned(evidence: Evidence): Breach[] {
+  const byName = groupRuns(evidence, nameOf);
+  const steady = {
+    ...evidence,
+    faultWindows: evidence.faultWindows.filter(({ kind }) => kind !== "duplicate identity"),
+  };
+  return (evidence.disowned ?? []).flatMap((one) => {
+    const { peer, at, state, heardOthers } = one;
+    const isOn = ({ start, end = Infinity }: Run) => start <= at && end > at + orphansEndMs;
+    if (!heardOthers || byName.get(nameOf(one))?.some(isOn) !== true) return [];
+    const isInTouch = evidence.peers.some(
+      (other) => other !== peer && together(steady, peer, other, at - inTouchMs, at),
+    );
+    const what = `${peer} has recorded ${state} of ${nameOf(one)}, which went on`;
+    return isInTouch ? [{ rule: "I6" as const, at, what }] : [];
+  });
+}
 
 export function checkRanges(evidence: Evidence): Breach[] {
   const { faultWindows, rollbacks = [], final, runs } = evidence;
@@ -75,7 +108,7 @@ function recordsByRun(records: Iterable<RecordSeen>): ReadonlyMap<string, Record
   return byRun;
 }
 
-function nameOf(one: Run | RecordSeen): string {
+function nameOf(one: Run | RecordSeen | DisownedSeen): string {
   return `${orderName(one)} of ${one.peer}`;
 }
 

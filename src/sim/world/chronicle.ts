@@ -9,6 +9,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import type { HostName } from "../mesh/wires.ts";
 import type {
   Cut,
+  DisownedSeen,
   Evidence,
   FaultWindow,
   GarbageSeen,
@@ -33,6 +34,7 @@ export class Chronicle {
   readonly stranded: Stranding[] = [];
   readonly rollbacks: Rollback[] = [];
   readonly sizes: SizesSeen[] = [];
+  readonly disowned: DisownedSeen[] = [];
   readonly garbage: GarbageSeen[] = [];
   readonly notices: NoticeSeen[] = [];
   readonly earlierLives = new Set<string>();
@@ -154,11 +156,12 @@ export class Chronicle {
     | "stranded"
     | "rollbacks"
     | "sizes"
+    | "disowned"
     | "garbage"
     | "earlierLives"
   > {
     const { runs, operations, outages, cuts, faultWindows, stranded } = this;
-    const { rollbacks, sizes, garbage, earlierLives } = this;
+    const { rollbacks, sizes, disowned, garbage, earlierLives } = this;
     return {
       runs,
       operations,
@@ -168,6 +171,7 @@ export class Chronicle {
       stranded,
       rollbacks,
       sizes,
+      disowned,
       garbage,
       earlierLives,
     };

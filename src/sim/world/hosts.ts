@@ -28,15 +28,13 @@ import { Process } from "./process.ts";
 import type { Queue } from "./queue.ts";
 import type { PeerTraits, WorldSettings } from "./settings.ts";
 import { livesOfCopies, type Run } from "./truth.ts";
-import { watchedDisk, watchedMesh, type Observers } from "./watched-doors.ts";
+import { hearsOthers, watchedDisk, watchedMesh, type Observers } from "./watched-doors.ts";
 
 /** After this time a peer that ended itself is started again, ms. */
 const startedAgainMs = 2_000;
 
-/** A process that has received no heartbeat for this long counts as hearing no other, ms. */
-const heardMs = 3_000;
-
 const everyInterpreter = ["sh", "python3"];
+
 const plainTraits: PeerTraits = { role: "worker", capacity: 100 };
 
 export interface HostsParts {
@@ -296,7 +294,7 @@ export class Hosts {
 
   #ran({ life }: Host, run: Run): void {
     const { queue, observers } = this.#parts;
-    run.heardOthers = run.start - (life?.heartbeatAt ?? -Infinity) < heardMs;
+    run.heardOthers = hearsOthers(life, run.start);
     observers.chronicle.runs.push(run);
     observers.chronicle.ranAt = run.start;
     observers.occasions.happens("start", run.peer);

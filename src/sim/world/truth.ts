@@ -256,6 +256,19 @@ export interface VotesSeen {
   epochs: readonly EpochSeen[];
 }
 
+/** A peer has stored that a run of its own is lost or was never started. */
+export interface DisownedSeen {
+  job: JobId;
+  tick: TickId;
+  attempt: number;
+  slot?: string;
+  peer: PeerId;
+  at: number;
+  state: string;
+  /** false: the process that stored it had received no heartbeat for a while */
+  heardOthers: boolean;
+}
+
 /** How many things one peer held, by kind. */
 export interface SizesSeen {
   peer: PeerId;
@@ -308,6 +321,7 @@ export interface Evidence {
   introduced?: ReadonlyMap<string, number>;
   votes?: VotesSeen;
   sizes?: readonly SizesSeen[];
+  disowned?: readonly DisownedSeen[];
   garbage?: readonly GarbageSeen[];
   /** of a mixed world: the lives of peers (`PEER#LIFE`) that were of the earlier version */
   earlierLives?: ReadonlySet<string>;

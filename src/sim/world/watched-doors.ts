@@ -10,7 +10,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 import type { SimDisk } from "../disk.ts";
 import type { Chronicle } from "./chronicle.ts";
-import type { Host } from "./host.ts";
+import type { Host, Life } from "./host.ts";
 import type { Occasions } from "./occasions.ts";
 import type { VoteWatch } from "./vote-watch.ts";
 
@@ -56,6 +56,14 @@ export function watchedMesh(
   };
 }
 
+/** A process that has received no heartbeat for this long counts as hearing no other, ms. */
+const heardMs = 3_000;
+
+/** Whether the process has received a heartbeat lately. */
+export function hearsOthers(life: Life | undefined, at: number): boolean {
+  return at - (life?.heartbeatAt ?? -Infinity) < heardMs;
+}
+
 export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Disk {
   return {
     load: (since, done) => disk.load(since, done),
@@ -79,8 +87,10 @@ export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Di
   };
 }
 
-function noteStored({ name, peer }: Host, writes: readonly Write[], { votes, chronicle }: Observers): void {
+function noteStored(host: Host, writes: readonly Write[], { votes, chronicle }: Observers): void {
+  const { name, peer } = host;
   votes.stored(peer, writes);
+  for (const write of writes) if (write.kind === "record") noteDisowned(host, write.record, chronicle);
   if (!chronicle.isRead) return;
   for (const write of writes) {
     if (write.kind === "record") chronicle.line(name, `KEEPS ${describeRecord(write.record)}`);
@@ -88,6 +98,13 @@ function noteStored({ name, peer }: Host, writes: readonly Write[], { votes, chr
       chronicle.line(name, `VOTES ${write.vote.decision} ${describeVote(write.vote)}`);
     }
   }
+}
+
+function noteDisowned({ peer: self, life }: Host, record: RunRecord, chronicle: Chronicle): void {
+  const { job, tick, attempt, slot, peer, state, by = peer } = record;
+  if (peer !== self || by !== self || (state !== "lost" && state !== "withdrawn")) return;
+  const at = chronicle.now();
+  chronicle.disowned.push({ job, tick, attempt, slot, peer, at, state, heardOthers: hearsOthers(life, at) });
 }
 
 function isAcceptedEpoch(write: Write): boolean {

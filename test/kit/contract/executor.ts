@@ -225,7 +225,7 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
   });
 
   onBed(
-    "a sweep says which runs had been started and which had not, wherever their output is",
+    "after a restart it says which runs had been started and which had not, wherever their output is",
     async (bed, reports) => {
       const runs = [bed.spec("succeeds"), bed.spec("prints much"), bed.spec("lasts")];
       for (const spec of runs) bed.executor.launch(spec);
@@ -234,7 +234,9 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
       while (bed.files().length > 2) await turn(bed);
       const ids = runs.map(({ run }) => run);
       const never = bed.spec("succeeds").run;
-      const found = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.sweep([...ids, never], done));
+      const found = await bed.wait<ReadonlySet<RunId>>((done) =>
+        bed.executor.findStarted([...ids, never], done),
+      );
       assert.deepEqual([...found].toSorted(), ids.toSorted());
     },
   );

@@ -10,6 +10,7 @@ import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
 import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
+import { checkOverlap } from "../src/sim/checkers/overlap.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
 import { checkCancels, checkPhantoms } from "../src/sim/checkers/phantoms.ts";
 import { checkDisowned, checkRanges, checkStories } from "../src/sim/checkers/story.ts";
@@ -221,6 +222,63 @@ test("I1: the slower of two clocks counts if the other was set too, even if it i
   assert.deepEqual(story({ ...wrong, steppedMs: 1_000 }, wrong.from), ["I1"], "it was set by little");
   const before = { ...wrong, from: beginning, to: setAt - minute };
   assert.deepEqual(story(before, before.from), ["I1"], "the clocks agreed afterwards");
+});
+
+test("I1: the wrong one of two clocks counts if only the other one's process knows that its clock was set", () => {
+  const setAt = sixth - 3 * minute;
+  const story = (annsRestart: number, bensRestart: number, only: readonly PeerId[] = [ann]) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          peers: [ann, ben],
+          runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+          operations: [asked({ kind: "put", rules: { ...rules, peers: only } }, 1_000)],
+          outages: [
+            { peer: ann, kind: "down", from: annsRestart, to: annsRestart },
+            { peer: ben, kind: "down", from: bensRestart, to: bensRestart },
+          ],
+          faultWindows: [
+            { kind: "clock step", peer: ben, from: setAt, to: sixth + 2 * minute, steppedMs: 60 * minute },
+            { kind: "clock step", peer: ann, from: setAt + 1_000, to: setAt + minute, steppedMs: -minute },
+          ],
+        }),
+      ),
+    );
+  assert.deepEqual(
+    story(setAt + 1_000, setAt),
+    [],
+    "ann knows only that its clock was set, to the right time",
+  );
+  assert.deepEqual(story(setAt + 1_000, setAt, [ann, ben]), ["I1"], "the peer whose clock counts may run it");
+  assert.deepEqual(story(beginning, setAt), ["I1"], "ann's clock was set and set back");
+  assert.deepEqual(story(setAt + 1_000, beginning), ["I1"], "ben knows that its clock was set, too");
+});
+
+test("I1: a tick is not required of a peer whose cluster key was replaced, with proof, while no peer that accepts it is up", () => {
+  const span = { from: sixth - 5 * minute, to: sixth + 5 * minute };
+  const refusal = { sender: ann, receiver: ben, ...span };
+  const back = { sender: ben, receiver: ann, ...span };
+  const cydIsAway = [{ peer: cyd, kind: "down" as const, ...span }];
+  const found = (changes: Partial<Evidence>) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+          operations: [asked({ kind: "put", rules: { ...rules, peers: [ann] } }, 1_000)],
+          outages: cydIsAway,
+          cuts: [{ ...refusal, isProved: true }, back],
+          ...changes,
+        }),
+      ),
+    );
+  assert.deepEqual(found({}), []);
+  assert.deepEqual(found({ outages: [] }), ["I1"], "cyd accepts its key");
+  assert.deepEqual(found({ cuts: [refusal, back] }), ["I1"], "nothing proves that its key was replaced");
+  assert.deepEqual(
+    found({ cuts: [refusal, { ...back, isProved: true }] }),
+    ["I1"],
+    "it is ben's key that was replaced",
+  );
 });
 
 test("I1: a tick is not required if the peer's folder was restored to when it was drained, but is if it was restored before", () => {
@@ -465,6 +523,29 @@ test("I6: a start without a record is found, unless all clocks were so far ahead
   assert.equal(found(3, [ann]), 1, "only ann's clock was ahead, and nobody prunes by it");
 });
 
+test("I6: a start without a record is found, unless ticks that ran early by a wrong clock have taken its place", () => {
+  const hour = 60 * minute;
+  const to = beginning + 90 * hour;
+  const keep = { runs: 5, ageMs: 1_000 * hour };
+  const hourly = { ...rules, schedule: { text: "0 * * * *", periodMs: hour, offsetMs: 0 }, keep };
+  const onTime = Array.from({ length: 40 }, (_, i) => runOf(beginning + (i + 1) * hour, ann));
+  const early = Array.from({ length: 6 }, (_, i) =>
+    runOf(beginning + (50 + i) * hour, ann, { start: beginning + 41 * hour, end: beginning + 41 * hour + 5 }),
+  );
+  const operations = [
+    asked({ kind: "put", rules: hourly }, 1_000),
+    asked({ kind: "put", rules: { ...hourly, enabled: false } }, 41.5 * hour),
+  ];
+  const found = (runs: Run[], kept: Run[]) => {
+    const final = peers.map((peer) => knows(peer, kept));
+    const breaches = checkAccounts(flawless({ to, healedAt: to - 2 * minute, runs, operations, final }));
+    return breaches.filter(({ what }) => what.includes("no record says so")).length;
+  };
+  assert.equal(found([...onTime, ...early], early), 0);
+  assert.equal(found(onTime, []), 1, "the last one must be there");
+  assert.equal(found([...onTime, ...early], early.slice(0, -1)), 1, "an early one must be there, too");
+});
+
 test("I6: a start without a record is found, unless its peer was forgotten before all had to know of it", () => {
   const other = peers.find(
     (peer) => !good.runs.some((run) => run.tick === tickAt(sixth) && run.peer === peer),
@@ -499,6 +580,28 @@ test("I6: a tick without any record is found, unless only a drained peer was up 
   };
   assert.deepEqual(found(4 * minute), []);
   assert.deepEqual(found(1_000), ["I6"]);
+});
+
+test("I6: a tick without any record is found, unless only a peer with a doubted clock could run it until the job was deleted", () => {
+  const operations = [
+    asked({ kind: "put", rules: { ...rules, peers: [ann] } }, 1_000),
+    asked({ kind: "delete", id: job }, 9 * minute),
+  ];
+  const runs = good.runs.filter(({ tick }) => instantOf(tick) < sixth).map((run) => ({ ...run, peer: ann }));
+  const found = (steppedMs: number, wrong: readonly PeerId[], toMs = 4 * minute): string[] => {
+    const faultWindows = wrong.map((peer) => ({
+      kind: "clock step" as const,
+      peer,
+      from: sixth - minute / 2,
+      to: sixth + toMs,
+      steppedMs,
+    }));
+    return rulesIn(checkAccounts(flawless({ runs, operations, faultWindows })));
+  };
+  assert.deepEqual(found(-10 * minute, [ann]), []);
+  assert.deepEqual(found(-1_000, [ann]), ["I6"], "nobody doubts it");
+  assert.deepEqual(found(-10 * minute, [ann, ben]), ["I6"], "most clocks are like it");
+  assert.deepEqual(found(-10 * minute, [ann], 1_000), ["I6"], "it was set right soon");
 });
 
 test("I6: a tick without a run or a record is found, unless all clocks were behind until the job was changed", () => {
@@ -627,6 +730,12 @@ test("I10: two simultaneous runs of a job that forbids overlap are found, unless
     .filter((peer) => peer !== next.peer)
     .map((peer) => ({ sender: peer, receiver: next.peer, from: sixth + 10_000, to: sixth + 2 * minute }));
   assert.ok(!rulesIn(checkAll(flawless({ runs, operations, cuts }))).includes("I10"));
+  const forgotten = (atMs: number) => {
+    const forget = asked({ kind: "forget", target: long.peer }, atMs);
+    return rulesIn(checkOverlap(flawless({ runs, operations: [...operations, forget] })));
+  };
+  assert.deepEqual(forgotten(sixth - beginning + 30_000), [], "its peer was forgotten meanwhile");
+  assert.deepEqual(forgotten(sixth - beginning + 80_000), ["I10"], "its peer was forgotten later");
 });
 
 test("I11: a peer that starts after its pause a tick that another had started meanwhile is found", () => {
@@ -821,6 +930,14 @@ test("I16: history that should have been pruned is found, unless the peer was aw
   assert.ok(found(35, { outages: [down(66, 72), down(72.1, 78)] }), "it had begun to wait for 6 h");
   assert.ok(!found(35, { faultWindows: [step(66, 67, 8_760 * hour)] }), "its clock was wrong by a year");
   assert.ok(found(35, { faultWindows: [step(66, 67, 2_000)] }), "by two seconds");
+  const arrived = (atHour: number) => {
+    const { peer, records, ...rest } = knows(ann, runs.slice(55));
+    const arrivedAt = beginning + atHour * hour;
+    const late = [...records].map(([key, record]) => [key, { ...record, arrivedAt }] as const);
+    return { outages: [down(80, 89)], final: [{ ...rest, peer, records: new Map(late) }] };
+  };
+  assert.ok(found(35, arrived(79)), "it has not been back for long, and had them before");
+  assert.ok(!found(35, arrived(89)), "it got them only when it was back");
   const mostlyAway = { outages: [down(60, 80)] };
   assert.ok(
     !found(35, { ...mostlyAway, faultWindows: [step(50, 51, 8_760 * hour)] }),
@@ -891,6 +1008,81 @@ test("I18: of two clocks, the one that is ahead starts nothing early, unless the
   assert.deepEqual(rulesIn(checkEligibility(bothAreAhead)), []);
   const faultWindows = [...bothAreAhead.faultWindows, benIsDoubled];
   assert.deepEqual(rulesIn(checkEligibility({ ...bothAreAhead, faultWindows })), []);
+});
+
+test("I18: a peer that starts a run early is found, unless a wrong clock that was back for a moment made most clocks wrong", () => {
+  const steppedMs = 60 * minute;
+  const ahead = (peer: PeerId) => ({
+    kind: "clock step" as const,
+    peer,
+    from: beginning + minute,
+    to: ending,
+    steppedMs,
+  });
+  const at = beginning + 10 * minute;
+  const run = { ...runOf(at + steppedMs, ann), start: at, end: at + 10 };
+  const found = (cutUntil: number, ...faultWindows: Evidence["faultWindows"]) => {
+    const cuts = [ann, cyd].map((peer) => ({ sender: peer, receiver: ben, from: beginning, to: cutUntil }));
+    return rulesIn(checkEligibility(flawless({ runs: [run], cuts, faultWindows })));
+  };
+  assert.deepEqual(found(at - 5_000, ahead(ann), ahead(ben)), []);
+  assert.deepEqual(found(at + 5_000, ahead(ann), ahead(ben)), ["I18"], "it was still cut off");
+  assert.deepEqual(found(at - 5_000, ahead(ann)), ["I18"], "its clock was right");
+
+  const cydIsAway = { peer: cyd, kind: "down" as const, from: beginning + 2 * minute, to: at + minute };
+  const restored = {
+    peer: cyd,
+    kind: "old disk",
+    copiedAt: cydIsAway.from,
+    startedAt: cydIsAway.to,
+  } as const;
+  const withCyd = (rollbacks: Evidence["rollbacks"]) =>
+    rulesIn(
+      checkEligibility(
+        flawless({
+          runs: [run],
+          outages: [cydIsAway],
+          faultWindows: [ahead(ann), ahead(cyd)],
+          ...(rollbacks === undefined ? {} : { rollbacks }),
+        }),
+      ),
+    );
+  assert.deepEqual(withCyd([restored]), [], "cyd was there: only what it did was lost later");
+  assert.deepEqual(withCyd(undefined), ["I18"]);
+});
+
+test("I18: a copy of a peer doesn't know that the peer's clock was set, so it may start runs early if the other clock was set since", () => {
+  const steppedMs = 60 * minute;
+  const at = beginning + 10 * minute;
+  const found = (life: number, copiedMs: number) => {
+    const run = { ...runOf(at + steppedMs, ann), start: at, end: at + 10, life };
+    const step = (peer: PeerId, fromMs: number, toMs: number, ms: number) => ({
+      kind: "clock step" as const,
+      peer,
+      from: beginning + fromMs,
+      to: beginning + toMs,
+      steppedMs: ms,
+    });
+    return rulesIn(
+      checkEligibility(
+        flawless({
+          runs: [run],
+          outages: [
+            { peer: cyd, kind: "down", from: beginning, to: ending },
+            { peer: ben, kind: "down", from: beginning + 4 * minute, to: beginning + 4 * minute },
+          ],
+          faultWindows: [
+            step(ann, minute, 20 * minute, steppedMs),
+            step(ben, 4 * minute, 5 * minute, -24 * 60 * minute),
+            { kind: "duplicate identity", peer: ann, from: beginning + copiedMs, to: at + 5_000 },
+          ],
+        }),
+      ),
+    );
+  };
+  assert.deepEqual(found(livesOfCopies, 9.8 * minute), []);
+  assert.deepEqual(found(1, 9.8 * minute), ["I18"], "the original knows it");
+  assert.deepEqual(found(livesOfCopies, 30_000), ["I18"], "so does a copy from before");
 });
 
 test("I18: a drained peer that starts a run is found, unless a second process with its identity may have confirmed the drain", () => {

@@ -3,9 +3,9 @@
  * itself.
  */
 import assert from "node:assert/strict";
-import type { Heartbeat, Life } from "../src/schema/heartbeat.ts";
 import { describe, test } from "node:test";
 import { instantOf, runId, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { Heartbeat, Life } from "../src/schema/heartbeat.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { isNewClock } from "../src/core/members/clocks.ts";
 import { notReady } from "../src/core/view.ts";

@@ -14,8 +14,8 @@
  * and withdrawn when they were set right is enough: the tick is not looked for again, because a scan begins at the edit
  * (DESIGN §7). Not judged are records that may have been pruned (retained.ts), records that may
  * be lost with a disk that was restored, and starts of a peer beside its copy or of one that was forgotten. A claim may
- * stay open while another run of its job goes on. A tick of a majority job, or one whose peers are all away, may be
- * unreported until its window has passed.
+ * stay open while another run of its job goes on. A tick of a majority job, or one whose peers are all away or have wrong
+ * clocks that most others' clocks show to be wrong, may be unreported until its window has passed.
  *
  * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
  * gone) on every peer.
@@ -32,7 +32,7 @@ import {
 } from "../world/truth.ts";
 import { retainedTicks } from "./retained.ts";
 import { convergesMs, hadDuplicateIdentity, orphanMs, wasTurnedAway, workers } from "./surroundings.ts";
-import { requiredTicks, wasNeverDue, type RequiredTick } from "./ticks.ts";
+import { requiredTicks, sameClockMs, wasNeverDue, type RequiredTick } from "./ticks.ts";
 import { jobsOf, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
@@ -171,7 +171,23 @@ function wasUndone(evidence: Evidence, { peer, start }: Run): boolean {
 function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
   if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
   const able = workers(evidence, peersFor(rules), instant);
-  return rules.partition === "majority" || able.every((peer) => wasAway(evidence, peer, instant, until));
+  const wasIdle = (peer: PeerId) =>
+    wasAway(evidence, peer, instant, until) || wasDoubted(evidence, peer, instant, until);
+  return rules.partition === "majority" || able.every(wasIdle);
+}
+
+/** True if the peer's clock was set wrong for the whole span, and most clocks of the peers that were up were right. */
+function wasDoubted(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
+  const steps = evidence.faultWindows.filter(
+    ({ kind, steppedMs = 0 }) => kind === "clock step" && Math.abs(steppedMs) > sameClockMs,
+  );
+  const isWrong = steps.some((step) => step.peer === peer && step.from <= from && step.to >= to);
+  const touch = (span: { from: number; to: number }) => span.from <= to && span.to >= from;
+  const up = evidence.peers.filter(
+    (one) => !evidence.outages.some((outage) => outage.peer === one && touch(outage)),
+  );
+  const right = up.filter((one) => !steps.some((step) => step.peer === one && touch(step)));
+  return isWrong && 2 * right.length > up.length;
 }
 
 function wasAway({ outages }: Evidence, peer: PeerId, from: number, to: number): boolean {

@@ -3,9 +3,9 @@
  *
  * - Drained: from the answer to its drain until it is taken back.
  * - Forgotten: from when every peer must know it, while it is connected to one that knows.
- * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early. If
- *   they are two equal groups, DESIGN §11 doubts the one that was set since they last agreed or met, even if it is the
- *   right one.
+ * - Clock ahead: while most clocks of the connected peers show that its clock is ahead, it starts nothing early. A wrong
+ *   clock that was connected for a moment counts too. If they are two equal groups, DESIGN §11 doubts the one that was set
+ *   since they last agreed or met, even if it is the right one. A copy of a peer doesn't know that its clock was set before.
  * - Missed rotation: from when a peer with an old cluster key, and every other such peer that accepts it, could reach a
  *   member directly for a while, until it gets a new key. (No peer passes a proof on.)
  * - Duplicate identity: of two processes with one identity that were connected to another peer for a while, the older
@@ -14,8 +14,8 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { livesOfCopies, type Breach, type Evidence, type Run } from "../world/truth.ts";
-import { hadWire, knownToAll, together, wasWell } from "./surroundings.ts";
-import { aheadMs, clockErrorMs, dueOf, isScheduled, sameClockMs, seenToBeSetMs } from "./ticks.ts";
+import { hadWire, knownToAll, together, wasWell, withoutRestores } from "./surroundings.ts";
+import { aheadMs, clockErrorMs, dueOf, isScheduled, sameClockMs, wasSetAlone } from "./ticks.ts";
 
 /** An order that the launcher had already received may still start within this time, ms. */
 const launchMs = 3_500;
@@ -77,13 +77,14 @@ function early(evidence: Evidence, run: Run): string | undefined {
   if (beforeDueMs <= sameClockMs + wanderMs) return undefined;
   // The tick was due by the peer's own clock, so that clock was ahead. These clocks could have shown it.
   const peers = inTouchWith(evidence, run);
+  const known = evidenceOfProcess(evidence, run);
   const right = peers.filter((peer) => Math.abs(aheadMs(evidence, peer, run.start)) <= sameClockMs);
   // Of two equal groups of clocks, the one that was set since they last agreed is doubted, otherwise the faster one.
   if (right.length === 0 || 2 * right.length < peers.length) return undefined;
   const isTie = 2 * right.length === peers.length;
   if (isTie && right.some((peer) => agreedWhileWrong(evidence, run, peer))) return undefined;
   const wrong = peers.filter((peer) => !right.includes(peer));
-  if (isTie && wasSetAlone(evidence, right, wrong, run.start)) return undefined;
+  if (isTie && wasSetAlone(known, right, wrong, run.start)) return undefined;
   return `started it ${Math.round(beforeDueMs)} ms early, while ${right.length} of ${peers.length} clocks were right`;
 }
 
@@ -106,46 +107,38 @@ function agreedWhileWrong(evidence: Evidence, { peer, start }: Run, other: PeerI
 }
 
 /**
- * True if processes of the first group alone know that their clock was set: since the two groups last agreed, and in
- * their present lives.
- */
-function wasSetAlone(
-  evidence: Evidence,
-  group: readonly PeerId[],
-  others: readonly PeerId[],
-  at: number,
-): boolean {
-  const changes = evidence.faultWindows
-    .filter(({ kind, from }) => kind === "clock step" && from <= at)
-    .flatMap(({ from, to }) => [from, to])
-    .filter((change) => change <= at);
-  const agreed = changes.filter((change) =>
-    group.some((one) =>
-      others.some(
-        (other) =>
-          Math.abs(aheadMs(evidence, one, change - 1) - aheadMs(evidence, other, change - 1)) <= sameClockMs,
-      ),
-    ),
-  );
-  const since = Math.max(evidence.from, ...agreed) - 1;
-  const wasSet = (peer: PeerId) => Math.abs(seenToBeSetMs(evidence, peer, since, at)) > sameClockMs;
-  return group.some(wasSet) && !others.some(wasSet);
-}
-
-/**
  * The peer itself and all peers with which it could talk for a while. A peer beside its copy counts: the two have one
  * clock.
  */
 function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   const steady = {
-    ...evidence,
+    ...withoutRestores(evidence),
     faultWindows: evidence.faultWindows.filter(
       ({ kind }) => kind !== "clock step" && kind !== "duplicate identity",
     ),
   };
+  const { cuts, outages } = steady;
+  const since = start - inTouchMs;
+  // Whoever was back for a part of the time may or may not have been heard.
+  const changes = [...cuts, ...outages].flatMap(({ from, to }) => [from - 1, to + 1]);
+  const moments = [since, start, ...changes.filter((at) => since < at && at < start)];
+  const isWrong = (other: PeerId) => Math.abs(aheadMs(evidence, other, start)) > sameClockMs;
   return evidence.peers.filter(
-    (other) => other === peer || together(steady, peer, other, start - inTouchMs, start),
+    (other) =>
+      other === peer ||
+      together(steady, peer, other, since, start) ||
+      (isWrong(other) && moments.some((at) => together(steady, peer, other, at, at))),
   );
+}
+
+/** The same story, in which a peer whose copy has started the run was restarted with that copy. */
+function evidenceOfProcess(evidence: Evidence, { peer, life, start }: Run): Evidence {
+  if (life < livesOfCopies) return evidence;
+  const copies = evidence.faultWindows.filter(
+    (window) => window.kind === "duplicate identity" && window.peer === peer && window.from <= start,
+  );
+  const from = Math.max(evidence.from, ...copies.map((window) => window.from));
+  return { ...evidence, outages: [...evidence.outages, { peer, kind: "down", from, to: from }] };
 }
 
 function missedRotation(evidence: Evidence, { peer, start }: Run): string | undefined {

@@ -12,7 +12,9 @@
  * and another run of it was going on around the tick, the tick is left out; I10 judges it. Also left out is every tick
  * around which more clocks were set wrong than were right, because the majority decides which clock counts. If half of
  * the clocks are slow, and their peers have been restarted since or clocks of the other half were set too, the slow half
- * counts as right; a tick that the other half alone may run is then left out too.
+ * counts as right. If half of the clocks are wrong, and only peers with a right one know that it was set since the two
+ * halves agreed or met, the wrong half counts. A tick that the other half alone may run is then left out too. So is one
+ * that only peers may run whose cluster key was replaced, with proof, while no peer that accepts it was up.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
  * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.
@@ -21,7 +23,7 @@ import { tickAt, type PeerId } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { perhapsInForce } from "./requests.ts";
-import { wasStranded, wasWell, workers } from "./surroundings.ts";
+import { wasRefusedByAll, wasStranded, wasWell, withoutRestores, workers } from "./surroundings.ts";
 import {
   aheadMs,
   clockErrorMs,
@@ -33,6 +35,7 @@ import {
   seenToBeSetMs,
   wasBusy,
   wasRestarted,
+  wasSetAlone,
   type RequiredTick,
 } from "./ticks.ts";
 import { isMajority } from "./votes.ts";
@@ -152,10 +155,12 @@ export function checkResumption(evidence: Evidence): Breach[] {
 }
 
 function hasWellWorker(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
-  const eligible = workers(evidence, peersFor(rules), instant);
   const [from, to] = [instant - wellBeforeMs, instant + startsWithinMs];
+  const eligible = workers(evidence, peersFor(rules), instant).filter(
+    (peer) => !wasRefusedByAll(evidence, peer, from, to),
+  );
   if (mostClocksWereSet(evidence, from, to)) return false;
-  const doubting = slowHalf(evidence, from, to);
+  const doubting = wrongHalfThatCounts(evidence, from, to);
   if (doubting.length > 0 && !eligible.some((peer) => doubting.includes(peer))) return false;
   if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
@@ -166,6 +171,15 @@ function mostClocksWereSet(evidence: Evidence, from: number, to: number): boolea
   const wrong = new Set(stepsIn(evidence, from, to).map(({ peer }) => peer));
   const right = presentIn(evidence, from, to).filter((peer) => !wrong.has(peer));
   return wrong.size > right.length;
+}
+
+/** The peers with wrong clocks, if they are half of the present ones and their clocks count as right. */
+function wrongHalfThatCounts(evidence: Evidence, from: number, to: number): PeerId[] {
+  const present = presentIn(evidence, from, to);
+  const wrong = present.filter((peer) => Math.abs(aheadMs(evidence, peer, from)) > sameClockMs);
+  const right = present.filter((peer) => !wrong.includes(peer));
+  const isTie = wrong.length === right.length;
+  return isTie && wasSetAlone(evidence, right, wrong, from) ? wrong : slowHalf(evidence, from, to);
 }
 
 /**
@@ -198,7 +212,8 @@ function stepsIn({ faultWindows }: Evidence, from: number, to: number): FaultWin
 }
 
 /** The peers that were up and running for the whole span. */
-function presentIn({ peers, outages }: Evidence, from: number, to: number): PeerId[] {
+function presentIn(evidence: Evidence, from: number, to: number): PeerId[] {
+  const { peers, outages } = withoutRestores(evidence);
   const away = new Set(
     outages.filter((outage) => outage.from <= to && outage.to >= from).map(({ peer }) => peer),
   );

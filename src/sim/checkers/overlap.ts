@@ -5,9 +5,10 @@
  * earlier start until the later one, or if one process started both. A tick with several runs is one unit: between two of
  * them no other tick of its job begins, if nothing at all was disturbed. They are not compared while much gossip is lost:
  * timely claims travel by gossip only, so two peers that don't receive each other's claim both start. If a little
- * gossip is lost all the time, the next heartbeats make up for it, so only starts close together are excused.
+ * gossip is lost all the time, the next heartbeats make up for it, so only starts close together are excused. A run of a
+ * peer that a person has forgotten meanwhile counts as lost, although its child may go on.
  */
-import type { JobId } from "../../schema/ids.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
 import { together } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
@@ -64,6 +65,7 @@ function mayOverlap(rules: readonly JobRules[]): boolean {
 /** True if the two runs must not overlap. Two starts of one tick are duplicates, which I3 judges. */
 function held(evidence: Evidence, earlier: Run, later: Run): boolean {
   if (earlier.tick === later.tick) return false;
+  if (wasForgotten(evidence, earlier.peer, later.start)) return false;
   if (earlier.peer === later.peer) return earlier.life === later.life;
   const from = earlier.start - beforeMs;
   if (evidence.gossipIsLost === true && later.start - earlier.start < madeUpMs) return false;
@@ -71,4 +73,14 @@ function held(evidence: Evidence, earlier: Run, later: Run): boolean {
     (window) => window.kind === "lossy network" && window.from <= later.start && window.to >= from,
   );
   return !unheard && together(evidence, earlier.peer, later.peer, from, later.start);
+}
+
+function wasForgotten({ operations }: Evidence, peer: PeerId, at: number): boolean {
+  return operations.some(
+    ({ request, accepted, askedAt, answeredAt }) =>
+      request.kind === "forget" &&
+      request.target === peer &&
+      askedAt <= at &&
+      (accepted || answeredAt === undefined),
+  );
 }

@@ -6,7 +6,7 @@
  * hour, ticks with an open record, and the job's last tick and last success. Each peer prunes about every ten minutes.
  * A peer that was away for more than an hour first waits until it has been up for as long, but at most for a day. The
  * time for which any clock was set wrong counts as such an absence of every peer, and if it was set by more than 40
- * minutes, all wait for a day.
+ * minutes, all wait for a day. Records that reached the peer only later, because it knew no other before, don't count.
  *
  * What a peer has pruned it takes from nobody again. This isn't judged if a clock was set: a horizon of a wrong clock
  * doesn't count.
@@ -15,7 +15,7 @@ import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/id
 import { ticksOf } from "../client/schedules.ts";
 import type { Breach, Evidence, FaultWindow, JobRules, Knowledge, RecordSeen } from "../world/truth.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
-import { sameClockMs } from "./ticks.ts";
+import { isScheduled, sameClockMs } from "./ticks.ts";
 
 const hourMs = 3_600_000;
 /** How long it may take until a record is pruned: some rounds of pruning, and the rest of a bucket, ms. */
@@ -64,13 +64,19 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
     if (keeping === undefined) continue;
     const future = futureTicks(evidence, job);
     const instants = [
-      ...perhapsInForce(evidence, job).flatMap(({ rules, from, to }) =>
-        ticksOf(rules.schedule, from, Math.min(to, evidence.to)),
-      ),
-      ...evidence.operations.flatMap(({ request, askedAt }) =>
-        request.kind === "run" && request.id === job ? [askedAt] : [],
-      ),
-      ...future,
+      ...new Set([
+        ...perhapsInForce(evidence, job).flatMap(({ rules, from, to }) =>
+          ticksOf(rules.schedule, from, Math.min(to, evidence.to)),
+        ),
+        // By a clock that was set wrong a tick runs at another time than its own, and under another revision.
+        ...evidence.runs
+          .filter((run) => run.job === job && isScheduled(run))
+          .map(({ tick }) => instantOf(tick)),
+        ...evidence.operations.flatMap(({ request, askedAt }) =>
+          request.kind === "run" && request.id === job ? [askedAt] : [],
+        ),
+        ...future,
+      ]),
     ].toSorted((a, b) => b - a);
     const byNumber = instants[keeping.runs - keptAnyway] ?? -Infinity;
     const now = Math.max(evidence.to, ...future);
@@ -190,8 +196,8 @@ function offMs({ steppedMs }: FaultWindow): number {
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {
   const prunedAt = prunedBy(evidence, peer);
   // Ticks from before the world's beginning come from a clock that was set wrong.
-  const wasThere = ({ tick, writtenAt = -Infinity }: RecordSeen): boolean =>
-    instantOf(tick) >= evidence.from && Math.max(instantOf(tick), writtenAt) <= prunedAt;
+  const wasThere = ({ tick, writtenAt = -Infinity, arrivedAt = -Infinity }: RecordSeen): boolean =>
+    instantOf(tick) >= evidence.from && Math.max(instantOf(tick), writtenAt, arrivedAt) <= prunedAt;
   const ofJob = [...records.values()].filter((one) => one.job === job && wasThere(one));
   const ticks = [...Map.groupBy(ofJob, ({ tick }) => tick)]
     .map(([tick, some]) => ({ instant: instantOf(tick), isOver: some.every(isOver) }))

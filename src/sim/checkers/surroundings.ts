@@ -66,6 +66,39 @@ export function components(evidence: Evidence, from: number, to: number): PeerId
   return found;
 }
 
+/**
+ * The same without the absences of peers whose folder was restored later: until then they were there, and only what they did
+ * is lost.
+ */
+export function withoutRestores(evidence: Evidence): Evidence {
+  const { outages, rollbacks = [] } = evidence;
+  const isRestore = ({ peer, from, to }: Outage): boolean =>
+    rollbacks.some(
+      ({ kind, peer: of, copiedAt, startedAt }) =>
+        kind === "old disk" && of === peer && copiedAt === from && startedAt === to,
+    );
+  return { ...evidence, outages: outages.filter((outage) => !isRestore(outage)) };
+}
+
+/**
+ * True if some peer could prove to this one that its cluster key was replaced, and each other peer refused it too, was
+ * forgotten, or was away. Then it steps down (DESIGN §3). Only peers whose key another peer still accepts are looked for here;
+ * others have a fault window.
+ */
+export function wasRefusedByAll(evidence: Evidence, peer: PeerId, from: number, to: number): boolean {
+  const refusals = evidence.cuts.filter(
+    (cut) => cut.isProved === true && cut.sender === peer && cut.from <= from && cut.to >= to,
+  );
+  const accepting = evidence.peers.filter(
+    (other) =>
+      other !== peer &&
+      !refusals.some(({ receiver }) => receiver === other) &&
+      !evidence.operations.some(({ request }) => request.kind === "forget" && request.target === other) &&
+      !evidence.outages.some((outage) => outage.peer === other && touches(outage, from, to)),
+  );
+  return refusals.length > 0 && accepting.length === 0;
+}
+
 /** A peer that was drained up to this long ago may run nothing, ms. */
 const drainedAroundMs = 120_000;
 

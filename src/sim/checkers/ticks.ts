@@ -138,6 +138,33 @@ export function seenToBeSetMs(evidence: Evidence, peer: PeerId, from: number, un
     .reduce((sum, ms) => sum + ms, 0);
 }
 
+/**
+ * True if processes of the first group alone know that their clock was set: since the two groups last agreed, and in
+ * their present lives.
+ */
+export function wasSetAlone(
+  evidence: Evidence,
+  group: readonly PeerId[],
+  others: readonly PeerId[],
+  at: number,
+): boolean {
+  const changes = evidence.faultWindows
+    .filter(({ kind, from }) => kind === "clock step" && from <= at)
+    .flatMap(({ from, to }) => [from, to])
+    .filter((change) => change <= at);
+  const agreed = changes.filter((change) =>
+    group.some((one) =>
+      others.some(
+        (other) =>
+          Math.abs(aheadMs(evidence, one, change - 1) - aheadMs(evidence, other, change - 1)) <= sameClockMs,
+      ),
+    ),
+  );
+  const since = Math.max(evidence.from, ...agreed) - 1;
+  const wasSet = (peer: PeerId) => Math.abs(seenToBeSetMs(evidence, peer, since, at)) > sameClockMs;
+  return group.some(wasSet) && !others.some(wasSet);
+}
+
 /** True when no clock of the mesh had reached the instant before the job was changed, so that nobody could know of the tick. */
 export function wasNeverDue(evidence: Evidence, { instant, until }: RequiredTick, marginMs: number): boolean {
   if (until === Infinity) return false;

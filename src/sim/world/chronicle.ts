@@ -38,6 +38,8 @@ export class Chronicle {
   readonly garbage: GarbageSeen[] = [];
   readonly notices: NoticeSeen[] = [];
   readonly earlierLives = new Set<string>();
+  /** when a record was first stored on a host, by both */
+  readonly arrivals = new Map<string, number>();
   /** true time, ms since the epoch */
   readonly now: () => number;
   /** when something was last done to the world, or a child last started or ended */
@@ -83,10 +85,11 @@ export class Chronicle {
   }
 
   /** Notes that a cut begins; the returned function notes its end. */
-  cutBegins(sender: PeerId, receiver: PeerId): () => void {
+  cutBegins(sender: PeerId, receiver: PeerId, isProved = false): () => void {
     this.line(undefined, `CUT ${sender} > ${receiver}`);
     this.changed();
     const cut: Cut = { sender, receiver, from: this.now(), to: Infinity };
+    if (isProved) cut.isProved = true;
     this.cuts.push(cut);
     return () => {
       this.line(undefined, `MENDED ${sender} > ${receiver}`);
@@ -178,8 +181,19 @@ export class Chronicle {
   }
 }
 
-/** Records as the observer sees them, by key; `at` is the time of the observation. */
-export function recordsSeen(records: readonly RunRecord[], at: number): Map<string, RecordSeen> {
+/** Notes that the host has stored a version of the record. */
+export function noteArrival({ arrivals, now }: Chronicle, host: HostName, record: RunRecord): void {
+  const key = `${host} ${recordKey(record)}`;
+  if (!arrivals.has(key)) arrivals.set(key, now());
+}
+
+/** Records of a host as the observer sees them, by key; `at` is the time of the observation. */
+export function recordsSeen(
+  records: readonly RunRecord[],
+  at: number,
+  host: HostName,
+  arrivals: ReadonlyMap<string, number>,
+): Map<string, RecordSeen> {
   return new Map(
     records.map((record) => {
       const {
@@ -202,7 +216,10 @@ export function recordsSeen(records: readonly RunRecord[], at: number): Map<stri
       if (epoch !== undefined) seen.epoch = epoch;
       if (giveBacks !== undefined) seen.giveBacks = giveBacks;
       if (range !== undefined) seen.rangeFrom = range.from;
-      return [recordKey(record), seen];
+      const key = recordKey(record);
+      const arrivedAt = arrivals.get(`${host} ${key}`);
+      if (arrivedAt !== undefined) seen.arrivedAt = arrivedAt;
+      return [key, seen];
     }),
   );
 }

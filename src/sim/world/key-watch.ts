@@ -41,7 +41,9 @@ export class KeyWatch {
       for (const { peer, keys } of holders) {
         if (peer === one.peer || behind.has(peer) || behind.has(one.peer)) continue;
         if (!shareKey(one.keys, keys))
-          found.set(`${one.peer} ${peer}`, () => this.#chronicle.cutBegins(one.peer, peer));
+          found.set(`${one.peer} ${peer}`, () =>
+            this.#chronicle.cutBegins(one.peer, peer, supersedes(keys, one.keys)),
+          );
       }
     }
     for (const { peer, keys } of originals) {

@@ -138,6 +138,8 @@ export interface Cut {
   receiver: PeerId;
   from: number;
   to: number;
+  /** the receiver refuses the sender, and can prove to it that its cluster key was replaced */
+  isProved?: true;
 }
 
 /**
@@ -199,6 +201,8 @@ export interface RecordSeen {
   writing: string;
   /** when it was written, by its writer's clock, ms */
   writtenAt?: number;
+  /** when this peer first stored a version of it */
+  arrivedAt?: number;
   /** the record covers every tick from this instant (ms) up to `tick` that has no record of its own */
   rangeFrom?: number;
   /** of a majority job: the epoch whose voters chose this runner */

@@ -9,7 +9,7 @@ import type { Channel } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 import type { SimDisk } from "../disk.ts";
-import type { Chronicle } from "./chronicle.ts";
+import { noteArrival, type Chronicle } from "./chronicle.ts";
 import type { Host, Life } from "./host.ts";
 import type { Occasions } from "./occasions.ts";
 import type { VoteWatch } from "./vote-watch.ts";
@@ -90,7 +90,11 @@ export function watchedDisk(host: Host, disk: SimDisk, observers: Observers): Di
 function noteStored(host: Host, writes: readonly Write[], { votes, chronicle }: Observers): void {
   const { name, peer } = host;
   votes.stored(peer, writes);
-  for (const write of writes) if (write.kind === "record") noteDisowned(host, write.record, chronicle);
+  for (const write of writes) {
+    if (write.kind !== "record") continue;
+    noteArrival(chronicle, name, write.record);
+    noteDisowned(host, write.record, chronicle);
+  }
   if (!chronicle.isRead) return;
   for (const write of writes) {
     if (write.kind === "record") chronicle.line(name, `KEEPS ${describeRecord(write.record)}`);

@@ -147,7 +147,7 @@ export class World {
     return this.peers.flatMap((peer) => {
       if (this.#chronicle.hasForgotten(peer)) return [];
       const host = this.hosts.get(peer);
-      const records = recordsSeen(host.storage.records(), this.now());
+      const records = recordsSeen(host.storage.records(), this.now(), peer, this.#chronicle.arrivals);
       const life = host.life?.ready === true ? host.life : undefined;
       const complaint =
         life === undefined ? "not running" : (life.peer.complaint() ?? life.greeter.warnings()[0]);

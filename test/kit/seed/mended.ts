@@ -202,4 +202,11 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I3",
     why: "a peer whose clock had been a year behind caught up what had run and been pruned before",
   },
+  {
+    ...longSizeOf("lw-189"),
+    hours: 24,
+    keptFaults: [2, 3],
+    rule: "I6",
+    why: "a process wrote that the claims and runs of another one with its identity were withdrawn or lost",
+  },
 ];

@@ -208,6 +208,22 @@ function manyAhead(cores: Cores, from: string): RunRecord[] {
   });
 }
 
+test("a decision about a future tick is withdrawn once, although the disk tells of it twice", () => {
+  const cores = new Cores(["a"]);
+  cores.put(beat);
+  const [ahead] = manyAhead(cores, "a").slice(-1);
+  assert.ok(ahead);
+  for (let times = 0; times < 2; times++)
+    cores.feed(ahead.peer, { kind: "lookedUp", job: ahead.job, records: [ahead] });
+  const stored = [...(cores.records.get(ahead.peer)?.values() ?? [])].filter(
+    ({ tick }) => tick === ahead.tick,
+  );
+  assert.deepEqual(
+    stored.map(({ state, version }) => [state, version]),
+    [["withdrawn", 2]],
+  );
+});
+
 describe("no peer accepts another's report about a future tick", () => {
   test("3,000 ticks that a member reports as skipped ahead of time still run, and the member is shown as being ahead", () => {
     const cores = new Cores(["a", "b", "c"]);

@@ -12,7 +12,7 @@ import { heard } from "../members/members.ts";
 import { stretch } from "../members/members-state.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { recordsOf } from "../records/ledger.ts";
+import { latestOf } from "../records/ledger.ts";
 import { awaitsOwnEnd, orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 
@@ -75,19 +75,13 @@ export function endEarlierLife(state: State): void {
   const due = [...upkeep.earlierRecords].filter(([, { sinceMono }]) => now.mono - sinceMono >= waitMs);
   const open = due.flatMap(([key, earlier]) => {
     upkeep.earlierRecords.delete(key);
-    const record = latestOf(state, key) ?? earlier.record;
+    const record = latestOf(state.ledger, earlier.record) ?? earlier.record;
     const isOwn = state.book.holders.has(key) || state.book.runs.has(runId(record));
     return isOwn || !awaitsOwnEnd(record) ? [] : [record];
   });
   if (open.length === 0) return;
   emit(state, { kind: "sweep", runs: open.map(runId) });
   for (const record of open) end(state, record);
-}
-
-/** This peer's record of the order, if it is in memory. */
-function latestOf(state: State, key: OrderKey): RunRecord | undefined {
-  for (const record of recordsOf(state.ledger, key)) if (record.peer === state.settings.self) return record;
-  return undefined;
 }
 
 /** The record is written even if others have declared the run lost, because they still wait for this peer's own record. */

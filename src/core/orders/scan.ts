@@ -39,8 +39,8 @@ import {
   settleRange,
   reopenFrom,
 } from "../records/history.ts";
-import { forgetGivenBack, settleIn, settles, takeRecord } from "../records/ledger.ts";
-import { isDecidedAhead } from "../records/records.ts";
+import { forgetGivenBack, latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
+import { isDecidedAhead, movesUp } from "../records/records.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
 import { isPlanning } from "./planning.ts";
@@ -200,10 +200,13 @@ function settleStarts(state: State, job: JobId, starts: readonly Span[], from: n
 
 /**
  * Withdraws this peer's own decision; other peers withdraw theirs. After the last round it stands, and its tick does not run.
+ * Two questions to the disk may be under way, and both answers tell of a decision that was withdrawn after the first.
  */
 function withdrawDecision(state: State, record: RunRecord): void {
   const round = (record.round ?? 0) + 1;
   if (record.peer !== state.settings.self || round > roundsMax) return;
+  const latest = latestOf(state.ledger, record);
+  if (latest !== undefined && movesUp(record, latest)) return;
   reach(state, "decision-withdrawn");
   emit(state, { kind: "count", name: "decisions_withdrawn" });
   const { epoch: _, ...rest } = record;

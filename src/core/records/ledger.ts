@@ -80,7 +80,12 @@ export function recordsOf(ledger: LedgerState, order: OrderKey): Iterable<RunRec
 
 /** Whether a version of this record is in memory. */
 export function remembers(ledger: LedgerState, record: RunRecord): boolean {
-  return ledger.orders.get(orderKeyOf(record))?.has(recordKey(record)) ?? false;
+  return latestOf(ledger, record) !== undefined;
+}
+
+/** The version of this record that is in memory. */
+export function latestOf(ledger: LedgerState, record: RunRecord): RunRecord | undefined {
+  return ledger.orders.get(orderKeyOf(record))?.get(recordKey(record));
 }
 
 /** Roughly how many records are in memory: the open ones and those of settled orders. */
@@ -136,7 +141,7 @@ export function overBy(ledger: LedgerState, peer: PeerId, said: OpenDigest): Rea
 
 /** Closes a record that `keepOpen` had kept open. Returns false when its end isn't known. */
 export function closeIfEnded(ledger: LedgerState, record: RunRecord): boolean {
-  const known = ledger.orders.get(orderKeyOf(record))?.get(recordKey(record));
+  const known = latestOf(ledger, record);
   if (known === undefined || !isFinal(known.state)) return false;
   close(ledger, recordKey(record));
   return true;

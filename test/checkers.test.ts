@@ -651,6 +651,31 @@ test("I6: a tick that is only in a withdrawn range of the future is found, unles
   assert.equal(found(sixth + minute, edit), 1, "the range begins later");
 });
 
+test("I6: a tick without a record is found beside a range of other ticks, and counts as reported by one that ends with it, whatever its jitter", () => {
+  const found = (rangeTo: number) => {
+    const missed = {
+      job,
+      tick: tickAt(rangeTo),
+      attempt: 1,
+      slot: "range",
+      peer: ann,
+      state: "missed",
+      writing: "range",
+      rangeFrom: sixth - minute,
+    };
+    const final = peers.map((peer) => {
+      const { records, ...known } = knows(peer, without(sixth));
+      return { ...known, records: new Map([...records, ["range", missed]]) };
+    });
+    const operations = [asked({ kind: "put", rules: { ...rules, jitterMs: 50_000 } }, 1_000)];
+    return checkAccounts(flawless({ runs: without(sixth), operations, final })).filter(({ what }) =>
+      what.includes("there is no record of"),
+    ).length;
+  };
+  assert.equal(found(sixth), 0);
+  assert.equal(found(sixth - 1), 1);
+});
+
 test("I6: a record that stays open although its run is over is found", () => {
   const final = peers.map((peer) => {
     const knowledge = knows(peer, good.runs);

@@ -205,7 +205,9 @@ function mayBeUndone(evidence: Evidence, { instant, rules }: RequiredTick): bool
   );
 }
 
-function covers({ tick, rangeFrom = Infinity }: RecordSeen, { instant }: RequiredTick): boolean {
+/** A range names ticks by their own instants, without their jitter. */
+function covers({ tick, rangeFrom = Infinity }: RecordSeen, required: RequiredTick): boolean {
+  const instant = instantOf(required.tick);
   return rangeFrom <= instant && instant <= instantOf(tick);
 }
 

@@ -18,37 +18,19 @@ import { decode } from "../../../src/wire/codec.ts";
 import { verifyOtherRecord, verifyRecord } from "../../../src/wire/records.ts";
 import type { JobTable } from "../../../src/table/table.ts";
 import { makeTable, specOf, wallOf } from "../tables.ts";
+import { longest, repeated, type Costed } from "./costed.ts";
+import { localDecoders } from "./costs-local.ts";
 import { Fault, type Door } from "./door.ts";
 import { anyJson, concat, mutateBytes } from "./garbage.ts";
 import { channels } from "./messages.ts";
 import { countSteps } from "./steps.ts";
 import { HostileWriter } from "./updates.ts";
 
-/** A decoder with its inputs, and the constants of its law. */
-export interface Costed {
-  name: string;
-  draw(dice: Dice): Uint8Array;
-  take(bytes: Uint8Array): void;
-  /** steps for an input, however short */
-  base: number;
-  /** steps for each byte */
-  perByte: number;
-}
-
 const self = "peer-1" as PeerId;
 const cluster = new SimKeys(self, "costs").cluster;
 const keys = new SimKeys(self, "costs");
 /** A real one, for formats that look at its form. */
 const peerId = "12D3KooWFHkoyiTK4VR5fn3tgFYnrTgBo4hFc1nzJ6xg3Zb8SAWV";
-const longest = 200_000;
-
-/** The piece again and again, with a different number in each, up to a length that varies from bytes to the longest. */
-function repeated(dice: Dice, piece: (index: number) => string, most = longest): string {
-  const length = Math.ceil(most ** dice.next());
-  let text = "";
-  for (let index = 0; text.length < length; index++) text += piece(index);
-  return text;
-}
 
 const lists: readonly ((index: number) => string)[] = [
   (index) => `${index},`,
@@ -146,6 +128,8 @@ class Tables {
   take(bytes: Uint8Array): void {
     this.#table.apply(bytes);
     this.#table.takeChanges();
+    this.#table.forgotten();
+    this.#table.admissions();
   }
 }
 
@@ -270,6 +254,7 @@ export function costedDecoders(seed: string): Costed[] {
       base: 2_000,
       perByte: 60,
     },
+    ...localDecoders,
   ];
 }
 

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import * as Y from "yjs";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
+import { peersRoot } from "../src/table/roots.ts";
 import { SyncStage, type Actor } from "./kit/sync-stage.ts";
 import { edit, jobOf, specOf, wallOf } from "./kit/tables.ts";
 
@@ -366,6 +368,52 @@ test("a member may bring a few new clients a day: thousands of them are refused 
   assert.equal(problem?.peer, "b");
   assert.match(problem?.what ?? "", /refused: edits of too many new clients/);
 });
+
+test("two peers that a liar has filled with different things say so, take each other's new jobs all the same, and a new peer takes in the table of either", () => {
+  for (const chosen of ["a", "b"]) {
+    const stage = new SyncStage(`filled ${chosen}`);
+    const [a, b] = [stage.actor("a"), stage.actor("b")];
+    for (const actor of [a, b]) {
+      assert.equal(actor.table.apply(forgottenBy(actor.name, peersRoot.idsCap)), "changed");
+    }
+    stage.link(a, b);
+    stage.pass(20_000);
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const [problem] = one.sync.problems(stage.now);
+      assert.deepEqual(problem, {
+        peer: other.name,
+        what: "its job table is refused: too many ids under peers",
+      });
+      const job = specOf(`of-${one.name}`);
+      other.sync.heardUpdate(
+        one.name,
+        edit(one.table, { kind: "put", spec: job, by: "ann" }, wallOf(1)),
+        stage.now,
+      );
+      assert.notEqual(jobOf(other.table, job.id), undefined);
+    }
+    const fresh = stage.actor("c");
+    const keeps = chosen === "a" ? a : b;
+    stage.link(fresh, keeps);
+    stage.pass(20_000);
+    assert.equal(fresh.table.digest(), keeps.table.digest());
+    assert.deepEqual(fresh.sync.problems(stage.now), []);
+  }
+});
+
+/** An update in which one client has the peers `BY-0`, `BY-1` … forgotten. */
+function forgottenBy(by: string, peers: number): Uint8Array {
+  const doc = new Y.Doc();
+  doc.transact(() => {
+    for (let peer = 0; peer < peers; peer++) {
+      doc.getMap("peers").set(`${by}-${peer}`, { at: 1, by, name: "" });
+    }
+  });
+  return Y.encodeStateAsUpdate(doc);
+}
 
 test("a neighbour is reported as a problem while sync with it can't finish", () => {
   const stage = new SyncStage("silent");

@@ -13,7 +13,7 @@ import type { Connection } from "@libp2p/interface";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Counters } from "./counters.ts";
 import { fingerprintOf } from "./encrypter.ts";
-import type { Outgoing } from "./outgoing.ts";
+import { WaitingBytes, type Outgoing } from "./outgoing.ts";
 
 export interface Line {
   readonly connection: Connection;
@@ -31,6 +31,8 @@ export interface Line {
   /** the version of the protocol that both ends speak; undefined until the other side has greeted */
   spoken: number | undefined;
   readonly outgoing: Map<string, Outgoing>;
+  /** what waits to be sent over all lines together */
+  readonly waiting: WaitingBytes;
 }
 
 export interface LinkEvents {
@@ -56,6 +58,7 @@ export class Links {
   private readonly self: PeerId;
   private readonly events: LinkEvents;
   private readonly counters: Counters;
+  private readonly waiting = new WaitingBytes();
   private readonly lines = new Map<string, Line>();
   private readonly up = new Set<PeerId>();
   private readonly saidGoodbye = new Set<PeerId>();
@@ -91,6 +94,7 @@ export class Links {
       life: undefined,
       spoken: undefined,
       outgoing: new Map(),
+      waiting: this.waiting,
     };
     this.lines.set(connection.id, line);
     return line;

@@ -2,8 +2,8 @@
  * One long-lived outgoing stream of one protocol over one connection. Frames leave in the order of arrival.
  *
  * The stream is opened for the first frame, and again if it breaks while the connection lives. If the other side
- * doesn't read, frames wait here. The queue is bounded, and frames that don't fit are dropped and counted: the sender
- * repeats or repairs every message of this kind.
+ * doesn't read, frames wait here. The queue is bounded, and so is what waits in the queues of all streams together.
+ * Frames that don't fit are dropped and counted: the sender repeats or repairs every message of this kind.
  */
 import type { Stream } from "@libp2p/interface";
 import type { Counters } from "./counters.ts";
@@ -16,10 +16,25 @@ export interface QueueLimit {
   drop: "oldest" | "newest";
 }
 
+/**
+ * What waits in all queues together. Whoever holds the cluster key can have any number of identities, and read with none.
+ * More takes more memory; less drops frames of many neighbours that are slow at once. A queue in which nothing waits is
+ * open in any case, so that neighbours that read don't notice.
+ */
+export class WaitingBytes {
+  readonly cap: number;
+  sum = 0;
+
+  constructor(cap = 268_435_456) {
+    this.cap = cap;
+  }
+}
+
 export class Outgoing {
   private readonly openStream: () => Promise<Stream>;
   private readonly limit: QueueLimit;
   private readonly counters: Counters;
+  private readonly waiting: WaitingBytes;
   private queue: Uint8Array[] = [];
   private queuedBytes = 0;
   private stream: Stream | undefined;
@@ -28,7 +43,13 @@ export class Outgoing {
   /** how many checks in a row have found the same frame waiting */
   private idleChecks = 0;
 
-  constructor(openStream: () => Promise<Stream>, limit: QueueLimit, counters: Counters) {
+  constructor(
+    openStream: () => Promise<Stream>,
+    limit: QueueLimit,
+    counters: Counters,
+    waiting: WaitingBytes,
+  ) {
+    this.waiting = waiting;
     this.openStream = openStream;
     this.limit = limit;
     this.counters = counters;
@@ -46,7 +67,7 @@ export class Outgoing {
       this.takeFirst();
     }
     this.queue.push(frame);
-    this.queuedBytes += frame.length;
+    this.addQueued(frame.length);
     this.flush();
   }
 
@@ -66,19 +87,26 @@ export class Outgoing {
   }
 
   private isFullFor(frame: Uint8Array): boolean {
-    return this.queue.length >= this.limit.frames || this.queuedBytes + frame.length > this.limit.bytes;
+    if (this.queue.length >= this.limit.frames || this.queuedBytes + frame.length > this.limit.bytes)
+      return true;
+    return this.queue.length > 0 && this.waiting.sum + frame.length > this.waiting.cap;
+  }
+
+  private addQueued(bytes: number): void {
+    this.queuedBytes += bytes;
+    this.waiting.sum += bytes;
   }
 
   private takeFirst(): Uint8Array | undefined {
     const frame = this.queue.shift();
-    this.queuedBytes -= frame?.length ?? 0;
+    this.addQueued(-(frame?.length ?? 0));
     return frame;
   }
 
   private dropAll(): void {
     this.counters.add("mesh_frames_dropped", this.queue.length);
     this.queue = [];
-    this.queuedBytes = 0;
+    this.addQueued(-this.queuedBytes);
   }
 
   private flush(): void {

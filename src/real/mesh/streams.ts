@@ -34,6 +34,7 @@ export function sendOver(line: Line, protocol: StreamProtocol, bytes: Uint8Array
     () => line.connection.newStream(protocolName(protocol)),
     protocol === "heartbeat" ? heartbeatQueue : sequenceQueue,
     counters,
+    line.waiting,
   );
   line.outgoing.set(protocol, made);
   made.send(bytes);

@@ -7,7 +7,7 @@ import {
   jobsRoot,
   laterRoot,
   laterRootsCap,
-  membershipRoot,
+  confirmationsRoot,
   peersRoot,
   tableRoots,
 } from "../src/table/roots.ts";
@@ -36,6 +36,11 @@ function putJob(table: string, number: number): TableEdit {
 function forget(peer: string): TableEdit {
   const value = { at: 1, by: "ann", name: peer, forgotten: true };
   return { kind: "set", root: "membership", id: peer, by: "ann", value };
+}
+
+function confirm(peer: string): TableEdit {
+  const value = { at: 1, by: "ann", signature: "" };
+  return { kind: "set", root: "confirmations", id: `${peer}/a`, by: "ann", value };
 }
 
 describe("the job table", () => {
@@ -112,12 +117,21 @@ describe("the job table", () => {
 
   test("of a peer counts the ids under each root that its own edits would bring, and each only once", () => {
     const roots = tableRoots.map((root) =>
-      root === membershipRoot ? { ...membershipRoot, idsCap: 8 } : root,
+      root === confirmationsRoot ? { ...confirmationsRoot, idsCap: 8 } : root,
     );
     const table = makeTable("a", undefined, roots);
-    for (let peer = 0; peer < 7; peer++) edit(table, forget(`peer-${peer}`), wallOf(peer));
-    assert.match(table.fullFor([forget("peer-7")]) ?? "", /7 ids under "membership"; 7 are the most/);
-    assert.equal(table.fullFor([forget("peer-3")]), undefined);
-    assert.equal(table.fullFor([{ kind: "put", spec: specOf("x"), by: "ann" }]), undefined);
+    for (let peer = 0; peer < 7; peer++) edit(table, confirm(`peer-${peer}`), wallOf(peer));
+    assert.match(table.fullFor([confirm("peer-7")]) ?? "", /7 ids under "confirmations"; 7 are the most/);
+    assert.equal(table.fullFor([confirm("peer-3")]), undefined);
+    assert.equal(table.fullFor([putJob("x", 0)]), undefined);
+  });
+
+  test("of a peer always has room to forget somebody, however much a member has filled it", () => {
+    const table = makeTable("a");
+    for (const root of ["peers", "membership"])
+      table.apply(filling(root, peersRoot.idsCap, 2_048)[0] ?? new Uint8Array());
+    assert.equal(table.fullFor([forget("liar")]), undefined);
+    edit(table, forget("liar"), wallOf(1));
+    assert.ok(table.forgotten().some(({ peer }) => peer === "liar"));
   });
 });

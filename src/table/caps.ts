@@ -4,13 +4,13 @@
  * for ever, so without limits one member could fill all of them.
  *
  * A peer's own edits keep a margin to the limits, so that no peer makes a table that its neighbours refuse, also if others
- * write at the same time. What is on a peer's own disk has no limit. A member that lies can fill two peers with different
+ * write at the same time. Only the remedies have no limit of their own. What is on a peer's own disk has none either. A member that lies can fill two peers with different
  * things up to a limit. They then refuse each other's tables, and say so; an honest mesh is far below each limit.
  */
 import { Buffer } from "node:buffer";
 import * as Y from "yjs";
 import type { TableEdit } from "../schema/job.ts";
-import { jobsRoot, laterRoot, laterRootsCap, type Root } from "./roots.ts";
+import { jobsRoot, laterRoot, laterRootsCap, membershipRoot, peersRoot, type Root } from "./roots.ts";
 import { updateCapBytes, type Inspection } from "./update.ts";
 
 /** The table's encoded size: it has to fit into one update, for the peers that join. */
@@ -64,15 +64,15 @@ export class TableCaps {
   }
 
   /**
-   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions and the like exceed none: they are
-   * what a person does about it.
+   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions exceed none, nor does forgetting a
+   * peer: they are what a person does about it, and a member that fills the table must not be safe from being forgotten.
    */
   exceededByOwn(
     edits: readonly TableEdit[],
     addsId: (edit: TableEdit) => boolean,
     doc: Y.Doc,
   ): string | undefined {
-    const more = edits.filter(({ kind }) => kind !== "delete" && kind !== "resume");
+    const more = edits.filter((one) => !isRemedy(one));
     if (more.length === 0) return undefined;
     const newIds = Map.groupBy(more.filter(addsId), (one) => (one.kind === "set" ? one.root : jobsRoot.name));
     for (const [name, { length }] of newIds) {
@@ -107,6 +107,11 @@ export class TableCaps {
     }
     return this.#bytesMost + updateBytes > tableCapBytes;
   }
+}
+
+function isRemedy(edit: TableEdit): boolean {
+  if (edit.kind === "set") return edit.root === peersRoot.name || edit.root === membershipRoot.name;
+  return edit.kind === "delete" || edit.kind === "resume";
 }
 
 function mebibytes(bytes: number): number {

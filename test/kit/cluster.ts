@@ -371,11 +371,15 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** A mesh of peers with these names, in which each sees all others alive. The first makes the key. */
-  async mesh(names: readonly string[], flags: readonly string[] = []): Promise<RunningPeer[]> {
+  async mesh(
+    names: readonly string[],
+    flags: readonly string[] = [],
+    env: NodeJS.ProcessEnv = {},
+  ): Promise<RunningPeer[]> {
     const [firstName, ...otherNames] = names;
     if (firstName === undefined) return [];
-    const first = await this.start({ name: firstName, flags });
-    const others = await Promise.all(otherNames.map((name) => this.start({ name, join: first, flags })));
+    const first = await this.start({ name: firstName, flags, env });
+    const others = await Promise.all(otherNames.map((name) => this.start({ name, join: first, flags, env })));
     const peers = [first, ...others];
     await untilMembers(peers, peers.length);
     return peers;

@@ -6,7 +6,9 @@
  *
  * What counts is what others notice: the lines that the jobs themselves write, an honest client that asks each peer ten times a
  * second over new connections, the time in which a restarted peer is linked again in the middle of the flood, memory, and the
- * descriptors that are left open afterwards. A silence is the longest time without an answer, so it shows held loops, too.
+ * descriptors that are left open afterwards. A silence is the longest time without an answer, so it shows held loops, too, but
+ * also other programs that compete for the cores, such as the flood itself. How long a peer's own work holds its loop is
+ * therefore measured in CPU time as well (own-loop.ts).
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,6 +21,7 @@ import { Cluster, items, until, untilMembers, type PeerItem, type RunningPeer } 
 import type { FloodOrder, FloodTarget, Tally } from "./flood-order.ts";
 import { HonestClient } from "./honest-client.ts";
 import { memberFloods } from "./member-floods.ts";
+import { longestHold, measuredEnv } from "./own-loop.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
 import { strangerFloods } from "./stranger-floods.ts";
 import { usageOf } from "./usage.ts";
@@ -42,6 +45,8 @@ interface Figures {
   failedAnswers: number;
   p99Ms: number;
   silenceMs: number;
+  /** for how long a peer's own work held its loop, in CPU time */
+  heldMs: number;
   /** undefined: nobody was restarted */
   linkedMs: number | undefined;
   moreMemoryMiB: number;
@@ -118,7 +123,9 @@ async function measure(kind: string): Promise<Figures> {
   await using cluster = new Cluster();
   const file = path.join(cluster.folder, "starts");
   appendFileSync(file, "");
-  const peers = await cluster.mesh(["one", "two", "three"], ["--log-level=error"]);
+  const loopFile = path.join(cluster.folder, "loops");
+  appendFileSync(loopFile, "");
+  const peers = await cluster.mesh(["one", "two", "three"], ["--log-level=error"], measuredEnv(loopFile));
   await makeJobs(peers, file);
   await untilMembers(peers, peers.length);
   // Memory and descriptors of peers that aren't restarted.
@@ -152,6 +159,7 @@ async function measure(kind: string): Promise<Figures> {
     sent,
     ...judgeLines(file, from, to),
     ...client.figures(),
+    heldMs: longestHold(loopFile, from, to),
     linkedMs,
     moreMemoryMiB: (most - memory) / (1 << 20),
     moreDescriptors: Math.max(...left),
@@ -186,7 +194,7 @@ function judgeLines(
 function row(figures: Figures): (string | number)[] {
   const { kind, sent, ticks, missed, doubled, lateMaxMs, answers, failedAnswers } = figures;
   const link = figures.linkedMs === undefined ? "" : Math.round(figures.linkedMs);
-  const whole = [lateMaxMs, figures.p99Ms, figures.silenceMs].map(Math.round);
+  const whole = [lateMaxMs, figures.p99Ms, figures.silenceMs, figures.heldMs].map(Math.round);
   const more = [Math.round(figures.moreMemoryMiB), figures.moreDescriptors];
   return [
     kind,
@@ -228,6 +236,7 @@ printTable(
     "late max ms",
     "answer p99 ms",
     "silence ms",
+    "held ms",
     "answers",
     "failed",
     "linked ms",

@@ -1,0 +1,40 @@
+/**
+ * Loaded into the peers of `npm run bench:doors` (`--import`): for how long a peer's own work holds its loop, in CPU time of its
+ * main thread. Unlike a silence, it says nothing about other programs that compete for the same cores, the flood included.
+ */
+import { appendFileSync, readFileSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
+
+const variable = "BENCH_LOOP_FILE";
+const everyMs = 20;
+const reportEveryMs = 500;
+
+/** The environment of a peer that reports to the file. */
+export function measuredEnv(file: string): NodeJS.ProcessEnv {
+  return { NODE_OPTIONS: `--import=${import.meta.url}`, [variable]: file };
+}
+
+/** The longest hold that was reported to the file between two instants (wall clock), ms. */
+export function longestHold(file: string, from: number, to: number): number {
+  const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
+  const reports = lines.map((line) => line.split(" ").map(Number));
+  return Math.max(0, ...reports.map(([at = 0, ms = 0]) => (at >= from && at <= to + reportEveryMs ? ms : 0)));
+}
+
+/** A timer rings only when the loop is free: what this thread worked since it last rang was done without a break, or nearly. */
+function measure(file: string): void {
+  let before = process.threadCpuUsage();
+  let longestMs = 0;
+  setInterval(() => {
+    const { user, system } = process.threadCpuUsage(before);
+    before = process.threadCpuUsage();
+    longestMs = Math.max(longestMs, (user + system) / 1_000);
+  }, everyMs).unref();
+  setInterval(() => {
+    appendFileSync(file, `${Date.now()} ${longestMs.toFixed(1)}\n`);
+    longestMs = 0;
+  }, reportEveryMs).unref();
+}
+
+const file = process.env[variable];
+if (isMainThread && file !== undefined) measure(file);

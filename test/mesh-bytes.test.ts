@@ -118,6 +118,36 @@ describe("a stranger on the port", () => {
     }
   });
 
+  for (const [what, opening] of [
+    ["says nothing", ""],
+    ["asks for a key of the mesh and then says nothing", `/cicada/noise/2/${clusterFingerprint(clusterKey)}`],
+    ["asks for a protocol of its own and then says nothing", "/x"],
+  ] as const) {
+    test(`that ${what} is closed when its handshake is due`, async () => {
+      const mesh = await openTestMesh({
+        peerKey: generatePeerKey(),
+        clusterKey,
+        bootstrap: [],
+        remembered: [],
+        handshakeMs: 50,
+      });
+      startReporting(mesh, () => undefined);
+      try {
+        const socket = connect(Number(mesh.addresses()[0]?.split("/")[4]), "127.0.0.1");
+        const closed = ended(socket.resume());
+        if (opening !== "") {
+          const name = Buffer.from(`${opening}\n`);
+          socket.write(Buffer.from("\x13/multistream/1.0.0\n"));
+          socket.write(Uint8Array.of(name.length));
+          socket.write(name);
+        }
+        await closed;
+      } finally {
+        await stopped(mesh);
+      }
+    });
+  }
+
   test("that knows the fingerprint but not the key does not get in", () =>
     withMember(async ({ port, reports }) => {
       const makeNoise = noise({ prologueBytes: randomBytes(32) });

@@ -58,6 +58,7 @@ export interface MeshOptions {
   protocol: ProtocolRange;
   /** look for peers on the LAN */
   mdns: boolean;
+  handshakeMs?: number; // given only by tests: how long each half of a handshake may take
   clock: Clock;
   random: Random;
   log: Log;
@@ -84,6 +85,7 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const openings = new Openings({
     knowsHost: (remote) => mesh.knowsHost(remote),
     refused: (address, opening) => refusals.inboundRefused(address, opening),
+    limitMs: options.handshakeMs,
   });
   const host = await createHost({ ...options, gater: refusals.gater, encrypters, openings });
   const mesh: Libp2pMesh = new Libp2pMesh(options, bootstrap, host, openings, refusals, denyList, counters);

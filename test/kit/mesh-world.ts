@@ -25,6 +25,7 @@ export interface LifeOptions {
   protocol?: ProtocolRange;
   /** absent = a free port of 127.0.0.1 */
   listen?: readonly string[];
+  handshakeMs?: number;
 }
 
 export interface Life {

@@ -34,6 +34,8 @@ export interface HostOptions {
   gater: ConnectionGater;
   encrypters: Encrypters;
   openings: Openings;
+  /** given only by tests; absent = `handshakeTimeoutMs` */
+  handshakeMs?: number | undefined;
 }
 
 /**
@@ -82,7 +84,7 @@ export async function createHost(options: HostOptions): Promise<Host> {
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
       // This would be one pool for all; handshakes.ts gives each host a share instead.
       maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
-      inboundUpgradeTimeout: handshakeTimeoutMs,
+      inboundUpgradeTimeout: options.handshakeMs ?? handshakeTimeoutMs,
       inboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
       outboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,
       reconnectRetries: 0,

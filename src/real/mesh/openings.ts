@@ -29,7 +29,7 @@ export interface OpeningsOptions {
   knowsHost: (host: string) => boolean;
   /** A socket from this address was closed because of what it said. */
   refused: (address: string, opening: Uint8Array) => void;
-  limitMs?: number;
+  limitMs?: number | undefined;
   limits?: HandshakeLimits;
 }
 

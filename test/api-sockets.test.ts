@@ -256,6 +256,23 @@ test("a reader of events that is behind by more text than may wait for it is cut
   assert.equal(control.listeners, before);
 });
 
+test("a caller is answered although strangers that read nothing of their answers have taken all places", async (context) => {
+  const sockets = new Sockets(few);
+  const server = sockets.serve({}, (asked, response) => response.end(asked.url === "/" ? largeAnswer : "ok"));
+  context.after(() => server.close());
+  context.after(() => server.closeAllConnections());
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  for (let index = 0; index < few.strangers; index++) {
+    const [socket] = await silent(context, port, 1, `127.0.0.${2 + (index % 4)}`);
+    const asked = once(server, "request");
+    socket?.pause().write(plainRequest);
+    await asked;
+  }
+  for (let caller = 0; caller < 3; caller++) assert.equal(await ask(port), 200);
+});
+
 test("an answer that is read slowly arrives whole", async (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   const part = Buffer.alloc(8 * 1_048_576);

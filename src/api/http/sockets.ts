@@ -3,7 +3,8 @@
  * in them to be read (DESIGN §12: limits per address and per caller, so that strangers can't use up what others need).
  *
  * A socket belongs to a stranger until a request with valid credentials has arrived on it. Strangers have a share of
- * all places, and a smaller share per address. Beyond a share, the stranger that has been idle the longest is closed.
+ * all places, and a smaller share per address. Beyond a share, the stranger that has been idle the longest is closed, or
+ * the one that doesn't read its answer.
  * Callers with valid credentials have places that no stranger can take, and are never closed for others.
  *
  * A socket that has sent nothing costs only itself: Node gets it with its first byte. The head of the first request is due
@@ -161,14 +162,25 @@ export class Sockets {
     return true;
   }
 
-  /** Closes the stranger that has been idle the longest, of this address if one is given. */
+  /**
+   * Closes a stranger, of this address if one is given: the one that has been idle the longest, otherwise the one that has
+   * read nothing of its answer for the longest.
+   */
   #makeRoom(address?: string): void {
-    for (const held of this.#idle) {
-      if (address !== undefined && held.address !== address) continue;
-      this.#forget(held);
-      held.socket.destroy();
-      return;
+    const mayGo = (held: Held): boolean => address === undefined || held.address === address;
+    const leaving = this.#idle.values().find(mayGo) ?? this.#slowestReader(mayGo);
+    if (leaving === undefined) return;
+    this.#forget(leaving);
+    leaving.socket.destroy();
+  }
+
+  #slowestReader(mayGo: (held: Held) => boolean): Held | undefined {
+    let slowest: Held | undefined;
+    for (const held of this.#held.values()) {
+      if (!held.isStranger || held.socket.writableLength === 0 || !mayGo(held)) continue;
+      if (slowest === undefined || held.readAt < slowest.readAt) slowest = held;
     }
+    return slowest;
   }
 
   #forget(held: Held): void {

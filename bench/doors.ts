@@ -128,7 +128,7 @@ async function measure(kind: string): Promise<Figures> {
   const peers = await cluster.mesh(["one", "two", "three"], ["--log-level=error"], measuredEnv(loopFile));
   await makeJobs(peers, file);
   await untilMembers(peers, peers.length);
-  // Memory and descriptors of peers that aren't restarted.
+  // Memory, descriptors and loops are those of peers that aren't restarted.
   const steady = peers.slice(0, 2);
   const client = new HonestClient(steady);
   await passes(quietMs);
@@ -159,7 +159,12 @@ async function measure(kind: string): Promise<Figures> {
     sent,
     ...judgeLines(file, from, to),
     ...client.figures(),
-    heldMs: longestHold(loopFile, from, to),
+    heldMs: longestHold(
+      loopFile,
+      steady.map(({ started }) => started.pid),
+      from,
+      to,
+    ),
     linkedMs,
     moreMemoryMiB: (most - memory) / (1 << 20),
     moreDescriptors: Math.max(...left),

@@ -14,11 +14,14 @@ export function measuredEnv(file: string): NodeJS.ProcessEnv {
   return { NODE_OPTIONS: `--import=${import.meta.url}`, [variable]: file };
 }
 
-/** The longest hold that was reported to the file between two instants (wall clock), ms. */
-export function longestHold(file: string, from: number, to: number): number {
+/** The longest hold that these processes reported to the file between two instants (wall clock), ms. */
+export function longestHold(file: string, pids: readonly number[], from: number, to: number): number {
   const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
   const reports = lines.map((line) => line.split(" ").map(Number));
-  return Math.max(0, ...reports.map(([at = 0, ms = 0]) => (at >= from && at <= to + reportEveryMs ? ms : 0)));
+  const meant = reports.filter(
+    ([at = 0, , pid = 0]) => pids.includes(pid) && at >= from && at <= to + reportEveryMs,
+  );
+  return Math.max(0, ...meant.map(([, ms = 0]) => ms));
 }
 
 /** A timer rings only when the loop is free: what this thread worked since it last rang was done without a break, or nearly. */
@@ -31,7 +34,7 @@ function measure(file: string): void {
     longestMs = Math.max(longestMs, (user + system) / 1_000);
   }, everyMs).unref();
   setInterval(() => {
-    appendFileSync(file, `${Date.now()} ${longestMs.toFixed(1)}\n`);
+    appendFileSync(file, `${Date.now()} ${longestMs.toFixed(1)} ${process.pid}\n`);
     longestMs = 0;
   }, reportEveryMs).unref();
 }

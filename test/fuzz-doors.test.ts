@@ -1,21 +1,20 @@
-/** The short form of `npm run fuzz`: one round of hostile inputs to each door, the same in every run. */
+/**
+ * The short form of `npm run fuzz`: one round of hostile inputs to each door, the same in every run. The doors whose steps are
+ * counted are in fuzz-costs.test.ts.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { parseSchedule, ticksBetween } from "../src/core/time/schedule.ts";
 import { Fault, runRound, type Door } from "./kit/fuzz/door.ts";
-import { costDoor } from "./kit/fuzz/costs.ts";
-import { doors } from "./kit/fuzz/doors.ts";
+import { plainDoors } from "./kit/fuzz/doors.ts";
 
 /** Inputs per round at some doors; together all rounds take a few seconds of a core. */
 const inputsOf: Readonly<Record<string, number>> = { decode: 4_000, folder: 20, disk: 2, api: 300 };
 const usualInputs = 800;
-/** … at those whose steps are counted, which takes some time for each. */
-const countedInputs = 60;
 
 describe("no input makes a peer crash, hang or grow, or changes anything that its sender may not change", () => {
-  for (const door of doors) {
+  for (const door of plainDoors) {
     test(`at the door "${door.name}"`, async (context) => {
-      const inputs = inputsOf[door.name] ?? (door.name.startsWith("cost/") ? countedInputs : usualInputs);
+      const inputs = inputsOf[door.name] ?? usualInputs;
       const { finding, ...result } = await runRound(door, "short", inputs);
       assert.equal(finding, undefined, JSON.stringify(finding, undefined, 2));
       assert.equal(result.inputs, inputs);
@@ -44,43 +43,8 @@ function busy(ms: number): void {
   while (usedMs < ms) usedMs = process.threadCpuUsage(began).user / 1_000;
 }
 
-const everySecond = parseSchedule("@every 1s", "UTC", "");
-assert.ok(everySecond.ok);
-
-const schedule = everySecond.schedule;
-
-/** So many turns of a loop in this program. */
-function work(turns: number): void {
-  ticksBetween(schedule, 0, 1_000 * turns);
-}
-
-function hundredBytes(): Uint8Array {
-  return new Uint8Array(100).fill(200);
-}
-
-describe("the law that a message costs in proportion to its bytes", () => {
-  for (const [what, take, breaks] of [
-    ["holds for a decoder that looks at each byte", ({ length }: Uint8Array) => work(length), false],
-    ["is broken by one that does what a byte says", ([byte = 0]: Uint8Array) => work(100 * byte), true],
-    [
-      "is broken by one that compares each byte with all",
-      ({ length }: Uint8Array) => work(length ** 2),
-      true,
-    ],
-  ] as const) {
-    test(what, async () => {
-      const { finding } = await runRound(
-        costDoor("planted", () => ({ name: "planted", draw: hundredBytes, take, base: 100, perByte: 10 })),
-        "short",
-        3,
-      );
-      assert.equal(finding?.kind, breaks ? "fault" : undefined);
-    });
-  }
-});
-
 async function drawn(name: string, seed: string): Promise<string[]> {
-  const door = doors.find((one) => one.name === name);
+  const door = plainDoors.find((one) => one.name === name);
   assert.ok(door !== undefined);
   const open = await door.open(seed);
   const inputs: string[] = [];

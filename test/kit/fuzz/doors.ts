@@ -8,14 +8,16 @@ import { bytesDoor, peerDoors } from "./peer.ts";
 import { tableDoor } from "./table.ts";
 import { textDoors } from "./text.ts";
 
-export const doors: readonly Door[] = [
+export const plainDoors: readonly Door[] = [
   bytesDoor(),
   ...peerDoors(),
   authorityDoor(),
   tableDoor(),
   ...textDoors(),
-  ...costDoors(),
   apiDoor(),
   folderDoor(),
   diskDoor(),
 ];
+
+/** … and those where the steps of each input are counted as well. */
+export const doors: readonly Door[] = [...plainDoors, ...costDoors()];

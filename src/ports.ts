@@ -8,6 +8,7 @@
  */
 import type { CicadaError } from "./errors.ts";
 import type { Disk } from "./ports/disk.ts";
+import type { PatternRule } from "./ports/patterns.ts";
 import type { Scripts } from "./ports/scripts.ts";
 import type { Notifier } from "./ports/notifier.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
@@ -169,18 +170,21 @@ export interface RunSpec {
   env: Readonly<Record<string, string>>;
   /** 0 = none */
   timeoutMs: number;
+  /** what the output must be like if a process exits with one of these codes, or a request is answered as expected */
+  patterns?: { readonly exitCodes: readonly number[]; readonly rules: readonly PatternRule[] } | undefined;
   logCapBytes: number;
   /** the last instant at which it may start; wall clock, ms; the executor checks it again just before the start */
   notAfter: number;
 }
 
-/** A run of a process. */
-export type ProcessSpec = RunSpec & { readonly action: ProcessAction };
+/** A run of a process. Its output is judged where it is kept. */
+export type ProcessSpec = Omit<RunSpec, "patterns"> & { readonly action: ProcessAction };
 /** A run of a request. */
-export type HttpSpec = RunSpec & { readonly action: HttpAction };
+export type HttpSpec = Omit<RunSpec, "patterns"> & { readonly action: HttpAction };
 
 export type ChildOutcome =
-  | { kind: "exited"; exitCode: number; logBytes: number; logTruncated: boolean }
+  /** `broken`: which rule of `patterns` its output breaks, in words */
+  | { kind: "exited"; exitCode: number; broken?: string | undefined; logBytes: number; logTruncated: boolean }
   /** of a request: it was answered as the job expects, or the reason why not */
   | { kind: "answered"; failure?: string | undefined; logBytes: number; logTruncated: boolean }
   | { kind: "signalled"; signal: string; logBytes: number; logTruncated: boolean }

@@ -7,13 +7,14 @@
  */
 import { join } from "node:path";
 import { never } from "../errors.ts";
-import type { Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
+import type { ChildOutcome, Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
 import { folderBytes, OutputFiles } from "./executor/output-files.ts";
+import { Patterns } from "./patterns.ts";
 import { HttpExecutor } from "./executor/http.ts";
-import { ProcessExecutor, type RunEvents } from "./executor/processes.ts";
+import { ProcessExecutor, type RunEvents, type RunOutcome } from "./executor/processes.ts";
 import { packSmall, SmallOutputs, unpackSmall } from "./executor/small-outputs.ts";
 
 interface ExecutorOptions {
@@ -22,6 +23,8 @@ interface ExecutorOptions {
   /** for small outputs; stays open longer than the executor */
   disk: Pick<Disk, "store" | "output">;
   log: Log;
+  /** by which outputs are judged */
+  patterns?: Patterns;
 }
 
 export function openExecutor(options: ExecutorOptions): Executor {
@@ -40,23 +43,30 @@ class RealExecutor implements Executor {
   private readonly requests: HttpExecutor;
   private events: ExecutorEvents | undefined;
   /** launched and not yet ended */
-  private readonly runs = new Map<RunId, RunAction["kind"]>();
+  private readonly runs = new Map<RunId, Pick<RunSpec, "patterns"> & { kind: RunAction["kind"] }>();
+  private readonly patterns: Patterns;
+  /** runs that have ended, and whose output is being judged */
+  private judging = 0;
+  private whenJudged: (() => void) | undefined;
 
-  constructor({ folder, disk, log }: ExecutorOptions) {
+  constructor({ folder, disk, log, patterns = new Patterns() }: ExecutorOptions) {
     this.files = new OutputFiles(folder.logs);
     this.small = new SmallOutputs(disk);
     this.copies = new LogCopies(join(folder.logs, "copies"));
     this.folder = folder.logs;
+    this.patterns = patterns;
     this.log = log;
     const events: RunEvents = {
       started: (run, at) => this.events?.childStarted(run, at),
       stuck: (run, reason) => this.events?.childStuck(run, reason),
-      ended: (run, outcome, at, output) => {
-        this.runs.delete(run);
-        // First the output: the end is stored in the same turn, and shares its fsync.
-        if (outcome.kind !== "not-started") this.keepOutput(run, output);
-        this.events?.childEnded(run, outcome, at);
-      },
+      ended: (run, outcome, at, output) =>
+        this.judge(run, outcome, (judged) => {
+          this.runs.delete(run);
+          // First the output: the end is stored in the same turn, and shares its fsync.
+          if (outcome.kind !== "not-started") this.keepOutput(run, output);
+          this.events?.childEnded(run, judged, at);
+          if (this.judging === 0) this.whenJudged?.();
+        }),
     };
     const pipes = join(folder.logs, "pipes");
     this.processes = new ProcessExecutor({
@@ -75,21 +85,21 @@ class RealExecutor implements Executor {
   }
 
   launch(spec: RunSpec): void {
-    const { action } = spec;
-    this.runs.set(spec.run, action.kind);
+    const { patterns, action, ...rest } = spec;
+    this.runs.set(spec.run, { kind: action.kind, patterns });
     switch (action.kind) {
       case "process":
-        return this.processes.launch({ ...spec, action });
+        return this.processes.launch({ ...rest, action });
       case "http":
-        return this.requests.launch({ ...spec, action });
+        return this.requests.launch({ ...rest, action });
       default:
         return never(action);
     }
   }
 
   stop(run: RunId): void {
-    const kind = this.runs.get(run);
-    if (kind !== undefined) this.executorOf(kind).stop(run);
+    const launched = this.runs.get(run);
+    if (launched !== undefined) this.executorOf(launched.kind).stop(run);
   }
 
   findStarted(runs: readonly RunId[], done: (started: ReadonlySet<RunId>) => void): void {
@@ -134,9 +144,27 @@ class RealExecutor implements Executor {
   close(done: () => void): void {
     this.requests.close(() =>
       this.processes.close(() => {
-        this.small.flush();
-        done();
+        this.whenJudged = () => {
+          this.small.flush();
+          done();
+        };
+        if (this.judging === 0) this.whenJudged();
       }),
+    );
+  }
+
+  /** Judges the output of a run that would be a success. Others are passed on at once. */
+  private judge(run: RunId, outcome: RunOutcome, done: (judged: ChildOutcome) => void): void {
+    const { patterns } = this.runs.get(run) ?? {};
+    if (patterns === undefined || !isJudged(outcome, patterns.exitCodes)) return done(outcome);
+    this.judging++;
+    const { bodyFrom = 0, logTruncated: isCut } = outcome;
+    this.patterns.judge(
+      { rules: patterns.rules, file: this.files.fileOf(run), bodyFrom, isCut },
+      (broken) => {
+        this.judging--;
+        done(outcome.kind === "exited" ? { ...outcome, broken } : { ...outcome, failure: broken });
+      },
     );
   }
 
@@ -248,6 +276,15 @@ class RealExecutor implements Executor {
     // Called outside the promise, so that an exception of the callback is not taken for a failed read.
     setImmediate(() => done(value));
   }
+}
+
+/** True if only the output can still make a failure of it. */
+function isJudged(
+  outcome: RunOutcome,
+  exitCodes: readonly number[],
+): outcome is Extract<RunOutcome, { kind: "exited" | "answered" }> {
+  if (outcome.kind === "answered") return outcome.failure === undefined;
+  return outcome.kind === "exited" && exitCodes.includes(outcome.exitCode);
 }
 
 /** What the door needs of the executor of one kind. */

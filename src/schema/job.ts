@@ -34,6 +34,9 @@ export const retryPlaces = ["same", "other", "any"] as const;
 /** A higher limit keeps a tick open for longer; each attempt is a record of its own. */
 export const retryAttemptsMax = 100;
 
+const Pattern = Type.String({ minLength: 1, maxLength: 1_024, description: "a pattern in RE2's syntax" });
+const Patterns = Type.Union([Pattern, Type.Array(Pattern, { minItems: 1, maxItems: 16 })]);
+
 export const httpMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 /** A request instead of a process (core/job/http.ts). */
 export const HttpSchema = Type.Object(
@@ -46,6 +49,7 @@ export const HttpSchema = Type.Object(
     expectStatus: Type.Optional(
       Type.Array(Type.Integer({ minimum: 200, maximum: 599 }), { minItems: 1, maxItems: 100 }),
     ),
+    expectBody: Type.Optional(Pattern),
     followRedirects: Type.Optional(Type.Boolean()),
     insecureTls: Type.Optional(Type.Boolean()),
   },
@@ -137,6 +141,8 @@ export const JobSpecSchema = Type.Object(
         {
           exitCodes: Type.Optional(Type.Array(ExitCode, { minItems: 1, maxItems: 256 })),
           skipCodes: Type.Optional(Type.Array(ExitCode, { maxItems: 256 })),
+          mustMatch: Type.Optional(Patterns),
+          mustNotMatch: Type.Optional(Patterns),
         },
         closed,
       ),
@@ -181,8 +187,6 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
   "": ["secrets", "limits", "background", "precheck", "pool", "after"],
-  "/http": ["expectBody"],
-  "/success": ["mustMatch", "mustNotMatch"],
   "/target": ["offline", "rolling"],
 };
 

@@ -69,6 +69,9 @@ export const addedFields = [
   "notify",
   "longAfter",
   "ping",
+  "success.mustMatch",
+  "success.mustNotMatch",
+  "http.expectBody",
 ] as const;
 
 export type Capability =

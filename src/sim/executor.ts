@@ -6,7 +6,7 @@
  * outlives the peer's process just long enough to end its children. It doesn't stop while the peer is paused.
  */
 import { CicadaError, never } from "../errors.ts";
-import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunAction, RunSpec } from "../ports.ts";
+import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
 import type { Disk } from "../ports/disk.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import { smallOutputBytes } from "../schema/run.ts";
@@ -199,6 +199,7 @@ export class SimExecutor implements Executor {
       return;
     }
     const { lastsMs, exitCode, printsBytes } = this.settings.behaviour(spec, this.dice);
+    const breaksPattern = spec.patterns !== undefined && this.dice.chance(0.3);
     const run: Run = {
       job: spec.job,
       tick: spec.tick,
@@ -219,7 +220,7 @@ export class SimExecutor implements Executor {
     this.queue.after(timedOut ? spec.timeoutMs : lastsMs, undefined, () => {
       const logBytes = outputBytes(this.children, spec.run);
       if (timedOut) this.end(spec.run, run, { kind: "timeout", logBytes, logTruncated: false });
-      else this.end(spec.run, run, ownEnd(spec.action, exitCode, logBytes));
+      else this.end(spec.run, run, ownEnd(spec, exitCode, breaksPattern, logBytes));
     });
   }
 
@@ -295,17 +296,30 @@ export class SimExecutor implements Executor {
   }
 }
 
-/** How a child ends by itself. A request that fails is one that was not answered as the job expects. */
-function ownEnd({ kind }: RunAction, exitCode: number, logBytes: number): ChildOutcome {
-  if (kind === "process") return { kind: "exited", exitCode, logBytes, logTruncated: false };
-  const failure = exitCode === 0 ? undefined : "status: 503 is not one of http.expectStatus (200)";
-  return { kind: "answered", failure, logBytes, logTruncated: false };
+/**
+ * How a child ends by itself. A request that fails is one that was not answered as the job expects. What a child prints may
+ * break the job's patterns, which are asked only about a child that would be a success.
+ */
+function ownEnd(
+  { action, patterns }: RunSpec,
+  exitCode: number,
+  breaksPattern: boolean,
+  logBytes: number,
+): ChildOutcome {
+  const log = { logBytes, logTruncated: false };
+  const rule = breaksPattern ? 'success.mustMatch: the output doesn\'t match "ok"' : undefined;
+  if (action.kind === "http") {
+    const failure = exitCode === 0 ? rule : "status: 503 is not one of http.expectStatus (200)";
+    return { kind: "answered", failure, ...log };
+  }
+  const broken = patterns?.exitCodes.includes(exitCode) === true ? rule : undefined;
+  return { kind: "exited", exitCode, ...(broken === undefined ? {} : { broken }), ...log };
 }
 
 function outcomeOf(outcome: ChildOutcome): NonNullable<Run["outcome"]> {
   switch (outcome.kind) {
     case "exited":
-      return outcome.exitCode === 0 ? "succeeded" : "failed";
+      return outcome.exitCode === 0 && outcome.broken === undefined ? "succeeded" : "failed";
     case "answered":
       return outcome.failure === undefined ? "succeeded" : "failed";
     case "timeout":

@@ -11,6 +11,7 @@ import { mergeRecord, movesUp, recordKey } from "../../src/core/records/records.
 import { createState, type State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
+import type { RunSpec } from "../../src/ports.ts";
 import type { Answer } from "../../src/ports/control.ts";
 import type { Confirmation, Join } from "../../src/schema/admission.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
@@ -37,6 +38,7 @@ export interface Start {
   /** ms since the test began */
   at: number;
   env: Readonly<Record<string, string>>;
+  patterns: RunSpec["patterns"];
 }
 
 /** What stands for a signature here. */
@@ -600,7 +602,14 @@ export class Cores {
       const ended = { kind: "childEnded", run: spec.run, outcome } as const;
       return this.#later(this.launchMs, () => this.feed(peer, { ...ended, at: this.wall(this.#now) }));
     }
-    const begun = { peer, run: spec.run, tick: spec.tick, at: this.#now, env: spec.env };
+    const begun = {
+      peer,
+      run: spec.run,
+      tick: spec.tick,
+      at: this.#now,
+      env: spec.env,
+      patterns: spec.patterns,
+    };
     this.starts.push(begun);
     let over = false;
     const end = (exitCode: number): void => {

@@ -50,6 +50,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "pino",
       "pino-pretty",
       "typebox",
+      "re2js",
       "undici",
       "nodemailer",
     ],

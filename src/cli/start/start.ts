@@ -38,11 +38,13 @@ import { openLog } from "../../real/log.ts";
 import { openNotifier } from "../../real/notifier.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openScripts } from "../../real/scripts.ts";
+import { Patterns } from "../../real/patterns.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { readTextFile } from "../terminal/text-file.ts";
 import { withBusyHttp } from "./busy-port.ts";
 import { parseBrokenExits, quarantineBy, recentExits } from "./broken-exits.ts";
+import { withCheckedPatterns } from "./checked-patterns.ts";
 import { exitCodes, watchFailures, type FailureWatch } from "./failures.ts";
 import { guardControl, guardDoors } from "./guarded-doors.ts";
 import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
@@ -162,7 +164,10 @@ async function assemble(
   const named = [...new Set([...config.bootstrap, ...membership.addresses, ...folder.addresses()])];
   const joining = new Joining(peer.status, named);
   opened.defer(() => joining.end());
-  const guarded = guardControl(controlOf(peer), watch.broken);
+  const patterns = new Patterns();
+  const guarded = withCheckedPatterns(guardControl(controlOf(peer), watch.broken), (given) =>
+    patterns.check(given),
+  );
   const known = { failures: watch.counts, exits };
   const control = withOwnFindings(guarded, mesh, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];

@@ -113,6 +113,12 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "numbers",
   },
   {
+    flags: "--http-expect-body <pattern>",
+    help: "a pattern (RE2) that the answer's body must have",
+    path: ["http", "expectBody"],
+    shape: "text",
+  },
+  {
     flags: "--http-follow-redirects <true|false>",
     help: "follow up to 10 redirects; to another origin without its headers and body (default: false)",
     path: ["http", "followRedirects"],
@@ -268,6 +274,18 @@ export const jobFlags: readonly JobFlag[] = [
     help: "an exit code that says that there was nothing to do; repeatable",
     path: ["success", "skipCodes"],
     shape: "numbers",
+  },
+  {
+    flags: "--must-match <pattern>",
+    help: "a pattern (RE2) that the output must have for a success; repeatable",
+    path: ["success", "mustMatch"],
+    shape: "list",
+  },
+  {
+    flags: "--must-not-match <pattern>",
+    help: "a pattern (RE2) that the output must not have; repeatable",
+    path: ["success", "mustNotMatch"],
+    shape: "list",
   },
   {
     flags: "--weight <n>",

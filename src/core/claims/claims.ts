@@ -8,6 +8,7 @@ import { hash } from "node:crypto";
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
+import type { RunSpec } from "../../ports.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
@@ -291,6 +292,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
         TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
       },
       timeoutMs: plan.timeoutMs,
+      ...patternsOf(plan),
       logCapBytes: plan.keep.logBytes,
       notAfter: state.now.wall + launchLimitMs,
     },
@@ -298,6 +300,13 @@ export function launch(state: State, plan: Plan, order: Order): void {
   if (!hasWaited) return;
   state.book.capacityQueue.served(order.job);
   wakeCapacityQueue(state);
+}
+
+/** The output is judged only if nothing before it has decided the run's state (job/success.ts). */
+function patternsOf({ patterns: rules, success }: Plan): Pick<Partial<RunSpec>, "patterns"> {
+  if (rules.length === 0) return {};
+  const exitCodes = success.exitCodes.filter((code) => !success.skipCodes.includes(code));
+  return { patterns: { exitCodes, rules } };
 }
 
 /**

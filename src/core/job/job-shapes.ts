@@ -29,6 +29,8 @@ const fieldValidators = Object.entries(JobSpecSchema.properties).map(
 const tagsHint =
   'tags map at most 32 names to texts, such as {"disk": "ssd"}, as in --tag disk=ssd of a peer';
 
+const patternsHint = "a pattern (RE2) of at most 1024 characters, or a list of at most 16";
+
 /** Messages for single fields; all others get the schema's. */
 const fieldHints: Readonly<Record<string, string>> = {
   "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
@@ -51,6 +53,9 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
   "/params": 'params maps names to objects such as {"type": "number", "default": 3}',
   "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',
+  "/success/mustMatch": patternsHint,
+  "/success/mustNotMatch": patternsHint,
+  "/http/expectBody": "expectBody is a pattern (RE2) of at most 1024 characters that is in the answer's body",
   "/success/exitCodes": "exitCodes is a list of 1 to 256 exit codes",
   "/success/skipCodes": "skipCodes is a list of exit codes",
   "/weight": `weight is a whole number from 1 to ${largestCapacity}: how much of a peer's --capacity a run takes`,

@@ -14,6 +14,8 @@ import { actionOf, equipmentOf, timeoutOf } from "./action.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, withoutExclusions, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
+import type { PatternRule } from "../../ports/patterns.ts";
+import { patternRulesOf } from "./patterns.ts";
 import { defaultsOf } from "./params.ts";
 import { successOf, type Success } from "./success.ts";
 import { targetOf, type Target } from "./target.ts";
@@ -54,6 +56,8 @@ export interface Plan {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly success: Success;
+  /** over what a run has printed */
+  readonly patterns: readonly PatternRule[];
   /** the values of its parameters in a run for which nobody gives any */
   readonly params: ParamValues;
 }
@@ -139,6 +143,7 @@ export function planJob(job: Job): Plan | Problem[] {
     env: spec.env ?? {},
     timeoutMs: timeoutOf(spec),
     success: successOf(spec),
+    patterns: patternRulesOf(spec),
     params: defaultsOf(spec.params),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * What the end of a run's process means for the run, by the job's `success`. Skip codes come first, then the timeout,
- * then the exit codes; a signal that the process didn't survive is a failure. The reason names the rule where the exit
+ * then the exit codes, then the patterns over its output; a signal that the process didn't survive is a failure. The reason names the rule where the exit
  * code alone doesn't explain the state.
  */
 import type { JobSpec } from "../../schema/job.ts";
@@ -17,6 +17,8 @@ export interface ProcessEnd {
   readonly isTimeout: boolean;
   readonly exitCode?: number | undefined;
   readonly signal?: string;
+  /** the rule that its output breaks, in words */
+  readonly broken?: string | undefined;
   /** of a timeout: what was waited for */
   readonly reason?: string | undefined;
 }
@@ -29,14 +31,16 @@ export function successOf({ success }: Pick<JobSpec, "success">): Success {
 
 export function judgeEnd(
   { exitCodes, skipCodes }: Success,
-  { isTimeout, exitCode, signal, reason: waitedFor }: ProcessEnd,
+  { isTimeout, exitCode, signal, broken, reason: waitedFor }: ProcessEnd,
 ): Verdict {
   if (exitCode !== undefined && skipCodes.includes(exitCode)) {
     return { state: "skipped", reason: "exit-code", exitCode };
   }
   if (isTimeout) return { state: "timeout", ...withReason(waitedFor) };
   if (exitCode === undefined) return { state: "failed", ...(signal === undefined ? {} : { signal }) };
-  if (exitCodes.includes(exitCode)) return { state: "succeeded", exitCode };
+  if (exitCodes.includes(exitCode)) {
+    return { state: broken === undefined ? "succeeded" : "failed", exitCode, ...withReason(broken) };
+  }
   const isPlain = exitCodes.length === 1 && exitCodes[0] === 0;
   const reason = `exit code ${exitCode} is not one of success.exitCodes (${exitCodes.join(", ")})`;
   return { state: "failed", exitCode, ...withReason(isPlain ? undefined : reason) };

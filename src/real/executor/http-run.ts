@@ -8,10 +8,11 @@
  * the request would be sent doesn't send it: others may have taken its run for lost meanwhile.
  */
 import type { Client } from "undici";
-import type { ChildOutcome, HttpSpec } from "../../ports.ts";
+import type { HttpSpec } from "../../ports.ts";
 import { formatDuration } from "../../core/time/units.ts";
 import { describeBroken, describeUnconnected, HeldUp, Stopped } from "./http-errors.ts";
 import { CappedFile, Pace } from "./output.ts";
+import type { RunOutcome } from "./processes.ts";
 import { ownFileFault } from "./start-faults.ts";
 
 const redirectsMax = 10;
@@ -40,7 +41,7 @@ const harmlessHeaders: ReadonlySet<string> = new Set(["accept", "accept-language
 export interface HttpRunEvents {
   started(): void;
   /** `output`: all of it, if that is little */
-  ended(outcome: ChildOutcome, output: Buffer | undefined): void;
+  ended(outcome: RunOutcome, output: Buffer | undefined): void;
 }
 
 interface Request {
@@ -66,6 +67,8 @@ export class HttpRun {
   private client: Client | undefined;
   private isSent = false;
   private isAnswered = false;
+  /** where the body of the last answer begins in the output */
+  private bodyFrom = 0;
 
   constructor(spec: HttpSpec, logFile: string, events: HttpRunEvents) {
     this.spec = spec;
@@ -116,7 +119,7 @@ export class HttpRun {
 
   private outcome(failure: string | undefined): OutcomeOfRequest {
     if (this.ending === "cancelled") return { kind: "cancelled" };
-    if (this.ending === undefined) return { kind: "answered", failure };
+    if (this.ending === undefined) return { kind: "answered", failure, bodyFrom: this.bodyFrom };
     const limit = formatDuration(this.spec.timeoutMs);
     const what = this.isAnswered
       ? "http: the answer was not complete"
@@ -213,6 +216,7 @@ export class HttpRun {
           const { location } = headers;
           response = { status, phrase, location: Array.isArray(location) ? location[0] : location };
           file.write(Buffer.from(headOf(response, headers)));
+          this.bodyFrom = file.writtenBytes;
         },
         onResponseData: (controller, chunk) => {
           file.write(chunk);
@@ -255,7 +259,7 @@ export class HttpRun {
 type OutcomeOfRequest =
   | { kind: "cancelled" }
   | { kind: "timeout"; reason: string }
-  | { kind: "answered"; failure: string | undefined };
+  | { kind: "answered"; failure: string | undefined; bodyFrom: number };
 
 interface Watch {
   wasHeldUp(): boolean;

@@ -19,6 +19,9 @@ const tailCapBytes = 8_388_608;
 const burstBytes = 262_144;
 const burstPauseMs = 5;
 
+/** The line that stands for what was not kept. */
+export const notKeptLine = /\n\xe2\x80\xa6 [\d,]+ bytes not kept \xe2\x80\xa6\n/;
+
 export interface Finished {
   log: { logBytes: number; logTruncated: boolean };
   /** all that the file holds, if that is little */
@@ -96,6 +99,11 @@ export class CappedFile {
 
   get isPastCap(): boolean {
     return this.totalBytes > this.headBytes + this.tailBytes;
+  }
+
+  /** all that was written, whether it is kept or not */
+  get writtenBytes(): number {
+    return this.totalBytes;
   }
 
   write(bytes: Buffer): void {

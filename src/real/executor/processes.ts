@@ -13,11 +13,17 @@ import type { FromLauncher, ToLauncher } from "./protocol.ts";
 /** The pause before a dead launcher is replaced. Without it, a launcher that dies at once would make a tight loop. */
 const relaunchMs = 500;
 
+/** As the executors of single kinds report it. */
+export type RunOutcome = ChildOutcome & {
+  /** of an answer: where its body begins in the output, bytes */
+  bodyFrom?: number;
+};
+
 export interface RunEvents {
   started(run: RunId, at: number): void;
   stuck(run: RunId, reason: string): void;
   /** `output`: all of it, if that is little */
-  ended(run: RunId, outcome: ChildOutcome, at: number, output: Uint8Array | undefined): void;
+  ended(run: RunId, outcome: RunOutcome, at: number, output: Uint8Array | undefined): void;
 }
 
 interface Parts {

@@ -139,6 +139,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...targetOf(rules),
     ...(weight === undefined ? {} : { weight }),
     ...(skips === undefined ? {} : { success: { skipCodes: [1] } }),
+    ...(rules.patterns === undefined ? {} : { success: { mustMatch: "ok" } }),
   };
 }
 

@@ -24,15 +24,18 @@ export function sideOf(peer: PeerId): Side {
 export function drawFields(work: readonly Work[], peers: readonly PeerId[], dice: Dice): Work[] {
   const diceOfRequests = dice.fork("requests");
   const diceOfScripts = dice.fork("scripts");
+  const diceOfPatterns = dice.fork("patterns");
   return work.map((item) => {
     const isRequest = diceOfRequests.chance(0.15);
     const isScript = diceOfScripts.chance(0.15);
+    const hasPatterns = diceOfPatterns.chance(0.1);
     if (item.rules.isLater === true) return item;
     const drawn = { ...drawTarget(item.rules, peers, dice), ...drawOthers(dice) };
     // A request has no exit code by which it could be skipped.
     const requests = isRequest && drawn.skips === undefined ? { requests: true as const } : {};
     const scripts = isScript && !isRequest ? { script: true as const } : {};
-    const fields = { ...drawn, ...requests, ...scripts };
+    const patterns = hasPatterns && drawn.skips === undefined ? { patterns: true as const } : {};
+    const fields = { ...drawn, ...requests, ...scripts, ...patterns };
     if (Object.keys(fields).length === 0) return item;
     return { ...item, rules: { ...item.rules, ...fields } };
   });

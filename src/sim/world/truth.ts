@@ -49,6 +49,8 @@ export interface JobRules {
   requests?: true;
   /** it runs a script */
   script?: true;
+  /** what its children print must match a pattern */
+  patterns?: true;
   /** the exit code of a child that fails counts as `skipped` */
   skips?: true;
   /** each tick is due less than this after it; an edit never changes it; absent = 0 */

@@ -1,0 +1,32 @@
+/** The API's control, which refuses a job with a pattern that is none, with its place, before anything is written. */
+import { CicadaError } from "../../errors.ts";
+import { patternsIn } from "../../core/job/patterns.ts";
+import type { Command, Control } from "../../ports/control.ts";
+
+type Check = (patterns: readonly string[]) => Promise<(string | undefined)[]>;
+
+export function withCheckedPatterns(control: Control, check: Check): Control {
+  return {
+    ...control,
+    async ask(command) {
+      const refused = await refusalOf(command, check);
+      return refused === undefined ? control.ask(command) : { kind: "refused", error: refused };
+    },
+  };
+}
+
+async function refusalOf(command: Command, check: Check): Promise<CicadaError | undefined> {
+  const given =
+    command.kind === "put-job" ? command.spec : command.kind === "patch-job" ? command.patch : undefined;
+  const patterns = patternsIn(given);
+  if (patterns.length === 0) return undefined;
+  const wrong = await check(patterns.map(({ pattern }) => pattern));
+  const problems = patterns.flatMap(({ pointer, pattern }, index) => {
+    const why = wrong[index];
+    if (why === undefined) return [];
+    return [{ pointer, message: `${JSON.stringify(pattern)} is not a pattern of RE2's syntax: ${why}` }];
+  });
+  const [first] = problems;
+  if (first === undefined) return undefined;
+  return new CicadaError("INVALID_JOB", `${first.pointer}: ${first.message}`, problems);
+}

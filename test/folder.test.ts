@@ -202,6 +202,16 @@ test("a format that is torn or from a newer version is refused by name", (contex
   assert.throws(() => openFolder(path, notedLog().log), { code: "DATA_FOLDER_NEWER" });
 });
 
+test("a folder of an older version is opened and then carries this version's format, which the older one refuses", (context) => {
+  const path = place(context);
+  open(context, path).close();
+  const current = readFileSync(join(path, "format"), "utf8");
+  writeFileSync(join(path, "format"), "1\n");
+  open(context, path).close();
+  assert.equal(readFileSync(join(path, "format"), "utf8"), current);
+  assert.ok(Number(current) > 1);
+});
+
 test("addresses are remembered; a torn file of them is set aside with a warning, and the peer still starts", (context) => {
   const path = place(context);
   const { log, warnings } = notedLog();

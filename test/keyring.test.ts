@@ -46,6 +46,19 @@ const adopt = (ring: ClusterKeys, change: KeyChange | undefined) => {
   return done((one: KeyChange, end) => ring.adopt(one, end), change);
 };
 
+/** Rotates so many times, each time after a pause in which the grace ends. Returns the replaced keys, the newest first. */
+async function rotateOften(ring: ClusterKeys, times: number, everyMs: number): Promise<Uint8Array[]> {
+  const past: Uint8Array[] = [];
+  for (let time = 0; time < times; time++) {
+    past.unshift(ring.present);
+    // oxlint-disable-next-line no-await-in-loop -- one rotation after the other
+    await rotate(ring);
+    wall += everyMs;
+    ring.expire();
+  }
+  return past;
+}
+
 describe("a keyring", () => {
   test("accepts the previous key until the grace is over, and keeps the mesh's name", async () => {
     const ring = keyring();
@@ -116,17 +129,17 @@ describe("a keyring", () => {
     assert.deepEqual(ring.retired(), []);
   });
 
-  test("keeps the last four replaced keys, the newest first", async () => {
+  test("that is rotated every day proves it to a peer that was away for up to 30 days", async () => {
     const ring = keyring();
-    const past: Uint8Array[] = [];
-    for (let times = 0; times < 6; times++) {
-      past.unshift(ring.present);
-      // oxlint-disable-next-line no-await-in-loop -- one rotation after the other
-      await rotate(ring);
-      wall += hourMs;
-      ring.expire();
-    }
-    assert.deepEqual(ring.retired(), past.slice(0, 4));
+    const past = await rotateOften(ring, 45, dayMs);
+    assert.deepEqual(ring.retired(), past.slice(0, 30));
+    assert.equal(ring.isRetired(clusterFingerprint(past[6] ?? key)), true, "away for a week");
+  });
+
+  test("that is rotated more often than a list can grow keeps the newest 64 replaced keys", async () => {
+    const ring = keyring();
+    const past = await rotateOften(ring, 70, hourMs);
+    assert.deepEqual(ring.retired(), past.slice(0, 64));
   });
 
   test("doesn't use a key that can't be stored", async () => {
@@ -219,6 +232,29 @@ describe("the keys of a data folder", () => {
     assert.deepEqual(ring.accepted(), [later]);
     assert.match(folder.retiredKeys() ?? "", /cicada-cluster-key-1:/);
     folder.close();
+  });
+
+  test("are all there after a restart, one for each of 31 daily rotations, as an older list of four is", async () => {
+    const data = place();
+    const first = open(data);
+    for (let day = 0; day < 31; day++) {
+      // oxlint-disable-next-line no-await-in-loop -- one rotation after the other
+      await rotate(first.ring);
+      wall += dayMs;
+      first.ring.expire();
+    }
+    const kept = first.ring.retired();
+    assert.equal(kept.length, 30);
+    const file = path.join(data, "cluster.key.retired");
+    first.folder.close();
+    const second = open(data);
+    assert.deepEqual(second.ring.retired(), kept);
+    second.folder.close();
+    const list = JSON.parse(readFileSync(file, "utf8")) as { keys: unknown[] };
+    writeFileSync(file, JSON.stringify({ keys: list.keys.slice(0, 4) }));
+    const third = open(data);
+    assert.deepEqual(third.ring.retired(), kept.slice(0, 4));
+    third.folder.close();
   });
 
   test("can be opened although the list of retired ones is damaged", async () => {

@@ -37,7 +37,11 @@ import { isSystemError, makeFolders, readText, writeWhole } from "./folder/files
 import { takeFolderLock } from "./folder/lock.ts";
 import { parsePeerKey } from "./keys.ts";
 
-const format = 1;
+/**
+ * 2: `cluster.key.retired` holds more keys than format 1 would keep, and the database the words about membership that count,
+ * which format 1 doesn't know: a program that reads only format 1 would cut the list, and follow words that nobody has signed.
+ */
+const format = 2;
 
 /** What a folder may contain that no peer has used yet: files from an admin, and files of the file system. */
 const preparedFiles: ReadonlySet<string> = new Set(["cluster.key", "lost+found", "lock.db", "lock.pid"]);
@@ -134,6 +138,7 @@ function checkFormat(path: string): void {
       `${path} has format ${text.trim()}, and this version of cicada reads up to ${format}`,
     );
   }
+  if (Number(text) < format) writeWhole(file, `${format}\n`);
 }
 
 class RealFolder implements Folder {

@@ -59,8 +59,12 @@ const oldKeysCap = 4;
  * alone. More keeps leaked secrets on the disk for longer, with which old recordings could be decrypted.
  */
 const retiredForMs = 30 * 86_400_000;
-/** The most retired keys that are kept. Each costs another round trip when a peer of another mesh is dialled. */
-const retiredCap = 4;
+/**
+ * The most retired keys that are kept: two rotations a day for the whole time. Each costs a round trip whenever a peer is
+ * dialled that accepts none of this peer's keys, and one name in the list that is offered. A mesh that rotates more often keeps
+ * the newest ones: a peer that returns with an older key is refused without a proof.
+ */
+const retiredCap = 64;
 /** A change with a date further ahead is refused, because no later change could follow it. */
 const aheadMs = 3_600_000;
 

@@ -5,8 +5,8 @@
  * A peer's key is replaced while another peer that shares no key with it has that key as a replaced one. A peer is
  * left behind while its key is replaced and it shares one only with peers of which that is true too. Two other peers
  * without a common key are cut off from each other. A forgotten peer is stranded while it shares no key with a member and
- * none can prove to it that its key was replaced, because members keep only the last few old keys. Copies of folders are
- * left out.
+ * none can prove to it that its key was replaced, because members keep an old key for 30 days only, and the newest 64. Copies of
+ * folders are left out.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { shareKey, supersedes, type KeptKeys } from "../keyring.ts";

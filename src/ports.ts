@@ -88,8 +88,11 @@ export interface MeshEvents {
   linkDown(peer: PeerId, why: "closed" | "reset"): void;
   /** After a reset the peer was redialled, and its host answered that no process listens there. `times` counts from 1. */
   redialRefused(peer: PeerId, times: number): void;
-  /** A peer has turned this one away at its door: the mesh has forgotten this peer's identity. */
-  turnedAway(by: PeerId): void;
+  /**
+   * A peer has turned this one away at its door, because the mesh has forgotten this peer's identity. `proof`: what that peer
+   * showed for it (`Refusal`), not yet read; undefined = nothing.
+   */
+  turnedAway(by: PeerId, proof?: string): void;
   /**
    * A peer has proved that this peer's current cluster key was replaced by a rotation. Reported again at each attempt, every
    * few seconds, as long as that holds.
@@ -97,6 +100,12 @@ export interface MeshEvents {
   keySuperseded(by: PeerId): void;
   /** Authenticated as coming from `from`; not yet decoded. */
   received(from: PeerId, channel: Channel, bytes: Uint8Array): void;
+}
+
+/** An identity that the mesh keeps out. `proof`: a person's word for it, signed, as a text that only peers read. */
+export interface Refusal {
+  readonly peer: PeerId;
+  readonly proof: string;
 }
 
 /**
@@ -111,10 +120,10 @@ export interface Mesh {
   send(to: PeerId, protocol: Protocol, bytes: Uint8Array): void;
   /**
    * From now on these identities are kept out: their links end, they are not dialled, their addresses are not passed on, and a
-   * peer that dials with one of them is told that it has been forgotten. The list replaces the one before. May be called
-   * before `start`.
+   * peer that dials with one of them is told that it has been forgotten, and shown the proof. The list replaces the one
+   * before. May be called before `start`.
    */
-  refuse(peers: readonly PeerId[]): void;
+  refuse(peers: readonly Refusal[]): void;
   /** Peers whose address was given or is remembered and whose id is known, linked or not. */
   known(): readonly PeerId[];
   /** How many addresses were given whose peer id is not known yet. */

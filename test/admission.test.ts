@@ -11,7 +11,7 @@ import { requestRotation } from "../src/peer/rotation-request.ts";
 import type { Answer, Command, Heir } from "../src/ports/control.ts";
 import type { Confirmation } from "../src/schema/admission.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import { Cores } from "./kit/cores.ts";
+import { Cores, wordBy } from "./kit/cores.ts";
 
 const second = 1_000;
 const day = 86_400 * second;
@@ -67,12 +67,10 @@ describe("a confirmation", () => {
 
   test("no longer counts after its peer was forgotten, nor does what a forgotten peer signed", () => {
     const cores = withConfirmations(new Cores(["a", "b", "c"]), confirmation(b, a, 5), confirmation(c, b, 5));
-    const word = { at: 10, by: "ann" };
-    cores.feed(a, { kind: "membership", forgotten: [{ peer: b, name: "b", ...word }], readmitted: [] });
+    cores.say(a, wordBy(a, { peer: b, forgotten: true, at: 9 }));
     cores.pass(2 * second);
     assert.deepEqual(confirmed(cores, a), []);
-    cores.feed(a, { kind: "membership", forgotten: [], readmitted: [{ peer: b, ...word }] });
-    cores.link(b);
+    cores.say(a, wordBy(a, { peer: b, forgotten: false, at: 10 }));
     cores.pass(2 * second);
     assert.deepEqual(confirmed(cores, a), []);
     withConfirmations(cores, confirmation(b, a, 15));
@@ -107,7 +105,42 @@ test("a confirmation for which the table has no room is refused with TABLE_FULL,
   assert.deepEqual([cores.state(a).diskFailures, cores.state(a).members.hostFault], [0, undefined]);
 });
 
+describe("a flood of false confirmations", () => {
+  test("doesn't keep a true one from counting, and is not checked again and again", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    const forged = Array.from({ length: 1_000 }, (_, at) => ({ ...confirmation(c, a, at), signature: "x" }));
+    let checks = 0;
+    const { settings } = cores.state(a);
+    const verify = settings.verifyText.bind(settings);
+    Object.assign(settings, {
+      verifyText: (...args: Parameters<typeof verify>) => (checks++, verify(...args)),
+    });
+    withConfirmations(cores, ...forged, confirmation(b, a, 5));
+    cores.pass(20 * second);
+    assert.deepEqual(confirmed(cores, a), ["b"]);
+    const before = checks;
+    cores.pass(60 * second);
+    assert.ok(checks - before < 10, `${checks - before} further checks`);
+  });
+});
+
 describe("a join", () => {
+  test("that can't be read is left alone: no member writes it again and again", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.unreadableJoins.push(b);
+    cores.tellAdmissions();
+    cores.pass(60 * second);
+    assert.equal(cores.edits, 0);
+    assert.deepEqual(cores.joins, []);
+  });
+
+  test("that a member removes each time is written less and less often", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.undoesJoins = true;
+    cores.pass(600 * second);
+    assert.ok(cores.edits > 2 && cores.edits < 10, `${cores.edits} edits in ten minutes`);
+  });
+
   test("is recorded once, and every peer is told of it; those that came before are not told again", () => {
     const cores = new Cores(["a", "b"]);
     cores.pass(10 * second);

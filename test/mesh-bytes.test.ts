@@ -187,7 +187,7 @@ const withRogue = (attack: (member: Member, rogue: Host) => Promise<void>) =>
       openings: anyOpenings(),
       encrypters: new Encrypters(
         onlyKey(clusterKey),
-        { isForgotten: () => false, turnedAway: () => undefined },
+        { refusalOf: () => undefined, turnedAway: () => undefined },
         () => undefined,
       ),
     });

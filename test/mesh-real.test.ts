@@ -110,7 +110,7 @@ describe("a wrong cluster key", () => {
         openings: anyOpenings(),
         encrypters: new Encrypters(
           onlyKey(foreignKey),
-          { isForgotten: () => false, turnedAway: () => undefined },
+          { refusalOf: () => undefined, turnedAway: () => undefined },
           () => undefined,
         ),
       });

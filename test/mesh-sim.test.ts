@@ -57,7 +57,7 @@ class SimMeshPeer implements ContractPeer {
       linkUp: (peer) => told({ kind: "up", peer }),
       linkDown: (peer, why) => told({ kind: "down", peer, why }),
       redialRefused: (peer, times) => told({ kind: "refused", peer, times }),
-      turnedAway: (by) => told({ kind: "turned-away", by }),
+      turnedAway: (by, proof) => told({ kind: "turned-away", by, proof }),
       keySuperseded: (by) => told({ kind: "superseded", by }),
       received: (from, channel, bytes) => told({ kind: "received", from, channel, bytes }),
     };

@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
+import { entryOf, membershipBytes, type MembershipWord } from "../src/schema/membership.ts";
+import { SimKeys } from "../src/sim/keys.ts";
+import type { PeerTraits } from "../src/sim/world/settings.ts";
 import { World } from "../src/sim/world/world.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
 import { edit, makeTable } from "./kit/tables.ts";
@@ -12,16 +15,20 @@ const minute = 60 * second;
 const everyMs = 5 * second;
 
 /** Three peers that have been started. */
-function calmMesh(seed: string): World {
+function calmMesh(
+  seed: string,
+  traitsOf: (peer: PeerId) => Partial<PeerTraits> = () => ({}),
+  started = 3,
+): World {
   const world = new World({
     ...calmWorld,
     seed: `readmission ${seed}`,
     peers: 3,
     skewMs: 0,
     driftPpm: 0,
-    traits: () => ({ role: "worker", capacity: 10 }),
+    traits: (peer) => ({ role: "worker", capacity: 10, ...traitsOf(peer) }),
   });
-  for (const peer of world.peers) world.hosts.start(peer);
+  for (const peer of world.peers.slice(0, started)) world.hosts.start(peer);
   return world;
 }
 
@@ -122,28 +129,111 @@ test("a person at its own machine lets it carry on alone when all others are gon
   assert.equal(stage.startsOfGone(13 * minute, 20 * minute), (7 * minute) / everyMs);
 });
 
-test("after a member had all peers forgotten at once, a person brings each of them back at its own machine", () => {
-  const world = calmMesh("outlawed");
+/** A word of that peer's, in the table of a member that holds the key and lies. `isSigned`: with that peer's own signature. */
+function writtenBy(signer: PeerId, words: readonly Said[], isSigned: boolean): Uint8Array[] {
+  const keys = new SimKeys(signer, "");
+  const table = makeTable(signer);
+  return words.flatMap((said) => {
+    const word = { ...said, by: "mallory", name: "x", ...(isSigned ? { signer } : {}) };
+    const signature = Buffer.from(keys.sign(membershipBytes(word) ?? new Uint8Array())).toString("base64url");
+    const value = entryOf(isSigned ? { ...word, signature } : word);
+    return ["peers", "membership"].map((root) =>
+      edit(table, { kind: "set", root, id: said.peer, value, by: "mallory" }, epoch),
+    );
+  });
+}
+
+type Said = Pick<MembershipWord, "peer" | "forgotten" | "at">;
+
+function complaints(world: World): (string | undefined)[] {
+  return world.peers.map((peer) => world.hosts.get(peer).life?.peer.complaint());
+}
+
+function take(world: World, at: PeerId, updates: readonly Uint8Array[]): void {
+  for (const update of updates) world.hosts.get(at).life?.peer.takeEdit?.(update);
+}
+
+const all = [undefined, undefined, undefined];
+
+test("forged forgets of all peers change nothing: unsigned ones, and ones by an identity that no peer knows", () => {
+  const world = calmMesh("forged");
   world.runUntil(epoch + 2 * minute);
-  const mallory = makeTable("mallory");
-  const forgotten = { at: epoch, by: "mallory", name: "x" };
-  const updates = world.peers.map((id) =>
-    edit(mallory, { kind: "set", root: "peers", id, value: forgotten, by: "mallory" }, epoch),
-  );
   const [one] = world.peers;
   assert.ok(one !== undefined);
-  const complaints = () => world.peers.map((peer) => world.hosts.get(peer).life?.peer.complaint());
-  for (const update of updates) world.hosts.get(one).life?.peer.takeEdit?.(update);
+  const said = world.peers.map((peer) => ({ peer, forgotten: true, at: epoch + minute }));
+  take(world, one, writtenBy("mallory" as PeerId, said, false));
+  take(world, one, writtenBy("trent" as PeerId, said, true));
   world.runUntil(epoch + 4 * minute);
-  assert.deepEqual(complaints(), ["forgotten", "forgotten", "forgotten"]);
+  assert.deepEqual(complaints(world), all);
   for (const peer of world.peers) {
-    // Itself first: only then may it change the table again.
-    for (const target of [peer, ...world.peers.filter((other) => other !== peer)]) {
-      const asked = world.ask(peer, { kind: "unforget", target });
-      world.runUntil(world.now() + second);
-      assert.ok(asked.accepted, `${peer} takes ${target} in again`);
-    }
+    world.hosts.kill(peer);
+    world.hosts.start(peer);
   }
+  world.runUntil(epoch + 6 * minute);
+  assert.deepEqual(complaints(world), all, "after a restart, too");
+});
+
+test("after a member had all others forgotten at once, a person brings each of them back at its own machine, and has that member forgotten", () => {
+  const world = calmMesh("outlawed");
+  world.runUntil(epoch + 2 * minute);
+  const [one, two, mallory] = world.peers;
+  assert.ok(one !== undefined && two !== undefined && mallory !== undefined);
+  const said = [one, two].map((peer) => ({ peer, forgotten: true, at: epoch + minute }));
+  take(world, one, writtenBy(mallory, said, true));
+  world.runUntil(epoch + 4 * minute);
+  assert.deepEqual(complaints(world).slice(0, 2), ["forgotten", "forgotten"]);
+  const asks = (peer: PeerId, kind: "unforget" | "forget", target: PeerId) => {
+    // Without their votes, which the forget has taken, the voters can't be asked.
+    const asked = world.ask(peer, kind === "forget" ? { kind, target, force: true } : { kind, target });
+    world.runUntil(world.now() + 10 * second);
+    assert.ok(asked.accepted, `${peer}: ${kind} ${target}`);
+  };
+  for (const peer of [one, two]) {
+    // Itself first: only then may it change the table again.
+    asks(peer, "unforget", peer);
+    asks(peer, "unforget", peer === one ? two : one);
+  }
+  for (const peer of [one, two]) asks(peer, "forget", mallory);
   world.runUntil(epoch + 10 * minute);
-  assert.deepEqual(complaints(), [undefined, undefined, undefined]);
+  assert.deepEqual(complaints(world).slice(0, 2), [undefined, undefined]);
+  const again = [one, two].map((peer) => ({ peer, forgotten: true, at: world.now() }));
+  take(world, one, writtenBy(mallory, again, true));
+  world.runUntil(epoch + 12 * minute);
+  assert.deepEqual(complaints(world).slice(0, 2), [undefined, undefined], "a forgotten peer has no say");
+});
+
+test("in a mesh of two versions, an earlier version's unsigned forget changes nothing until it is asked for at a peer of this one", () => {
+  const earlier = { capabilities: ["executor:process"] };
+  const world = calmMesh("mixed", (peer) => (peer === "peer-2" ? earlier : {}));
+  world.runUntil(epoch + 2 * minute);
+  const [one, two, three] = world.peers;
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  take(world, two, writtenBy(two, [{ peer: three, forgotten: true, at: world.now() }], false));
+  world.runUntil(epoch + 4 * minute);
+  assert.deepEqual(complaints(world), all);
+  const asked = world.ask(one, { kind: "forget", target: three });
+  world.runUntil(epoch + 6 * minute);
+  assert.ok(asked.accepted);
+  assert.deepEqual(complaints(world), [undefined, undefined, "forgotten"]);
+});
+
+test("junk in the place of a living peer's join makes no peer write the table again and again", () => {
+  const world = calmMesh("junk join", () => ({}), 2);
+  const [, , late] = world.peers;
+  const [one] = world.peers;
+  assert.ok(one !== undefined && late !== undefined);
+  world.runUntil(epoch + minute);
+  const junk = edit(
+    makeTable("mallory"),
+    { kind: "set", root: "joins", id: late, value: { at: "never" }, by: "x" },
+    epoch,
+  );
+  take(world, one, [junk]);
+  world.hosts.start(late);
+  world.runUntil(epoch + 2 * minute);
+  const written = () => world.peers.map((peer) => world.hosts.get(peer).storage.updates.length);
+  const before = written();
+  world.runUntil(epoch + 5 * minute);
+  assert.deepEqual(written(), before);
+  assert.deepEqual(complaints(world), all);
 });

@@ -9,7 +9,9 @@ import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { checkLong } from "../src/sim/checkers/all.ts";
 import { runScenario, scenarios } from "../src/sim/faults/scenarios.ts";
 import { startRealPeer } from "../src/sim/world/real-peer.ts";
-import { Cores } from "./kit/cores.ts";
+import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
+import { Cores, wordBy } from "./kit/cores.ts";
 
 const second = 1_000;
 const [a, b, c, d] = ["a", "b", "c", "d"] as [PeerId, PeerId, PeerId, PeerId];
@@ -176,8 +178,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     const cores = new Cores(["a", "b"]);
     cores.feed(b, {
       kind: "membership",
-      forgotten: [{ peer: d, at: 0, by: "ops", name: "mallory" }],
-      readmitted: [],
+      words: [wordBy(a, { peer: d, forgotten: true, at: 0, name: "mallory" })],
     });
     cores.feed(b, { kind: "keySuperseded", by: d, key });
     assert.equal(cores.state(b).members.supersededKey, undefined);
@@ -204,4 +205,52 @@ describe("a simulated mesh whose key is rotated while a peer is down", () => {
       assert.ok(startsOfLife(3) > 0, "and takes ticks once it has rejoined");
     });
   }
+});
+
+describe("a simulated mesh that rotates its key again and again while a peer is away", () => {
+  const hour = 3_600 * second;
+  const day = 24 * hour;
+
+  /** Two peers rotate so many times, in equal intervals; a third one that was down since the first day comes back at the end. */
+  function awayFor(days: number, rotations: number, isForgotten: boolean) {
+    const world = new World({
+      ...calmWorld,
+      seed: `rotations ${days} ${rotations}`,
+      peers: 3,
+      skewMs: 0,
+      driftPpm: 0,
+      traits: () => ({ role: "worker", capacity: 10 }),
+    });
+    for (const peer of world.peers) world.hosts.start(peer);
+    const [first, , away] = world.peers;
+    assert.ok(first !== undefined && away !== undefined);
+    world.runUntil(epoch + 60 * second);
+    if (isForgotten) world.ask(first, { kind: "forget", target: away });
+    world.runUntil(epoch + 90 * second);
+    world.hosts.kill(away);
+    for (let turn = 1; turn <= rotations; turn++) {
+      world.leapUntil(epoch + (turn * days * day) / rotations - hour);
+      const asked = world.ask(first, { kind: "rotate", graceMs: 60 * second });
+      world.leapUntil(world.now() + hour / 2);
+      assert.ok(asked.accepted, `rotation ${turn}`);
+    }
+    world.leapUntil(epoch + days * day);
+    world.hosts.start(away);
+    world.runUntil(world.now() + 60 * second);
+    const complaint = world.hosts.get(away).life?.peer.complaint();
+    return { complaint, stranded: world.evidence(0, []).stranded };
+  }
+
+  test("every day: it is told when it returns after a week or four weeks, a forgotten one too", () => {
+    assert.equal(awayFor(7, 7, false).complaint, "key-superseded");
+    assert.equal(awayFor(28, 28, false).complaint, "key-superseded");
+    assert.deepEqual(awayFor(29, 29, true).stranded, []);
+  });
+
+  test("so often, or for so long, that members no longer have its key: it is stranded, and the checkers know it", () => {
+    for (const { stranded } of [awayFor(3, 66, true), awayFor(33, 33, true)]) {
+      assert.equal(stranded?.length, 1);
+      assert.equal(stranded[0]?.to, Infinity);
+    }
+  });
 });

@@ -280,15 +280,25 @@ function forget(peer: string, by: string, minute: number): TableEdit {
   return { kind: "set", root: "peers", id: peer, value: { at: wallOf(minute), by, name: "gone" }, by };
 }
 
-test("a forgotten peer is forgotten on every peer, also after a restart and in a snapshot", () => {
+test("what a person said about a peer's membership stands on every peer, also after a restart and in a snapshot", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   edit(here, { kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
   exchange(here, there);
   const peer = "12D3KooWgone" as PeerId;
   const update = edit(here, forget(peer, "ann", 2), wallOf(2));
   assert.equal(there.apply(update), "changed");
-  const expected = [{ peer, at: wallOf(2), by: "ann", name: "gone" }];
-  assert.deepEqual(there.forgotten(), expected);
+  const expected = [
+    {
+      peer,
+      forgotten: true,
+      at: wallOf(2),
+      by: "ann",
+      name: "gone",
+      signer: undefined,
+      signature: undefined,
+    },
+  ];
+  assert.deepEqual(there.membership(), expected);
   assert.equal(there.digest(), here.digest());
   assert.deepEqual(
     there.takeChanges(),
@@ -297,24 +307,26 @@ test("a forgotten peer is forgotten on every peer, also after a restart and in a
   );
   const later = makeTable("c");
   later.load([there.snapshot()]);
-  assert.deepEqual(later.forgotten(), expected);
+  assert.deepEqual(later.membership(), expected);
   assert.equal(later.digest(), here.digest());
 });
 
-test("the list of forgotten peers is the same object until it changes", () => {
+test("the words about membership are the same objects until something is said", () => {
   const table = makeTable("a");
-  const none = table.forgotten();
+  const none = table.membership();
   edit(table, { kind: "put", spec: specOf("job"), by: "ann" }, wallOf(1));
-  assert.equal(table.forgotten(), none);
+  assert.equal(table.membership(), none);
   edit(table, forget("gone", "ann", 2), wallOf(2));
-  const one = table.forgotten();
-  assert.notEqual(one, none);
+  const [one] = table.membership();
+  assert.ok(one);
   assert.deepEqual(
     [...edit(table, forget("gone", "ann", 3), wallOf(3))],
     [0, 0],
     "forgetting twice writes once",
   );
-  assert.equal(table.forgotten(), one);
+  edit(table, membership("other", true, 4), wallOf(4));
+  assert.equal(table.membership().length, 2);
+  assert.equal(table.membership()[0], one);
 });
 
 function membership(peer: string, forgotten: boolean, minute: number): TableEdit {
@@ -322,39 +334,31 @@ function membership(peer: string, forgotten: boolean, minute: number): TableEdit
   return { kind: "set", root: "membership", id: peer, value, by: "ann" };
 }
 
-test("what was said last about a peer's membership counts in every replica, over what stands there first", () => {
+test("each writer's last word about a peer is there in every replica, the one that earlier versions follow at the end", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   const both = () => {
     exchange(here, there);
-    assert.deepEqual(here.forgotten(), there.forgotten());
-    assert.deepEqual(here.readmitted(), there.readmitted());
+    assert.deepEqual(here.membership(), there.membership());
     assert.equal(here.digest(), there.digest());
-    return [here.forgotten().map(({ at }) => at), here.readmitted().map(({ at }) => at)];
+    return here.membership().map(({ forgotten, at }) => [forgotten, (at - wallOf(0)) / 60_000]);
   };
   edit(here, forget("gone", "ann", 1), wallOf(1));
-  assert.deepEqual(both(), [[wallOf(1)], []]);
+  assert.deepEqual(both(), [[true, 1]]);
   edit(there, membership("gone", false, 2), wallOf(2));
-  assert.deepEqual(both(), [[], [wallOf(2)]]);
+  assert.deepEqual(both(), [
+    [true, 1],
+    [false, 2],
+  ]);
   edit(here, membership("gone", true, 3), wallOf(3));
-  assert.deepEqual(both(), [[wallOf(3)], []]);
-  edit(here, membership("gone", false, 5), wallOf(5));
   edit(there, membership("gone", true, 4), wallOf(4));
-  assert.deepEqual(both(), [[], [wallOf(5)]]);
+  assert.deepEqual(both(), [
+    [true, 1],
+    [true, 3],
+    [true, 4],
+  ]);
+  edit(here, membership("gone", false, 5), wallOf(5));
+  assert.deepEqual(both().at(-1), [false, 5]);
   const later = makeTable("c");
   later.load([there.snapshot()]);
-  assert.deepEqual(later.readmitted(), there.readmitted());
-});
-
-test("a peer that two sides forget at once is forgotten on both, with one of the two attributions", () => {
-  const [here, there] = [makeTable("a"), makeTable("b")];
-  for (const [table, by] of [
-    [here, "ann"],
-    [there, "bob"],
-  ] as const) {
-    edit(table, forget("gone", by, 1), wallOf(1));
-  }
-  exchange(here, there);
-  assert.deepEqual(here.forgotten(), there.forgotten());
-  assert.equal(here.forgotten().length, 1);
-  assert.equal(here.digest(), there.digest());
+  assert.deepEqual(later.membership(), there.membership());
 });

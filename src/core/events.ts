@@ -2,7 +2,7 @@
  * Core's input and output, its only contact with the world (DESIGN §2): events and effects. Every event carries `now`. An
  * effect asks for something to be done; its outcome, if core needs it, comes as a later event.
  */
-import type { ChildOutcome, Now, RunSpec } from "../ports.ts";
+import type { ChildOutcome, Now, Refusal, RunSpec } from "../ports.ts";
 import type { Write } from "../ports/disk.ts";
 import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import type { Confirmation, Join } from "../schema/admission.ts";
@@ -10,7 +10,8 @@ import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
-import type { Attribution, Forgotten, Readmitted } from "../schema/attribution.ts";
+import type { Attribution } from "../schema/attribution.ts";
+import type { MembershipWord } from "../schema/membership.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
@@ -47,6 +48,14 @@ export interface PrunedHistory {
   starts: readonly Span[];
 }
 
+/** What stands in the table about how peers came in. */
+export interface Admissions {
+  joins: readonly Join[];
+  /** peers with a join that can't be read */
+  unreadableJoins?: readonly PeerId[];
+  confirmations: readonly Confirmation[];
+}
+
 /** An event without its time. */
 export type EventBody = Event extends infer One ? (One extends Event ? Omit<One, "now"> : never) : never;
 
@@ -80,11 +89,12 @@ export type Event = { now: Now } & (
       /** when an earlier life was last known to be alive; wall clock, ms; undefined = there was none */
       lastAlive: number | undefined;
       addresses: readonly string[];
-      /** the forgotten peers, according to the table */
-      forgotten?: readonly Forgotten[];
-      /** the peers that were forgotten and taken in again, according to the table */
-      readmitted?: readonly Readmitted[];
+      /** what stands in the table about the membership of peers */
+      membership?: readonly MembershipWord[];
+      /** the words that counted in an earlier life; undefined = no earlier life had a version that keeps them */
+      keptMembership?: readonly MembershipWord[] | undefined;
       joins?: readonly Join[];
+      unreadableJoins?: readonly PeerId[];
       confirmations?: readonly Confirmation[];
       /** stored by an earlier life: this peer has been forgotten */
       selfForgotten?: Attribution | undefined;
@@ -109,12 +119,12 @@ export type Event = { now: Now } & (
   /** neighbours have pruned the job's ticks before the instant (ms), so open records from before it are over */
   | { kind: "prunedElsewhere"; job: JobId; before: number }
   | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
-  /** the table's lists of forgotten and readmitted peers have changed */
-  | { kind: "membership"; forgotten: readonly Forgotten[]; readmitted: readonly Readmitted[] }
+  /** what stands in the table about the membership of peers has changed */
+  | { kind: "membership"; words: readonly MembershipWord[] }
   /** the table's joins or confirmations have changed */
-  | { kind: "admissions"; joins: readonly Join[]; confirmations: readonly Confirmation[] }
-  /** a peer has turned this one away, because this one has been forgotten */
-  | { kind: "turnedAway"; by: PeerId }
+  | ({ kind: "admissions" } & Admissions)
+  /** a peer has turned this one away as forgotten, and has shown a person's word, unless it showed none that can be read */
+  | { kind: "turnedAway"; by: PeerId; word?: MembershipWord | undefined }
   /** a peer has proved that this peer's current key was replaced; `key` is the key's fingerprint */
   | { kind: "keySuperseded"; by: PeerId; key: string }
   /** this peer has a new key */
@@ -154,6 +164,8 @@ export const storedKeys = {
   drained: "drained",
   /** empty = not forgotten */
   selfForgotten: "selfForgotten",
+  /** the words about membership that count */
+  membership: "membership",
   /** the last epoch that this peer knew when it was forgotten */
   barredThrough: "barredThrough",
   /** who has proved that the key with that fingerprint was replaced; empty = no peer has */
@@ -178,6 +190,8 @@ export type Effect =
    * if that says `failed`, the whole change has been undone.
    */
   | { kind: "edit"; edits: readonly TableEdit[]; token: number }
+  /** From now on the mesh keeps these peers out, and no others. */
+  | { kind: "refuse"; peers: readonly Refusal[] }
   | { kind: "start"; spec: RunSpec }
   | { kind: "stop"; run: RunId }
   /** Ends the processes that are left of these runs of an earlier life. */

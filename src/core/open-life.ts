@@ -11,8 +11,8 @@ import { restoreSuperseded } from "./members/superseded-key.ts";
 import { clockRefusedMs } from "./members/suspicion.ts";
 import { takeAdmissions } from "./operator/admissions.ts";
 import { restoreDrained } from "./operator/drain.ts";
-import { isForgotten, restoreSelfForgotten, takeForgotten } from "./operator/forgotten.ts";
-import { restoreReadmitted } from "./operator/readmission.ts";
+import { isForgotten, restoreSelfForgotten } from "./operator/forgotten.ts";
+import { openMembership } from "./operator/membership.ts";
 import { takeChange, takeOrders } from "./orders/admission.ts";
 import { noteEarlierRecord, noteEarlierStart } from "./orders/earlier-life.ts";
 import { noteAhead, noteLastAlive } from "./orders/own-clock.ts";
@@ -42,9 +42,8 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
   restoreDrained(state, event.drained);
   restoreSelfForgotten(state, event.selfForgotten);
   restoreSuperseded(state, event.superseded);
-  restoreReadmitted(state, event.readmitted ?? []);
-  takeForgotten(state, event.forgotten ?? []);
   openRoster(state, event);
+  openMembership(state, event.membership ?? [], event.keptMembership);
   for (const record of event.records) {
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
     const recent = wall - record.due < recentMs || isOwnGivenBack(state, record);
@@ -64,6 +63,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
   }
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);
-  takeAdmissions(state, event.joins ?? [], event.confirmations ?? []);
+  const { joins = [], unreadableJoins = [], confirmations = [] } = event;
+  takeAdmissions(state, { joins, unreadableJoins, confirmations });
   beginWarmUp(state, expected, event.unresolved);
 }

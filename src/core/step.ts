@@ -19,8 +19,9 @@ import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
 import type { CoreMessage, Effect, Event } from "./events.ts";
 import { drain, drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
 import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
-import { noteSelfForgotten, isForgotten, takeForgotten } from "./operator/forgotten.ts";
-import { acceptedBy, isRefusalOutdated, takeReadmitted } from "./operator/readmission.ts";
+import { isForgotten } from "./operator/forgotten.ts";
+import { hearRefusal, repeatWords, reviewMembership, takeWords } from "./operator/membership.ts";
+import { acceptedBy } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
 import {
   announceAtOnce,
@@ -130,14 +131,12 @@ function take(state: State, event: Event): void {
       state.tableDigest = event.tableDigest;
       return event.changes.forEach((change) => takeChange(state, change));
     case "membership":
-      takeReadmitted(state, event.readmitted);
-      if (takeForgotten(state, event.forgotten)) membersChanged(state);
+      if (takeWords(state, event.words)) membersChanged(state);
       return;
     case "admissions":
-      return takeAdmissions(state, event.joins, event.confirmations);
+      return takeAdmissions(state, event);
     case "turnedAway":
-      if (isRefusalOutdated(state)) return;
-      return noteSelfForgotten(state, { by: event.by, at: event.now.wall });
+      return hearRefusal(state, event.by, event.word);
     case "keySuperseded":
       if (!isForgotten(state, event.by)) noteSuperseded(state, event.by, event.key);
       return;
@@ -307,6 +306,8 @@ function everySecond(state: State): void {
     noteAcks(state);
     if (assessAll(state)) membersChanged(state);
     recordAdmissions(state);
+    if (reviewMembership(state)) membersChanged(state);
+    repeatWords(state);
     announceWords(state);
     signLife(state);
     sendHeartbeats(

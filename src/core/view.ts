@@ -3,6 +3,7 @@
  * ticks, and the few facts that the peer's own parts need. Nothing here changes the state. `now` is the caller's, because the
  * view is as of this moment and not as of the last event.
  */
+import { refusedWords } from "./operator/membership.ts";
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
 import type {
@@ -67,6 +68,11 @@ export function viewOf(
   };
 }
 
+/** The most refused words that are shown: a member can write any number. */
+const refusedShownMax = 10;
+/** How long a refusal without proof is shown; a refused peer tries again every few seconds. */
+const bareRefusalShownMs = 60_000;
+
 /** The same state with another `now`. */
 function seenAt(state: Readonly<State>, now: Now): State {
   return { ...state, now };
@@ -96,7 +102,27 @@ function warningsOf(state: State): string[] {
   const stuck = [...state.book.runs].flatMap(([run, { stuck: reason }]) =>
     reason === undefined ? [] : [`run ${run} can't be ended: ${reason}`],
   );
-  return [...forced, ...stuck, ...clockWarnings(state)];
+  return [...forced, ...stuck, ...membershipWarnings(state), ...clockWarnings(state)];
+}
+
+/** A member's bare word on membership changes nothing, but people should know of it. */
+function membershipWarnings(state: State): string[] {
+  const refused = refusedWords(state)
+    .slice(0, refusedShownMax)
+    .map(({ word: { peer, by, forgotten }, why }) => {
+      const verb = forgotten ? "forget" : "unforget";
+      return (
+        `a request to ${verb} ${shownName(state, peer)} (${shownAuthor(state, by)}) changes nothing: ${why}. If a person wants that, ` +
+        `ask here again: \`cicada peers ${verb}\``
+      );
+    });
+  const { bareRefusal } = state.operator.membership;
+  const isShown = bareRefusal !== undefined && state.now.mono - bareRefusal.mono < bareRefusalShownMs;
+  if (!isShown || state.operator.selfForgotten !== undefined) return refused;
+  const bare =
+    `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, and shows no signed word of a person: that changes ` +
+    "nothing here. If this peer is to be forgotten, ask for it again at a member";
+  return [...refused, bare];
 }
 
 /** The reasons why this peer is not ready. */

@@ -13,6 +13,8 @@ import { awaitsOwnEnd } from "../core/records/records.ts";
 import type { Span } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
+import type { MembershipWord } from "../schema/membership.ts";
+import { readWords } from "../wire/membership.ts";
 import { readChain } from "../wire/roster.ts";
 import { readAttribution, readAttributionOfKey } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
@@ -39,6 +41,7 @@ export interface Booted {
   votesLost: boolean;
   chain: readonly Epoch[];
   selfForgotten: Attribution | undefined;
+  keptMembership: readonly MembershipWord[] | undefined;
   votesLostIn: number | undefined;
   barredThrough: number | undefined;
   superseded: Attribution | undefined;
@@ -135,6 +138,7 @@ export function boot(
           started,
           ...votes,
           selfForgotten,
+          keptMembership: readWords(loaded.meta.get(storedKeys.membership)),
           votesLostIn: numberIn(loaded.meta, storedKeys.votesLostIn),
           barredThrough: numberIn(loaded.meta, storedKeys.barredThrough),
           superseded,
@@ -167,8 +171,8 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     unresolved: mesh.unresolved(),
     lastAlive: booted.lastAlive,
     addresses: mesh.addresses(),
-    forgotten: table.forgotten(),
-    readmitted: table.readmitted(),
+    membership: table.membership(),
+    keptMembership: booted.keptMembership,
     ...table.admissions(),
     votesLostIn: booted.votesLostIn,
     barredThrough: booted.barredThrough,

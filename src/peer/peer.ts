@@ -15,7 +15,8 @@ import type { Cancel, Doors, LogFields } from "../ports.ts";
 import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
-import type { Forgotten } from "../schema/attribution.ts";
+import type { MembershipWord } from "../schema/membership.ts";
+import { readWord } from "../wire/membership.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Admissions } from "../table/admissions.ts";
@@ -64,7 +65,7 @@ export class Peer {
   #working = false;
   #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
-  #forgotten: readonly Forgotten[] = [];
+  #membership: readonly MembershipWord[] = [];
   #admissions: Admissions | undefined;
   #stopped = false;
   #whenIdle: (() => void) | undefined;
@@ -146,9 +147,8 @@ export class Peer {
         if (table.apply(update) === "changed") edits.taken(update);
       },
     });
-    this.#forgotten = table.forgotten();
+    this.#membership = table.membership();
     this.#admissions = table.admissions();
-    doors.mesh.refuse(this.#forgotten.map(({ peer }) => peer));
     doors.mesh.start({
       linkUp: (peer) => {
         sync.linkUp(peer, doors.clock.now());
@@ -161,7 +161,7 @@ export class Peer {
         this.#feed({ kind: "linkDown", peer, why });
       },
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
-      turnedAway: (by) => this.#feed({ kind: "turnedAway", by }),
+      turnedAway: (by, proof) => this.#feed({ kind: "turnedAway", by, word: readWord(proof) }),
       keySuperseded: (by) => this.#feed({ kind: "keySuperseded", by, key: doors.keyring.fingerprint() }),
       received: (from, channel, bytes) => {
         if (!this.#stopped) workShares.received(from, channel, bytes);
@@ -216,11 +216,10 @@ export class Peer {
       this.#admissions = admissions;
       this.#feed({ kind: "admissions", ...admissions });
     }
-    const forgotten = table.forgotten();
-    if (forgotten === this.#forgotten) return;
-    this.#forgotten = forgotten;
-    this.#feed({ kind: "membership", forgotten, readmitted: table.readmitted() });
-    this.#doors.mesh.refuse(forgotten.map(({ peer }) => peer));
+    const words = table.membership();
+    if (words === this.#membership) return;
+    this.#membership = words;
+    this.#feed({ kind: "membership", words });
   }
 
   // ------------------------------------------------------------------------------------------ effects
@@ -250,6 +249,8 @@ export class Peer {
           if (error?.code === "TABLE_FULL") this.#feed({ kind: "tableFull", token, detail: error.detail });
           else this.#feed({ kind: "stored", token, failed: error !== undefined });
         });
+      case "refuse":
+        return this.#doors.mesh.refuse(effect.peers);
       case "start":
         return executor.launch(effect.spec);
       case "stop":
@@ -354,12 +355,13 @@ export class Peer {
         const error = new CicadaError("KEY_SUPERSEDED", "a key made here would be another mesh's");
         return answer({ kind: "refused", error });
       }
-      const { keyRotation, table } = this.#parts;
+      const { keyRotation } = this.#parts;
+      const { operator } = this.#state;
       return requestRotation(
         command,
         {
           heirs: () => this.status.heirs(),
-          forgotten: () => table.forgotten(),
+          forgotten: () => [...operator.forgotten.values()],
           forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
           rotate: (graceMs, by, rotated) => keyRotation.rotate(graceMs, by, rotated),
         },

@@ -9,7 +9,7 @@
 import type { Connection, MultiaddrConnection, Stream } from "@libp2p/interface";
 import type { IncompatiblePeers } from "../core/members/incompatible.ts";
 import { assert } from "../errors.ts";
-import type { Cancel, Clock, Log, Mesh, MeshEvents, Random } from "../ports.ts";
+import type { Cancel, Clock, Log, Mesh, MeshEvents, Random, Refusal } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { ProtocolRange } from "../schema/protocol.ts";
 import type { Protocol, Topic } from "../schema/message.ts";
@@ -236,9 +236,10 @@ class Libp2pMesh implements RealMesh {
     for (const one of lines) sendOver(one, protocol, bytes, this.count);
   }
 
-  refuse(peers: readonly PeerId[]): void {
-    const refused = new Set(peers.filter((peer) => peer !== this.self));
-    this.denyList.set(refused);
+  refuse(peers: readonly Refusal[]): void {
+    const others = peers.filter(({ peer }) => peer !== this.self);
+    const refused = new Set(others.map(({ peer }) => peer));
+    this.denyList.set(others);
     this.book.refuse(refused);
     for (const peer of refused) {
       this.dialler.forget(peer);

@@ -52,7 +52,7 @@ export class SimNetwork {
   mesh(process: Process, { keyring, greeter }: { keyring?: SimKeyring; greeter?: Greeter } = {}): Mesh {
     const links = this.#links;
     const node = links.node(process.host);
-    node.refused = new Set();
+    node.refused = new Map();
     node.keyring = keyring;
     node.greeter = greeter;
     if (keyring !== undefined) keyring.onChange = () => links.keysChanged(node);

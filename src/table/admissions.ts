@@ -4,20 +4,24 @@
  */
 import type { Confirmation, Join } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
+import type { RootValues } from "./values.ts";
 import { isConfirmationEntry, isJoinEntry, splitConfirmation } from "./roots.ts";
 
 export interface Admissions {
   readonly joins: readonly Join[];
+  /** peers with a join that can't be read, and can't be written again either: the first value under an id stays */
+  readonly unreadableJoins: readonly PeerId[];
+  /** several of one signer about one peer, if others have written into its place */
   readonly confirmations: readonly Confirmation[];
 }
 
-export function readAdmissions(
-  joins: ReadonlyMap<string, unknown>,
-  confirmations: ReadonlyMap<string, unknown>,
-): Admissions {
+type Entries = ReturnType<RootValues["entries"]>;
+
+export function readAdmissions(joins: Entries, confirmations: Entries): Admissions {
   return {
-    joins: [...joins].flatMap(([id, entry]) => (isJoinEntry(entry) ? joinOf(id, entry) : [])),
-    confirmations: [...confirmations].flatMap(([id, entry]) => {
+    joins: joins.flatMap(({ id, value: entry }) => (isJoinEntry(entry) ? joinOf(id, entry) : [])),
+    unreadableJoins: joins.flatMap(({ id, value }) => (isJoinEntry(value) ? [] : [id as PeerId])),
+    confirmations: confirmations.flatMap(({ id, value: entry }) => {
       const who = splitConfirmation(id);
       if (who === undefined || !isConfirmationEntry(entry)) return [];
       const { at, by, signature } = entry;

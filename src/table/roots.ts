@@ -8,8 +8,8 @@
  * no effect. The same holds for a root that isn't listed because a later version added it: it may hold plain JSON
  * objects, or maps of such objects under keys of a known form.
  */
-import type { Forgotten } from "../schema/attribution.ts";
 import { isChannelName } from "../schema/channel.ts";
+import { isAttributed, wordOf } from "../schema/membership.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { parseKey } from "./slots.ts";
@@ -75,21 +75,22 @@ export const jobsRoot: MapsRoot = {
   idsCap: 1_048_576,
 };
 
-/** Forgotten peers, by id: who forgot them, when, and their names. */
+/** Forgotten peers, by id: who forgot them, when, and their names; signed, unless an earlier version wrote it. */
 export const peersRoot: ValuesRoot = {
   name: "peers",
   holds: "values",
   merge: "first",
   isId: isPeerId,
-  accepts: isForgottenEntry,
+  accepts: isMembershipEntry,
   valueCapBytes: 4_096,
   // In a mesh of 100 peers of which one is forgotten every day, it lasts for years. All of them together take 8 MiB at most.
   idsCap: 2_048,
 };
 
 /**
- * What was said last about a peer's membership, by id: whether it is forgotten, by whom, when, and what it was called. It counts
- * before what stands in `peers`, which can't be taken back and is still written for members of earlier versions.
+ * What was said about a peer's membership, by id: whether it is forgotten, by whom, when, what it was called, and who signed
+ * it. core/operator/membership-rule.ts decides which of these words, and of those under `peers`, count. What stands there can't
+ * be taken back and is still written for members of earlier versions.
  */
 export const membershipRoot: ValuesRoot = {
   name: "membership",
@@ -145,8 +146,6 @@ export const tableRoots: readonly Root[] = [
   channelsRoot,
 ];
 
-export type MembershipEntry = Omit<Forgotten, "peer"> & { forgotten: boolean };
-
 function isPeerId(id: string): boolean {
   return id.length > 0 && id.length <= peerIdCap;
 }
@@ -164,7 +163,7 @@ function isShownInstant(at: unknown): at is number {
 }
 
 export function isJoinEntry(entry: unknown): entry is Omit<Join, "peer"> {
-  if (!isForgottenEntry(entry) || entry.name.length > nameCap || !isShownInstant(entry.at)) return false;
+  if (!isAttributed(entry) || entry.name.length > nameCap || !isShownInstant(entry.at)) return false;
   const { invitation = "0" } = entry as { invitation?: unknown };
   return typeof invitation === "string" && isInvitationId(invitation);
 }
@@ -182,19 +181,6 @@ export function isConfirmationEntry(entry: unknown): entry is Omit<Confirmation,
 }
 
 /** True of an entry that can be read; any other says nothing. */
-export function isMembershipEntry(entry: unknown): entry is MembershipEntry {
-  return isForgottenEntry(entry) && "forgotten" in entry && typeof entry.forgotten === "boolean";
-}
-
-/** True if the entry can be read. An unreadable entry forgets nobody. */
-export function isForgottenEntry(entry: unknown): entry is Omit<Forgotten, "peer"> {
-  if (typeof entry !== "object" || entry === null) return false;
-  return (
-    "at" in entry &&
-    typeof entry.at === "number" &&
-    "by" in entry &&
-    typeof entry.by === "string" &&
-    "name" in entry &&
-    typeof entry.name === "string"
-  );
+export function isMembershipEntry(entry: unknown): boolean {
+  return wordOf("" as PeerId, entry) !== undefined;
 }

@@ -15,7 +15,7 @@ import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
-import type { Forgotten, Readmitted } from "../schema/attribution.ts";
+import { wordOf, type MembershipWord } from "../schema/membership.ts";
 import { readAdmissions, type Admissions } from "./admissions.ts";
 import { TableCaps } from "./caps.ts";
 import { DocumentDigest } from "./digest.ts";
@@ -23,8 +23,6 @@ import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } fro
 import { EffectiveJobs, type JobChange } from "./effective.ts";
 import {
   confirmationsRoot,
-  isForgottenEntry,
-  isMembershipEntry,
   jobsRoot,
   joinsRoot,
   membershipRoot,
@@ -68,14 +66,6 @@ const clientIdLimit = 2 ** 31;
  */
 const noClientId = -1;
 
-interface Membership {
-  readonly forgotten: readonly Forgotten[];
-  readonly readmitted: readonly Readmitted[];
-  /** what was read */
-  readonly first: ReadonlyMap<string, unknown>;
-  readonly latest: ReadonlyMap<string, unknown>;
-}
-
 /** A client id for a peer that has none yet. */
 export function freshClientId(random: Random): number {
   return 1 + Math.floor(random.next() * (clientIdLimit - 1));
@@ -88,7 +78,8 @@ export class JobTable {
   #roots: Roots;
   readonly #rootRows: readonly Root[];
   readonly #caps: TableCaps;
-  #membership: Membership | undefined;
+  #membership: { read: readonly unknown[]; words: readonly MembershipWord[] } | undefined;
+  readonly #words = new WeakMap<object, MembershipWord>();
   #admissions: { read: readonly unknown[]; admissions: Admissions } | undefined;
   #digest = new DocumentDigest();
   readonly #effective: EffectiveJobs;
@@ -253,39 +244,43 @@ export class JobTable {
 
   /** The values of a root other than that of the jobs, by id. The same map until one of them changes. */
   values(root: string): ReadonlyMap<string, unknown> {
+    return this.#valuesOf(root).all();
+  }
+
+  #valuesOf(root: string): RootValues {
     const values = this.#roots.values.get(root);
     assert(values !== undefined, `the table has the root ${root}`);
-    return values.all();
+    return values;
   }
 
-  /** The forgotten peers. The same list until the membership of some peer changes. */
-  forgotten(): readonly Forgotten[] {
-    return this.#readMembership().forgotten;
+  /**
+   * Everything that was said about the membership of peers, unchecked; the last word about a peer is that which counted for
+   * earlier versions. The same list until something is said.
+   */
+  membership(): readonly MembershipWord[] {
+    const read = [peersRoot.name, membershipRoot.name].map((name) => this.#valuesOf(name).entries());
+    if (this.#membership?.read.some((one, index) => one !== read[index]) !== false) {
+      const words = read.flat().map(({ id, value }) => this.#wordOf(id, value));
+      this.#membership = { read, words: words.filter((word) => word !== undefined) };
+    }
+    return this.#membership.words;
   }
 
-  /** The peers that were forgotten and belong to the mesh again. The same list until the membership of some peer changes. */
-  readmitted(): readonly Readmitted[] {
-    return this.#readMembership().readmitted;
+  /** The same object for the same entry. */
+  #wordOf(id: string, entry: object): MembershipWord | undefined {
+    const known = this.#words.get(entry) ?? wordOf(id as PeerId, entry);
+    if (known !== undefined) this.#words.set(entry, known);
+    return known;
   }
 
   /** Who joined, and who was confirmed. The same object until either changes. */
   admissions(): Admissions {
-    const [joins, confirmations] = [this.values(joinsRoot.name), this.values(confirmationsRoot.name)];
-    if (this.#admissions?.read[0] !== joins || this.#admissions.read[1] !== confirmations) {
-      this.#admissions = {
-        read: [joins, confirmations],
-        admissions: readAdmissions(joins, confirmations),
-      };
+    const [joins, confirmations] = [this.#valuesOf(joinsRoot.name), this.#valuesOf(confirmationsRoot.name)];
+    const read = [joins.entries(), confirmations.entries()] as const;
+    if (this.#admissions?.read[0] !== read[0] || this.#admissions.read[1] !== read[1]) {
+      this.#admissions = { read, admissions: readAdmissions(...read) };
     }
     return this.#admissions.admissions;
-  }
-
-  #readMembership(): Membership {
-    const [first, latest] = [this.values(peersRoot.name), this.values(membershipRoot.name)];
-    if (this.#membership?.first !== first || this.#membership.latest !== latest) {
-      this.#membership = { first, latest, ...readMembership(first, latest) };
-    }
-    return this.#membership;
   }
 
   /** The jobs that changed since the last call. */
@@ -379,21 +374,4 @@ function readStateVector(bytes: Uint8Array): Map<number, number> | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What was said last about a peer counts; about one of which nothing was, what was said first. */
-function readMembership(
-  first: ReadonlyMap<string, unknown>,
-  latest: ReadonlyMap<string, unknown>,
-): Pick<Membership, "forgotten" | "readmitted"> {
-  const forgotten: Forgotten[] = [];
-  const readmitted: Readmitted[] = [];
-  for (const [id, entry] of new Map([...first, ...latest])) {
-    if (!isForgottenEntry(entry)) continue;
-    const { at, by, name } = entry;
-    const peer = id as PeerId;
-    if (isMembershipEntry(entry) && !entry.forgotten) readmitted.push({ peer, at, by });
-    else forgotten.push({ peer, at, by, name });
-  }
-  return { forgotten, readmitted };
 }

@@ -7,10 +7,16 @@ import { isLater } from "./projection.ts";
 import type { ValuesRoot } from "./roots.ts";
 import { isSlot, type Stamped } from "./slots.ts";
 
+interface Entry {
+  readonly id: string;
+  readonly value: object;
+}
+
 export class RootValues {
   readonly root: ValuesRoot;
   readonly #map: Y.Map<unknown>;
   #read: ReadonlyMap<string, unknown> | undefined;
+  #entries: readonly Entry[] | undefined;
 
   constructor(root: ValuesRoot, map: Y.Map<unknown>) {
     this.root = root;
@@ -20,6 +26,7 @@ export class RootValues {
   /** Must be called when the document's map has changed. */
   changed(): void {
     this.#read = undefined;
+    this.#entries = undefined;
   }
 
   /** By id, in the order of the ids. The same map until something changes. */
@@ -30,6 +37,27 @@ export class RootValues {
         .toSorted(([a], [b]) => (a < b ? -1 : 1)),
     );
     return this.#read;
+  }
+
+  /**
+   * Every entry, those that another one overrules or that `accepts` rejects too; of each id the effective one is the last. The
+   * same list until something changes.
+   */
+  entries(): readonly Entry[] {
+    this.#entries ??= this.#readEntries();
+    return this.#entries;
+  }
+
+  #readEntries(): readonly Entry[] {
+    const read: (Entry & { hlc: number; peer: string })[] = [];
+    for (const [key, entry] of this.#map.entries()) {
+      const named = this.root.merge === "first" ? { id: key, peer: "" } : parseValueKey(key);
+      const isRead = this.root.merge === "first" || isSlot(entry);
+      if (named === undefined || !isRead || !this.root.isId(named.id)) continue;
+      const { hlc, value } = isSlot(entry) ? entry : { hlc: 0, value: entry };
+      if (typeof value === "object" && value !== null) read.push({ ...named, value, hlc });
+    }
+    return read.toSorted((a, b) => a.hlc - b.hlc || (a.peer < b.peer ? -1 : 1));
   }
 
   /** The highest stamp of an id; 0 if there is none. */

@@ -15,17 +15,14 @@ import type { RunSpec } from "../../src/ports.ts";
 import type { Answer } from "../../src/ports/control.ts";
 import type { Confirmation, Join } from "../../src/schema/admission.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
-import {
-  isConfirmationEntry,
-  isJoinEntry,
-  isMembershipEntry,
-  splitConfirmation,
-  type MembershipEntry,
-} from "../../src/table/roots.ts";
+import { isConfirmationEntry, isJoinEntry, splitConfirmation } from "../../src/table/roots.ts";
 import type { Job, JobSpec, Pause, TableEdit } from "../../src/schema/job.ts";
 import type { Heartbeat, Life } from "../../src/schema/heartbeat.ts";
+import type { Refusal } from "../../src/ports.ts";
+import { readWord } from "../../src/wire/membership.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
-import type { Attribution, Forgotten, Readmitted } from "../../src/schema/attribution.ts";
+import type { Attribution } from "../../src/schema/attribution.ts";
+import { membershipBytes, wordOf, type MembershipWord } from "../../src/schema/membership.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";
 
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
@@ -52,6 +49,15 @@ export function signedLife(peer: PeerId, incarnation: number, beside?: number): 
   return { ...life, signature: signedBy(peer, lifeBytes(peer, life)) };
 }
 
+/** A person's word about a peer, signed as the peers of `Cores` sign. */
+export function wordBy(
+  signer: PeerId,
+  said: Pick<MembershipWord, "peer" | "forgotten" | "at"> & Partial<MembershipWord>,
+): MembershipWord {
+  const word = { by: "ann", name: `host-${said.peer}`, ...said, signer };
+  return { ...word, signature: signedBy(signer, membershipBytes(word) ?? new Uint8Array()) };
+}
+
 export class Cores {
   readonly starts: Start[] = [];
   readonly records = new Map<PeerId, Map<string, RunRecord>>();
@@ -66,12 +72,13 @@ export class Cores {
   readonly notes: string[] = [];
   /** runs of which any peer has ended what was left */
   readonly swept: RunId[] = [];
-  readonly forgotten = new Map<PeerId, Forgotten>();
+  /** each peer's table: what was said about membership */
+  readonly #words = new Map<PeerId, readonly MembershipWord[]>();
   /** peers whose hosts can start nothing, and the starts that failed there */
   readonly starved = new Set<string>();
   readonly refusals: { peer: PeerId; at: number }[] = [];
-  /** `A B`: A refuses B */
-  readonly #refused = new Set<string>();
+  /** `A B`: A refuses B, and shows that word */
+  readonly #refused = new Map<string, MembershipWord | undefined>();
   readonly #cut = new Set<string>();
   readonly #states = new Map<PeerId, State>();
   readonly #queue: { at: number; order: number; act: () => void }[] = [];
@@ -95,11 +102,17 @@ export class Cores {
   /** the pauses that peers have written, by job and key */
   readonly pauses = new Map<JobId, Map<string, Pause>>();
   readonly joins: Join[] = [];
+  readonly unreadableJoins: PeerId[] = [];
+  /** a member that lies removes every join at once */
+  undoesJoins = false;
+  /** how many changes of the table the peers have made */
+  edits = 0;
   readonly confirmations: Confirmation[] = [];
   /** peers whose disks refuse what they are given */
   readonly full = new Set<PeerId>();
   /** why every peer's table takes no edits */
   tableFull: string | undefined;
+  beforeStep: () => void = () => undefined;
   /** peers whose gossip is lost */
   readonly unheard = new Set<PeerId>();
   readonly runMs: number;
@@ -174,6 +187,10 @@ export class Cores {
       role?: "worker" | "witness";
       drained?: Attribution;
       selfForgotten?: Attribution;
+      /** what its table says about membership; default: the table that it had, or that of its neighbours */
+      membership?: readonly MembershipWord[];
+      /** the words that counted in its earlier life; `none` = that had an earlier version */
+      keptMembership?: readonly MembershipWord[] | "none";
       superseded?: Attribution;
       /** its table; default: the one that it had, or that of its neighbours */
       jobs?: readonly Job[];
@@ -209,6 +226,8 @@ export class Cores {
     // Its table is the one that it had, or that of its neighbours.
     const table = others[0] === undefined ? before : this.state(others[0]);
     const jobs = loaded.jobs ?? [...(table?.jobs.plans.values() ?? [])].map((plan) => plan.job);
+    const words = this.#words.get(peer) ?? this.#words.get(others[0] ?? peer) ?? [];
+    this.#words.set(peer, loaded.membership ?? words);
     this.feed(peer, {
       kind: "loaded",
       jobs,
@@ -226,7 +245,8 @@ export class Cores {
       unresolved: 0,
       lastAlive: loaded.lastAlive,
       addresses: [],
-      forgotten: [...this.forgotten.values()],
+      membership: this.#words.get(peer) ?? [],
+      keptMembership: loaded.keptMembership === "none" ? undefined : (loaded.keptMembership ?? []),
       joins: [...this.joins],
       confirmations: [...this.confirmations],
       drained: loaded.drained,
@@ -241,7 +261,7 @@ export class Cores {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     for (const other of others) {
       if (this.#refused.has(`${other} ${peer}`)) {
-        this.#later(messageMs, () => this.feed(peer, { kind: "turnedAway", by: other }));
+        this.#turnAway(other, peer);
         continue;
       }
       if (this.#refused.has(`${peer} ${other}`)) continue;
@@ -368,6 +388,7 @@ export class Cores {
     if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
     const wall = this.wall(this.#now) + (this.#clockAhead.get(peer) ?? 0);
     const now = { wall, mono: this.#now, synchronised: this.#synchronised.has(peer) };
+    this.beforeStep();
     for (const effect of step(this.state(peer), { ...event, now })) this.#carryOut(peer, effect);
   }
 
@@ -455,22 +476,23 @@ export class Cores {
         return void this.announced.push(`${peer}: ${effect.job}@${effect.tick}`);
       case "note":
         return void this.notes.push(`${peer}: ${effect.message}`);
+      case "refuse":
+        return this.#refuse(peer, effect.peers);
       case "edit": {
         const { edits, token } = effect;
         const { tableFull: detail } = this;
         if (detail !== undefined)
           return this.#later(1, () => this.feed(peer, { kind: "tableFull", token, detail }));
-        const change = edits.at(-1);
-        if (change?.kind === "set" && this.#admits(change.id, change.value)) {
-          return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
+        this.edits++;
+        for (const change of edits) {
+          if (change.kind === "pause") this.#pause(peer, change);
+          else if (change.kind !== "set") throw new Error("these cores have no table; use `put`");
+          else {
+            const word = change.root === "membership" ? wordOf(change.id as PeerId, change.value) : undefined;
+            if (word !== undefined) this.say(peer, word);
+            else this.#admit(change.root, change.id, change.value);
+          }
         }
-        if (change?.kind === "pause") {
-          this.#pause(peer, change);
-          return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
-        }
-        if (change?.kind !== "set" || !isMembershipEntry(change.value))
-          throw new Error("these cores have no table; use `put`");
-        this.#edited(peer, change.id as PeerId, change.value);
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
       }
       case "lookUp": {
@@ -515,72 +537,105 @@ export class Cores {
     }
   }
 
-  /** A join or a confirmation reaches all peers, as if they had one table. False for anything else. */
-  #admits(id: string, value: unknown): boolean {
+  /** A join or a confirmation reaches all peers, as if they had one table. */
+  #admit(root: string, id: string, value: unknown): void {
     const who = splitConfirmation(id);
-    if (isConfirmationEntry(value) && who !== undefined) this.confirmations.push({ ...who, ...value });
-    else if (!isMembershipEntry(value) && isJoinEntry(value))
+    if (root === "confirmations" && isConfirmationEntry(value) && who !== undefined)
+      this.confirmations.push({ ...who, ...value });
+    if (root === "joins" && isJoinEntry(value) && !this.undoesJoins)
       this.joins.push({ ...value, peer: id as PeerId });
-    else return false;
     this.tellAdmissions();
-    return true;
   }
 
   tellAdmissions(): void {
     for (const peer of this.#states.keys()) {
-      const { joins, confirmations } = this;
-      const event = { joins: [...joins], confirmations: [...confirmations] };
+      const { joins, unreadableJoins, confirmations } = this;
+      const event = {
+        joins: [...joins],
+        unreadableJoins: [...unreadableJoins],
+        confirmations: [...confirmations],
+      };
       this.#later(1, () => this.feed(peer, { kind: "admissions", ...event }));
     }
   }
 
-  /** Called when a peer has edited another's membership: the edit reaches every peer that it can reach. */
-  #edited(peer: PeerId, id: PeerId, { forgotten, ...value }: MembershipEntry): void {
-    const learn = (who: PeerId) =>
-      forgotten
-        ? this.#learnForgotten(who, { peer: id, ...value })
-        : this.#learnReadmitted(who, { peer: id, ...value });
-    learn(peer);
-    for (const other of this.#states.keys()) {
-      if (other !== peer && !this.#cutOff(peer, other)) this.#later(messageMs, () => learn(other));
+  /** A word stands in the peer's table from now on, and soon in that of every peer that it can reach. */
+  say(peer: PeerId, word: MembershipWord): void {
+    const inReach = [...this.#states.keys()].filter((other) => other !== peer && !this.#cutOff(peer, other));
+    this.#learnWord(peer, word);
+    for (const other of inReach) this.#later(messageMs, () => this.#learnWord(other, word));
+  }
+
+  /** A member has written these words over all that stood in that peer's table. */
+  overwrite(peer: PeerId, words: readonly MembershipWord[]): void {
+    this.#words.set(peer, words);
+    this.feed(peer, { kind: "membership", words });
+  }
+
+  /** The words that count for that peer. */
+  keptBy(peer: PeerId): MembershipWord[] {
+    return [...this.state(peer).operator.membership.kept.values()];
+  }
+
+  wordsAt(peer: string): readonly MembershipWord[] {
+    return this.#words.get(peer as PeerId) ?? [];
+  }
+
+  #learnWord(peer: PeerId, word: MembershipWord): void {
+    if (this.#down.has(peer)) return;
+    const words = [...(this.#words.get(peer) ?? []).filter((one) => one !== word), word];
+    this.#words.set(peer, words);
+    this.feed(peer, { kind: "membership", words });
+  }
+
+  /** The peer's mesh door keeps these peers out from now on, and no others. */
+  #refuse(peer: PeerId, refusals: readonly Refusal[]): void {
+    const now = new Map(refusals.map(({ peer: other, proof }) => [`${peer} ${other}`, readWord(proof)]));
+    const before = [...this.#refused.keys()].filter((pair) => pair.startsWith(`${peer} `));
+    const otherOf = (pair: string) => pair.slice(peer.length + 1) as PeerId;
+    for (const pair of before) {
+      if (now.has(pair)) continue;
+      this.#refused.delete(pair);
+      this.#later(messageMs, () => this.#meet(peer, otherOf(pair)));
+    }
+    for (const [pair, word] of now) {
+      const isNew = !this.#refused.has(pair);
+      this.#refused.set(pair, word);
+      if (!isNew || !this.#states.has(otherOf(pair))) continue;
+      const canReach = !this.#cut.has(pair);
+      this.#later(0, () => this.feed(peer, { kind: "linkDown", peer: otherOf(pair), why: "reset" }));
+      if (!canReach) continue;
+      this.#later(messageMs, () => this.feed(otherOf(pair), { kind: "linkDown", peer, why: "reset" }));
+      this.#turnAway(peer, otherOf(pair));
     }
   }
 
-  /**
-   * Called when the peer's table takes another peer in again: the peer no longer refuses that one, and the two are linked
-   * and in sync soon after.
-   */
-  #learnReadmitted(peer: PeerId, one: Readmitted): void {
-    if (this.#down.has(peer)) return;
-    this.forgotten.delete(one.peer);
-    this.feed(peer, { kind: "membership", forgotten: [], readmitted: [one] });
-    if (peer === one.peer || !this.#refused.delete(`${peer} ${one.peer}`) || this.#cutOff(peer, one.peer))
-      return;
+  /** The peer that dials is shown why it is refused, if it still is. */
+  #turnAway(by: PeerId, peer: PeerId): void {
+    const pair = `${by} ${peer}`;
     this.#later(messageMs, () => {
-      for (const [self, other] of [
-        [peer, one.peer],
-        [one.peer, peer],
-      ] as const) {
-        this.feed(self, { kind: "linkUp", peer: other });
-        this.feed(self, { kind: "synced", peer: other });
-      }
-      this.feed(one.peer, { kind: "membership", forgotten: [], readmitted: [one] });
+      if (this.#refused.has(pair)) this.turnAway(by, peer, this.#refused.get(pair));
     });
   }
 
-  /** Called when the peer's table forgets another peer: the peer refuses that one from now on, and tells it so. */
-  #learnForgotten(peer: PeerId, one: Forgotten): void {
-    if (this.#down.has(peer) || peer === one.peer) return;
-    this.forgotten.set(one.peer, one);
-    this.feed(peer, { kind: "membership", forgotten: [one], readmitted: [] });
-    const canReach = !this.#cutOff(peer, one.peer);
-    this.#refused.add(`${peer} ${one.peer}`);
-    this.feed(peer, { kind: "linkDown", peer: one.peer, why: "reset" });
-    if (!canReach) return;
-    this.#later(messageMs, () => {
-      this.feed(one.peer, { kind: "linkDown", peer, why: "reset" });
-      this.feed(one.peer, { kind: "turnedAway", by: peer });
-    });
+  /** A refusal at the door, with the word of a person or without any. */
+  turnAway(by: PeerId, peer: PeerId, word?: MembershipWord): void {
+    this.feed(peer, { kind: "turnedAway", by, word });
+  }
+
+  /** Two peers that no longer refuse each other are linked and in sync soon after. */
+  #meet(one: PeerId, two: PeerId): void {
+    if (this.#down.has(one) || this.#down.has(two) || !this.#states.has(two) || this.#cutOff(one, two))
+      return;
+    for (const [self, other] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      this.feed(self, { kind: "linkUp", peer: other });
+      for (const word of this.wordsAt(other)) this.#learnWord(self, word);
+      this.learn(self, [...(this.records.get(other)?.values() ?? [])]);
+      this.feed(self, { kind: "synced", peer: other });
+    }
   }
 
   #watermarksOf(peer: PeerId): Map<JobId, Watermark> {

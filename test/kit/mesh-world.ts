@@ -97,7 +97,7 @@ export function startReporting(mesh: Mesh, onReport: (report: Report) => void): 
     linkUp: (peer) => onReport({ kind: "up", peer }),
     linkDown: (peer, why) => onReport({ kind: "down", peer, why }),
     redialRefused: (peer, times) => onReport({ kind: "refused", peer, times }),
-    turnedAway: (by) => onReport({ kind: "turned-away", by }),
+    turnedAway: (by, proof) => onReport({ kind: "turned-away", by, proof }),
     keySuperseded: (by) => onReport({ kind: "superseded", by }),
     received: (from, channel, bytes) => onReport({ kind: "received", from, channel, bytes }),
   });

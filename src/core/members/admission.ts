@@ -8,10 +8,10 @@
  * confirmation from before its peer was last taken in again doesn't count.
  */
 import type { MemberView } from "../../ports/control.ts";
-import type { Confirmation, Join } from "../../schema/admission.ts";
+import type { Admissions } from "../events.ts";
+import type { Confirmation } from "../../schema/admission.ts";
 import type { Readmitted } from "../../schema/attribution.ts";
 import { canonicalText } from "../../schema/canonical.ts";
-import { sameValue } from "../../schema/equal.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { State } from "../state.ts";
 
@@ -28,11 +28,11 @@ export function confirmationBytes({ peer, signer, at, by }: Omit<Confirmation, "
 /** Takes in the joins and confirmations that are in the table now. */
 export function holdAdmissions(
   state: State,
-  joins: readonly Join[],
-  confirmations: readonly Confirmation[],
+  { joins, unreadableJoins = [], confirmations }: Admissions,
 ): void {
   const { admissions } = state.members;
   admissions.joins = new Map(joins.map((join) => [join.peer, join]));
+  admissions.unreadableJoins = new Set(unreadableJoins);
   admissions.confirmations = confirmations;
   admissions.isUnreviewed = true;
   reviewConfirmations(state);
@@ -57,25 +57,32 @@ export function reviewConfirmations(state: State): void {
     settings.founder === undefined ? [settings.self] : [settings.self, settings.founder],
   );
   const confirmed = new Map<PeerId, Confirmation>();
+  const { checked } = admissions;
+  const present = new Set<string>();
   let checksLeft = checksPerStep;
   // The loop also visits the peers that are added on the way.
   for (const signer of trusted) {
     for (const one of bySigner.get(signer) ?? []) {
       if (!byId.has(one.peer) || confirmed.has(one.peer)) continue;
       if (one.at <= (admissions.readmittedAt.get(one.peer) ?? -Infinity)) continue;
-      if (!sameValue(admissions.confirmed.get(one.peer), one)) {
+      const text = JSON.stringify(one);
+      present.add(text);
+      if (!checked.has(text)) {
         if (checksLeft === 0) {
           admissions.isUnreviewed = true;
           continue;
         }
         checksLeft--;
-        if (!settings.verifyText(signer, confirmationBytes(one), one.signature)) continue;
+        checked.set(text, settings.verifyText(signer, confirmationBytes(one), one.signature));
       }
+      if (checked.get(text) !== true) continue;
       confirmed.set(one.peer, one);
       trusted.add(one.peer);
     }
   }
   admissions.confirmed = confirmed;
+  if (!admissions.isUnreviewed)
+    for (const text of checked.keys()) if (!present.has(text)) checked.delete(text);
 }
 
 /** When and how a peer joined, if that was recorded, and whether a person has confirmed it. */

@@ -97,10 +97,14 @@ export interface SupersededKey {
 export interface AdmissionsState {
   /** the joins that are recorded in the table */
   joins: ReadonlyMap<PeerId, Join>;
+  /** peers with a join in the table that can't be read: none can be written for them */
+  unreadableJoins: ReadonlySet<PeerId>;
   /** the confirmations in the table, unchecked: any peer with the key may have written them */
   confirmations: readonly Confirmation[];
   /** when each forgotten peer was taken in again; wall clock, ms */
   readmittedAt: ReadonlyMap<PeerId, number>;
+  /** by text: whether the signature of a confirmation holds */
+  readonly checked: Map<string, boolean>;
   /** the confirmed members, each with the confirmation that counts */
   confirmed: ReadonlyMap<PeerId, Confirmation>;
   /** something has changed since the confirmations were last checked, or not all of them were */
@@ -181,8 +185,10 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     outlivedAt: -Infinity,
     admissions: {
       joins: new Map(),
+      unreadableJoins: new Set(),
       confirmations: [],
       readmittedAt: new Map(),
+      checked: new Map(),
       confirmed: new Map(),
       isUnreviewed: false,
       reviewedMembers: 0,

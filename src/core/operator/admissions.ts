@@ -9,7 +9,7 @@
  */
 import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError } from "../../errors.ts";
-import type { Confirmation, Join } from "../../schema/admission.ts";
+import type { Admissions } from "../events.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { TableEdit } from "../../schema/job.ts";
 import { confirmationBytes, holdAdmissions, reviewConfirmations } from "../members/admission.ts";
@@ -18,6 +18,11 @@ import { hasSupersededKey } from "../members/superseded-key.ts";
 import { emit, expectStored, nextToken, note, type State } from "../state.ts";
 import { memberNamed } from "./roster-requests.ts";
 
+/** Between two tries to write an entry, doubled each time. More leaves an entry out for longer after a disk error. */
+const firstPauseMs = 10_000;
+const longestPauseMs = 3_600_000;
+/** More entries are tried than this only if identities come and go; then their pauses begin anew. */
+const triesMax = 1_000;
 /** How long a new peer is alive before its join is recorded, so that the recording member has the others' records by then. */
 const recordAfterMs = 5_000;
 
@@ -25,11 +30,8 @@ const recordAfterMs = 5_000;
  * Takes in what the table says. Joins that are new to this peer are announced, unless it is so new itself that all of them
  * are.
  */
-export function takeAdmissions(
-  state: State,
-  joins: readonly Join[],
-  confirmations: readonly Confirmation[],
-): void {
+export function takeAdmissions(state: State, admissions: Admissions): void {
+  const { joins } = admissions;
   const known = state.members.admissions.joins;
   const { self } = state.settings;
   const announces = state.alive && (known.has(self) || isFounder(state, self));
@@ -40,7 +42,7 @@ export function takeAdmissions(
     note(state, "info", "a new peer has joined the mesh", { peer, name, ...how, recordedBy: by });
     emit(state, { kind: "notify", event: { kind: "joined", join } });
   }
-  holdAdmissions(state, joins, confirmations);
+  holdAdmissions(state, admissions);
 }
 
 /** Called about once a second: records joins that are this peer's to record, and confirms the peer that invited it. */
@@ -52,6 +54,7 @@ export function recordAdmissions(state: State): void {
   for (const { id, state: how, stateSinceMono, heartbeat } of state.members.byId.values()) {
     const isSteady = how === "alive" && state.now.mono - stateSinceMono >= recordAfterMs;
     if (!isSteady || heartbeat === undefined || isKnown(state, id)) continue;
+    if (state.members.admissions.unreadableJoins.has(id) || !mayTry(state, `join ${id}`)) continue;
     const { name, invitation } = heartbeat;
     const { self } = state.settings;
     const value = { at: state.now.wall, by: self, name, ...(invitation === undefined ? {} : { invitation }) };
@@ -59,7 +62,8 @@ export function recordAdmissions(state: State): void {
   }
 }
 
-function mayRecord(state: State): boolean {
+/** Whether this peer may write into the table what no person has asked for. */
+export function mayRecord(state: State): boolean {
   const { upkeep, operator, members } = state;
   if (upkeep.warmUp !== undefined || operator.selfForgotten !== undefined || operator.draining) return false;
   if (members.duplicateIdentity || hasSupersededKey(state)) return false;
@@ -75,7 +79,8 @@ function isFounder({ voting }: State, peer: PeerId): boolean {
   return voting.roster.chain[0]?.voters.includes(peer) ?? false;
 }
 
-function isRecorder(state: State): boolean {
+/** Whether this peer is the one member of its side of the mesh that writes such things. */
+export function isRecorder(state: State): boolean {
   const { self } = state.settings;
   const living = [...state.members.byId.values()].filter((member) => member.state === "alive");
   const ids = [self, ...living.map(({ id }) => id)];
@@ -87,10 +92,21 @@ function isRecorder(state: State): boolean {
 function confirmInviter(state: State): void {
   const { invitation, self } = state.settings;
   if (invitation === undefined || invitation.by === self || !state.members.byId.has(invitation.by)) return;
-  const isDone = state.members.admissions.confirmations.some(
-    ({ peer, signer }) => peer === invitation.by && signer === self,
-  );
-  if (!isDone) write(state, confirmation(state, invitation.by, `invitation ${invitation.id}`));
+  const { confirmed, isUnreviewed } = state.members.admissions;
+  if (confirmed.has(invitation.by) || isUnreviewed || !mayTry(state, "inviter")) return;
+  write(state, confirmation(state, invitation.by, `invitation ${invitation.id}`));
+}
+
+/** Whether that entry may be written now: each further try comes after a longer pause, because a member may undo it each time. */
+function mayTry({ operator, now }: State, entry: string): boolean {
+  const { untilMono = -Infinity, pauseMs = firstPauseMs } = operator.tries.get(entry) ?? {};
+  if (now.mono < untilMono) return false;
+  if (operator.tries.size >= triesMax) operator.tries.clear();
+  operator.tries.set(entry, {
+    untilMono: now.mono + pauseMs,
+    pauseMs: Math.min(2 * pauseMs, longestPauseMs),
+  });
+  return true;
 }
 
 /** Edits the table without waiting for the result: if the entry isn't in the table later, it is written again. */

@@ -23,7 +23,7 @@ import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { paramsOfRun } from "../job/params.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
-import { readmitsItself, unforget } from "./readmission.ts";
+import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 
@@ -39,7 +39,7 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
   const { command, token, random } = asked;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
   if (command.kind !== "cancel-run" && command.kind !== "drain-peer") {
-    const refused = readmitsItself(state, command) ? undefined : refuseExcluded(state);
+    const refused = readmitsItself(state, command) ? undefined : refuseExcluded(state, command);
     if (refused !== undefined) return refused;
   }
   switch (command.kind) {
@@ -165,9 +165,9 @@ function patchJob(
 }
 
 /** Refuses when what this peer writes would reach no other, or would collide with another process of its identity. */
-function refuseExcluded(state: State): Answer | undefined {
+function refuseExcluded(state: State, command: Command): Answer | undefined {
   const { operator, members } = state;
-  if (operator.selfForgotten !== undefined)
+  if (operator.selfForgotten !== undefined && !maySpeak(state, command))
     return refuse("FORGOTTEN", `by ${shownAuthor(state, operator.selfForgotten.by)}`);
   if (hasSupersededKey(state)) return refuse("KEY_SUPERSEDED", "no member accepts its key");
   if (members.duplicateIdentity) return refuse("DUPLICATE_IDENTITY", "its data folder was copied");

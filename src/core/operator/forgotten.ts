@@ -3,8 +3,8 @@
  * again (readmission.ts).
  *
  * A forgotten peer is no longer a member: it has no rank, it is neither asked nor awaited, and its messages are ignored. The
- * mesh door keeps it out (Mesh.refuse), and the table tells every peer. A peer that learns that it has been forgotten itself
- * stops taking ticks and voting, now and after every restart: on its own it would run every job a second time.
+ * mesh door keeps it out (Mesh.refuse), and the table tells every peer (membership.ts). A peer that learns that it has been
+ * forgotten itself stops taking ticks and voting, now and after every restart: on its own it would run every job a second time.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Forgotten, Attribution } from "../../schema/attribution.ts";
@@ -22,7 +22,7 @@ export function isForgotten(state: State, peer: PeerId): boolean {
   return state.operator.forgotten.has(peer);
 }
 
-/** Takes in the peers that the table names as forgotten. Returns whether any of them is news and not this peer. */
+/** Takes in the peers that are forgotten. Returns whether any of them is news and not this peer. */
 export function takeForgotten(state: State, forgotten: readonly Forgotten[]): boolean {
   const members: PeerId[] = [];
   for (const one of forgotten) {
@@ -59,7 +59,7 @@ function warnOfSelfForgotten(state: State, { by }: Attribution): void {
   });
 }
 
-/** This peer has been forgotten, according to the table or to a peer that turned it away. */
+/** This peer has been forgotten, according to the table or to a member that turned it away with a proof. */
 export function noteSelfForgotten(state: State, selfForgotten: Attribution): void {
   if (state.operator.selfForgotten !== undefined || isPlanted(state, "forgotten-carries-on")) return;
   state.operator.selfForgotten = selfForgotten;

@@ -4,6 +4,8 @@
  */
 import type { Attribution, Forgotten } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
+import type { MembershipWord } from "../../schema/membership.ts";
+import type { RefusedWord } from "./membership-rule.ts";
 
 /** A change of the roster that a person asked for, until it is answered (roster-requests.ts). */
 export interface RosterRequest {
@@ -17,6 +19,31 @@ export interface RosterRequest {
 
 /** Where the answer to a drain goes: to a person's command here, or to the peer that forwarded the request. */
 export type DrainAsker = { kind: "command"; command: number } | { kind: "peer"; peer: PeerId; id: number };
+
+/** What was said about the membership of peers (membership.ts). */
+export interface MembershipState {
+  /** by peer: the word that decides; kept on disk */
+  kept: ReadonlyMap<PeerId, MembershipWord>;
+  /** what stands in the table */
+  words: readonly MembershipWord[];
+  /** the signatures of `words` */
+  inTable: ReadonlySet<string>;
+  /** what a member has shown at its door about this peer */
+  heard: MembershipWord | undefined;
+  /** whether the signatures of the words hold; undefined = not checked yet. In the order in which they came */
+  readonly checked: Map<MembershipWord, boolean | undefined>;
+  refused: readonly RefusedWord[];
+  /** the words must be judged again */
+  isUnreviewed: boolean;
+  /** the forget by which this peer itself was forgotten, if its word is known */
+  selfForgottenBy: MembershipWord | undefined;
+  /** the last member that turned this peer away without a proof, and when (monotonic, ms) */
+  bareRefusal: { readonly by: PeerId; readonly mono: number } | undefined;
+  /** the signatures of words that this life has written into the table again */
+  readonly repeated: Set<string>;
+  /** peers about which a refused word was logged */
+  readonly described: Set<PeerId>;
+}
 
 export interface OperatorState {
   /** being stopped */
@@ -38,6 +65,9 @@ export interface OperatorState {
   /** when this peer was taken in again after it had been forgotten, according to the table; wall clock, ms */
   readmittedAt: number | undefined;
   readonly rosterRequests: RosterRequest[];
+  readonly membership: MembershipState;
+  /** entries of the table that this peer tried to write by itself, and when it may try again (admissions.ts) */
+  readonly tries: Map<string, { readonly untilMono: number; readonly pauseMs: number }>;
 }
 
 export function createOperator(): OperatorState {
@@ -50,5 +80,19 @@ export function createOperator(): OperatorState {
     selfForgotten: undefined,
     readmittedAt: undefined,
     rosterRequests: [],
+    tries: new Map(),
+    membership: {
+      kept: new Map(),
+      words: [],
+      inTable: new Set(),
+      heard: undefined,
+      checked: new Map(),
+      refused: [],
+      isUnreviewed: false,
+      selfForgottenBy: undefined,
+      bareRefusal: undefined,
+      repeated: new Set(),
+      described: new Set(),
+    },
   };
 }

@@ -18,6 +18,8 @@ import { announceAtOnce } from "../members/members.ts";
 import { beginWarmUp } from "../orders/warm-up.ts";
 import { mark } from "../probes/marks.ts";
 import { emit, expectStored, note, type State } from "../state.ts";
+import { entryOf } from "../../schema/membership.ts";
+import { signedWord } from "./own-words.ts";
 import { memberNamed } from "./roster-requests.ts";
 
 /**
@@ -38,7 +40,7 @@ export function unforget(
     return typeof peer === "string" ? { kind: "done" } : peer;
   }
   const { id, name = id.slice(-8) } = found.peer;
-  const value = { forgotten: false, at: state.now.wall, by, name };
+  const value = entryOf(signedWord(state, { peer: id, forgotten: false, by, name }));
   const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });
   emit(state, { kind: "edit", edits: [{ kind: "set", root: "membership", id, value, by }], token });
   return undefined;
@@ -51,19 +53,22 @@ export function readmitsItself(state: State, command: Command): boolean {
   return found.kind === "one" && found.peer.id === state.settings.self;
 }
 
+/**
+ * Whether a person may say at this peer who belongs to the mesh, although members turn this peer away: its own person has taken
+ * it in again, and it may be those members that don't belong there.
+ */
+export function maySpeak({ operator, settings }: State, { kind }: Command): boolean {
+  const isAboutMembers = kind === "forget-peer" || kind === "unforget-peer" || kind === "confirm-peer";
+  return isAboutMembers && operator.membership.kept.get(settings.self)?.forgotten === false;
+}
+
 function forgottenPeers({ operator, settings }: State): NamedPeer[] {
   const others = Array.from(operator.forgotten.values(), ({ peer: id, name }) => ({ id, name }));
   const own = operator.selfForgotten === undefined ? [] : [{ id: settings.self, name: settings.name }];
   return [...own, ...others];
 }
 
-/** After a start: restores when this peer was taken in again, according to the table. */
-export function restoreReadmitted(state: State, readmitted: readonly Readmitted[]): void {
-  holdReadmissions(state, readmitted);
-  state.operator.readmittedAt = readmitted.find(({ peer }) => peer === state.settings.self)?.at;
-}
-
-/** Takes in the peers that the table names as forgotten and taken in again. */
+/** Takes in the peers that were forgotten and are taken in again. */
 export function takeReadmitted(state: State, readmitted: readonly Readmitted[]): void {
   for (const { peer, by } of readmitted) {
     if (!state.operator.forgotten.delete(peer)) continue;
@@ -71,7 +76,8 @@ export function takeReadmitted(state: State, readmitted: readonly Readmitted[]):
     note(state, "info", "a forgotten peer is taken in again", { peer, by });
   }
   const before = state.operator.readmittedAt;
-  restoreReadmitted(state, readmitted);
+  holdReadmissions(state, readmitted);
+  state.operator.readmittedAt = readmitted.find(({ peer }) => peer === state.settings.self)?.at;
   const { readmittedAt } = state.operator;
   if (readmittedAt !== undefined && readmittedAt !== before) carryOn(state);
 }
@@ -89,7 +95,7 @@ export function isRefusalOutdated({ operator, members }: State): boolean {
   return operator.readmittedAt !== undefined && [...members.byId.values()].some(({ linked }) => linked);
 }
 
-function carryOn(state: State): void {
+export function carryOn(state: State): void {
   const { operator, upkeep, members } = state;
   if (operator.selfForgotten === undefined) return;
   operator.selfForgotten = undefined;

@@ -17,7 +17,7 @@ import {
   isAmong,
   type NamedPeer,
 } from "../../schema/find-peer.ts";
-import type { Forgotten } from "../../schema/attribution.ts";
+import { entryOf } from "../../schema/membership.ts";
 import type { TableEdit } from "../../schema/job.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { hearsMajority, nextBeginning, proposeEpoch } from "../voting/proposer.ts";
@@ -27,6 +27,7 @@ import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
 import { emit, note, type State, expectStored } from "../state.ts";
+import { signedWord } from "./own-words.ts";
 import type { RosterRequest } from "./operator-state.ts";
 
 /** The longest that a person waits for the voters. */
@@ -150,11 +151,11 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.roster, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
-  const value = { at: state.now.wall, by, name } satisfies Omit<Forgotten, "peer">;
+  const value = entryOf(signedWord(state, { peer, forgotten: true, by, name }));
   const edits: TableEdit[] = [
     // Members of earlier versions know only this root, in which nothing is ever taken back.
     { kind: "set", root: "peers", id: peer, value, by },
-    { kind: "set", root: "membership", id: peer, value: { ...value, forgotten: true }, by },
+    { kind: "set", root: "membership", id: peer, value, by },
   ];
   emit(state, { kind: "edit", edits, token });
 }

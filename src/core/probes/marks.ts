@@ -77,6 +77,8 @@ export const marks = [
   "self-forgotten",
   "peer-readmitted",
   "self-readmitted",
+  "word-refused",
+  "bare-refusal",
   "key-superseded",
   "drained-by-hand",
   "history-looked-up",

@@ -137,6 +137,6 @@ export function assemble(doors: AssemblyDoors): Parts {
     after,
   });
   denyList.onFound = (peer, address) => dialler.identified(address, peer);
-  denyList.onTurnedAway = (by) => doors.events()?.turnedAway(by);
+  denyList.onTurnedAway = (by, proof) => doors.events()?.turnedAway(by, proof);
   return { book, gossip, links, dialler, directory, reception, renewal, upkeep, incompatible };
 }

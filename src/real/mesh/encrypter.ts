@@ -7,7 +7,8 @@
  *
  * After the handshake the dialler's identity is known, and the dialled peer answers with one byte: welcome, or
  * forgotten by the mesh. Without that byte, a forgotten peer could not distinguish the refusal from a broken network,
- * and would dial for ever.
+ * and would dial for ever. A forgotten peer is then shown the proof: two bytes with its length, and the text. Earlier
+ * versions send none and don't read it.
  *
  * The encrypters that are offered last admit no peer. They tell a peer that was away that the key was rotated
  * (succession.ts).
@@ -25,16 +26,18 @@ import { successionEncrypter, successionName, type Superseded } from "./successi
 const namePrefix = "/cicada/noise/2/";
 const welcome = 0;
 const forgotten = 1;
+/** Longest proof; a word of the table, whose largest value has 4 KiB. */
+const proofCapBytes = 8_192;
 /** How long a refused peer has to read the reason before the connection ends. */
 const closeGraceMs = 1_000;
 /** libp2p only keeps the message of an error in a handshake (host.ts). */
 export const forgottenMessage = "cicada: the mesh has forgotten this peer";
 
 export interface Gate {
-  /** True if the mesh refuses this identity. */
-  isForgotten(peer: PeerId): boolean;
-  /** The peer `by` refuses this one as forgotten. */
-  turnedAway(by: PeerId): void;
+  /** The proof to be shown to an identity that the mesh refuses; undefined = it is not refused. */
+  refusalOf(peer: PeerId): string | undefined;
+  /** The peer `by` refuses this one as forgotten; `proof` is what it has shown, if anything. */
+  turnedAway(by: PeerId, proof: string | undefined): void;
 }
 
 /**
@@ -111,12 +114,13 @@ export class Encrypters {
 
 async function sendVerdict({ connection, remotePeer }: SecuredConnection, gate: Gate): Promise<void> {
   const bytes = byteStream(connection);
-  const isForgotten = gate.isForgotten(remotePeer.toString() as PeerId);
-  await bytes.write(Uint8Array.of(isForgotten ? forgotten : welcome));
-  if (!isForgotten) {
+  const refusal = gate.refusalOf(remotePeer.toString() as PeerId);
+  if (refusal === undefined) {
+    await bytes.write(Uint8Array.of(welcome));
     bytes.unwrap();
     return;
   }
+  await bytes.write(Buffer.concat([Uint8Array.of(forgotten), encodeProof(refusal)]));
   // The other side closes the connection when it has read the byte. If this side did, the byte could be lost.
   await bytes.read({ signal: AbortSignal.timeout(closeGraceMs) }).catch(() => undefined);
   throw new Error("a forgotten peer was refused");
@@ -130,10 +134,30 @@ async function readVerdict(
   const bytes = byteStream(connection);
   const word = await bytes.read({ bytes: 1, ...(signal === undefined ? {} : { signal }) });
   if (word.get(0) !== welcome) {
-    gate.turnedAway(remotePeer.toString() as PeerId);
+    gate.turnedAway(remotePeer.toString() as PeerId, await readProof(bytes));
     throw new Error(forgottenMessage);
   }
   bytes.unwrap();
+}
+
+/** A text that is too long is not shown: two bytes of zero, as if there were no proof. */
+function encodeProof(proof: string): Uint8Array {
+  const text = Buffer.from(proof);
+  const shown = text.length > proofCapBytes ? Buffer.alloc(0) : text;
+  return Buffer.concat([Uint8Array.of(shown.length >> 8, shown.length & 255), shown]);
+}
+
+/** Undefined if the other side shows none, as earlier versions do. */
+async function readProof(bytes: ReturnType<typeof byteStream>): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(closeGraceMs / 2);
+  try {
+    const [high = 0, low = 0] = (await bytes.read({ bytes: 2, signal })).subarray();
+    const length = high * 256 + low;
+    if (length === 0 || length > proofCapBytes) return undefined;
+    return Buffer.from((await bytes.read({ bytes: length, signal })).subarray()).toString();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The fingerprints of the keys that a dialler offered, read from its first bytes. None if it is not a cicada peer. */

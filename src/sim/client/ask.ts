@@ -111,7 +111,7 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
     case "promote":
       return { kind: "promote-peer", peer: request.target, by };
     case "forget":
-      return { kind: "forget-peer", peer: request.target, by };
+      return { kind: "forget-peer", peer: request.target, by, force: request.force ?? false };
     case "unforget":
       return { kind: "unforget-peer", peer: request.target, by };
     case "rotate":

@@ -62,8 +62,8 @@ export interface Node {
   keyring: SimKeyring | undefined;
   /** how its present process greets; undefined = it treats every peer as one of its own version */
   greeter: Greeter | undefined;
-  /** identities that its present process refuses */
-  refused: ReadonlySet<PeerId>;
+  /** identities that its present process refuses, with its proofs */
+  refused: ReadonlyMap<PeerId, string>;
   /** the hosts that it dials, and how often each refused since the connection broke; -1 = never connected */
   dials: Map<HostName, Dial>;
 }

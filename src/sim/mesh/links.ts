@@ -8,7 +8,7 @@
  * protocol version are never linked, and learn nothing from each other.
  */
 import { assert } from "../../errors.ts";
-import type { MeshEvents } from "../../ports.ts";
+import type { MeshEvents, Refusal } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { Process } from "../world/process.ts";
@@ -54,7 +54,7 @@ export class Links {
       connections: new Map(),
       keyring: undefined,
       greeter: undefined,
-      refused: new Set(),
+      refused: new Map(),
       dials: new Map(),
     });
   }
@@ -118,8 +118,8 @@ export class Links {
     for (const host of new Set([...node.learned, ...node.named])) this.dial(node, host, -1);
   }
 
-  refuse(node: Node, process: Process, peers: readonly PeerId[]): void {
-    node.refused = new Set(peers);
+  refuse(node: Node, process: Process, peers: readonly Refusal[]): void {
+    node.refused = new Map(peers.map(({ peer, proof }) => [peer, proof]));
     for (const { host, peer } of this.nodes.values()) {
       if (!node.refused.has(peer)) continue;
       node.learned.delete(host);
@@ -194,7 +194,8 @@ export class Links {
       this.queue.after(roundTripMs * 2, process, () => this.proveSuccession(node, far));
       again(roundTripMs * 2 + pause);
     } else if (far.refused.has(node.peer)) {
-      this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(far.peer));
+      const proof = far.refused.get(node.peer);
+      this.queue.after(roundTripMs * 2, process, () => node.events?.turnedAway(far.peer, proof));
       again(roundTripMs * 2 + pause);
     } else {
       this.queue.after(roundTripMs * 2, process, () => this.connect(node, far));

@@ -97,7 +97,7 @@ export type ClientRequest =
   | { kind: "cancel"; id: JobId; tick: TickId }
   | { kind: "drain"; target: PeerId; on: boolean }
   | { kind: "promote"; target: PeerId }
-  | { kind: "forget"; target: PeerId }
+  | { kind: "forget"; target: PeerId; force?: boolean }
   | { kind: "unforget"; target: PeerId }
   /** replaces the cluster key; the old one is accepted for `graceMs` */
   | { kind: "rotate"; graceMs: number };

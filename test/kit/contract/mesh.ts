@@ -15,7 +15,7 @@ export type Report =
   | { kind: "up"; peer: PeerId }
   | { kind: "down"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "refused"; peer: PeerId; times: number }
-  | { kind: "turned-away"; by: PeerId }
+  | { kind: "turned-away"; by: PeerId; proof: string | undefined }
   | { kind: "superseded"; by: PeerId }
   | { kind: "received"; from: PeerId; channel: Channel; bytes: Uint8Array };
 
@@ -401,6 +401,9 @@ const leavingCases: Case[] = [
   },
 ];
 
+/** What a refusing peer shows. */
+const proof = `{"by":"ann","name":"${"é".repeat(200)}"}`;
+
 const refusingCases: Case[] = [
   {
     title: "a refused peer is disconnected, told why, and stays out; the others stay linked",
@@ -408,12 +411,13 @@ const refusingCases: Case[] = [
     run: async (world) => {
       await fullMesh(world);
       const [first, second, selfForgotten] = pick(world, 0, 1, 2);
-      for (const peer of [first, second]) peer.mesh.refuse([selfForgotten.id]);
+      for (const peer of [first, second]) peer.mesh.refuse([{ peer: selfForgotten.id, proof }]);
       await linkDown(world, first, selfForgotten);
       await linkDown(world, second, selfForgotten);
       await world.until("it was told by both", () =>
         [first, second].every(({ id }) => turnedAway(selfForgotten).includes(id)),
       );
+      assert.ok(proofs(selfForgotten).every((shown) => shown === proof));
       for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(selfForgotten.id));
       await world.pass(1_500);
       for (const peer of [first, second]) assert.equal(ups(peer, selfForgotten).length, 1, "it stayed out");
@@ -428,7 +432,7 @@ const refusingCases: Case[] = [
     run: async (world) => {
       await fullMesh(world);
       const [first, second, selfForgotten] = pick(world, 0, 1, 2);
-      first.mesh.refuse([selfForgotten.id]);
+      first.mesh.refuse([{ peer: selfForgotten.id, proof }]);
       await linkDown(world, first, selfForgotten);
       await world.stop(2);
       await linkDown(world, second, selfForgotten);
@@ -445,7 +449,7 @@ const refusingCases: Case[] = [
     run: async (world) => {
       await fullMesh(world);
       const [first, selfForgotten] = pick(world, 0, 1);
-      first.mesh.refuse([selfForgotten.id]);
+      first.mesh.refuse([{ peer: selfForgotten.id, proof }]);
       await world.until("it was told", () => turnedAway(selfForgotten).length > 0);
       assert.deepEqual(first.mesh.known(), []);
       assert.equal(first.mesh.unresolved(), 0);
@@ -494,6 +498,10 @@ function refusals(peer: ContractPeer, other: ContractPeer): number[] {
 
 function turnedAway(peer: ContractPeer): string[] {
   return peer.reports.flatMap((report) => (report.kind === "turned-away" ? [report.by] : []));
+}
+
+function proofs(peer: ContractPeer): (string | undefined)[] {
+  return peer.reports.flatMap((report) => (report.kind === "turned-away" ? [report.proof] : []));
 }
 
 async function fullMesh(world: MeshWorld): Promise<void> {

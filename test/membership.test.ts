@@ -1,0 +1,271 @@
+/**
+ * Who belongs to the mesh, against a member that lies: which words about membership count, what a refusal at the door proves,
+ * what an earlier version's unsigned words mean, and that nothing in the table can take a counted word back.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { judgeWords, type WordFacts } from "../src/core/operator/membership-rule.ts";
+import { notReady, viewOf } from "../src/core/view.ts";
+import { isSigned, type MembershipWord } from "../src/schema/membership.ts";
+import type { PeerId } from "../src/schema/ids.ts";
+import { Cores, signedBy, wordBy } from "./kit/cores.ts";
+import { membershipBytes } from "../src/schema/membership.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const by = "ops";
+const [a, b, c, d] = ["a", "b", "c", "d"] as [PeerId, PeerId, PeerId, PeerId];
+
+const forget = (signer: PeerId, peer: PeerId, at: number) => wordBy(signer, { peer, forgotten: true, at });
+const unforget = (signer: PeerId, peer: PeerId, at: number) => wordBy(signer, { peer, forgotten: false, at });
+
+function unsigned(word: MembershipWord): MembershipWord {
+  return { ...word, signer: undefined, signature: undefined };
+}
+
+function holds(word: MembershipWord): boolean {
+  const bytes = membershipBytes(word);
+  return isSigned(word) && bytes !== undefined && word.signature === signedBy(word.signer, bytes);
+}
+
+const facts: WordFacts = {
+  self: a,
+  now: 100 * minute,
+  isKnown: (peer) => peer !== "stranger",
+  isSignatureGood: (word) => holds(word),
+};
+
+/** The peers that are forgotten, and why words don't count. */
+function judged(...words: readonly MembershipWord[]): [string, string] {
+  const { standing, refused } = judgeWords(words, facts);
+  const forgotten = [...standing.values()].filter((word) => word.forgotten).map(({ peer }) => peer);
+  return [forgotten.toSorted().join(""), refused.map(({ why }) => why).join()];
+}
+
+describe("a word about membership", () => {
+  test("counts with the signature of a member, and the latest one decides, however they come", () => {
+    const words = [forget(b, c, 1), unforget(a, c, 2), forget(b, c, 3)];
+    assert.deepEqual(judged(...words), ["c", ""]);
+    assert.deepEqual(judged(...words.toReversed()), ["c", ""]);
+    assert.deepEqual(judged(...words.slice(0, 2)), ["", ""]);
+  });
+
+  const cases: readonly (readonly [what: string, word: MembershipWord, why: string])[] = [
+    ["without a signature", unsigned(forget(b, c, 1)), "unsigned"],
+    ["with the signature of another word", { ...forget(b, c, 1), at: 2 }, "forged"],
+    ["about another peer than was signed", { ...forget(b, d, 1), peer: c }, "forged"],
+    ["with another's signature", { ...forget(d, c, 1), signer: b }, "forged"],
+    [
+      "with a field that was added later by another one",
+      { ...forget(b, c, 1), more: 1 } as MembershipWord,
+      "forged",
+    ],
+    ["by a stranger", forget("stranger" as PeerId, c, 1), "unknown"],
+    ["from the future", forget(b, c, 200 * minute), "ahead"],
+    ["of a peer about itself, to be taken in elsewhere", unforget(c, c, 1), "itself"],
+    ["of a peer about itself, to be forgotten", forget(c, c, 1), "itself"],
+    ["from a time at which its signer was forgotten", forget(b, c, 5), "silenced"],
+  ];
+  for (const [what, word, why] of cases) {
+    test(`${what} changes nothing`, () => {
+      const before = why === "silenced" ? [forget(d, b, 4)] : [];
+      assert.deepEqual(judged(...before, word), [before.length === 0 ? "" : "b", why]);
+    });
+  }
+
+  test("counts with the fields of a later version, which are signed too", () => {
+    const said = { peer: c, forgotten: true, at: 1, reason: { level: 3 } };
+    assert.deepEqual(judged(wordBy(b, said)), ["c", ""]);
+  });
+
+  test("of a peer about itself lets that peer carry on, and only there", () => {
+    const words = [forget(b, a, 1), unforget(a, a, 2)];
+    assert.deepEqual(judged(...words), ["", ""]);
+    const elsewhere = judgeWords(words, { ...facts, self: c });
+    assert.equal(elsewhere.standing.get(a)?.forgotten, true);
+  });
+
+  test("stays in force when its signer is forgotten later, and of two that forget each other the first one wins", () => {
+    assert.deepEqual(judged(forget(b, c, 1), forget(d, b, 2)), ["bc", ""]);
+    assert.deepEqual(judged(forget(d, b, 2), forget(b, d, 1)), ["d", "silenced"]);
+  });
+});
+
+function reasons(cores: Cores, peer: PeerId): string {
+  return notReady(cores.state(peer))
+    .map(({ code }) => code)
+    .join();
+}
+
+function warnings(cores: Cores, peer: PeerId): string {
+  return viewOf(cores.state(peer), cores.state(peer).now, new Map(), [], {}).warnings.join("\n");
+}
+
+function forgottenAt(cores: Cores, peer: PeerId): string {
+  return [...cores.state(peer).operator.forgotten.keys()].toSorted().join("");
+}
+
+const beat = { id: "beat", schedule: "@every 5s", command: "true", overlap: "allow" } as const;
+
+describe("a forget", () => {
+  test("without a signature is shown as refused and changes no standing; asked for again by a person, it is in force", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(beat);
+    cores.say(a, unsigned(forget(b, c, cores.wall(1))));
+    cores.pass(minute);
+    for (const peer of [a, b, c]) {
+      assert.equal(forgottenAt(cores, peer), "");
+      assert.equal(reasons(cores, peer), "");
+      assert.match(warnings(cores, peer), /forget host-c.*no peer has signed it.*peers forget/);
+    }
+    assert.ok(cores.starts.some(({ peer }) => peer === c));
+    assert.equal(cores.state(c).voting.voter.barredThrough, -1);
+    cores.ask("b", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    assert.deepEqual(
+      [a, b].map((peer) => forgottenAt(cores, peer)),
+      ["c", "c"],
+    );
+    assert.equal(reasons(cores, c), "forgotten");
+    assert.equal(warnings(cores, a), "");
+  });
+
+  test("that was undone is not in force again when a member writes it once more", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    const [old] = cores.wordsAt("a");
+    assert.ok(old);
+    cores.ask("a", { kind: "unforget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    const barred = cores.state(c).voting.voter.barredThrough;
+    cores.say(b, { ...old });
+    cores.turnAway(b, c, old);
+    cores.pass(10 * second);
+    for (const peer of [a, b, c]) assert.equal(forgottenAt(cores, peer), "");
+    assert.equal(reasons(cores, c), "");
+    assert.equal(cores.state(c).voting.voter.barredThrough, barred);
+  });
+
+  test("can't be taken back by writing over it in the table, not even with the forgotten peer's own signature", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    const kept = [...cores.state(a).operator.membership.kept.values()];
+    cores.overwrite(a, [
+      unforget(c, c, cores.wall(cores.now)),
+      unsigned(unforget(b, c, cores.wall(cores.now))),
+    ]);
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c");
+    assert.match(warnings(cores, a), /unforget .*no peer has signed it/);
+    cores.kill("a");
+    cores.up(a, { keptMembership: kept });
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c", "after a restart, too");
+    assert.ok(
+      cores.wordsAt("a").some((word) => word.signature === kept[0]?.signature),
+      "and one member has written it again",
+    );
+    const writes = cores.wordsAt("a").length;
+    cores.pass(10 * minute);
+    assert.equal(cores.wordsAt("a").length, writes, "once");
+  });
+
+  test("counts although another member floods the table with words, and no step checks more than a hundred of them", () => {
+    const cores = new Cores(["a", "b", "c", "d"]);
+    const junk = Array.from({ length: 3_000 }, (_, number) => ({
+      ...forget(d, `x${number}` as PeerId, number),
+      signature: "junk",
+    }));
+    let most = 0;
+    let checks = 0;
+    cores.beforeStep = () => (checks = 0);
+    for (const peer of [a, b]) {
+      const { settings } = cores.state(peer);
+      const verify = settings.verifyText.bind(settings);
+      Object.assign(settings, {
+        verifyText: (...args: Parameters<typeof verify>) => {
+          most = Math.max(most, ++checks);
+          return verify(...args);
+        },
+      });
+    }
+    cores.overwrite(a, junk);
+    cores.overwrite(b, junk);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(minute);
+    assert.deepEqual(
+      [a, b].map((peer) => forgottenAt(cores, peer)),
+      ["c", "c"],
+    );
+    assert.ok(most >= 100 && most <= 110, `${most} checks in one step`);
+  });
+});
+
+describe("a refusal at the door", () => {
+  test("without a person's signed word is shown and changes nothing, in this life and the next", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(beat);
+    for (const word of [
+      undefined,
+      unsigned(forget(b, c, 1)),
+      forget(b, d, 1),
+      { ...forget(b, c, 1), at: 2 },
+    ]) {
+      cores.turnAway(b, c, word);
+      cores.pass(second);
+      assert.equal(reasons(cores, c), "");
+      assert.match(warnings(cores, c), /host-b turns this peer away as forgotten.*changes nothing/);
+    }
+    assert.equal(cores.state(c).voting.voter.barredThrough, -1);
+    const before = cores.starts.filter(({ peer }) => peer === c).length;
+    cores.pass(2 * minute);
+    assert.ok(cores.starts.filter(({ peer }) => peer === c).length > before);
+    assert.equal(warnings(cores, c), "", "it fades");
+  });
+
+  test("with a word that a known member has signed stops the peer, even if that member has gone", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.kill("a");
+    cores.turnAway(b, c, forget(a, c, cores.wall(cores.now)));
+    cores.pass(second);
+    assert.equal(reasons(cores, c), "forgotten");
+  });
+});
+
+describe("what an earlier version has written without a signature", () => {
+  const old = [unsigned(forget(b, c, 1)), unsigned(forget(b, d, 1)), unsigned(unforget(b, d, 2))];
+
+  test("before this version first started is in force, signed by this peer, and proved at its door and to peers that join later", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.kill("a");
+    cores.up(a, { membership: old, keptMembership: "none" });
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c");
+    cores.up(c);
+    cores.pass(10 * second);
+    assert.equal(reasons(cores, c), "forgotten", "it was away, and is shown the word");
+    assert.equal(forgottenAt(cores, b), "c", "from the table");
+    cores.kill("a");
+    cores.up(a, { membership: old, keptMembership: cores.keptBy(a) });
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c");
+  });
+
+  test("after that is refused, in both directions, until a person repeats it at a peer of this version", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.kill("a");
+    cores.up(a, { keptMembership: "none" });
+    for (const word of old) cores.say(b, word);
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "");
+    assert.match(warnings(cores, a), /forget host-c/);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c");
+    cores.say(b, unsigned(unforget(b, c, cores.wall(cores.now))));
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c");
+  });
+});

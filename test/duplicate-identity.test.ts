@@ -111,7 +111,8 @@ test("two processes that outlive each other again within ten minutes wait for a 
   for (const other of others) {
     const [last] = cores.heartbeats("a");
     assert.ok(last);
-    cores.feed(other, { kind: "heard", from: a, message: { ...last, incarnation: incarnation + 1_000 } });
+    const later = { incarnation: incarnation + 1_000, life: signedLife(a, incarnation + 1_000) };
+    cores.feed(other, { kind: "heard", from: a, message: { ...last, ...later } });
   }
   cores.pass(60 * second);
   assert.equal(cores.state("a").members.incarnation, incarnation);
@@ -160,6 +161,56 @@ test("a member that lies about another process takes nobody's vote, whatever it 
     assert.equal(cores.state("a").members.duplicateIdentity, false);
     assert.notEqual(cores.state("a").voting.voter.memory, "lost");
   }
+});
+
+/**
+ * Both other members tell a of a newer life. `lives`: what they show of it; `silent`: the members that say by their clock that
+ * they last heard it then, while the others have heard it just now.
+ */
+function tellOfNewer(
+  cores: Cores,
+  seconds: number,
+  incarnation: number,
+  lives: readonly Life[],
+  silent: Readonly<Record<string, number>> = {},
+): void {
+  for (let passed = 0; passed < seconds; passed++) {
+    for (const from of others) {
+      const [last] = cores.heartbeats(from);
+      assert.ok(last?.echo);
+      const echo = { ...last.echo, incarnation, heardAt: silent[from] ?? last.sentAt };
+      // Twice: between its lies the member's true heartbeats arrive.
+      const message = { ...last, echo, lives: [...lives] };
+      for (let times = 0; times < 2; times++) cores.feed(a, { kind: "heard", from, message });
+    }
+    cores.pass(second);
+  }
+}
+
+test("all members together can't invent a newer life, nor a higher one than has signed: the peer goes on", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  const { incarnation } = cores.state("a").members;
+  tellOfNewer(cores, 30, incarnation + 5, []);
+  tellOfNewer(cores, 30, incarnation + 5, [{ ...signedLife(a, incarnation + 5), signature: "x" }]);
+  assert.deepEqual(reasonsOf(cores), []);
+  assert.ok(startsOf(cores, "a", 0) > 5);
+  tellOfNewer(cores, 10, 2 ** 52, [signedLife(a, incarnation + 5)]);
+  assert.equal(cores.state("a").members.newerLife, undefined);
+});
+
+test("a member that says for ever that it still hears a process that has gone keeps the peer from nothing", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  const later = cores.state("a").members.incarnation + 5;
+  tellOfNewer(cores, 10, later, [signedLife(a, later)]);
+  assert.ok(reasonsOf(cores).includes("duplicate-identity"));
+  const gone = { b: cores.wall(cores.now) };
+  tellOfNewer(cores, 30, later, [signedLife(a, later)], gone);
+  assert.ok(cores.state("a").members.incarnation > later);
+  const since = cores.now;
+  cores.pass(40 * second);
+  assert.ok(startsOf(cores, "a", since) > 5);
 });
 
 test("a signature on a later life proves another process, and so does an earlier life's that names this one", () => {

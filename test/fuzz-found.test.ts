@@ -439,8 +439,16 @@ test("wrong statements of a member, however many, neither stop a voter from voti
     mesh.sendAs(members[1], "heartbeat", { ...heartbeat, ...slip });
     mesh.pass(3_000);
   }
-  for (let times = 0; times < 20; times++) {
-    mesh.sendAs(members[1], "heartbeat", { ...heartbeat, duplicateIdentity: true });
+  const heardVoteWord = { votes: 2 ** 52, signature: heartbeat.voteWord?.signature ?? "" };
+  const lies = [
+    { duplicateIdentity: true },
+    { echo, seenVotes: { [victim]: 2 ** 52 } },
+    { echo, heardVoteWord },
+  ];
+  for (const lie of lies) {
+    for (let times = 0; times < 20; times++) {
+      mesh.sendAs(members[1], "heartbeat", { ...heartbeat, ...lie });
+    }
   }
   assert.deepEqual(mesh.peer(victim).status.notReady(), []);
   assert.equal(mesh.state(victim).voting.voter.memory, "sure");

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { judgeWords, type WordFacts } from "../src/core/operator/membership-rule.ts";
+import { epochBytes, hashOfEpoch } from "../src/core/voting/roster.ts";
 import { notReady, viewOf } from "../src/core/view.ts";
 import { isSigned, type MembershipWord } from "../src/schema/membership.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -231,6 +232,55 @@ describe("a refusal at the door", () => {
     cores.turnAway(b, c, forget(a, c, cores.wall(cores.now)));
     cores.pass(second);
     assert.equal(reasons(cores, c), "forgotten");
+  });
+});
+
+/** The roster of a, and an epoch after it that the peer forced and signed, as a member tells it to a. */
+function tellForced(cores: Cores, forcer: PeerId): readonly PeerId[] {
+  const { chain } = cores.state(a).voting.roster;
+  const last = chain.at(-1);
+  assert.ok(last);
+  const epoch = {
+    number: last.number + 1,
+    voters: [b],
+    from: last.from + minute,
+    previous: hashOfEpoch(last),
+    forced: { by: forcer, signature: "" },
+  };
+  const forced = { by: forcer, signature: signedBy(forcer, epochBytes(epoch)) };
+  const epochs = [...chain, { ...epoch, forced, signatures: {} }];
+  cores.feed(a, { kind: "heard", from: b, message: { kind: "roster", epochs } });
+  return cores.state(a).voting.roster.chain.at(-1)?.voters ?? [];
+}
+
+function withVoters(): Cores {
+  const cores = new Cores(["a", "b", "c", "d"]);
+  cores.ask("a", { kind: "promote-peer", peer: "c", by });
+  cores.pass(10 * second);
+  return cores;
+}
+
+describe("a roster that was forced", () => {
+  test("by a peer that was forgotten, or by a stranger, takes nobody's vote; by a member it is in force", () => {
+    const cores = withVoters();
+    cores.ask("a", { kind: "forget-peer", peer: "d", by });
+    cores.pass(10 * second);
+    const { voters } = cores.state(a).voting.roster.chain.at(-1) ?? {};
+    assert.deepEqual(tellForced(cores, "stranger" as PeerId), voters);
+    assert.deepEqual(tellForced(cores, d), voters);
+    assert.deepEqual(tellForced(cores, b), [b]);
+  });
+
+  test("by a peer that was forgotten since is taken over by one that joins later", () => {
+    const cores = withVoters();
+    tellForced(cores, d);
+    cores.pass(10 * second);
+    cores.ask("b", { kind: "forget-peer", peer: "d", by });
+    cores.pass(10 * second);
+    cores.up("e" as PeerId);
+    cores.pass(10 * second);
+    const digest = cores.state(a).voting.roster.digest;
+    assert.equal(cores.state("e").voting.roster.digest, digest);
   });
 });
 

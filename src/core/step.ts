@@ -15,7 +15,7 @@ import { claimStored } from "./claims/claims.ts";
 import { commandStored, obey, refuseFull } from "./operator/commands.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest } from "./voting/epochs.ts";
-import { hearVoteCounts, loseMemory, voteCounts } from "./voting/memory.ts";
+import { hearVoteCounts, loseMemory, signVotes, voteCounts, votesFor } from "./voting/memory.ts";
 import type { CoreMessage, Effect, Event } from "./events.ts";
 import { drain, drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
 import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
@@ -324,8 +324,10 @@ function everySecond(state: State): void {
 function sendHeartbeats(state: State, members: readonly Member[]): void {
   const open = openDigest(state.ledger, state.settings.self);
   const inReach = peersInReach(state);
+  signVotes(state);
+  const counts = voteCounts(state);
   for (const member of members) {
-    const message = heartbeatTo(state, member, open, inReach, voteCounts(state));
+    const message = heartbeatTo(state, member, open, inReach, votesFor(state, member.id, counts));
     emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
   }
 }

@@ -16,6 +16,13 @@ export const LifeSchema = Type.Object({
 });
 export type Life = Static<typeof LifeSchema>;
 
+/** A voter's signed word about how many votes it has stored in all its lives (core/voting/memory.ts). */
+export const VoteWordSchema = Type.Object({
+  votes: Type.Integer({ minimum: 0 }),
+  signature: Type.String({ maxLength: 128 }),
+});
+export type VoteWord = Static<typeof VoteWordSchema>;
+
 /** Protocol `heartbeat`, every second to everyone. */
 export const HeartbeatMessage = Type.Object({
   kind: Type.Literal("heartbeat"),
@@ -68,6 +75,9 @@ export const HeartbeatMessage = Type.Object({
    */
   votes: Type.Optional(Type.Integer({ minimum: 0 })),
   seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
+  /** the sender's word about `votes`, and the highest one of the receiver's that the sender has */
+  voteWord: Type.Optional(VoteWordSchema),
+  heardVoteWord: Type.Optional(VoteWordSchema),
   /** the beginning of that epoch's hash: two rosters of equal length may differ if one of them was forced */
   roster: Type.Optional(Type.String({ maxLength: 32 })),
   /** the sender takes no ticks because a person asked for it, and not because it is being stopped */

@@ -59,14 +59,21 @@ export function hasDuplicateIdentity(state: State, { olderLife }: Member): boole
  * have voted. Without the proof, a member that lies could take this peer's vote for good.
  */
 export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heartbeat): boolean {
-  const newer = (heartbeat.echo?.incarnation ?? 0) > state.members.incarnation;
-  const member = state.members.byId.get(from);
+  const { members } = state;
+  const { echo } = heartbeat;
+  const member = members.byId.get(from);
   if (member === undefined) return false;
-  member.reportsOfNewerLife = newer ? member.reportsOfNewerLife + 1 : 0;
-  if (heartbeat.echo !== undefined && newer && isNewerLifeBelieved(state)) {
-    noteNewerLife(state, heartbeat.sentAt, heartbeat.echo);
+  const isProved = provesDuplicate(state, heartbeat);
+  // A life that has not signed anything can be invented, by most members too.
+  const isNewer = echo !== undefined && echo.incarnation > members.incarnation;
+  member.reportsOfNewerLife = isNewer ? member.reportsOfNewerLife + 1 : 0;
+  if (isNewer && echo.incarnation <= (members.besideLife ?? 0)) {
+    // Both by the sender's clock: their difference says how long the newer life has been silent.
+    const silentForMs = Math.max(0, heartbeat.sentAt - echo.heardAt);
+    member.newerLifeHeardMono = Math.max(member.newerLifeHeardMono, state.now.mono - silentForMs);
+    noteNewerLife(state, echo.incarnation);
   }
-  if (!provesDuplicate(state, heartbeat)) return false;
+  if (!isProved) return false;
   state.members.duplicateReportedMono = state.now.mono;
   if (state.members.duplicateIdentity) return false;
   mark(state, "duplicate-reported");
@@ -77,26 +84,20 @@ export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heart
   return true;
 }
 
-/** Whether most living members report a newer life: one member that is wrong, or lies, can't make this peer stand back. */
-function isNewerLifeBelieved(state: State): boolean {
-  const living = [...state.members.byId.values()].filter((member) => member.state === "alive");
+/**
+ * Once a newer life has proved itself, it is there while most living members hear it: one member that is wrong, or lies, can't
+ * keep this peer from taking ticks by saying so.
+ */
+function noteNewerLife({ members, settings }: State, incarnation: number): void {
+  const living = [...members.byId.values()].filter((member) => member.state === "alive");
   const saying = living.filter((member) => member.reportsOfNewerLife >= believedTimes);
-  return 2 * saying.length > living.length;
-}
-
-/** `sentAt` and `heardAt` are by the sender's clock: their difference says how long the newer life has been silent. */
-function noteNewerLife(
-  state: State,
-  sentAt: number,
-  { incarnation, heardAt }: { readonly incarnation: number; readonly heardAt: number },
-): void {
-  const { members, now } = state;
-  const heardMono = now.mono - Math.max(0, sentAt - heardAt);
-  const known = members.newerLife;
-  if (known === undefined) mark(state, "newer-life-heard");
+  if (2 * saying.length <= living.length) return;
+  const heard = saying.map(({ newerLifeHeardMono }) => newerLifeHeardMono).toSorted((a, b) => b - a);
+  const heardMono = heard[Math.floor(living.length / 2)] ?? -Infinity;
+  if (members.newerLife === undefined) mark({ settings }, "newer-life-heard");
   members.newerLife = {
-    incarnation: Math.max(incarnation, known?.incarnation ?? 0),
-    heardMono: Math.max(heardMono, known?.heardMono ?? -Infinity),
+    incarnation: Math.max(incarnation, members.newerLife?.incarnation ?? 0),
+    heardMono: Math.max(heardMono, members.newerLife?.heardMono ?? -Infinity),
   };
 }
 

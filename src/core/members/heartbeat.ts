@@ -43,7 +43,7 @@ export function heartbeatTo(
   member: Member,
   open: Heartbeat["open"],
   { hears, hearsIndirectly }: InReach,
-  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> = {},
+  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster" | "voteWord" | "heardVoteWord"> = {},
 ): Heartbeat {
   const { settings, now } = state;
   const { ownLife } = state.members;

@@ -43,8 +43,8 @@ export interface Member {
   openMismatches: number;
   /** how many in a row named a newer life of this peer than this one */
   reportsOfNewerLife: number;
-  /** how many in a row reported votes that this peer doesn't remember */
-  reportsOfLostVotes: number;
+  /** when it last heard such a life, once that had proved itself; monotonic, ms */
+  newerLifeHeardMono: number;
 }
 
 /** A member that has not been heard. */
@@ -70,7 +70,7 @@ export function createMember(id: PeerId, mono: number): Member {
     wroteAheadMono: undefined,
     openMismatches: 0,
     reportsOfNewerLife: 0,
-    reportsOfLostVotes: 0,
+    newerLifeHeardMono: -Infinity,
   };
 }
 

@@ -316,12 +316,6 @@ export function hasUnheardRecords(state: State, from: PeerId, open: Heartbeat["o
   return true;
 }
 
-/** How many times in a row this member has now reported votes that this peer doesn't remember. */
-export function countLostVotes(member: Member, isReported: boolean): number {
-  member.reportsOfLostVotes = isReported ? member.reportsOfLostVotes + 1 : 0;
-  return member.reportsOfLostVotes;
-}
-
 export function viewOfMember(state: State, member: Member): MemberView {
   return {
     id: member.id,

@@ -66,7 +66,8 @@ export function openRoster(
 export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): void {
   const { roster, voter } = state.voting;
   const known = roster.chain;
-  const { chain, fork } = adoptChain(roster.chain, heard, (peer, bytes, signature) =>
+  const believed = from === undefined ? heard : heard.slice(0, believedLength(state, heard));
+  const { chain, fork } = adoptChain(roster.chain, believed, (peer, bytes, signature) =>
     state.settings.verifyText(peer, bytes, signature),
   );
   if (fork) return contradicted(state, from);
@@ -94,6 +95,32 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
   });
   touchAll(state);
   for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
+}
+
+/**
+ * How many of the epochs from another peer come before one that was forced by a peer without a say: one that was forgotten, or
+ * that was never a member. A peer that knows no roster yet takes what the members have, because those who forced it may have
+ * been forgotten since.
+ */
+function believedLength(state: State, heard: readonly Epoch[]): number {
+  const { chain } = state.voting.roster;
+  if (chain.length <= 1) return heard.length;
+  const end = heard.findIndex((epoch) => {
+    const known = chain[epoch.number];
+    if (epoch.forced === undefined || (known !== undefined && hashOfEpoch(known) === hashOfEpoch(epoch)))
+      return false;
+    return !maySpeak(state, epoch.forced.by);
+  });
+  if (end === -1) return heard.length;
+  mark(state, "forced-without-say");
+  emit(state, { kind: "count", name: "rosters_forced_refused" });
+  return end;
+}
+
+function maySpeak({ operator, members, settings, voting }: State, peer: PeerId): boolean {
+  if (operator.forgotten.has(peer)) return false;
+  const isVoter = voting.roster.chain.some(({ voters }) => voters.includes(peer));
+  return peer === settings.self || members.byId.has(peer) || isVoter || members.admissions.joins.has(peer);
 }
 
 /** Reports an epoch that was not voted for, on every peer and after every start. */

@@ -1,19 +1,20 @@
 /**
  * Whether this voter remembers every vote that was given in its name (DESIGN §6).
  *
- * Every peer's heartbeat carries the number of votes that it has ever stored, and the highest such number that it has heard
- * from each voter. After a start, a voter votes only when enough others to make a majority together with it have confirmed
- * that its number is not below what they heard. A voter whose disk lacks votes that it has given never votes again under that
- * identity, unless people forget it, take it in again and make it a voter again. Not promised: noticing a rollback that no
- * living peer remembers.
+ * Every peer's heartbeat carries the number of votes that it has ever stored, signed, and each other peer shows it the highest
+ * such word that it has from it. After a start, a voter votes only when enough others to make a majority together with it have
+ * confirmed that its number is not below what they heard. A voter whose own signature proves that its disk lacks votes that it
+ * has given never votes again under that identity, unless people forget it, take it in again and make it a voter again. A
+ * member's bare number proves nothing: the member confirms nothing by it, and that is all. Not promised: noticing a rollback
+ * that no living peer remembers.
  */
 import type { Write } from "../../ports/disk.ts";
+import { canonicalText } from "../../schema/canonical.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { spansMost, type Epoch } from "../../schema/vote.ts";
 import { joinSpans, writeSpans } from "../time/spans.ts";
 import { storedKeys } from "../events.ts";
-import { countLostVotes } from "../members/members.ts";
 import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -21,8 +22,10 @@ import { emit, expectStored, note, type State } from "../state.ts";
 import { majorityOf } from "./paxos.ts";
 import { lastEpoch, type VoterState } from "./voting-state.ts";
 
-/** How many times in a row one peer must report lost votes before it is believed. Until then it confirms nothing either. */
-const believedTimes = 2;
+/** The bytes of a voter's word about its number of votes. */
+export function voteBytes(peer: PeerId, votes: number): Uint8Array {
+  return Buffer.from(canonicalText({ what: "votes", peer, votes }) ?? "");
+}
 
 /** This voter has given so many more votes. The count never shrinks in one life. */
 export function raiseVoteCount(voter: VoterState, by: number): number {
@@ -40,35 +43,46 @@ export function raiseVotesStored(voter: VoterState, to: number): void {
 /** Takes in what a heartbeat says about its sender's votes and about this peer's. */
 export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat): void {
   const { voter } = state.voting;
-  if (heartbeat.votes !== undefined) {
-    voter.seenVotes.set(from, Math.max(heartbeat.votes, voter.seenVotes.get(from) ?? 0));
+  const { votes, voteWord, echo } = heartbeat;
+  if (votes !== undefined) voter.seenVotes.set(from, Math.max(votes, voter.seenVotes.get(from) ?? 0));
+  if (voteWord !== undefined && voteWord.votes >= (voter.heardWords.get(from)?.votes ?? 0)) {
+    voter.heardWords.set(from, voteWord);
   }
   // A number counts only from a sender that has heard this life of this peer.
-  if (heartbeat.echo?.incarnation !== state.members.incarnation) return;
-  const seen = heartbeat.seenVotes?.[state.settings.self] ?? 0;
-  const member = state.members.byId.get(from);
-  if (member === undefined) return;
+  if (echo?.incarnation !== state.members.incarnation || !state.members.byId.has(from)) return;
+  const proved = provedVotes(state, heartbeat);
   if (voter.memory === "regaining") {
     // A sender that doesn't know yet that this peer is a voter again names no number.
     if ((heartbeat.epoch ?? 0) < (lastEpoch(state)?.number ?? 0)) return;
-    if (seen > voter.voteCount) takeOverCount(state, seen);
-  }
-  const timesInARow = countLostVotes(member, seen > voter.voteCount);
-  if (seen > voter.voteCount) {
-    if (isPlanted(state, "memory-trusted")) return;
-    if (timesInARow < believedTimes) return;
-    if (voter.memory !== "lost") {
-      mark(state, "memory-lost");
-      note(state, "warn", "this voter's disk lacks votes that it has given: it no longer votes", {
-        stored: voter.voteCount,
-        told: seen,
-      });
-    }
-    loseMemory(state, String(seen));
+    if (proved > voter.voteCount) takeOverCount(state, proved);
+  } else if (proved > voter.voteCount) {
+    return noteLostVotes(state, proved);
+  } else if ((heartbeat.seenVotes?.[state.settings.self] ?? 0) > voter.voteCount) {
+    mark(state, "votes-unproved");
     return;
   }
   voter.confirmedBy.add(from);
   judgeMemory(state);
+}
+
+/** How many votes this peer has given by its own word, which the heartbeat shows; 0 if it shows none that holds. */
+function provedVotes({ settings, voting }: State, { heardVoteWord: shown }: Heartbeat): number {
+  if (shown === undefined || shown.votes <= voting.voter.voteCount) return 0;
+  const { self } = settings;
+  return settings.verifyText(self, voteBytes(self, shown.votes), shown.signature) ? shown.votes : 0;
+}
+
+function noteLostVotes(state: State, told: number): void {
+  const { voter } = state.voting;
+  if (isPlanted(state, "memory-trusted")) return;
+  if (voter.memory !== "lost") {
+    mark(state, "memory-lost");
+    note(state, "warn", "this voter's disk lacks votes that it has given: it no longer votes", {
+      stored: voter.voteCount,
+      told,
+    });
+  }
+  loseMemory(state, String(told));
 }
 
 /**
@@ -141,7 +155,7 @@ export function barThroughLast(state: State): void {
 export function judgeMemory(state: State): void {
   const { voter } = state.voting;
   const last = lastEpoch(state);
-  if (last === undefined || isInDoubt(state)) return;
+  if (last === undefined) return;
   if (voter.memory === "regaining") return judgeRegained(state, last);
   if (voter.memory !== "unsure") return;
   const confirmed = last.voters.filter((peer) => peer === state.settings.self || voter.confirmedBy.has(peer));
@@ -163,16 +177,23 @@ function judgeRegained(state: State, { voters }: Epoch): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: "" }] });
 }
 
-/** A member has just reported lost votes. Its next heartbeat shows whether that was a mistake. */
-function isInDoubt(state: State): boolean {
-  for (const { state: how, reportsOfLostVotes } of state.members.byId.values()) {
-    if (reportsOfLostVotes > 0 && how !== "dead" && how !== "left") return true;
-  }
-  return false;
+/** Signs this peer's number of votes, if that has changed. To be called before heartbeats are sent. */
+export function signVotes({ settings, voting: { voter } }: State): void {
+  const votes = voter.votesStored;
+  if (voter.ownWord?.votes === votes) return;
+  voter.ownWord = { votes, signature: settings.signText(voteBytes(settings.self, votes)) };
 }
 
-/** What this peer's heartbeats say about votes. */
-export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster"> {
+/** What this peer's heartbeats to one member say about votes. */
+export function votesFor(state: State, member: PeerId, counts: VoteCounts): VoteCounts {
+  const heard = state.voting.voter.heardWords.get(member);
+  return heard === undefined ? counts : { ...counts, heardVoteWord: heard };
+}
+
+type VoteCounts = Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster" | "voteWord" | "heardVoteWord">;
+
+/** What this peer's heartbeats to all say about votes. */
+export function voteCounts(state: State): VoteCounts {
   const last = lastEpoch(state);
   if (last === undefined) return {};
   const { voter, roster } = state.voting;
@@ -181,5 +202,6 @@ export function voteCounts(state: State): Pick<Heartbeat, "epoch" | "votes" | "s
     const count = voter.seenVotes.get(peer);
     if (count !== undefined) seenVotes[peer] = count;
   }
-  return { epoch: last.number, votes: voter.votesStored, seenVotes, roster: roster.digest };
+  const own = voter.ownWord === undefined ? {} : { voteWord: voter.ownWord };
+  return { epoch: last.number, votes: voter.votesStored, seenVotes, roster: roster.digest, ...own };
 }

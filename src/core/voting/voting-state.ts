@@ -3,6 +3,7 @@
  * folder change it.
  */
 import type { PeerId } from "../../schema/ids.ts";
+import type { VoteWord } from "../../schema/heartbeat.ts";
 import type { Span } from "../../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
 import type { Order } from "../claims/order.ts";
@@ -42,6 +43,10 @@ export interface VoterState {
   readonly confirmedBy: Set<PeerId>;
   /** the highest count heard from each voter */
   readonly seenVotes: Map<PeerId, number>;
+  /** … and its signed word about it */
+  readonly heardWords: Map<PeerId, VoteWord>;
+  /** this peer's signed word about `votesStored` */
+  ownWord: VoteWord | undefined;
 }
 
 /** A decision for which this peer has proposed a value. */
@@ -96,6 +101,8 @@ export function createVoting(): VotingState {
       lostIn: -1,
       confirmedBy: new Set(),
       seenVotes: new Map(),
+      heardWords: new Map(),
+      ownWord: undefined,
     },
     proposer: { elections: new Map(), round: 0, ballots: new Map(), ownReplies: [], chosenEpochs: [] },
   };

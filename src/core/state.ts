@@ -4,6 +4,7 @@
 import type { Now } from "../ports.ts";
 import type { Answer } from "../ports/control.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
+import type { MembershipWord } from "../schema/membership.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { TableEdit } from "../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
@@ -58,7 +59,13 @@ export type Pending =
   | { kind: "claim"; order: Order }
   | { kind: "votes"; to: PeerId; replies: ReplyItem[]; count: number }
   /** any other write that a person waits for: the answer is given once it is durable */
-  | { kind: "answer"; command: number; answer: Answer }
+  | {
+      kind: "answer";
+      command: number;
+      answer: Answer;
+      /** a person's word that counts at this peer even if the table has no room for it */
+      word?: MembershipWord;
+    }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }
   | { kind: "order"; command: number; order: RequestedOrder }
   /** `created`: the job did not exist before */

@@ -20,7 +20,7 @@ import type { CoreMessage, Effect, Event } from "./events.ts";
 import { drain, drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
 import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
 import { isForgotten } from "./operator/forgotten.ts";
-import { hearRefusal, repeatWords, reviewMembership, takeWords } from "./operator/membership.ts";
+import { hearRefusal, repeatWords, reviewMembership, takeWord, takeWords } from "./operator/membership.ts";
 import { acceptedBy } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
 import {
@@ -275,7 +275,12 @@ function stored(state: State, token: number, failed: boolean): void {
 function tableFull(state: State, token: number, detail: string): void {
   const pending = state.pending.get(token);
   state.pending.delete(token);
-  if (pending !== undefined && "command" in pending) refuseFull(state, pending.command, detail);
+  if (pending === undefined || !("command" in pending)) return;
+  const word = pending.kind === "answer" ? pending.word : undefined;
+  if (word === undefined) return refuseFull(state, pending.command, detail);
+  if (takeWord(state, word)) membersChanged(state);
+  const here = "what you said counts at this peer all the same; say it at each other peer, too";
+  refuseFull(state, pending.command, `${detail}; ${here}`);
 }
 
 /**

@@ -74,10 +74,7 @@ export function hearRefusal(state: State, by: PeerId, word: MembershipWord | und
   const { operator, settings, now } = state;
   const { membership } = operator;
   if (word?.peer === settings.self && word.forgotten && isProved(state, word)) {
-    membership.heard = word;
-    membership.checked.set(word, true);
-    membership.isUnreviewed = true;
-    reviewMembership(state);
+    takeWord(state, word);
     const decides = membership.kept.get(settings.self);
     if (decides === undefined || decides.forgotten) return;
     const isOwn = decides.signer === settings.self;
@@ -96,6 +93,14 @@ export function hearRefusal(state: State, by: PeerId, word: MembershipWord | und
       by,
     },
   );
+}
+
+/**
+ * A word counts here although it doesn't stand in the table: a member has shown it, or the table has no room for it. Returns
+ * whether the members have changed.
+ */
+export function takeWord(state: State, word: MembershipWord): boolean {
+  return review(state, [word]) && follow(state);
 }
 
 /** Whether the word is signed by a peer that may say so. */
@@ -150,10 +155,10 @@ function holdWords(state: State, words: readonly MembershipWord[]): void {
 }
 
 /** Judges the words. Returns whether another word than before decides about some peer. */
-function review(state: State): boolean {
+function review(state: State, more: readonly MembershipWord[] = []): boolean {
   const { membership } = state.operator;
-  const { heard } = membership;
-  const words = [...membership.kept.values(), ...membership.words, ...(heard === undefined ? [] : [heard])];
+  const words = [...membership.kept.values(), ...membership.words, ...more];
+  for (const word of more) membership.checked.set(word, isSigned(word) && hasGoodSignature(state, word));
   checkSignatures(state, words);
   const { standing, refused } = judgeWords(words, factsOf(state));
   membership.refused = refused;

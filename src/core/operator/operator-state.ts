@@ -28,8 +28,6 @@ export interface MembershipState {
   words: readonly MembershipWord[];
   /** the signatures of `words` */
   inTable: ReadonlySet<string>;
-  /** what a member has shown at its door about this peer */
-  heard: MembershipWord | undefined;
   /** whether the signatures of the words hold; undefined = not checked yet. In the order in which they came */
   readonly checked: Map<MembershipWord, boolean | undefined>;
   refused: readonly RefusedWord[];
@@ -85,7 +83,6 @@ export function createOperator(): OperatorState {
       kept: new Map(),
       words: [],
       inTable: new Set(),
-      heard: undefined,
       checked: new Map(),
       refused: [],
       isUnreviewed: false,

@@ -40,8 +40,9 @@ export function unforget(
     return typeof peer === "string" ? { kind: "done" } : peer;
   }
   const { id, name = id.slice(-8) } = found.peer;
-  const value = entryOf(signedWord(state, { peer: id, forgotten: false, by, name }));
-  const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });
+  const word = signedWord(state, { peer: id, forgotten: false, by, name });
+  const value = entryOf(word);
+  const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" }, word });
   emit(state, { kind: "edit", edits: [{ kind: "set", root: "membership", id, value, by }], token });
   return undefined;
 }

@@ -145,13 +145,15 @@ export function pursueRosterRequests(state: State): void {
 function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
   mark(state, "request-granted");
   const answer = { kind: "done" } as const;
-  const token = expectStored(state, { kind: "answer", command, answer });
   if (kind === "promote") {
+    const token = expectStored(state, { kind: "answer", command, answer });
     const value = JSON.stringify(state.voting.roster.chain);
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.roster, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
-  const value = entryOf(signedWord(state, { peer, forgotten: true, by, name }));
+  const word = signedWord(state, { peer, forgotten: true, by, name });
+  const token = expectStored(state, { kind: "answer", command, answer, word });
+  const value = entryOf(word);
   const edits: TableEdit[] = [
     // Members of earlier versions know only this root, in which nothing is ever taken back.
     { kind: "set", root: "peers", id: peer, value, by },

@@ -1,0 +1,66 @@
+/**
+ * Many open records of one job from a member that claims far more than it can run (S27): the work for a further record doesn't
+ * grow with their number, and that of a second grows by a few steps for each of them. Counted in steps, so it is the same on a
+ * slow and on a busy machine.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { countSteps } from "./kit/fuzz/steps.ts";
+import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import { Cores } from "./kit/cores.ts";
+
+const second = 1_000;
+const [a, b] = ["a", "b"] as [PeerId, PeerId];
+
+/** Records of runs of one job that b says are on, for that many ticks of the past. */
+function openRecords(cores: Cores, from: number, to: number): RunRecord[] {
+  return Array.from({ length: to - from }, (_, index) => {
+    const due = cores.wall(-(from + index + 1) * second);
+    return {
+      job: "beat" as JobId,
+      tick: new Date(due).toISOString().replace(".000Z", "Z") as TickId,
+      attempt: 1,
+      slot: "0",
+      peer: b,
+      state: "running",
+      version: 2,
+      revision: "r",
+      trigger: "schedule",
+      rank: 0,
+      due,
+      claimedAt: due,
+      startedAt: due,
+      view: 2,
+      signature: `b ${from + index}`,
+    };
+  });
+}
+
+/** The steps of 100 further records, and of each of the 50 s and ten ticks after them, at both peers, while so many are open. */
+function stepsWith(open: number, overlap: "allow" | "queue" | "skip"): { records: number; aSecond: number } {
+  const cores = new Cores(["a", "b"]);
+  Object.assign(cores.state(a).settings, { checksBook: false });
+  Object.assign(cores.state(b).settings, { checksBook: false });
+  cores.put({ id: "beat", schedule: "@every 5s", command: "true", overlap, catchUp: { policy: "none" } });
+  const tell = (records: RunRecord[]) =>
+    cores.feed(a, {
+      kind: "heard",
+      from: b,
+      message: { kind: "runs", records, declined: [], orders: [], cancels: [] },
+    });
+  tell(openRecords(cores, 0, open));
+  cores.pass(10 * second);
+  const records = countSteps(() => tell(openRecords(cores, open, open + 100)));
+  const aSecond = countSteps(() => cores.pass(50 * second)) / 50;
+  return { records, aSecond };
+}
+
+for (const overlap of ["allow", "queue", "skip"] as const) {
+  test(`10,000 open records of a job with overlap ${overlap} hold no peer up: each costs a few steps a second`, () => {
+    const [few, many] = [stepsWith(1_000, overlap), stepsWith(10_000, overlap)];
+    assert.ok(many.records < 1.5 * few.records, `records: ${few.records}, then ${many.records} steps`);
+    const each = (many.aSecond - few.aSecond) / 9_000;
+    assert.ok(each < 5, `${each} steps a second for each`);
+  });
+}

@@ -164,7 +164,7 @@ export const storedKeys = {
   drained: "drained",
   /** empty = not forgotten */
   selfForgotten: "selfForgotten",
-  /** the words about membership that count */
+  /** not empty = this folder keeps the words about membership that count, each under `keptWordKey` */
   membership: "membership",
   /** the last epoch that this peer knew when it was forgotten */
   barredThrough: "barredThrough",
@@ -173,6 +173,16 @@ export const storedKeys = {
   /** the last life's incarnation; each life takes a higher one */
   incarnation: "incarnation",
 } as const;
+
+const keptWordPrefix = "membership ";
+
+export function keptWordKey(peer: PeerId): string {
+  return keptWordPrefix + peer;
+}
+
+export function isKeptWordKey(key: string): boolean {
+  return key.startsWith(keptWordPrefix);
+}
 
 export type Effect =
   /** Sets the only wake-up, which replaces the one before. Monotonic, ms. */

@@ -268,7 +268,12 @@ function stored(state: State, token: number, failed: boolean): void {
   if (pending.kind === "claim") claimStored(state, pending.order, failed);
   else if (pending.kind === "votes") votesStored(state, pending, failed);
   else if (pending.kind === "drain") drainStored(state, pending, failed);
-  else commandStored(state, pending, failed);
+  else {
+    // What a person has said here is in force before it is answered: the next command may build on it.
+    const word = pending.kind === "answer" && !failed ? pending.word : undefined;
+    if (word !== undefined && takeWord(state, word)) membersChanged(state);
+    commandStored(state, pending, failed);
+  }
 }
 
 /** The disk is all right; only a person who waits for the edit has to know. */

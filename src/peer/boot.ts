@@ -7,14 +7,14 @@ import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { Loaded, Write } from "../ports/disk.ts";
 import { ulid } from "../schema/ids.ts";
-import { storedKeys, type EventBody } from "../core/events.ts";
+import { isKeptWordKey, storedKeys, type EventBody } from "../core/events.ts";
 import { readSpans } from "../core/time/spans.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
 import type { Span } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import type { MembershipWord } from "../schema/membership.ts";
-import { readWords } from "../wire/membership.ts";
+import { readWord } from "../wire/membership.ts";
 import { readChain } from "../wire/roster.ts";
 import { readAttribution, readAttributionOfKey } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
@@ -79,6 +79,13 @@ function proofIn(meta: ReadonlyMap<string, string>, prunedAt: number | undefined
   return lastRound === prunedAt && typeof leftMs === "number" ? leftMs : undefined;
 }
 
+/** The words about membership that counted in an earlier life; undefined = no earlier life kept any. */
+function keptWordsIn(meta: ReadonlyMap<string, string>): MembershipWord[] | undefined {
+  if (!meta.has(storedKeys.membership)) return undefined;
+  const words = [...meta].map(([key, text]) => (isKeptWordKey(key) ? readWord(text) : undefined));
+  return words.filter((word) => word !== undefined);
+}
+
 /** `done` gets the error when the data folder can't be read or written. */
 export function boot(
   doors: Doors,
@@ -138,7 +145,7 @@ export function boot(
           started,
           ...votes,
           selfForgotten,
-          keptMembership: readWords(loaded.meta.get(storedKeys.membership)),
+          keptMembership: keptWordsIn(loaded.meta),
           votesLostIn: numberIn(loaded.meta, storedKeys.votesLostIn),
           barredThrough: numberIn(loaded.meta, storedKeys.barredThrough),
           superseded,

@@ -32,16 +32,20 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
       noteSelfForgotten(state, { by: one.by, at: one.at });
       continue;
     }
-    state.operator.forgotten.set(one.peer, one);
+    // The name in the word is whatever its signer wrote: people look for the one that they know.
+    const name = state.members.byId.get(one.peer)?.heartbeat?.name ?? one.name;
+    const { peer, at, by } = one;
+    state.operator.forgotten.set(peer, { peer, at, by, name });
     mark(state, "peer-forgotten");
-    note(state, "warn", "a peer has been forgotten: it is refused from now on", {
-      peer: one.peer,
-      name: one.name,
-      by: one.by,
+    const level = state.members.byId.has(peer) ? "warn" : "debug";
+    note(state, level, "a peer has been forgotten: it is refused from now on", {
+      peer,
+      name,
+      by,
     });
-    members.push(one.peer);
-    awaitNothingOf(state, one.peer);
-    awaitNoAnswer(state, one.peer);
+    members.push(peer);
+    awaitNothingOf(state, peer);
+    awaitNoAnswer(state, peer);
   }
   if (members.length > 0) forgetMembers(state, members);
   return members.length > 0;

@@ -10,7 +10,7 @@
  * this peer stands by it and signs it. What an earlier version says later is refused: a person has to repeat it at a peer of
  * this version.
  */
-import { storedKeys } from "../events.ts";
+import { keptWordKey, storedKeys } from "../events.ts";
 import {
   entryOf,
   isSigned,
@@ -19,6 +19,7 @@ import {
   type SignedWord,
 } from "../../schema/membership.ts";
 import { sameValue } from "../../schema/equal.ts";
+import type { Write } from "../../ports/disk.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { TableEdit } from "../../schema/job.ts";
 import { mark } from "../probes/marks.ts";
@@ -31,6 +32,8 @@ import { carryOn, isRefusalOutdated, takeReadmitted } from "./readmission.ts";
 
 /** Signatures checked in one step, about 0.1 ms each. More would let a member that floods the table block the loop. */
 const checksPerStep = 100;
+/** Between two judgements, unless a person has just said something here. Less lets a flood cost more; more delays a forget. */
+const reviewPauseMs = 500;
 /** How many words are written again in one step. */
 const repeatsPerStep = 20;
 
@@ -47,16 +50,23 @@ export function openMembership(
   const inForce = kept ?? inherit(state, words);
   membership.kept = new Map(inForce.map((word) => [word.peer, word]));
   for (const word of inForce) membership.checked.set(word, true);
-  if (kept === undefined) keep(state);
+  if (kept === undefined) {
+    emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.membership, value: "kept" }] });
+    keep(state, new Map());
+  }
   holdWords(state, words);
   review(state);
   follow(state);
 }
 
-/** Takes in the words that stand in the table now. Returns whether the members have changed. */
+/**
+ * Takes in the words that stand in the table now. A judgement reads all of them, so a member that changes them again and again
+ * causes only so many. Returns whether the members have changed.
+ */
 export function takeWords(state: State, words: readonly MembershipWord[]): boolean {
   holdWords(state, words);
-  return reviewMembership(state);
+  const isSoon = state.now.mono - state.operator.membership.reviewedMono < reviewPauseMs;
+  return !isSoon && reviewMembership(state);
 }
 
 /** Called about once a second, too: signatures may be unchecked, and signers unknown. Returns whether the members have changed. */
@@ -96,8 +106,8 @@ export function hearRefusal(state: State, by: PeerId, word: MembershipWord | und
 }
 
 /**
- * A word counts here although it doesn't stand in the table: a member has shown it, or the table has no room for it. Returns
- * whether the members have changed.
+ * A word counts here at once, and also if it doesn't stand in the table: a person has just said it, or a member has shown it.
+ * Returns whether the members have changed.
  */
 export function takeWord(state: State, word: MembershipWord): boolean {
   return review(state, [word]) && follow(state);
@@ -157,6 +167,7 @@ function holdWords(state: State, words: readonly MembershipWord[]): void {
 /** Judges the words. Returns whether another word than before decides about some peer. */
 function review(state: State, more: readonly MembershipWord[] = []): boolean {
   const { membership } = state.operator;
+  membership.reviewedMono = state.now.mono;
   const words = [...membership.kept.values(), ...membership.words, ...more];
   for (const word of more) membership.checked.set(word, isSigned(word) && hasGoodSignature(state, word));
   checkSignatures(state, words);
@@ -165,10 +176,9 @@ function review(state: State, more: readonly MembershipWord[] = []): boolean {
   // Signatures may still be unchecked, a signer may become known, and a date may be reached.
   membership.isUnreviewed = refused.some(({ why }) => mayChange.has(why));
   describeRefused(state);
-  if (isSame(membership.kept, standing)) return false;
+  const before = membership.kept;
   membership.kept = standing;
-  keep(state);
-  return true;
+  return keep(state, before);
 }
 
 const mayChange: ReadonlySet<WordRefusal> = new Set(["unchecked", "unknown", "ahead"]);
@@ -258,16 +268,16 @@ function describeRefused(state: State): void {
   }
 }
 
-function isSame(
-  before: ReadonlyMap<PeerId, MembershipWord>,
-  now: ReadonlyMap<PeerId, MembershipWord>,
-): boolean {
-  if (before.size !== now.size) return false;
-  for (const [peer, word] of now) if (!sameValue(before.get(peer), word)) return false;
-  return true;
-}
-
-function keep(state: State): void {
-  const value = JSON.stringify([...state.operator.membership.kept.values()]);
-  emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.membership, value }] });
+/** Stores the words that decide and did not before. Returns whether there are any, or others that decide no more. */
+function keep(state: State, before: ReadonlyMap<PeerId, MembershipWord>): boolean {
+  const { kept } = state.operator.membership;
+  const writes: Write[] = [];
+  for (const [peer, word] of kept) {
+    if (sameValue(before.get(peer), word)) continue;
+    writes.push({ kind: "meta", key: keptWordKey(peer), value: JSON.stringify(word) });
+  }
+  for (const peer of before.keys())
+    if (!kept.has(peer)) writes.push({ kind: "meta", key: keptWordKey(peer), value: "" });
+  if (writes.length > 0) emit(state, { kind: "store", writes });
+  return writes.length > 0;
 }

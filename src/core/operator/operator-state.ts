@@ -33,6 +33,8 @@ export interface MembershipState {
   refused: readonly RefusedWord[];
   /** the words must be judged again */
   isUnreviewed: boolean;
+  /** when they were last judged; monotonic, ms */
+  reviewedMono: number;
   /** the forget by which this peer itself was forgotten, if its word is known */
   selfForgottenBy: MembershipWord | undefined;
   /** the last member that turned this peer away without a proof, and when (monotonic, ms) */
@@ -86,6 +88,7 @@ export function createOperator(): OperatorState {
       checked: new Map(),
       refused: [],
       isUnreviewed: false,
+      reviewedMono: -Infinity,
       selfForgottenBy: undefined,
       bareRefusal: undefined,
       repeated: new Set(),

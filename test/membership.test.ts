@@ -33,6 +33,7 @@ const facts: WordFacts = {
   self: a,
   now: 100 * minute,
   isKnown: (peer) => peer !== "stranger",
+  hasCounted: () => false,
   isSignatureGood: (word) => holds(word),
 };
 
@@ -77,6 +78,18 @@ describe("a word about membership", () => {
   test("counts with the fields of a later version, which are signed too", () => {
     const said = { peer: c, forgotten: true, at: 1, reason: { level: 3 } };
     assert.deepEqual(judged(wordBy(b, said)), ["c", ""]);
+  });
+
+  test("that has counted goes on counting when this peer's clock is set back to before it", () => {
+    const back = judgeWords([forget(b, c, 50 * minute)], { ...facts, now: -minute, hasCounted: () => true });
+    assert.equal(back.standing.get(c)?.forgotten, true);
+    const cores = new Cores(["a", "b", "c"]);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    cores.setClock("a", -86_400 * second);
+    cores.say(b, unsigned(forget(b, d, 1)));
+    cores.pass(10 * second);
+    assert.equal(forgottenAt(cores, a), "c");
   });
 
   test("of a peer about itself lets that peer carry on, and only there", () => {
@@ -222,6 +235,27 @@ describe("a forget", () => {
       ["c", "c"],
     );
     assert.ok(most >= 100 && most <= 110, `${most} checks in one step`);
+  });
+});
+
+describe("a flood of words that a member signs one by one", () => {
+  test("costs a judgement or two in a second, and a write for each word", () => {
+    const cores = new Cores(["a", "b"]);
+    const words: MembershipWord[] = [];
+    let refusals = 0;
+    cores.onEffect = (peer, effect) => {
+      if (peer === a && effect.kind === "refuse") refusals++;
+    };
+    const before = cores.storedWrites;
+    for (let number = 0; number < 200; number++) {
+      words.push(forget(b, `x${number}` as PeerId, cores.wall(cores.now)));
+      cores.overwrite(a, [...words]);
+      cores.pass(20);
+    }
+    cores.pass(5 * second);
+    assert.equal(forgottenAt(cores, a).split("x").length - 1, 200);
+    assert.ok(refusals < 12, `${refusals} new lists for the mesh in four seconds`);
+    assert.ok(cores.storedWrites - before < 450, `${cores.storedWrites - before} writes`);
   });
 });
 

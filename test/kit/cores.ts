@@ -113,6 +113,9 @@ export class Cores {
   /** why every peer's table takes no edits */
   tableFull: string | undefined;
   beforeStep: () => void = () => undefined;
+  onEffect: (peer: PeerId, effect: Effect) => void = () => undefined;
+  /** how many writes the peers have given to their disks */
+  storedWrites = 0;
   /** peers whose gossip is lost */
   readonly unheard = new Set<PeerId>();
   readonly runMs: number;
@@ -430,6 +433,8 @@ export class Cores {
   }
 
   #carryOut(peer: PeerId, effect: Effect): void {
+    this.onEffect(peer, effect);
+    if (effect.kind === "store") this.storedWrites += effect.writes.length;
     switch (effect.kind) {
       case "wakeAt":
         return void this.#wakes.set(peer, effect.mono);

@@ -32,6 +32,8 @@ export interface WordFacts {
   readonly now: number;
   /** whether the peer is, or has been, a member */
   readonly isKnown: (peer: PeerId) => boolean;
+  /** whether the word has counted before: then it does so even if this peer's clock was set back since */
+  readonly hasCounted: (word: SignedWord) => boolean;
   /** undefined = not checked yet */
   readonly isSignatureGood: (word: SignedWord) => boolean | undefined;
 }
@@ -56,10 +58,10 @@ export function judgeWords(words: readonly MembershipWord[], facts: WordFacts): 
 function whyRefused(
   word: MembershipWord,
   standing: ReadonlyMap<PeerId, MembershipWord>,
-  { self, now, isKnown, isSignatureGood }: WordFacts,
+  { self, now, isKnown, hasCounted, isSignatureGood }: WordFacts,
 ): WordRefusal | undefined {
   if (!isSigned(word)) return "unsigned";
-  if (word.at > now + aheadMaxMs) return "ahead";
+  if (word.at > now + aheadMaxMs && !hasCounted(word)) return "ahead";
   if (word.signer === word.peer) {
     if (word.forgotten || word.peer !== self) return "itself";
   } else {

@@ -188,6 +188,7 @@ function factsOf(state: State): WordFacts {
   const { checked, kept } = operator.membership;
   const voters = new Set(voting.roster.chain.flatMap((epoch) => epoch.voters));
   const signers = new Set([...kept.values()].map(({ signer }) => signer));
+  const signatures = new Set([...kept.values()].map(({ signature }) => signature));
   const { self, founder } = settings;
   const isKnown = (peer: PeerId) =>
     peer === self ||
@@ -197,7 +198,13 @@ function factsOf(state: State): WordFacts {
     voters.has(peer) ||
     kept.has(peer) ||
     signers.has(peer);
-  return { self, now: now.wall, isKnown, isSignatureGood: (word) => checked.get(word) };
+  return {
+    self,
+    now: now.wall,
+    isKnown,
+    hasCounted: ({ signature }) => signatures.has(signature),
+    isSignatureGood: (word) => checked.get(word),
+  };
 }
 
 /** Checks the words that have waited the longest first, so that a member that floods the table delays others' words only so long. */

@@ -9,7 +9,6 @@ import { heirsOf } from "../src/core/view.ts";
 import { CicadaError } from "../src/errors.ts";
 import { requestRotation } from "../src/peer/rotation-request.ts";
 import type { Answer, Command, Heir } from "../src/ports/control.ts";
-import type { Forgotten } from "../src/schema/attribution.ts";
 import type { Confirmation } from "../src/schema/admission.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Cores, wordBy } from "./kit/cores.ts";
@@ -200,9 +199,6 @@ class Rotation {
   readonly done: string[] = [];
   heirs: Heir[];
   refusal: CicadaError | undefined;
-  /** a refused forget counts at this peer */
-  countsAllTheSame = false;
-  readonly forgotten: Forgotten[] = [];
   onForget: () => void = () => undefined;
 
   constructor(doubtful: Readonly<Record<string, string | undefined>>) {
@@ -215,12 +211,8 @@ class Rotation {
       { kind: "rotate-key", graceMs: 10, by: "ann", ...command },
       {
         heirs: () => this.heirs,
-        forgotten: () => this.forgotten,
-        forget: (peer, by, said) => {
-          if (this.countsAllTheSame) {
-            this.forgotten.push({ peer: peer as PeerId, at: 0, by, name: "" });
-            this.heirs = this.heirs.filter(({ id }) => id !== peer);
-          }
+        forgotten: () => [],
+        forget: (peer, _by, said) => {
           if (this.refusal !== undefined) return said({ kind: "refused", error: this.refusal });
           this.done.push(`forget ${peer}`);
           this.heirs = this.heirs.filter(({ id }) => id !== peer);
@@ -271,17 +263,6 @@ describe("a key rotation", () => {
     assert.deepEqual(rotated({ bob: undefined }), ["rotate for 12D3KooWbob"]);
     assert.deepEqual(rotated({ bob: unconfirmed }, { accept: ["12D3KooWbob"] }), ["rotate for 12D3KooWbob"]);
     assert.deepEqual(rotated({ bob: unconfirmed }, { accept: ["bob"] }), []);
-  });
-
-  test("goes on if the table has no room for a forget that counts at this peer, and not if it doesn't count", () => {
-    for (const counts of [true, false]) {
-      const rotation = new Rotation({ bob: undefined, mallory: unconfirmed });
-      rotation.refusal = new CicadaError("TABLE_FULL", "it has had 7 ids");
-      rotation.countsAllTheSame = counts;
-      const answer = rotation.ask({ without: ["mallory"] });
-      assert.equal(answer?.kind, counts ? "rotated" : "refused");
-      assert.deepEqual(rotation.done, counts ? ["rotate for 12D3KooWbob"] : []);
-    }
   });
 
   test("first forgets the peers that are left out, which then don't get the key", () => {

@@ -186,27 +186,6 @@ describe("a forget", () => {
     assert.equal(cores.wordsAt("a").length, writes, "once");
   });
 
-  test("counts at the peer that was asked although a member has filled the table, after a restart too", () => {
-    const cores = new Cores(["a", "b", "c"]);
-    cores.tableFull = 'it has had 1792 ids under "membership"; 1792 are the most';
-    cores.ask("a", { kind: "forget-peer", peer: "c", by });
-    cores.pass(10 * second);
-    const answer = cores.answers.at(-1);
-    assert.ok(answer?.kind === "refused");
-    assert.equal(answer.error.code, "TABLE_FULL");
-    assert.match(answer.error.detail, /counts at this peer all the same; say it at each other peer/);
-    assert.equal(forgottenAt(cores, a), "c");
-    assert.equal(forgottenAt(cores, b), "");
-    const keptMembership = cores.keptBy(a);
-    cores.kill("a");
-    cores.up(a, { keptMembership });
-    cores.pass(10 * second);
-    assert.equal(forgottenAt(cores, a), "c");
-    cores.ask("a", { kind: "unforget-peer", peer: "c", by });
-    cores.pass(10 * second);
-    assert.equal(forgottenAt(cores, a), "");
-  });
-
   test("counts although another member floods the table with words, and no step checks more than a hundred of them", () => {
     const cores = new Cores(["a", "b", "c", "d"]);
     const junk = Array.from({ length: 3_000 }, (_, number) => ({

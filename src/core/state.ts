@@ -63,7 +63,7 @@ export type Pending =
       kind: "answer";
       command: number;
       answer: Answer;
-      /** a person's word that counts at this peer even if the table has no room for it */
+      /** a person's word about membership, which is in force here once it is durable */
       word?: MembershipWord;
     }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }

@@ -280,12 +280,7 @@ function stored(state: State, token: number, failed: boolean): void {
 function tableFull(state: State, token: number, detail: string): void {
   const pending = state.pending.get(token);
   state.pending.delete(token);
-  if (pending === undefined || !("command" in pending)) return;
-  const word = pending.kind === "answer" ? pending.word : undefined;
-  if (word === undefined) return refuseFull(state, pending.command, detail);
-  if (takeWord(state, word)) membersChanged(state);
-  const here = "what you said counts at this peer all the same; say it at each other peer, too";
-  refuseFull(state, pending.command, `${detail}; ${here}`);
+  if (pending !== undefined && "command" in pending) refuseFull(state, pending.command, detail);
 }
 
 /**

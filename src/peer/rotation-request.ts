@@ -76,9 +76,7 @@ function forgetAll(
 ): void {
   if (first === undefined) return done();
   deps.forget(first, by, (answer) => {
-    // A table that an intruder has filled takes no more words, but this peer keeps its own.
-    const isForgotten = deps.forgotten().some(({ peer }) => peer === first);
-    if (answer.kind !== "refused" || isForgotten) return forgetAll(others, by, deps, done);
+    if (answer.kind !== "refused") return forgetAll(others, by, deps, done);
     const { code, detail } = answer.error;
     const error = new CicadaError(code, `${detail}; so the key was not rotated`);
     return done({ kind: "refused", error });

@@ -105,10 +105,7 @@ export function hearRefusal(state: State, by: PeerId, word: MembershipWord | und
   );
 }
 
-/**
- * A word counts here at once, and also if it doesn't stand in the table: a person has just said it, or a member has shown it.
- * Returns whether the members have changed.
- */
+/** A word counts here at once: a person has just said it, or a member has shown it. Returns whether the members have changed. */
 export function takeWord(state: State, word: MembershipWord): boolean {
   return review(state, [word]) && follow(state);
 }

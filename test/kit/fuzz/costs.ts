@@ -128,7 +128,7 @@ class Tables {
   take(bytes: Uint8Array): void {
     this.#table.apply(bytes);
     this.#table.takeChanges();
-    this.#table.forgotten();
+    this.#table.membership();
     this.#table.admissions();
   }
 }

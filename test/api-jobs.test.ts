@@ -294,12 +294,12 @@ test("if no living peer can run a job, writing it warns with the reason, and rea
   fake.control.hindrances = [hindrance];
   const made = await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "a", command: "ls" } });
   assert.equal(made.statusCode, 201);
-  assert.deepEqual(made.json().warnings, [message]);
+  assert.deepEqual(made.json().warnings, [`no peer can run it now: ${message}`]);
   const read = (await call(fake, { url: "/v1/jobs/a" })).json();
   assert.deepEqual(read.problems, [hindrance]);
   assert.equal(read.warnings, undefined);
   const edited = await call(fake, { method: "PATCH", url: "/v1/jobs/a", body: { owner: "me" } });
-  assert.deepEqual(edited.json().warnings, [message]);
+  assert.deepEqual(edited.json().warnings, [`no peer can run it now: ${message}`]);
   // A job may be sent back as it was read.
   const { warnings } = edited.json();
   assert.equal(

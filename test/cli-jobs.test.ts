@@ -344,7 +344,7 @@ describe("jobs ls, get, next and why", () => {
 
   test("create of a job that no living peer can run warns", async () => {
     await using stub = await StubPeer.open();
-    const warnings = ["its target nosuch is not a member of the mesh"];
+    const warnings = ["no peer can run it now: its target nosuch is not a member of the mesh"];
     stub.on("POST /v1/jobs", { status: 201, body: { ...jobAnswer({ id: "a" }), warnings } });
     const said = await stub.cicada("jobs", "create", "a", "-c", "true", "--target-peer", "nosuch");
     assert.equal(said.code, 0);

@@ -70,6 +70,8 @@ const plain: Facts = {
   plan: available,
   isOver: false,
   isTick: true,
+  chain: undefined,
+  awaitsParents: false,
   isReporter: true,
   isForgotten: false,
   isSuperseded: false,
@@ -96,6 +98,8 @@ const plain: Facts = {
 };
 
 interface Case {
+  isChained?: boolean;
+  instant?: number;
   attempt?: number;
   round?: number;
   facts?: Partial<Facts>;
@@ -105,6 +109,8 @@ interface Case {
 }
 
 function decided({
+  isChained = false,
+  instant = due,
   attempt = 1,
   round = 0,
   facts = {},
@@ -122,8 +128,9 @@ function decided({
     ...requested,
   };
   const order = {
-    instant: due,
     due,
+    instant,
+    isChained,
     local,
     trigger,
     attempt,
@@ -507,6 +514,7 @@ function orderAt(local: LocalStage): Order {
     job,
     tick,
     instant: due,
+    isChained: false,
     attempt: 1,
     slot: "0",
     of: 1,

@@ -27,6 +27,8 @@ interface Shown {
   peers?: number;
   /** a person asks for more than changes of jobs; in a long world always so */
   person?: boolean;
+  /** some jobs run after others */
+  chains?: boolean;
   /** some jobs repeat what fails */
   retries?: boolean;
 }
@@ -83,6 +85,8 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
   "later-fields-cleared": { kinds: ["kill"], seed: 7, rules: ["I7"], took: 7 },
   "retry-dropped": { kinds: ["kill"], retries: true, seed: 6, rules: ["I17"], took: 6 },
+  "chain-dropped": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
+  "chain-on-any-end": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,

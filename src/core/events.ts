@@ -65,6 +65,8 @@ export type Event = { now: Now } & (
       kind: "loaded";
       jobs: readonly Job[];
       tableDigest: string;
+      /** as in `tableChanged` */
+      cyclic?: ReadonlyMap<JobId, readonly JobId[]>;
       records: readonly RunRecord[];
       orders: readonly RequestedOrder[];
       votes: readonly StoredVote[];
@@ -114,11 +116,24 @@ export type Event = { now: Now } & (
   | { kind: "lookedUp"; job: JobId; records: readonly RunRecord[]; pruned?: PrunedHistory | undefined }
   /** the job's last runs that have succeeded or failed */
   | { kind: "endsRead"; job: JobId; records: readonly RunRecord[] }
+  | {
+      kind: "tickLookedUp";
+      job: JobId;
+      tick: TickId;
+      records: readonly RunRecord[];
+      pruned?: PrunedHistory | undefined;
+    }
   /** another peer's watermarks, after all its records have come */
   | { kind: "watermarks"; peer: PeerId; watermarks: readonly Watermark[] }
   /** neighbours have pruned the job's ticks before the instant (ms), so open records from before it are over */
   | { kind: "prunedElsewhere"; job: JobId; before: number }
-  | { kind: "tableChanged"; changes: readonly JobChange[]; tableDigest: string }
+  | {
+      kind: "tableChanged";
+      changes: readonly JobChange[];
+      tableDigest: string;
+      /** the jobs that are quarantined because they run after each other, with their parents; absent = none */
+      cyclic?: ReadonlyMap<JobId, readonly JobId[]>;
+    }
   /** what stands in the table about the membership of peers has changed */
   | { kind: "membership"; words: readonly MembershipWord[] }
   /** the table's joins or confirmations have changed */
@@ -214,8 +229,11 @@ export type Effect =
   | { kind: "notify"; event: PeerEvent }
   /** The tick's final word is in, and it is this peer's turn to tell people about it. */
   | { kind: "announce"; job: JobId; tick: TickId }
-  /** Reads the job's records with from ≤ tick < to (ms) from the disk; `lookedUp` follows. */
-  | { kind: "lookUp"; job: JobId; from: number; to: number }
+  /**
+   * Reads the records with from ≤ tick < to (ms) of the job, and of its parents if it has any, from the disk; `lookedUp`
+   * follows. With a tick only that tick's, and `tickLookedUp` follows.
+   */
+  | { kind: "lookUp"; job: JobId; from: number; to: number; parents?: readonly JobId[]; tick?: TickId }
   /** Reads the job's newest records of runs that have succeeded or failed, at most `limit`; `endsRead` follows. */
   | { kind: "readEnds"; job: JobId; limit: number }
   /** Counts up by `by`, or by 1. */

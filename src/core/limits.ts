@@ -37,12 +37,23 @@ export const launchLimitMs = 3_000;
 export const warmUpLimitMs = 5_000;
 /** A longer gap between two steps is a pause, after which the peer warms up again. */
 export const pauseMs = 5_000;
+/** How long the next peer in rank waits before it reports a gap: the peer before it may not know about the gap. */
+export const reportEveryMs = 10_000;
 /** How often overdue orders, lost runs and old memory are checked. */
 export const sweepEveryMs = 5_000;
+/** No votes are given on ticks older than this. */
+export const voteUntilMs = 24 * 3_600_000;
 /** How long records of settled ticks stay in memory, because messages about them may come late. */
 export const rememberMs = 60_000;
+/** Of an ended run that is news and was due longer ago than this, memory only keeps that its order is over (ledger.ts). */
+export const recentMs = 120_000;
 /** How often watermarks move up and settled ticks are forgotten, which goes through all of them. */
 export const forgetEveryMs = 60_000;
+/**
+ * How long after its window it is remembered that an order without a tick of a schedule is over, in case a sync brings the
+ * order late.
+ */
+export const requestedKeptMs = 3_600_000;
 /**
  * How long the watermark of a job that is not in the table, claims that were given back, and requests whose run may be repeated
  * are remembered.

@@ -2,6 +2,7 @@
 import { runId } from "../schema/ids.ts";
 import { takeWord } from "./claims/record-moved.ts";
 import { isFinal } from "../schema/run.ts";
+import { followChains } from "./claims/chain-ticks.ts";
 import { isOwnGivenBack } from "./claims/claims.ts";
 import { admitRetry } from "./claims/order-book.ts";
 import type { Event } from "./events.ts";
@@ -16,9 +17,10 @@ import { openMembership } from "./operator/membership.ts";
 import { takeChange, takeOrders } from "./orders/admission.ts";
 import { noteEarlierRecord, noteEarlierStart } from "./orders/earlier-life.ts";
 import { noteAhead, noteLastAlive } from "./orders/own-clock.ts";
-import { recentMs } from "./orders/runs.ts";
 import { openHistory } from "./orders/scan.ts";
 import { beginWarmUp } from "./orders/warm-up.ts";
+import { setCyclic } from "./job/timetable.ts";
+import { recentMs } from "./limits.ts";
 import { isPlanted } from "./probes/planted.ts";
 import { takeRecord } from "./records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
@@ -38,6 +40,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
   openHistory(state, event.watermarks, event.prunedAhead ?? [], event.loadedSince, event.lastAlive ?? wall);
   if (event.lastAlive !== undefined) noteLastAlive(state, event.lastAlive);
   state.tableDigest = event.tableDigest;
+  setCyclic(state.jobs, event.cyclic ?? new Map());
   state.addresses = event.addresses;
   restoreDrained(state, event.drained);
   restoreSelfForgotten(state, event.selfForgotten);
@@ -57,7 +60,10 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
     const isUnrecorded = record.state === "claimed" && event.started.has(runId(record));
     if (own && isUnrecorded) noteEarlierStart(state, record);
     else if (own && awaitsOwnEnd(record)) noteEarlierRecord(state, record);
-    else admitRetry(state, record);
+    else {
+      followChains(state, record);
+      admitRetry(state, record);
+    }
     // A notice may not have been sent yet when the last life ended; whether it was, its record says.
     if (wall - (record.finishedAt ?? record.due) < toldAgainMs) takeWord(state, record, record);
   }

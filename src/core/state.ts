@@ -68,8 +68,14 @@ export type Pending =
     }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }
   | { kind: "order"; command: number; order: RequestedOrder }
-  /** `created`: the job did not exist before */
-  | { kind: "edit"; command: number; edits: readonly TableEdit[]; created: boolean };
+  /** `created`: the job did not exist before; `warnings`: what the person should know about it */
+  | {
+      kind: "edit";
+      command: number;
+      edits: readonly TableEdit[];
+      created: boolean;
+      warnings: readonly string[];
+    };
 
 export interface State {
   readonly settings: Settings;

@@ -11,6 +11,7 @@ import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
 import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
 import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
+import { chainTickLookedUp } from "./claims/chain-ticks.ts";
 import { claimStored } from "./claims/claims.ts";
 import { commandStored, obey, refuseFull } from "./operator/commands.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
@@ -40,6 +41,7 @@ import {
   takeHeartbeatDue,
 } from "./members/members.ts";
 import { signLife } from "./members/lives.ts";
+import { setCyclic } from "./job/timetable.ts";
 import { heartbeatTo, peersInReach } from "./members/heartbeat.ts";
 import { isAwaitedAlone } from "./members/eligibility.ts";
 import { readEnds, reviewFailures } from "./orders/failures.ts";
@@ -123,12 +125,21 @@ function take(state: State, event: Event): void {
       return lookedUp(state, event.job, event.records, event.pruned);
     case "endsRead":
       return readEnds(state, event.job, event.records);
+    case "tickLookedUp":
+      return chainTickLookedUp(
+        state,
+        event.job,
+        event.tick,
+        event.records,
+        event.pruned?.before ?? -Infinity,
+      );
     case "prunedElsewhere":
       return closePruned(state, event.job, event.before);
     case "watermarks":
       return hearWatermarks(state, event.peer, event.watermarks);
     case "tableChanged":
       state.tableDigest = event.tableDigest;
+      setCyclic(state.jobs, event.cyclic ?? new Map());
       return event.changes.forEach((change) => takeChange(state, change));
     case "membership":
       if (takeWords(state, event.words)) membersChanged(state);

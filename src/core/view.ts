@@ -15,12 +15,15 @@ import type {
   RosterView,
   View,
 } from "../ports/control.ts";
-import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { RunRecord, Watermark } from "../schema/run.ts";
 import type { Epoch } from "../schema/vote.ts";
+import type { JobsState } from "./job/jobs-state.ts";
+import { parentsOf } from "./job/timetable.ts";
 import { admissionOf, doubtAbout } from "./members/admission.ts";
 import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
+import { chainTickCount } from "./claims/chain-ticks.ts";
 import { isDoubted } from "./members/clocks.ts";
 import { standsBack } from "./members/duplicate-identity.ts";
 import { hasSupersededKey } from "./members/superseded-key.ts";
@@ -315,11 +318,30 @@ export function mayPlan(state: Readonly<State>): boolean {
   return state.alive && isPlanning(state);
 }
 
-/** The oldest tick (ms) of the job that has an open record in this peer's memory; Infinity = none. */
+/**
+ * The oldest tick (ms) of the job that has an open record in this peer's memory, or of which a job that runs after it still has to
+ * decide; of such a job, the oldest that its parents have not decided. Infinity = none.
+ */
 export function openSince(state: Readonly<State>, job: JobId): number {
+  const { jobs, ledger } = state;
   let since = Infinity;
-  for (const { tick } of openOf(state.ledger, job)) since = Math.min(since, instantOf(tick));
+  const note = (tick: TickId) => (since = Math.min(since, instantOf(tick)));
+  for (const one of [job, ...ancestorsOf(jobs, job)]) {
+    for (const { tick } of openOf(ledger, one)) note(tick);
+    for (const tick of state.book.chains.get(one)?.keys() ?? []) note(tick);
+  }
+  for (const child of jobs.children.get(job) ?? []) {
+    for (const tick of state.book.chains.get(child)?.keys() ?? []) note(tick);
+    for (const { from } of state.book.chainRanges.get(child) ?? []) since = Math.min(since, from);
+  }
   return since;
+}
+
+/** The jobs after which it runs, and those after which these run. */
+function ancestorsOf(jobs: JobsState, job: JobId): ReadonlySet<JobId> {
+  const found = new Set(parentsOf(jobs, job));
+  for (const one of found) for (const parent of parentsOf(jobs, one)) found.add(parent);
+  return found;
 }
 
 /** Whether the record's run is open in this peer's memory. */
@@ -370,6 +392,7 @@ export function sizesOf(state: Readonly<State>): Record<string, number> {
     runs: state.book.runs.size,
     members: state.members.byId.size,
     recordsInMemory: recordsInMemory(state.ledger),
+    chainTicks: chainTickCount(state),
     settled: settledCount(state.ledger.history),
     votes: state.voting.voter.votes.size,
     epochs: state.voting.roster.chain.length,

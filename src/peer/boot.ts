@@ -163,6 +163,7 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     kind: "loaded",
     jobs: [...table.jobs().values()],
     tableDigest: table.digest(),
+    cyclic: table.cyclic(),
     records: loaded.records,
     watermarks: loaded.watermarks,
     prunedAhead: loaded.horizons.filter(({ starts }) => (starts.at(-1)?.to ?? 0) > booted.loadedSince),

@@ -3,6 +3,7 @@
  * has failed. A disk that can't be read is asked again: a
  * failed read is never taken for "nothing has run".
  */
+import type { Effect } from "../core/events.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { RunQuery } from "../ports/disk.ts";
@@ -12,13 +13,19 @@ import type { RunRecord } from "../schema/run.ts";
 const pageSize = 1_000;
 const againMs = 1_000;
 
-/** All records of the job with from ≤ tick < to (ms). */
+type LookUp = Omit<Extract<Effect, { kind: "lookUp" }>, "kind">;
+
+/** All records of the job, and of its parents, with from ≤ tick < to (ms), or of one tick. */
 export function lookUp(
   doors: Doors,
-  { job, from, to }: { job: JobId; from: number; to: number },
+  { job, parents = [], ...query }: LookUp,
   done: (records: RunRecord[]) => void,
 ): void {
-  read(doors, { job, from, to, limit: Infinity }, done);
+  const [next, ...others] = parents;
+  read(doors, { ...query, job, limit: Infinity }, (records) => {
+    if (next === undefined) return done(records);
+    lookUp(doors, { ...query, job: next, parents: others }, (more) => done([...records, ...more]));
+  });
 }
 
 const ends = ["succeeded", "failed", "timeout", "lost"] as const;

@@ -209,7 +209,7 @@ export class Peer {
     const { table, edits, scripts } = this.#parts;
     const changes = table.takeChanges();
     edits.history.note(changes, (id) => table.holds(id), this.#doors.clock.now().wall);
-    this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest() });
+    this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest(), cyclic: table.cyclic() });
     for (const { id, job } of changes) scripts.jobChanged(id, job);
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {
@@ -263,9 +263,12 @@ export class Peer {
         return answer?.(effect.answer);
       }
       case "lookUp": {
-        const { job } = effect;
+        const { job, tick } = effect;
         return lookUp(this.#doors, effect, (records) => {
-          this.#feed({ kind: "lookedUp", job, records, pruned: this.#parts.horizons.ownOf(job) });
+          const found = { job, records, pruned: this.#parts.horizons.ownOf(job) };
+          this.#feed(
+            tick === undefined ? { kind: "lookedUp", ...found } : { kind: "tickLookedUp", tick, ...found },
+          );
         });
       }
       case "readEnds": {

@@ -59,7 +59,8 @@ export type Command =
 export type ValueRoot = "channels";
 
 export type Answer =
-  | { kind: "job"; job: Job; created: boolean }
+  /** `warnings`, of a job that was written: what the person should know about it */
+  | { kind: "job"; job: Job; created: boolean; warnings?: readonly string[] }
   | { kind: "done" }
   | { kind: "ordered"; job: JobId; tick: TickId }
   /** wall ms; every known peer, and whether it has confirmed that it keeps the new key */
@@ -106,18 +107,20 @@ export interface NextTick {
   /** why it will not run: the job leaves it out */
   skipped?: "except";
   peers: { id: PeerId; name: string; rank: number }[];
+  /** the jobs that must have ended before; undefined = it has a schedule of its own */
+  after?: readonly JobId[];
 }
 
 /** Why no living peer can run a job, or why this one can't (`NEEDS_NEWER`), in words: shown among the job's problems. */
 export interface JobHindrance {
-  code: "NO_PEER" | "NO_QUORUM" | "FEW_PEERS" | "NEEDS_NEWER";
+  code: "NO_PEER" | "NO_QUORUM" | "FEW_PEERS" | "NEEDS_NEWER" | "NO_PARENT";
   /** JSON pointer to the job's field that it is about, `""` for the whole */
   pointer: string;
   message: string;
 }
 
 /** What a tick waits for that is undecided: due, or failed and to be repeated (`retry`). */
-export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start" | "retry";
+export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start" | "retry" | "parent";
 
 export interface PendingTick {
   tick: TickId;

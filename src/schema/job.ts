@@ -31,6 +31,10 @@ export const partitionPolicies = ["available", "majority"] as const;
 export const catchUpPolicies = ["none", "latest", "all"] as const;
 export const retryOutcomes = ["failed", "timeout", "lost"] as const;
 export const retryPlaces = ["same", "other", "any"] as const;
+/** After which ends of its parents a job runs (`after.on`). */
+export const chainConditions = ["success", "failure", "always"] as const;
+/** A tick waits for the ends of all parents. More make its story longer, and each write of the job slower to check. */
+export const parentsMax = 32;
 /** A higher limit keeps a tick open for longer; each attempt is a record of its own. */
 export const retryAttemptsMax = 100;
 
@@ -124,6 +128,15 @@ export const JobSpecSchema = Type.Object(
     ),
     pauseAfterFailures: Type.Optional(Type.Integer({ minimum: 0, maximum: pauseAfterFailuresMax })),
     partition: Type.Optional(Type.Enum(partitionPolicies)),
+    after: Type.Optional(
+      Type.Object(
+        {
+          jobs: Type.Array(JobIdSchema, { minItems: 1, maxItems: parentsMax }),
+          on: Type.Optional(Type.Enum(chainConditions)),
+        },
+        closed,
+      ),
+    ),
     target: Type.Optional(
       Type.Object(
         {
@@ -186,7 +199,7 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["secrets", "limits", "background", "precheck", "pool", "after"],
+  "": ["secrets", "limits", "background", "precheck", "pool"],
   "/target": ["offline", "rolling"],
 };
 

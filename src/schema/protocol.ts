@@ -72,6 +72,7 @@ export const addedFields = [
   "success.mustMatch",
   "success.mustNotMatch",
   "http.expectBody",
+  "after",
 ] as const;
 
 export type Capability =

@@ -4,9 +4,13 @@
  *
  * The code that changes the document names the touched incarnations. Only these are read again, and only when a caller
  * asks for jobs, so many updates cost one reading. projection.ts decides which job the incarnations of an id make.
+ *
+ * Two edits on two sides of a split may make jobs run after each other. Such jobs are quarantined, all of them, until an edit
+ * ends that. Only the jobs that run after others are searched, and only where one of them has changed.
  */
 import type { JobId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined } from "../schema/job.ts";
+import { describeKnot, knots } from "../core/job/cycle.ts";
 import { identityOf, projectJob, readIncarnations, type Entries, type Reading } from "./projection.ts";
 
 /** `job` is undefined if it can't be run any more, `before` if it couldn't be. */
@@ -28,6 +32,10 @@ export class EffectiveJobs {
   /** incarnations that changed since they were last read */
   #touched = new Set<string>();
   #changes = new Map<JobId, JobChange>();
+  /** jobs that run after others and can be read, as they are without regard to cycles */
+  readonly #chained = new Map<JobId, Job>();
+  /** by job: the jobs that run after each other with it, and what is told about it */
+  readonly #knots = new Map<JobId, { members: readonly JobId[]; text: string }>();
 
   /** `refusal` says why this peer must not run a job that it can read; undefined = it may. */
   constructor(
@@ -67,6 +75,12 @@ export class EffectiveJobs {
     return changes;
   }
 
+  /** The jobs that are quarantined because they run after each other, with their parents. */
+  cyclic(): ReadonlyMap<JobId, readonly JobId[]> {
+    this.settle();
+    return new Map([...this.#knots.keys()].map((id) => [id, this.#parentsOf(id)]));
+  }
+
   /** ULIDs of a job's living incarnations. An incarnation that names no job has its own ULID as its id. */
   incarnationsOf(id: JobId): string[] {
     this.settle();
@@ -92,6 +106,31 @@ export class EffectiveJobs {
       const known = this.#incarnationsOf.get(id);
       const reading = known?.size === 1 ? single.get(id) : undefined;
       this.#show(id, known === undefined ? undefined : (reading ?? this.#readAll(known)));
+    }
+    this.#follow(stale);
+  }
+
+  #parentsOf(id: JobId): readonly JobId[] {
+    return this.#chained.get(id)?.spec.after?.jobs ?? [];
+  }
+
+  /** Finds the cycles that have come or gone with these jobs, and shows their jobs accordingly. */
+  #follow(changed: ReadonlySet<JobId>): void {
+    const suspects = new Set<JobId>();
+    for (const id of changed) {
+      if (this.#chained.has(id)) suspects.add(id);
+      for (const member of this.#knots.get(id)?.members ?? []) suspects.add(member);
+    }
+    if (suspects.size === 0) return;
+    const parentsOf = (id: JobId) => this.#parentsOf(id);
+    const before = new Set([...suspects].filter((id) => this.#knots.delete(id)));
+    const found = knots(suspects, parentsOf);
+    for (const members of found) {
+      for (const [id, text] of describeKnot(members, parentsOf)) this.#knots.set(id, { members, text });
+    }
+    for (const id of new Set([...before, ...found.flat()])) {
+      const job = this.#chained.get(id);
+      if (job !== undefined) this.#showJob(id, job);
     }
   }
 
@@ -135,8 +174,19 @@ export class EffectiveJobs {
   }
 
   #show(id: JobId, reading: Reading | undefined): void {
-    const before = this.#jobs.get(id);
     const projected = reading === undefined ? undefined : this.#project(id, reading);
+    const isChained =
+      projected !== undefined && !("problems" in projected) && projected.spec.after !== undefined;
+    if (isChained) this.#chained.set(id, projected);
+    else this.#chained.delete(id);
+    this.#showJob(id, projected);
+  }
+
+  #showJob(id: JobId, read: Job | Quarantined | undefined): void {
+    const before = this.#jobs.get(id);
+    const knot = this.#knots.get(id);
+    const isInKnot = knot !== undefined && this.#chained.has(id);
+    const projected = isInKnot ? { id, problems: [{ pointer: "/after/jobs", message: knot.text }] } : read;
     this.#quarantined.delete(id);
     if (projected === undefined || "problems" in projected) {
       if (projected !== undefined) this.#quarantined.set(id, projected);

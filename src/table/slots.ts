@@ -26,6 +26,8 @@ const slotOfField = {
   endsAt: "schedule",
   except: "schedule",
   jitter: "schedule",
+  // Its parents decide about a job's ticks as its schedule does, and a job has only one of the two.
+  after: "schedule",
   executor: "action",
   command: "action",
   argv: "action",

@@ -233,6 +233,11 @@ export class JobTable {
     return this.#effective.jobs();
   }
 
+  /** The jobs that are quarantined because they run after each other, with their parents. */
+  cyclic(): ReadonlyMap<JobId, readonly JobId[]> {
+    return this.#effective.cyclic();
+  }
+
   quarantined(): readonly Quarantined[] {
     return this.#effective.quarantined();
   }

@@ -419,6 +419,14 @@ export class Cores {
     this.#now = end;
   }
 
+  /** Ends the job's oldest run that is on. */
+  end(job: string, exitCode: number): void {
+    const run = [...this.#runs.keys()].find((one) => one.startsWith(`${job}@`));
+    if (run === undefined) throw new Error(`no run of ${job} is on`);
+    this.#runs.get(run)?.end(exitCode);
+    this.#runs.delete(run);
+  }
+
   #later(ms: number, act: () => void): void {
     this.#queue.push({ at: this.#now + ms, order: this.#order++, act });
   }
@@ -501,12 +509,21 @@ export class Cores {
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
       }
       case "lookUp": {
-        const { job, from, to } = effect;
+        const { job, tick, from, to, parents = [] } = effect;
         const records = [...(this.records.get(peer)?.values() ?? [])].filter(
-          (record) => record.job === job && instantOf(record.tick) >= from && instantOf(record.tick) < to,
+          (record) =>
+            [job, ...parents].includes(record.job) &&
+            instantOf(record.tick) >= from &&
+            instantOf(record.tick) < to &&
+            (tick ?? record.tick) === record.tick,
         );
-        const pruned = this.pruned.get(job);
-        return this.#later(1, () => this.feed(peer, { kind: "lookedUp", job, records, pruned }));
+        const found = { job, records, pruned: this.pruned.get(job) };
+        return this.#later(1, () =>
+          this.feed(
+            peer,
+            tick === undefined ? { kind: "lookedUp", ...found } : { kind: "tickLookedUp", tick, ...found },
+          ),
+        );
       }
       case "readEnds": {
         const { job, limit } = effect;

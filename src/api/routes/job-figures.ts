@@ -25,7 +25,7 @@ const jobsAtOnce = 200;
 
 const reasonsOf = {
   missed: ["window", "superseded", "limit", "policy"],
-  skipped: ["overlap", "paused", "no-quorum"],
+  skipped: ["overlap", "paused", "no-quorum", "parent"],
 } as const;
 
 export class JobFigures {
@@ -148,13 +148,18 @@ export class JobFigures {
     this.#makeRoomFor(record.job);
     if (record.state === "missed" || (record.state === "skipped" && record.startedAt === undefined)) {
       const ticks = record.range?.count ?? 1;
-      this.#withoutRun.inc({ job, group, state: record.state, reason: record.reason ?? "" }, ticks);
+      this.#withoutRun.inc({ job, group, state: record.state, reason: codeOf(record.reason) }, ticks);
       return;
     }
     this.#runs.inc({ job, group, state: record.state });
     const seconds = secondsOf(record);
     if (seconds !== undefined) this.#duration.observe({ group }, seconds);
   }
+}
+
+/** A reason names the parent that kept a tick from running, and what became of it: too many different texts for a label. */
+function codeOf(reason = ""): string {
+  return reason.startsWith("parent ") ? "parent" : reason;
 }
 
 function groupOf(job: Job | undefined): string {

@@ -92,7 +92,7 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
       const ifMatch = readIfMatch(request, control, spec.id);
       const by = request.actor;
       const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
+      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed", answer.warnings);
     },
   );
 }
@@ -144,7 +144,7 @@ function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
       const ifMatch = readIfMatch(request, control, id);
       const by = request.actor;
       const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
+      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed", answer.warnings);
     },
   );
 }
@@ -168,8 +168,8 @@ function changeJob(app: Api, { control }: ApiOptions): void {
       const patch = readPatch(request.body, id);
       const ifMatch = readIfMatch(request, control, id);
       const by = request.actor;
-      const { job } = await askFor("job", request, control, { kind: "patch-job", id, patch, ...ifMatch, by });
-      return answerJob(reply, control, job, "changed");
+      const answer = await askFor("job", request, control, { kind: "patch-job", id, patch, ...ifMatch, by });
+      return answerJob(reply, control, answer.job, "changed", answer.warnings);
     },
   );
 }

@@ -20,6 +20,11 @@ const NextTickSchema = Type.Object({
   peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), rank: Type.Integer() }), {
     description: "the runner first, then the peers that would step in, in order",
   }),
+  after: Type.Optional(
+    Type.Array(Type.String(), {
+      description: "it starts when these jobs have ended at this tick, not before",
+    }),
+  ),
 });
 
 export const InstantQuery = Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" }));
@@ -58,11 +63,12 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
       const { id } = request.params;
       const ticks = control.next(id, request.query.count ?? 10);
       if (ticks === undefined) throw noJob(id);
-      const items = ticks.map(({ tick, startsAt, peers, skipped }) => ({
+      const items = ticks.map(({ tick, startsAt, peers, skipped, after }) => ({
         tick,
         startsAt: showInstant(startsAt),
         ...(skipped === undefined ? {} : { skipped }),
         peers,
+        ...(after === undefined ? {} : { after: [...after] }),
       }));
       return reply.send({ items, nextCursor: null });
     },

@@ -55,7 +55,7 @@ const readOnly = {
   problems: Type.Array(
     Type.Object({
       code: Type.String({
-        description: "INVALID_JOB, NO_PEER, NO_QUORUM, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL",
+        description: "INVALID_JOB, NO_PEER, NO_QUORUM, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_PARENT",
       }),
       pointer: Type.String(),
       message: Type.String(),
@@ -71,7 +71,7 @@ export const JobSchema = Type.Object(
     warnings: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          "in the answer to a write: why no living peer can run it now, or fewer than it asks for, or why notices can't be sent",
+          "in the answer to a write: why no living peer can run it now, or fewer than it asks for, and what else to know",
       }),
     ),
   },
@@ -122,12 +122,18 @@ export async function answerJob(
   control: Control,
   job: Job,
   written?: "created" | "changed",
+  warnings: readonly string[] = [],
 ): Promise<ShownJob> {
   reply.header("etag", `"${job.revision}"`);
   if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
   const shown = await showJob(job, control);
-  if (written === undefined || shown.problems.length === 0) return shown;
-  return { ...shown, warnings: shown.problems.map(({ message }) => message) };
+  // What is warned about is often a problem of the job, too.
+  const told = new Set([...warnings, ...shown.problems.map(warningOf)]);
+  return written === undefined || told.size === 0 ? shown : { ...shown, warnings: [...told] };
+}
+
+function warningOf({ code, message }: { code: string; message: string }): string {
+  return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;
 }
 
 /** Of several pauses, shows the one that lasts longest. Pauses that have ended are not shown. */

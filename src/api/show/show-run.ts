@@ -70,7 +70,7 @@ export const TickSchema = Type.Object({
   state: Type.Union([RunStateSchema, Type.Literal("pending")]),
   duplicate: Type.Boolean(),
   waitsFor: orNull(
-    Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start", "retry"], {
+    Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start", "retry", "parent"], {
       description: "what a pending tick waits for",
     }),
   ),

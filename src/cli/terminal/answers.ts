@@ -61,6 +61,8 @@ export interface NextAnswer {
   /** why it will not run */
   skipped?: "except";
   peers: { id: string; name: string; rank: number }[];
+  /** the jobs that must have ended before */
+  after?: string[];
 }
 
 /** The account of one tick, and what keeps the next one from running. */

@@ -6,6 +6,7 @@ import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
 import {
   catchUpPolicies,
+  chainConditions,
   executors,
   fieldSynonyms,
   httpMethods,
@@ -21,8 +22,11 @@ interface JobFlag {
   help: string;
   /** Where in the job the value goes. */
   path: readonly [string, string?, string?];
-  /** `pairs` are K=V. `pairs`, `list` and `numbers` may be repeated. A single schedule stays a plain text. */
-  shape: "text" | "number" | "truth" | "list" | "numbers" | "pairs" | "rules" | "json";
+  /**
+   * `pairs` are K=V; `names` have commas between them. `pairs`, `list`, `names`, `numbers` and `rules` may be repeated. A single schedule
+   * stays a plain text.
+   */
+  shape: "text" | "number" | "truth" | "list" | "names" | "numbers" | "pairs" | "rules" | "json";
   choices?: readonly string[];
 }
 
@@ -234,6 +238,19 @@ export const jobFlags: readonly JobFlag[] = [
     choices: partitionPolicies,
   },
   {
+    flags: "--after, --after-jobs <jobs>",
+    help: "jobs after which it runs instead of by a schedule, such as load,clean; repeatable",
+    path: ["after", "jobs"],
+    shape: "names",
+  },
+  {
+    flags: "--after-on <end>",
+    help: "after which of their ends: success, failure, always (default: success)",
+    path: ["after", "on"],
+    shape: "text",
+    choices: chainConditions,
+  },
+  {
     flags: "--target-peer <peer>",
     help: "name or id of a peer that may run it; repeatable (default: any peer)",
     path: ["target", "peers"],
@@ -347,7 +364,7 @@ export const jobFlags: readonly JobFlag[] = [
   { flags: "--owner <text>", help: "whom to ask about the job", path: ["owner"], shape: "text" },
 ];
 
-const repeated: ReadonlySet<JobFlag["shape"]> = new Set(["list", "numbers", "pairs", "rules"]);
+const repeated: ReadonlySet<JobFlag["shape"]> = new Set(["list", "names", "numbers", "pairs", "rules"]);
 
 const offered = jobFlags.map((flag) => ({ flag, option: optionOf(flag) }));
 
@@ -444,6 +461,8 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
       return text;
     case "list":
       return flag.path[0] === "schedule" && texts.length === 1 ? text : texts;
+    case "names":
+      return texts.flatMap((one) => one.split(",")).map((name) => name.trim());
     case "pairs":
       return pairsOf(`--${option.name()}`, texts);
     case "rules":

@@ -75,8 +75,14 @@ export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFilte
 }
 
 function scheduleText(job: JobAnswer): string {
+  if (job.after !== undefined) return afterText(job.after);
   if (job.schedule === undefined) return "by hand";
   return typeof job.schedule === "string" ? job.schedule : job.schedule.join("; ");
+}
+
+/** `after load, clean` or `after load (failure)` */
+function afterText({ jobs, on = "success" }: NonNullable<JobAnswer["after"]>): string {
+  return `after ${jobs.join(", ")}${on === "success" ? "" : ` (${on})`}`;
 }
 
 const stateColours: Readonly<Partial<Record<JobState, Colour>>> = {
@@ -107,7 +113,7 @@ export function jobFields(terminal: Terminal, job: JobAnswer): void {
   const zone = job.timezone ?? "UTC";
   const next = job.nextTick === null ? undefined : Date.parse(job.nextTick);
   const { revision, createdAt, updatedAt, updatedBy, paused, problems, state } = job;
-  const shown = new Set(["id", "schedule", "timezone"]);
+  const shown = new Set(["id", "schedule", "timezone", "after"]);
   const rest = Object.entries(writable({ ...job })).filter(([field]) => !shown.has(field));
   fields(terminal, [
     ["id", paint(terminal, "bold", plain(job.id))],
@@ -144,9 +150,11 @@ function valueText(value: unknown): string {
 export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): void {
   if (items.length === 0) return terminal.print("There is no further tick.");
   const now = terminal.now();
-  const rows = items.map(({ tick, startsAt, skipped, peers }) => {
+  const rows = items.map(({ tick, startsAt, skipped, peers, after = [] }) => {
     const [runner, ...fallbacks] = peers.map((peer) => plain(peer.name));
-    const later = Date.parse(startsAt) === Date.parse(tick) ? "" : ` (starts ${startsAt})`;
+    const isLater = Date.parse(startsAt) !== Date.parse(tick);
+    const later =
+      after.length > 0 ? ` (after ${plain(after.join(", "))})` : isLater ? ` (starts ${startsAt})` : "";
     if (skipped !== undefined) return [tick, "left out", "-", ""];
     return [tick + later, relative(Date.parse(startsAt), now), runner ?? "no peer can", fallbacks.join(", ")];
   });
@@ -155,12 +163,8 @@ export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): voi
 
 export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
   terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
-  const aboutChannels = new Set(
-    job.problems.flatMap(({ code, message }) => (code === "NO_CHANNEL" ? message : [])),
-  );
   for (const warning of job.warnings ?? []) {
-    const what = aboutChannels.has(warning) ? "" : "no peer can run it now: ";
-    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${what}${plain(warning)}`);
+    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(warning)}`);
   }
   const zone = terminal.timezone;
   if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;
@@ -170,6 +174,7 @@ export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string
 }
 
 export function whenNext(terminal: Terminal, job: JobAnswer): string {
+  if (job.after !== undefined) return `to run ${afterText(job.after)}`;
   if (job.nextTick !== null) {
     const next = Date.parse(job.nextTick);
     const zone = job.timezone ?? "UTC";

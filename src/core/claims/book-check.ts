@@ -21,6 +21,9 @@ export function assertBook({ book, ledger }: State): void {
     const isRetry = book.retries.get(job)?.has(order) === true;
     assert(isRetry === attempt > 1, `${key}: among the retries if and only if it repeats an attempt`);
     assert(!isOver(ledger.history, job, tick, slot), `${key}: over, but still in the book`);
+    const isDecided = book.chains.get(job)?.get(tick)?.verdict !== undefined;
+    const isByParents = order.isChained && order.of === 1 && attempt === 1;
+    assert(!isByParents || isDecided, `${key}: in the book, but its parents decided nothing`);
     const isSlotted = book.slotted.get(job)?.get(tick)?.has(order) === true;
     assert(isSlotted === order.of > 1, `${key}: among the slots of its tick if and only if it has several`);
     if (order.requested !== undefined) requested++;

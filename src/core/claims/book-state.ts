@@ -4,9 +4,29 @@
  */
 import type { JobId, OrderKey, RunId, TickId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
+import type { ChainVerdict } from "../job/chain.ts";
 import { IndexedHeap } from "../job/heap.ts";
 import { CapacityQueue } from "./capacity-queue.ts";
 import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
+
+/** One tick of a job that runs after others. */
+export interface ChainTick {
+  /** by parent: the record that tells the story of its tick, which is over */
+  readonly ends: Map<JobId, RunRecord>;
+  /** what the disk knows: it needn't be asked, is being asked, or has answered */
+  disk: "unneeded" | "unasked" | "asked" | "answered";
+  /** undefined = some parents' ends are awaited */
+  verdict: ChainVerdict | undefined;
+}
+
+/** A range of ticks (ms, both ends included) that is to be reported as skipped. */
+export interface PendingRange {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  readonly reason: string;
+  readonly sinceMono: number;
+}
 
 export interface BookState extends ClaimIndexes {
   readonly orders: Map<OrderKey, Order>;
@@ -19,6 +39,10 @@ export interface BookState extends ClaimIndexes {
   readonly retries: Map<JobId, Set<Order>>;
   /** orders of ticks that have several slots, by job, then by tick */
   readonly slotted: Map<JobId, Map<TickId, Set<Order>>>;
+  /** ticks of jobs that run after others, by job, from the first parent's end until they are over */
+  readonly chains: Map<JobId, Map<TickId, ChainTick>>;
+  /** … and ranges of such ticks that no peer has reported yet: a parent's ticks in them were not run */
+  readonly chainRanges: Map<JobId, PendingRange[]>;
   /** orders by when they are to be reconciled next; wall clock, ms */
   readonly reconcileQueue: IndexedHeap<Order>;
   /** orders whose circumstances have changed in this step */
@@ -42,6 +66,8 @@ export function createBook(): BookState {
     requests: new Map(),
     retries: new Map(),
     slotted: new Map(),
+    chains: new Map(),
+    chainRanges: new Map(),
     reconcileQueue: new IndexedHeap((a, b) => a.key < b.key),
     touched: new Set(),
     holders: new Map(),

@@ -77,6 +77,38 @@ export function admitAgain(state: State, order: Order): void {
   add(state, { job, tick, due, trigger: requested?.trigger ?? "schedule", requested }, slot, of);
 }
 
+/** Adds the orders of a tick that its job's parents have decided about, or corrects those that no peer has claimed. */
+export function admitChained(state: State, plan: Plan, tick: TickId, due: number): void {
+  const of = slotsOfTick(state, plan.id, tick, plan.target.count);
+  for (const slot of numberedSlots(of)) {
+    const known = state.book.orders.get(orderKey(plan.id, tick, 1, slot));
+    if (known === undefined) continue;
+    if (known.due !== due && known.local.stage === "none") removeOrder(state, known);
+    else touch(state, known);
+  }
+  addSlots(state, { job: plan.id, tick, due, trigger: "chain" }, plan);
+}
+
+/** Removes the tick's orders, except those that this peer is about to start. */
+export function dropOrders(state: State, job: JobId, tick: TickId): void {
+  for (const order of state.book.byJob.get(job) ?? []) {
+    if (order.tick !== tick) continue;
+    if (order.local.stage === "none") removeOrder(state, order);
+    else touch(state, order);
+  }
+}
+
+/** Whether a person asked for the record's run, as far as this peer knows. */
+export function isRequested({ book }: State, record: RunRecord): boolean {
+  return book.requests.has(tickKey(record));
+}
+
+/** Whether a run of the tick was started or decided. */
+export function hasBegun(state: State, plan: Plan, tick: TickId): boolean {
+  const of = slotsOfTick(state, plan.id, tick, plan.target.count);
+  return [...numberedSlots(of)].some((slot) => isBegun(state, orderKey(plan.id, tick, 1, slot)));
+}
+
 function tickKey({ job, tick }: { readonly job: JobId; readonly tick: TickId }): string {
   return `${job}@${tick}`;
 }
@@ -96,7 +128,8 @@ export function admitRetry(state: State, record: RunRecord): void {
     if (earlier?.local.stage === "none") removeOrder(state, earlier);
   }
   const requested = book.requests.get(tickKey(record));
-  if (isManual(tick) && requested === undefined) return;
+  const isChained = book.chains.get(job)?.has(tick) === true;
+  if (isManual(tick) && requested === undefined && !isChained) return;
   const due = requested?.requestedAt ?? instantOf(tick);
   add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of, attempt);
 }
@@ -220,6 +253,9 @@ function add(
   of: number,
   attempts = 1,
 ): void {
+  const plan = state.jobs.plans.get(job);
+  const isChained = requested === undefined && plan?.after !== undefined;
+  const chainedDue = isChained ? state.book.chains.get(job)?.get(tick)?.verdict?.due : undefined;
   const last = lastRepeated(state, job, tick, slot, attempts);
   const attempt = (last?.attempt ?? 0) + 1;
   const key = orderKey(job, tick, attempt, slot);
@@ -232,14 +268,15 @@ function add(
     tick,
     // The instant decides which epoch votes on the order, so it comes from the tick's name, which is the same on all peers.
     instant: instantOf(tick),
+    isChained,
     attempt,
     retriedFrom: last?.peer,
     slot,
     of,
     round: roundOf(state, key),
-    due: last?.retryAt ?? due,
-    weight: state.jobs.plans.get(job)?.weight ?? 1,
-    trigger: last === undefined ? trigger : "retry",
+    due: last?.retryAt ?? chainedDue ?? due,
+    weight: plan?.weight ?? 1,
+    trigger: last !== undefined ? "retry" : isChained ? "chain" : trigger,
     requested,
     declined: new Set(),
     ranks: [],

@@ -48,6 +48,8 @@ export interface Order {
   readonly tick: TickId;
   /** the tick's instant; ms */
   readonly instant: number;
+  /** its job's parents have decided about the tick (chain-ticks.ts) */
+  readonly isChained: boolean;
   readonly attempt: number;
   /** the peer of the attempt before this one */
   readonly retriedFrom: PeerId | undefined;

@@ -11,6 +11,7 @@ import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts"
 import { noteWord } from "../records/words.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
+import { followChains } from "./chain-ticks.ts";
 import {
   admitNextRound,
   admitRetry,
@@ -61,6 +62,7 @@ export function recordMoved(
     forgetRequest(state, record);
     noteFailure(state, record);
   }
+  followChains(state, record);
   admitRetry(state, record);
   takeWord(state, before, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);

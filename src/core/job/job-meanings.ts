@@ -27,8 +27,34 @@ export function meaningProblems(given: Fields): Problem[] {
     ...scriptProblems(given),
     ...targetProblems(given),
     ...noticeProblems(given),
-    ...paramProblems(inside(given, "params") as Params, given["schedule"] !== undefined),
+    ...chainProblems(given),
+    ...paramProblems(inside(given, "params") as Params, runsByItself(given)),
   ];
+}
+
+/** Not only by hand. */
+function runsByItself(given: Fields): boolean {
+  return given["schedule"] !== undefined || given["after"] !== undefined;
+}
+
+/** A cycle of several jobs is found where the other jobs are known (operator/chain-check.ts). */
+function chainProblems(given: Fields): Problem[] {
+  if (given["after"] === undefined) return [];
+  const id = text(given, "id");
+  const itself = (listOfTexts(inside(given, "after")["jobs"]) ?? []).flatMap((parent, index) =>
+    parent === id
+      ? [
+          {
+            pointer: pointerTo("after", "jobs", String(index)),
+            message: `a job can't run after itself: ${id} → ${id}`,
+          },
+        ]
+      : [],
+  );
+  if (given["schedule"] === undefined) return itself;
+  const message =
+    "a job has either a schedule or parents: the ticks of a job that runs after others are theirs. Leave out schedule or after";
+  return [...itself, { pointer: "/after", message }];
 }
 
 function scheduleProblems(given: Fields): Problem[] {

@@ -34,6 +34,7 @@ const closedObjects: readonly { path: readonly string[]; known: readonly string[
   { path: [], known: Object.keys(properties) },
   { path: ["catchUp"], known: Object.keys(properties.catchUp.properties) },
   { path: ["retry"], known: Object.keys(properties.retry.properties) },
+  { path: ["after"], known: Object.keys(properties.after.properties) },
   { path: ["target"], known: Object.keys(properties.target.properties) },
   { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
   { path: ["http"], known: Object.keys(properties.http.properties) },

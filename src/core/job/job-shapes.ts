@@ -1,9 +1,11 @@
 /** The shape of a job by its schema, with messages that say what to write. */
 import { Compile } from "typebox/compile";
 import {
+  chainConditions,
   JobSpecSchema,
   countMax,
   largestCapacity,
+  parentsMax,
   pauseAfterFailuresMax,
   retryAttemptsMax,
   retryOutcomes,
@@ -68,6 +70,9 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/longAfter": `longAfter is a duration (${durationHint}), or auto: twice as long as the job usually takes`,
   "/ping":
     'ping is an object of addresses, such as {"start": "https://…", "success": "https://…", "failure": "https://…"}',
+  "/after": 'after is an object such as {"jobs": ["load"], "on": "success"}',
+  "/after/jobs": `jobs is a list of 1 to ${parentsMax} ids of jobs`,
+  "/after/on": `on is one of ${chainConditions.join(", ")}`,
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
   "/target/count": `count says how many runs a tick has, each on another peer: 1 to ${countMax}`,
   "/target/tags": tagsHint,
@@ -129,6 +134,7 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (/^\/http\/expectStatus\/\d+$/.test(pointer)) return "a status code is a whole number from 200 to 599";
   if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
     return "an exit code is a whole number from 0 to 255";
+  if (/^\/after\/jobs\/\d+$/.test(pointer)) return fieldHints["/id"] ?? "";
   if (pointer.startsWith("/env/") && error.keyword === "type")
     return "a variable's value is a text: put it in quotes";
   if (pointer === "/env")

@@ -7,8 +7,17 @@ export interface JobsState {
   readonly plans: Map<JobId, Plan>;
   /** the next tick of every job that has one; wall clock, ms */
   readonly nextTicks: IndexedHeap<JobId>;
+  /** by parent: the jobs that run after it */
+  readonly children: Map<JobId, Set<JobId>>;
+  /** jobs of the table that are quarantined because they run after each other, with their parents */
+  cyclic: ReadonlyMap<JobId, readonly JobId[]>;
 }
 
 export function createJobs(): JobsState {
-  return { plans: new Map(), nextTicks: new IndexedHeap((a, b) => a < b) };
+  return {
+    plans: new Map(),
+    nextTicks: new IndexedHeap((a, b) => a < b),
+    children: new Map(),
+    cyclic: new Map(),
+  };
 }

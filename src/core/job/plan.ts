@@ -9,6 +9,7 @@ import type { NotifyRule } from "../../schema/notice.ts";
 import { unknownCapabilities } from "../../schema/protocol.ts";
 import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
+import { afterOf, type After } from "./chain.ts";
 import type { RetryRule } from "./retry.ts";
 import { actionOf, equipmentOf, timeoutOf } from "./action.ts";
 import { neededCapabilities } from "./needs.ts";
@@ -37,6 +38,8 @@ export interface Plan {
   readonly earliest: number;
   readonly overlap: NonNullable<JobSpec["overlap"]>;
   readonly partition: "available" | "majority";
+  /** the jobs whose ticks are its ticks; undefined = it has a schedule, or runs only by hand */
+  readonly after: After | undefined;
   readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
   readonly retry: RetryRule;
   /** after so many failed ticks in a row the job is paused; 0 = never */
@@ -111,6 +114,7 @@ export function planJob(job: Job): Plan | Problem[] {
     earliest: beginningOf(job),
     overlap: spec.overlap ?? "queue",
     partition,
+    after: afterOf(spec),
     catchUp: {
       policy: spec.catchUp?.policy ?? "latest",
       windowMs: milliseconds(spec.catchUp?.window, defaults.windowMs),

@@ -9,11 +9,36 @@ import { nextTickOf, type Plan } from "./plan.ts";
 
 /** Adds a job, or replaces it. Its ticks after the instant (ms) will be pulled. */
 export function enterJob(jobs: JobsState, plan: Plan, after: number): void {
+  leaveParents(jobs, plan.id);
   jobs.plans.set(plan.id, plan);
+  for (const parent of plan.after?.jobs ?? []) {
+    const children = jobs.children.get(parent);
+    if (children === undefined) jobs.children.set(parent, new Set([plan.id]));
+    else children.add(plan.id);
+  }
   expectNext(jobs, plan, after);
 }
 
+function leaveParents({ plans, children }: JobsState, id: JobId): void {
+  for (const parent of plans.get(id)?.after?.jobs ?? []) {
+    const ofParent = children.get(parent);
+    ofParent?.delete(id);
+    if (ofParent?.size === 0) children.delete(parent);
+  }
+}
+
+/** The jobs that are quarantined because they run after each other. */
+export function setCyclic(jobs: JobsState, cyclic: JobsState["cyclic"]): void {
+  jobs.cyclic = cyclic;
+}
+
+/** The parents of a job, also of one that is quarantined because of them. */
+export function parentsOf({ plans, cyclic }: JobsState, id: JobId): readonly JobId[] {
+  return plans.get(id)?.after?.jobs ?? cyclic.get(id) ?? [];
+}
+
 export function removeJob(jobs: JobsState, id: JobId): void {
+  leaveParents(jobs, id);
   jobs.plans.delete(id);
   jobs.nextTicks.remove(id);
 }

@@ -16,6 +16,7 @@ import { tooFarAheadToWrite, tooFarBehindToWrite } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
 import { confirm } from "./admissions.ts";
+import { checkChain } from "./chain-check.ts";
 import { drainPeer } from "./drain.ts";
 import { checkJob } from "../job/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
@@ -144,7 +145,10 @@ function putSpec(
   if (known !== undefined && sameValue(known.job.spec, spec)) {
     return { kind: "job", job: known.job, created: false };
   }
-  return edit(state, token, [{ kind: "put", spec, by }], known === undefined);
+  const { problems, warnings } = checkChain(state, spec);
+  if (problems.length > 0)
+    return { kind: "refused", error: new CicadaError("INVALID_JOB", "see errors", problems) };
+  return edit(state, token, [{ kind: "put", spec, by }], known === undefined, warnings);
 }
 
 function patchJob(
@@ -196,11 +200,12 @@ function edit(
   command: number,
   edits: readonly TableEdit[],
   created: boolean,
+  warnings: readonly string[] = [],
 ): Answer | undefined {
   const begins = edits.some(({ kind }) => kind === "put" || kind === "resume");
   const refused = refuseAhead(state) ?? (begins ? refuseBehind(state) : undefined);
   if (refused !== undefined) return refused;
-  const token = expectStored(state, { kind: "edit", command, edits, created });
+  const token = expectStored(state, { kind: "edit", command, edits, created, warnings });
   emit(state, { kind: "edit", edits, token });
   return isPlanted(state, "answer-before-fsync") ? { kind: "done" } : undefined;
 }
@@ -284,14 +289,15 @@ export function commandStored(
 }
 
 /** The job after the edit; `done` if there was more than one edit, or if the job no longer exists. */
-function answerTo(state: State, { edits, created }: Extract<Pending, { kind: "edit" }>): Answer {
+function answerTo(state: State, { edits, created, warnings }: Extract<Pending, { kind: "edit" }>): Answer {
   const [one] = edits;
   if (edits.length !== 1 || one === undefined || one.kind === "delete" || one.kind === "set") {
     return { kind: "done" };
   }
   // Another command may have deleted it at the same time.
   const plan = state.jobs.plans.get(idOf(one));
-  return plan === undefined ? { kind: "done" } : { kind: "job", job: plan.job, created };
+  if (plan === undefined) return { kind: "done" };
+  return { kind: "job", job: plan.job, created, ...(warnings.length === 0 ? {} : { warnings }) };
 }
 
 function idOf(change: Exclude<TableEdit, { kind: "set" }>): JobId {

@@ -3,6 +3,8 @@
  * the timetable, orders and ticks the order book; what happens to them is decided later.
  */
 import type { RequestedOrder } from "../../schema/run.ts";
+import { sameValue } from "../../schema/equal.ts";
+import { forgetChains } from "../claims/chain-ticks.ts";
 import { setWeight } from "../claims/order.ts";
 import { admitRequested, admitTick, recountSlots, touchJob } from "../claims/order-book.ts";
 import type { JobChange } from "../events.ts";
@@ -21,11 +23,14 @@ export function takeChange(state: State, change: JobChange): void {
 
 function takeJob(state: State, { id, job }: JobChange): void {
   const plan = job === undefined ? undefined : planJob(job);
+  const before = state.jobs.plans.get(id);
   if (plan === undefined || Array.isArray(plan)) {
     removeJob(state.jobs, id);
+    forgetChains(state, id);
     if (Array.isArray(plan)) note(state, "warn", "a job can't be read here", { job: id });
   } else {
     const begun = begunByNow(state, plan);
+    if (!sameValue(before?.after, begun.after) || !begun.enabled) forgetChains(state, id);
     enterJob(state.jobs, begun, state.now.wall);
     for (const order of state.book.byJob.get(id) ?? []) setWeight(state.book, order, begun.weight);
     recountSlots(state, begun);

@@ -3,12 +3,13 @@
  * of that moment, never earlier expectations. So a late timer, a lost message or a pause only changes the next decision.
  * apply.ts carries the decision out.
  */
+import type { ChainVerdict } from "../job/chain.ts";
 import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
 import { retriesAfter } from "../job/retry.ts";
 import { precedes, type LocalStage, type Order } from "../claims/order.ts";
-import { claimAheadMs, lateMs, overdueMs, timelyMs } from "../limits.ts";
+import { claimAheadMs, lateMs, overdueMs, timelyMs, voteUntilMs } from "../limits.ts";
 import { isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
 import { giveBacksMax, type RunRecord } from "../../schema/run.ts";
@@ -23,6 +24,10 @@ export interface Facts {
   readonly isOver: boolean;
   /** the instant is a tick of the job's current schedule */
   readonly isTick: boolean;
+  /** of a job that runs after others: what its parents' ends mean for the tick; undefined = it is no tick of theirs any more */
+  readonly chain: ChainVerdict | undefined;
+  /** … and: the disk has not told yet what is known of the parents */
+  readonly awaitsParents: boolean;
   /** this peer reports the order if no peer runs it */
   readonly isReporter: boolean;
   /** the mesh has forgotten this peer */
@@ -119,7 +124,10 @@ export interface Decided {
 /** How soon to decide again where only time can change the decision. */
 const recheckMs = 500;
 
-type DecidedOrder = Pick<Order, "instant" | "due" | "trigger" | "requested" | "local" | "attempt" | "round">;
+type DecidedOrder = Pick<
+  Order,
+  "due" | "trigger" | "requested" | "local" | "attempt" | "round" | "isChained" | "instant"
+>;
 
 export function decide(order: DecidedOrder, facts: Facts): Decided {
   const { plan, wall } = facts;
@@ -129,6 +137,9 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (local.stage === "claiming") return just({ kind: "nothing" });
   if (facts.isForgotten || facts.isSuperseded) return just(letGo("draining", wait(Infinity)));
   if (facts.isWarmingUp) return just(wait(wall + recheckMs));
+  if (order.isChained && !facts.isInProgress && facts.chain?.kind === "skip")
+    return just(skipByParent(order, facts.chain.reason, facts), "skipped-by-parent");
+  if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
   if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
   if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
   switch (local.stage) {
@@ -166,11 +177,12 @@ function closeOver(local: LocalStage): Decision {
 }
 
 /** The schedule was edited, or the job disabled, after the order had come into the book. */
-function isStale(plan: Plan, { requested, attempt }: DecidedOrder, facts: Facts): boolean {
+function isStale(plan: Plan, { requested, attempt, isChained }: DecidedOrder, facts: Facts): boolean {
   const isOff = !plan.enabled && requested?.force !== true;
   // A tick in progress goes on, whatever the schedule is now.
   if (attempt > 1) return isOff || retriesAfter(plan.retry, attempt - 1) === 0;
-  return requested === undefined && !facts.isTick ? isOff || !facts.isInProgress : isOff;
+  if (isChained && !facts.isInProgress) return isOff || facts.chain === undefined;
+  return requested === undefined && !isChained && !facts.isTick ? isOff || !facts.isInProgress : isOff;
 }
 
 /** A tick in progress ends with the runs that it has had. One peer reports why. */
@@ -184,6 +196,12 @@ function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
   const waited = facts.wall - due > overdueMs && local.stage !== "claimed";
   const isReported = facts.plan !== undefined && waited && facts.isReporter;
   return { kind: "close", reason: "job-changed", ...(isReported ? { as: "missed" } : {}) };
+}
+
+/** One peer reports that a parent's end keeps the tick from running. */
+function skipByParent({ local }: DecidedOrder, reason: string, { isReporter }: Facts): Decision {
+  const rest: Decision = isReporter ? { kind: "close", reason, as: "skipped" } : wait(Infinity);
+  return local.stage === "none" ? rest : letGo("parent-ended-otherwise", rest);
 }
 
 function decidePaused(order: DecidedOrder, facts: Facts): Decided {
@@ -206,11 +224,17 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const { due, trigger, requested, attempt } = order;
   if (rival !== undefined) return just(wait(rival.until));
   const isWanted = requested !== undefined || facts.isInProgress;
-  const isOverdue = !isWanted && trigger === "schedule" && wall - due > overdueMs;
+  const isOverdue = !isWanted && (trigger === "schedule" || trigger === "chain") && wall - due > overdueMs;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
   if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan) > startWindowMs(plan, true)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
+  // Its voters may have forgotten what they voted.
+  if (isElected && wall - order.instant > voteUntilMs) {
+    return just(
+      facts.isReporter ? { kind: "close", reason: "too-old-to-vote", as: "missed" } : wait(Infinity),
+    );
+  }
   if (isElected && order.round >= giveBacksMax) {
     return just(facts.isReporter ? { kind: "close", reason: "given-back", as: "missed" } : wait(Infinity));
   }

@@ -5,11 +5,13 @@
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
+import { chainTickOf } from "../claims/chain-ticks.ts";
 import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { inOrderOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
+import type { ChainVerdict } from "../job/chain.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { lacking } from "../members/capabilities.ts";
@@ -58,6 +60,15 @@ export class OrderFacts implements Facts {
 
   get isTick(): boolean {
     return this.plan !== undefined && isTickOf(this.plan, this.#order.instant);
+  }
+
+  get chain(): ChainVerdict | undefined {
+    return chainTickOf(this.#state, this.#order.job, this.#order.tick)?.verdict;
+  }
+
+  get awaitsParents(): boolean {
+    const disk = chainTickOf(this.#state, this.#order.job, this.#order.tick)?.disk;
+    return disk === "unasked" || disk === "asked";
   }
 
   get isReporter(): boolean {

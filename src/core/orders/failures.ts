@@ -5,6 +5,7 @@
  * peer doesn't do it, the next one in rank does. The pause of a tick has the same key whoever writes it, so two peers that
  * write it make one pause.
  */
+import { reportEveryMs } from "../limits.ts";
 import { hash } from "node:crypto";
 import { instantOf, ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import type { TableEdit } from "../../schema/job.ts";
@@ -19,7 +20,6 @@ import { settles } from "../records/ledger.ts";
 import { storyOf } from "../records/records.ts";
 import { emit, nextToken, note, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
-import { reportEveryMs } from "./scan.ts";
 
 /** Looks at the jobs of which a tick has just failed, or with `all` at those too that are left to another peer. */
 export function reviewFailures(state: State, which: "new" | "all"): void {

@@ -11,6 +11,8 @@ import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { isTickOf, nextPlannedTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
 import { instantText, whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
+import { chainTickOf } from "../claims/chain-ticks.ts";
+import { describeAfter, missingParents, nextChainTick, ticksAwaitingParents } from "./chain-status.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
@@ -36,7 +38,8 @@ export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
   const how = stateNow(state, plan, hindrances.length > 0);
   const lesser = hindrances.length === 0 ? fewPeers(state, plan) : [];
-  return { state: how, hindrances: [...hindrances, ...lesser, ...unknownHere(state, plan)] };
+  const others = [...unknownHere(state, plan), ...missingParents(state, plan)];
+  return { state: how, hindrances: [...hindrances, ...lesser, ...others] };
 }
 
 /** The job runs, but on fewer peers than it asks for. */
@@ -59,7 +62,8 @@ function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   for (const record of openOf(state.ledger, plan.id)) if (record.state === "running") return "running";
   if (state.book.retries.has(plan.id)) return "running";
   if (isBlocked) return "blocked";
-  if (firstPending(state, plan) !== undefined) return "waiting";
+  if (firstPending(state, plan) !== undefined || ticksAwaitingParents(state, plan).length > 0)
+    return "waiting";
   return isScheduled ? "scheduled" : "manual";
 }
 
@@ -90,7 +94,7 @@ export function votersMissing(state: State): string | undefined {
 export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
   const ticks: NextTick[] = [];
   for (let after = comingAfter(state, plan); ticks.length < count;) {
-    const at = nextUnpaused(plan, after, nextPlannedTickOf);
+    const at = nextUnpaused(plan, after, (one, from) => nextPlanned(state, one, from));
     if (at === undefined) break;
     ticks.push(comingTick(state, plan, at));
     after = at;
@@ -100,7 +104,7 @@ export function comingTicks(state: State, plan: Plan, count: number): NextTick[]
 
 /** The next tick that will run as things are; undefined while the job is paused, and when there is none. */
 export function nextRun(state: State, plan: Plan): NextTick | undefined {
-  const at = nextUnpaused(plan, comingAfter(state, plan), nextTickOf);
+  const at = nextUnpaused(plan, comingAfter(state, plan), (one, from) => nextTick(state, one, from));
   return at === undefined ? undefined : comingTick(state, plan, at);
 }
 
@@ -113,14 +117,17 @@ function comingAfter({ ledger, now }: State, plan: Plan): number {
 
 function comingTick(state: State, plan: Plan, at: number): NextTick {
   const tick = tickAt(at);
-  if (!isTickOf(plan, at)) return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "except" };
+  const { after } = plan;
+  if (after === undefined && !isTickOf(plan, at))
+    return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "except" };
   const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
   const eligibility = eligibilityOf(state, plan, anyOrder);
   const isBlocked = hindrancesOf(state, plan).length > 0;
   const ranks = withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
   const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
   const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
-  return { tick, startsAt: dueOf(plan, at), peers };
+  const startsAt = dueOf(plan, at);
+  return { tick, startsAt, peers, ...(after === undefined ? {} : { after: after.jobs }) };
 }
 
 function nextUnpaused(
@@ -138,6 +145,16 @@ function nextUnpaused(
   }
 }
 
+/** Of a job that runs after others, as far as its parents' ticks are known. */
+function nextTick(state: State, plan: Plan, after: number): number | undefined {
+  return plan.after === undefined ? nextTickOf(plan, after) : nextChainTick(state, plan, after);
+}
+
+/** … with the ticks that the job leaves out. */
+function nextPlanned(state: State, plan: Plan, after: number): number | undefined {
+  return plan.after === undefined ? nextPlannedTickOf(plan, after) : nextChainTick(state, plan, after);
+}
+
 // ----------------------------------------------------------------------------------------------- pending ticks
 
 /** How many of a job's pending ticks are shown, oldest first. A catch-up may have thousands. */
@@ -147,13 +164,14 @@ const pendingShown = 100;
 export function pendingTicks(state: State, plan: Plan): PendingTick[] {
   const orders = [...pendingOrders(state, plan)].toSorted((a, b) => a.due - b.due);
   const byTick = Map.groupBy(orders, ({ tick }) => tick);
-  return [...byTick.values().take(pendingShown)].flatMap((slots) => {
+  const pending = [...byTick.values().take(pendingShown)].flatMap((slots) => {
     const [order] = slots;
     if (order === undefined) return [];
     const { waitsFor, why } = waitOf(state, plan, order);
     const which = order.of === 1 ? "" : `${slots.length} of its ${order.of} runs are to come; the first: `;
     return { tick: order.tick, due: order.due, waitsFor, why: `${which}${why}` };
   });
+  return [...pending, ...ticksAwaitingParents(state, plan).slice(0, pendingShown)];
 }
 
 function firstPending(state: State, plan: Plan): Order | undefined {
@@ -172,6 +190,9 @@ type Wait = Pick<PendingTick, "waitsFor" | "why">;
 
 function waitOf(state: State, plan: Plan, order: Order): Wait {
   if (order.due > state.now.wall) return waitForRetry(state, plan, order);
+  const verdict = order.isChained ? chainTickOf(state, order.job, order.tick)?.verdict : undefined;
+  if (verdict?.kind === "skip" && order.attempt === 1)
+    return { waitsFor: "parent", why: `a peer is about to record that it is skipped: ${verdict.reason}` };
   const blocked = hindrancesOf(state, plan).find(({ code }) => code === "NO_PEER");
   if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
   const claim = claimOf(state, order);
@@ -253,12 +274,15 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
   for (const { message } of hindrancesOf(state, plan)) sentences.push(`No peer can run it: ${message}.`);
   for (const { message } of fewPeers(state, plan)) sentences.push(`Fewer peers: ${message}.`);
   for (const { message } of unknownHere(state, plan)) sentences.push(`Not on this peer: ${message}.`);
+  for (const { message } of missingParents(state, plan)) sentences.push(`A parent is missing: ${message}.`);
   const [oldest] = pendingTicks(state, plan);
   if (oldest !== undefined) {
     const how = oldest.waitsFor === "retry" ? "is repeated" : "is due and waits";
     sentences.push(`Its tick ${oldest.tick} ${how}: ${oldest.why}.`);
   }
   if (!plan.knowsTicks) sentences.push("This peer can't tell when its next tick is.");
+  else if (plan.after !== undefined)
+    sentences.push(`It has no schedule: it runs ${describeAfter(plan.after)}.`);
   else if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
   else if (nextTickOf(plan, comingAfter(state, plan)) === undefined)
     sentences.push("Its schedule has no further tick.");
@@ -273,6 +297,8 @@ export function noTickAt(state: State, plan: Plan, instant: number): string | un
     return `it is disabled (${job.updatedBy} last edited it at ${instantText(state, job.updatedAt)})`;
   }
   if (!plan.knowsTicks) return "its schedule is of a later version, which this peer can't read";
+  if (plan.after !== undefined)
+    return `it runs ${describeAfter(plan.after)}, and no such tick of theirs has ended`;
   if (plan.schedule === undefined) return "it has no schedule and runs only by hand";
   if (instant <= plan.earliest) {
     const since = instantText(state, plan.earliest);

@@ -24,13 +24,13 @@ import {
   takeRecord,
 } from "../records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead, orderKeyOf } from "../records/records.ts";
-import { claimAheadMs } from "../limits.ts";
+import { claimAheadMs, recentMs, reportEveryMs } from "../limits.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
 import { reporterPlace } from "./facts.ts";
-import { hearRange, reportEveryMs } from "./scan.ts";
+import { hearRange } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
 import { admitAgain, requestedAheadMs, retryCount, touchAll, touchJob } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
@@ -260,10 +260,6 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
   return true;
 }
 
-/**
- * Of an ended run that is news and was due longer ago than this (ms), memory only keeps that its order is over (ledger.ts).
- */
-export const recentMs = 120_000;
 /** With this many records in memory, the same holds for every ended run; the disk has the rest. */
 const rememberedMax = 200_000;
 /** Open records of one peer: far above its capacity and any queue behind it. Each takes 1 KiB. */

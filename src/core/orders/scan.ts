@@ -3,21 +3,22 @@
  *
  * A scan looks at the ticks above a job's watermark about which nothing is known. Those that may still run enter the order
  * book; all others are reported as ranges, one record for each range. Where records may be on the disk and not in memory, the
- * disk is asked first. Every minute the watermarks move up to now, past everything except undecided orders; they are stored a
- * minute later, after the records that justify them.
+ * disk is asked first. The ticks of a job that runs after others are those of its parents, and follow from their records.
+ * Every minute the watermarks move up to now, past everything except undecided orders; they are stored a minute later, after the
+ * records that justify them.
  */
-import { instantOf, isManual, orderKey, tickAt, type JobId, type PeerId } from "../../schema/ids.ts";
+import { instantOf, isManual, tickAt, type JobId, type PeerId } from "../../schema/ids.ts";
 import type { PrunedHistory } from "../events.ts";
-import { rangeSlot, roundsMax, type RunRecord, type Span, type Watermark } from "../../schema/run.ts";
-import { isOwnGivenBack, nextVersion } from "../claims/claims.ts";
+import { roundsMax, type RunRecord, type Span, type Watermark } from "../../schema/run.ts";
+import { isOwnGivenBack } from "../claims/claims.ts";
+import { forgetOverChains, learnChains, reviewAll, reviewChains } from "../claims/chain-ticks.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitRetry, admitTick, ticksInProgress, touchJob, touchOver } from "../claims/order-book.ts";
 import { divideGap, intervalsBetween, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { soonestTick } from "../job/timetable.ts";
-import { claimAheadMs, forgetAfterMs } from "../limits.ts";
+import { claimAheadMs, forgetAfterMs, reportEveryMs, requestedKeptMs } from "../limits.ts";
 import { lacking } from "../members/capabilities.ts";
-import { livingMembers } from "../members/members.ts";
 import { mark as reach } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
@@ -41,17 +42,13 @@ import {
 } from "../records/history.ts";
 import { forgetGivenBack, latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
-import { emit, note, workOn, type State } from "../state.ts";
+import { emit, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
+import { scanChain } from "./chain-scan.ts";
 import { isPlanning } from "./planning.ts";
-import { moveUp, planStore, storeWatermarks } from "./watermarks.ts";
+import { reportRange } from "./range-report.ts";
+import { beginHistory, moveUp, planStore, storeWatermarks } from "./watermarks.ts";
 
-/** How long the next peer in rank waits before it reports a gap: the peer before it may not know about the gap. */
-export const reportEveryMs = 10_000;
-/** How long a tick may stay undecided until a peer reports it as missed: the reporter may be slow, or die. */
-const reportedWithinMs = 60_000;
-/** How long after its window it is remembered that a requested order is over, in case a sync brings the order late. */
-const requestedKeptMs = 3_600_000;
 /** Begins with the stored watermarks. Records of ticks from `loadedSince` (ms) on are in memory. */
 export function openHistory(
   state: State,
@@ -75,11 +72,6 @@ export function openHistory(
   }
   // Starts before now are found when the disk is asked.
   for (const { job, starts } of prunedAhead) settleStarts(state, job, starts, state.now.wall + 1);
-}
-
-/** How long a tick may stay undecided (ms): its jitter, its window, and the time until it is reported. */
-export function undecidedMs(plan: Plan): number {
-  return plan.jitterMs + startWindowMs(plan, true) + reportedWithinMs;
 }
 
 /** When the next tick is to be admitted, by the wall clock, ms; Infinity while this peer may not plan. */
@@ -107,6 +99,7 @@ export function lookUpAhead(state: State): number {
 export function scanAll(state: State): void {
   for (const plan of state.jobs.plans.values()) workOn(state, plan.id, () => scanJob(state, plan));
   state.upkeep.scanFrom = state.now.wall;
+  reviewChains(state);
 }
 
 /** Admits or reports every tick of the job up to now about which nothing is known. */
@@ -114,6 +107,7 @@ export function scanJob(state: State, plan: Plan): void {
   const { history } = state.ledger;
   const { upkeep, now } = state;
   if (upkeep.lookups.has(plan.id)) return;
+  if (plan.after !== undefined) return scanChain(state, plan, plan.after);
   const watermark = watermarkOf(history, plan.id) ?? beginHistory(state, plan);
   const lowest = Math.min(watermark.at, ...watermark.open.map((tick) => tick - 1));
   const unsureUntil = unsureUntilOf(history, plan.id);
@@ -132,17 +126,6 @@ export function scanJob(state: State, plan: Plan): void {
   for (const tick of admit) admitTick(state, plan, tick);
   if (ranges.length === 0) upkeep.gaps.delete(plan.id);
   else upkeep.gaps.set(plan.id, { ranges, sinceMono: now.mono });
-}
-
-/** Begins a job's watermark. Ticks from before this peer could know about the job are left to the peers that knew it then. */
-function beginHistory(state: State, plan: Plan): Watermark {
-  const { wall } = state.now;
-  const at = Math.min(
-    wall,
-    Math.max(plan.earliest, Math.min(wall, state.upkeep.scanFrom) - undecidedMs(plan)),
-  );
-  beginWatermark(state.ledger.history, plan.id, { since: at, at, open: [] }, state.upkeep.loadedSince - 1);
-  return { job: plan.id, since: at, at, open: [] };
 }
 
 /** The time from the watermark to now, without the ticks that are known to be over or in progress; oldest first. */
@@ -166,7 +149,8 @@ export function lookedUp(
   state.upkeep.lookups.delete(job);
   const until = state.now.wall + clockRefusedMs;
   let reopened = Infinity;
-  for (const record of records) {
+  const [own, ofParents] = [true, false].map((is) => records.filter((record) => (record.job === job) === is));
+  for (const record of own ?? []) {
     if (isDecidedAhead(record, until)) {
       withdrawDecision(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
@@ -176,11 +160,14 @@ export function lookedUp(
   }
   if (pruned !== undefined) settlePruned(state, job, pruned);
   endUnsure(state.ledger.history, job);
-  for (const record of records) admitRetry(state, record);
+  learnChains(state, job, ofParents ?? []);
+  for (const record of own ?? []) admitRetry(state, record);
   if (reopened <= state.now.wall) reopenFrom(state.ledger.history, job, reopened, state.now.wall);
   touchJob(state, job);
   const plan = state.jobs.plans.get(job);
   if (plan !== undefined && isPlanning(state)) scanJob(state, plan);
+  // Their ticks may wait for this answer.
+  for (const child of state.jobs.children.get(job) ?? []) reviewAll(state, child);
 }
 
 /**
@@ -243,7 +230,7 @@ export function reportGaps(state: State): void {
     const place = placeToReport(state, job, ranges);
     if (place === undefined || state.now.mono - sinceMono < place * reportEveryMs) continue;
     state.upkeep.gaps.delete(job);
-    for (const range of ranges) report(state, plan, range);
+    for (const range of ranges) reportRange(state, plan, range);
     moveUp(state, plan);
   }
 }
@@ -260,37 +247,6 @@ export function isToReport(state: State): boolean {
   for (const [job, { ranges }] of state.upkeep.gaps)
     if (placeToReport(state, job, ranges) !== undefined) return true;
   return false;
-}
-
-function report(state: State, plan: Plan, { from, to, count, reason }: TickRange): void {
-  reach(state, "range-reported");
-  const isPaused = reason === "paused";
-  emit(state, { kind: "count", name: isPaused ? "ticks_paused" : "ticks_missed", by: count });
-  note(state, isPaused ? "info" : "warn", isPaused ? "ticks were skipped" : "ticks were missed", {
-    job: plan.id,
-    from: tickAt(from),
-    to: tickAt(to),
-    count,
-    reason,
-  });
-  commit(state, {
-    job: plan.id,
-    tick: tickAt(to),
-    attempt: 1,
-    slot: rangeSlot,
-    peer: state.settings.self,
-    state: isPaused ? "skipped" : "missed",
-    ...nextVersion(state, orderKey(plan.id, tickAt(to), 1, rangeSlot)),
-    revision: plan.revision,
-    trigger: "schedule",
-    rank: 0,
-    due: to,
-    finishedAt: state.now.wall,
-    reason,
-    view: livingMembers(state).length,
-    range: { from, count },
-    signature: "",
-  });
 }
 
 /** Takes in another peer's range: the ticks in it need no report by this peer, and no order in its book. */
@@ -313,6 +269,7 @@ export function tendHistory(state: State): void {
   const { upkeep, ledger, now } = state;
   if (state.diskFailures === 0 && !upkeep.diskFailed) storeWatermarks(state);
   upkeep.diskFailed = false;
+  forgetOverChains(state);
   for (const job of jobsRemembered(ledger.history)) {
     const plan = state.jobs.plans.get(job);
     if (plan === undefined) forgetJob(state, job);

@@ -5,6 +5,7 @@
 import { forgetRequestsBefore, touch } from "../claims/order-book.ts";
 import { mark } from "../probes/marks.ts";
 import { isInProgress } from "../claims/slots.ts";
+import { chainTickOf, reviewChains } from "../claims/chain-ticks.ts";
 import { catchUp } from "../job/catchup.ts";
 import { hearsMajority } from "../voting/proposer.ts";
 import { closeWithout } from "../claims/claims.ts";
@@ -21,6 +22,7 @@ import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
 import { reviewFailures } from "./failures.ts";
 import { declareLost } from "./runs.ts";
+import { reportChainRanges } from "./chain-scan.ts";
 import { reportGaps, tendHistory } from "./scan.ts";
 import { forgetAwaitedSyncs } from "./warm-up.ts";
 import { emit, note, type State } from "../state.ts";
@@ -35,7 +37,9 @@ export function sweep(state: State): void {
   if (state.upkeep.warmUp !== undefined) return;
   declareLost(state);
   if (state.upkeep.awaitingSync.size > 0) return;
+  reviewChains(state);
   reportGaps(state);
+  reportChainRanges(state);
   reviewFailures(state, "all");
   for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.plans.get(job);
@@ -69,11 +73,18 @@ function isHeld(state: State, order: Order): boolean {
   return false;
 }
 
+/** The tick will not run. Its reporter says so, and the others wait for that. */
+function isSkippedByParent(state: State, { isChained, attempt, job, tick }: Order): boolean {
+  return isChained && attempt === 1 && chainTickOf(state, job, tick)?.verdict?.kind === "skip";
+}
+
 function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
   const { wall } = state.now;
   const overdue = [...orders]
-    .filter((order) => wall - order.due > overdueMs && !isHeld(state, order))
-    .toSorted((a, b) => a.instant - b.instant);
+    .filter(
+      (order) => wall - order.due > overdueMs && !isHeld(state, order) && !isSkippedByParent(state, order),
+    )
+    .toSorted((a, b) => a.due - b.due);
   const scheduled: Order[] = [];
   for (const order of overdue) {
     const hasBegun = isInProgress(state, order);

@@ -1,38 +1,84 @@
 /**
  * How far the watermarks move up (DESIGN §7): past everything except undecided orders. They are stored a minute later, after
  * the records that justify them.
+ *
+ * The ticks of a job that runs after others are undecided as long as its parents' ticks are.
  */
-import { isManual, type JobId } from "../../schema/ids.ts";
+import { instantOf, isManual, type JobId } from "../../schema/ids.ts";
+import type { Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports/disk.ts";
+import { chainTicksInProgress } from "../claims/chain-ticks.ts";
 import { ticksInProgress } from "../claims/order-book.ts";
-import type { Plan } from "../job/plan.ts";
+import { startWindowMs, type Plan } from "../job/plan.ts";
 import { nextTickAt } from "../job/timetable.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { advanceWatermark, overCount, unsureUntilOf, watermarkOf } from "../records/history.ts";
+import {
+  advanceWatermark,
+  beginWatermark,
+  overCount,
+  unsureUntilOf,
+  watermarkOf,
+} from "../records/history.ts";
+import { openOf } from "../records/ledger.ts";
 import { emit, type State } from "../state.ts";
 import { isPlanning } from "./planning.ts";
 
+/** How long a tick may stay undecided until a peer reports it as missed: the reporter may be slow, or die. */
+const reportedWithinMs = 60_000;
 /** How many undecided ticks a watermark names. With more, the watermark stays below the first that doesn't fit. */
 const openMax = 256;
 /** Watermarks in one write. */
 const watermarksPerWrite = 2_000;
 
+/** How long a tick may stay undecided (ms): its jitter, its window, and the time until it is reported. */
+export function undecidedMs(plan: Plan): number {
+  return plan.jitterMs + startWindowMs(plan, true) + reportedWithinMs;
+}
+
+/** Begins a job's watermark. Ticks from before this peer could know about the job are left to the peers that knew it then. */
+export function beginHistory(state: State, plan: Plan): Watermark {
+  const { wall } = state.now;
+  const at = Math.min(
+    wall,
+    Math.max(plan.earliest, Math.min(wall, state.upkeep.scanFrom) - undecidedMs(plan)),
+  );
+  beginWatermark(state.ledger.history, plan.id, { since: at, at, open: [] }, state.upkeep.loadedSince - 1);
+  return { job: plan.id, since: at, at, open: [] };
+}
+
 /**
  * Moves the job's watermark up: every tick up to now is over, except those in the book, those on their way through the
- * launcher, and those that have not come into the book yet.
+ * launcher, those that have not come into the book yet, and those of which parents are undecided.
  */
 export function moveUp(state: State, plan: Plan): void {
-  // This version can't compute the job's ticks. A peer that can will tell which are over.
-  if (!plan.knowsTicks) return;
-  const { upkeep, book, now, ledger } = state;
-  const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
-  if (isUnsettled || unsureUntilOf(ledger.history, plan.id) > -Infinity) return;
+  const { ledger } = state;
   // There is nothing to move past: no ticks that are over, and no open ones.
   const watermark = watermarkOf(ledger.history, plan.id);
   if (watermark === undefined || (overCount(ledger.history, plan.id) === 0 && watermark.open.length === 0))
     return;
   if (!isPlanning(state) || isPlanted(state, "watermark-stuck")) return;
-  const undecided = ticksInProgress(state, plan.id);
+  const reach = reachOf(state, plan, new Set());
+  if (reach === undefined) return;
+  const undecided = isPlanted(state, "watermark-leads") ? [] : reach.undecided;
+  const open = [...new Set(undecided)].toSorted((a, b) => a - b);
+  const tooMany = open[openMax];
+  const at = tooMany === undefined ? reach.latest : Math.min(reach.latest, tooMany - 1);
+  if (advanceWatermark(ledger.history, plan.id, at, open.slice(0, openMax))) planStore(state, plan.id);
+}
+
+/** Up to `latest` (ms), every tick of the job is known, and over unless it is `undecided`; undefined = that isn't known. */
+function reachOf(
+  state: State,
+  plan: Plan,
+  seen: Set<JobId>,
+): { latest: number; undecided: number[] } | undefined {
+  // This version can't compute the job's ticks. A peer that can will tell which are over.
+  if (!plan.knowsTicks) return undefined;
+  const { upkeep, book, now, ledger } = state;
+  const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
+  if (isUnsettled || book.chainRanges.has(plan.id)) return undefined;
+  if (unsureUntilOf(ledger.history, plan.id) > -Infinity) return undefined;
+  const undecided = [...ticksInProgress(state, plan.id), ...chainTicksInProgress(state, plan.id)];
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {
     if (!isManual(tick) && instant <= now.wall) undecided.push(instant);
   }
@@ -40,13 +86,20 @@ export function moveUp(state: State, plan: Plan): void {
     if (order.job === plan.id && record.state === "claimed" && !isManual(order.tick))
       undecided.push(order.instant);
   }
-  if (isPlanted(state, "watermark-leads")) undecided.length = 0;
-  const open = [...new Set(undecided)].toSorted((a, b) => a - b);
-  const tooMany = open[openMax];
   // If the process was delayed, some due ticks have not been pulled from the timetable yet.
-  const latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1);
-  const at = tooMany === undefined ? latest : Math.min(latest, tooMany - 1);
-  if (advanceWatermark(ledger.history, plan.id, at, open.slice(0, openMax))) planStore(state, plan.id);
+  let latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1);
+  for (const parent of plan.after?.jobs ?? []) {
+    if (seen.has(parent)) continue;
+    seen.add(parent);
+    for (const { tick } of openOf(ledger, parent)) if (!isManual(tick)) undecided.push(instantOf(tick));
+    const ofParent = state.jobs.plans.get(parent);
+    if (ofParent === undefined) continue;
+    const reach = reachOf(state, ofParent, seen);
+    if (reach === undefined) return undefined;
+    latest = Math.min(latest, reach.latest);
+    undecided.push(...reach.undecided);
+  }
+  return { latest, undecided };
 }
 
 /** A write has failed: watermarks that rest on it are not stored before it is. */

@@ -22,6 +22,7 @@ export const marks = [
   "claimed-when-all-full",
   "paused-tick-reported",
   "paused-by-failures",
+  "skipped-by-parent",
   "caught-up",
   "missed",
   "word-announced",
@@ -86,6 +87,8 @@ export const marks = [
   "history-looked-up",
   "watermark-heard",
   "range-reported",
+  "chain-tick-looked-up",
+  "chain-tick-over-on-disk",
   "newer-life-heard",
   "newer-life-outlived",
 ] as const;

@@ -119,6 +119,11 @@ export function watermarkOf(history: HistoryState, job: JobId): Watermark | unde
   return mark === undefined ? undefined : { job, since: mark.since, at: mark.at, open: [...mark.open] };
 }
 
+/** Of ticks up to this instant (ms) only the disk knows all that are over: the watermark begins there. */
+export function historyBegan(history: HistoryState, job: JobId): number {
+  return history.jobs.get(job)?.mark?.since ?? Infinity;
+}
+
 /** The instant (ms) up to which the disk must be asked before ticks are admitted; -Infinity = it needn't be asked. */
 export function unsureUntilOf(history: HistoryState, job: JobId): number {
   return history.jobs.get(job)?.unsureUntil ?? -Infinity;

@@ -6,6 +6,7 @@
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
+import { parentReason } from "../job/chain.ts";
 import { duplicatesIn, hasStarted, slotStories, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
@@ -47,6 +48,8 @@ const reasons: Readonly<Record<string, string>> = {
   "retry-nowhere": "no peer is left that may repeat it, as the job's retry.where says",
   replaced: "a newer tick of the job has replaced it",
   "given-back": `${giveBacksMax} peers that the voters had chosen gave it back without starting it`,
+  "too-old-to-vote":
+    "its job is a majority job, whose voters remember their votes for a day, and the tick is older than that",
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
   "exit-code": "the job's success.skipCodes say that there was nothing to do",
@@ -56,6 +59,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 function because(record: RunRecord): string {
+  if (record.reason?.startsWith(parentReason) === true) return `: its ${record.reason}`;
   return record.reason === undefined ? "" : `: ${reasons[record.reason] ?? record.reason}`;
 }
 

@@ -22,6 +22,7 @@ import { storedKeys } from "../events.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
+import { voteUntilMs } from "../limits.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { raiseVoteCount, raiseVotesStored } from "./memory.ts";
 import { accept, assertBinds, promise, type Vote } from "./paxos.ts";
@@ -31,8 +32,6 @@ import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 import type { Write } from "../../ports/disk.ts";
 
-/** No votes are given on ticks older than this. */
-export const voteUntilMs = 24 * 3_600_000;
 /** An hour later, votes on a tick are forgotten. */
 export const rememberVotesMs = 25 * 3_600_000;
 

@@ -1,0 +1,97 @@
+/**
+ * What a job that runs after others shows: the parents that are missing, its next ticks as far as those of its parents are known,
+ * and the ticks that wait for parents. In words for people, like job-status.ts.
+ */
+import type { JobHindrance, PendingTick } from "../../ports/control.ts";
+import { instantOf, type JobId } from "../../schema/ids.ts";
+import { pointerTo } from "../../schema/pointer.ts";
+import { missingParent, type After } from "../job/chain.ts";
+import { nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { instantText } from "../members/blocked.ts";
+import type { State } from "../state.ts";
+
+const conditions: Readonly<Record<After["on"], string>> = {
+  success: "after the success of",
+  failure: "after the failure of",
+  always: "after the end of",
+};
+
+/** `after the success of load and clean` */
+export function describeAfter({ jobs, on }: After): string {
+  const last = jobs.at(-1) ?? "";
+  const names = jobs.length === 1 ? last : `${jobs.slice(0, -1).join(", ")} and ${last}`;
+  return `${conditions[on]} ${names}`;
+}
+
+/** Parents that don't exist (any more), or that are quarantined: the job never runs after them. */
+export function missingParents({ jobs }: State, { after }: Plan): JobHindrance[] {
+  return (after?.jobs ?? []).flatMap((parent, index) => {
+    if (jobs.plans.has(parent)) return [];
+    const message = jobs.cyclic.has(parent)
+      ? `"${parent}", after which it runs, runs after itself`
+      : missingParent(parent);
+    return [{ code: "NO_PARENT" as const, pointer: pointerTo("after", "jobs", String(index)), message }];
+  });
+}
+
+/** How often parents' ticks are compared before a search for a common one is given up. */
+const comparedMax = 1_000;
+
+/**
+ * The next tick after the instant (ms) that all its parents have, and that will run if they succeed; undefined = none is known.
+ * What runs after a failure is not expected to run.
+ */
+export function nextChainTick(state: State, plan: Plan, after: number): number | undefined {
+  if (plan.after === undefined || plan.after.on === "failure" || !plan.enabled) return undefined;
+  const parents = plan.after.jobs.map((id) => state.jobs.plans.get(id));
+  const earliest = Math.max(after, plan.startsAt - 1);
+  let at = earliest + 1;
+  for (let count = 0; count < comparedMax; count++) {
+    let latest = at;
+    for (const parent of parents) {
+      const next = parent === undefined ? undefined : nextOf(state, parent, latest - 1);
+      if (next === undefined) return undefined;
+      latest = Math.max(latest, next);
+    }
+    if (latest > plan.endsAt) return undefined;
+    if (latest === at && count > 0) return at;
+    at = latest;
+  }
+  return undefined;
+}
+
+/** The job's next tick after the instant (ms), as far as it is known; a paused one doesn't count. */
+export function nextOf(state: State, plan: Plan, after: number): number | undefined {
+  let from = after;
+  for (;;) {
+    const at = plan.after === undefined ? nextTickOf(plan, from) : nextChainTick(state, plan, from);
+    const pause = at === undefined ? undefined : pauseAt(plan, at);
+    if (pause === undefined) return at;
+    if (pause.until === undefined) return undefined;
+    from = pause.until - 1;
+  }
+}
+
+/** Ticks of which some parents have ended and others haven't. */
+export function ticksAwaitingParents(state: State, { id, after }: Plan): PendingTick[] {
+  return [...(state.book.chains.get(id) ?? [])].flatMap(([tick, { ends, verdict }]) => {
+    if (verdict !== undefined || after === undefined) return [];
+    const awaited = after.jobs.filter((parent) => !ends.has(parent));
+    const why =
+      awaited.length === 0 ? "what is known of it is being read from the disk" : whyAwaited(state, awaited);
+    return [{ tick, due: instantOf(tick), waitsFor: "parent" as const, why }];
+  });
+}
+
+function whyAwaited(state: State, awaited: readonly JobId[]): string {
+  const since = awaited.flatMap((parent) => {
+    const started = [...(state.ledger.openByJob.get(parent)?.values() ?? [])].flatMap(
+      ({ startedAt }) => startedAt ?? [],
+    );
+    return started.length === 0
+      ? []
+      : [`${parent} has been running since ${instantText(state, Math.min(...started))}`];
+  });
+  const [first] = since;
+  return first ?? `${awaited.join(" and ")} ${awaited.length === 1 ? "has" : "have"} not ended that tick`;
+}

@@ -79,10 +79,11 @@ function commandOf({
   world,
   person,
   retries,
+  chains,
 }: SeedJob): string {
   const kept = keptFaults === undefined ? "" : ` --kept ${keptFaults.join(",") || "none"}`;
   const plant = bug === undefined ? "" : ` --planted ${bug}`;
-  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${retries === true ? " --retries" : ""}${kept}${plant}`;
+  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${retries === true ? " --retries" : ""}${chains === true ? " --chains" : ""}${kept}${plant}`;
 }
 
 function report(job: SeedJob, failed: SeedSummary): void {

@@ -38,6 +38,8 @@ function jobOf(seed: number, bug: PlantedBug): SeedJob {
     jobs: Number(values.ticks),
     hours: Number(values.hours),
     faults: "swarm",
+    chains: bug.startsWith("chain-"),
+    retries: bug.startsWith("retry-") || bug === "chain-on-each-attempt",
     ...worldOf(bug, values.kinds?.split(",")),
   };
 }

@@ -9,7 +9,8 @@
  * --world wide: with majority jobs, witnesses, joins, old disks and garbage; --world mixed: also with two versions;
  * --world long: weeks with few ticks; --world long-mixed: weeks with two versions. --planted NAME gives every peer a
  * known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds; --person has a
- * person drain, promote and forget peers and cancel runs; --retries has some jobs repeat what fails; --kept 3,8 lets only these faults happen.
+ * person drain, promote and forget peers and cancel runs; --retries has some jobs repeat what fails; --chains has some run
+ * after others; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     world: { type: "string", default: "plain" },
     person: { type: "boolean", default: false },
     retries: { type: "boolean", default: false },
+    chains: { type: "boolean", default: false },
     planted: { type: "string" },
     kept: { type: "string" },
     kinds: { type: "string" },
@@ -51,6 +53,7 @@ function jobOf(seed: string): SeedJob {
     world: worldOf(values.world),
     person: values.person,
     retries: values.retries,
+    chains: values.chains,
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
     ...(values.kinds === undefined
       ? {}

@@ -11,11 +11,19 @@ import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
 import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkOverlap } from "../src/sim/checkers/overlap.ts";
+import { checkChains } from "../src/sim/checkers/chains.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
 import { checkCancels, checkPhantoms } from "../src/sim/checkers/phantoms.ts";
 import { checkDisowned, checkRanges, checkStories } from "../src/sim/checkers/story.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
-import { dueOfTick, everyMinute, everySeconds, isTickOf, ticksOf } from "../src/sim/client/schedules.ts";
+import {
+  dueOfTick,
+  everyMinute,
+  everySeconds,
+  isTickOf,
+  noSchedule,
+  ticksOf,
+} from "../src/sim/client/schedules.ts";
 import type {
   Breach,
   Evidence,
@@ -831,6 +839,59 @@ test("I17: too many attempts, one that comes too early, and one that never comes
   assert.deepEqual(found([failed], away(ben, sixth + 12_000)), [], "ben was to repeat it, perhaps");
   const paused = [...operations, asked({ kind: "pause", id: job }, 7 * minute - 55_000)];
   assert.deepEqual(found([failed], { operations: paused }), [], "a pause holds it back");
+});
+
+test("I17: a child on the wrong branch, one that is too early, and one that never comes or has no record are found", () => {
+  const child = "report" as JobId;
+  type On = "success" | "failure" | "always";
+  const chained = (on: On): JobRules => ({
+    ...rules,
+    id: child,
+    schedule: noSchedule,
+    after: { jobs: [job], on },
+  });
+  const only = (on: On, runs: Run[], changes: Partial<Evidence> = {}, stories: Run[] = runs) => {
+    const operations = [
+      asked({ kind: "put", rules }, 1_000),
+      asked({ kind: "put", rules: chained(on) }, 1_000),
+    ];
+    const final = peers.map((peer) => knows(peer, stories));
+    return rulesIn(checkChains(flawless({ operations, runs, final, ...changes })));
+  };
+  const parent = (outcome: "succeeded" | "failed"): Run => runOf(sixth, ann, { outcome });
+  const start = (afterMs: number, changes: Partial<Run> = {}): Run =>
+    runOf(sixth, ben, { job: child, start: sixth + 500 + afterMs, end: sixth + 900 + afterMs, ...changes });
+  const of = (outcome: "succeeded" | "failed", ...runs: Run[]) => [parent(outcome), ...runs];
+  assert.deepEqual(only("success", of("succeeded", start(30))), []);
+  assert.deepEqual(only("success", of("failed", start(30))), ["I17"], "the wrong branch");
+  assert.deepEqual(only("failure", of("succeeded", start(30))), ["I17"], "the other wrong branch");
+  assert.deepEqual(only("success", of("succeeded", start(-100))), ["I17"], "before its parent's end");
+  assert.deepEqual(only("success", [start(30)]), ["I17"], "its parent never ran");
+  assert.deepEqual(only("success", of("succeeded"), {}, [start(30)]), ["I17"], "it never came");
+  const skipped = of("failed");
+  assert.deepEqual(only("success", skipped, {}, [start(30)]), [], "it was skipped, and a record says so");
+  assert.deepEqual(only("success", skipped, {}, []), ["I17"], "nothing says why it did not run");
+  assert.deepEqual(
+    only("success", of("succeeded"), away(ann, sixth + 5_000), [start(30)]),
+    ["I17"],
+    "the others must carry on",
+  );
+  assert.deepEqual(
+    only("success", of("succeeded"), away(ann, sixth + 600), [start(30)]),
+    [],
+    "they may not have heard of the end",
+  );
+  assert.deepEqual(
+    only("failure", of("succeeded", start(30_000)), away(ann, sixth + 100)),
+    [],
+    "it may count as lost",
+  );
+  const repeated = [
+    parent("failed"),
+    start(30),
+    runOf(sixth, cyd, { attempt: 2, start: sixth + 9_000, end: sixth + 9_500 }),
+  ];
+  assert.deepEqual(only("failure", repeated), ["I17"], "the parent's tick was not over");
 });
 
 test("I18: a peer with an old cluster key that starts a run is found, once a member with the new key could have told it", () => {

@@ -318,8 +318,8 @@ describe("a field of a later version", () => {
     }
   });
   it("is refused as such even if it is the job's only action", () => {
-    const chained = { id: "a", command: "x", after: { jobs: ["b"] } };
-    assert.match(refused(chained, "NOT_YET").join("\n"), /^\/after: [^\n]*$/);
+    const pooled = { id: "a", command: "x", pool: "tapes" };
+    assert.match(refused(pooled, "NOT_YET").join("\n"), /^\/pool: [^\n]*$/);
   });
 });
 

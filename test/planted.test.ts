@@ -48,7 +48,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "lost-rerun": { kinds: ["trigger on a vote"], seed: 9, rules: ["I2"], took: 26 },
   "random-rank": { kinds: ["kill"], seed: 1, rules: ["I3", "I9"], took: 4 },
   "no-recheck": { kinds: ["pause"], seed: 1, rules: ["I3", "I11"], took: 49 },
-  "lease-ignored": { kinds: ["flapping link", "one link"], seed: 5, rules: ["I3", "I10"], took: 37 },
+  "lease-ignored": { kinds: ["flapping link", "one link"], seed: 49, rules: ["I3", "I10"], took: 37 },
   "lease-from-due": {
     kinds: ["flapping link", "one link", "lossy network"],
     seed: 372,
@@ -86,6 +86,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "later-fields-cleared": { kinds: ["kill"], seed: 7, rules: ["I7"], took: 7 },
   "retry-dropped": { kinds: ["kill"], retries: true, seed: 6, rules: ["I17"], took: 6 },
   "chain-dropped": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
+  "chain-on-each-attempt": { kinds: ["kill"], chains: true, retries: true, seed: 1, rules: ["I17"], took: 1 },
   "chain-on-any-end": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
@@ -117,8 +118,8 @@ describe("a bug that was planted on purpose is found", () => {
 });
 
 function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
-  const { kinds, days, peers = 3, person = false, retries = false } = how;
-  const job = { seed: String(seed), peers, faults: "swarm", person, retries } as const;
+  const { kinds, days, peers = 3, person = false, retries = false, chains = false } = how;
+  const job = { seed: String(seed), peers, faults: "swarm", person, retries, chains } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
   return { ...job, jobs: 8, hours: 0.3, world: worldOfBug(bug), kinds: kinds.filter(isFaultKind) };

@@ -8,6 +8,7 @@
  */
 import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
+import { withChains } from "./client/chains.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
@@ -78,6 +79,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
       : undefined;
   work = drawLongWork(options.jobs, world.peers, dice.fork("work"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
+  if (options.chains === true) work = withChains(work, dice.fork("chains"));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
   for (const [index, peer] of world.peers.entries()) {

@@ -7,6 +7,7 @@
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
+import { withChains } from "./client/chains.ts";
 import { drawFailurePauses, drawFields, sideOf } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
@@ -48,6 +49,8 @@ export interface SeedOptions {
   person?: boolean;
   /** some of the jobs repeat what fails */
   retries?: boolean;
+  /** some of the jobs run after others */
+  chains?: boolean;
   planted?: PlantedBug;
   /** collects the names of the rare branches that were taken */
   marks?: Set<Mark>;
@@ -135,6 +138,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   work = drawWork(options.jobs, world.peers, dice.fork("work"), wide.majority);
   if (options.retries === true) work = withRetries(work, dice.fork("retries"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
+  if (options.chains === true) work = withChains(work, dice.fork("chains"));
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
   if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"), mixed?.later);
   const healedAt = epoch + lengthMs - livenessMs;

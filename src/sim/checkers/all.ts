@@ -6,6 +6,7 @@ import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkFailurePauses } from "./failures.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
+import { checkChains } from "./chains.ts";
 import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
@@ -39,6 +40,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkPruned,
     checkVersions,
     checkRetries,
+    checkChains,
   ].flatMap((check) => check(evidence));
 }
 

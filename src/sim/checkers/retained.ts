@@ -65,9 +65,7 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
     const future = futureTicks(evidence, job);
     const instants = [
       ...new Set([
-        ...perhapsInForce(evidence, job).flatMap(({ rules, from, to }) =>
-          ticksOf(rules.schedule, from, Math.min(to, evidence.to)),
-        ),
+        ...scheduledTicks(evidence, job),
         // By a clock that was set wrong a tick runs at another time than its own, and under another revision.
         ...evidence.runs
           .filter((run) => run.job === job && isScheduled(run))
@@ -84,6 +82,15 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
     beginnings.set(job, Math.min(now - keeping.youngMs, Math.max(byNumber, byAge)));
   }
   return (job, tick) => instantOf(tick) > (beginnings.get(job) ?? -Infinity);
+}
+
+/** Every tick that the job may have had; of one that runs after others, all of theirs. */
+function scheduledTicks(evidence: Evidence, job: JobId): number[] {
+  return perhapsInForce(evidence, job).flatMap(({ rules, from, to }) => {
+    if (rules.after !== undefined)
+      return rules.after.jobs.flatMap((parent) => scheduledTicks(evidence, parent));
+    return ticksOf(rules.schedule, from, Math.min(to, evidence.to));
+  });
 }
 
 /**

@@ -122,10 +122,12 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
   const { id, schedule, jitterMs, overlap, catchUp, enabled, partition, retry, weight, skips } = rules;
-  const { pauseAfterFailures } = rules;
+  const { pauseAfterFailures, after } = rules;
   return {
     id,
-    schedule: schedule.text,
+    ...(after === undefined
+      ? { schedule: schedule.text }
+      : { after: { jobs: [...after.jobs], on: after.on } }),
     ...actionOf(rules),
     overlap,
     catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },

@@ -93,6 +93,11 @@ export function withRetries(work: readonly Work[], dice: Dice): Work[] {
   });
 }
 
+/** After which ends of its parents a job runs. */
+export function drawCondition(dice: Dice): NonNullable<JobRules["after"]>["on"] {
+  return dice.pick(["success", "success", "success", "failure", "always"]);
+}
+
 /** One request about one job. */
 export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
   const { id } = work.rules;
@@ -107,6 +112,10 @@ export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice
   if (chance < 0.3) return { kind: "run", id };
   if (chance < 0.55) return { kind: "pause", id };
   if (chance < 0.7 && work.rules.isLater !== true) return { kind: "delete", id };
+  const { after } = work.rules;
+  if (after !== undefined) {
+    return { kind: "put", rules: { ...work.rules, after: { ...after, on: drawCondition(dice) } } };
+  }
   return { kind: "put", rules: { ...work.rules, schedule: drawSchedule(dice) } };
 }
 

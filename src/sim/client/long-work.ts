@@ -8,7 +8,7 @@ import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { ClientRequest, JobRules } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
-import type { Work } from "./client.ts";
+import { drawCondition, type Work } from "./client.ts";
 import { dailyAt, everyHours, exceptDays, exceptHour, hourlyAt, type SimpleSchedule } from "./schedules.ts";
 
 const minute = 60_000;
@@ -127,6 +127,13 @@ function wholeSecond(ms: number): number {
 /** Changes one field that affects ticks. */
 function changed(world: World, rules: JobRules, dice: Dice): JobRules {
   const { startsAt: _startsAt, endsAt: _endsAt, ...unbounded } = rules.schedule;
+  const { after } = rules;
+  if (after !== undefined && dice.chance(0.5))
+    return { ...rules, after: { ...after, on: drawCondition(dice) } };
+  if (after !== undefined)
+    return dice.chance(0.3)
+      ? { ...rules, enabled: false }
+      : { ...rules, catchUp: drawCatchUp(dice, rules.partition === "majority") };
   const exclusions = world.dice.fork(`except ${rules.id} ${world.now()}`);
   if (exclusions.chance(0.15)) {
     const from = world.now() + exclusions.between(-2 * day, 2 * day);

@@ -40,6 +40,9 @@ export function everySeconds(seconds: number): SimpleSchedule {
   return { text: `@every ${seconds}s`, periodMs: seconds * second, offsetMs: 0 };
 }
 
+/** Of a job that runs after others: it has no ticks by itself. */
+export const noSchedule: SimpleSchedule = { text: "", periodMs: Infinity, offsetMs: 0 };
+
 export const everyMinute: SimpleSchedule = { text: "* * * * *", periodMs: minute, offsetMs: 0 };
 
 /** Six fields: at one second of each minute. */

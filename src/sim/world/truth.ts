@@ -61,6 +61,8 @@ export interface JobRules {
   retry?: { attempts: number; backoffMs: number };
   /** after so many failed ticks in a row it is paused; absent = never */
   pauseAfterFailures?: number;
+  /** the jobs whose ticks are its ticks, instead of `schedule`, and after which of their ends it runs */
+  after?: { jobs: readonly JobId[]; on: "success" | "failure" | "always" };
   /** false: it has no ticks */
   enabled?: boolean;
   /** how many ticks' records are kept, and for how long; absent = all of them, for ever */

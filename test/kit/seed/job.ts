@@ -28,6 +28,8 @@ export interface SeedJob {
   person?: boolean;
   /** for a wide world: some of the jobs repeat what fails */
   retries?: boolean;
+  /** some of the jobs run after others */
+  chains?: boolean;
   planted?: PlantedBug;
   /** for a wide world: the numbers of the faults that happen; absent = all */
   keptFaults?: readonly number[];
@@ -50,6 +52,7 @@ export function longSizeOf(seed: string): SeedJob {
     hours: 24 * dice.pick([4, 9, 16, 23]),
     faults: "swarm",
     world: "long",
+    chains: dice.chance(0.5),
   };
 }
 
@@ -77,5 +80,6 @@ export function sizeOf(seed: string): SeedJob {
     world: "wide",
     person: dice.chance(0.5),
     retries: dice.chance(0.5),
+    chains: dice.chance(0.5),
   };
 }

@@ -1,0 +1,280 @@
+/**
+ * I17, chains: a job that runs after others runs once per fulfilled condition, and never on the wrong branch. (That it runs at
+ * most once in a component is I3's.)
+ *
+ * - Each start that no client asked for has, for some rules of its job that may have been in force, an end of every parent that
+ *   fulfils them: a run of the same tick that had ended as the rules ask before the start, by true time. A parent's run counts as
+ *   failed too if it may have been taken for lost: from its start on something may have kept its end from the others.
+ * - It doesn't start before the last attempt of a parent that is repeated, if nothing was disturbed meanwhile.
+ * - If all parents have run and fulfil the rules, it starts within a minute after the last end, if from the first parent's start to
+ *   then no peer was disturbed, cut off or away, and nobody asked for a change. The peer that ran the last parent may go away
+ *   once the others have heard of the end: another peer carries on.
+ * - Whatever the parents' ends were: if nothing was disturbed, the tick has a record at the end of the world.
+ */
+import { instantOf, type JobId } from "../../schema/ids.ts";
+import { jobOf, peersFor, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import { perhapsInForce, surelyInForce, jobsOf, type InForce } from "./requests.ts";
+import { retainedTicks } from "./retained.ts";
+import { retriesOf } from "./retries.ts";
+import { together, workers } from "./surroundings.ts";
+import { clockErrorMs, firstAttempts, groupRuns, repeatedWithinMs, wasBusy } from "./ticks.ts";
+
+type After = NonNullable<JobRules["after"]>;
+
+const startsWithinMs = 60_000;
+/** A disturbance has effects for so long, ms. */
+const lingersMs = 60_000;
+/** The others have the record of an end after so long, ms; if some gossip is lost all the time, after the longer time. */
+const heardWithinMs = 2_000;
+const madeUpMs = 10_000;
+/** A tick whose parents ended this short before the world's end may not be recorded everywhere, ms. */
+const quietMs = 120_000;
+
+export function checkChains(evidence: Evidence): Breach[] {
+  const byTick = groupRuns(evidence, ({ job, tick }) => `${job}@${tick}`);
+  const children = jobsOf(evidence).filter((job) =>
+    perhapsInForce(evidence, job).some(({ rules }) => rules.after !== undefined),
+  );
+  const ofTick: OfTick = (job, tick) => byTick.get(`${job}@${tick}`) ?? [];
+  const isRetained = retainedTicks(evidence);
+  return children.flatMap((job) => [
+    ...wrongStarts(evidence, job, ofTick),
+    ...missingTicks(evidence, job, ofTick, isRetained),
+  ]);
+}
+
+type OfTick = (job: JobId, tick: Run["tick"]) => readonly Run[];
+
+function wrongStarts(evidence: Evidence, job: JobId, ofTick: OfTick): Breach[] {
+  const spans = perhapsInForce(evidence, job);
+  return firstAttempts(evidence.runs.filter((run) => run.job === job)).flatMap((run) => {
+    if (wasAsked(evidence, run)) return [];
+    const wrong = wrongWith(evidence, run, spans, ofTick);
+    const what = `${job}@${run.tick} on ${run.peer} ${wrong ?? ""}`;
+    return wrong === undefined ? [] : [{ rule: "I17" as const, at: run.start, what }];
+  });
+}
+
+function wasAsked({ operations }: Evidence, { job, tick }: Run): boolean {
+  return operations.some(
+    ({ request, answeredAt, accepted, tick: ordered }) =>
+      request.kind === "run" &&
+      request.id === job &&
+      (answeredAt === undefined || (accepted && ordered === tick)),
+  );
+}
+
+function wrongWith(
+  evidence: Evidence,
+  run: Run,
+  spans: readonly InForce[],
+  ofTick: OfTick,
+): string | undefined {
+  const held = spans.filter(({ rules, from, to }) => {
+    return rules.after !== undefined && from <= run.start && run.start <= to;
+  });
+  if (held.length === 0) return "started when no peer held rules with parents";
+  const admitted = held.filter(({ rules: { peers } }) => peers === undefined || peers.includes(run.peer));
+  if (admitted.length === 0) return "is on a peer that the job's target doesn't admit";
+  const fulfilled = admitted.filter(({ rules: { after } }) =>
+    after?.jobs.every(
+      (parent) =>
+        ofTick(parent, run.tick).some((one) => fulfils(evidence, after, one, run.start)) ||
+        wasDecidedWithoutRun(evidence, after, parent, run),
+    ),
+  );
+  if (fulfilled.length === 0) return "started although no end of its parents asks for it";
+  const early = fulfilled.every(({ rules: { after } }) =>
+    after?.jobs.some((parent) => isBeforeLastAttempt(evidence, run, ofTick(parent, run.tick))),
+  );
+  return early ? "started before the last attempt of its parent" : undefined;
+}
+
+function fulfils(evidence: Evidence, { on }: After, parent: Run, before: number): boolean {
+  const hasEnded = parent.end !== undefined && parent.end <= before;
+  if (parent.start > before) return false;
+  if (on === "success") return hasEnded && parent.outcome === "succeeded";
+  if (mayCountAsLost(evidence, parent, before)) return true;
+  if (on === "always") return hasEnded && !alwaysSkips(evidence, parent);
+  return (
+    hasEnded &&
+    (parent.outcome === "failed" || parent.outcome === "timeout" || parent.outcome === "killed") &&
+    !alwaysSkips(evidence, parent)
+  );
+}
+
+/** By every rule that may have been in force, the exit code of a child that fails means that there was nothing to do. */
+function alwaysSkips(evidence: Evidence, { job, outcome }: Run): boolean {
+  return outcome === "failed" && perhapsInForce(evidence, job).every(({ rules }) => rules.skips === true);
+}
+
+/** Something may have kept the others from hearing of the run, or its own peer from recording its end. */
+function mayCountAsLost(evidence: Evidence, run: Run, before: number): boolean {
+  const touches = (span: { from: number; to: number }) =>
+    span.from <= before && span.to >= run.start - lingersMs;
+  return (
+    evidence.outages.some((outage) => outage.peer === run.peer && touches(outage)) ||
+    evidence.cuts.some(touches) ||
+    evidence.faultWindows.some(touches) ||
+    evidence.operations.some(({ request, askedAt }) => request.kind === "forget" && askedAt <= before) ||
+    (evidence.rollbacks ?? []).some(({ startedAt }) => startedAt >= run.start && startedAt <= before)
+  );
+}
+
+/** No child of the parent ran, and yet its tick counts as lost (a chosen runner was gone) or as cancelled. */
+function wasDecidedWithoutRun(evidence: Evidence, { on }: After, parent: JobId, run: Run): boolean {
+  if (on === "success") return false;
+  const isMajority = perhapsInForce(evidence, parent).some(({ rules }) => rules.partition === "majority");
+  const touches = (span: { from: number; to: number }) =>
+    span.from <= run.start && span.to >= instantOf(run.tick) - lingersMs;
+  if (isMajority && [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows].some(touches))
+    return true;
+  return (
+    on === "always" &&
+    evidence.operations.some(
+      ({ request }) => request.kind === "cancel" && request.id === parent && request.tick === run.tick,
+    )
+  );
+}
+
+/** An attempt of the parent follows, on a peer that knew of the one before, as did the child's. */
+function isBeforeLastAttempt(evidence: Evidence, run: Run, ofParent: readonly Run[]): boolean {
+  const first = Math.min(...ofParent.map(({ start }) => start));
+  return ofParent.some(
+    (later) =>
+      later.start > run.start &&
+      ofParent.some(({ attempt }) => attempt < later.attempt) &&
+      isQuiet(evidence, first - lingersMs, later.start) &&
+      together(evidence, run.peer, later.peer, first - lingersMs, later.start),
+  );
+}
+
+function missingTicks(
+  evidence: Evidence,
+  job: JobId,
+  ofTick: OfTick,
+  isRetained: (job: JobId, tick: Run["tick"]) => boolean,
+): Breach[] {
+  const spans = surelyInForce(evidence, job);
+  const [first] = new Set(spans.flatMap(({ rules }) => rules.after?.jobs ?? []));
+  if (first === undefined) return [];
+  const parents = new Set(spans.flatMap(({ rules }) => rules.after?.jobs ?? []));
+  const ticks = new Set(evidence.runs.filter((run) => parents.has(run.job)).map(({ tick }) => tick));
+  return [...ticks].flatMap((tick) =>
+    spans.flatMap(({ rules, from, to }) => {
+      if (rules.after === undefined) return [];
+      const ends = rules.after.jobs.map((parent) => lastRun(evidence, parent, ofTick(parent, tick)));
+      if (!ends.every((end) => end !== undefined)) return [];
+      const [begun, ended] = [
+        Math.min(...ends.map(({ start }) => start)) - lingersMs,
+        Math.max(...ends.map(({ end = Infinity }) => end)),
+      ];
+      if (from > begun || to < ended + startsWithinMs || ended > evidence.to - quietMs) return [];
+      if (hasAnyoneAsked(evidence, [job, ...rules.after.jobs], begun - lingersMs, ended + startsWithinMs))
+        return [];
+      const of = { job, tick, rules, begun, ended, ends };
+      return [
+        ...(mustStart(evidence, of) && !hasStarted(evidence, of, ofTick(job, tick))
+          ? [missing(of, "never started")]
+          : []),
+        ...(isQuiet(evidence, begun, ended + startsWithinMs) &&
+        isRetained(job, tick) &&
+        !hasRecord(evidence, of)
+          ? [missing(of, "has no record")]
+          : []),
+      ];
+    }),
+  );
+}
+
+interface Due {
+  job: JobId;
+  tick: Run["tick"];
+  rules: JobRules;
+  begun: number;
+  ended: number;
+  ends: readonly Run[];
+}
+
+function missing({ job, tick, rules, ended }: Due, what: string): Breach {
+  const parents = rules.after?.jobs.join(", ");
+  return { rule: "I17", at: ended, what: `${job}@${tick} ${what}, although ${parents} had ended` };
+}
+
+/** The run that ends the parent's tick, if that is sure: one run of each attempt, and no further attempt may follow. */
+function lastRun(evidence: Evidence, parent: JobId, runs: readonly Run[]): Run | undefined {
+  const last = runs.toSorted((a, b) => a.attempt - b.attempt).at(-1);
+  if (last === undefined || new Set(runs.map(({ attempt }) => attempt)).size < runs.length) return undefined;
+  const isOver =
+    last.outcome === "succeeded" ||
+    retriesOf(evidence, parent).every(({ attempts }) => attempts < last.attempt);
+  const isPlain = last.outcome === "succeeded" || last.outcome === "failed";
+  return isOver && isPlain && last.end !== undefined ? last : undefined;
+}
+
+function mustStart(evidence: Evidence, { rules, ends, ended, begun, job }: Due): boolean {
+  const { after, overlap, partition } = rules;
+  if (after === undefined || overlap === "replace" || evidence.crowded === true) return false;
+  if (!ends.every((end) => surelyFulfils(evidence, after, end))) return false;
+  const until = ended + startsWithinMs;
+  if (overlap !== "allow") {
+    const runs = evidence.runs.filter((run) => run.job === job);
+    if (wasBusy(runs, repeatedWithinMs(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
+  }
+  if (workers(evidence, peersFor(rules), ended).length === 0) return false;
+  if (isQuiet(evidence, begun, until)) return true;
+  const last = ends.find(({ end }) => end === ended);
+  const heardBy = ended + (evidence.gossipIsLost === true ? madeUpMs : heardWithinMs);
+  const isAway = disturbancesIn(evidence, begun, until).every(
+    (span) =>
+      evidence.outages.some((outage) => outage === span && outage.peer === last?.peer) &&
+      span.from >= heardBy,
+  );
+  const others = workers(evidence, peersFor(rules), ended).filter((peer) => peer !== last?.peer);
+  return isAway && partition !== "majority" && others.length > 0;
+}
+
+function surelyFulfils(evidence: Evidence, { on }: After, { job, outcome }: Run): boolean {
+  if (on === "success") return outcome === "succeeded";
+  const maySkip = perhapsInForce(evidence, job).some(({ rules }) => rules.skips === true);
+  if (outcome === "failed" && maySkip) return false;
+  return on === "always" || outcome === "failed";
+}
+
+function hasStarted(evidence: Evidence, { begun, ended }: Due, runs: readonly Run[]): boolean {
+  const errorMs = clockErrorMs(evidence, begun, ended + startsWithinMs);
+  return runs.some(({ start }) => start <= ended + startsWithinMs + errorMs);
+}
+
+function hasRecord({ final }: Evidence, { job, tick }: Due): boolean {
+  const [reference] = final;
+  if (reference === undefined) return true;
+  const isOf = (record: { job: JobId; tick: string; rangeFrom?: number }) =>
+    record.job === job &&
+    (record.tick === tick ||
+      (record.rangeFrom !== undefined && record.rangeFrom <= instantOf(tick) && tick <= record.tick));
+  return [...reference.records.values()].some(isOf);
+}
+
+type Span = { readonly from: number; readonly to: number };
+
+function disturbancesIn({ outages, cuts, faultWindows }: Evidence, from: number, to: number): Span[] {
+  return [...outages, ...cuts, ...faultWindows].filter((span) => span.from <= to && span.to >= from);
+}
+
+function isQuiet(evidence: Evidence, from: number, to: number): boolean {
+  return disturbancesIn(evidence, from, to).length === 0;
+}
+
+/** A client asked for a change of one of the jobs, or a person for anything about peers or runs. */
+function hasAnyoneAsked({ operations }: Evidence, jobs: readonly JobId[], from: number, to: number): boolean {
+  return operations.some(({ request, askedAt }) => {
+    const about = jobOf(request);
+    return (
+      askedAt >= from &&
+      askedAt <= to &&
+      (about === undefined || jobs.includes(about)) &&
+      request.kind !== "run"
+    );
+  });
+}

@@ -177,6 +177,8 @@ export interface RunSpec {
   hostEnv: Readonly<Record<string, string>>;
   /** the job's own variables, which win over the host's */
   env: Readonly<Record<string, string>>;
+  /** the text of the file $CICADA_PARENTS; absent = there is none */
+  parents?: string | undefined;
   /** 0 = none */
   timeoutMs: number;
   /** what the output must be like if a process exits with one of these codes, or a request is answered as expected */
@@ -191,21 +193,45 @@ export type ProcessSpec = Omit<RunSpec, "patterns"> & { readonly action: Process
 /** A run of a request. */
 export type HttpSpec = Omit<RunSpec, "patterns"> & { readonly action: HttpAction };
 
+/** What a process has written to the file $CICADA_OUTPUT. */
+export interface Written {
+  /** its beginning */
+  text: string;
+  /** there was more, and the last line of `text` may be cut off */
+  isCut: boolean;
+  /** why nothing could be read */
+  fault?: string | undefined;
+}
+
 export type ChildOutcome =
   /** `broken`: which rule of `patterns` its output breaks, in words */
-  | { kind: "exited"; exitCode: number; broken?: string | undefined; logBytes: number; logTruncated: boolean }
+  | {
+      kind: "exited";
+      exitCode: number;
+      broken?: string | undefined;
+      written?: Written | undefined;
+      logBytes: number;
+      logTruncated: boolean;
+    }
   /** of a request: it was answered as the job expects, or the reason why not */
   | { kind: "answered"; failure?: string | undefined; logBytes: number; logTruncated: boolean }
-  | { kind: "signalled"; signal: string; logBytes: number; logTruncated: boolean }
+  | {
+      kind: "signalled";
+      signal: string;
+      written?: Written | undefined;
+      logBytes: number;
+      logTruncated: boolean;
+    }
   /** `exitCode`: it exited by itself after it was told to end */
   | {
       kind: "timeout";
       exitCode?: number | undefined;
       reason?: string | undefined;
+      written?: Written | undefined;
       logBytes: number;
       logTruncated: boolean;
     }
-  | { kind: "cancelled"; logBytes: number; logTruncated: boolean }
+  | { kind: "cancelled"; written?: Written | undefined; logBytes: number; logTruncated: boolean }
   /**
    * It never started. `late`: it was after `notAfter`; `error`: the job's fault (no such program, user, folder …); `host`: a
    * fault of this host (no room for a process, a full disk under the peer's own files …) that has nothing to do with the job.

@@ -18,7 +18,7 @@ import { createInterface } from "node:readline";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import type { ChildOutcome, Log, LogPiece, ProcessAction, RunSpec } from "../src/ports.ts";
+import type { ChildOutcome, Log, LogPiece, ProcessAction, RunSpec, Written } from "../src/ports.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { openExecutor } from "../src/real/executor.ts";
 import { fileNameOf } from "../src/real/executor/output-files.ts";
@@ -164,7 +164,7 @@ test("a run gets exactly its environment, folder, umask, standard input and no s
   const variables = lines.slice(0, lines.indexOf(join(bed.folder, "work"))).map((line) => line.split("=")[0]);
   // The shell itself sets PWD and the like.
   const own = new Set(variables).difference(new Set(["PWD", "OLDPWD", "SHLVL", "_"]));
-  assert.deepEqual(own, new Set(["CICADA_RUN", "GREETING", "PATH"]));
+  assert.deepEqual(own, new Set(["CICADA_OUTPUT", "CICADA_RUN", "GREETING", "PATH"]));
   assert.deepEqual(lines.slice(-4, -1), ["0027", "line one", "line two"]);
   // A run may have as many as any child of this process: those come from this test's own shell, not from the launcher.
   const plain = spawnSync("/bin/sh", ["-c", "ls /proc/self/fd | wc -l"], { encoding: "utf8" });
@@ -219,6 +219,66 @@ test("only root may run jobs as another user, and then with that user's groups a
     .find((line) => line.startsWith("nobody:"));
   const [, , , gid, , home] = passwd?.split(":") ?? [];
   assert.equal(await outputOf(bed, spec.run), `nobody\n${gid}\n${home} nobody nobody\nfine\n`);
+});
+
+test("what a run writes to $CICADA_OUTPUT is reported with its end, up to 64 KiB, and the file is gone", async (context) => {
+  const { bed, reports } = await openBed(context);
+  const written = async (command: string, fields: Partial<RunSpec> = {}): Promise<Written | undefined> => {
+    const outcome = await launchToEnd(bed, reports, bed.shell(command, fields));
+    assert.ok("written" in outcome || outcome.kind === "exited", JSON.stringify(outcome));
+    return "written" in outcome ? outcome.written : undefined;
+  };
+  assert.deepEqual(await written(`echo A=1 >> "$CICADA_OUTPUT"; echo B=2 >> "$CICADA_OUTPUT"; exit 3`), {
+    text: "A=1\nB=2\n",
+    isCut: false,
+  });
+  assert.equal(await written("true"), undefined, "nothing was written");
+  const large = await written(`head -c 100000 /dev/zero | tr '\\0' x > "$CICADA_OUTPUT"`);
+  assert.deepEqual([large?.text.length, large?.isCut], [65_536, true]);
+  assert.equal(
+    (await written(`(trap '' TERM; echo LATE=1 > "$CICADA_OUTPUT"; kill -9 $$)`))?.text,
+    "LATE=1\n",
+  );
+  assert.deepEqual(readdirSync(join(bed.folder, "logs", "exchange")), []);
+});
+
+test("only a plain file of the run's user is read as its outputs", async (context) => {
+  const { bed, reports } = await openBed(context);
+  for (const command of [
+    `ln -s /etc/hostname "$CICADA_OUTPUT"`,
+    `mkfifo "$CICADA_OUTPUT"`,
+    `mkdir "$CICADA_OUTPUT"; echo A=1 > "$CICADA_OUTPUT/x"`,
+  ]) {
+    const outcome = await launchToEnd(bed, reports, bed.shell(command));
+    assert.ok(outcome.kind === "exited" && outcome.written?.text === "", command);
+    assert.match(outcome.written.fault ?? "", /not a plain file|can't be read/);
+  }
+  assert.deepEqual(readdirSync(join(bed.folder, "logs", "exchange")), []);
+});
+
+test("a run after others finds the text about its parents in the file $CICADA_PARENTS, and others have no such variable", async (context) => {
+  const { bed, reports } = await openBed(context);
+  const parents = JSON.stringify({ load: { state: "succeeded", outputs: { ROWS: "12" } } });
+  const told = bed.shell(`cat "$CICADA_PARENTS"`, { parents });
+  await launchToEnd(bed, reports, told);
+  assert.equal(await outputOf(bed, told.run), parents);
+  const untold = bed.shell('echo "${CICADA_PARENTS-none}"');
+  await launchToEnd(bed, reports, untold);
+  assert.equal(await outputOf(bed, untold.run), "none\n");
+});
+
+test("a run of another user can write and read these files, too", async (context) => {
+  if (process.getuid?.() !== 0) return context.skip("only root may run jobs as another user");
+  const { bed, reports } = await openBed(context);
+  const spec = bed.shell(
+    `cat "$CICADA_PARENTS" && echo A=1 > "$CICADA_OUTPUT"`,
+    { parents: "{}" },
+    { user: "nobody", cwd: "/" },
+  );
+  const outcome = await launchToEnd(bed, reports, spec);
+  assert.ok(outcome.kind === "exited" && outcome.exitCode === 0, JSON.stringify(outcome));
+  assert.deepEqual(outcome.written, { text: "A=1\n", isCut: false });
+  assert.equal(await outputOf(bed, spec.run), "{}");
 });
 
 test("a run that was ended by a signal is reported with the signal", async (context) => {

@@ -23,7 +23,6 @@ import type { JobsState } from "./job/jobs-state.ts";
 import { parentsOf } from "./job/timetable.ts";
 import { admissionOf, doubtAbout } from "./members/admission.ts";
 import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
-import { chainTickCount } from "./claims/chain-ticks.ts";
 import { isDoubted } from "./members/clocks.ts";
 import { standsBack } from "./members/duplicate-identity.ts";
 import { hasSupersededKey } from "./members/superseded-key.ts";
@@ -392,7 +391,7 @@ export function sizesOf(state: Readonly<State>): Record<string, number> {
     runs: state.book.runs.size,
     members: state.members.byId.size,
     recordsInMemory: recordsInMemory(state.ledger),
-    chainTicks: chainTickCount(state),
+    chainTicks: state.book.chainTicks,
     settled: settledCount(state.ledger.history),
     votes: state.voting.voter.votes.size,
     epochs: state.voting.roster.chain.length,

@@ -68,11 +68,12 @@ class RealExecutor implements Executor {
           if (this.judging === 0) this.whenJudged?.();
         }),
     };
-    const pipes = join(folder.logs, "pipes");
+    const [pipes, exchange] = [join(folder.logs, "pipes"), join(folder.logs, "exchange")];
     this.processes = new ProcessExecutor({
       work: folder.work,
       scripts: folder.scripts,
       pipes,
+      exchange,
       outputs: this.files,
       log,
       events,

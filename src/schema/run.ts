@@ -81,6 +81,13 @@ export type ParamValues = Readonly<Record<string, ParamValue>>;
  */
 export const paramValuesMaxBytes = 4_096;
 
+/**
+ * How large the outputs of one run may be: the file that it writes, and what is kept of it as JSON in its record. Unit: bytes. They
+ * are signed, gossiped once and kept with the history, so a larger limit would fill memory and links; larger results belong in a
+ * file or a store of the job's own.
+ */
+export const outputsMaxBytes = 65_536;
+
 export const RunRecordSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
@@ -120,6 +127,14 @@ export const RunRecordSchema = Type.Object({
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
   /** of a run that has been launched, if its job has parameters */
   params: Type.Optional(ParamValuesSchema),
+  /** what the run has written to $CICADA_OUTPUT (core/job/outputs.ts) */
+  outputs: Type.Optional(
+    Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: outputsMaxBytes }), {
+      maxProperties: 1_024,
+    }),
+  ),
+  /** what else a person should know about the run, in sentences */
+  notes: Type.Optional(Type.Array(Type.String({ maxLength: 256 }), { maxItems: 16 })),
   logBytes: Type.Optional(Type.Integer({ minimum: 0 })),
   logTruncated: Type.Optional(Type.Boolean()),
   /** how many living members the writer saw, itself included */

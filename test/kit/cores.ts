@@ -36,6 +36,8 @@ export interface Start {
   at: number;
   env: Readonly<Record<string, string>>;
   patterns: RunSpec["patterns"];
+  /** the text of $CICADA_PARENTS */
+  parents: string;
 }
 
 /** What stands for a signature here. */
@@ -121,6 +123,8 @@ export class Cores {
   readonly runMs: number;
   /** the exit code of each child that ends by itself */
   exitCodeOf: (start: Start) => number;
+  /** what each child writes to $CICADA_OUTPUT */
+  writtenBy: (start: Start) => string = () => "";
   /** from the launch to the report that the child has started */
   readonly launchMs: number;
   readonly capacity: number;
@@ -686,13 +690,19 @@ export class Cores {
       at: this.#now,
       env: spec.env,
       patterns: spec.patterns,
+      parents: spec.parents ?? "",
     };
     this.starts.push(begun);
     let over = false;
     const end = (exitCode: number): void => {
       if (over) return;
       over = true;
-      const log = { logBytes: 0, logTruncated: false };
+      const text = this.writtenBy(begun);
+      const log = {
+        logBytes: 0,
+        logTruncated: false,
+        ...(text === "" ? {} : { written: { text, isCut: false } }),
+      };
       this.feed(peer, {
         kind: "childEnded",
         run: spec.run,

@@ -29,6 +29,8 @@ export function assertBook({ book, ledger }: State): void {
     if (order.requested !== undefined) requested++;
   }
   assert(requested === book.requestedCount, "the requested orders of the book are counted");
+  const chained = [...book.chains.values()].reduce((sum, ticks) => sum + ticks.size, 0);
+  assert(chained === book.chainTicks, "the ticks of chains are counted");
   const claimed = [...book.claims].reduce((sum, { weight }) => sum + weight, 0);
   assert(claimed === book.claimedWeight, "the weights of the claims are added up");
   const running = [...book.runs.values()].reduce((sum, { order }) => sum + order.weight, 0);

@@ -41,6 +41,10 @@ export interface BookState extends ClaimIndexes {
   readonly slotted: Map<JobId, Map<TickId, Set<Order>>>;
   /** ticks of jobs that run after others, by job, from the first parent's end until they are over */
   readonly chains: Map<JobId, Map<TickId, ChainTick>>;
+  /** how many these are */
+  chainTicks: number;
+  /** how large the outputs are that they hold; bytes, roughly */
+  chainOutputBytes: number;
   /** … and ranges of such ticks that no peer has reported yet: a parent's ticks in them were not run */
   readonly chainRanges: Map<JobId, PendingRange[]>;
   /** orders by when they are to be reconciled next; wall clock, ms */
@@ -67,6 +71,8 @@ export function createBook(): BookState {
     retries: new Map(),
     slotted: new Map(),
     chains: new Map(),
+    chainTicks: 0,
+    chainOutputBytes: 0,
     chainRanges: new Map(),
     reconcileQueue: new IndexedHeap((a, b) => a.key < b.key),
     touched: new Set(),

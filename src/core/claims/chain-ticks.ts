@@ -6,7 +6,7 @@
  * What is over stays over: a tick that is older than what is in memory is looked up on the disk first. The disk also tells how
  * those parents ended whose records are no longer in memory.
  */
-import { instantOf, isManual, orderKey, type JobId, type TickId } from "../../schema/ids.ts";
+import { instantOf, isManual, orderKey, runId, type JobId, type TickId } from "../../schema/ids.ts";
 import { retryAttemptsMax } from "../../schema/job.ts";
 import { isFinal, type RunRecord, type Span } from "../../schema/run.ts";
 import { chainVerdict, parentReason, type ParentTick } from "../job/chain.ts";
@@ -19,7 +19,7 @@ import { acceptedUntil } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { historyBegan, isOver, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
-import { openOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
+import { openOf, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
 import { recordKey, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
@@ -27,10 +27,10 @@ import type { ChainTick } from "./book-state.ts";
 import { isTickOver } from "./slots.ts";
 import { admitChained, dropOrders, hasBegun, isRequested, touchOver } from "./order-book.ts";
 
-/**
- * Ticks of chains that are remembered: far above what honest jobs have. Each holds a record of each parent, with its outputs.
- */
+/** Ticks of chains that are remembered: far above what honest jobs have. Each holds a record of each parent. */
 const chainTicksMax = 10_000;
+/** … and the outputs of these records together, bytes. Beyond either limit, ticks are left to other peers, or to a restart. */
+const chainOutputBytesMax = 67_108_864;
 
 /** What follows from a record for the jobs that run after its job, and for what is known of its own tick. */
 export function followChains(state: State, record: RunRecord): void {
@@ -121,6 +121,18 @@ export function chainTickOf(state: State, job: JobId, tick: TickId): ChainTick |
   return state.book.chains.get(job)?.get(tick);
 }
 
+/** What a run after others is told about them: by parent, the run that ended its tick, and that run's outputs. JSON. */
+export function parentsText(state: State, job: JobId, tick: TickId): string {
+  const ends = [...(chainTickOf(state, job, tick)?.ends ?? [])].map(([parent, record]) => {
+    const { state: how, exitCode, outputs = {} } = record;
+    return [
+      parent,
+      { run: runId(record), state: how, ...(exitCode === undefined ? {} : { exitCode }), outputs },
+    ];
+  });
+  return JSON.stringify(Object.fromEntries(ends));
+}
+
 /** Ticks of the schedule (ms) that parents have reached, and that are not decided yet. */
 export function chainTicksInProgress({ book }: State, job: JobId): number[] {
   const instants = [...(book.chains.get(job)?.keys() ?? [])].filter((tick) => !isManual(tick)).map(instantOf);
@@ -146,8 +158,12 @@ export function forgetOverChains(state: State): void {
 
 function forgetChainTick({ book }: State, job: JobId, tick: TickId): void {
   const ticks = book.chains.get(job);
-  ticks?.delete(tick);
-  if (ticks?.size === 0) book.chains.delete(job);
+  const entry = ticks?.get(tick);
+  if (ticks === undefined || entry === undefined) return;
+  for (const record of entry.ends.values()) book.chainOutputBytes -= outputBytesOf(record);
+  book.chainTicks--;
+  ticks.delete(tick);
+  if (ticks.size === 0) book.chains.delete(job);
 }
 
 /** A word about how a tick ended, after which no other attempt follows. */
@@ -184,6 +200,7 @@ function endsOfTick(state: State, end: RunRecord): RunRecord[] | undefined {
 function begin(state: State, child: JobId, tick: TickId): ChainTick {
   const entry: ChainTick = { ends: new Map(), disk: "unneeded", verdict: undefined };
   const ticks = state.book.chains.get(child);
+  state.book.chainTicks++;
   if (ticks === undefined) state.book.chains.set(child, new Map([[tick, entry]]));
   else ticks.set(tick, entry);
   return entry;
@@ -197,8 +214,10 @@ function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | 
   if (isWholeOver(state.ledger.history, child, tick)) return;
   const instant = instantOf(tick);
   if (instant < plan.startsAt || instant > plan.endsAt) return;
-  const known = state.book.chains.get(child)?.get(tick);
-  if (known === undefined && chainTickCount(state) >= chainTicksMax) {
+  const { book } = state;
+  const known = book.chains.get(child)?.get(tick);
+  const isFull = book.chainTicks >= chainTicksMax || book.chainOutputBytes >= chainOutputBytesMax;
+  if (known === undefined && isFull) {
     return emit(state, { kind: "count", name: "chain_ticks_refused" });
   }
   const entry = known ?? begin(state, child, tick);
@@ -207,13 +226,9 @@ function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | 
   const before = entry.ends.get(parent);
   const isNewVersion =
     before === undefined || recordKey(before) === recordKey(story) || story.of !== undefined;
-  entry.ends.set(parent, isNewVersion ? story : (storyOf([before, story]) ?? story));
-}
-
-export function chainTickCount({ book }: State): number {
-  let count = 0;
-  for (const ticks of book.chains.values()) count += ticks.size;
-  return count;
+  const told = isNewVersion ? story : (storyOf([before, story]) ?? story);
+  book.chainOutputBytes += outputBytesOf(told) - outputBytesOf(before);
+  entry.ends.set(parent, told);
 }
 
 /** Whether the tick may be over although memory doesn't say so. */

@@ -16,6 +16,7 @@ import { livingMembers } from "../members/members.ts";
 import { paramEnv } from "../job/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
+import { parentsText } from "./chain-ticks.ts";
 import { admitNextRound, removeOrder, touch, touchAll } from "./order-book.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -291,6 +292,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
         ...slotEnv(order),
         TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
       },
+      ...(order.isChained ? { parents: parentsText(state, order.job, order.tick) } : {}),
       timeoutMs: plan.timeoutMs,
       ...patternsOf(plan),
       logCapBytes: plan.keep.logBytes,

@@ -25,6 +25,7 @@ import {
 } from "../records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs, recentMs, reportEveryMs } from "../limits.ts";
+import { readOutputs } from "../job/outputs.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
@@ -97,14 +98,18 @@ function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
         return { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
     }
   }
-  const log = { logBytes: outcome.logBytes, logTruncated: outcome.logTruncated };
+  const log = {
+    logBytes: outcome.logBytes,
+    logTruncated: outcome.logTruncated,
+    ...readOutputs("written" in outcome ? outcome.written : undefined),
+  };
   if (own.cancelled !== undefined || outcome.kind === "cancelled") {
     const { by, reason } = own.cancelled ?? { by: "cicada", reason: "the peer was stopped" };
     const said = reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
     return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
   }
   if (outcome.kind === "answered") return { ...ended, ...log, ...judgeAnswer(outcome.failure) };
-  const { kind, logBytes: _bytes, logTruncated: _truncated, ...end } = outcome;
+  const { kind, logBytes: _bytes, logTruncated: _truncated, written: _written, ...end } = outcome;
   return { ...ended, ...log, ...judgeEnd(own.plan.success, { isTimeout: kind === "timeout", ...end }) };
 }
 

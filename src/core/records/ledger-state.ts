@@ -51,6 +51,8 @@ export interface LedgerState {
   /** the records that a peer's last heartbeat has shown to be over, kept until its open records change */
   readonly overByPeer: Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>;
   readonly words: WordsState;
+  /** how large the outputs of the records in `orders` are together; bytes, roughly */
+  outputBytes: number;
   /** settled orders, oldest first, that leave memory after a while */
   readonly fading: { key: OrderKey; atMono: number }[];
 }
@@ -69,6 +71,7 @@ export function createLedger(): LedgerState {
     openDigests: new Map(),
     overByPeer: new Map(),
     words: createWords(),
+    outputBytes: 0,
     fading: [],
   };
 }

@@ -56,12 +56,17 @@ export function takeRecord(
   const before = known?.get(key) ?? ledger.open.get(key);
   if (!movesUp(before, record)) return { moved: false, before };
   // An attempt that is repeated is kept until its tick is over: the next one counts on from it.
-  if (known === undefined && !recent && isFinal(record.state) && record.retryAt === undefined) {
+  const isTooLarge = ledger.outputBytes + outputBytesOf(record) > outputBytesMax;
+  const isOnlyOne = known === undefined || [...known.keys()].every((one) => one === key);
+  const isLeftOut = known === undefined ? !recent || isTooLarge : isTooLarge && isOnlyOne && !keepOpen;
+  if (isLeftOut && isFinal(record.state) && record.retryAt === undefined) {
     if (settles(record)) settleIn(ledger.history, record);
     if (!keepOpen) close(ledger, key);
+    if (known !== undefined) dropOrder(ledger, order);
     return { moved: true, before };
   }
   const records = known ?? new Map<string, RunRecord>();
+  ledger.outputBytes += outputBytesOf(record) - outputBytesOf(records.get(key));
   records.set(key, record);
   if (known === undefined) ledger.orders.set(order, records);
   if (!isFinal(record.state)) markOpen(ledger, record, key);
@@ -86,6 +91,25 @@ export function remembers(ledger: LedgerState, record: RunRecord): boolean {
 /** The version of this record that is in memory. */
 export function latestOf(ledger: LedgerState, record: RunRecord): RunRecord | undefined {
   return ledger.orders.get(orderKeyOf(record))?.get(recordKey(record));
+}
+
+/**
+ * How large the outputs of the records in memory may be together, bytes. Beyond it, records of ended runs that are news are only on
+ * the disk, as old ones are. Less makes such runs slower to answer for; more lets a faulty member fill this peer's memory.
+ */
+const outputBytesMax = 4_194_304;
+
+/** In memory, where a letter takes one byte or two. */
+export function outputBytesOf(record: RunRecord | undefined): number {
+  let bytes = 0;
+  for (const [key, value] of Object.entries(record?.outputs ?? {})) bytes += key.length + value.length;
+  return bytes;
+}
+
+/** Forgets an order, with all its records. */
+function dropOrder(ledger: LedgerState, key: OrderKey): void {
+  for (const record of ledger.orders.get(key)?.values() ?? []) ledger.outputBytes -= outputBytesOf(record);
+  ledger.orders.delete(key);
 }
 
 /** Roughly how many records are in memory: the open ones and those of settled orders. */
@@ -150,7 +174,9 @@ export function closeIfEnded(ledger: LedgerState, record: RunRecord): boolean {
 /** Drops an open record that no longer counts. */
 export function dropRecord(ledger: LedgerState, record: RunRecord): void {
   close(ledger, recordKey(record));
-  ledger.orders.get(orderKeyOf(record))?.delete(recordKey(record));
+  const ofOrder = ledger.orders.get(orderKeyOf(record));
+  ledger.outputBytes -= outputBytesOf(ofOrder?.get(recordKey(record)));
+  ofOrder?.delete(recordKey(record));
 }
 
 /** Drops orders that were settled before the instant (monotonic), except those that still have an open record. */
@@ -164,7 +190,7 @@ export function fade(ledger: LedgerState, untilMono: number): void {
     const all = [...records.values()];
     // If the decision was withdrawn meanwhile, the order will be claimed again.
     if (!all.some(settles)) continue;
-    if (all.every((record) => isFinal(record.state))) ledger.orders.delete(key);
+    if (all.every((record) => isFinal(record.state))) dropOrder(ledger, key);
     else ledger.fading.push({ key, atMono: untilMono + 1 });
   }
   ledger.fading.splice(0, gone);
@@ -178,8 +204,7 @@ export function forgetGivenBack(ledger: LedgerState, isOver: (record: RunRecord)
   for (const [key, records] of ledger.orders) {
     const [any] = records.values();
     const isForgotten = any === undefined || isOver(any);
-    if (isForgotten && [...records.values()].every((record) => isFinal(record.state)))
-      ledger.orders.delete(key);
+    if (isForgotten && [...records.values()].every((record) => isFinal(record.state))) dropOrder(ledger, key);
   }
 }
 

@@ -131,7 +131,8 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
 
 function ran(record: RunRecord, nameOf: NameOf): string {
   const began = `${nameOf(record.peer)} started it${clock(record.startedAt)}`;
-  return `${began}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}`;
+  const notes = (record.notes ?? []).map((one) => ` Note: ${one}.`).join("");
+  return `${began}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}${notes}`;
 }
 
 /** The beginning of the reason of a run whose process could not be started (orders/runs.ts). */

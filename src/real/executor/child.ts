@@ -10,9 +10,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, unlinkSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import type { Readable } from "node:stream";
-import type { Cancel, ChildOutcome, Clock, ProcessSpec } from "../../ports.ts";
+import type { Cancel, ChildOutcome, Clock, ProcessSpec, Written } from "../../ports.ts";
+import { Exchange } from "./exchange.ts";
 import { CappedFile, Output } from "./output.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
 import type { ScriptFile, ScriptFiles } from "./script-file.ts";
@@ -34,6 +35,8 @@ export interface ChildDoors {
   scripts: ScriptFiles;
   /** where jobs run that name no folder */
   work: string;
+  /** for the files of exchange.ts */
+  exchange: string;
 }
 
 export interface ChildEvents {
@@ -52,6 +55,7 @@ interface OwnFiles {
   pipe: Pipe | undefined;
   script: ScriptFile | undefined;
   cwd: string;
+  exchange: Exchange;
 }
 
 export class Child {
@@ -62,6 +66,7 @@ export class Child {
   private readonly alarms = new Set<Cancel>();
   private output: Output | undefined;
   private script: ScriptFile | undefined;
+  private exchange: Exchange | undefined;
   private group = 0;
   private ending: "cancelled" | "timeout" | undefined;
   private isForbidden = false;
@@ -123,13 +128,21 @@ export class Child {
     const stdin = action.stdin === "" ? undefined : openText(action.stdin, `${this.logFile}.stdin`);
     let file: CappedFile | undefined;
     let script: ScriptFile | undefined;
+    let exchange: Exchange | undefined;
     try {
       if (action.script !== undefined) script = this.doors.scripts.make(action.script, otherOwnerOf(as));
       file = new CappedFile(this.logFile, logCapBytes);
-      return { stdin, file, cwd, script, pipe: this.doors.pipes.take(ownerOf(as)) };
+      exchange = new Exchange(
+        this.doors.exchange,
+        basename(this.logFile, ".log"),
+        this.spec.parents ?? "",
+        as,
+      );
+      return { stdin, file, cwd, script, pipe: this.doors.pipes.take(ownerOf(as)), exchange };
     } catch (error) {
       file?.discard();
       script?.remove();
+      exchange?.discard();
       if (stdin !== undefined) closeSync(stdin);
       throw error;
     }
@@ -146,7 +159,7 @@ export class Child {
     try {
       child = spawn(program, args, {
         cwd: files.cwd,
-        env: environmentOf(hostEnv, env, as?.user),
+        env: environmentOf(hostEnv, { ...env, ...files.exchange.env }, as?.user),
         stdio: [files.stdin ?? "ignore", out, out],
         detached: true,
       });
@@ -157,6 +170,7 @@ export class Child {
     // If there is no process id, an `error` event follows.
     if (child.pid === undefined) return;
     child.on("exit", (code, signal) => this.exited(code, signal));
+    this.exchange = files.exchange;
     this.readOutput(child, files);
     this.script = files.script;
     this.group = child.pid;
@@ -182,7 +196,7 @@ export class Child {
     );
   }
 
-  private spawnFailed(error: unknown, { stdin, file, pipe, script, cwd }: OwnFiles): void {
+  private spawnFailed(error: unknown, { stdin, file, pipe, script, cwd, exchange }: OwnFiles): void {
     // An error of a running child is about a signal or a message, and none is sent through Node.
     if (this.settled || this.group !== 0) return;
     if (stdin !== undefined) closeSync(stdin);
@@ -192,6 +206,7 @@ export class Child {
     }
     file.discard();
     script?.remove();
+    exchange.discard();
     this.notStarted(spawnFault(error, this.spec.action.argv[0] ?? "", cwd));
   }
 
@@ -249,10 +264,14 @@ export class Child {
     const finished = this.output?.finish();
     this.script?.remove();
     const log = finished?.log ?? { logBytes: 0, logTruncated: false };
-    this.events.ended(this.outcome(log), finished?.small);
+    const written = this.exchange?.take();
+    this.events.ended(
+      this.outcome({ ...log, ...(written === undefined ? {} : { written }) }),
+      finished?.small,
+    );
   }
 
-  private outcome(log: { logBytes: number; logTruncated: boolean }): ChildOutcome {
+  private outcome(log: { logBytes: number; logTruncated: boolean; written?: Written }): ChildOutcome {
     const { code, signal } = this.exit ?? { code: null, signal: "SIGKILL" };
     if (this.ending === "timeout")
       return { kind: "timeout", ...(code === null ? {} : { exitCode: code }), ...log };

@@ -40,14 +40,19 @@ export class LauncherLink {
   private heardAt = performance.now();
   private checkedAt = performance.now();
 
-  constructor(places: { work: string; pipes: string; scripts: string }, log: Log, events: LinkEvents) {
+  constructor(
+    places: { work: string; pipes: string; scripts: string; exchange: string },
+    log: Log,
+    events: LinkEvents,
+  ) {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const program = fileURLToPath(new URL(`./launcher.${ending}`, import.meta.url));
     const env = Object.fromEntries(launcherVariables.map((name) => [name, process.env[name]]));
     // Node appends a folder for its own version to the one that it is given, so the parent is passed on.
     const compiled = getCompileCacheDir();
     if (compiled !== undefined) env["NODE_COMPILE_CACHE"] = dirname(compiled);
-    const launcher = spawn(process.execPath, [program, places.work, places.pipes, places.scripts], {
+    const { work, pipes, scripts, exchange } = places;
+    const launcher = spawn(process.execPath, [program, work, pipes, scripts, exchange], {
       // The launcher has a session of its own, because Ctrl-C on the peer's terminal must not end runs before the drain.
       detached: true,
       env,

@@ -13,6 +13,7 @@ import type { ChildOutcome, ProcessSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { openClock } from "../clock.ts";
 import { Child, type ChildDoors } from "./child.ts";
+import { openExchange } from "./exchange.ts";
 import { openPipes } from "./pipes.ts";
 import { readOrder, type FromLauncher, type Launch, type ToLauncher } from "./protocol.ts";
 import { ScriptFiles } from "./script-file.ts";
@@ -35,6 +36,8 @@ interface Places {
   pipes: string;
   /** where scripts are kept */
   scripts: string;
+  /** a folder of its own for what runs and their peer tell each other */
+  exchange: string;
 }
 
 class Launcher {
@@ -55,7 +58,15 @@ class Launcher {
       this.notice("no named pipe can be made here, so outputs go through sockets", reason),
     );
     const scripts = new ScriptFiles(places.scripts);
-    this.doors = { clock, pipes, scripts, sweeper: new Sweeper(clock), work: places.work };
+    this.doors = {
+      clock,
+      pipes,
+      scripts,
+      sweeper: new Sweeper(clock),
+      work: places.work,
+      exchange: places.exchange,
+    };
+    openExchange(places.exchange);
     try {
       scripts.removeLeftOver();
     } catch (error) {
@@ -174,8 +185,8 @@ function main(): void {
   process.stdout.on("error", () => {
     // The peer is gone. Its input closes, too, and that is handled below.
   });
-  const [work = "", pipes = "", scripts = ""] = process.argv.slice(2);
-  const launcher = new Launcher({ work, pipes, scripts }, () => process.stdin.destroy());
+  const [work = "", pipes = "", scripts = "", exchange = ""] = process.argv.slice(2);
+  const launcher = new Launcher({ work, pipes, scripts, exchange }, () => process.stdin.destroy());
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     const order = readOrder(line);

@@ -33,6 +33,8 @@ interface Parts {
   scripts: string;
   /** a folder of the launcher's own, for new pipes */
   pipes: string;
+  /** … and for what runs and their peer tell each other */
+  exchange: string;
   outputs: OutputFiles;
   log: Log;
   events: RunEvents;

@@ -5,7 +5,7 @@
  * Each line is checked when it is read. The last line of a process that was killed may be cut off. The checks are
  * written by hand because the launcher stays small by loading no package.
  */
-import type { ChildOutcome, ProcessAction, ProcessSpec } from "../../ports.ts";
+import type { ChildOutcome, ProcessAction, ProcessSpec, Written } from "../../ports.ts";
 import type { JobId, RunId, TickId } from "../../schema/ids.ts";
 
 /** A run on its way to the launcher. */
@@ -127,6 +127,7 @@ const isSpec = isShape<ProcessSpec>({
   action: isAction,
   hostEnv: isTextMap,
   env: isTextMap,
+  parents: isOptional(isText),
   timeoutMs: isNumber,
   logCapBytes: isNumber,
   notAfter: isNumber,
@@ -142,12 +143,15 @@ const isOrder = isKindOf<ToLauncher>({
 
 const log = { logBytes: isNumber, logTruncated: isBoolean };
 
+const isWritten = isShape<Written>({ text: isText, isCut: isBoolean, fault: isOptional(isText) });
+const written = isOptional(isWritten);
+
 const isOutcome = isKindOf<ChildOutcome>({
-  exited: isShape({ exitCode: isNumber, ...log }),
-  signalled: isShape({ signal: isText, ...log }),
-  timeout: isShape({ exitCode: isOptional(isNumber), reason: isOptional(isText), ...log }),
+  exited: isShape({ exitCode: isNumber, written, ...log }),
+  signalled: isShape({ signal: isText, written, ...log }),
+  timeout: isShape({ exitCode: isOptional(isNumber), reason: isOptional(isText), written, ...log }),
   answered: isShape({ failure: isOptional(isText), ...log }),
-  cancelled: isShape(log),
+  cancelled: isShape({ written, ...log }),
   "not-started": isShape({ why: isOneOf("late", "error", "host"), reason: isText }),
 });
 

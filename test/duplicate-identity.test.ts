@@ -38,9 +38,15 @@ function reasonsOf(cores: Cores): string[] {
   return notReady(cores.state("a")).map(({ code }) => code);
 }
 
-/** Peers after `a` has outlived a copy of its folder. */
-function outlived(): Cores {
+/** Peers after `a`, which may have begun later than the others, has outlived a copy of its folder. */
+function outlived(begunMs = 0): Cores {
   const cores = new Cores(["a", "b", "c"]);
+  if (begunMs > 0) {
+    cores.kill("a");
+    cores.pass(begunMs);
+    cores.up(a);
+    cores.pass(2 * second - begunMs);
+  }
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
   passBesideACopy(cores, 10);
   const before = cores.state("a").members.incarnation;
@@ -103,6 +109,11 @@ test("when the newer process has fallen silent, the older one takes ticks again,
   const ticks = cores.starts.map(({ tick }) => tick);
   assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
   for (const other of others) assert.equal(cores.state(other).members.byId.get(a)?.state, "alive");
+});
+
+test("of two processes that outlive a third at the same instant, one is the newer, so that not both carry on", () => {
+  const incarnations = [3, 5].map((begunMs) => outlived(begunMs).state("a").members.incarnation);
+  assert.notEqual(incarnations[0], incarnations[1]);
 });
 
 test("two processes that outlive each other again within ten minutes wait for a person", () => {

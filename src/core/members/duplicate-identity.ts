@@ -28,6 +28,12 @@ const provenMs = 3_000;
 const silentMs = 5_000;
 /** When no peer has reported the other process for this long, it is gone. */
 const forgottenMs = 10_000;
+/**
+ * Two lives may outlive a third at the same instant. Their incarnations must differ, or both would carry on for good. So each
+ * has its own place in this span (ms), by when it began. It is shorter than the dead time, so that an incarnation lies between
+ * the beginning of the outlived life and now.
+ */
+const outlivingSpanMs = 5_000;
 /** How often a life may outlive another one. Two processes could take turns for ever; a person has to end one of them. */
 const outlivesEveryMs = 600_000;
 
@@ -124,7 +130,9 @@ export function outlive(state: State): boolean {
   if (now.mono - newerLife.heardMono < limitMs || now.wall - members.outlivedAt < outlivesEveryMs)
     return false;
   mark(state, "newer-life-outlived");
-  members.incarnation = Math.max(newerLife.incarnation + 1, Math.floor(now.wall));
+  const place = state.settings.incarnation % outlivingSpanMs;
+  const least = Math.max(newerLife.incarnation + 1, Math.floor(now.wall) - outlivingSpanMs);
+  members.incarnation = least + place;
   members.newerLife = undefined;
   members.outlivedAt = now.wall;
   emit(state, {

@@ -140,7 +140,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
-  if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"), mixed?.later);
+  if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
   for (const peer of world.peers) {

@@ -41,14 +41,16 @@ export function drawFields(work: readonly Work[], peers: readonly PeerId[], dice
   });
 }
 
-/** Has some of the jobs paused when several ticks in a row have failed, and more of their runs fail. */
-export function drawFailurePauses(work: readonly Work[], dice: Dice, knownTo?: readonly PeerId[]): Work[] {
+/**
+ * Has some of the jobs paused when several ticks in a row have failed, and more of their runs fail. Both versions of a mixed
+ * world know that field, too.
+ */
+export function drawFailurePauses(work: readonly Work[], dice: Dice): Work[] {
   return work.map((item) => {
     const isDrawn = dice.chance(0.15);
     // Voters may have chosen a runner that then dies: such a tick is lost without a trace of a run.
     if (!isDrawn || item.rules.isLater === true || item.rules.partition === "majority") return item;
-    const known = knownTo === undefined ? {} : { knownTo };
-    const rules = { ...item.rules, pauseAfterFailures: dice.pick([1, 2, 3, 5]), ...known };
+    const rules = { ...item.rules, pauseAfterFailures: dice.pick([1, 2, 3, 5]) };
     return { rules, lasting: { ...item.lasting, fails: dice.pick([0.2, 0.5, 0.9]) } };
   });
 }

@@ -181,6 +181,8 @@ export interface RunSpec {
   parents?: string | undefined;
   /** 0 = none */
   timeoutMs: number;
+  /** it only decides whether the job is started: if it exits with 0, nothing of it is kept */
+  isPrecheck?: boolean | undefined;
   /** what the output must be like if a process exits with one of these codes, or a request is answered as expected */
   patterns?: { readonly exitCodes: readonly number[]; readonly rules: readonly PatternRule[] } | undefined;
   logCapBytes: number;
@@ -189,7 +191,7 @@ export interface RunSpec {
 }
 
 /** A run of a process. Its output is judged where it is kept. */
-export type ProcessSpec = Omit<RunSpec, "patterns"> & { readonly action: ProcessAction };
+export type ProcessSpec = Omit<RunSpec, "patterns" | "isPrecheck"> & { readonly action: ProcessAction };
 /** A run of a request. */
 export type HttpSpec = Omit<RunSpec, "patterns"> & { readonly action: HttpAction };
 

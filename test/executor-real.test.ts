@@ -655,3 +655,16 @@ test("file names are safe whatever a run's id contains, and differ if the ids do
     assert.ok(name.length <= 200);
   }
 });
+
+test("of a precheck that passes nothing is kept, and its run's output is the job's alone; that of one that fails is kept", async (context) => {
+  const { bed, reports } = await openBed(context);
+  const precheck = bed.shell("echo checked", { isPrecheck: true });
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, precheck), { kind: "exited", exitCode: 0 });
+  reports.said.length = 0;
+  const { isPrecheck: _, ...job } = bed.shell("echo done", { run: precheck.run });
+  await launchToEnd(bed, reports, job);
+  assert.equal(await outputOf(bed, job.run), "done\n");
+  const failing = bed.shell("echo not ready; exit 3", { isPrecheck: true });
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, failing), { kind: "exited", exitCode: 3 });
+  assert.equal(await outputOf(bed, failing.run), "not ready\n");
+});

@@ -43,7 +43,10 @@ class RealExecutor implements Executor {
   private readonly requests: HttpExecutor;
   private events: ExecutorEvents | undefined;
   /** launched and not yet ended */
-  private readonly runs = new Map<RunId, Pick<RunSpec, "patterns"> & { kind: RunAction["kind"] }>();
+  private readonly runs = new Map<
+    RunId,
+    Pick<RunSpec, "patterns" | "isPrecheck"> & { kind: RunAction["kind"] }
+  >();
   private readonly patterns: Patterns;
   /** runs that have ended, and whose output is being judged */
   private judging = 0;
@@ -61,9 +64,12 @@ class RealExecutor implements Executor {
       stuck: (run, reason) => this.events?.childStuck(run, reason),
       ended: (run, outcome, at, output) =>
         this.judge(run, outcome, (judged) => {
+          // The file of a precheck that has passed becomes that of the job's own output.
+          const hasPassed =
+            this.runs.get(run)?.isPrecheck === true && judged.kind === "exited" && judged.exitCode === 0;
           this.runs.delete(run);
           // First the output: the end is stored in the same turn, and shares its fsync.
-          if (outcome.kind !== "not-started") this.keepOutput(run, output);
+          if (outcome.kind !== "not-started" && !hasPassed) this.keepOutput(run, output);
           this.events?.childEnded(run, judged, at);
           if (this.judging === 0) this.whenJudged?.();
         }),
@@ -86,8 +92,8 @@ class RealExecutor implements Executor {
   }
 
   launch(spec: RunSpec): void {
-    const { patterns, action, ...rest } = spec;
-    this.runs.set(spec.run, { kind: action.kind, patterns });
+    const { patterns, isPrecheck, action, ...rest } = spec;
+    this.runs.set(spec.run, { kind: action.kind, patterns, isPrecheck });
     switch (action.kind) {
       case "process":
         return this.processes.launch({ ...rest, action });

@@ -148,6 +148,16 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    precheck: Type.Optional(
+      Type.Object(
+        {
+          command: Type.Optional(Text(65_536)),
+          argv: Type.Optional(Type.Array(Text(65_536), { minItems: 1, maxItems: 1_024 })),
+          timeout: Type.Optional(Duration),
+        },
+        closed,
+      ),
+    ),
     params: Type.Optional(Type.Record(Type.String(), ParamSchema, { maxProperties: 64 })),
     success: Type.Optional(
       Type.Object(
@@ -199,7 +209,7 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["secrets", "limits", "background", "precheck", "pool"],
+  "": ["secrets", "limits", "background", "pool"],
   "/target": ["offline", "rolling"],
 };
 

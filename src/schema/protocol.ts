@@ -73,6 +73,7 @@ export const addedFields = [
   "success.mustNotMatch",
   "http.expectBody",
   "after",
+  "precheck",
 ] as const;
 
 export type Capability =

@@ -65,6 +65,8 @@ export class SimExecutor implements Executor {
   /** the true time now, ms since the epoch */
   private readonly trueTime: () => number;
   private events: ExecutorEvents | undefined;
+  /** runs whose precheck has passed, and whose job has not been started */
+  private readonly checked = new Map<RunId, Run>();
   /** the launcher takes no more runs */
   private closed = false;
   private onQuiet: (() => void) | undefined;
@@ -200,7 +202,13 @@ export class SimExecutor implements Executor {
     }
     const { lastsMs, exitCode, printsBytes } = this.settings.behaviour(spec, this.dice);
     const breaksPattern = spec.patterns !== undefined && this.dice.chance(0.3);
-    const run: Run = {
+    const checked = this.checked.get(spec.run);
+    this.checked.delete(spec.run);
+    if (checked !== undefined) {
+      checked.end = undefined;
+      delete checked.outcome;
+    }
+    const run: Run = checked ?? {
       job: spec.job,
       tick: spec.tick,
       attempt: parseRunReference(spec.run)?.attempt ?? 1,
@@ -210,17 +218,30 @@ export class SimExecutor implements Executor {
       start: this.trueTime(),
       end: undefined,
     };
-    this.record(run);
+    if (checked === undefined) this.record(run);
     this.children.logs.set(spec.run, printedBy(spec.run, printsBytes));
     this.children.unmoved.add(spec.run);
     this.children.alive.set(spec.run, { run, end: (outcome) => this.end(spec.run, run, outcome) });
     const at = this.host.wall();
     this.queue.after(0, this.process, () => this.events?.childStarted(spec.run, at));
+    if (spec.isPrecheck === true) return this.precheck(spec.run, run);
     const timedOut = spec.timeoutMs > 0 && lastsMs > spec.timeoutMs;
     this.queue.after(timedOut ? spec.timeoutMs : lastsMs, undefined, () => {
       const logBytes = outputBytes(this.children, spec.run);
       if (timedOut) this.end(spec.run, run, { kind: "timeout", logBytes, logTruncated: false });
       else this.end(spec.run, run, ownEnd(spec, exitCode, breaksPattern, logBytes));
+    });
+  }
+
+  /** A precheck is short. If it passes, the run goes on with the job itself, unless the peer decides otherwise. */
+  private precheck(id: RunId, run: Run): void {
+    const exitCode = this.dice.chance(0.2) ? 1 : 0;
+    this.queue.after(this.dice.between(5, 500), undefined, () => {
+      if (run.end !== undefined) return;
+      const logBytes = outputBytes(this.children, id);
+      this.end(id, run, { kind: "exited", exitCode, logBytes, logTruncated: false });
+      run.outcome = exitCode === 0 ? "checked" : "skipped";
+      if (exitCode === 0) this.checked.set(id, run);
     });
   }
 

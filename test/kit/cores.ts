@@ -38,6 +38,7 @@ export interface Start {
   patterns: RunSpec["patterns"];
   /** the text of $CICADA_PARENTS */
   parents: string;
+  isPrecheck: boolean;
 }
 
 /** What stands for a signature here. */
@@ -691,6 +692,7 @@ export class Cores {
       env: spec.env,
       patterns: spec.patterns,
       parents: spec.parents ?? "",
+      isPrecheck: spec.isPrecheck === true,
     };
     this.starts.push(begun);
     let over = false;

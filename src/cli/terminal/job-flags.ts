@@ -281,6 +281,24 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "json",
   },
   {
+    flags: "--precheck <text>",
+    help: "a command that runs just before each attempt; unless it exits with 0, the run is skipped",
+    path: ["precheck", "command"],
+    shape: "text",
+  },
+  {
+    flags: "--precheck-argv <json>",
+    help: 'the same as a program and its arguments, such as ["test","-e","/data/ready"]',
+    path: ["precheck", "argv"],
+    shape: "json",
+  },
+  {
+    flags: "--precheck-timeout <duration>",
+    help: "how long the precheck may take (default: 30s)",
+    path: ["precheck", "timeout"],
+    shape: "text",
+  },
+  {
     flags: "--success-code <n>",
     help: "an exit code that counts as success; repeatable (default: 0)",
     path: ["success", "exitCodes"],

@@ -6,7 +6,7 @@
  */
 import { hash } from "node:crypto";
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
-import type { SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
+import type { ParamValues, SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import type { RunSpec } from "../../ports.ts";
 import { mark } from "../probes/marks.ts";
@@ -267,41 +267,56 @@ export function launch(state: State, plan: Plan, order: Order): void {
   const hasWaited = state.book.capacityQueue.has(order);
   transition(state.book, order, noStage);
   const { settings } = state;
-  state.book.runs.set(run, { record, plan, cancelled: undefined, stuck: undefined, order });
+  const spec = specOf(state, plan, order, run, params);
+  const { precheck } = plan;
+  const afterPrecheck = precheck === undefined ? undefined : spec;
+  state.book.runs.set(run, { record, plan, cancelled: undefined, afterPrecheck, stuck: undefined, order });
   state.book.runningWeight += order.weight;
   assert(state.book.runningWeight <= settings.capacity, `${run}: more runs than this peer has places for`);
-  emit(state, {
-    kind: "start",
-    spec: {
-      run,
-      job: order.job,
-      tick: order.tick,
-      action: plan.action,
-      hostEnv: settings.host,
-      env: {
-        ...plan.env,
-        ...order.requested?.env,
-        ...paramEnv(params),
-        CICADA_JOB: order.job,
-        CICADA_RUN: run,
-        CICADA_TICK: order.tick,
-        CICADA_ATTEMPT: String(order.attempt),
-        CICADA_TRIGGER: order.trigger,
-        CICADA_PEER: settings.self,
-        CICADA_PEER_NAME: settings.name,
-        ...slotEnv(order),
-        TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
-      },
-      ...(order.isChained ? { parents: parentsText(state, order.job, order.tick) } : {}),
-      timeoutMs: plan.timeoutMs,
-      ...patternsOf(plan),
-      logCapBytes: plan.keep.logBytes,
-      notAfter: state.now.wall + launchLimitMs,
-    },
-  });
+  if (precheck === undefined) emit(state, { kind: "start", spec });
+  else {
+    const { patterns: _, ...common } = spec;
+    emit(state, { kind: "start", spec: { ...common, ...precheck, isPrecheck: true } });
+  }
   if (!hasWaited) return;
   state.book.capacityQueue.served(order.job);
   wakeCapacityQueue(state);
+}
+
+/** The job may start now, after its precheck. */
+export function launchAfterPrecheck(state: State, own: OwnRun, spec: RunSpec): void {
+  own.afterPrecheck = undefined;
+  emit(state, { kind: "start", spec: { ...spec, notAfter: state.now.wall + launchLimitMs } });
+}
+
+function specOf(state: State, plan: Plan, order: Order, run: RunId, params: ParamValues): RunSpec {
+  const { settings } = state;
+  return {
+    run,
+    job: order.job,
+    tick: order.tick,
+    action: plan.action,
+    hostEnv: settings.host,
+    env: {
+      ...plan.env,
+      ...order.requested?.env,
+      ...paramEnv(params),
+      CICADA_JOB: order.job,
+      CICADA_RUN: run,
+      CICADA_TICK: order.tick,
+      CICADA_ATTEMPT: String(order.attempt),
+      CICADA_TRIGGER: order.trigger,
+      CICADA_PEER: settings.self,
+      CICADA_PEER_NAME: settings.name,
+      ...slotEnv(order),
+      TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
+    },
+    ...(order.isChained ? { parents: parentsText(state, order.job, order.tick) } : {}),
+    timeoutMs: plan.timeoutMs,
+    ...patternsOf(plan),
+    logCapBytes: plan.keep.logBytes,
+    notAfter: state.now.wall + launchLimitMs,
+  };
 }
 
 /** The output is judged only if nothing before it has decided the run's state (job/success.ts). */

@@ -3,6 +3,7 @@
  * says what this peer is doing about it. The stage changes only through `transition`, which keeps the indexes of orders that
  * hold a claim in step.
  */
+import type { RunSpec } from "../../ports.ts";
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
@@ -81,6 +82,10 @@ export interface OwnRun {
   plan: Plan;
   order: Order;
   cancelled: { by: string; reason: string } | undefined;
+  /** its precheck is under way, and the job itself is to be started with this; undefined = it has been started */
+  afterPrecheck?: RunSpec | undefined;
+  /** others have declared it lost */
+  isDeclaredLost?: boolean;
   /** why its processes can't be ended, although they should be */
   stuck: string | undefined;
 }

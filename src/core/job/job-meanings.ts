@@ -13,6 +13,7 @@ import { httpProblems } from "./http.ts";
 import { isLongerThanPeriod } from "./jitter.ts";
 import { durationFields } from "./job-shapes.ts";
 import { paramProblems, type Params } from "./params.ts";
+import { precheckProblems } from "./precheck.ts";
 import { scriptProblems } from "./script.ts";
 import { longestBackoffMs } from "./retry.ts";
 
@@ -25,6 +26,7 @@ export function meaningProblems(given: Fields): Problem[] {
     ...processProblems(given),
     ...httpProblems(given),
     ...scriptProblems(given),
+    ...precheckProblems(given),
     ...targetProblems(given),
     ...noticeProblems(given),
     ...chainProblems(given),

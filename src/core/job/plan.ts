@@ -17,6 +17,7 @@ import { nextTick, parseSchedule, ticksBetween, withoutExclusions, type Schedule
 import { parseDuration, parseSize } from "../time/units.ts";
 import type { PatternRule } from "../../ports/patterns.ts";
 import { patternRulesOf } from "./patterns.ts";
+import { precheckOf, type Precheck } from "./precheck.ts";
 import { defaultsOf } from "./params.ts";
 import { successOf, type Success } from "./success.ts";
 import { targetOf, type Target } from "./target.ts";
@@ -59,6 +60,7 @@ export interface Plan {
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly success: Success;
+  readonly precheck: Precheck | undefined;
   /** over what a run has printed */
   readonly patterns: readonly PatternRule[];
   /** the values of its parameters in a run for which nobody gives any */
@@ -147,6 +149,7 @@ export function planJob(job: Job): Plan | Problem[] {
     env: spec.env ?? {},
     timeoutMs: timeoutOf(spec),
     success: successOf(spec),
+    precheck: precheckOf(spec),
     patterns: patternRulesOf(spec),
     params: defaultsOf(spec.params),
   };

@@ -3,12 +3,12 @@
  * come from other peers; and runs declared lost because their peer is gone (DESIGN §5, §8).
  */
 import type { OwnRun } from "../claims/order.ts";
-import type { ChildOutcome } from "../../ports.ts";
+import type { ChildOutcome, RunSpec } from "../../ports.ts";
 import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { wakeCapacityQueue, endRun, isOwnGivenBack } from "../claims/claims.ts";
+import { wakeCapacityQueue, endRun, launchAfterPrecheck, isOwnGivenBack } from "../claims/claims.ts";
 import { commit, commitEnd, recordMoved } from "../claims/record-moved.ts";
 import { longestBackoffMs, retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
@@ -26,6 +26,8 @@ import {
 import { awaitsOwnEnd, isDecidedAhead, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs, recentMs, reportEveryMs } from "../limits.ts";
 import { readOutputs } from "../job/outputs.ts";
+import { judgePrecheck } from "../job/precheck.ts";
+import { whyNotAfterPrecheck } from "./precheck.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
@@ -36,10 +38,12 @@ import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
 import { admitAgain, requestedAheadMs, retryCount, touchAll, touchJob } from "../claims/order-book.ts";
 import { emit, note, type State } from "../state.ts";
 
+const noLog = { logBytes: 0, logTruncated: false };
+
 export function childStarted(state: State, run: RunId, at: number): void {
   const own = state.book.runs.get(run);
   if (own === undefined) return;
-  const { waiting: _, ...claim } = own.record;
+  const { waiting: _waiting, phase: _phase, ...claim } = own.record;
   noteStart(state);
   const retriesLeft = retriesAfter(ruleOf(state, own), claim.attempt);
   own.record = commit(state, {
@@ -47,6 +51,7 @@ export function childStarted(state: State, run: RunId, at: number): void {
     state: "running",
     startedAt: at,
     version: claim.version + 1,
+    ...(own.afterPrecheck === undefined ? {} : { phase: "precheck" }),
     ...(retriesLeft === 0 ? {} : { retriesLeft }),
   });
 }
@@ -65,16 +70,22 @@ export function childStuck(state: State, run: RunId, reason: string): void {
 }
 
 export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: number): void {
+  const begun = state.book.runs.get(run);
+  if (begun !== undefined && isPassed(begun, ended) && whyNotAfterPrecheck(state, begun) === undefined) {
+    return launchAfterPrecheck(state, begun, begun.afterPrecheck);
+  }
   const own = endRun(state, run);
   if (own === undefined) return;
   const isByHost = ended.kind === "not-started" && ended.why === "host";
   const isBlamed = isByHost && isPlanted(state, "host-fault-blamed");
   const outcome = isBlamed ? ({ ...ended, why: "error" } as const) : ended;
-  const record = commit(state, withRetry(ruleOf(state, own), own.record, endOf(own, outcome, at)));
+  const record = commit(state, withRetry(ruleOf(state, own), own.record, endOf(state, own, outcome, at)));
   wakeCapacityQueue(state);
   if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
   note(state, "warn", "a run did not start", { run, why: outcome.reason });
   if (outcome.why === "error") return;
+  if (record.state !== "withdrawn")
+    return outcome.why === "host" ? noteHostFault(state, outcome.reason) : undefined;
   if (outcome.why === "late") mark(state, "launched-too-late");
   else {
     mark(state, "start-failed-by-host");
@@ -85,9 +96,32 @@ export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: nu
   admitAgain(state, own.order);
 }
 
-function endOf(own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
-  const { waiting: _, ...record } = own.record;
+/** The precheck says that the job may start, and no one has cancelled the run meanwhile. */
+function isPassed(own: OwnRun, outcome: ChildOutcome): own is OwnRun & { afterPrecheck: RunSpec } {
+  const { afterPrecheck, cancelled, plan } = own;
+  if (afterPrecheck === undefined || cancelled !== undefined) return false;
+  return judgePrecheck(outcome, plan.precheck?.timeoutMs ?? 0) === undefined;
+}
+
+/** The end of a run whose precheck was its last child. */
+function endOfPrecheck(state: State, own: OwnRun, outcome: ChildOutcome): Partial<RunRecord> {
+  const { logBytes, logTruncated } = outcome.kind === "not-started" ? noLog : outcome;
+  const judged = judgePrecheck(outcome, own.plan.precheck?.timeoutMs ?? 0) ?? whyNotAfterPrecheck(state, own);
+  return { logBytes, logTruncated, ...judged };
+}
+
+function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
+  const { waiting: _waiting, phase: _phase, ...record } = own.record;
   const ended = { ...record, finishedAt: at, version: record.version + 1 };
+  const isCancelled = own.cancelled !== undefined || outcome.kind === "cancelled";
+  const isOfPrecheck = own.afterPrecheck !== undefined && !isCancelled;
+  if (isOfPrecheck && (outcome.kind !== "not-started" || outcome.why === "error")) {
+    return { ...ended, ...endOfPrecheck(state, own, outcome) };
+  }
+  // A run that counts as started because of its precheck is not given back.
+  if (outcome.kind === "not-started" && record.state === "running") {
+    return { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+  }
   if (outcome.kind === "not-started") {
     switch (outcome.why) {
       case "late":
@@ -183,6 +217,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     if (isHeld && record.state === "withdrawn") continue;
     // Others may have declared lost a run that still runs here. Their record is stored until the run's own end overrules it.
     if (alive) {
+      const run = state.book.runs.get(runId(record));
+      if (run !== undefined && record.state === "lost") run.isDeclaredLost = true;
       moved.push(record);
       continue;
     }

@@ -52,6 +52,7 @@ const reasons: Readonly<Record<string, string>> = {
     "its job is a majority job, whose voters remember their votes for a day, and the tick is older than that",
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
+  precheck: "there was nothing to do",
   "exit-code": "the job's success.skipCodes say that there was nothing to do",
   "its peer died": "the peer that ran it died",
   "its peer left": "the peer that ran it left",
@@ -142,7 +143,12 @@ function endOf(record: RunRecord): string {
   if (record.state === "succeeded") return "succeeded";
   if (record.state === "timeout") return "was stopped at its timeout";
   if (record.state === "cancelled") return "was cancelled";
-  if (record.state === "skipped") return `ended with exit code ${record.exitCode}`;
+  if (record.state === "skipped" && record.reason?.startsWith("precheck") === true) {
+    const code = record.exitCode === undefined ? "" : ` with exit code ${record.exitCode}`;
+    return `its precheck ended${code}, so the job itself was not started`;
+  }
+  if (record.state === "skipped" && record.exitCode !== undefined)
+    return `ended with exit code ${record.exitCode}`;
   if (record.signal !== undefined) return `was ended by ${record.signal}`;
   return record.exitCode === undefined ? "failed" : `failed with exit code ${record.exitCode}`;
 }

@@ -141,6 +141,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...targetOf(rules),
     ...(weight === undefined ? {} : { weight }),
     ...(skips === undefined ? {} : { success: { skipCodes: [1] } }),
+    ...(rules.prechecks === undefined ? {} : { precheck: { command: "true" } }),
     ...(rules.patterns === undefined ? {} : { success: { mustMatch: "ok" } }),
   };
 }

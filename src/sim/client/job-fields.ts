@@ -25,17 +25,20 @@ export function drawFields(work: readonly Work[], peers: readonly PeerId[], dice
   const diceOfRequests = dice.fork("requests");
   const diceOfScripts = dice.fork("scripts");
   const diceOfPatterns = dice.fork("patterns");
+  const diceOfPrechecks = dice.fork("prechecks");
   return work.map((item) => {
     const isRequest = diceOfRequests.chance(0.15);
     const isScript = diceOfScripts.chance(0.15);
     const hasPatterns = diceOfPatterns.chance(0.1);
+    const hasPrecheck = diceOfPrechecks.chance(0.1);
     if (item.rules.isLater === true) return item;
     const drawn = { ...drawTarget(item.rules, peers, dice), ...drawOthers(dice) };
     // A request has no exit code by which it could be skipped.
     const requests = isRequest && drawn.skips === undefined ? { requests: true as const } : {};
     const scripts = isScript && !isRequest ? { script: true as const } : {};
     const patterns = hasPatterns && drawn.skips === undefined ? { patterns: true as const } : {};
-    const fields = { ...drawn, ...requests, ...scripts, ...patterns };
+    const prechecks = hasPrecheck ? { prechecks: true as const } : {};
+    const fields = { ...drawn, ...requests, ...scripts, ...patterns, ...prechecks };
     if (Object.keys(fields).length === 0) return item;
     return { ...item, rules: { ...item.rules, ...fields } };
   });

@@ -26,7 +26,8 @@ export interface Run {
   /** false: the process that started it had received no heartbeat for a while */
   heardOthers?: boolean;
   /** how the child itself ended; `killed` = by the launcher, because the peer's process was gone */
-  outcome?: "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
+  /** … `skipped` by its precheck, `checked` = by that it might have started and did not */
+  outcome?: "skipped" | "checked" | "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
 }
 
 /** What the simulator's client asks of a job, as far as the checkers judge it. */
@@ -49,6 +50,8 @@ export interface JobRules {
   requests?: true;
   /** it runs a script */
   script?: true;
+  /** each attempt begins with a precheck */
+  prechecks?: true;
   /** what its children print must match a pattern */
   patterns?: true;
   /** the exit code of a child that fails counts as `skipped` */

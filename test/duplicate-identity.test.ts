@@ -47,8 +47,9 @@ function outlived(begunMs = 0): Cores {
     cores.pass(2 * second - begunMs);
   }
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
-  const before = cores.state("a").members.incarnation;
+  const { incarnation: before } = cores.state("a").members;
   passBesideACopy(cores, 10);
+  assert.equal(cores.state("a").members.incarnation, before, "the copy is still heard");
   cores.pass(40 * second);
   assert.ok(cores.state("a").members.incarnation > before);
   return cores;

@@ -96,7 +96,10 @@ export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heart
  */
 function noteNewerLife({ members, settings }: State, incarnation: number): void {
   const living = [...members.byId.values()].filter((member) => member.state === "alive");
-  const saying = living.filter((member) => member.reportsOfNewerLife >= believedTimes);
+  // A member's first reports may have come before that life had proved itself: they don't say when it was heard.
+  const saying = living.filter(
+    (member) => member.reportsOfNewerLife >= believedTimes && member.newerLifeHeardMono > -Infinity,
+  );
   if (2 * saying.length <= living.length) return;
   const heard = saying.map(({ newerLifeHeardMono }) => newerLifeHeardMono).toSorted((a, b) => b - a);
   const heardMono = heard[Math.floor(living.length / 2)] ?? -Infinity;

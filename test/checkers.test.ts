@@ -12,6 +12,7 @@ import { checkPruned } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkOverlap } from "../src/sim/checkers/overlap.ts";
 import { checkChains } from "../src/sim/checkers/chains.ts";
+import { checkNotices } from "../src/sim/checkers/notices.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
 import { checkCancels, checkPhantoms } from "../src/sim/checkers/phantoms.ts";
 import { checkDisowned, checkRanges, checkStories } from "../src/sim/checkers/story.ts";
@@ -892,6 +893,37 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
     runOf(sixth, cyd, { attempt: 2, start: sixth + 9_000, end: sixth + 9_500 }),
   ];
   assert.deepEqual(only("failure", repeated), ["I17"], "the parent's tick was not over");
+});
+
+test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {
+  const operations = [asked({ kind: "put", rules: { ...rules, notifies: true } }, 1_000)];
+  const failed = runOf(sixth, ann, { outcome: "failed" });
+  const key = `${job}@${tickAt(sixth)}:failed`;
+  const told = (by: PeerId, afterMs = 2_000) => ({ key, by, at: sixth + afterMs });
+  const found = (changes: Partial<Evidence>) =>
+    rulesIn(checkNotices(flawless({ operations, runs: [...without(sixth), failed], ...changes })));
+  assert.deepEqual(found({ notices: [told(ann)] }), []);
+  assert.deepEqual(found({ notices: [told(ben, 100_000)] }), [], "a channel may be down for a while");
+  assert.deepEqual(found({}), ["I17"], "never told");
+  assert.deepEqual(found({ notices: [told(ann), told(ben)] }), ["I17"], "told twice");
+  const dies = away(ann, sixth + 1_000);
+  assert.deepEqual(
+    found({ ...dies, notices: [told(ann), told(ben)] }),
+    [],
+    "its sender may have died between",
+  );
+  assert.deepEqual(found(dies), [], "the runner died before anybody heard of it, perhaps");
+  assert.deepEqual(found({ ...away(ben, sixth + 1_000) }), ["I17"], "another peer's death is no excuse");
+  const paused = [...operations, asked({ kind: "put", rules }, 8 * minute)];
+  assert.deepEqual(found({ operations: paused }), [], "an edit may have come before");
+  const well = runOf(sixth, ann);
+  assert.deepEqual(
+    found({ runs: [...without(sixth), well], notices: [told(ann)] }),
+    ["I17"],
+    "none has failed",
+  );
+  const silent = [asked({ kind: "put", rules }, 1_000)];
+  assert.deepEqual(found({ operations: silent }), [], "nobody asked to be told");
 });
 
 test("I18: a peer with an old cluster key that starts a run is found, once a member with the new key could have told it", () => {

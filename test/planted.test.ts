@@ -88,6 +88,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "chain-dropped": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "chain-on-each-attempt": { kinds: ["kill"], chains: true, retries: true, seed: 1, rules: ["I17"], took: 1 },
   "chain-on-any-end": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
+  "told-by-all": { kinds: ["kill"], retries: true, seed: 10, rules: ["I17"], took: 10 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,

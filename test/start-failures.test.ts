@@ -80,6 +80,7 @@ test("an exception inside the peer ends it, and never reaches the calling librar
       disk: {},
       executor: {},
       scripts: {},
+      notifier: {},
       keyring: {},
     } as unknown as Doors,
     (error) => failed.push(error),

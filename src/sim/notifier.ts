@@ -1,13 +1,17 @@
-/** The Notifier door: takes every notice, after a drawn time, and remembers it for the checkers. */
+/** The Notifier door: the channel takes every message after a drawn time, but refuses some of them once or twice before. */
 import type { Delivered, Delivery, Notifier, Ping } from "../ports/notifier.ts";
 import type { Dice } from "./random.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
 
+const refusedMost = 2;
+
 export class SimNotifier implements Notifier {
   private readonly queue: Queue;
   private readonly process: Process;
   private readonly dice: Dice;
+  /** how often each message was refused */
+  private readonly refused = new Map<string, number>();
   private readonly accept: (delivery: Delivery) => void;
 
   /** `accept` is called when the channel has the message, even if the process dies before it learns so. */
@@ -20,7 +24,9 @@ export class SimNotifier implements Notifier {
 
   deliver(delivery: Delivery, done: (result: Delivered) => void): void {
     const arrivesMs = 20 + this.dice.below(200);
-    const isDown = this.dice.next() < 0.1;
+    const refused = this.refused.get(delivery.id) ?? 0;
+    const isDown = refused < refusedMost && this.dice.next() < 0.1;
+    this.refused.set(delivery.id, refused + Number(isDown));
     this.queue.after(arrivesMs, undefined, () => {
       if (!isDown) this.accept(delivery);
       const result: Delivered = isDown ? { ok: false, isFinal: false, why: "no answer" } : { ok: true };

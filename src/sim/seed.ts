@@ -8,7 +8,7 @@
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
-import { drawFailurePauses, drawFields, sideOf } from "./client/job-fields.ts";
+import { drawFailurePauses, drawFields, drawNotices, sideOf } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import type { ChildSettings } from "./executor.ts";
@@ -141,6 +141,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
   if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"));
+  if (isWide) work = drawNotices(work, dice.fork("notices"));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - stopsWithinMs };
   for (const peer of world.peers) {
@@ -154,6 +155,11 @@ export function runSeed(options: SeedOptions): SeedResult {
   const [later, plainWork] = [true, false].map((is) =>
     work.filter(({ rules }) => (rules.isLater ?? false) === is),
   );
+  if (work.some(({ rules }) => rules.notifies === true)) {
+    world.at(epoch + jobsFromMs, () => {
+      for (const peer of world.inService().slice(0, 1)) world.ask(peer, { kind: "channel" });
+    });
+  }
   world.at(epoch + jobsFromMs, () => makeJobs(world, plainWork ?? [], jobsWithinMs));
   world.at(epoch + jobsFromMs, () => makeLaterJobs(world, later ?? [], jobsWithinMs));
   if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, betweenMs: 3 * minute });

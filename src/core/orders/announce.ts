@@ -4,6 +4,7 @@
  * already, the peer finds out on its disk (peer/notices.ts): so a second peer repeats nothing that it knows to be sent.
  */
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import type { Word } from "../records/words-state.ts";
 import { dropOldWords, leaveWord, takeWords } from "../records/words.ts";
 import { emit, type State } from "../state.ts";
@@ -22,14 +23,16 @@ export function announceWords(state: State): void {
   const { words } = ledger;
   dropOldWords(words, now.mono - keptMs);
   if (words.fresh.size === 0 || upkeep.warmUp !== undefined || upkeep.awaitingSync.size > 0) return;
-  const isReady = ({ isOwn, sinceMono }: Word) => isOwn || now.mono - sinceMono >= heardMs;
+  const waitsMs = isPlanted(state, "told-by-all") ? 0 : heardMs;
+  const isReady = ({ isOwn, sinceMono }: Word) => isOwn || now.mono - sinceMono >= waitsMs;
   for (const word of takeWords(words, wordsAtOnce, isReady)) announce(state, word);
 }
 
 function announce(state: State, word: Word): void {
   const { job, tick } = word;
   if ((state.jobs.plans.get(job)?.notify.length ?? 0) === 0) return;
-  if (!isReporter(state, job, tick)) return leaveWord(state.ledger.words, word);
+  const isItsTurn = isReporter(state, job, tick) || isPlanted(state, "told-by-all");
+  if (!isItsTurn) return leaveWord(state.ledger.words, word);
   mark(state, "word-announced");
   emit(state, { kind: "announce", job, tick });
 }

@@ -7,6 +7,7 @@ import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkFailurePauses } from "./failures.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
 import { checkChains } from "./chains.ts";
+import { checkNotices } from "./notices.ts";
 import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
@@ -41,6 +42,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkVersions,
     checkRetries,
     checkChains,
+    checkNotices,
   ].flatMap((check) => check(evidence));
 }
 

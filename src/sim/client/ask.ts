@@ -12,6 +12,10 @@ import { worldScript } from "../scripts.ts";
 import type { SimpleSchedule } from "./schedules.ts";
 
 const by = "client";
+const channelName = "people";
+/** The simulated Notifier takes every notice, wherever it is to go. */
+const channel = { type: "webhook", url: "http://people.example/" } as const;
+const notify = [{ on: ["failed"], to: [channelName] }] satisfies JobSpec["notify"];
 /** How often the client checks whether an edit that it handed over is on the disk. */
 const handedCheckMs = 50;
 
@@ -114,6 +118,8 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
       return { kind: "forget-peer", peer: request.target, by, force: request.force ?? false };
     case "unforget":
       return { kind: "unforget-peer", peer: request.target, by };
+    case "channel":
+      return { kind: "set-value", root: "channels", id: channelName, value: channel, by };
     case "rotate":
       return { kind: "rotate-key", graceMs: request.graceMs, accept: everybody, by };
   }
@@ -139,6 +145,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
     ...(pauseAfterFailures === undefined ? {} : { pauseAfterFailures }),
     ...targetOf(rules),
+    ...(rules.notifies === true ? { notify } : {}),
     ...(weight === undefined ? {} : { weight }),
     ...(skips === undefined ? {} : { success: { skipCodes: [1] } }),
     ...(rules.prechecks === undefined ? {} : { precheck: { command: "true" } }),

@@ -44,6 +44,15 @@ export function drawFields(work: readonly Work[], peers: readonly PeerId[], dice
   });
 }
 
+/** Has some of the jobs that may fail tell people so. */
+export function drawNotices(work: readonly Work[], dice: Dice): Work[] {
+  return work.map((item) => {
+    const isDrawn = dice.chance(0.5);
+    if (!isDrawn || item.rules.isLater === true || item.lasting.fails === 0) return item;
+    return { ...item, rules: { ...item.rules, notifies: true } };
+  });
+}
+
 /**
  * Has some of the jobs paused when several ticks in a row have failed, and more of their runs fail. Both versions of a mixed
  * world know that field, too.

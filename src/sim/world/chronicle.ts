@@ -161,10 +161,11 @@ export class Chronicle {
     | "sizes"
     | "disowned"
     | "garbage"
+    | "notices"
     | "earlierLives"
   > {
     const { runs, operations, outages, cuts, faultWindows, stranded } = this;
-    const { rollbacks, sizes, disowned, garbage, earlierLives } = this;
+    const { rollbacks, sizes, disowned, garbage, notices, earlierLives } = this;
     return {
       runs,
       operations,
@@ -176,6 +177,7 @@ export class Chronicle {
       sizes,
       disowned,
       garbage,
+      notices,
       earlierLives,
     };
   }

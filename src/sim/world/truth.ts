@@ -66,6 +66,8 @@ export interface JobRules {
   pauseAfterFailures?: number;
   /** the jobs whose ticks are its ticks, instead of `schedule`, and after which of their ends it runs */
   after?: { jobs: readonly JobId[]; on: "success" | "failure" | "always" };
+  /** a channel is told about its ticks that fail */
+  notifies?: true;
   /** false: it has no ticks */
   enabled?: boolean;
   /** how many ticks' records are kept, and for how long; absent = all of them, for ever */
@@ -104,6 +106,8 @@ export type ClientRequest =
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId; force?: boolean }
   | { kind: "unforget"; target: PeerId }
+  /** makes the channel that jobs tell */
+  | { kind: "channel" }
   /** replaces the cluster key; the old one is accepted for `graceMs` */
   | { kind: "rotate"; graceMs: number };
 
@@ -331,6 +335,7 @@ export interface Evidence {
   /** when two peers had learned of each other, by `pairOf`; absent = all had from the beginning */
   introduced?: ReadonlyMap<string, number>;
   votes?: VotesSeen;
+  notices?: readonly NoticeSeen[];
   sizes?: readonly SizesSeen[];
   disowned?: readonly DisownedSeen[];
   garbage?: readonly GarbageSeen[];

@@ -1,0 +1,82 @@
+/**
+ * I17, notices: people are told what became of a tick.
+ *
+ * - A notice is about a tick of which a child has failed.
+ * - A tick whose last attempt has failed is told at least once if its runner was well for some minutes afterwards, even if it
+ *   was cut off; and exactly once if nothing was disturbed.
+ *
+ * It judges by what the channel has taken, which it does not always do at the first try.
+ */
+import { noticeKey } from "../../schema/notice.ts";
+import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
+import { surelyInForce } from "./requests.ts";
+import { wasWell } from "./surroundings.ts";
+import { groupRuns } from "./ticks.ts";
+
+/** How soon after a tick's end its notice is accepted at the latest: the channel refuses it twice at most. Unit: ms. */
+const toldWithinMs = 120_000;
+/** A disturbance has effects for so long, ms. */
+const lingersMs = 60_000;
+
+export function checkNotices(evidence: Evidence): Breach[] {
+  const { notices = [] } = evidence;
+  const told = Map.groupBy(notices, ({ key }) => key);
+  const breaches: Breach[] = [];
+  const failed = new Set<string>();
+  for (const runs of groupRuns(evidence, (run) => `${run.job}@${run.tick}`).values()) {
+    const [first] = runs;
+    if (first === undefined) continue;
+    const key = noticeKey(first.job, first.tick, "failed");
+    if (runs.some(({ outcome }) => outcome === "failed" || outcome === "timeout")) failed.add(key);
+    const last = lastOf(evidence, runs);
+    if (last === undefined) continue;
+    const count = told.get(key)?.length ?? 0;
+    const say = (what: string) => breaches.push({ rule: "I17", at: last.end, what: `${key} ${what}` });
+    if (count === 0 && mustBeTold(evidence, last)) say("was never told");
+    if (count > 1 && isCalm(evidence, last)) say(`was told ${count} times`);
+  }
+  for (const { key, by, at } of notices) {
+    if (!failed.has(key))
+      breaches.push({ rule: "I17", at, what: `${key} was told by ${by}, and no child has failed` });
+  }
+  return breaches;
+}
+
+type Ended = Run & { end: number };
+
+/** The only run of the tick's last attempt, if it failed under rules that ask for a notice; undefined = nothing is expected. */
+function lastOf(evidence: Evidence, runs: readonly Run[]): Ended | undefined {
+  const attempt = Math.max(...runs.map((run) => run.attempt));
+  const [last, ...more] = runs.filter((run) => run.attempt === attempt);
+  if (last?.end === undefined || last.outcome !== "failed" || more.length > 0) return undefined;
+  const { start, end } = last;
+  const until = end + toldWithinMs;
+  const span = surelyInForce(evidence, last.job).find(
+    (one) => one.from <= start - lingersMs && one.to >= until,
+  );
+  if (span === undefined || until > evidence.to || !asksFor(span.rules, attempt)) return undefined;
+  return { ...last, end };
+}
+
+function asksFor({ notifies, skips, count = 1, retry }: JobRules, attempt: number): boolean {
+  return notifies === true && skips !== true && count === 1 && attempt > (retry?.attempts ?? 0);
+}
+
+function mustBeTold(evidence: Evidence, { peer, start, end }: Ended): boolean {
+  const [from, to] = [start - lingersMs, end + toldWithinMs];
+  return !isTargeted(evidence, from, to) && wasWell(evidence, peer, from, to);
+}
+
+function isCalm(evidence: Evidence, { start, end }: Ended): boolean {
+  const [from, to] = [start - lingersMs, end + toldWithinMs];
+  const disturbances = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows];
+  if (disturbances.some((span) => span.from <= to && span.to >= from)) return false;
+  return !isTargeted(evidence, from, to);
+}
+
+/** A peer that is drained or forgotten meanwhile may tell nobody, and the others drop what a forgotten one writes. */
+function isTargeted({ operations }: Evidence, from: number, to: number): boolean {
+  return operations.some(
+    ({ request, askedAt }) => "target" in request && askedAt >= from - lingersMs && askedAt <= to,
+  );
+}

@@ -14,7 +14,7 @@ describe("a job's parameters are refused, with the field", () => {
   const cases: [string, object, RegExp][] = [
     ["that are a list", { params: ["DAY"] }, /^\/params: params maps names to objects/],
     ["that are no objects", { params: { DAY: "today" } }, /^\/params\/DAY: a parameter is an object/],
-    ["without a type", { params: { DAY: {} } }, /^\/params\/DAY: a parameter is an object such as/],
+    ["without a type", { params: { DAY: {} } }, /^\/params\/DAY\/type: one of string, number/],
     ["of an unknown type", { params: { DAY: { type: "date" } } }, /^\/params\/DAY\/type: one of string/],
     [
       "with an unknown field",

@@ -203,6 +203,12 @@ export const errorTable = {
     exit: exit.conflict,
     hint: "Use `force` to run it anyway.",
   },
+  TICK_BEGUN: {
+    title: "The tick has begun, or is over",
+    status: 409,
+    exit: exit.conflict,
+    hint: "`cicada runs cancel JOB@TICK` ends a run in progress.",
+  },
   RUN_ENDED: {
     title: "The run has ended",
     status: 409,
@@ -292,6 +298,12 @@ export const errorTable = {
     hint:
       "More than half of the voters must be reachable; `cicada peers ls` shows them. Try again when they are back. " +
       "If they are gone for good: `cicada peers forget NAME --force`.",
+  },
+  SKIP_UNCONFIRMED: {
+    title: "The peer that has claimed it has not confirmed the skip",
+    status: 504,
+    exit: exit.unreachable,
+    hint: "The request is stored: the tick is skipped once that peer hears of it. `cicada peers ls` shows the peer.",
   },
   CANCEL_UNCONFIRMED: {
     title: "The peer that runs it has not confirmed the cancel",

@@ -254,6 +254,8 @@ test("openapi.json is OpenAPI 3.1, describes every call, and says that each may 
     "POST /v1/jobs/{id}/run",
     "POST /v1/jobs/{id}/pause",
     "POST /v1/jobs/{id}/resume",
+    "POST /v1/jobs/{id}/skip",
+    "POST /v1/jobs/{id}/unskip",
     "GET /v1/jobs/{id}/next",
     "GET /v1/jobs/{id}/ticks",
     "GET /v1/jobs/{id}/why",

@@ -189,6 +189,43 @@ test("a pause that would end in the past, or at an invalid instant, is refused",
   }
 });
 
+test("a tick or the next ones are skipped, shown so among the next, and let run again", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const post = (verb: string, body: object) =>
+    call(fake, { method: "POST", url: `/v1/jobs/backup/${verb}`, body });
+  const nextOf = async () => (await call(fake, { url: "/v1/jobs/backup/next?count=3" })).json().items;
+  const [first, second] = (await nextOf()).map(({ tick }: { tick: string }) => tick);
+  const skipped = await post("skip", { tick: second, note: "release" });
+  assert.deepEqual(skipped.json(), { job: "backup", ticks: [second] });
+  const [, shown] = await nextOf();
+  assert.deepEqual(
+    [shown.skipped, shown.skippedBy, shown.note, shown.peers],
+    ["asked", "admin@alpha", "release", []],
+  );
+  assert.deepEqual((await post("skip", { next: 1 })).json().ticks, [first]);
+  assert.deepEqual((await post("unskip", { next: 5 })).json().ticks, [first, second]);
+  assert.equal((await nextOf())[1].skipped, undefined);
+});
+
+test("a skip that names no tick, or one that the job doesn't have, says what to do", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const refused = async (body: object): Promise<string> => {
+    const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/skip", body });
+    const { code, errors, detail } = answer.json();
+    return `${answer.statusCode} ${code} ${errors?.[0].pointer ?? detail}`;
+  };
+  assert.match(await refused({}), /^400 BAD_REQUEST \/tick/);
+  assert.match(await refused({ tick: "2030-01-01T01:00:00Z", next: 1 }), /^400 BAD_REQUEST \/next/);
+  assert.match(await refused({ tick: "soon" }), /^400 BAD_REQUEST \/tick/);
+  assert.match(await refused({ next: 0 }), /^400/);
+  assert.match(
+    await refused({ tick: "2030-01-01T03:00:00Z" }),
+    /^404 TICK_NOT_FOUND .*the nearest are 2030-01-01T01:00:00Z and 2030-01-02T01:00:00Z/,
+  );
+});
+
 test("run now needs no body and answers with the tick that it ordered", async () => {
   const fake = fakeApi();
   await create(fake);

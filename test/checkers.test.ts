@@ -14,8 +14,8 @@ import { checkOverlap } from "../src/sim/checkers/overlap.ts";
 import { checkChains } from "../src/sim/checkers/chains.ts";
 import { checkNotices } from "../src/sim/checkers/notices.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
-import { checkCancels, checkPhantoms } from "../src/sim/checkers/phantoms.ts";
 import { checkDisowned, checkRanges, checkStories } from "../src/sim/checkers/story.ts";
+import { checkCancels, checkPhantoms, checkSkips } from "../src/sim/checkers/phantoms.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import {
   dueOfTick,
@@ -422,6 +422,48 @@ test("I4: a manual run is found if no client asked for it", () => {
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
   const order = { ...asked({ kind: "run", id: job }, 6 * minute + 1_000), tick };
   assert.deepEqual(checkAll(flawless({ runs, operations: [...good.operations, order] })), []);
+});
+
+test("I6: a tick with jitter is accounted for by a range that ends with it", () => {
+  const jittered: JobRules = { ...rules, jitterMs: 50_000 };
+  const operations = [asked({ kind: "put", rules: jittered }, 1_000)];
+  const runs = good.runs.flatMap((run) => {
+    const at = dueOfTick(jittered, instantOf(run.tick));
+    return run.tick === tickAt(sixth) ? [] : [{ ...run, start: at + 5, end: at + 500 }];
+  });
+  const found = (rangeFrom: number, last: number): string[] => {
+    const range = {
+      job,
+      tick: tickAt(last),
+      attempt: 1,
+      peer: ann,
+      state: "missed",
+      writing: "range",
+      rangeFrom,
+    };
+    const final = peers.map((peer) => {
+      const known = knows(peer, runs);
+      return { ...known, records: new Map([...known.records, ["range", range]]) };
+    });
+    return rulesIn(checkAccounts(flawless({ runs, operations, final })));
+  };
+  assert.deepEqual(found(sixth - minute, sixth), []);
+  assert.deepEqual(found(sixth - 2 * minute, sixth - minute), ["I6"]);
+});
+
+test("I5: a start of a tick that was skipped is found, unless the skip was taken back", () => {
+  const skip = asked({ kind: "skip", id: job, tick: sixth }, 3 * minute);
+  const back = asked({ kind: "unskip", id: job, tick: sixth }, 4 * minute);
+  const late = asked({ kind: "skip", id: job, tick: sixth }, 6 * minute - 20);
+  const found = [[skip], [{ ...skip, accepted: false }], [skip, back], [late]].map((requests) =>
+    rulesIn(checkSkips(flawless({ operations: [...good.operations, ...requests] }))),
+  );
+  assert.deepEqual(found, [["I5"], [], [], []], "the last one was with its launcher");
+});
+
+test("I1: a tick that was skipped need not run", () => {
+  const operations = [...good.operations, asked({ kind: "skip", id: job, tick: sixth }, 3 * minute)];
+  assert.deepEqual(rulesIn(checkLoss(flawless({ runs: without(sixth), operations }))), []);
 });
 
 test("I5: a start after a delete that all peers knew is found", () => {

@@ -492,6 +492,24 @@ describe("jobs rm, pause, resume and run", () => {
     );
   });
 
+  test("skip and unskip take a tick in the job's zone or a number, and a note", async () => {
+    await using stub = await StubPeer.open();
+    const job = jobAnswer({ id: "a", command: "true" });
+    const tick = "2030-01-01T02:00:00Z";
+    stub.on("GET /v1/jobs/a", { body: { ...job, timezone: "Europe/Berlin" } });
+    stub.on("POST /v1/jobs/a/skip", { body: { job: "a", ticks: [tick] } });
+    stub.on("POST /v1/jobs/a/unskip", { body: { job: "a", ticks: [tick] } });
+    const said = await stub.cicada("jobs", "skip", "a", "2030-01-01T03:00", "--note", "n");
+    assert.equal(said.stdout, `a: ${tick} is skipped\n`);
+    assert.equal((await stub.cicada("jobs", "unskip", "a", "--next", "2")).stdout, `a: ${tick} runs\n`);
+    assert.deepEqual(
+      stub.asked.filter(({ method }) => method === "POST").map(({ body }) => body),
+      [{ tick, note: "n" }, { next: 2 }],
+    );
+    for (const args of [["a"], ["a", tick, "--next", "1"], ["a", "--next", "all"]])
+      assert.equal((await stub.cicada("jobs", "skip", ...args)).code, 2);
+  });
+
   test("resume of a job that isn't paused says so", async () => {
     await using stub = await StubPeer.open();
     const job = { body: jobAnswer({ id: "a", command: "true" }) };

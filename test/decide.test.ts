@@ -79,6 +79,7 @@ const plain: Facts = {
   warmedUpAt: due - 3_600_000,
   awaitsSync: false,
   isPaused: false,
+  isToBeSkipped: false,
   eligibility: "alive",
   failover: first,
   admittedRank: 0,

@@ -146,6 +146,37 @@ test("a pause of a job that was created twice holds even if one of the two is be
   assert.equal(jobOf(b, "backup")?.pauses.length, 1);
 });
 
+test("ticks to be skipped are kept on the disk and on all peers, and an unskip takes back those that it names", () => {
+  const [here, there] = [makeTable("a"), makeTable("b")];
+  const { id } = specOf("backup");
+  const made = edit(here, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
+  there.apply(made);
+  const revision = jobOf(here, "backup")?.revision;
+  const [first, second] = [wallOf(60), wallOf(120)];
+  const noted = { tick: first, by: "ann", at: wallOf(2), note: "release" };
+  const bare = { tick: second, by: "bob", at: wallOf(2) };
+  const skipped = edit(here, { kind: "skip", id, skips: [noted] }, wallOf(2));
+  edit(there, { kind: "skip", id, skips: [bare] }, wallOf(2));
+  exchange(here, there);
+  assert.deepEqual(jobOf(here, "backup")?.skips, [noted, bare]);
+  assert.deepEqual(jobOf(there, "backup"), jobOf(here, "backup"));
+  assert.equal(jobOf(here, "backup")?.revision, revision, "it is no edit of the job");
+  assert.deepEqual(jobOf(here, "backup")?.needs[0]?.capabilities, ["field:skip"]);
+  const restarted = makeTable("a");
+  assert.deepEqual(restarted.load([made, skipped]).refused, []);
+  assert.deepEqual(jobOf(restarted, "backup")?.skips, [noted]);
+  here.takeChanges();
+  there.apply(edit(here, { kind: "unskip", id, ticks: [first] }, wallOf(3)));
+  assert.deepEqual(jobOf(there, "backup")?.skips, [bare]);
+  assert.deepEqual(
+    here.takeChanges().map((change) => change.id),
+    [id],
+  );
+  edit(here, { kind: "unskip", id, ticks: [second] }, wallOf(3));
+  assert.equal(jobOf(here, "backup")?.skips, undefined);
+  assert.deepEqual(jobOf(here, "backup")?.needs, []);
+});
+
 test("resuming ends only the pauses that its peer knew", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   const id = specOf("backup").id;

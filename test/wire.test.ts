@@ -76,6 +76,11 @@ const said: readonly [Channel, Message][] = [
   ["ask", { kind: "drained", id: 1, stored: true }],
   ["ask", { kind: "cancel", id: 1, run: "r", by: "ann", reason: "" }],
   ["ask", { kind: "cancel-heard", id: 1 }],
+  [
+    "ask",
+    { kind: "skip", id: 1, job: "backup" as JobId, skips: [{ tick: 60_000, by: "ann", at: 1, note: "n" }] },
+  ],
+  ["ask", { kind: "skip-heard", id: 1, begun: [60_000] }],
   ["vote", { kind: "ballots", ballots: [{ decision: "k", epoch: 1, instant: 5, ballot, value: "3/b" }] }],
   ["vote", { kind: "replies", replies: [{ decision: "k", answer: "promised", ballot }] }],
   ["vote", { kind: "chosen", chosen: [{ decision: "k", epoch: 1, value: "3/b" }] }],

@@ -22,6 +22,7 @@ import { honourIdempotencyKeys } from "./http/idempotency.ts";
 import { readJson } from "./http/json.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
 import { channelRoutes } from "./routes/channels.ts";
+import { skipRoutes } from "./routes/skips.ts";
 import { jobHistoryRoutes } from "./routes/job-history.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { loginRoutes } from "./http/login.ts";
@@ -129,6 +130,7 @@ function routes(
   const streams = new Streams(app);
   jobRoutes(app, options);
   jobActionRoutes(app, options);
+  skipRoutes(app, options);
   jobHistoryRoutes(app, options);
   channelRoutes(app, options);
   tickRoutes(app, options);

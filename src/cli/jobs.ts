@@ -21,6 +21,7 @@ import {
 } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
+import { skipCommands } from "./skips.ts";
 import { invocationOf, quoted, repeatable } from "./program.ts";
 import { printFailure } from "./terminal/failures.ts";
 import { readBytes } from "./terminal/text-file.ts";
@@ -36,6 +37,7 @@ export function jobsCommands(program: Command, terminal: Terminal): void {
   readingCommands(jobs, terminal);
   writingCommands(jobs, terminal);
   runningCommands(jobs, terminal);
+  skipCommands(jobs, terminal);
 }
 
 function pathOf(id: string, call = ""): string {

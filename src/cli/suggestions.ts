@@ -28,6 +28,8 @@ const guesses: ReadonlyMap<string, string> = new Map([
   ["pause", "jobs pause"],
   ["suspend", "jobs pause"],
   ["resume", "jobs resume"],
+  ["skip", "jobs skip"],
+  ["unskip", "jobs unskip"],
   ["why", "jobs why"],
   ["next", "jobs next"],
   ["export", "jobs ls -o yaml"],

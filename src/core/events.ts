@@ -31,6 +31,8 @@ export type CoreMessage = MessageOf<
   | "drained"
   | "cancel"
   | "cancel-heard"
+  | "skip"
+  | "skip-heard"
   | "ballots"
   | "replies"
   | "chosen"

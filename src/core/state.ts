@@ -6,7 +6,7 @@ import type { Answer } from "../ports/control.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { MembershipWord } from "../schema/membership.ts";
 import type { Attribution } from "../schema/attribution.ts";
-import type { TableEdit } from "../schema/job.ts";
+import type { Skip, TableEdit } from "../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
 import type { ReplyItem } from "../schema/vote.ts";
 import type { Mark } from "./probes/marks.ts";
@@ -66,6 +66,7 @@ export type Pending =
       /** a person's word about membership, which is in force here once it is durable */
       word?: MembershipWord;
     }
+  | { kind: "skip"; command: number; id: JobId; skips: readonly Skip[] }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }
   | { kind: "order"; command: number; order: RequestedOrder }
   /** `created`: the job did not exist before; `warnings`: what the person should know about it */

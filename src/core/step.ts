@@ -14,6 +14,7 @@ import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
 import { chainTickLookedUp } from "./claims/chain-ticks.ts";
 import { claimStored } from "./claims/claims.ts";
 import { commandStored, obey, refuseFull } from "./operator/commands.ts";
+import { giveUpSkips, hearSkip, hearSkipConfirmed } from "./operator/skips.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest } from "./voting/epochs.ts";
 import { hearVoteCounts, loseMemory, signVotes, voteCounts, votesFor } from "./voting/memory.ts";
@@ -227,6 +228,10 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       return hearCancel(state, from, message);
     case "cancel-heard":
       return hearCancelConfirmed(state, message);
+    case "skip":
+      return hearSkip(state, from, message);
+    case "skip-heard":
+      return hearSkipConfirmed(state, message);
     case "ballots":
       return hearBallots(state, from, message.ballots);
     case "replies":
@@ -317,6 +322,7 @@ function everySecond(state: State): void {
   pursueRosterRequests(state);
   giveUpDrains(state);
   giveUpCancels(state);
+  giveUpSkips(state);
   const { mono } = state.now;
   if (takeHeartbeatDue(state)) {
     noteAcks(state);

@@ -57,6 +57,8 @@ export class Receiver {
       case "drained":
       case "cancel":
       case "cancel-heard":
+      case "skip":
+      case "skip-heard":
       case "ballots":
       case "replies":
       case "chosen":

@@ -57,6 +57,7 @@ export function stepsOf(message: Message): number {
     case "log-copy-next":
     case "drain":
     case "cancel":
+    case "skip":
     case "key":
     case "key-heard":
     case "buckets":
@@ -68,6 +69,7 @@ export function stepsOf(message: Message): number {
     case "drained":
     case "cancel-heard":
     case "blob-piece":
+    case "skip-heard":
     case "log-piece":
     case "table-have-want":
     case "table-want":

@@ -23,6 +23,10 @@ export type Command =
   | { kind: "delete-job"; id: JobId; ifMatch?: string; by: string }
   | { kind: "pause-job"; id: JobId; note?: string; until?: number; by: string }
   | { kind: "resume-job"; id: JobId; by: string }
+  /** a tick (ms), or the next ticks that are not to be skipped yet */
+  | { kind: "skip-ticks"; id: JobId; which: { tick: number } | { next: number }; note?: string; by: string }
+  /** a tick (ms), or the next ticks that are to be skipped */
+  | { kind: "unskip-ticks"; id: JobId; which: { tick: number } | { next: number }; by: string }
   | {
       kind: "run-job";
       id: JobId;
@@ -63,6 +67,8 @@ export type Answer =
   | { kind: "job"; job: Job; created: boolean; warnings?: readonly string[] }
   | { kind: "done" }
   | { kind: "ordered"; job: JobId; tick: TickId }
+  /** the ticks that are to be skipped now, or that are not any more */
+  | { kind: "skips"; job: JobId; ticks: readonly TickId[] }
   /** wall ms; every known peer, and whether it has confirmed that it keeps the new key */
   | {
       kind: "rotated";
@@ -104,8 +110,11 @@ export interface MemberView {
 export interface NextTick {
   tick: TickId;
   startsAt: number;
-  /** why it will not run: the job leaves it out */
-  skipped?: "except";
+  /** why it will not run: the job leaves it out, or a person has asked for it to be skipped */
+  skipped?: "except" | "asked";
+  /** of one that a person has asked to skip: who did, and what they said about it */
+  skippedBy?: string;
+  note?: string;
   peers: { id: PeerId; name: string; rank: number }[];
   /** the jobs that must have ended before; undefined = it has a schedule of its own */
   after?: readonly JobId[];

@@ -302,6 +302,19 @@ export const PauseSchema = Type.Object(
 );
 export type Pause = Static<typeof PauseSchema>;
 
+/** A tick that a person has asked to leave out. Instants in ms. */
+export interface Skip {
+  readonly tick: number;
+  readonly by: string;
+  /** when it was asked for */
+  readonly at: number;
+  readonly note?: string;
+}
+
+/** How many ticks of one job may be skipped at a time. More makes the job larger in the table; people name a few. */
+export const skipsMax = 1_000;
+export const skipNoteMax = 1_024;
+
 export interface Problem {
   /** JSON pointer into the job; `""` for the whole job. */
   pointer: string;
@@ -326,6 +339,8 @@ export interface Job {
   failuresFrom: number;
   /** Every pause that no resume has seen yet; paused while any is left. */
   pauses: readonly Pause[];
+  /** Ticks that are to be skipped, oldest first; absent = none. Those that are over are removed after a while. */
+  skips?: readonly Skip[];
   /** What parts of the job need in addition to what its known fields imply (core/job/needs.ts). */
   needs: readonly PartNeeds[];
 }
@@ -354,5 +369,8 @@ export type TableEdit =
   | { kind: "delete"; id: JobId; by: string }
   | { kind: "pause"; id: JobId; ulid: string; pause: Pause }
   | { kind: "resume"; id: JobId; at: number; by: string }
+  | { kind: "skip"; id: JobId; skips: readonly Skip[] }
+  /** Takes skips back, or removes those whose ticks are over. */
+  | { kind: "unskip"; id: JobId; ticks: readonly number[] }
   /** Writes a value under a root other than that of the jobs (table/roots.ts); null removes it. */
   | { kind: "set"; root: string; id: string; value: unknown; by: string };

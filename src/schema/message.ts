@@ -11,6 +11,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
+import { skipNoteMax, skipsMax } from "./job.ts";
 import { HeartbeatMessage } from "./heartbeat.ts";
 import { OtherRecordSchema } from "./other-record.ts";
 import { RequestedOrderSchema, RunRecordSchema } from "./run.ts";
@@ -107,6 +108,28 @@ export const CancelMessage = Type.Object({
 /** The answer: the run is being ended, or there was nothing left to end. */
 export const CancelHeardMessage = Type.Object({ kind: Type.Literal("cancel-heard"), id: Type.Integer() });
 
+/** Protocol `ask`: a person wants ticks to be skipped that the receiver has claimed. */
+export const SkipMessage = Type.Object({
+  kind: Type.Literal("skip"),
+  id: Type.Integer(),
+  job: JobIdSchema,
+  skips: Type.Array(
+    Type.Object({
+      tick: InstantSchema,
+      by: Type.String({ maxLength: 256 }),
+      at: InstantSchema,
+      note: Type.Optional(Type.String({ maxLength: skipNoteMax })),
+    }),
+    { maxItems: skipsMax },
+  ),
+});
+/** The answer: the receiver starts none of them, except those that had begun. */
+export const SkipHeardMessage = Type.Object({
+  kind: Type.Literal("skip-heard"),
+  id: Type.Integer(),
+  begun: Type.Array(InstantSchema, { maxItems: skipsMax }),
+});
+
 /** Protocol `log`: each question brings one piece, so a fast sender can't flood a slow receiver. */
 export const LogReadMessage = Type.Object({
   kind: Type.Literal("log-read"),
@@ -187,6 +210,8 @@ export const bodiesOf = {
     DrainedMessage,
     CancelMessage,
     CancelHeardMessage,
+    SkipMessage,
+    SkipHeardMessage,
   ]),
   vote: Type.Union([BallotsMessage, RepliesMessage, ChosenMessage, RosterMessage]),
   sync: Type.Union([

@@ -57,6 +57,7 @@ export const addedFields = [
   "retry",
   "except",
   "jitter",
+  "skip",
   "target.tags",
   "target.prefer",
   "target.count",

@@ -11,7 +11,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
-import { countMax, retryAttemptsMax } from "./job.ts";
+import { countMax, retryAttemptsMax, skipNoteMax } from "./job.ts";
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
 export const TriggerSchema = Type.Enum(triggers);
@@ -113,6 +113,9 @@ export const RunRecordSchema = Type.Object({
   signal: Type.Optional(Type.String({ maxLength: 16 })),
   /** a code from core/records/why.ts, such as `overlap`, `paused`, `restarted`, `window` */
   reason: Type.Optional(Type.String({ maxLength: 256 })),
+  /** of a tick that a person has asked to skip: who did, and what they said about it */
+  askedBy: Type.Optional(Type.String({ maxLength: 256 })),
+  note: Type.Optional(Type.String({ maxLength: skipNoteMax })),
   /** one record for many ticks that nobody ran: the ticks from this instant up to `tick`, and their number */
   range: Type.Optional(Type.Object({ from: InstantSchema, count: Type.Integer({ minimum: 1 }) })),
   /** how often the writer has withdrawn a decision about this order because its clock was ahead */

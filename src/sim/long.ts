@@ -12,6 +12,7 @@ import { withChains } from "./client/chains.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
+import { skipTicks } from "./client/skips.ts";
 import { inviteAll, startInvited } from "./faults/key-rotation.ts";
 import { injectLongFaults, drawLongPlan, type LongFault, type LongKind } from "./faults/long.ts";
 import { changeVersions, drawMixed } from "./faults/mixed.ts";
@@ -97,6 +98,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
   const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
   if (options.faults !== "none") {
     const jobs = work.map(({ rules }) => rules.id);
+    skipTicks(world, work, { from: safety.from + minute, to: safety.to, everyMs: 2 * everyMs });
     editForLong(world, work, { from: safety.from + minute, to: safety.to, everyMs });
     askAsPerson(world, jobs, { from: safety.from + 2 * minute, to: safety.to, everyMs: 3 * everyMs });
   }

@@ -11,6 +11,7 @@ import { withChains } from "./client/chains.ts";
 import { drawFailurePauses, drawFields, drawNotices, sideOf } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
+import { skipTicks } from "./client/skips.ts";
 import type { ChildSettings } from "./executor.ts";
 import type { Mark } from "../core/probes/marks.ts";
 import type { PlantedBug } from "../core/probes/planted.ts";
@@ -162,6 +163,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   }
   world.at(epoch + jobsFromMs, () => makeJobs(world, plainWork ?? [], jobsWithinMs));
   world.at(epoch + jobsFromMs, () => makeLaterJobs(world, later ?? [], jobsWithinMs));
+  if (!calm) skipTicks(world, work, { ...safety, everyMs: 40 * second });
   if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, betweenMs: 3 * minute });
   if (options.person === true) {
     const jobs = work.map(({ rules }) => rules.id);

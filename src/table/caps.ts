@@ -111,7 +111,7 @@ export class TableCaps {
 
 function isRemedy(edit: TableEdit): boolean {
   if (edit.kind === "set") return edit.root === peersRoot.name || edit.root === membershipRoot.name;
-  return edit.kind === "delete" || edit.kind === "resume";
+  return edit.kind === "delete" || edit.kind === "resume" || edit.kind === "unskip";
 }
 
 function mebibytes(bytes: number): number {

@@ -13,13 +13,14 @@ import { instantOfHlc, nextHlc } from "./hlc.ts";
 import { assert, never } from "../errors.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
-import type { JobSpec, TableEdit } from "../schema/job.ts";
+import type { JobSpec, Skip, TableEdit } from "../schema/job.ts";
 import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import { readIncarnations, readSpec, type Reading } from "./projection.ts";
 import {
   createdSlot,
   isKnownSlot,
   keyOfPause,
+  keyOfSkip,
   keyOfSlot,
   resumedSlot,
   slotsOf,
@@ -92,6 +93,12 @@ export class Editor {
         return;
       case "resume":
         return this.#resume(edit.id, edit.by, edit.at, wall);
+      case "skip":
+        return this.#skip(edit.id, edit.skips, wall);
+      case "unskip":
+        for (const ulid of this.#deps.incarnationsOf(edit.id))
+          for (const tick of edit.ticks) this.#set(ulid, keyOfSkip(tick), undefined);
+        return;
       case "set":
         return this.#setValue(edit, wall);
       default:
@@ -162,6 +169,14 @@ export class Editor {
     return isKnownSlot(slot) || isPlanted({ settings: this.#deps.testing }, "later-fields-cleared");
   }
 
+  #skip(id: JobId, skips: readonly Skip[], wall: number): void {
+    const { ulids, hlc } = this.#writable(id, wall);
+    for (const { tick, by, at, note } of skips) {
+      const value = { at, ...(note === undefined ? {} : { note }) };
+      for (const ulid of ulids) this.#set(ulid, keyOfSkip(tick), { hlc, by, value });
+    }
+  }
+
   #resume(id: JobId, by: string, at: number, wall: number): void {
     if (this.#read(this.#deps.incarnationsOf(id)).pauses.size === 0) return;
     const { ulids, hlc } = this.#writable(id, wall);
@@ -218,11 +233,13 @@ export class Editor {
     return values;
   }
 
-  #rewrite(id: JobId, { slots, pauses }: Reading, hlc: number, wall: number): string {
+  #rewrite(id: JobId, { slots, pauses, skips }: Reading, hlc: number, wall: number): string {
     this.#delete(id);
     const entries = new Map<string, unknown>();
     for (const [slot, { peer: _, ...entry }] of slots) entries.set(this.#keyOf(slot), { ...entry, hlc });
     for (const [ulid, pause] of pauses) entries.set(keyOfPause(ulid), pause);
+    for (const { tick, by, at, note } of skips.values())
+      entries.set(keyOfSkip(tick), { hlc, by, value: { at, ...(note === undefined ? {} : { note }) } });
     return this.#add(entries, wall);
   }
 

@@ -9,6 +9,7 @@
  * ends that. Only the jobs that run after others are searched, and only where one of them has changed.
  */
 import type { JobId } from "../schema/ids.ts";
+import { sameValue } from "../schema/equal.ts";
 import type { Job, Problem, Quarantined } from "../schema/job.ts";
 import { describeKnot, knots } from "../core/job/cycle.ts";
 import { identityOf, projectJob, readIncarnations, type Entries, type Reading } from "./projection.ts";
@@ -195,7 +196,9 @@ export class EffectiveJobs {
       return;
     }
     this.#jobs.set(id, projected);
-    if (before?.revision !== projected.revision) this.#noteChange(id, before, projected);
+    // A skip is no edit of the job: it has no revision.
+    if (before?.revision !== projected.revision || !sameValue(before.skips, projected.skips))
+      this.#noteChange(id, before, projected);
   }
 
   #noteChange(id: JobId, before: Job | undefined, job: Job | undefined): void {

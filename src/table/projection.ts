@@ -10,7 +10,7 @@ import { hash } from "node:crypto";
 import { instantOfHlc } from "./hlc.ts";
 import { checkJob, type JobCheck } from "../core/job/job.ts";
 import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
-import type { Job, PartNeeds, Pause, Problem, Quarantined } from "../schema/job.ts";
+import type { Job, PartNeeds, Pause, Problem, Quarantined, Skip } from "../schema/job.ts";
 import { unknownCapabilities } from "../schema/protocol.ts";
 import {
   createdSlot,
@@ -20,8 +20,10 @@ import {
   needsOfSlot,
   parseKey,
   inFieldOrder,
+  readSkip,
   readSlot,
   resumedSlot,
+  skipNeeds,
   type Stamped,
 } from "./slots.ts";
 
@@ -36,6 +38,8 @@ export interface Reading {
   slots: Map<string, Stamped>;
   /** by ULID */
   pauses: Map<string, Pause>;
+  /** by tick, ms */
+  skips: Map<number, Skip>;
   /** keys whose entry can't be read */
   unreadable: string[];
 }
@@ -43,12 +47,16 @@ export interface Reading {
 const idForm = new RegExp(jobIdPattern);
 
 export function readIncarnations(incarnations: Iterable<Entries>): Reading {
-  const reading: Reading = { slots: new Map(), pauses: new Map(), unreadable: [] };
+  const reading: Reading = { slots: new Map(), pauses: new Map(), skips: new Map(), unreadable: [] };
   for (const incarnation of incarnations) {
     incarnation.forEach((entry, text) => {
       const key = parseKey(text);
+      const skip = key?.kind === "skip" ? readSkip(key.tick, entry) : undefined;
       if (key?.kind === "pause" && isPause(entry)) {
         reading.pauses.set(key.ulid, entry);
+      } else if (skip !== undefined) {
+        const known = reading.skips.get(skip.tick);
+        if (known === undefined || known.at < skip.at) reading.skips.set(skip.tick, skip);
       } else if (key?.kind === "slot" && isSlot(entry)) {
         const known = reading.slots.get(key.slot);
         if (known === undefined || isLater(entry.hlc, key.peer, known)) {
@@ -102,6 +110,9 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     pauses: [...reading.pauses]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([, pause]) => (isEnded(pause, resumed) ? [] : pause)),
+    ...(reading.skips.size === 0
+      ? {}
+      : { skips: [...reading.skips.values()].toSorted((a, b) => a.tick - b.tick) }),
     needs: needsOf(reading),
   };
 }
@@ -110,6 +121,7 @@ function needsOf(reading: Reading): PartNeeds[] {
   return [...reading.slots]
     .filter(([slot]) => slot !== createdSlot && slot !== resumedSlot)
     .flatMap(([slot, stamped]) => needsOfSlot(slot, stamped))
+    .concat(reading.skips.size === 0 ? [] : [skipNeeds])
     .toSorted((a, b) => (a.pointer < b.pointer ? -1 : 1));
 }
 

@@ -1,7 +1,8 @@
 /**
  * How a job is laid out in the document: which fields are written together, and under which keys.
  *
- * An incarnation holds slots `FIELD@PEER = {hlc, by, value}`, each with one writer, and pauses `pause@ULID`. Fields
+ * An incarnation holds slots `FIELD@PEER = {hlc, by, value}`, each with one writer, pauses `pause@ULID`, and ticks to be
+ * skipped, `skip@TICK`. The last have the form of a slot, so that a version that doesn't know them needs a capability. Fields
  * that mean something only together (a schedule and its time zone, a command and its user) share one slot, so that
  * edits made on two peers never mix. Every other field has a slot of its own, so that both edits survive. `null` =
  * cleared.
@@ -11,8 +12,15 @@
  * that doesn't affect running has `needs: []`. An entry whose value is known may have `needs` too.
  */
 import { hlcCap } from "./hlc.ts";
-import { isInstant, type PeerId } from "../schema/ids.ts";
-import { JobSpecSchema, type JobSpec, type PartNeeds, type Pause, type Problem } from "../schema/job.ts";
+import { isInstant, tickAt, type PeerId } from "../schema/ids.ts";
+import {
+  JobSpecSchema,
+  type JobSpec,
+  type PartNeeds,
+  type Pause,
+  type Problem,
+  type Skip,
+} from "../schema/job.ts";
 import { capabilityForField } from "../schema/protocol.ts";
 import { pointerTo } from "../schema/pointer.ts";
 
@@ -96,7 +104,10 @@ export interface Stamped extends Slot {
   peer: string;
 }
 
-export type Key = { kind: "slot"; slot: string; peer: string } | { kind: "pause"; ulid: string };
+export type Key =
+  | { kind: "slot"; slot: string; peer: string }
+  | { kind: "pause"; ulid: string }
+  | { kind: "skip"; tick: number };
 
 const slotKey = /^([A-Za-z]{1,32})@(.{1,128})$/su;
 const pauseKey = /^pause@([0-9A-HJKMNP-TV-Z]{26})$/;
@@ -109,8 +120,25 @@ export function keyOfPause(ulid: string): string {
   return `pause@${ulid}`;
 }
 
+export function keyOfSkip(tick: number): string {
+  return `${skipSlot}@${tickAt(tick)}`;
+}
+
+/** What a peer must know to run a job of which a tick is to be skipped. */
+export const skipSlot = "skip";
+export const skipNeeds: PartNeeds = {
+  pointer: "",
+  slot: skipSlot,
+  capabilities: [capabilityForField(skipSlot)],
+};
+
 /** Reads a key; undefined if it has no known form. */
 export function parseKey(key: string): Key | undefined {
+  if (key.startsWith(`${skipSlot}@`)) {
+    const text = key.slice(skipSlot.length + 1);
+    const tick = Date.parse(text);
+    return isInstant(tick) && tickAt(tick) === text ? { kind: "skip", tick } : undefined;
+  }
   if (key.startsWith("pause@")) {
     const ulid = pauseKey.exec(key)?.[1];
     return ulid === undefined ? undefined : { kind: "pause", ulid };
@@ -230,6 +258,14 @@ export function isPause(entry: unknown): entry is Pause {
     (until === undefined || isInstant(until)) &&
     (failedTick === undefined || isInstant(failedTick))
   );
+}
+
+/** The entry of a tick that is to be skipped; undefined if it can't be read. */
+export function readSkip(tick: number, entry: unknown): Skip | undefined {
+  if (!isSlot(entry) || !isObject(entry.value)) return undefined;
+  const { at, note } = entry.value;
+  if (!isInstant(at) || (note !== undefined && typeof note !== "string")) return undefined;
+  return { tick, by: entry.by, at, ...(note === undefined ? {} : { note }) };
 }
 
 /**

@@ -16,7 +16,7 @@ import type { Answer } from "../../src/ports/control.ts";
 import type { Confirmation, Join } from "../../src/schema/admission.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
 import { isConfirmationEntry, isJoinEntry, splitConfirmation } from "../../src/table/roots.ts";
-import type { Job, JobSpec, Pause, TableEdit } from "../../src/schema/job.ts";
+import type { Job, JobSpec, Pause, Skip, TableEdit } from "../../src/schema/job.ts";
 import type { Heartbeat, Life } from "../../src/schema/heartbeat.ts";
 import type { Refusal } from "../../src/ports.ts";
 import { readWord } from "../../src/wire/membership.ts";
@@ -102,6 +102,10 @@ export class Cores {
   #now = 0;
   #order = 0;
   #nextToken = 1;
+  /** the skips that peers have written, by job and tick */
+  readonly skips = new Map<JobId, Map<number, Skip>>();
+  /** how long a peer's skip takes to the others' tables */
+  tableMs = messageMs;
   /** the pauses that peers have written, by job and key */
   readonly pauses = new Map<JobId, Map<string, Pause>>();
   readonly joins: Join[] = [];
@@ -504,6 +508,7 @@ export class Cores {
         this.edits++;
         for (const change of edits) {
           if (change.kind === "pause") this.#pause(peer, change);
+          else if (change.kind === "skip" || change.kind === "unskip") this.#skip(peer, change);
           else if (change.kind !== "set") throw new Error("these cores have no table; use `put`");
           else {
             const word = change.root === "membership" ? wordOf(change.id as PeerId, change.value) : undefined;
@@ -549,6 +554,22 @@ export class Cores {
   }
 
   /** A pause reaches every peer that it can reach; one with the same key is the same pause. */
+  #skip(peer: PeerId, change: Extract<TableEdit, { kind: "skip" | "unskip" }>): void {
+    const known = this.skips.get(change.id) ?? new Map<number, Skip>();
+    this.skips.set(change.id, known);
+    if (change.kind === "unskip") for (const tick of change.ticks) known.delete(tick);
+    else for (const skip of change.skips) known.set(skip.tick, skip);
+    const skips = [...known.values()].toSorted((a, b) => a.tick - b.tick);
+    for (const to of this.#states.keys()) {
+      const job = this.state(to).jobs.plans.get(change.id)?.job;
+      if (job === undefined || this.#cutOff(peer, to)) continue;
+      const changes = [{ id: change.id, job: { ...job, skips } }];
+      this.#later(to === peer ? 0 : this.tableMs, () =>
+        this.feed(to, { kind: "tableChanged", changes, tableDigest: `skips ${this.#now}` }),
+      );
+    }
+  }
+
   #pause(peer: PeerId, { id, ulid, pause }: Extract<TableEdit, { kind: "pause" }>): void {
     const known = this.pauses.get(id) ?? new Map<string, Pause>();
     this.pauses.set(id, known.set(ulid, pause));

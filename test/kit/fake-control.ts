@@ -14,7 +14,7 @@ import { commandStored, obey } from "../../src/core/operator/commands.ts";
 import { previewSchedule } from "../../src/core/time/preview.ts";
 import { takeRecord } from "../../src/core/records/ledger.ts";
 import { duplicatesIn, storyOf } from "../../src/core/records/records.ts";
-import { createState, type Settings, type State } from "../../src/core/state.ts";
+import { createState, type Settings, type Pending, type State } from "../../src/core/state.ts";
 import { nextTick, parseSchedule, withoutExclusions } from "../../src/core/time/schedule.ts";
 import { parseDuration } from "../../src/core/time/units.ts";
 import type { Decisions } from "../../src/api/options.ts";
@@ -95,10 +95,14 @@ function learn(core: State, job: Job): void {
   enterJob(core.jobs, plan, core.now.wall);
 }
 
+function isOfPerson(pending: Pending): pending is Parameters<typeof commandStored>[1] {
+  return ["edit", "order", "skip", "answer"].includes(pending.kind);
+}
+
 /** Reports a pending write as durable at once. */
 function durable(core: State, token: number | undefined): void {
   const pending = token === undefined ? undefined : core.pending.get(token);
-  if (pending?.kind === "edit" || pending?.kind === "order") commandStored(core, pending, false);
+  if (pending !== undefined && isOfPerson(pending)) commandStored(core, pending, false);
 }
 
 interface Output {
@@ -191,6 +195,8 @@ export class FakeControl implements Control {
       case "delete-job":
       case "pause-job":
       case "resume-job":
+      case "skip-ticks":
+      case "unskip-ticks":
       case "run-job":
       case "cancel-run":
         return this.#obey(command);
@@ -250,6 +256,14 @@ export class FakeControl implements Control {
           pauses: [],
           resumedAt: edit.at,
           failuresFrom: edit.at,
+        }));
+      case "skip":
+        return this.#change(core, edit.id, ({ skips = [] }) => ({
+          skips: [...skips, ...edit.skips].toSorted((a, b) => a.tick - b.tick),
+        }));
+      case "unskip":
+        return this.#change(core, edit.id, ({ skips = [] }) => ({
+          skips: skips.filter(({ tick }) => !edit.ticks.includes(tick)),
         }));
       case "set":
         assert.fail("the fake has no other root");
@@ -377,7 +391,14 @@ export class FakeControl implements Control {
     while (at !== undefined && ticks.length < count) {
       const runs = nextTick(read.schedule, at - 1) === at;
       const one = { tick: tickAt(at), startsAt: at };
-      ticks.push(runs ? { ...one, peers } : { ...one, peers: [], skipped: "except" });
+      const skip = job.skips?.find(({ tick }) => tick === at);
+      const { by: skippedBy, note } = skip ?? {};
+      if (!runs) ticks.push({ ...one, peers: [], skipped: "except" });
+      else if (skippedBy === undefined) ticks.push({ ...one, peers });
+      else {
+        const said = note === undefined ? {} : { note };
+        ticks.push({ ...one, peers: [], skipped: "asked", skippedBy, ...said });
+      }
       at = nextTick(planned, at);
     }
     return ticks;

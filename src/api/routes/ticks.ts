@@ -15,8 +15,12 @@ const NextTickSchema = Type.Object({
   tick: Type.String(),
   startsAt: Instant,
   skipped: Type.Optional(
-    Type.Literal("except", { description: "it will not run: the job's `except` leaves it out" }),
+    Type.Enum(["except", "asked"], {
+      description: "it will not run: the job's `except` leaves it out, or a person has asked to skip it",
+    }),
   ),
+  skippedBy: Type.Optional(Type.String({ description: "who asked to skip it" })),
+  note: Type.Optional(Type.String({ description: "what they said about it" })),
   peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), rank: Type.Integer() }), {
     description: "the runner first, then the peers that would step in, in order",
   }),
@@ -63,10 +67,12 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
       const { id } = request.params;
       const ticks = control.next(id, request.query.count ?? 10);
       if (ticks === undefined) throw noJob(id);
-      const items = ticks.map(({ tick, startsAt, peers, skipped, after }) => ({
+      const items = ticks.map(({ tick, startsAt, peers, skipped, skippedBy, note, after }) => ({
         tick,
         startsAt: showInstant(startsAt),
         ...(skipped === undefined ? {} : { skipped }),
+        ...(skippedBy === undefined ? {} : { skippedBy }),
+        ...(note === undefined ? {} : { note }),
         peers,
         ...(after === undefined ? {} : { after: [...after] }),
       }));

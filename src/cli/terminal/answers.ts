@@ -59,7 +59,9 @@ export interface NextAnswer {
   tick: string;
   startsAt: string;
   /** why it will not run */
-  skipped?: "except";
+  skipped?: "except" | "asked";
+  skippedBy?: string;
+  note?: string;
   peers: { id: string; name: string; rank: number }[];
   /** the jobs that must have ended before */
   after?: string[];

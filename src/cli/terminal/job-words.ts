@@ -150,11 +150,15 @@ function valueText(value: unknown): string {
 export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): void {
   if (items.length === 0) return terminal.print("There is no further tick.");
   const now = terminal.now();
-  const rows = items.map(({ tick, startsAt, skipped, peers, after = [] }) => {
+  const rows = items.map(({ tick, startsAt, skipped, skippedBy = "", note, peers, after = [] }) => {
     const [runner, ...fallbacks] = peers.map((peer) => plain(peer.name));
     const isLater = Date.parse(startsAt) !== Date.parse(tick);
     const later =
       after.length > 0 ? ` (after ${plain(after.join(", "))})` : isLater ? ` (starts ${startsAt})` : "";
+    if (skipped === "asked") {
+      const said = note === undefined ? "" : `: ${plain(note)}`;
+      return [tick, `skipped by ${plain(skippedBy)}${said}`, "-", ""];
+    }
     if (skipped !== undefined) return [tick, "left out", "-", ""];
     return [tick + later, relative(Date.parse(startsAt), now), runner ?? "no peer can", fallbacks.join(", ")];
   });

@@ -6,6 +6,7 @@
  */
 import { hash } from "node:crypto";
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
+import type { Skip } from "../../schema/job.ts";
 import type { ParamValues, SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import type { RunSpec } from "../../ports.ts";
@@ -20,6 +21,7 @@ import { parentsText } from "./chain-ticks.ts";
 import { admitNextRound, removeOrder, touch, touchAll } from "./order-book.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
+import { skipOf } from "./skipped.ts";
 import { commit, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
 import { noStage, transition, type Order, type OwnRun } from "./order.ts";
@@ -206,7 +208,14 @@ export function closeWithout(
     order.local.stage === "claimed" ? order.local.claim : newRecord(state, order, plan, 0, [], decision);
   transition(state.book, order, noStage);
   wakeCapacityQueue(state);
-  commit(state, endOf(state, own, decision, reason));
+  const skip = reason === "asked" ? skipOf(state, order.job, order.instant) : undefined;
+  commit(state, { ...endOf(state, own, decision, reason), ...wordsOf(skip) });
+}
+
+/** Who asked for a tick to be skipped, and why. */
+function wordsOf(skip: Skip | undefined): Pick<RunRecord, "askedBy" | "note"> {
+  if (skip === undefined) return {};
+  return { askedBy: skip.by, ...(skip.note === undefined ? {} : { note: skip.note }) };
 }
 
 /** The runner that the voters chose is gone and left no record. It may have started, so no peer may run the order any more. */

@@ -8,7 +8,7 @@
 import { overdueMs } from "../limits.ts";
 import { countTicks } from "../time/count.ts";
 import { firstDueFrom } from "./jitter.ts";
-import { nextTickOf, startWindowMs, ticksOf, type Plan } from "./plan.ts";
+import { isTickOf, nextTickOf, startWindowMs, ticksOf, type Plan } from "./plan.ts";
 
 export type RangeReason = "policy" | "window" | "superseded" | "limit" | "paused";
 
@@ -52,14 +52,31 @@ export function intervalsBetween(
 /** Ticks that are not yet overdue enter the book whatever their number; no schedule has more than one a second. */
 const freshMax = overdueMs / 1_000 + 2;
 
-/** Divides the ticks in the intervals, about which nothing is known. The intervals are in order, oldest first; `now` in ms. */
-export function divideGap(plan: Plan, intervals: readonly Interval[], now: number): Gap {
+/**
+ * Divides the ticks in the intervals, about which nothing is known. The intervals are in order, oldest first; `now` in ms. Ticks
+ * that are to be skipped enter the book, so that each gets a record that says so.
+ */
+export function divideGap(plan: Plan, unknown: readonly Interval[], now: number): Gap {
+  const skipped = [...plan.skips.keys()].filter(
+    (tick) => unknown.some(({ from, to }) => from <= tick && tick < to) && isTickOf(plan, tick),
+  );
+  const stretches = skipped.map((tick) => ({ from: tick, to: tick }));
+  const intervals =
+    skipped.length === 0
+      ? unknown
+      : unknown.flatMap(({ from, to }) =>
+          intervalsBetween(
+            stretches.filter((one) => from <= one.from && one.to < to),
+            from,
+            to,
+          ),
+        );
   const overdueUntil = firstDueFrom(plan, now - overdueMs);
   const fresh = intervals.flatMap(({ from, to }) =>
     ticksOf(plan, Math.max(from, overdueUntil), to, freshMax),
   );
   const overdue = intervals.map(({ from, to }) => ({ from, to: Math.min(to, overdueUntil) }));
-  const admit = [...fresh];
+  const admit = [...skipped, ...fresh];
   const ranges: TickRange[] = [];
   const report = (interval: Interval, reason: RangeReason): void => {
     const range = rangeOf(plan, interval, reason);

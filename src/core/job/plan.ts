@@ -7,7 +7,7 @@ import type { JobId } from "../../schema/ids.ts";
 import type { ParamValues } from "../../schema/run.ts";
 import type { NotifyRule } from "../../schema/notice.ts";
 import { unknownCapabilities } from "../../schema/protocol.ts";
-import type { Job, JobSpec, Pause, Problem } from "../../schema/job.ts";
+import type { Job, JobSpec, Pause, Problem, Skip } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
 import { afterOf, type After } from "./chain.ts";
 import type { RetryRule } from "./retry.ts";
@@ -46,6 +46,8 @@ export interface Plan {
   /** after so many failed ticks in a row the job is paused; 0 = never */
   readonly pauseAfterFailures: number;
   readonly pauses: readonly Pause[];
+  /** ticks that are to be skipped because a person asked for it, by their instant (ms); oldest first */
+  readonly skips: ReadonlyMap<number, Skip>;
   readonly target: Target;
   /** how much of a peer's capacity a run takes */
   readonly weight: number;
@@ -132,6 +134,7 @@ export function planJob(job: Job): Plan | Problem[] {
     },
     pauseAfterFailures: spec.pauseAfterFailures ?? 0,
     pauses: job.pauses,
+    skips: new Map((job.skips ?? []).map((skip) => [skip.tick, skip])),
     target: targetOf(spec),
     weight: spec.weight ?? 1,
     notify: spec.notify ?? [],

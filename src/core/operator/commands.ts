@@ -25,6 +25,7 @@ import { admitRequested } from "../claims/order-book.ts";
 import { paramsOfRun } from "../job/params.ts";
 import { pauseAt, type Plan } from "../job/plan.ts";
 import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
+import { skipStored, skipTicks, unskipTicks } from "./skips.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 
@@ -68,6 +69,14 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
         const change = { kind: "resume", id: plan.id, at: state.now.wall, by: command.by } as const;
         return edit(state, token, [change], false);
       });
+    case "skip-ticks":
+      return withJob(state, command, (plan) => refuseAhead(state) ?? skipTicks(state, plan, command, token));
+    case "unskip-ticks":
+      return withJob(
+        state,
+        command,
+        (plan) => refuseAhead(state) ?? unskipTicks(state, plan, command, token),
+      );
     case "run-job":
       return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
     case "set-value": {
@@ -278,6 +287,10 @@ export function commandStored(
       token,
       answer: { kind: "ordered", job: order.job, tick: order.tick },
     });
+  }
+  if (pending.kind === "skip") {
+    emit(state, { kind: "notify", event: { kind: "job", id: pending.id, change: "written" } });
+    return skipStored(state, pending);
   }
   for (const one of pending.edits) {
     if (one.kind === "set") continue;

@@ -3,7 +3,8 @@
  * of this folder change it.
  */
 import type { Attribution, Forgotten } from "../../schema/attribution.ts";
-import type { PeerId } from "../../schema/ids.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { Skip } from "../../schema/job.ts";
 import type { MembershipWord } from "../../schema/membership.ts";
 import type { RefusedWord } from "./membership-rule.ts";
 
@@ -58,6 +59,18 @@ export interface OperatorState {
     readonly waiting: Map<number, string>;
     readonly untilMono: number;
   }[];
+  /** skips of which holders of claims have been told, and which of these have not confirmed yet (skips.ts) */
+  readonly skipsAsked: {
+    readonly command: number;
+    readonly id: JobId;
+    readonly skips: readonly Skip[];
+    readonly waiting: Map<number, string>;
+    /** ticks that had begun before their holder was told */
+    readonly begun: Set<number>;
+    readonly untilMono: number;
+  }[];
+  /** by job and tick (ms): skips that this peer was told of, perhaps before the table says them */
+  readonly skipsHeard: Map<JobId, Map<number, Skip & { readonly untilMono: number }>>;
   /** identities that the mesh refuses (forgotten.ts) */
   readonly forgotten: Map<PeerId, Forgotten>;
   /** this peer has been forgotten, according to the table or to a peer that turned it away */
@@ -76,6 +89,8 @@ export function createOperator(): OperatorState {
     drained: undefined,
     drainsAsked: new Map(),
     cancelsAsked: [],
+    skipsAsked: [],
+    skipsHeard: new Map(),
     forgotten: new Map(),
     selfForgotten: undefined,
     readmittedAt: undefined,

@@ -39,6 +39,8 @@ export interface Facts {
   /** peers have come back whose records are not here yet */
   readonly awaitsSync: boolean;
   readonly isPaused: boolean;
+  /** a person has asked for its tick to be skipped, and it has not begun */
+  readonly isToBeSkipped: boolean;
   readonly eligibility: Eligibility;
   /** this peer's place among the peers that may run it, and when its turn comes; undefined = it has none */
   readonly failover: Failover | undefined;
@@ -141,7 +143,8 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
     return just(skipByParent(order, facts.chain.reason, facts), "skipped-by-parent");
   if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
   if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
-  if (facts.isPaused && order.requested?.force !== true) return decidePaused(order, facts);
+  if (facts.isToBeSkipped) return decideSkipped(order, facts, "asked");
+  if (facts.isPaused && order.requested?.force !== true) return decideSkipped(order, facts, "paused");
   switch (local.stage) {
     case "claimed":
       return decideClaimed(order, local, plan, facts);
@@ -204,19 +207,20 @@ function skipByParent({ local }: DecidedOrder, reason: string, { isReporter }: F
   return local.stage === "none" ? rest : letGo("parent-ended-otherwise", rest);
 }
 
-function decidePaused(order: DecidedOrder, facts: Facts): Decided {
-  const rest = whilePaused(order, facts);
-  const decision = order.local.stage === "claimed" ? letGo("paused", rest) : rest;
-  return rest.kind === "close" ? just(decision, "paused-tick-reported") : just(decision);
+function decideSkipped(order: DecidedOrder, facts: Facts, why: "paused" | "asked"): Decided {
+  const rest = skippedWhenItComes(order, facts, why);
+  const decision = order.local.stage === "claimed" ? letGo(why, rest) : rest;
+  if (rest.kind !== "close") return just(decision);
+  return just(decision, why === "paused" ? "paused-tick-reported" : "asked-tick-reported");
 }
 
 /** The tick is skipped. One that is in progress waits until the pause ends. */
-function whilePaused(order: DecidedOrder, facts: Facts): Decision {
+function skippedWhenItComes(order: DecidedOrder, facts: Facts, why: string): Decision {
   if (facts.isInProgress) return wait(Infinity);
-  // A tick is skipped when it comes, and not when its jitter has passed: the pause may have ended by then.
+  // It comes at its instant, and not when its jitter has passed: a pause may have ended by then.
   const comesAt = order.requested === undefined ? order.instant : order.due;
   if (facts.wall < comesAt) return wait(comesAt);
-  return facts.isReporter ? { kind: "close", reason: "paused", as: "skipped" } : wait(Infinity);
+  return facts.isReporter ? { kind: "close", reason: why, as: "skipped" } : wait(Infinity);
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {

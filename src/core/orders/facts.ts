@@ -10,6 +10,7 @@ import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
+import { isToBeSkipped } from "../claims/skipped.ts";
 import { inOrderOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
@@ -97,6 +98,10 @@ export class OrderFacts implements Facts {
 
   get isPaused(): boolean {
     return this.plan !== undefined && pauseAt(this.plan, this.wall) !== undefined;
+  }
+
+  get isToBeSkipped(): boolean {
+    return isToBeSkipped(this.#state, this.#order);
   }
 
   get eligibility(): Eligibility {

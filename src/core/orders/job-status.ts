@@ -6,7 +6,7 @@
  */
 import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts";
 import { tickAt, type PeerId } from "../../schema/ids.ts";
-import type { JobState } from "../../schema/job.ts";
+import type { JobState, Skip } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { isTickOf, nextPlannedTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
@@ -104,12 +104,12 @@ export function comingTicks(state: State, plan: Plan, count: number): NextTick[]
 
 /** The next tick that will run as things are; undefined while the job is paused, and when there is none. */
 export function nextRun(state: State, plan: Plan): NextTick | undefined {
-  const at = nextUnpaused(plan, comingAfter(state, plan), (one, from) => nextTick(state, one, from));
+  const at = nextUnpaused(plan, comingAfter(state, plan), (one, from) => nextUnskipped(state, one, from));
   return at === undefined ? undefined : comingTick(state, plan, at);
 }
 
 /** Ticks after this instant (ms) are still to come: a jitter may delay one whose time has passed. */
-function comingAfter({ ledger, now }: State, plan: Plan): number {
+export function comingAfter({ ledger, now }: State, plan: Plan): number {
   const first = firstDueFrom(plan, now.wall + 1);
   if (first > now.wall) return now.wall;
   return isOver(ledger.history, plan.id, tickAt(first), "0") ? now.wall : first - 1;
@@ -120,6 +120,11 @@ function comingTick(state: State, plan: Plan, at: number): NextTick {
   const { after } = plan;
   if (after === undefined && !isTickOf(plan, at))
     return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "except" };
+  const skip = plan.skips.get(at);
+  if (skip !== undefined) {
+    const said = skip.note === undefined ? {} : { note: skip.note };
+    return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "asked", skippedBy: skip.by, ...said };
+  }
   const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
   const eligibility = eligibilityOf(state, plan, anyOrder);
   const isBlocked = hindrancesOf(state, plan).length > 0;
@@ -128,6 +133,12 @@ function comingTick(state: State, plan: Plan, at: number): NextTick {
   const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
   const startsAt = dueOf(plan, at);
   return { tick, startsAt, peers, ...(after === undefined ? {} : { after: after.jobs }) };
+}
+
+function nextUnskipped(state: State, plan: Plan, after: number): number | undefined {
+  let tick = nextTick(state, plan, after);
+  while (tick !== undefined && plan.skips.has(tick)) tick = nextTick(state, plan, tick);
+  return tick;
 }
 
 function nextUnpaused(
@@ -280,18 +291,28 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
     const how = oldest.waitsFor === "retry" ? "is repeated" : "is due and waits";
     sentences.push(`Its tick ${oldest.tick} ${how}: ${oldest.why}.`);
   }
+  const next = nextTickOf(plan, comingAfter(state, plan));
+  const skip = next === undefined ? undefined : plan.skips.get(next);
+  if (next !== undefined && skip !== undefined)
+    sentences.push(`Its tick ${tickAt(next)} is to be skipped; ${skippedBy(state, skip)}.`);
   if (!plan.knowsTicks) sentences.push("This peer can't tell when its next tick is.");
   else if (plan.after !== undefined)
     sentences.push(`It has no schedule: it runs ${describeAfter(plan.after)}.`);
   else if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
-  else if (nextTickOf(plan, comingAfter(state, plan)) === undefined)
-    sentences.push("Its schedule has no further tick.");
+  else if (next === undefined) sentences.push("Its schedule has no further tick.");
   return sentences;
+}
+
+function skippedBy(state: State, { by, at, note }: Skip): string {
+  return `${by} asked for it at ${instantText(state, at)}${note === undefined ? "" : `: ${note}`}`;
 }
 
 /** Why the instant is no tick of the job as it is now; undefined when it is one. */
 export function noTickAt(state: State, plan: Plan, instant: number): string | undefined {
-  if (isTickOf(plan, instant)) return undefined;
+  if (isTickOf(plan, instant)) {
+    const skip = plan.skips.get(instant);
+    return skip === undefined ? undefined : `it is to be skipped; ${skippedBy(state, skip)}`;
+  }
   const { job } = plan;
   if (!plan.enabled) {
     return `it is disabled (${job.updatedBy} last edited it at ${instantText(state, job.updatedAt)})`;

@@ -12,6 +12,7 @@ import { closeWithout } from "../claims/claims.ts";
 import { tendRoster } from "../voting/epochs.ts";
 import { forgetAsks } from "../claims/asking.ts";
 import { holdsLease } from "../claims/contention.ts";
+import { isToBeSkipped } from "../claims/skipped.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
@@ -20,6 +21,7 @@ import { isReporter } from "./facts.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { epochAt } from "../voting/roster.ts";
+import { removeOldSkips } from "./old-skips.ts";
 import { reviewFailures } from "./failures.ts";
 import { declareLost } from "./runs.ts";
 import { reportChainRanges } from "./chain-scan.ts";
@@ -52,6 +54,7 @@ function forgetTheOld(state: State): void {
   if (state.now.mono < state.upkeep.forgetAtMono) return;
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
   tendHistory(state);
+  removeOldSkips(state);
   forgetRequestsBefore(state, state.now.wall - forgetAfterMs);
   state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
 }
@@ -88,7 +91,8 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const scheduled: Order[] = [];
   for (const order of overdue) {
     const hasBegun = isInProgress(state, order);
-    if (order.requested === undefined && !hasBegun) scheduled.push(order);
+    if (isToBeSkipped(state, order)) touch(state, order);
+    else if (order.requested === undefined && !hasBegun) scheduled.push(order);
     else if (hasBegun && pauseAt(plan, wall) !== undefined) continue;
     else if (wall - wantedAt(order.due, hasBegun, plan) > startWindowMs(plan, true))
       miss(state, plan, order, "window");
@@ -96,7 +100,9 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   }
   const last = scheduled.at(-1);
   if (last === undefined) return;
-  const [newer] = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1);
+  const newer = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1 + plan.skips.size).findLast(
+    (tick) => !plan.skips.has(tick),
+  );
   const dues = [...new Set(scheduled.map(({ due }) => due))];
   const verdicts = catchUp(plan.catchUp, dues, newer === undefined ? last.due : dueOf(plan, newer), wall);
   scheduled.forEach((order) => {

@@ -21,6 +21,8 @@ export const marks = [
   "declined",
   "claimed-when-all-full",
   "paused-tick-reported",
+  "asked-tick-reported",
+  "skip-told",
   "paused-by-failures",
   "skipped-by-parent",
   "caught-up",

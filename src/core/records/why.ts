@@ -30,6 +30,7 @@ const reasons: Readonly<Record<string, string>> = {
   overlap:
     "an earlier run of the job was still on, and the job's overlap policy allows no second run to start or wait",
   paused: "the job was paused",
+  asked: "a person asked for it",
   policy: "it was overdue, and the job's catchUp policy is none",
   window: "no peer could run it before its catch-up window closed",
   superseded:
@@ -61,6 +62,8 @@ const reasons: Readonly<Record<string, string>> = {
 
 function because(record: RunRecord): string {
   if (record.reason?.startsWith(parentReason) === true) return `: its ${record.reason}`;
+  if (record.askedBy !== undefined)
+    return `: ${record.askedBy} asked for it${record.note === undefined ? "" : `: ${record.note}`}`;
   return record.reason === undefined ? "" : `: ${reasons[record.reason] ?? record.reason}`;
 }
 

@@ -13,7 +13,7 @@ import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
 import { checkDisowned, checkRanges, checkStories } from "./story.ts";
 import { checkOverlap } from "./overlap.ts";
-import { checkCancels, checkPhantoms, checkRevocation } from "./phantoms.ts";
+import { checkCancels, checkPhantoms, checkRevocation, checkSkips } from "./phantoms.ts";
 import { checkVersions } from "./versions.ts";
 import { checkAtMostOnce, checkOneChoice } from "./votes.ts";
 
@@ -26,6 +26,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkPhantoms,
     checkRevocation,
     checkCancels,
+    checkSkips,
     checkFailurePauses,
     checkOverlap,
     checkZombies,

@@ -11,7 +11,7 @@
  * asks for the job again.
  */
 import { slotsOf, type Breach, type Evidence, type Operation, type Run } from "../world/truth.ts";
-import { instantOf } from "../../schema/ids.ts";
+import { instantOf, tickAt } from "../../schema/ids.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
 import {
@@ -23,7 +23,7 @@ import {
   repeatedWithinMs,
   wasBusy,
 } from "./ticks.ts";
-import { jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
+import { convergedAt, jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
 
 const graceMs = 30_000;
 /** How long a child may take to end after it was told to, ms. */
@@ -153,6 +153,46 @@ function wasTold(evidence: Evidence, { peer, askedAt, answeredAt = askedAt }: Op
     wasWell(evidence, run.peer, askedAt, answeredAt + cancelMs)
   );
 }
+
+/**
+ * A tick of which a client was told that it is skipped doesn't start once all peers must know, and not at all if the peer that
+ * starts it had claimed it and was in reach. Not judged if the skip was taken back, or if the job was deleted.
+ */
+export function checkSkips(evidence: Evidence): Breach[] {
+  const { operations, runs } = evidence;
+  return operations.flatMap((operation) => {
+    const { request, accepted } = operation;
+    if (request.kind !== "skip" || !accepted) return [];
+    const isUndone = operations.some(
+      ({ request: other }) =>
+        (other.kind === "unskip" && other.id === request.id && other.tick === request.tick) ||
+        (other.kind === "delete" && other.id === request.id),
+    );
+    if (isUndone) return [];
+    const known = convergedAt(evidence, operation);
+    return runs
+      .filter(({ job, tick }) => job === request.id && tick === tickAt(request.tick))
+      .filter((run) => run.start > known || wasToldToSkip(evidence, operation, run))
+      .map(({ job, tick, peer, start }) => ({
+        rule: "I5" as const,
+        at: start,
+        what: `${job}@${tick} started on ${peer} although it was to be skipped`,
+      }));
+  });
+}
+
+/** The peer that answered is the run's own: it knows what it has answered. */
+function wasToldToSkip(
+  { rollbacks = [] }: Evidence,
+  { peer, answeredAt = Infinity }: Operation,
+  run: Run,
+): boolean {
+  const isPutBack = rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= answeredAt);
+  return peer === run.peer && run.start > answeredAt + launchMs && !isPutBack;
+}
+
+/** What is with the launcher starts at the latest so long after it was handed over, ms. */
+const launchMs = 3_500;
 
 export function checkRevocation(evidence: Evidence): Breach[] {
   const byJob = groupRuns(evidence, (run) => run.job);

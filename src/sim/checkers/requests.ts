@@ -19,10 +19,13 @@ export interface InForce {
   to: number;
 }
 
-/** All requests about one job that were not refused, in the order of asking, except `run` and `cancel`. */
+/** Requests that leave the job as it is. */
+const ofOneTick: ReadonlySet<ClientRequest["kind"]> = new Set(["run", "cancel", "skip", "unskip"]);
+
+/** All requests that change one job and were not refused, in the order of asking. */
 function changesOf(evidence: Evidence, job: JobId): Operation[] {
   return evidence.operations
-    .filter(({ request }) => jobOf(request) === job && request.kind !== "run" && request.kind !== "cancel")
+    .filter(({ request }) => jobOf(request) === job && !ofOneTick.has(request.kind))
     .filter(({ accepted, answeredAt }) => accepted || answeredAt === undefined)
     .toSorted((a, b) => a.askedAt - b.askedAt);
 }
@@ -34,7 +37,7 @@ export function jobsOf(evidence: Evidence): JobId[] {
 /**
  * When all peers must have known the change; Infinity if it was never answered, because it may still take effect later.
  */
-function convergedAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
+export function convergedAt(evidence: Evidence, { answeredAt, knownAt }: Operation): number {
   return knownAt ?? (answeredAt === undefined ? Infinity : knownToAll(evidence, answeredAt));
 }
 

@@ -29,6 +29,7 @@ export function requiredTicks(
   to: number,
   marginMs: number,
 ): RequiredTick[] {
+  const skipped = skippedTicks(evidence);
   return jobsOf(evidence).flatMap((job) =>
     surelyInForce(evidence, job).flatMap((span) =>
       ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs))
@@ -42,13 +43,26 @@ export function requiredTicks(
             until: span.to,
           })),
         )
-        .filter(({ instant }) => instant < Math.min(to, span.to - marginMs)),
+        .filter(
+          ({ tick, instant }) => !skipped.has(`${job}@${tick}`) && instant < Math.min(to, span.to - marginMs),
+        ),
     ),
   );
 }
 
 export function groupRuns(evidence: Evidence, keyOf: (run: Run) => string): Map<string, Run[]> {
   return Map.groupBy(evidence.runs, keyOf);
+}
+
+/** Ticks that a client has asked to skip, or may have: whether they run is not required, even if it was taken back. */
+function skippedTicks({ operations }: Evidence): ReadonlySet<string> {
+  return new Set(
+    operations.flatMap(({ request, accepted, answeredAt, refusal }) =>
+      request.kind === "skip" && (accepted || answeredAt === undefined || refusal === "SKIP_UNCONFIRMED")
+        ? [`${request.id}@${tickAt(request.tick)}`]
+        : [],
+    ),
+  );
 }
 
 export function isScheduled(run: Run): boolean {

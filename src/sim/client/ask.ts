@@ -85,6 +85,7 @@ export class Client {
     operation.accepted = answer.kind !== "refused";
     if (operation.accepted) occasions.happens("confirmed", peer);
     if (answer.kind === "ordered") operation.tick = answer.tick;
+    if (answer.kind === "refused") operation.refusal = answer.error.code;
     const refusal = answer.kind === "refused" ? `: ${answer.error.message}` : "";
     const about = "target" in request ? request.target : jobOf(request);
     chronicle.line(peer, `ANSWERED ${request.kind} ${about} ${answer.kind}${refusal}`);
@@ -106,6 +107,10 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
       return { kind: "pause-job", id: request.id, by };
     case "resume":
       return { kind: "resume-job", id: request.id, by };
+    case "skip":
+      return { kind: "skip-ticks", id: request.id, which: { tick: request.tick }, by };
+    case "unskip":
+      return { kind: "unskip-ticks", id: request.id, which: { tick: request.tick }, by };
     case "run":
       return { kind: "run-job", id: request.id, by };
     case "cancel":

@@ -100,6 +100,8 @@ export type ClientRequest =
   | { kind: "pause"; id: JobId }
   | { kind: "resume"; id: JobId }
   | { kind: "run"; id: JobId }
+  /** a tick (ms) is not to run, or after all */
+  | { kind: "skip" | "unskip"; id: JobId; tick: number }
   /** every run of that tick */
   | { kind: "cancel"; id: JobId; tick: TickId }
   | { kind: "drain"; target: PeerId; on: boolean }
@@ -130,6 +132,8 @@ export interface Operation {
    * when every peer was seen to know it; undefined = not observed, so it is computed from the quiet time that followed
    */
   knownAt?: number;
+  /** the code of the refusal */
+  refusal?: string;
   /** the tick that was ordered by `run` */
   tick: TickId | undefined;
 }

@@ -1,0 +1,220 @@
+/**
+ * Skipping single ticks of a job, and taking that back. What is to be skipped stands in the table, so every peer knows it, also
+ * after a restart; when the tick comes, its reporter records it as `skipped(asked)`.
+ *
+ * A tick that another peer has claimed may start before the table reaches that peer. So the peer that is asked tells the claim's
+ * holder directly, and answers when the holder has confirmed that it will not start the tick. Requests whose ticks are over are
+ * removed from the table after a while.
+ */
+import { CicadaError, type ErrorCode } from "../../errors.ts";
+import type { Answer, Command } from "../../ports/control.ts";
+import { tickAt, type PeerId } from "../../schema/ids.ts";
+import { skipsMax, type Skip } from "../../schema/job.ts";
+import type { MessageOf } from "../../schema/message.ts";
+import { ticksInProgress, touchJob } from "../claims/order-book.ts";
+import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../job/plan.ts";
+import { mark } from "../probes/marks.ts";
+import { isOver, overSlotsOf } from "../records/history.ts";
+import { openOf } from "../records/ledger.ts";
+import { comingAfter } from "../orders/job-status.ts";
+import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
+
+/** A peer that has not confirmed after this time counts as out of reach. */
+const confirmLimitMs = 5_000;
+/** How long a holder remembers what it was told, until the table says it. */
+const heardKeptMs = 60_000;
+
+function refuse(code: ErrorCode, detail: string): Answer {
+  return { kind: "refused", error: new CicadaError(code, detail) };
+}
+
+/** Undefined when the answer follows, once the request is durable and confirmed. */
+export function skipTicks(
+  state: State,
+  plan: Plan,
+  command: Extract<Command, { kind: "skip-ticks" }>,
+  token: number,
+): Answer | undefined {
+  const ticks =
+    "tick" in command.which ? [command.which.tick] : nextTicks(state, plan, command.which.next, false);
+  const wrong = refuseTicks(state, plan, ticks);
+  if (wrong !== undefined) return wrong;
+  const added = ticks.filter((tick) => !plan.skips.has(tick));
+  if (plan.skips.size + added.length > skipsMax) {
+    return refuse("BAD_REQUEST", `a job can have at most ${skipsMax} ticks that are to be skipped`);
+  }
+  const { by, note } = command;
+  const { wall } = state.now;
+  const skips = ticks.map((tick) => ({ tick, by, at: wall, ...(note === undefined ? {} : { note }) }));
+  const edits = [{ kind: "skip", id: plan.id, skips } as const];
+  const stored = expectStored(state, { kind: "skip", command: token, id: plan.id, skips });
+  emit(state, { kind: "edit", edits, token: stored });
+  return undefined;
+}
+
+export function unskipTicks(
+  state: State,
+  plan: Plan,
+  command: Extract<Command, { kind: "unskip-ticks" }>,
+  token: number,
+): Answer | undefined {
+  const ticks =
+    "tick" in command.which ? [command.which.tick] : nextTicks(state, plan, command.which.next, true);
+  const wrong = refuseTicks(state, plan, ticks);
+  if (wrong !== undefined) return wrong;
+  const answer: Answer = { kind: "skips", job: plan.id, ticks: ticks.map(tickAt) };
+  if (ticks.every((tick) => !plan.skips.has(tick))) return answer;
+  const stored = expectStored(state, { kind: "answer", command: token, answer });
+  emit(state, { kind: "edit", edits: [{ kind: "unskip", id: plan.id, ticks }], token: stored });
+  return undefined;
+}
+
+/** The job's next ticks (ms): those that are to be skipped, or those that are not. */
+function nextTicks(state: State, plan: Plan, count: number, skipped: boolean): number[] {
+  const ticks: number[] = [];
+  for (let after = comingAfter(state, plan); ticks.length < count;) {
+    const tick = nextTickOf(plan, after);
+    if (tick === undefined || (skipped && tick > (lastSkip(plan) ?? -Infinity))) break;
+    if (plan.skips.has(tick) === skipped) ticks.push(tick);
+    after = tick;
+  }
+  return ticks;
+}
+
+function lastSkip({ skips }: Plan): number | undefined {
+  return [...skips.keys()].at(-1);
+}
+
+/** Why these ticks can be neither skipped nor unskipped. */
+function refuseTicks(state: State, plan: Plan, ticks: readonly number[]): Answer | undefined {
+  if (ticks.length === 0) return refuse("TICK_NOT_FOUND", `"${plan.id}" has no such tick to come`);
+  for (const tick of ticks) {
+    const how = stageOf(state, plan, tick);
+    if (how !== undefined) return refuse("TICK_BEGUN", `the tick ${tickAt(tick)} of "${plan.id}" ${how}`);
+    if (!isTickOf(plan, tick))
+      return refuse("TICK_NOT_FOUND", `"${plan.id}" has no tick at ${tickAt(tick)}${neighbours(plan, tick)}`);
+  }
+  return undefined;
+}
+
+/** What has become of the tick; undefined if nothing has begun. */
+function stageOf(state: State, plan: Plan, tick: number): "is over" | "has begun" | undefined {
+  const { ledger, book } = state;
+  const name = tickAt(tick);
+  if (isOver(ledger.history, plan.id, name, "0")) return "is over";
+  const hasBegun =
+    overSlotsOf(ledger.history, plan.id, name) !== undefined ||
+    ticksInProgress(state, plan.id).includes(tick) ||
+    [...openOf(ledger, plan.id)].some((record) => record.tick === name && record.state === "running") ||
+    [...book.runs.values()].some(({ order }) => order.job === plan.id && order.tick === name);
+  return hasBegun ? "has begun" : undefined;
+}
+
+function neighbours(plan: Plan, tick: number): string {
+  const [before] = ticksOf(plan, -Infinity, tick, 1);
+  const after = nextTickOf(plan, tick);
+  const near = [before, after].flatMap((one) => (one === undefined ? [] : [tickAt(one)]));
+  const isLeftOut = nextPlannedTickOf(plan, tick - 1) === tick;
+  const why = isLeftOut ? ": its `except` leaves it out" : "";
+  return near.length === 0
+    ? why
+    : `${why}; the nearest ${near.length === 1 ? "is" : "are"} ${near.join(" and ")}`;
+}
+
+/** The request is durable here. Holders of claims are told, and if there are none it is done. */
+export function skipStored(state: State, pending: Extract<Pending, { kind: "skip" }>): void {
+  const { command, id, skips } = pending;
+  const ticks = new Map(skips.map((skip) => [tickAt(skip.tick), skip]));
+  const holders = new Map<PeerId, Skip[]>();
+  for (const { tick, peer, state: how } of openOf(state.ledger, id)) {
+    const skip = ticks.get(tick);
+    if (skip === undefined || how !== "claimed" || peer === state.settings.self) continue;
+    holders.set(peer, [...(holders.get(peer) ?? []), skip]);
+  }
+  const asked = {
+    command,
+    id,
+    skips,
+    waiting: new Map<number, string>(),
+    begun: new Set<number>(),
+    untilMono: state.now.mono + confirmLimitMs,
+  };
+  for (const [peer, some] of holders) {
+    const message = nextToken(state);
+    asked.waiting.set(message, state.members.byId.get(peer)?.heartbeat?.name ?? peer);
+    mark(state, "skip-told");
+    emit(state, {
+      kind: "send",
+      to: peer,
+      protocol: "ask",
+      message: { kind: "skip", id: message, job: id, skips: some },
+    });
+  }
+  if (asked.waiting.size === 0) return answerSkip(state, asked);
+  state.operator.skipsAsked.push(asked);
+}
+
+type SkipAsked = State["operator"]["skipsAsked"][number];
+
+function answerSkip(
+  state: State,
+  { command, id, skips, begun }: Omit<SkipAsked, "waiting" | "untilMono">,
+): void {
+  const ticks = skips.map(({ tick }) => tick);
+  // A skip that came too late leaves no trace.
+  if (begun.size > 0)
+    emit(state, {
+      kind: "edit",
+      edits: [{ kind: "unskip", id, ticks: [...begun] }],
+      token: nextToken(state),
+    });
+  const tooLate = [...begun].map((tick) => tickAt(tick)).join(", ");
+  const answer: Answer =
+    begun.size === 0
+      ? { kind: "skips", job: id, ticks: ticks.map(tickAt) }
+      : refuse("TICK_BEGUN", `${tooLate} of "${id}" had begun before its peer was told`);
+  emit(state, { kind: "answer", token: command, answer });
+}
+
+/** Another peer tells this one, which holds claims of these ticks, that they are to be skipped. */
+export function hearSkip(state: State, from: PeerId, { id, job, skips }: MessageOf<"skip">): void {
+  const plan = state.jobs.plans.get(job);
+  const begun = skips.filter(({ tick }) => plan !== undefined && stageOf(state, plan, tick) === "has begun");
+  const heard = state.operator.skipsHeard.get(job) ?? new Map<number, Skip & { untilMono: number }>();
+  state.operator.skipsHeard.set(job, heard);
+  for (const skip of skips) heard.set(skip.tick, { ...skip, untilMono: state.now.mono + heardKeptMs });
+  for (const { tick } of begun) heard.delete(tick);
+  touchJob(state, job);
+  emit(state, {
+    kind: "send",
+    to: from,
+    protocol: "ask",
+    message: { kind: "skip-heard", id, begun: begun.map(({ tick }) => tick) },
+  });
+}
+
+export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-heard">): void {
+  const { skipsAsked } = state.operator;
+  const asked = skipsAsked.find(({ waiting }) => waiting.delete(id));
+  if (asked === undefined) return;
+  const wanted = new Set(asked.skips.map(({ tick }) => tick));
+  for (const tick of begun) if (wanted.has(tick)) asked.begun.add(tick);
+  if (asked.waiting.size > 0) return;
+  skipsAsked.splice(skipsAsked.indexOf(asked), 1);
+  answerSkip(state, asked);
+}
+
+/** Called in every step: answers for the skips that were not confirmed in time, and forgets what was heard long ago. */
+export function giveUpSkips(state: State): void {
+  const { skipsAsked, skipsHeard } = state.operator;
+  for (const asked of skipsAsked.filter(({ untilMono }) => untilMono <= state.now.mono)) {
+    skipsAsked.splice(skipsAsked.indexOf(asked), 1);
+    const peers = [...new Set(asked.waiting.values())].join(", ");
+    const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: a claimed tick may start`;
+    emit(state, { kind: "answer", token: asked.command, answer: refuse("SKIP_UNCONFIRMED", detail) });
+  }
+  for (const [job, heard] of skipsHeard) {
+    for (const [tick, { untilMono }] of heard) if (untilMono <= state.now.mono) heard.delete(tick);
+    if (heard.size === 0) skipsHeard.delete(job);
+  }
+}

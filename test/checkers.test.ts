@@ -424,33 +424,6 @@ test("I4: a manual run is found if no client asked for it", () => {
   assert.deepEqual(checkAll(flawless({ runs, operations: [...good.operations, order] })), []);
 });
 
-test("I6: a tick with jitter is accounted for by a range that ends with it", () => {
-  const jittered: JobRules = { ...rules, jitterMs: 50_000 };
-  const operations = [asked({ kind: "put", rules: jittered }, 1_000)];
-  const runs = good.runs.flatMap((run) => {
-    const at = dueOfTick(jittered, instantOf(run.tick));
-    return run.tick === tickAt(sixth) ? [] : [{ ...run, start: at + 5, end: at + 500 }];
-  });
-  const found = (rangeFrom: number, last: number): string[] => {
-    const range = {
-      job,
-      tick: tickAt(last),
-      attempt: 1,
-      peer: ann,
-      state: "missed",
-      writing: "range",
-      rangeFrom,
-    };
-    const final = peers.map((peer) => {
-      const known = knows(peer, runs);
-      return { ...known, records: new Map([...known.records, ["range", range]]) };
-    });
-    return rulesIn(checkAccounts(flawless({ runs, operations, final })));
-  };
-  assert.deepEqual(found(sixth - minute, sixth), []);
-  assert.deepEqual(found(sixth - 2 * minute, sixth - minute), ["I6"]);
-});
-
 test("I5: a start of a tick that was skipped is found, unless the skip was taken back", () => {
   const skip = asked({ kind: "skip", id: job, tick: sixth }, 3 * minute);
   const back = asked({ kind: "unskip", id: job, tick: sixth }, 4 * minute);
@@ -459,6 +432,21 @@ test("I5: a start of a tick that was skipped is found, unless the skip was taken
     rulesIn(checkSkips(flawless({ operations: [...good.operations, ...requests] }))),
   );
   assert.deepEqual(found, [["I5"], [], [], []], "the last one was with its launcher");
+});
+
+test("I5: a start just after its skip was confirmed is found, unless its peer was out of reach", () => {
+  const claimed = asked({ kind: "skip", id: job, tick: sixth }, 6 * minute - 500);
+  const runner = good.runs.find(({ tick }) => tick === tickAt(sixth))?.peer;
+  assert.ok(runner !== undefined && runner !== claimed.peer);
+  const cuts = peers
+    .filter((peer) => peer !== runner)
+    .flatMap((peer) => [
+      { sender: peer, receiver: runner, from: sixth - minute, to: sixth + minute },
+      { sender: runner, receiver: peer, from: sixth - minute, to: sixth + minute },
+    ]);
+  const operations = [...good.operations, claimed];
+  assert.deepEqual(rulesIn(checkSkips(flawless({ operations }))), ["I5"]);
+  assert.deepEqual(rulesIn(checkSkips(flawless({ operations, cuts }))), []);
 });
 
 test("I1: a tick that was skipped need not run", () => {

@@ -80,6 +80,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "forgotten-carries-on": { kinds: ["kill"], person: true, seed: 21, rules: ["I3", "I4", "I5"], took: 21 },
   "host-fault-blamed": { kinds: ["starved host"], seed: 1, rules: ["I1"], took: 1 },
   "cancel-unconfirmed": { kinds: ["cut before a cancel"], seed: 4, rules: ["I5"], took: 4 },
+  "skip-untold": { kinds: ["lossy network"], seed: 50, rules: ["I5"], took: 50 },
   "signature-unchecked": { kinds: ["garbage"], seed: 1, rules: ["I6", "I8", "I14"], took: 1 },
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },

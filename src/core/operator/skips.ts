@@ -14,6 +14,7 @@ import type { MessageOf } from "../../schema/message.ts";
 import { ticksInProgress, touchJob } from "../claims/order-book.ts";
 import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../job/plan.ts";
 import { mark } from "../probes/marks.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { isOver, overSlotsOf } from "../records/history.ts";
 import { openOf } from "../records/ledger.ts";
 import { comingAfter } from "../orders/job-status.ts";
@@ -129,6 +130,7 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
   for (const { tick, peer, state: how } of openOf(state.ledger, id)) {
     const skip = ticks.get(tick);
     if (skip === undefined || how !== "claimed" || peer === state.settings.self) continue;
+    if (isPlanted(state, "skip-untold")) continue;
     holders.set(peer, [...(holders.get(peer) ?? []), skip]);
   }
   const asked = {

@@ -181,16 +181,28 @@ export function checkSkips(evidence: Evidence): Breach[] {
   });
 }
 
-/** The peer that answered is the run's own: it knows what it has answered. */
-function wasToldToSkip(
-  { rollbacks = [] }: Evidence,
-  { peer, answeredAt = Infinity }: Operation,
-  run: Run,
-): boolean {
-  const isPutBack = rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= answeredAt);
-  return peer === run.peer && run.start > answeredAt + launchMs && !isPutBack;
+/**
+ * The peer that answered is the run's own, or it knew of the run's claim, so that the run's peer has confirmed the skip; and
+ * nothing disturbed either.
+ */
+function wasToldToSkip(evidence: Evidence, operation: Operation, run: Run): boolean {
+  const { peer, askedAt, answeredAt = Infinity } = operation;
+  const { rollbacks = [] } = evidence;
+  if (rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= answeredAt)) return false;
+  if (peer === run.peer) return run.start > answeredAt + launchMs;
+  const [from, to] = [askedAt - knowsRunMs, run.start];
+  return (
+    run.start > answeredAt + handedOverMs &&
+    run.start < askedAt + claimedBeforeMs &&
+    together(evidence, peer, run.peer, from, to) &&
+    [peer, run.peer].every((one) => wasWell(evidence, one, from, to))
+  );
 }
 
+/** A run that starts so soon after a request had been claimed before it, ms. */
+const claimedBeforeMs = 1_500;
+/** With an undisturbed peer, a run starts at the latest so long after its launcher was given it, ms. */
+const handedOverMs = 250;
 /** What is with the launcher starts at the latest so long after it was handed over, ms. */
 const launchMs = 3_500;
 

@@ -923,6 +923,16 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
     runOf(sixth, cyd, { attempt: 2, start: sixth + 9_000, end: sixth + 9_500 }),
   ];
   assert.deepEqual(only("failure", repeated), ["I17"], "the parent's tick was not over");
+  const told = (RUN: string): Partial<Run> => {
+    const run = `${job}@${tickAt(sixth)}~1@ann`;
+    return { toldOfParents: JSON.stringify({ [job]: { run, state: "succeeded", outputs: { RUN } } }) };
+  };
+  assert.deepEqual(only("success", of("succeeded", start(30, told(`${job}@${tickAt(sixth)}~1@ann`)))), []);
+  assert.deepEqual(
+    only("success", of("succeeded", start(30, told("another")))),
+    ["I17"],
+    "outputs of another run",
+  );
 });
 
 test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {

@@ -19,7 +19,16 @@ import type { Run } from "./world/truth.ts";
 export interface ChildSettings {
   spawnMs: { least: number; most: number };
   /** how long a child of this run lasts, ms, whether it fails, and how many bytes it prints at least; default: a line */
-  behaviour(spec: RunSpec, dice: Dice): { lastsMs: number; exitCode: number; printsBytes?: number };
+  behaviour(
+    spec: RunSpec,
+    dice: Dice,
+  ): {
+    lastsMs: number;
+    exitCode: number;
+    printsBytes?: number;
+    /** what it writes to $CICADA_OUTPUT */
+    writes?: string;
+  };
 }
 
 /** What a host keeps of its children: the files of their outputs, and which of them still run. */
@@ -200,7 +209,7 @@ export class SimExecutor implements Executor {
       this.report(spec.run, { kind: "not-started", why: "host", reason: "no room for another process" });
       return;
     }
-    const { lastsMs, exitCode, printsBytes } = this.settings.behaviour(spec, this.dice);
+    const { lastsMs, exitCode, printsBytes, writes } = this.settings.behaviour(spec, this.dice);
     const breaksPattern = spec.patterns !== undefined && this.dice.chance(0.3);
     const checked = this.checked.get(spec.run);
     this.checked.delete(spec.run);
@@ -217,6 +226,7 @@ export class SimExecutor implements Executor {
       life: this.life,
       start: this.trueTime(),
       end: undefined,
+      ...(spec.parents === undefined ? {} : { toldOfParents: spec.parents }),
     };
     if (checked === undefined) this.record(run);
     this.children.logs.set(spec.run, printedBy(spec.run, printsBytes));
@@ -229,7 +239,7 @@ export class SimExecutor implements Executor {
     this.queue.after(timedOut ? spec.timeoutMs : lastsMs, undefined, () => {
       const logBytes = outputBytes(this.children, spec.run);
       if (timedOut) this.end(spec.run, run, { kind: "timeout", logBytes, logTruncated: false });
-      else this.end(spec.run, run, ownEnd(spec, exitCode, breaksPattern, logBytes));
+      else this.end(spec.run, run, withWritten(ownEnd(spec, exitCode, breaksPattern, logBytes), writes));
     });
   }
 
@@ -335,6 +345,12 @@ function ownEnd(
   }
   const broken = patterns?.exitCodes.includes(exitCode) === true ? rule : undefined;
   return { kind: "exited", exitCode, ...(broken === undefined ? {} : { broken }), ...log };
+}
+
+function withWritten(outcome: ChildOutcome, text: string | undefined): ChildOutcome {
+  return outcome.kind === "exited" && text !== undefined
+    ? { ...outcome, written: { text, isCut: false } }
+    : outcome;
 }
 
 function outcomeOf(outcome: ChildOutcome): NonNullable<Run["outcome"]> {

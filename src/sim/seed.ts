@@ -109,7 +109,8 @@ export function runSeed(options: SeedOptions): SeedResult {
     behaviour: (spec, chance) => {
       const item = work.find(({ rules }) => rules.id === spec.job);
       const { least, most, fails } = item?.lasting ?? { least: 10, most: 100, fails: 0 };
-      return { lastsMs: chance.between(least, most), exitCode: chance.chance(fails) ? 1 : 0 };
+      const writes = options.chains === true ? { writes: `RUN=${spec.run}\n` } : {};
+      return { lastsMs: chance.between(least, most), exitCode: chance.chance(fails) ? 1 : 0, ...writes };
     },
   };
   const world = new World({

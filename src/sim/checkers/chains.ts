@@ -5,6 +5,7 @@
  * - Each start that no client asked for has, for some rules of its job that may have been in force, an end of every parent that
  *   fulfils them: a run of the same tick that had ended as the rules ask before the start, by true time. A parent's run counts as
  *   failed too if it may have been taken for lost: from its start on something may have kept its end from the others.
+ * - What it is told of a parent's run and its outputs is what that run wrote.
  * - It doesn't start before the last attempt of a parent that is repeated, if nothing was disturbed meanwhile.
  * - If all parents have run and fulfil the rules, it starts within a minute after the last end, if from the first parent's start to
  *   then no peer was disturbed, cut off or away, and nobody asked for a change. The peer that ran the last parent may go away
@@ -87,7 +88,23 @@ function wrongWith(
   const early = fulfilled.every(({ rules: { after } }) =>
     after?.jobs.some((parent) => isBeforeLastAttempt(evidence, run, ofTick(parent, run.tick))),
   );
-  return early ? "started before the last attempt of its parent" : undefined;
+  return early ? "started before the last attempt of its parent" : wronglyTold(run);
+}
+
+/** Each run writes its own name. What a child is told of a parent's run must be what that run wrote. */
+function wronglyTold({ toldOfParents = "{}", tick }: Run): string | undefined {
+  const told = JSON.parse(toldOfParents) as Record<string, Told>;
+  const wrong = Object.entries(told).find(([parent, { run, state, outputs }]) => {
+    const isOfParent = run.startsWith(`${parent}@${tick}~`);
+    return !isOfParent || (state === "succeeded" ? outputs["RUN"] !== run : (outputs["RUN"] ?? run) !== run);
+  });
+  return wrong === undefined ? undefined : `was told ${JSON.stringify(wrong[1])} of its parent ${wrong[0]}`;
+}
+
+interface Told {
+  run: string;
+  state: string;
+  outputs: Record<string, string>;
 }
 
 function fulfils(evidence: Evidence, { on }: After, parent: Run, before: number): boolean {

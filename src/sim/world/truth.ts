@@ -23,6 +23,8 @@ export interface Run {
   start: number;
   /** undefined: still running when the world ended */
   end: number | undefined;
+  /** of a run after others: the text of its $CICADA_PARENTS */
+  toldOfParents?: string;
   /** false: the process that started it had received no heartbeat for a while */
   heardOthers?: boolean;
   /** how the child itself ended; `killed` = by the launcher, because the peer's process was gone */

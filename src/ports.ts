@@ -133,6 +133,15 @@ export interface Mesh {
   stop(done: () => void): void;
 }
 
+export interface ProcessLimits {
+  readonly nice?: number;
+  /** address space of each process */
+  readonly memoryBytes?: number;
+  readonly openFiles?: number;
+  /** of the run's user */
+  readonly processes?: number;
+}
+
 /** A program on this host, in its own process group. */
 export interface ProcessAction {
   kind: "process";
@@ -145,6 +154,10 @@ export interface ProcessAction {
   /** empty = the peer's own */
   user: string;
   umask: number;
+  /** undefined = those of the peer */
+  limits?: ProcessLimits | undefined;
+  /** when its program ends by itself, what it has left running in its group goes on */
+  leavesBackground?: boolean | undefined;
   /** between TERM and KILL, when the run is stopped or times out */
   killGraceMs: number;
 }

@@ -128,7 +128,16 @@ describe("jobs create", () => {
       ["id", "argv"],
       "those two are the command's arguments",
     );
-    for (const field of ["catchUp", "keep", "target", "success", "http", "script", "precheck"] as const) {
+    for (const field of [
+      "catchUp",
+      "keep",
+      "target",
+      "success",
+      "http",
+      "script",
+      "precheck",
+      "limits",
+    ] as const) {
       const inner = Object.keys(JobSpecSchema.properties[field].properties);
       const flags = jobFlags.flatMap(({ path: [outer, name] }) => (outer === field ? [name] : []));
       assert.deepEqual(new Set(flags), new Set(inner), field);

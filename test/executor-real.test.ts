@@ -668,3 +668,42 @@ test("of a precheck that passes nothing is kept, and its run's output is the job
   assert.partialDeepStrictEqual(await launchToEnd(bed, reports, failing), { kind: "exited", exitCode: 3 });
   assert.equal(await outputOf(bed, failing.run), "not ready\n");
 });
+
+test("limits hold for a run's processes, also as another user, and a limit that the host doesn't allow is told", async (context) => {
+  const { bed, reports } = await openBed(context);
+  const limits = { nice: 7, memoryBytes: 2_147_483_648, openFiles: 123, processes: 4_321 };
+  const asking = "nice; ulimit -v; ulimit -n; prlimit --pid $$ --nproc --noheadings --output SOFT";
+  const expected = ["7", "2097152", "123", "4321"];
+  const own = bed.shell(asking, {}, { limits });
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, own), { kind: "exited", exitCode: 0 });
+  assert.deepEqual((await outputOf(bed, own.run)).split(/\s+/).filter(Boolean), expected);
+  const over = bed.shell(`head -c 100000000 /dev/zero | tail`, {}, { limits: { memoryBytes: 20_000_000 } });
+  assert.match(JSON.stringify(await launchToEnd(bed, reports, over)), /"exitCode":[1-9]|signalled/);
+  if (process.getuid?.() !== 0) return;
+  const other = bed.shell(`id -un; ${asking}`, {}, { limits, user: "nobody", cwd: "/" });
+  await launchToEnd(bed, reports, other);
+  assert.deepEqual((await outputOf(bed, other.run)).split(/\s+/).filter(Boolean), ["nobody", ...expected]);
+});
+
+test("what a program leaves in its group is ended with it, or goes on if the job says so; a stopped run's is always ended", async (context) => {
+  const { bed, reports } = await openBed(context);
+  const leaving = "sleep 600 >/dev/null 2>&1 & echo $!";
+  const pidOf = async (spec: RunSpec) => Number(await outputOf(bed, spec.run));
+  const ending = bed.shell(leaving);
+  await launchToEnd(bed, reports, ending);
+  assert.equal(runs(await pidOf(ending)), false);
+  const left = bed.shell(leaving, {}, { leavesBackground: true });
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, left), { kind: "exited", exitCode: 0 });
+  const pid = await pidOf(left);
+  context.after(() => process.kill(pid, "SIGKILL"));
+  assert.equal(runs(pid), true);
+  const stopped = bed.shell(`${leaving}; wait`, {}, { leavesBackground: true });
+  bed.executor.launch(stopped);
+  await started(bed, reports, stopped);
+  await until(() =>
+    /\d/.test(readFileSync(join(bed.folder, "logs", "running", `${fileNameOf(stopped.run)}.log`), "utf8")),
+  );
+  bed.executor.stop(stopped.run);
+  await ended(bed, reports, stopped);
+  assert.equal(runs(await pidOf(stopped)), false);
+});

@@ -60,6 +60,9 @@ export const HttpSchema = Type.Object(
   closed,
 );
 
+/** What becomes of processes that a run's program leaves behind in its group when it ends. */
+export const backgroundPolicies = ["end", "leave"] as const;
+
 export const executors = ["shell", "exec", "http", "script"] as const;
 export type ExecutorName = (typeof executors)[number];
 
@@ -148,6 +151,18 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    limits: Type.Optional(
+      Type.Object(
+        {
+          nice: Type.Optional(Type.Integer({ minimum: -20, maximum: 19 })),
+          memory: Type.Optional(Size),
+          openFiles: Type.Optional(Type.Integer({ minimum: 8, maximum: 1_048_576 })),
+          processes: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304 })),
+        },
+        closed,
+      ),
+    ),
+    background: Type.Optional(Type.Enum(backgroundPolicies)),
     precheck: Type.Optional(
       Type.Object(
         {
@@ -209,7 +224,7 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["secrets", "limits", "background", "pool"],
+  "": ["secrets", "pool"],
   "/target": ["offline", "rolling"],
 };
 

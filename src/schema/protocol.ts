@@ -75,6 +75,8 @@ export const addedFields = [
   "http.expectBody",
   "after",
   "precheck",
+  "limits",
+  "background",
 ] as const;
 
 export type Capability =

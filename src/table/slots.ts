@@ -58,6 +58,8 @@ const slotOfField = {
   weight: "weight",
   success: "success",
   precheck: "precheck",
+  limits: "limits",
+  background: "background",
   params: "params",
   notify: "notify",
   longAfter: "longAfter",
@@ -75,7 +77,7 @@ const groupSlots: ReadonlySet<string> = new Set(["schedule", "action"]);
 /** For each slot that holds an object with named members: the members that this version knows. */
 const membersOf: ReadonlyMap<string, ReadonlySet<string>> = new Map([
   ...[...groupSlots].map((slot) => [slot, new Set(fieldsOfSlot(slot))] as const),
-  ...(["catchUp", "retry", "target", "ping", "keep", "precheck", "success"] as const).map(
+  ...(["catchUp", "retry", "target", "ping", "keep", "limits", "precheck", "success"] as const).map(
     (slot) => [slot, new Set(Object.keys(JobSpecSchema.properties[slot].properties))] as const,
   ),
 ]);

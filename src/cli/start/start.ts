@@ -27,6 +27,7 @@ import type { Doors, Log, LogFields } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { openClock } from "../../real/clock.ts";
 import { openDisk } from "../../real/disk.ts";
+import { limitsLacking } from "../../real/executor/limits.ts";
 import { openExecutor } from "../../real/executor.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { executors } from "../../schema/job.ts";
@@ -360,7 +361,10 @@ function settingsOf(
     host: hostEnvironment(process.env),
     founder,
     capabilities,
-    lacks: executors.filter((one) => !allowExecutors.includes(one)).map((one) => `executor:${one}`),
+    lacks: [
+      ...executors.filter((one) => !allowExecutors.includes(one)).map((one) => `executor:${one}`),
+      ...limitsLacking(),
+    ],
   };
 }
 

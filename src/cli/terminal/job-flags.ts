@@ -5,6 +5,7 @@
 import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
 import {
+  backgroundPolicies,
   catchUpPolicies,
   chainConditions,
   executors,
@@ -281,6 +282,37 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "json",
   },
   {
+    flags: "--limit-nice <n>",
+    help: "its priority, from -20 (first) to 19 (last)",
+    path: ["limits", "nice"],
+    shape: "number",
+  },
+  {
+    flags: "--limit-memory <size>",
+    help: "how much memory (address space) each of its processes may have",
+    path: ["limits", "memory"],
+    shape: "text",
+  },
+  {
+    flags: "--limit-open-files <n>",
+    help: "how many files each of its processes may have open",
+    path: ["limits", "openFiles"],
+    shape: "number",
+  },
+  {
+    flags: "--limit-processes <n>",
+    help: "how many processes its user may have",
+    path: ["limits", "processes"],
+    shape: "number",
+  },
+  {
+    flags: "--background <policy>",
+    help: "what its program leaves running when it ends: end it (default), or leave it",
+    path: ["background"],
+    shape: "text",
+    choices: backgroundPolicies,
+  },
+  {
     flags: "--precheck <text>",
     help: "a command that runs just before each attempt; unless it exits with 0, the run is skipped",
     path: ["precheck", "command"],
@@ -515,7 +547,7 @@ function namesIn(list: string): string[] {
 }
 
 function readNumber(option: Option, text: string): number {
-  if (/^\d+$/.test(text)) return Number(text);
+  if (/^-?\d+$/.test(text)) return Number(text);
   throw new CicadaError("USAGE", `--${option.name()} ${text}: give a whole number`);
 }
 

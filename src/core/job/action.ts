@@ -2,10 +2,11 @@
  * What a job runs: a command, a program or a request. A job has exactly one of them. `executor` only names the one that is
  * given.
  */
-import type { RunAction } from "../../ports.ts";
+import type { ProcessAction, RunAction } from "../../ports.ts";
 import type { ExecutorName, JobSpec, Problem } from "../../schema/job.ts";
 import { parseDuration } from "../time/units.ts";
 import { inside, listOfTexts, type Fields } from "./fields.ts";
+import { limitsEquipment, limitsOf } from "./limits.ts";
 import { httpActionOf, httpTimeoutMs } from "./http.ts";
 
 const defaultKillGraceMs = 10_000;
@@ -18,7 +19,17 @@ const fieldOf = { shell: "command", exec: "argv", http: "http", script: "script"
 export const actionFields: readonly string[] = Object.values(fieldOf);
 
 /** Fields of a process that mean nothing for a request. */
-const processFields = ["stdin", "env", "cwd", "user", "umask", "killGrace", "params"] as const;
+const processFields = [
+  "stdin",
+  "env",
+  "cwd",
+  "user",
+  "umask",
+  "killGrace",
+  "limits",
+  "background",
+  "params",
+] as const;
 
 function executorOf(given: Fields): ExecutorName | undefined {
   if (given["command"] !== undefined) return "shell";
@@ -36,7 +47,16 @@ export function actionOf(spec: JobSpec): RunAction {
     cwd: spec.cwd ?? "",
     user: spec.user ?? "",
     umask: Number.parseInt(spec.umask ?? "077", 8),
+    ...limitFields(spec),
     killGraceMs: parseDuration(spec.killGrace ?? "") ?? defaultKillGraceMs,
+  };
+}
+
+function limitFields(spec: JobSpec): Pick<ProcessAction, "limits" | "leavesBackground"> {
+  const limits = limitsOf(spec);
+  return {
+    ...(limits === undefined ? {} : { limits }),
+    ...(spec.background === "leave" ? { leavesBackground: true } : {}),
   };
 }
 
@@ -61,7 +81,7 @@ export function equipmentOf(spec: JobSpec): string[] {
   const { script } = spec;
   const ofScript =
     script === undefined ? [] : [`interpreter:${script.interpreter}`, `script:${script.sha256}`];
-  return [`executor:${executorOf(spec) ?? "shell"}`, ...ofScript];
+  return [`executor:${executorOf(spec) ?? "shell"}`, ...ofScript, ...limitsEquipment(spec)];
 }
 
 /** Exactly one action, not empty, the executor that fits it, and no fields that it ignores. */

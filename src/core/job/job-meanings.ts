@@ -13,6 +13,7 @@ import { httpProblems } from "./http.ts";
 import { isLongerThanPeriod } from "./jitter.ts";
 import { durationFields } from "./job-shapes.ts";
 import { paramProblems, type Params } from "./params.ts";
+import { limitProblems } from "./limits.ts";
 import { precheckProblems } from "./precheck.ts";
 import { scriptProblems } from "./script.ts";
 import { longestBackoffMs } from "./retry.ts";
@@ -27,6 +28,7 @@ export function meaningProblems(given: Fields): Problem[] {
     ...httpProblems(given),
     ...scriptProblems(given),
     ...precheckProblems(given),
+    ...limitProblems(given),
     ...targetProblems(given),
     ...noticeProblems(given),
     ...chainProblems(given),

@@ -39,6 +39,7 @@ const closedObjects: readonly { path: readonly string[]; known: readonly string[
   { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
   { path: ["http"], known: Object.keys(properties.http.properties) },
   { path: ["script"], known: Object.keys(properties.script.properties) },
+  { path: ["limits"], known: Object.keys(properties.limits.properties) },
   { path: ["precheck"], known: Object.keys(properties.precheck.properties) },
   { path: ["success"], known: Object.keys(properties.success.properties) },
   { path: ["ping"], known: Object.keys(properties.ping.properties) },

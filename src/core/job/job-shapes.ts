@@ -55,6 +55,10 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/argv": "argv is a list of 1 to 1024 texts: the program and its arguments",
   "/params": 'params maps names to objects such as {"type": "number", "default": 3}',
   "/success": 'success is an object such as {"exitCodes": [0, 3], "skipCodes": [75]}',
+  "/limits":
+    'limits is an object such as {"nice": 10, "memory": "512MiB", "openFiles": 256, "processes": 100}',
+  "/limits/nice": "nice is a whole number from -20 (first) to 19 (last)",
+  "/limits/memory": `a size has a unit: ${sizeHint}`,
   "/precheck": 'precheck is an object such as {"command": "test -e /data/ready", "timeout": "30s"}',
   "/success/mustMatch": patternsHint,
   "/success/mustNotMatch": patternsHint,

@@ -6,6 +6,7 @@ import type { ChildOutcome, ProcessAction } from "../../ports.ts";
 import type { JobSpec, Problem } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { formatDuration, parseDuration } from "../time/units.ts";
+import { limitsOf } from "./limits.ts";
 import { inside, listOfTexts, type Fields } from "./fields.ts";
 
 const defaultTimeoutMs = 30_000;
@@ -20,6 +21,7 @@ export interface Precheck {
 export function precheckOf(spec: JobSpec): Precheck | undefined {
   const { precheck } = spec;
   if (precheck === undefined) return undefined;
+  const limits = limitsOf(spec);
   return {
     action: {
       kind: "process",
@@ -28,6 +30,7 @@ export function precheckOf(spec: JobSpec): Precheck | undefined {
       cwd: spec.cwd ?? "",
       user: spec.user ?? "",
       umask: Number.parseInt(spec.umask ?? "077", 8),
+      ...(limits === undefined ? {} : { limits }),
       killGraceMs: parseDuration(spec.killGrace ?? "") ?? defaultKillGraceMs,
     },
     timeoutMs: parseDuration(precheck.timeout ?? "") || defaultTimeoutMs,

@@ -52,6 +52,10 @@ function describeItem(item: string): string {
       return `doesn't allow jobs of the executor ${name} (start --allow-executor)`;
     case "script":
       return `doesn't have the script ${name.slice(0, 12)}… yet (PUT /v1/scripts, or jobs create --script)`;
+    case "limits":
+      return name === "processes-of-own-user"
+        ? "runs as root, for which there is no limit of processes (give the job a user)"
+        : `can't enforce limits.${name.replace("-below-0", " below 0")}`;
     case "interpreter":
       return `doesn't have the interpreter ${name}`;
     default:

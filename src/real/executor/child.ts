@@ -15,6 +15,7 @@ import type { Readable } from "node:stream";
 import type { Cancel, ChildOutcome, Clock, ProcessSpec, Written } from "../../ports.ts";
 import { Exchange } from "./exchange.ts";
 import { CappedFile, Output } from "./output.ts";
+import { limitPrefix, limitRefusal } from "./limits.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
 import type { ScriptFile, ScriptFiles } from "./script-file.ts";
 import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
@@ -89,6 +90,8 @@ export class Child {
     if (as !== undefined && "reason" in as) {
       return this.notStarted({ kind: "not-started", why: "error", reason: as.reason });
     }
+    const refusal = action.limits === undefined ? undefined : limitRefusal(action.limits);
+    if (refusal !== undefined) return this.notStarted({ kind: "not-started", why: "error", reason: refusal });
     let files: OwnFiles;
     try {
       this.makeLogFolder();
@@ -152,7 +155,7 @@ export class Child {
     const { action, hostEnv, env } = this.spec;
     const [interpreter = "", ...given] = action.argv;
     const argv = files.script === undefined ? action.argv : [interpreter, files.script.path, ...given];
-    const [program = "", ...args] = [...(as?.prefix ?? []), ...argv];
+    const [program = "", ...args] = [...limitPrefix(action.limits ?? {}), ...(as?.prefix ?? []), ...argv];
     const out = files.pipe?.writeEnd ?? "pipe";
     let child: ChildProcess;
     process.umask(action.umask);
@@ -214,7 +217,8 @@ export class Child {
     this.exit = { code, signal };
     this.after(drainMs, () => {
       this.doors.sweeper.ask(this.group, (runs) => {
-        if (runs) this.endGroup(this.spec.action.killGraceMs);
+        const { killGraceMs, leavesBackground } = this.spec.action;
+        if (runs && (leavesBackground !== true || this.ending !== undefined)) this.endGroup(killGraceMs);
         else this.settle();
       });
     });

@@ -5,7 +5,7 @@
  * Each line is checked when it is read. The last line of a process that was killed may be cut off. The checks are
  * written by hand because the launcher stays small by loading no package.
  */
-import type { ChildOutcome, ProcessAction, ProcessSpec, Written } from "../../ports.ts";
+import type { ChildOutcome, ProcessAction, ProcessLimits, ProcessSpec, Written } from "../../ports.ts";
 import type { JobId, RunId, TickId } from "../../schema/ids.ts";
 
 /** A run on its way to the launcher. */
@@ -116,6 +116,15 @@ const isAction = isKindOf<ProcessAction>({
     cwd: isText,
     user: isText,
     umask: isNumber,
+    limits: isOptional(
+      isShape<ProcessLimits>({
+        nice: isOptional(isNumber),
+        memoryBytes: isOptional(isNumber),
+        openFiles: isOptional(isNumber),
+        processes: isOptional(isNumber),
+      }),
+    ),
+    leavesBackground: isOptional(isBoolean),
     killGraceMs: isNumber,
   }),
 });

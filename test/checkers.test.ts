@@ -933,6 +933,14 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
     ["I17"],
     "outputs of another run",
   );
+  const untold = JSON.stringify({
+    [job]: { run: `${job}@${tickAt(sixth)}~1@ann`, state: "succeeded", outputs: {} },
+  });
+  const [ended] = of("succeeded");
+  assert.ok(ended !== undefined);
+  assert.deepEqual(only("success", [ended, start(30, { toldOfParents: untold })]), ["I17"], "lost outputs");
+  const ofRequest = [{ ...ended, asks: true as const }, start(30, { toldOfParents: untold })];
+  assert.deepEqual(only("success", ofRequest), [], "a request has none");
 });
 
 test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {

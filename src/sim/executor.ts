@@ -226,6 +226,7 @@ export class SimExecutor implements Executor {
       life: this.life,
       start: this.trueTime(),
       end: undefined,
+      ...(spec.action.kind === "http" ? { asks: true } : {}),
       ...(spec.parents === undefined ? {} : { toldOfParents: spec.parents }),
     };
     if (checked === undefined) this.record(run);

@@ -88,15 +88,16 @@ function wrongWith(
   const early = fulfilled.every(({ rules: { after } }) =>
     after?.jobs.some((parent) => isBeforeLastAttempt(evidence, run, ofTick(parent, run.tick))),
   );
-  return early ? "started before the last attempt of its parent" : wronglyTold(run);
+  return early ? "started before the last attempt of its parent" : wronglyTold(run, ofTick);
 }
 
-/** Each run writes its own name. What a child is told of a parent's run must be what that run wrote. */
-function wronglyTold({ toldOfParents = "{}", tick }: Run): string | undefined {
-  const told = JSON.parse(toldOfParents) as Record<string, Told>;
-  const wrong = Object.entries(told).find(([parent, { run, state, outputs }]) => {
+/** Each run but an HTTP request writes its own name. What a child is told of a parent's run must be what that run wrote. */
+function wronglyTold({ toldOfParents = "{}", tick }: Run, ofTick: OfTick): string | undefined {
+  const told = JSON.parse(toldOfParents) as Record<JobId, Told>;
+  const wrong = (Object.entries(told) as [JobId, Told][]).find(([parent, { run, state, outputs }]) => {
     const isOfParent = run.startsWith(`${parent}@${tick}~`);
-    return !isOfParent || (state === "succeeded" ? outputs["RUN"] !== run : (outputs["RUN"] ?? run) !== run);
+    const hasWritten = state === "succeeded" && !ofTick(parent, tick).some(({ asks }) => asks === true);
+    return !isOfParent || (outputs["RUN"] ?? (hasWritten ? undefined : run)) !== run;
   });
   return wrong === undefined ? undefined : `was told ${JSON.stringify(wrong[1])} of its parent ${wrong[0]}`;
 }

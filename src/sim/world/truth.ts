@@ -23,6 +23,8 @@ export interface Run {
   start: number;
   /** undefined: still running when the world ended */
   end: number | undefined;
+  /** it is an HTTP request, which has no outputs */
+  asks?: true;
   /** of a run after others: the text of its $CICADA_PARENTS */
   toldOfParents?: string;
   /** false: the process that started it had received no heartbeat for a while */

@@ -137,6 +137,12 @@ export const errorTable = {
     exit: exit.notFound,
     hint: "`cicada runs ls` lists them; older ones are removed as the job's `keep` says.",
   },
+  SETTING_NOT_FOUND: {
+    title: "No such setting",
+    status: 404,
+    exit: exit.notFound,
+    hint: "`cicada maintenance ls` and `cicada pools ls` list them.",
+  },
   REVISION_NOT_FOUND: {
     title: "No such revision",
     status: 404,
@@ -198,7 +204,7 @@ export const errorTable = {
     hint: "Read it again and repeat your change.",
   },
   JOB_PAUSED: {
-    title: "The job is paused or disabled",
+    title: "The job is paused, disabled or in a maintenance",
     status: 409,
     exit: exit.conflict,
     hint: "Use `force` to run it anyway.",

@@ -8,6 +8,7 @@ import { doctorCommand } from "./cli/doctor.ts";
 import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
+import { settingCommands } from "./cli/settings.ts";
 import { peersCommands } from "./cli/peers.ts";
 import { channelsCommands } from "./cli/channels.ts";
 import { runsCommands } from "./cli/runs.ts";
@@ -80,6 +81,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   channelsCommands(program, terminal);
   peersCommands(program, terminal);
   keyCommands(program, terminal);
+  settingCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
   doctorCommand(program, terminal);

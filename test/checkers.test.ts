@@ -14,8 +14,15 @@ import { checkOverlap } from "../src/sim/checkers/overlap.ts";
 import { checkChains } from "../src/sim/checkers/chains.ts";
 import { checkNotices } from "../src/sim/checkers/notices.ts";
 import { checkRetries } from "../src/sim/checkers/retries.ts";
+import { checkPools } from "../src/sim/checkers/pools.ts";
 import { checkDisowned, checkRanges, checkStories } from "../src/sim/checkers/story.ts";
-import { checkCancels, checkPhantoms, checkSkips } from "../src/sim/checkers/phantoms.ts";
+import {
+  checkCancels,
+  checkMaintenance,
+  checkPhantoms,
+  checkRevocation,
+  checkSkips,
+} from "../src/sim/checkers/phantoms.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import {
   dueOfTick,
@@ -469,6 +476,55 @@ test("I5: a start after a pause that all peers knew is found, but not one after 
     instants,
     [6, 7, 8, 9].map((after) => beginning + after * minute + 5),
   );
+});
+
+test("I5: a start in a pause that ends by itself is found, and a tick of that time that is made up for afterwards", () => {
+  const paused = asked({ kind: "pause", id: job, forMs: 3 * minute }, 5 * minute + 1_000);
+  const startedIn = (runs: readonly Run[]) =>
+    checkRevocation(flawless({ runs, operations: [...good.operations, paused] })).map(
+      ({ at }) => at - beginning,
+    );
+  assert.deepEqual(
+    startedIn(good.runs),
+    [6, 7, 8].map((after) => after * minute + 5),
+  );
+  const late = { start: beginning + 10 * minute, end: beginning + 10 * minute + 500 };
+  const seventh = runOf(beginning + 7 * minute, ann, late);
+  assert.deepEqual(startedIn([seventh]), [10 * minute]);
+  assert.deepEqual(startedIn([runOf(beginning + 9 * minute, ann)]), []);
+});
+
+test("I10: more runs of a pool's jobs at once than it has slots are found, but not on two sides of a split, nor when one ends first", () => {
+  const other = "restore" as JobId;
+  const pooled = (slots: number) => [
+    asked({ kind: "put", rules: { ...rules, pool: { name: "db", slots } } }, 1_000),
+    asked({ kind: "put", rules: { ...rules, id: other, pool: { name: "db", slots } } }, 1_000),
+  ];
+  const long = runOf(sixth, ann, { end: sixth + 30_000 });
+  const beside = runOf(sixth, ben, { job: other, start: sixth + 20_000, end: sixth + 21_000 });
+  const found = (slots: number, runs: readonly Run[], changes: Partial<Evidence> = {}) =>
+    rulesIn(checkPools(flawless({ runs, operations: pooled(slots), ...changes })));
+  assert.deepEqual(found(1, [long, beside]), ["I10"]);
+  assert.deepEqual(found(2, [long, beside]), []);
+  const afterwards = { ...beside, start: sixth + 30_000, end: sixth + 31_000 };
+  assert.deepEqual(found(1, [long, afterwards]), []);
+  const cuts = [
+    { sender: ann, receiver: ben, from: sixth - 60_000, to: sixth + 60_000 },
+    { sender: ann, receiver: cyd, from: sixth - 60_000, to: sixth + 60_000 },
+  ];
+  assert.deepEqual(found(1, [long, beside], { cuts }), []);
+  assert.deepEqual(found(1, [long, { ...beside, peer: ann }], { cuts }), ["I10"], "one peer alone");
+});
+
+test("I5: a start in a maintenance that all peers knew is found, and a tick of that time that is made up for afterwards", () => {
+  const [from, to] = [beginning + 5 * minute, beginning + 8 * minute];
+  const operations = [...good.operations, asked({ kind: "maintain", from, to }, 1_000)];
+  const outside = good.runs.filter(({ start }) => start < from || start >= to);
+  assert.deepEqual(checkAll(flawless({ operations, runs: outside })), [], "its ticks are not missed");
+  const found = (runs: readonly Run[]) => rulesIn(checkMaintenance(flawless({ operations, runs })));
+  assert.deepEqual(found(good.runs), ["I5"]);
+  const late = { start: beginning + 10 * minute, end: beginning + 10 * minute + 500 };
+  assert.deepEqual(found([...outside, runOf(beginning + 7 * minute, ann, late)]), ["I5"]);
 });
 
 test("I5: a run that goes on after a confirmed cancel is found, also behind a cut, unless its own peer could not act on it", () => {

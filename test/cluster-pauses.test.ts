@@ -1,4 +1,4 @@
-/** What keeps a job from running for a while, with real peers: failed ticks in a row. */
+/** What keeps a job from running for a while, with real peers: failed ticks in a row, a pause with an end, a maintenance. */
 import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
 import path from "node:path";
@@ -71,5 +71,83 @@ describe("a job that is paused after two failed ticks in a row", () => {
     await until("it has run again", 20_000, () => readStarts(file).length > failed);
     await untilPaused();
     assert.equal(readStarts(file).length, failed + 2);
+  });
+});
+
+const skippedOn = async (peer: RunningPeer, why: RegExp): Promise<number> => {
+  const ticks = await items<{ state: string; why: string[] }>(peer, "/v1/jobs/beat/ticks?limit=100");
+  return ticks.filter((tick) => tick.state === "skipped" && why.test(tick.why.join(" "))).length;
+};
+
+describe("a job that is due every second", () => {
+  let cluster: Cluster;
+  let peers: RunningPeer[] = [];
+  let file = "";
+  before(async () => {
+    cluster = new Cluster();
+    file = path.join(cluster.folder, "starts");
+    appendFileSync(file, "");
+    peers = await cluster.mesh(["ada", "bob"]);
+    await peers[0]?.ask("POST", "/v1/jobs", {
+      id: "beat",
+      schedule: "@every 1s",
+      command: recordingCommand(file),
+    });
+    await until("it runs", 20_000, () => readStarts(file).length > 0);
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  /** Each second in it has no start, and the first one after it is on time. */
+  const untilOver = async ({ from, to }: { from: number; to: number }): Promise<void> => {
+    await until("it runs after it", 60_000, () => readStarts(file).some(({ tick }) => Date.parse(tick) > to));
+    const starts = readStarts(file).map(({ tick, at }) => ({ tick: Date.parse(tick), at }));
+    assert.deepEqual(
+      starts.filter(({ tick }) => tick >= from && tick < to),
+      [],
+    );
+    const first = starts.find(({ tick }) => tick === to);
+    assert.ok(first !== undefined && first.at - to < 1_500, `the tick at its end started at ${first?.at}`);
+  };
+  test("takes no tick in a maintenance that is set at another peer, refuses to run by hand, and tells so everywhere", async () => {
+    const [ada, bob] = peers;
+    assert.ok(ada !== undefined && bob !== undefined);
+    const from = Math.ceil(Date.now() / 1_000 + 3) * 1_000;
+    const to = from + 6_000;
+    const [begin, end] = [from, to].map((instant) => new Date(instant).toISOString());
+    const set = await bob.command("maintenance", "set", "disks", "--from", begin ?? "", "--to", end ?? "");
+    assert.equal(set.code, 0, set.stderr);
+    await until(
+      "ada knows it",
+      5_000,
+      async () => (await ada.call("GET", "/v1/maintenance/disks")).status === 200,
+    );
+    await until("it has begun", 10_000, () => Date.now() > from + 500);
+    const refused = await ada.call("POST", "/v1/jobs/beat/run");
+    assert.equal(refused.status, 409);
+    assert.match(refused.text, /in a maintenance/);
+    await untilOver({ from, to });
+    for (const peer of peers)
+      await until(
+        `${peer.name} tells of the ticks`,
+        10_000,
+        async () => (await skippedOn(peer, /in a maintenance/)) >= 6,
+      );
+    assert.equal((await ada.command("maintenance", "rm", "disks")).code, 0);
+  });
+
+  test("takes no tick while it is paused until an instant, also if every peer was killed meanwhile", async () => {
+    const [ada] = peers;
+    assert.ok(ada !== undefined);
+    const to = Math.ceil(Date.now() / 1_000 + 30) * 1_000;
+    await ada.ask("POST", "/v1/jobs/beat/pause", { note: "new disks", until: new Date(to).toISOString() });
+    const from = Math.ceil(Date.now() / 1_000) * 1_000;
+    const { paused, nextTick } = await jobOf(ada, "beat");
+    assert.equal(paused?.note, "new disks");
+    assert.equal(Date.parse(nextTick ?? ""), to);
+    await Promise.all(peers.map((peer) => peer.crash()));
+    await Promise.all(peers.map((peer) => peer.restart()));
+    await untilMembers(peers, 2);
+    await untilOver({ from: from + 1_000, to });
+    assert.ok((await skippedOn(ada, /was paused/)) >= 1);
   });
 });

@@ -78,8 +78,13 @@ const plain: Facts = {
   isWarmingUp: false,
   warmedUpAt: due - 3_600_000,
   awaitsSync: false,
-  isPaused: false,
   isToBeSkipped: false,
+  skippedBy: undefined,
+  stop: undefined,
+  isQueued: false,
+  hasNoSlot: false,
+  poolRecheckAt: due + 1_000,
+  lacksAnswers: false,
   eligibility: "alive",
   failover: first,
   admittedRank: 0,
@@ -183,6 +188,7 @@ const rivalTo = (until: number, rest: Partial<RunRecord> = {}): Partial<Facts> =
   rival: { claim: claimOf(other, rest), until: due + until },
 });
 const minute = 60_000;
+const pausedFor = (ms = Infinity): Facts["stop"] => ({ why: "paused", until: due + ms });
 
 const unclaimed: [title: string, one: Case, expected: string][] = [
   [
@@ -343,19 +349,51 @@ const closing: [title: string, one: Case, expected: string][] = [
   ],
   [
     "a tick of a paused job is skipped when it is due",
-    { facts: { isPaused: true } },
+    { facts: { skippedBy: "paused" } },
     "close (paused) as skipped",
   ],
-  ["… not before", { facts: { isPaused: true, wall: due - 1_000 } }, "wait 0"],
-  ["… by only one peer", { facts: { isPaused: true, isReporter: false } }, "wait"],
+  ["… not before", { facts: { skippedBy: "paused", wall: due - 1_000 } }, "wait 0"],
+  ["… by only one peer", { facts: { skippedBy: "paused", isReporter: false } }, "wait"],
   [
     "a claim to a tick of a job that has been paused is taken back",
-    { facts: { isPaused: true }, local: claimed() },
+    { facts: { skippedBy: "paused" }, local: claimed() },
     "let go (paused), close (paused) as skipped",
   ],
   [
+    "a tick that was about to start when its job was paused is skipped",
+    { facts: { stop: pausedFor() }, local: claimed() },
+    "let go (paused), close (paused) as skipped",
+  ],
+  [
+    "a tick that was queued when its job was paused waits until the pause ends, and keeps its claim",
+    { facts: { stop: pausedFor(60_000), isQueued: true }, local: claimed({ waiting: "overlap" }) },
+    "wait 60000",
+  ],
+  [
+    "… also at the peers that don't hold it",
+    { facts: { stop: pausedFor(60_000), isQueued: true } },
+    "wait 60000",
+  ],
+  [
+    "an attempt that is to be repeated waits until the pause ends",
+    {
+      attempt: 2,
+      facts: { isInProgress: true, stop: pausedFor(60_000), plan: planOf({ retry: { attempts: 3 } }) },
+    },
+    "wait 60000",
+  ],
+  [
+    "… and gives back a claim that doesn't wait for anything",
+    {
+      attempt: 2,
+      local: claimed(),
+      facts: { isInProgress: true, stop: pausedFor(60_000), plan: planOf({ retry: { attempts: 3 } }) },
+    },
+    "let go (paused), wait 60000",
+  ],
+  [
     "a forced order runs while the job is paused",
-    { requested: { force: true }, facts: { isPaused: true } },
+    { requested: { force: true }, facts: { skippedBy: "paused" } },
     "claim",
   ],
   ["a claim on its way to the disk waits for its answer", { local: claiming }, "nothing"],

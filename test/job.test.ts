@@ -317,9 +317,9 @@ describe("a field of a later version", () => {
       assert.ok(problem.startsWith(`/${name}: "${name}" is called "${meant}" here`), problem);
     }
   });
-  it("is refused as such even if it is the job's only action", () => {
-    const pooled = { id: "a", command: "x", pool: "tapes" };
-    assert.match(refused(pooled, "NOT_YET").join("\n"), /^\/pool: [^\n]*$/);
+  it("is refused as such, whatever else is right about the job", () => {
+    const secretive = { id: "a", command: "x", secrets: ["token"] };
+    assert.match(refused(secretive, "NOT_YET").join("\n"), /^\/secrets: [^\n]*$/);
   });
 });
 

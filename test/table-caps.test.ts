@@ -47,7 +47,7 @@ describe("the job table", () => {
   for (const [what, root, perUpdate, cap] of [
     ["22 MB under the root of forgotten peers, in one update", "peers", 22_000, 0],
     ["22 MB under the root of forgotten peers, in many updates", "peers", 100, peersRoot.idsCap],
-    ["22 MB under a root of a later version", "pools", 100, laterRoot.idsCap],
+    ["22 MB under a root of a later version", "tapes", 100, laterRoot.idsCap],
   ] as const) {
     test(`doesn't take in ${what}, and jobs can be edited afterwards`, () => {
       const [a, b] = [makeTable("a"), makeTable("b")];

@@ -38,6 +38,7 @@ import { answerErrors, problemDocument, sendProblem } from "./http/problems.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { scriptRoutes } from "./routes/scripts.ts";
+import { settingRoutes } from "./routes/settings.ts";
 import { Sessions } from "./http/sessions.ts";
 import { Sockets } from "./http/sockets.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
@@ -139,6 +140,7 @@ function routes(
   peerRoutes(app, options);
   peerActionRoutes(app, options);
   keyRoutes(app, options);
+  settingRoutes(app, options);
   scheduleRoutes(app, options);
   scriptRoutes(app, options);
   eventRoutes(app, options, streams);

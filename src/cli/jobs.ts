@@ -333,7 +333,7 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     .description("run a job now; with --wait, exit with the job's own exit code")
     .argument("<id>")
     .option("--wait", "wait until the run has ended")
-    .option("--force", "run it even if it is paused or disabled")
+    .option("--force", "run it even if it is paused, disabled or in a maintenance")
     .addOption(repeatable("-p, --param <NAME=VALUE>", "the value of one of the job's parameters; repeatable"))
     .addOption(repeatable("--env <K=V>", "add to the job's environment; repeatable"))
     .addOption(

@@ -12,6 +12,7 @@ import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { MembershipWord } from "../schema/membership.ts";
+import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
@@ -100,6 +101,7 @@ export type Event = { now: Now } & (
       joins?: readonly Join[];
       unreadableJoins?: readonly PeerId[];
       confirmations?: readonly Confirmation[];
+      settings?: Partial<Readonly<Record<SettingKind, SettingValues>>>;
       /** stored by an earlier life: this peer has been forgotten */
       selfForgotten?: Attribution | undefined;
       /** the last epoch that this peer knew when it was forgotten; undefined = it never was */
@@ -138,6 +140,8 @@ export type Event = { now: Now } & (
     }
   /** what stands in the table about the membership of peers has changed */
   | { kind: "membership"; words: readonly MembershipWord[] }
+  /** settings of a kind have changed: all of them, by name */
+  | { kind: "settingsChanged"; setting: SettingKind; values: SettingValues }
   /** the table's joins or confirmations have changed */
   | ({ kind: "admissions" } & Admissions)
   /** a peer has turned this one away as forgotten, and has shown a person's word, unless it showed none that can be read */

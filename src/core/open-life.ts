@@ -1,6 +1,7 @@
 /** A life of this peer begins: it takes up what it finds on its disk (DESIGN, Starting, stopping, restarting). */
 import { runId } from "../schema/ids.ts";
 import { takeWord } from "./claims/record-moved.ts";
+import { settingKinds } from "../schema/setting.ts";
 import { isFinal } from "../schema/run.ts";
 import { followChains } from "./claims/chain-ticks.ts";
 import { isOwnGivenBack } from "./claims/claims.ts";
@@ -14,7 +15,7 @@ import { takeAdmissions } from "./operator/admissions.ts";
 import { restoreDrained } from "./operator/drain.ts";
 import { isForgotten, restoreSelfForgotten } from "./operator/forgotten.ts";
 import { openMembership } from "./operator/membership.ts";
-import { takeChange, takeOrders } from "./orders/admission.ts";
+import { takeChange, takeOrders, takeSettings } from "./orders/admission.ts";
 import { noteEarlierRecord, noteEarlierStart } from "./orders/earlier-life.ts";
 import { noteAhead, noteLastAlive } from "./orders/own-clock.ts";
 import { openHistory } from "./orders/scan.ts";
@@ -53,6 +54,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
     takeRecord(state.ledger, record, mono, recent);
     if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }
+  for (const kind of settingKinds) takeSettings(state, kind, event.settings?.[kind] ?? new Map());
   for (const job of event.jobs) takeChange(state, { id: job.id, job });
   takeOrders(state, event.orders, true);
   for (const record of event.records) {

@@ -70,7 +70,7 @@ import { openLife } from "./open-life.ts";
 import { emit, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
 import { hearWatermarks, nextTickInSightAt, lookedUp, scanAll } from "./orders/scan.ts";
-import { takeChange, takeOrders, takeTicks } from "./orders/admission.ts";
+import { takeChange, takeOrders, takeSettings, takeTicks } from "./orders/admission.ts";
 import { sweep } from "./orders/sweep.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { noteFailedWrite } from "./orders/watermarks.ts";
@@ -142,6 +142,8 @@ function take(state: State, event: Event): void {
       state.tableDigest = event.tableDigest;
       setCyclic(state.jobs, event.cyclic ?? new Map());
       return event.changes.forEach((change) => takeChange(state, change));
+    case "settingsChanged":
+      return takeSettings(state, event.setting, event.values);
     case "membership":
       if (takeWords(state, event.words)) membersChanged(state);
       return;

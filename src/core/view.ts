@@ -12,6 +12,7 @@ import type {
   NextTick,
   NotReady,
   PendingTick,
+  PoolView,
   RosterView,
   View,
 } from "../ports/control.ts";
@@ -33,6 +34,9 @@ import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
+import { poolHolders } from "./claims/pool-line.ts";
+import { startsAt } from "./claims/pool-queues.ts";
+import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
 import { shownAuthor, shownName } from "./members/names.ts";
 import {
@@ -253,6 +257,18 @@ export function whyNoTick(
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
   return plan === undefined ? undefined : noTickAt(state, plan, instant);
+}
+
+/** Who holds a pool's slots and who waits for one, as far as this peer knows; first come first. */
+export function poolNow(stateThen: Readonly<State>, now: Now, pool: string): PoolView {
+  const state = seenAt(stateThen, now);
+  const all = [...poolHolders(state, pool)].toSorted((a, b) => startsAt(a.record) - startsAt(b.record));
+  const { wall } = state.now;
+  return {
+    jobs: [...jobsOfPool(state.jobs, pool)].toSorted(),
+    holders: all.flatMap((one) => (one.isRunning ? one.record : [])),
+    waiting: all.flatMap(({ record, ...one }) => (one.isRunning || record.due > wall ? [] : record)),
+  };
 }
 
 /** Every enabled job that no living peer can run now. */

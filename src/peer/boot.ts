@@ -10,6 +10,7 @@ import { ulid } from "../schema/ids.ts";
 import { isKeptWordKey, storedKeys, type EventBody } from "../core/events.ts";
 import { readSpans } from "../core/time/spans.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
+import { settingKinds } from "../schema/setting.ts";
 import type { Span } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
@@ -182,6 +183,7 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     membership: table.membership(),
     keptMembership: booted.keptMembership,
     ...table.admissions(),
+    settings: Object.fromEntries(settingKinds.map((kind) => [kind, table.values(kind)])),
     votesLostIn: booted.votesLostIn,
     barredThrough: booted.barredThrough,
     selfForgotten: booted.selfForgotten,

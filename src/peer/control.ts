@@ -33,6 +33,8 @@ export function controlOf(peer: Peer): Control {
     status: (id) => statusOf(peer, outcomes, id),
     inState: (state) => jobsInState(peer, outcomes, state),
     watermarkLagMs: () => peer.status.watermarkLagMs(),
+    pool: (name) => peer.status.pool(name),
+    settings: (kind) => peer.status.settings(kind),
     blocked: () => peer.status.blocked(),
     unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),

@@ -18,6 +18,7 @@ import type { RunRecord } from "../schema/run.ts";
 import type { MembershipWord } from "../schema/membership.ts";
 import { readWord } from "../wire/membership.ts";
 import { signRecord } from "../wire/records.ts";
+import { settingKinds, type SettingKind, type SettingValues } from "../schema/setting.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { Admissions } from "../table/admissions.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
@@ -67,6 +68,8 @@ export class Peer {
   #nextCommand = 1;
   #membership: readonly MembershipWord[] = [];
   #admissions: Admissions | undefined;
+  /** what core knows of them */
+  readonly #settingValues = new Map<SettingKind, SettingValues>();
   #stopped = false;
   #whenIdle: (() => void) | undefined;
 
@@ -149,6 +152,7 @@ export class Peer {
     });
     this.#membership = table.membership();
     this.#admissions = table.admissions();
+    for (const setting of settingKinds) this.#settingValues.set(setting, table.values(setting));
     doors.mesh.start({
       linkUp: (peer) => {
         sync.linkUp(peer, doors.clock.now());
@@ -207,6 +211,12 @@ export class Peer {
 
   #tableChanged(): void {
     const { table, edits, scripts } = this.#parts;
+    for (const setting of settingKinds) {
+      const values = table.values(setting);
+      if (values === this.#settingValues.get(setting)) continue;
+      this.#settingValues.set(setting, values);
+      this.#feed({ kind: "settingsChanged", setting, values });
+    }
     const changes = table.takeChanges();
     edits.history.note(changes, (id) => table.holds(id), this.#doors.clock.now().wall);
     this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest(), cyclic: table.cyclic() });

@@ -12,6 +12,7 @@ import {
   nextTicks,
   notReady,
   pendingOf,
+  poolNow,
   sizesOf,
   viewOf,
   slotsOfJob,
@@ -20,10 +21,11 @@ import {
 } from "../core/view.ts";
 import { isTickOver } from "../core/claims/slots.ts";
 import { idleUntil } from "../core/orders/idle.ts";
+import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { State } from "../core/state.ts";
 import { assert } from "../errors.ts";
 import type { Clock, Now } from "../ports.ts";
-import type { Heir, NextTick, NotReady, PendingTick, View } from "../ports/control.ts";
+import type { Heir, NextTick, NotReady, PendingTick, PoolView, View } from "../ports/control.ts";
 import type { JobId, TickId } from "../schema/ids.ts";
 import type { Assembly } from "./assembly.ts";
 
@@ -111,6 +113,17 @@ export class PeerStatus {
   heirs(): Heir[] {
     const { state, now } = this.#live();
     return heirsOf(state, now);
+  }
+
+  /** Who holds a pool's slots, and who waits. */
+  pool(name: string): PoolView {
+    const { state, now } = this.#live();
+    return poolNow(state, now, name);
+  }
+
+  /** All settings of a kind, by name. */
+  settings(kind: SettingKind): SettingValues {
+    return this.#live().assembly.table.values(kind);
   }
 
   /** Jobs that no living peer can run now. */

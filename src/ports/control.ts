@@ -12,6 +12,7 @@ import type { Heartbeat } from "../schema/heartbeat.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
 import type { NoticeChannel } from "../schema/channel.ts";
+import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { RunQuery } from "./disk.ts";
 import type { Delivered } from "./notifier.ts";
 
@@ -38,6 +39,9 @@ export type Command =
     }
   /** Writes a value of a root of the table other than the jobs'; null removes it. */
   | { kind: "set-value"; root: ValueRoot; id: string; value: unknown; by: string }
+  /** a setting by its kind and name; core checks the value */
+  | { kind: "put-setting"; setting: SettingKind; name: string; value: unknown; by: string }
+  | { kind: "remove-setting"; setting: SettingKind; name: string; by: string }
   | { kind: "cancel-run"; run: string; reason: string; by: string }
   /** `peer`: a text that names one (schema/find-peer.ts); so in the next ones */
   | { kind: "promote-peer"; peer: string; by: string }
@@ -110,8 +114,8 @@ export interface MemberView {
 export interface NextTick {
   tick: TickId;
   startsAt: number;
-  /** why it will not run: the job leaves it out, or a person has asked for it to be skipped */
-  skipped?: "except" | "asked";
+  /** why it will not run: the job leaves it out, a person has asked for it to be skipped, or it comes in a maintenance */
+  skipped?: "except" | "asked" | "maintenance";
   /** of one that a person has asked to skip: who did, and what they said about it */
   skippedBy?: string;
   note?: string;
@@ -122,14 +126,30 @@ export interface NextTick {
 
 /** Why no living peer can run a job, or why this one can't (`NEEDS_NEWER`), in words: shown among the job's problems. */
 export interface JobHindrance {
-  code: "NO_PEER" | "NO_QUORUM" | "FEW_PEERS" | "NEEDS_NEWER" | "NO_PARENT";
+  code: "POOL_STOPPED" | "NO_PEER" | "NO_QUORUM" | "FEW_PEERS" | "NEEDS_NEWER" | "NO_PARENT";
   /** JSON pointer to the job's field that it is about, `""` for the whole */
   pointer: string;
   message: string;
 }
 
-/** What a tick waits for that is undecided: due, or failed and to be repeated (`retry`). */
-export type WaitsFor = "peer" | "capacity" | "overlap" | "voters" | "answer" | "start" | "retry" | "parent";
+/**
+ * What a tick waits for that is undecided: it is due, or has failed and is to be repeated (`retry`), perhaps when a pause of its
+ * job has ended.
+ */
+export const waits = [
+  "peer",
+  "capacity",
+  "overlap",
+  "voters",
+  "answer",
+  "start",
+  "retry",
+  "parent",
+  "pause",
+  "maintenance",
+  "pool",
+] as const;
+export type WaitsFor = (typeof waits)[number];
 
 export interface PendingTick {
   tick: TickId;
@@ -137,6 +157,16 @@ export interface PendingTick {
   waitsFor: WaitsFor;
   /** in words */
   why: string;
+}
+
+/** What is known about a pool now. */
+export interface PoolView {
+  /** that name it */
+  jobs: JobId[];
+  /** runs that are on */
+  holders: RunRecord[];
+  /** claims that are due, first come first */
+  waiting: RunRecord[];
 }
 
 /** What a job is doing now, as this peer sees it. */
@@ -265,6 +295,10 @@ export interface Control {
   watermarkLagMs(): number;
   /** The jobs that are in that state. */
   inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>>;
+  /** All settings of a kind, by name. */
+  settings(kind: SettingKind): SettingValues;
+  /** Who holds a pool's slots, and who waits. */
+  pool(name: string): PoolView;
   /** Jobs that no living peer can run now, and why. */
   blocked(): { id: JobId; hindrance: JobHindrance }[];
   /** Jobs that a later version has written and this peer therefore doesn't run, and why. */

@@ -7,6 +7,7 @@
  */
 import { Type, type Static } from "typebox";
 import { ScriptSchema } from "./script.ts";
+import { settingNamePattern } from "./setting.ts";
 import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
 import { NotifyRuleSchema } from "./notice.ts";
 
@@ -25,6 +26,9 @@ export const largestCapacity = 999_999;
 export const countMax = 100;
 /** As in heartbeats (schema/message.ts). */
 const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
+
+/** Of a job that names none. */
+export const defaultGroup = "default";
 
 export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
 export const partitionPolicies = ["available", "majority"] as const;
@@ -129,6 +133,7 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
+    pool: Type.Optional(Type.String({ pattern: settingNamePattern })),
     pauseAfterFailures: Type.Optional(Type.Integer({ minimum: 0, maximum: pauseAfterFailuresMax })),
     partition: Type.Optional(Type.Enum(partitionPolicies)),
     after: Type.Optional(
@@ -224,7 +229,7 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["secrets", "pool"],
+  "": ["secrets"],
   "/target": ["offline", "rolling"],
 };
 

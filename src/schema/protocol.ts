@@ -77,12 +77,14 @@ export const addedFields = [
   "precheck",
   "limits",
   "background",
+  "pool",
 ] as const;
 
 export type Capability =
   | "executor:process"
   | "executor:http"
   | "majority"
+  | "maintenance"
   | `field:${(typeof addedFields)[number]}`;
 
 /**
@@ -93,6 +95,7 @@ export const ownCapabilities: readonly Capability[] = [
   "executor:process",
   "executor:http",
   "majority",
+  "maintenance",
   ...addedFields.map((field) => `field:${field}` as const),
 ];
 

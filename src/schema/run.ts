@@ -130,6 +130,8 @@ export const RunRecordSchema = Type.Object({
   waiting: Type.Optional(Type.Union([Type.Literal("overlap"), Type.Literal("capacity")])),
   /** of a run in progress: `precheck` while its job itself has not been started */
   phase: Type.Optional(Type.String({ maxLength: 32 })),
+  /** of a claim that waits as for overlap: it waits for a slot of this pool. Versions without pools take it for overlap. */
+  pool: Type.Optional(Type.String({ maxLength: 64 })),
   /** of a run that has been launched, if its job has parameters */
   params: Type.Optional(ParamValuesSchema),
   /** what the run has written to $CICADA_OUTPUT (core/job/outputs.ts) */

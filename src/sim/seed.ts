@@ -8,7 +8,7 @@
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
-import { drawFailurePauses, drawFields, drawNotices, sideOf } from "./client/job-fields.ts";
+import { drawFailurePauses, drawFields, drawNotices, drawPools, sideOf } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import { skipTicks } from "./client/skips.ts";
@@ -27,7 +27,7 @@ import {
 } from "./faults/faults.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
-import type { Breach, Evidence, Knowledge } from "./world/truth.ts";
+import type { Breach, ClientRequest, Evidence, Knowledge } from "./world/truth.ts";
 import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { drawWide, plain } from "./faults/wide.ts";
 import type { MakePeer, WorldSettings } from "./world/settings.ts";
@@ -154,6 +154,15 @@ export function runSeed(options: SeedOptions): SeedResult {
       world.hosts.start(peer),
     );
   }
+  if (isWide) work = drawPools(work, dice.fork("pools"));
+  const pool = work.find(({ rules }) => rules.pool !== undefined)?.rules.pool;
+  // One slot is what a pool has that nobody has set.
+  if (pool !== undefined && pool.slots > 1 && steady !== undefined)
+    world.at(epoch + jobsFromMs, () => void world.ask(steady, { kind: "pool", ...pool }));
+  const maintained = isWide ? drawMaintenance(safety, dice.fork("maintenance")) : undefined;
+  if (maintained !== undefined) {
+    if (steady !== undefined) world.at(epoch + jobsFromMs, () => void world.ask(steady, maintained));
+  }
   const [later, plainWork] = [true, false].map((is) =>
     work.filter(({ rules }) => (rules.isLater ?? false) === is),
   );
@@ -203,6 +212,13 @@ export function runSeed(options: SeedOptions): SeedResult {
     drawn,
     logged: world.hosts.logCounts,
   };
+}
+
+/** A quarter of the wide worlds have a maintenance in the middle of their faults. */
+function drawMaintenance(safety: { from: number; to: number }, dice: Dice): ClientRequest | undefined {
+  if (!dice.chance(0.25)) return undefined;
+  const from = Math.round(safety.from + dice.between(0, 0.8) * (safety.to - safety.from));
+  return { kind: "maintain", from, to: from + dice.pick([20_000, 120_000, 300_000]) };
 }
 
 /** Of one tick of each job. */

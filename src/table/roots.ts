@@ -11,7 +11,11 @@
 import { isChannelName } from "../schema/channel.ts";
 import { isAttributed, wordOf } from "../schema/membership.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
+import { readMaintenance } from "../core/job/maintenance.ts";
+import { readSlots } from "../core/job/pools.ts";
+import { isSettingName } from "../core/job/settings.ts";
 import type { PeerId } from "../schema/ids.ts";
+import type { SettingKind } from "../schema/setting.ts";
 import { parseKey } from "./slots.ts";
 
 interface RootForm {
@@ -137,6 +141,31 @@ export const channelsRoot: ValuesRoot = {
   idsCap: 1_024,
 };
 
+/** Times in which jobs take no ticks, by name. */
+export const maintenanceRoot: ValuesRoot = {
+  name: "maintenance" satisfies SettingKind,
+  holds: "values",
+  merge: "latest",
+  isId: isSettingName,
+  // The name only decides about H in a schedule.
+  accepts: (value) => readMaintenance("any", value) !== undefined,
+  valueCapBytes: 16_384,
+  // A hundred of them, each written at every peer of a large mesh, with removed ones.
+  idsCap: 16_384,
+};
+
+/** How many runs of a pool's jobs may go on at once, by the pool's name. */
+export const poolsRoot: ValuesRoot = {
+  name: "pools" satisfies SettingKind,
+  holds: "values",
+  merge: "latest",
+  isId: isSettingName,
+  accepts: (value) => readSlots(value) !== undefined,
+  valueCapBytes: 4_096,
+  // A thousand pools, each set at several peers, with removed ones.
+  idsCap: 16_384,
+};
+
 export const tableRoots: readonly Root[] = [
   jobsRoot,
   peersRoot,
@@ -144,6 +173,8 @@ export const tableRoots: readonly Root[] = [
   joinsRoot,
   confirmationsRoot,
   channelsRoot,
+  maintenanceRoot,
+  poolsRoot,
 ];
 
 function isPeerId(id: string): boolean {

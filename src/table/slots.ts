@@ -53,6 +53,7 @@ const slotOfField = {
   catchUp: "catchUp",
   retry: "retry",
   pauseAfterFailures: "pauseAfterFailures",
+  pool: "pool",
   partition: "partition",
   target: "target",
   weight: "weight",

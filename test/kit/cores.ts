@@ -16,6 +16,7 @@ import type { Answer } from "../../src/ports/control.ts";
 import type { Confirmation, Join } from "../../src/schema/admission.ts";
 import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
 import { isConfirmationEntry, isJoinEntry, splitConfirmation } from "../../src/table/roots.ts";
+import type { SettingKind } from "../../src/schema/setting.ts";
 import type { Job, JobSpec, Pause, Skip, TableEdit } from "../../src/schema/job.ts";
 import type { Heartbeat, Life } from "../../src/schema/heartbeat.ts";
 import type { Refusal } from "../../src/ports.ts";
@@ -108,6 +109,8 @@ export class Cores {
   tableMs = messageMs;
   /** the pauses that peers have written, by job and key */
   readonly pauses = new Map<JobId, Map<string, Pause>>();
+  /** the settings in every peer's table */
+  readonly settings = new Map<SettingKind, ReadonlyMap<string, unknown>>();
   readonly joins: Join[] = [];
   readonly unreadableJoins: PeerId[] = [];
   /** a member that lies removes every join at once */
@@ -261,6 +264,7 @@ export class Cores {
       keptMembership: loaded.keptMembership === "none" ? undefined : (loaded.keptMembership ?? []),
       joins: [...this.joins],
       confirmations: [...this.confirmations],
+      settings: Object.fromEntries(this.settings),
       drained: loaded.drained,
       selfForgotten: loaded.selfForgotten,
       superseded: loaded.superseded,
@@ -364,6 +368,16 @@ export class Cores {
         this.feed(peer, { kind: "tableChanged", changes: [{ id: job.id, job }], tableDigest: job.revision });
       }
     }
+  }
+
+  /** Sets a setting in every peer's table; undefined removes it. */
+  set(kind: SettingKind, name: string, value: unknown): void {
+    const values = new Map(this.settings.get(kind));
+    if (value === undefined) values.delete(name);
+    else values.set(name, value);
+    this.settings.set(kind, values);
+    for (const peer of this.#states.keys())
+      this.feed(peer, { kind: "settingsChanged", setting: kind, values });
   }
 
   remove(id: string): void {

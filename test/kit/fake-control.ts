@@ -34,6 +34,7 @@ import type {
   NextTick,
   NotReady,
   PeerEvent,
+  PoolView,
   RosterView,
   TickStory,
   View,
@@ -51,6 +52,7 @@ import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/
 import type { NoticeChannel } from "../../src/schema/channel.ts";
 import type { Delivered } from "../../src/ports/notifier.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
+import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
@@ -84,8 +86,9 @@ type PeerCommand = Extract<
 >;
 type JobCommand = Exclude<Command, PeerCommand | { kind: "rotate-key" | "set-value" }>;
 
-function idOf(command: Exclude<JobCommand, { kind: "cancel-run" }>): JobId {
-  return command.kind === "put-job" ? command.spec.id : command.id;
+function idOf(command: JobCommand): JobId | undefined {
+  if (command.kind === "put-job") return command.spec.id;
+  return "id" in command ? command.id : undefined;
 }
 
 /** Tells the core of a job, as when the table has changed. */
@@ -115,6 +118,8 @@ export class FakeControl implements Control {
   readonly records: RunRecord[] = [];
   readonly outputs = new Map<RunId, Output>();
   readonly commands: Command[] = [];
+  /** the settings, by kind and name */
+  readonly settingValues = new Map<string, Map<string, unknown>>();
   quarantined: Quarantined[] = [];
   notReady: NotReady[] = [];
   hindrances: JobHindrance[] = [];
@@ -199,6 +204,8 @@ export class FakeControl implements Control {
       case "unskip-ticks":
       case "run-job":
       case "cancel-run":
+      case "put-setting":
+      case "remove-setting":
         return this.#obey(command);
     }
   }
@@ -236,7 +243,8 @@ export class FakeControl implements Control {
     const core = createState(settings);
     core.alive = true;
     core.now = { wall: Date.now(), mono: performance.now() };
-    const job = command.kind === "cancel-run" ? undefined : this.jobs.get(idOf(command));
+    const id = idOf(command);
+    const job = id === undefined ? undefined : this.jobs.get(id);
     if (job !== undefined) learn(core, job);
     for (const record of this.records) if (!isFinal(record.state)) takeRecord(core.ledger, record, 0, true);
     return core;
@@ -266,8 +274,23 @@ export class FakeControl implements Control {
           skips: skips.filter(({ tick }) => !edit.ticks.includes(tick)),
         }));
       case "set":
-        assert.fail("the fake has no other root");
+        return this.#set(edit);
     }
+  }
+
+  #set({ root, id, value }: Extract<TableEdit, { kind: "set" }>): void {
+    const values = this.settingValues.get(root) ?? new Map<string, unknown>();
+    this.settingValues.set(root, values);
+    if (value === null) values.delete(id);
+    else values.set(id, value);
+  }
+
+  pool(): PoolView {
+    return { jobs: [], holders: [], waiting: [] };
+  }
+
+  settings(kind: SettingKind): SettingValues {
+    return new Map([...(this.settingValues.get(kind) ?? [])].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   #change(core: State, id: JobId, change: (job: Job) => Partial<Job>): void {

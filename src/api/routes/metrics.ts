@@ -111,8 +111,9 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
   gauge("jobs_blocked", "jobs that no living peer can run", () => control.blocked().length);
   labelled("claims_waiting", "waiting claims of this peer, by what they wait for", ["for"], function () {
     const own = control.view().open.filter(({ peer, state }) => peer === self.id && state === "claimed");
-    for (const what of ["capacity", "overlap"] as const) {
-      this.set({ for: what }, own.filter(({ waiting }) => waiting === what).length);
+    for (const what of ["capacity", "overlap", "pool"]) {
+      const waits = own.filter(({ waiting, pool }) => (pool === undefined ? waiting : "pool") === what);
+      this.set({ for: what }, waits.length);
     }
   });
   labelled("runs_open", "runs that are claimed or running, on any peer", ["state"], function () {

@@ -15,8 +15,9 @@ const NextTickSchema = Type.Object({
   tick: Type.String(),
   startsAt: Instant,
   skipped: Type.Optional(
-    Type.Enum(["except", "asked"], {
-      description: "it will not run: the job's `except` leaves it out, or a person has asked to skip it",
+    Type.Enum(["except", "asked", "maintenance"], {
+      description:
+        "it will not run: the job's `except` leaves it out, a person has asked to skip it, or it comes in a maintenance",
     }),
   ),
   skippedBy: Type.Optional(Type.String({ description: "who asked to skip it" })),

@@ -55,7 +55,8 @@ const readOnly = {
   problems: Type.Array(
     Type.Object({
       code: Type.String({
-        description: "INVALID_JOB, NO_PEER, NO_QUORUM, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_PARENT",
+        description:
+          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_PARENT",
       }),
       pointer: Type.String(),
       message: Type.String(),

@@ -4,7 +4,7 @@
  */
 import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
-import type { Control, TickStory, View } from "../../ports/control.ts";
+import { waits, type Control, type TickStory, type View } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import {
   ParamValuesSchema,
@@ -47,7 +47,7 @@ export const RunSchema = Type.Object({
   ),
   notes: Type.Array(Type.String(), { description: "what else to know about it, in sentences" }),
   phase: orNull(Type.String({ description: "`precheck` while only its precheck has been started" })),
-  waiting: orNull(Type.String({ description: "what the claim waits for: overlap or capacity" })),
+  waiting: orNull(Type.String({ description: "what the claim waits for: overlap, capacity or pool" })),
   logBytes: orNull(Type.Integer()),
   logTruncated: Type.Boolean(),
   range: orNull(
@@ -77,7 +77,7 @@ export const TickSchema = Type.Object({
   state: Type.Union([RunStateSchema, Type.Literal("pending")]),
   duplicate: Type.Boolean(),
   waitsFor: orNull(
-    Type.Enum(["peer", "capacity", "overlap", "voters", "answer", "start", "retry", "parent"], {
+    Type.Enum(waits, {
       description: "what a pending tick waits for",
     }),
   ),
@@ -120,7 +120,7 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     params: record.params ?? null,
     outputs: record.outputs ?? null,
     notes: record.notes ?? [],
-    waiting: record.waiting ?? null,
+    waiting: record.pool === undefined ? (record.waiting ?? null) : "pool",
     phase: record.phase ?? null,
     logBytes: record.logBytes ?? null,
     logTruncated: record.logTruncated ?? false,

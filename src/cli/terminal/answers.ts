@@ -1,6 +1,7 @@
 /**
  * The answers of the API, as far as the command line shows them (openapi.json has all of it). Instants are RFC 3339.
  */
+import type { MaintenanceSpec } from "../../schema/maintenance.ts";
 import type { MemberState } from "../../ports/control.ts";
 import type { PeerId, TickId } from "../../schema/ids.ts";
 import type { JobSpec, JobState, Problem } from "../../schema/job.ts";
@@ -59,12 +60,32 @@ export interface NextAnswer {
   tick: string;
   startsAt: string;
   /** why it will not run */
-  skipped?: "except" | "asked";
+  skipped?: "except" | "asked" | "maintenance";
   skippedBy?: string;
   note?: string;
   peers: { id: string; name: string; rank: number }[];
   /** the jobs that must have ended before */
   after?: string[];
+}
+
+interface PoolSlot {
+  job: string;
+  tick: string;
+  peer: string;
+  peerName: string | null;
+}
+
+export interface PoolAnswer {
+  name: string;
+  slots: number;
+  note?: string;
+  jobs: string[];
+  holders: PoolSlot[];
+  waiting: PoolSlot[];
+}
+
+export interface MaintenanceAnswer extends MaintenanceSpec {
+  name: string;
 }
 
 /** The account of one tick, and what keeps the next one from running. */

@@ -226,6 +226,12 @@ export const jobFlags: readonly JobFlag[] = [
     choices: retryPlaces,
   },
   {
+    flags: "--pool <name>",
+    help: "at most so many runs of all jobs in this pool at once (see cicada pools; default: no pool)",
+    path: ["pool"],
+    shape: "text",
+  },
+  {
     flags: "--pause-after-failures <n>",
     help: "pause the job when so many ticks in a row have failed (default: 0 = never)",
     path: ["pauseAfterFailures"],

@@ -159,7 +159,7 @@ export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): voi
       const said = note === undefined ? "" : `: ${plain(note)}`;
       return [tick, `skipped by ${plain(skippedBy)}${said}`, "-", ""];
     }
-    if (skipped !== undefined) return [tick, "left out", "-", ""];
+    if (skipped !== undefined) return [tick, skipped === "except" ? "left out" : plain(skipped), "-", ""];
     return [tick + later, relative(Date.parse(startsAt), now), runner ?? "no peer can", fallbacks.join(", ")];
   });
   table(terminal, ["TICK (UTC)", "", "RUNNER", "THEN"], rows);

@@ -11,6 +11,7 @@ import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isOver, settle } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
+import { jobsOfPool } from "../job/pools.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
 import { emit, nextToken, type State } from "../state.ts";
@@ -114,7 +115,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     });
   }
   informOvertaken(state, overtaken);
-  for (const job of jobs) {
+  for (const job of withJobsOfPools(state, jobs)) {
     for (const record of openOf(state.ledger, job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
@@ -122,6 +123,17 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const last = first.length + settled.length === 0 ? (parts.pop() ?? []) : [];
   for (const some of parts) answerAsker(state, from, { id: 0, records: some, goesFirst: [], settled: [] });
   answerAsker(state, from, { id: message.id, records: last, goesFirst: first, settled });
+}
+
+/** The jobs, and all that share a pool with one of them. */
+function withJobsOfPools(
+  { jobs: { plans }, jobs: known }: State,
+  jobs: ReadonlySet<JobId>,
+): ReadonlySet<JobId> {
+  const pools = new Set([...jobs].flatMap((job) => plans.get(job)?.pool ?? []));
+  return pools.size === 0
+    ? jobs
+    : new Set([...jobs, ...[...pools].flatMap((pool) => [...jobsOfPool(known, pool)])]);
 }
 
 function answerAsker(state: State, to: PeerId, answer: Omit<MessageOf<"answer">, "kind">): void {

@@ -7,6 +7,7 @@ import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import { IndexedHeap } from "../job/heap.ts";
 import { CapacityQueue } from "./capacity-queue.ts";
+import { PoolQueues } from "./pool-queues.ts";
 import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.ts";
 
 /** One tick of a job that runs after others. */
@@ -82,6 +83,7 @@ export function createBook(): BookState {
     holdersByJob: new Map(),
     capacityQueue: new CapacityQueue(),
     overlapQueue: new Set(),
+    poolQueues: new PoolQueues(),
     toAsk: [],
     asks: new Map(),
     foreignInquiries: new Map(),

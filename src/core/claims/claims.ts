@@ -18,7 +18,7 @@ import { paramEnv } from "../job/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
 import { parentsText } from "./chain-ticks.ts";
-import { admitNextRound, removeOrder, touch, touchAll } from "./order-book.ts";
+import { admitNextRound, removeOrder, touch, touchAll, wakePool } from "./order-book.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { skipOf } from "./skipped.ts";
@@ -152,14 +152,19 @@ export function wakeCapacityQueue(state: State): void {
 }
 
 /** Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. */
-export function hold(state: State, order: Order, why: "overlap" | "capacity"): void {
+export function hold(state: State, order: Order, why: "overlap" | "capacity" | "pool"): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
-  if (record.waiting === why) return;
-  const held = commit(state, { ...record, waiting: why, version: record.version + 1 });
+  const pool = why === "pool" ? state.jobs.plans.get(order.job)?.pool : undefined;
+  const waiting = why === "pool" ? "overlap" : why;
+  if (record.waiting === waiting && record.pool === pool) return;
+  const { pool: _, ...rest } = record;
+  const version = record.version + 1;
+  const held = commit(state, { ...rest, waiting, ...(pool === undefined ? {} : { pool }), version });
   transition(state.book, order, { ...order.local, claim: held });
-  // The order has given up its turn for a place.
+  // The order has given up its turn for a place, or for a slot.
   if (record.waiting === "capacity") wakeCapacityQueue(state);
+  if (record.pool !== undefined) wakePool(state, record.pool);
 }
 
 /** Withdraws this peer's claim. The order stays in the book; if the voters had chosen this peer, it is in its next round. */
@@ -168,6 +173,7 @@ export function withdraw(state: State, order: Order, reason: string): void {
   const { claim: record } = order.local;
   transition(state.book, order, noStage);
   wakeCapacityQueue(state);
+  if (record.pool !== undefined) wakePool(state, record.pool);
   if (record.epoch !== undefined) mark(state, "given-back");
   commit(state, endOf(state, record, "withdrawn", reason), order);
 }
@@ -179,7 +185,7 @@ export function giveClaimsBack(state: State): void {
 }
 
 function endOf(state: State, record: RunRecord, end: RunState, reason: string): RunRecord {
-  const { waiting: _, ...rest } = record;
+  const { waiting: _waiting, pool: _pool, ...rest } = record;
   return { ...rest, state: end, reason, version: record.version + 1, finishedAt: state.now.wall };
 }
 
@@ -274,6 +280,7 @@ export function launch(state: State, plan: Plan, order: Order): void {
   const run = runId(record);
   removeOrder(state, order);
   const hasWaited = state.book.capacityQueue.has(order);
+  if (record.pool !== undefined) wakePool(state, record.pool);
   transition(state.book, order, noStage);
   const { settings } = state;
   const spec = specOf(state, plan, order, run, params);

@@ -6,13 +6,14 @@ import { runId, type JobId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { claimWaitMs, claimLeaseMs } from "../limits.ts";
+import { claimLeaseMs } from "../limits.ts";
 import { claimedAt, openOf, overBy } from "../records/ledger.ts";
 import { inSight } from "../members/members.ts";
 import type { Contender } from "../job/overlap.ts";
 import { orderKeyOf } from "../records/records.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
+import { startsAt } from "./pool-queues.ts";
 import { isInProgress, pendingInProgress } from "./slots.ts";
 
 /** Whether a claim keeps other peers from claiming its order. */
@@ -36,21 +37,19 @@ export function anyBefore(contenders: Iterable<Contender>): Contender[] {
   return [];
 }
 
-/**
- * The instant (wall clock, ms) by which the claims of one job are put in order. A claim that was made late first waits for
- * conflicting ones (`claimWaitMs`); a claim that became due meanwhile may already be with a launcher.
- */
-function startsAt(record: RunRecord): number {
-  return Math.max(record.due, claimedAt(record) + claimWaitMs);
+/** Whether another claim goes before the order of this peer's claim `own`. */
+export function comesBefore(order: Order, own: RunRecord, other: RunRecord): boolean {
+  return isBefore(order, startsAt(own), startsAt(other), other.due, orderKeyOf(other));
+}
+
+function isBefore(order: Order, ownStartsAt: number, at: number, due: number, key: string): boolean {
+  if (at !== ownStartsAt) return at < ownStartsAt;
+  return due < order.due || (due === order.due && key < order.key);
 }
 
 /** The contenders of this peer's claim `own`, for `overlapVerdict`. */
 export function* contendersOf(state: State, order: Order, own: RunRecord): Generator<Contender> {
   const ownStartsAt = startsAt(own);
-  const comesBefore = (at: number, due: number, key: string): boolean => {
-    if (at !== ownStartsAt) return at < ownStartsAt;
-    return due < order.due || (due === order.due && key < order.key);
-  };
   const goesOn = isInProgress(state, order);
   for (const { tick, instant } of pendingInProgress(state, order.job)) {
     // A tick in progress goes on before others of its job begin; of two of them, the older one does.
@@ -62,16 +61,20 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (key === order.key || isAnotherSlot(order, record.tick, record.slot)) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
-    if (running ? isOver(state, record) : goesOn || !holdsLease(state, record)) continue;
+    if (running ? isOverByHeartbeat(state, record) : goesOn || !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
-    const earlier = comesBefore(startsAt(record), record.due, key);
-    yield { running, waiting: record.waiting === "overlap", earlier, isDue };
+    const earlier = comesBefore(order, own, record);
+    yield { running, waiting: record.waiting === "overlap" && record.pool === undefined, earlier, isDue };
   }
   if (goesOn) return;
   const ownTick = `${order.job}@${order.tick}~`;
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (job !== order.job || untilMono < state.now.mono) continue;
-    if (key === order.key || (order.of > 1 && key.startsWith(ownTick)) || !comesBefore(due, due, key))
+    if (
+      key === order.key ||
+      (order.of > 1 && key.startsWith(ownTick)) ||
+      !isBefore(order, ownStartsAt, due, due, key)
+    )
       continue;
     yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
   }
@@ -86,7 +89,7 @@ function isAnotherSlot(order: Order, tick: string, slot: string): boolean {
  * The runner's heartbeat says that the run is over, although the record of its end has not come yet. All instants here are by
  * the runner's clock. A heartbeat of another life of the runner says nothing about this run.
  */
-function isOver(state: State, record: RunRecord): boolean {
+export function isOverByHeartbeat(state: State, record: RunRecord): boolean {
   const heartbeat = state.members.byId.get(record.peer)?.heartbeat;
   if (heartbeat === undefined || record.startedAt === undefined) return false;
   if (heartbeat.incarnation > record.startedAt || heartbeat.sentAt <= record.startedAt) return false;

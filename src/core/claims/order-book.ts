@@ -322,6 +322,12 @@ export function touch(state: State, order: Order): void {
   state.book.touched.add(order);
 }
 
+/** A slot of the pool may be free: the first of this peer's orders that wait for one is reconciled. */
+export function wakePool(state: State, pool: string): void {
+  const first = state.book.poolQueues.first(pool);
+  if (first !== undefined) touch(state, first);
+}
+
 export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
 }

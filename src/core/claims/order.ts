@@ -10,6 +10,7 @@ import type { Runner } from "../../schema/vote.ts";
 import type { Plan } from "../job/plan.ts";
 import type { MemberHashes } from "../members/rank.ts";
 import type { CapacityQueue } from "./capacity-queue.ts";
+import type { PoolQueues } from "./pool-queues.ts";
 import { assert } from "../../errors.ts";
 
 /** What this peer is doing about an order. */
@@ -104,6 +105,8 @@ export interface ClaimIndexes {
   readonly capacityQueue: CapacityQueue<Order>;
   /** claims that wait for other runs of their job */
   readonly overlapQueue: Set<Order>;
+  /** those of them that wait for a slot of a pool */
+  readonly poolQueues: PoolQueues<Order>;
 }
 
 export const noStage: LocalStage = { stage: "none" };
@@ -133,6 +136,8 @@ export function transition(indexes: ClaimIndexes, order: Order, to: LocalStage):
     if (before === indexes.claims) indexes.claimedWeight -= order.weight;
     if (after === indexes.claims) indexes.claimedWeight += order.weight;
   }
+  if ("claim" in from) indexes.poolQueues.delete(order, from.claim);
+  if ("claim" in to) indexes.poolQueues.add(order, to.claim);
   if (after === undefined) leave(indexes, order);
   else enter(indexes, order);
   (order as { local: LocalStage }).local = to; // read-only everywhere else

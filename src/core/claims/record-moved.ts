@@ -19,6 +19,7 @@ import {
   isNextRound,
   touch,
   touchOrdersOf,
+  wakePool,
   touchInProgress,
 } from "./order-book.ts";
 import type { Order } from "./order.ts";
@@ -66,6 +67,8 @@ export function recordMoved(
   admitRetry(state, record);
   takeWord(state, before, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
+  const pool = isFinal(record.state) ? state.jobs.plans.get(record.job)?.pool : undefined;
+  if (pool !== undefined) wakePool(state, pool);
   if (record.of !== undefined && endsOrder(record)) touchOwnOfTick(state, record);
   if (isNextRound(record, own)) {
     admitNextRound(state, record, (order ?? own)?.requested);

@@ -8,9 +8,10 @@
 import { overdueMs } from "../limits.ts";
 import { countTicks } from "../time/count.ts";
 import { firstDueFrom } from "./jitter.ts";
+import { splitByStops, type StopReason } from "./stops.ts";
 import { isTickOf, nextTickOf, startWindowMs, ticksOf, type Plan } from "./plan.ts";
 
-export type RangeReason = "policy" | "window" | "superseded" | "limit" | "paused";
+export type RangeReason = "policy" | "window" | "superseded" | "limit" | StopReason;
 
 /** Ticks that will not run. Instants of the first and the last, ms. */
 export interface TickRange {
@@ -82,16 +83,16 @@ export function divideGap(plan: Plan, unknown: readonly Interval[], now: number)
     const range = rangeOf(plan, interval, reason);
     if (range === undefined) return;
     // A single tick gets a record of its own: it enters the book, and the sweep reports it with the reason.
-    if (range.count === 1 && reason !== "paused") admit.push(range.from);
+    if (range.count === 1 && !isStop(reason)) admit.push(range.from);
     else ranges.push(range);
   };
   const { policy, limit } = plan.catchUp;
   let places = policy === "all" ? limit : policy === "latest" && fresh.length === 0 ? 1 : 0;
   const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
   const windowFrom = firstDueFrom(plan, now - startWindowMs(plan, false));
-  for (const { from, to, isPaused } of overdue.toReversed().flatMap((one) => splitByPauses(plan, one))) {
-    if (isPaused) {
-      report({ from, to }, "paused");
+  for (const { from, to, stop } of overdue.toReversed().flatMap((one) => splitByStops(plan, one))) {
+    if (stop !== undefined) {
+      report({ from, to }, stop);
       continue;
     }
     const inWindow = Math.max(from, Math.min(to, windowFrom));
@@ -107,24 +108,15 @@ export function divideGap(plan: Plan, unknown: readonly Interval[], now: number)
   };
 }
 
+/** Whether the ticks were skipped because the job was stopped. Ticks of any other range were missed. */
+export function isStop(reason: string): reason is StopReason {
+  return reason === "paused" || reason === "maintenance";
+}
+
 function rangeOf(plan: Plan, { from, to }: Interval, reason: RangeReason): TickRange | undefined {
   if (from >= to || plan.schedule === undefined) return undefined;
   const first = nextTickOf(plan, from - 1);
   const last = ticksOf(plan, from, to, 1)[0];
   if (first === undefined || last === undefined) return undefined;
   return { from: first, to: last, count: countTicks(plan.schedule, first, last + 1), reason };
-}
-
-/** The interval, split where a pause began or ended; newest part first. */
-function splitByPauses(plan: Plan, whole: Interval): (Interval & { isPaused: boolean })[] {
-  if (whole.from >= whole.to) return [];
-  const edges = plan.pauses.flatMap(({ at, until }) => (until === undefined ? [at] : [at, until]));
-  const inside = edges.filter((edge) => whole.from < edge && edge < whole.to);
-  const cuts = [...new Set([whole.from, ...inside, whole.to])].toSorted((a, b) => a - b);
-  const parts = cuts.slice(1).map((to, index) => {
-    const from = cuts[index] ?? to;
-    const isPaused = plan.pauses.some(({ at, until }) => at <= from && (until === undefined || from < until));
-    return { from, to, isPaused };
-  });
-  return parts.toReversed();
 }

@@ -66,6 +66,7 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/success/exitCodes": "exitCodes is a list of 1 to 256 exit codes",
   "/success/skipCodes": "skipCodes is a list of exit codes",
   "/weight": `weight is a whole number from 1 to ${largestCapacity}: how much of a peer's --capacity a run takes`,
+  "/pool": "pool is a name: 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/pauseAfterFailures": `pauseAfterFailures is a whole number from 0 (never) to ${pauseAfterFailuresMax}: how many ticks have to fail in a row`,
   "/umask": "a umask is three octal digits as a text, such as 077",
   "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,

@@ -1,6 +1,7 @@
 /** The jobs that this peer knows, and when each is due next. Only the files of this folder change it. */
 import type { JobId } from "../../schema/ids.ts";
 import { IndexedHeap } from "./heap.ts";
+import type { Maintenance } from "./maintenance.ts";
 import type { Plan } from "./plan.ts";
 
 export interface JobsState {
@@ -11,6 +12,11 @@ export interface JobsState {
   readonly children: Map<JobId, Set<JobId>>;
   /** jobs of the table that are quarantined because they run after each other, with their parents */
   cyclic: ReadonlyMap<JobId, readonly JobId[]>;
+  /** how many slots each pool has that somebody has set */
+  pools: ReadonlyMap<string, number>;
+  readonly jobsByPool: Map<string, Set<JobId>>;
+  /** every maintenance of the table; each plan has those that apply to it */
+  maintenance: readonly Maintenance[];
 }
 
 export function createJobs(): JobsState {
@@ -19,5 +25,8 @@ export function createJobs(): JobsState {
     nextTicks: new IndexedHeap((a, b) => a < b),
     children: new Map(),
     cyclic: new Map(),
+    maintenance: [],
+    pools: new Map(),
+    jobsByPool: new Map(),
   };
 }

@@ -12,6 +12,7 @@ import { overdueMs } from "../limits.ts";
 import { afterOf, type After } from "./chain.ts";
 import type { RetryRule } from "./retry.ts";
 import { actionOf, equipmentOf, timeoutOf } from "./action.ts";
+import type { Maintenance } from "./maintenance.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, withoutExclusions, type Schedule } from "../time/schedule.ts";
 import { parseDuration, parseSize } from "../time/units.ts";
@@ -48,7 +49,11 @@ export interface Plan {
   readonly pauses: readonly Pause[];
   /** ticks that are to be skipped because a person asked for it, by their instant (ms); oldest first */
   readonly skips: ReadonlyMap<number, Skip>;
+  /** those that apply to it; the table changes them apart from the job */
+  readonly maintenance: readonly Maintenance[];
   readonly target: Target;
+  /** at most so many runs at once of all jobs that name it (core/job/pools.ts) */
+  readonly pool: string | undefined;
   /** how much of a peer's capacity a run takes */
   readonly weight: number;
   /** what people want to be told */
@@ -135,7 +140,9 @@ export function planJob(job: Job): Plan | Problem[] {
     pauseAfterFailures: spec.pauseAfterFailures ?? 0,
     pauses: job.pauses,
     skips: new Map((job.skips ?? []).map((skip) => [skip.tick, skip])),
+    maintenance: [],
     target: targetOf(spec),
+    pool: spec.pool,
     weight: spec.weight ?? 1,
     notify: spec.notify ?? [],
     keep: {
@@ -167,11 +174,6 @@ function hasLaterSchedule({ needs }: Job): boolean {
   return needs.some(
     ({ slot, capabilities }) => slot === "schedule" && unknownCapabilities(capabilities).length > 0,
   );
-}
-
-/** The pause in force at an instant (ms), or undefined. */
-export function pauseAt(plan: Plan, instant: number): Pause | undefined {
-  return plan.pauses.find((pause) => pause.until === undefined || instant < pause.until);
 }
 
 /** The first tick of the job after an instant (ms), within `startsAt` and `endsAt` and after `earliest`. */

@@ -4,13 +4,17 @@
  */
 import type { JobId } from "../../schema/ids.ts";
 import { assert } from "../../errors.ts";
+import { defaultGroup } from "../../schema/job.ts";
 import type { JobsState } from "./jobs-state.ts";
+import type { Maintenance } from "./maintenance.ts";
+import { enterPool } from "./pools.ts";
 import { nextTickOf, type Plan } from "./plan.ts";
 
 /** Adds a job, or replaces it. Its ticks after the instant (ms) will be pulled. */
 export function enterJob(jobs: JobsState, plan: Plan, after: number): void {
   leaveParents(jobs, plan.id);
-  jobs.plans.set(plan.id, plan);
+  enterPool(jobs, jobs.plans.get(plan.id), plan);
+  jobs.plans.set(plan.id, jobs.maintenance.length === 0 ? plan : maintained(jobs, plan));
   for (const parent of plan.after?.jobs ?? []) {
     const children = jobs.children.get(parent);
     if (children === undefined) jobs.children.set(parent, new Set([plan.id]));
@@ -37,8 +41,27 @@ export function parentsOf({ plans, cyclic }: JobsState, id: JobId): readonly Job
   return plans.get(id)?.after?.jobs ?? cyclic.get(id) ?? [];
 }
 
+/** Puts these in place of every maintenance before. Returns the jobs to which they apply, or one before them did. */
+export function enterMaintenance(jobs: JobsState, all: readonly Maintenance[]): JobId[] {
+  jobs.maintenance = all;
+  const changed: JobId[] = [];
+  for (const plan of jobs.plans.values()) {
+    const now = maintained(jobs, plan);
+    if (now.maintenance.length === 0 && plan.maintenance.length === 0) continue;
+    jobs.plans.set(plan.id, now);
+    changed.push(plan.id);
+  }
+  return changed;
+}
+
+function maintained({ maintenance }: JobsState, plan: Plan): Plan {
+  const group = plan.job.spec.group ?? defaultGroup;
+  return { ...plan, maintenance: maintenance.filter((one) => (one.group ?? group) === group) };
+}
+
 export function removeJob(jobs: JobsState, id: JobId): void {
   leaveParents(jobs, id);
+  enterPool(jobs, jobs.plans.get(id), undefined);
   jobs.plans.delete(id);
   jobs.nextTicks.remove(id);
 }

@@ -4,16 +4,20 @@
  * records.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { assumedCapabilities } from "../../schema/protocol.ts";
+import { assumedCapabilities, type Capability } from "../../schema/protocol.ts";
 import type { Plan } from "../job/plan.ts";
 import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
 
 /** What the job needs and the peer lacks; empty = the peer understands the job. A peer that was never heard counts as able. */
-export function lacking(state: State, { needs }: Plan, peer: PeerId): string[] {
+export function lacking(state: State, { needs, maintenance }: Plan, peer: PeerId): string[] {
   if (isPlanted(state, "needs-ignored")) return [];
   const has = capabilitiesOf(state, peer);
-  return has === undefined ? [] : needs.filter((need) => !has.includes(need));
+  if (has === undefined) return [];
+  const lacks = needs.filter((need) => !has.includes(need));
+  // A peer that doesn't know of a maintenance would run the job in it.
+  const isUnmaintained = maintenance.length > 0 && !has.includes("maintenance" satisfies Capability);
+  return isUnmaintained ? [...lacks, "maintenance"] : lacks;
 }
 
 function capabilitiesOf(state: State, peer: PeerId): readonly string[] | undefined {

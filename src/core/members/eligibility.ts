@@ -10,7 +10,8 @@ import { lacking } from "./capabilities.ts";
 import { timekeepers } from "./clocks.ts";
 import { missing } from "./equipment.ts";
 import { hasHostFault } from "./host-fault.ts";
-import { pauseAt, type Plan } from "../job/plan.ts";
+import type { Plan } from "../job/plan.ts";
+import { stopAt } from "../job/stops.ts";
 import { admits, preferredFirst } from "../job/target.ts";
 import type { State } from "../state.ts";
 import { standsBack } from "./duplicate-identity.ts";
@@ -97,7 +98,7 @@ export function isAwaitedAlone(state: State): boolean {
   const { wall } = state.now;
   for (const order of state.book.orders.values()) {
     const plan = state.jobs.plans.get(order.job);
-    if (plan === undefined || order.due > wall || pauseAt(plan, wall) !== undefined) continue;
+    if (plan === undefined || order.due > wall || stopAt(plan, wall) !== undefined) continue;
     const eligibility = eligibilityOf(state, plan, order);
     if (eligibility(state.settings.self) !== "host") continue;
     const others = [...state.members.byId.keys()].map(eligibility);

@@ -22,8 +22,10 @@ import { checkJob } from "../job/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
+import { settingProblems } from "../job/settings.ts";
 import { paramsOfRun } from "../job/params.ts";
-import { pauseAt, type Plan } from "../job/plan.ts";
+import type { Plan } from "../job/plan.ts";
+import { stopAt } from "../job/stops.ts";
 import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
 import { skipStored, skipTicks, unskipTicks } from "./skips.ts";
 import { forget, promote } from "./roster-requests.ts";
@@ -83,6 +85,12 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
       const { root, id, value, by } = command;
       return edit(state, token, [{ kind: "set", root, id, value, by }], false);
     }
+    case "put-setting":
+      return putSetting(state, command, token);
+    case "remove-setting": {
+      const { setting, name, by } = command;
+      return edit(state, token, [{ kind: "set", root: setting, id: name, value: null, by }], false);
+    }
     case "cancel-run":
       return cancelRuns(state, command, token);
     case "promote-peer":
@@ -96,6 +104,17 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
     case "drain-peer":
       return drainPeer(state, command, token);
   }
+}
+
+function putSetting(
+  state: State,
+  { setting, name, value, by }: Extract<Command, { kind: "put-setting" }>,
+  token: number,
+): Answer | undefined {
+  const problems = settingProblems(setting, name, value);
+  if (problems.length > 0)
+    return { kind: "refused", error: new CicadaError("BAD_REQUEST", "see errors", problems) };
+  return edit(state, token, [{ kind: "set", root: setting, id: name, value, by }], false);
 }
 
 function withJob(
@@ -228,13 +247,12 @@ function runJob(
 ): Answer | undefined {
   const refused = refuseAhead(state) ?? refuseBehind(state);
   if (refused !== undefined) return refused;
-  const stopped = !plan.enabled
-    ? "disabled"
-    : pauseAt(plan, state.now.wall) === undefined
-      ? undefined
-      : "paused";
+  const stopped = !plan.enabled ? "disabled" : stopAt(plan, state.now.wall)?.why;
   if (stopped !== undefined && command.force !== true) {
-    return refuse("JOB_PAUSED", `"${plan.id}" is ${stopped}`);
+    return refuse(
+      "JOB_PAUSED",
+      `"${plan.id}" is ${stopped === "maintenance" ? "in a maintenance" : stopped}`,
+    );
   }
   const { env, force, peers } = command;
   const params = paramsOfRun(plan.job.spec.params, command.params);

@@ -6,12 +6,17 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { forgetChains } from "../claims/chain-ticks.ts";
 import { setWeight } from "../claims/order.ts";
-import { admitRequested, admitTick, recountSlots, touchJob } from "../claims/order-book.ts";
+import { admitRequested, admitTick, recountSlots, touchJob, wakePool } from "../claims/order-book.ts";
 import type { JobChange } from "../events.ts";
-import { planJob } from "../job/plan.ts";
-import { enterJob, pullTicks, removeJob } from "../job/timetable.ts";
+import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import { readMaintenance } from "../job/maintenance.ts";
+import { enterPools } from "../job/pools.ts";
+import { planJob, type Plan } from "../job/plan.ts";
+import { isDeepInStop } from "../job/stops.ts";
+import { enterJob, enterMaintenance, pullTicks, removeJob } from "../job/timetable.ts";
 import { claimAheadMs, overdueMs } from "../limits.ts";
 import { emit, note, workOn, type State } from "../state.ts";
+import { holdBack, reportHeldBack } from "./held-back.ts";
 import { begunByNow } from "./replan.ts";
 import { isPlanning } from "./planning.ts";
 import { scanJob } from "./scan.ts";
@@ -24,6 +29,7 @@ export function takeChange(state: State, change: JobChange): void {
 function takeJob(state: State, { id, job }: JobChange): void {
   const plan = job === undefined ? undefined : planJob(job);
   const before = state.jobs.plans.get(id);
+  reportHeldBack(state, id);
   if (plan === undefined || Array.isArray(plan)) {
     removeJob(state.jobs, id);
     forgetChains(state, id);
@@ -40,6 +46,22 @@ function takeJob(state: State, { id, job }: JobChange): void {
   touchJob(state, id);
 }
 
+/** Takes in the settings of a kind from the table. Those that can't be read have no effect. */
+export function takeSettings(state: State, kind: SettingKind, values: SettingValues): void {
+  switch (kind) {
+    case "maintenance": {
+      const all = [...values].flatMap(([name, value]) => readMaintenance(name, value) ?? []);
+      for (const job of state.upkeep.heldBack.keys()) reportHeldBack(state, job);
+      for (const job of enterMaintenance(state.jobs, all)) touchJob(state, job);
+      return;
+    }
+    case "pools":
+      enterPools(state.jobs, values);
+      for (const name of state.jobs.jobsByPool.keys()) wakePool(state, name);
+      return;
+  }
+}
+
 /**
  * Takes in orders that people asked for. Settled orders are stored too: otherwise sync keeps offering them, possibly to a peer
  * that no longer knows how they ended. Orders that can't be taken in are not stored, so sync offers them again.
@@ -52,10 +74,16 @@ export function takeOrders(state: State, orders: readonly RequestedOrder[], know
   }
 }
 
+/** A tick is skipped in the order book, unless many before it were: then it is told of in a range (held-back.ts). */
+function takeTick(state: State, plan: Plan, instant: number): void {
+  if (isDeepInStop(plan, instant)) holdBack(state, plan.id, instant);
+  else admitTick(state, plan, instant);
+}
+
 /** Admits ticks that are coming due. The ticks in a gap are left to a scan: now, or at the end of the warm-up if one is on. */
 export function takeTicks(state: State): void {
   const { wall } = state.now;
   const { ticks, gaps } = pullTicks(state.jobs, wall + claimAheadMs, wall - overdueMs, wall);
-  for (const { plan, instant } of ticks) workOn(state, plan.id, () => admitTick(state, plan, instant));
+  for (const { plan, instant } of ticks) workOn(state, plan.id, () => takeTick(state, plan, instant));
   for (const plan of gaps) workOn(state, plan.id, () => scanJob(state, plan));
 }

@@ -2,11 +2,12 @@
  * What a job that runs after others shows: the parents that are missing, its next ticks as far as those of its parents are known,
  * and the ticks that wait for parents. In words for people, like job-status.ts.
  */
+import { pauseAt } from "../job/stops.ts";
 import type { JobHindrance, PendingTick } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { missingParent, type After } from "../job/chain.ts";
-import { nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { nextTickOf, type Plan } from "../job/plan.ts";
 import { instantText } from "../members/blocked.ts";
 import type { State } from "../state.ts";
 

@@ -7,6 +7,7 @@ import type { ChainVerdict } from "../job/chain.ts";
 import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
+import { lastStopEnd, type Stop, type StopReason } from "../job/stops.ts";
 import { retriesAfter } from "../job/retry.ts";
 import { precedes, type LocalStage, type Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs, timelyMs, voteUntilMs } from "../limits.ts";
@@ -38,9 +39,14 @@ export interface Facts {
   readonly warmedUpAt: number;
   /** peers have come back whose records are not here yet */
   readonly awaitsSync: boolean;
-  readonly isPaused: boolean;
   /** a person has asked for its tick to be skipped, and it has not begun */
   readonly isToBeSkipped: boolean;
+  /** why its tick is skipped: the job was stopped when it was due */
+  readonly skippedBy: StopReason | undefined;
+  /** what stops the job now or, before it is due, at its due time */
+  readonly stop: Stop | undefined;
+  /** a living peer has claimed it and waits for other runs or for a place */
+  readonly isQueued: boolean;
   readonly eligibility: Eligibility;
   /** this peer's place among the peers that may run it, and when its turn comes; undefined = it has none */
   readonly failover: Failover | undefined;
@@ -66,6 +72,11 @@ export interface Facts {
   readonly choice: "none" | "stands" | "gone";
   /** what the job's other orders, at any peer, allow this one to do */
   readonly overlap: OverlapVerdict;
+  /** all slots of the job's pool are taken, or others come first; … and when to look again */
+  readonly hasNoSlot: boolean;
+  readonly poolRecheckAt: number;
+  /** of a job in a pool: a living member that may hold a slot has not answered the question about this order */
+  readonly lacksAnswers: boolean;
   /** when the last open question about an order of the job ends; Infinity = none is open */
   readonly questionsEnd: number;
   /** planted bugs, in the simulator only */
@@ -83,7 +94,7 @@ type OrderDecision =
   /** the claim is kept and held back */
   | {
       readonly kind: "hold";
-      readonly why: "overlap" | "capacity";
+      readonly why: "overlap" | "capacity" | "pool";
       readonly until: number;
       readonly replace?: true;
     }
@@ -143,8 +154,11 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
     return just(skipByParent(order, facts.chain.reason, facts), "skipped-by-parent");
   if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
   if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
-  if (facts.isToBeSkipped) return decideSkipped(order, facts, "asked");
-  if (facts.isPaused && order.requested?.force !== true) return decideSkipped(order, facts, "paused");
+  if (facts.isToBeSkipped && !facts.isInProgress) return decideSkipped(order, "asked", facts);
+  const isForced = order.requested?.force === true;
+  if (!isForced && !facts.isInProgress && facts.skippedBy !== undefined)
+    return decideSkipped(order, facts.skippedBy, facts);
+  if (!isForced && facts.stop !== undefined) return decideStopped(order, facts.stop, facts);
   switch (local.stage) {
     case "claimed":
       return decideClaimed(order, local, plan, facts);
@@ -207,20 +221,33 @@ function skipByParent({ local }: DecidedOrder, reason: string, { isReporter }: F
   return local.stage === "none" ? rest : letGo("parent-ended-otherwise", rest);
 }
 
-function decideSkipped(order: DecidedOrder, facts: Facts, why: "paused" | "asked"): Decided {
-  const rest = skippedWhenItComes(order, facts, why);
+/** The tick comes while the job is stopped, or a person wants it skipped. It is skipped then, and not when its jitter has passed: the stop may have ended by then. */
+function decideSkipped(order: DecidedOrder, why: StopReason | "asked", { wall, isReporter }: Facts): Decided {
+  const comesAt = comesAtOf(order);
+  const skip: Decision = isReporter ? { kind: "close", reason: why, as: "skipped" } : wait(Infinity);
+  const rest = wall < comesAt ? wait(comesAt) : skip;
   const decision = order.local.stage === "claimed" ? letGo(why, rest) : rest;
-  if (rest.kind !== "close") return just(decision);
-  return just(decision, why === "paused" ? "paused-tick-reported" : "asked-tick-reported");
+  return rest.kind === "close"
+    ? just(decision, why === "asked" ? "asked-tick-reported" : "stopped-tick-reported")
+    : just(decision);
 }
 
-/** The tick is skipped. One that is in progress waits until the pause ends. */
-function skippedWhenItComes(order: DecidedOrder, facts: Facts, why: string): Decision {
-  if (facts.isInProgress) return wait(Infinity);
-  // It comes at its instant, and not when its jitter has passed: a pause may have ended by then.
-  const comesAt = order.requested === undefined ? order.instant : order.due;
-  if (facts.wall < comesAt) return wait(comesAt);
-  return facts.isReporter ? { kind: "close", reason: why, as: "skipped" } : wait(Infinity);
+/** When the order's tick comes, or a person asked for it; ms. Whether a job is stopped then says whether it is skipped. */
+export function comesAtOf({ requested, instant, due }: Pick<Order, "requested" | "instant" | "due">): number {
+  return requested === undefined ? instant : due;
+}
+
+/**
+ * The order was due before the job was stopped, so it waits until the stop ends. But if a peer was just about to start it when a
+ * person paused the job, it is skipped.
+ */
+function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
+  const { local } = order;
+  const isStartPrevented = stop.why === "paused" && !facts.isInProgress && !facts.isQueued;
+  if (isStartPrevented) return decideSkipped(order, stop.why, facts);
+  const rest = wait(stop.until);
+  const keepsClaim = local.stage === "claimed" && local.claim.waiting !== undefined;
+  return just(local.stage === "claimed" && !keepsClaim ? letGo(stop.why, rest) : rest);
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
@@ -230,7 +257,10 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const isWanted = requested !== undefined || facts.isInProgress;
   const isOverdue = !isWanted && (trigger === "schedule" || trigger === "chain") && wall - due > overdueMs;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
-  if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan) > startWindowMs(plan, true)))
+  if (
+    isOverdue ||
+    (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > startWindowMs(plan, true))
+  )
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
   // Its voters may have forgotten what they voted.
@@ -261,7 +291,8 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
-  if (isTimely && !facts.hasForeignClaim) return just({ kind: "claim", failover });
+  // Another peer may hold or be about to take the pool's last slot.
+  if (isTimely && !facts.hasForeignClaim && plan.pool === undefined) return just({ kind: "claim", failover });
   const marks: Mark[] = [
     ...(failover.delayMs > 0 ? (["step-in"] as const) : []),
     ...(trigger === "catch-up" ? (["caught-up"] as const) : []),
@@ -270,11 +301,12 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
 }
 
 /**
- * From when on the window runs of an order that may start whatever the job catches up, ms. A tick in progress that was paused
- * is wanted when the pause ends.
+ * From when on the window runs of an order that may start whatever the job catches up, ms. What waited while the job was stopped
+ * is wanted when that ends.
  */
-export function wantedAt(due: number, isInProgress: boolean, { job }: Plan): number {
-  return isInProgress ? Math.max(due, job.resumedAt) : due;
+export function wantedAt(due: number, isInProgress: boolean, plan: Plan, wall: number): number {
+  const resumedAt = isInProgress ? plan.job.resumedAt : -Infinity;
+  return Math.max(due, resumedAt, lastStopEnd(plan, due, wall));
 }
 
 function rankOnly({ admittedRank }: Facts): Failover {
@@ -289,10 +321,12 @@ function decideChosen(facts: Facts): Decision {
 function decideAsking(
   ask: { readonly waiting: ReadonlySet<unknown>; readonly untilMono: number },
   plan: Plan,
-  { wall, mono, failover, rival, isFull }: Facts,
+  { wall, mono, failover, rival, isFull, lacksAnswers }: Facts,
 ): Decision {
   if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + recheckMs));
   if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
+  // It is asked again, until it answers or falls silent.
+  if (lacksAnswers) return letGo("asked", wait(wall + 1));
   if (isFull) return letGo("declined", { kind: "decline" });
   // The job may have become a majority job while the other peers were asked.
   const isElected = plan.partition === "majority";
@@ -339,6 +373,8 @@ function decideClaimed(
     case "replace":
       return just({ kind: "hold", why: "overlap", until: wall + 2 * recheckMs, replace: true }, "replaced");
     case "go":
+      if (facts.hasNoSlot)
+        return just({ kind: "hold", why: "pool", until: facts.poolRecheckAt }, "held-by-pool");
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
       return just({ kind: "start" });

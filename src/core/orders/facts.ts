@@ -8,13 +8,15 @@ import type { Runner } from "../../schema/vote.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
+import { hasNoSlot } from "../claims/pool-line.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
 import { inOrderOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
-import { isTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { beginningOf, isTickOf, type Plan } from "../job/plan.ts";
+import { stopAt, stopOfTick } from "../job/stops.ts";
 import { lacking } from "../members/capabilities.ts";
 import { timekeepers } from "../members/clocks.ts";
 import { standsBack } from "../members/duplicate-identity.ts";
@@ -27,7 +29,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
-import type { Facts } from "./decide.ts";
+import { comesAtOf, type Facts } from "./decide.ts";
 import { mayHaveStartedBefore } from "./earlier-life.ts";
 
 /** Facts about one order, each as of the moment when it is read. */
@@ -60,7 +62,14 @@ export class OrderFacts implements Facts {
   }
 
   get isTick(): boolean {
-    return this.plan !== undefined && isTickOf(this.plan, this.#order.instant);
+    const { plan } = this;
+    if (plan === undefined) return false;
+    const { instant } = this.#order;
+    if (isTickOf(plan, instant)) return true;
+    // What was queued when the job was paused goes on when it is resumed.
+    const isBeforeResume =
+      instant <= plan.job.resumedAt && instant > beginningOf({ ...plan.job, resumedAt: 0 });
+    return isBeforeResume && this.isQueued && isTickOf({ ...plan, earliest: instant - 1 }, instant);
   }
 
   get chain(): ChainVerdict | undefined {
@@ -96,8 +105,22 @@ export class OrderFacts implements Facts {
     return this.#state.upkeep.awaitingSync.size > 0;
   }
 
-  get isPaused(): boolean {
-    return this.plan !== undefined && pauseAt(this.plan, this.wall) !== undefined;
+  get skippedBy(): Facts["skippedBy"] {
+    return this.plan === undefined ? undefined : stopOfTick(this.plan, comesAtOf(this.#order));
+  }
+
+  get stop(): Facts["stop"] {
+    return this.plan === undefined ? undefined : stopAt(this.plan, Math.max(this.wall, this.#order.due));
+  }
+
+  get isQueued(): boolean {
+    const { local, key } = this.#order;
+    if (local.stage === "claimed" && local.claim.waiting !== undefined) return true;
+    for (const record of recordsOf(this.#state.ledger, key)) {
+      const isOther = record.peer !== this.#state.settings.self && record.state === "claimed";
+      if (isOther && record.waiting !== undefined && holdsLease(this.#state, record)) return true;
+    }
+    return false;
   }
 
   get isToBeSkipped(): boolean {
@@ -189,6 +212,26 @@ export class OrderFacts implements Facts {
     return overlapVerdict(policy, isHeld ? anyBefore(contenders) : [...contenders]);
   }
 
+  get hasNoSlot(): boolean {
+    const { local } = this.#order;
+    const pool = this.plan?.pool;
+    if (pool === undefined || local.stage !== "claimed") return false;
+    return hasNoSlot(this.#state, this.#order, local.claim, pool);
+  }
+
+  get poolRecheckAt(): number {
+    const { pool } = this.plan ?? {};
+    const first = pool === undefined ? undefined : this.#state.book.poolQueues.first(pool);
+    // The end of another peer's claim lease or question is reported by no event. Those behind the first wait for its turn.
+    return first === undefined || first === this.#order ? this.wall + poolRecheckMs : Infinity;
+  }
+
+  get lacksAnswers(): boolean {
+    const { local } = this.#order;
+    if (this.plan?.pool === undefined || local.stage !== "asking") return false;
+    return [...local.ask.waiting].some((peer) => this.#state.members.byId.get(peer)?.state === "alive");
+  }
+
   get questionsEnd(): number {
     return questionsEnd(this.#state, this.#order.job);
   }
@@ -212,6 +255,9 @@ export class OrderFacts implements Facts {
     return this.#eligibilityOf;
   }
 }
+
+/** How soon to look again whether a slot is free where nothing tells, ms. */
+const poolRecheckMs = 1_000;
 
 /** Peers that are like this won't run an order, now or later. */
 const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "incapable"]);

@@ -9,7 +9,11 @@ import { tickAt, type PeerId } from "../../schema/ids.ts";
 import type { JobState, Skip } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
-import { isTickOf, nextPlannedTickOf, nextTickOf, pauseAt, type Plan } from "../job/plan.ts";
+import { poolHolders } from "../claims/pool-line.ts";
+import { slotsOfPool } from "../job/pools.ts";
+import { windowAt } from "../job/maintenance.ts";
+import { isTickOf, nextPlannedTickOf, nextTickOf, type Plan } from "../job/plan.ts";
+import { pauseAt, stopAt, type Stop } from "../job/stops.ts";
 import { instantText, whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import { describeAfter, missingParents, nextChainTick, ticksAwaitingParents } from "./chain-status.ts";
@@ -73,6 +77,10 @@ export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
   if (why !== undefined) {
     return [{ code: "NO_PEER", ...why }];
   }
+  if (plan.pool !== undefined && slotsOfPool(state.jobs, plan.pool) === 0) {
+    const message = `its pool "${plan.pool}" has 0 slots, which stops it`;
+    return [{ code: "POOL_STOPPED", pointer: "/pool", message }];
+  }
   const unheard = plan.partition === "majority" ? votersMissing(state) : undefined;
   return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
 }
@@ -89,7 +97,7 @@ export function votersMissing(state: State): string | undefined {
 
 /**
  * The next ticks as things are, without paused ones: each with its runner and the peers that would step in. Ticks that the
- * job leaves out are among them, and marked.
+ * job leaves out, or that come in a maintenance, are among them, and marked.
  */
 export function comingTicks(state: State, plan: Plan, count: number): NextTick[] {
   const ticks: NextTick[] = [];
@@ -104,9 +112,18 @@ export function comingTicks(state: State, plan: Plan, count: number): NextTick[]
 
 /** The next tick that will run as things are; undefined while the job is paused, and when there is none. */
 export function nextRun(state: State, plan: Plan): NextTick | undefined {
-  const at = nextUnpaused(plan, comingAfter(state, plan), (one, from) => nextUnskipped(state, one, from));
-  return at === undefined ? undefined : comingTick(state, plan, at);
+  let after = comingAfter(state, plan);
+  for (let windows = 0; windows < windowsMax; windows++) {
+    const at = nextUnpaused(plan, after, (one, from) => nextUnskipped(state, one, from));
+    const window = at === undefined ? undefined : windowAt(plan.maintenance, at);
+    if (window === undefined) return at === undefined ? undefined : comingTick(state, plan, at);
+    after = window.to - 1;
+  }
+  return undefined;
 }
+
+/** If all ticks before so many ends of maintenances are skipped, the next one that runs isn't looked for any further. */
+const windowsMax = 1_000;
 
 /** Ticks after this instant (ms) are still to come: a jitter may delay one whose time has passed. */
 export function comingAfter({ ledger, now }: State, plan: Plan): number {
@@ -125,6 +142,8 @@ function comingTick(state: State, plan: Plan, at: number): NextTick {
     const said = skip.note === undefined ? {} : { note: skip.note };
     return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "asked", skippedBy: skip.by, ...said };
   }
+  if (windowAt(plan.maintenance, at) !== undefined)
+    return { tick, startsAt: dueOf(plan, at), peers: [], skipped: "maintenance" };
   const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
   const eligibility = eligibilityOf(state, plan, anyOrder);
   const isBlocked = hindrancesOf(state, plan).length > 0;
@@ -200,6 +219,8 @@ function* pendingOrders(state: State, plan: Plan): Generator<Order> {
 type Wait = Pick<PendingTick, "waitsFor" | "why">;
 
 function waitOf(state: State, plan: Plan, order: Order): Wait {
+  const stop = stopAt(plan, Math.max(state.now.wall, order.due));
+  if (stop !== undefined && order.requested?.force !== true) return waitForStop(state, stop);
   if (order.due > state.now.wall) return waitForRetry(state, plan, order);
   const verdict = order.isChained ? chainTickOf(state, order.job, order.tick)?.verdict : undefined;
   if (verdict?.kind === "skip" && order.attempt === 1)
@@ -225,6 +246,12 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
   return waitForPeer(state, plan, order);
 }
 
+function waitForStop(state: State, { why, until }: Stop): Wait {
+  const end = until === Infinity ? "until it is resumed" : `until ${instantText(state, until)}`;
+  if (why === "maintenance") return { waitsFor: "maintenance", why: `a maintenance goes on ${end}` };
+  return { waitsFor: "pause", why: `the job is paused ${end}` };
+}
+
 function waitForRetry(state: State, { retry }: Plan, { attempt, due }: Order): Wait {
   const which = `attempt ${attempt} of ${1 + retry.attempts}`;
   return { waitsFor: "retry", why: `${which} begins at ${instantText(state, due)}` };
@@ -234,16 +261,27 @@ function waitForRetry(state: State, { retry }: Plan, { attempt, due }: Order): W
 function claimOf(state: State, order: Order): Wait | undefined {
   const { local } = order;
   const own = local.stage === "claimed" || local.stage === "claiming" ? [local.claim] : [];
-  for (const { state: how, waiting, peer } of [...own, ...recordsOf(state.ledger, order.key)]) {
+  for (const { state: how, waiting, peer, pool } of [...own, ...recordsOf(state.ledger, order.key)]) {
     if (how !== "claimed") continue;
     const name = shownName(state, peer);
     if (waiting === "capacity")
       return { waitsFor: "capacity", why: `${name} holds it until a place is free` };
+    if (pool !== undefined) return { waitsFor: "pool", why: poolWait(state, pool, name) };
     if (waiting === "overlap")
       return { waitsFor: "overlap", why: `${name} holds it until an earlier run of the job ends` };
     return { waitsFor: "start", why: `${name} has claimed it and is about to start it` };
   }
   return undefined;
+}
+
+function poolWait(state: State, pool: string, name: string): string {
+  const slots = slotsOfPool(state.jobs, pool);
+  if (slots === 0) return `${name} holds it: the pool "${pool}" has 0 slots, which stops it`;
+  const running = [...poolHolders(state, pool)]
+    .filter(({ isRunning }) => isRunning)
+    .map(({ record }) => record.job);
+  const held = running.length === 0 ? "" : `, held by ${running.slice(0, 5).join(", ")}`;
+  return `${name} holds it until a slot of the pool "${pool}" is free (it has ${slots}${held})`;
 }
 
 function waitForPeer(state: State, plan: Plan, order: Order): Wait {
@@ -282,6 +320,8 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
       `The job is paused ${until}; ${pause.by} paused it at ${instantText(state, pause.at)}${note}.`,
     );
   }
+  const maintained = describeMaintenance(state, plan);
+  if (maintained !== undefined) sentences.push(maintained);
   for (const { message } of hindrancesOf(state, plan)) sentences.push(`No peer can run it: ${message}.`);
   for (const { message } of fewPeers(state, plan)) sentences.push(`Fewer peers: ${message}.`);
   for (const { message } of unknownHere(state, plan)) sentences.push(`Not on this peer: ${message}.`);
@@ -305,6 +345,20 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
 
 function skippedBy(state: State, { by, at, note }: Skip): string {
   return `${by} asked for it at ${instantText(state, at)}${note === undefined ? "" : `: ${note}`}`;
+}
+
+/** The maintenance that goes on or in which the next tick is due. */
+function describeMaintenance(state: State, plan: Plan): string | undefined {
+  const next = nextUnpaused(plan, state.now.wall, nextTickOf);
+  const going = windowAt(plan.maintenance, state.now.wall);
+  const window = going ?? (next === undefined ? undefined : windowAt(plan.maintenance, next));
+  if (window === undefined) return undefined;
+  const note = plan.maintenance.find(({ name }) => name === window.name)?.spec.note;
+  const why = note === undefined ? "" : `: ${note}`;
+  const until = `until ${instantText(state, window.to)}`;
+  if (going !== undefined)
+    return `The maintenance "${window.name}" goes on ${until}${why}. Its ticks are skipped meanwhile.`;
+  return `Its next tick will be skipped: the maintenance "${window.name}" begins at ${instantText(state, window.from)} and goes on ${until}${why}.`;
 }
 
 /** Why the instant is no tick of the job as it is now; undefined when it is one. */

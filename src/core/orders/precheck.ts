@@ -4,7 +4,7 @@
  * the job may start. From the precheck's start on, the run counts as started everywhere, and no other peer begins it.
  */
 import type { OwnRun } from "../claims/order.ts";
-import { pauseAt } from "../job/plan.ts";
+import { pauseAt } from "../job/stops.ts";
 import { standsBack } from "../members/duplicate-identity.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import type { RunRecord } from "../../schema/run.ts";

@@ -4,7 +4,7 @@ import { rangeSlot } from "../../schema/run.ts";
 import { nextVersion } from "../claims/claims.ts";
 import { commit } from "../claims/record-moved.ts";
 import { parentReason } from "../job/chain.ts";
-import type { TickRange } from "../job/gap.ts";
+import { isStop, type TickRange } from "../job/gap.ts";
 import type { Plan } from "../job/plan.ts";
 import { livingMembers } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
@@ -15,8 +15,9 @@ export type ReportedRange = Omit<TickRange, "reason"> & { readonly reason: strin
 /** Ticks that were missed need a warning; those that were paused, or skipped because of a parent, were meant to be. */
 export function reportRange(state: State, plan: Plan, { from, to, count, reason }: ReportedRange): void {
   mark(state, "range-reported");
-  const isSkipped = reason === "paused" || reason.startsWith(parentReason);
-  const counter = reason === "paused" ? "ticks_paused" : isSkipped ? "ticks_parent" : "ticks_missed";
+  const isStopped = isStop(reason);
+  const isSkipped = isStopped || reason.startsWith(parentReason);
+  const counter = isStopped ? `ticks_${reason}` : isSkipped ? "ticks_parent" : "ticks_missed";
   emit(state, { kind: "count", name: counter, by: count });
   note(state, isSkipped ? "info" : "warn", isSkipped ? "ticks were skipped" : "ticks were missed", {
     job: plan.id,

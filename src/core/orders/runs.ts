@@ -43,7 +43,7 @@ const noLog = { logBytes: 0, logTruncated: false };
 export function childStarted(state: State, run: RunId, at: number): void {
   const own = state.book.runs.get(run);
   if (own === undefined) return;
-  const { waiting: _waiting, phase: _phase, ...claim } = own.record;
+  const { waiting: _waiting, phase: _phase, pool: _pool, ...claim } = own.record;
   noteStart(state);
   const retriesLeft = retriesAfter(ruleOf(state, own), claim.attempt);
   own.record = commit(state, {
@@ -111,7 +111,7 @@ function endOfPrecheck(state: State, own: OwnRun, outcome: ChildOutcome): Partia
 }
 
 function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
-  const { waiting: _waiting, phase: _phase, ...record } = own.record;
+  const { waiting: _waiting, phase: _phase, pool: _pool, ...record } = own.record;
   const ended = { ...record, finishedAt: at, version: record.version + 1 };
   const isCancelled = own.cancelled !== undefined || outcome.kind === "cancelled";
   const isOfPrecheck = own.afterPrecheck !== undefined && !isCancelled;

@@ -19,10 +19,12 @@ import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.t
 import { wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
-import { pauseAt, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { stopAt, stopOfTick } from "../job/stops.ts";
 import { epochAt } from "../voting/roster.ts";
 import { removeOldSkips } from "./old-skips.ts";
 import { reviewFailures } from "./failures.ts";
+import { reviewHeldBack } from "./held-back.ts";
 import { declareLost } from "./runs.ts";
 import { reportChainRanges } from "./chain-scan.ts";
 import { reportGaps, tendHistory } from "./scan.ts";
@@ -40,6 +42,7 @@ export function sweep(state: State): void {
   declareLost(state);
   if (state.upkeep.awaitingSync.size > 0) return;
   reviewChains(state);
+  reviewHeldBack(state);
   reportGaps(state);
   reportChainRanges(state);
   reviewFailures(state, "all");
@@ -83,6 +86,7 @@ function isSkippedByParent(state: State, { isChained, attempt, job, tick }: Orde
 
 function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
   const { wall } = state.now;
+  const stop = stopAt(plan, wall);
   const overdue = [...orders]
     .filter(
       (order) => wall - order.due > overdueMs && !isHeld(state, order) && !isSkippedByParent(state, order),
@@ -91,10 +95,13 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const scheduled: Order[] = [];
   for (const order of overdue) {
     const hasBegun = isInProgress(state, order);
+    const isWanted = order.requested !== undefined || hasBegun;
+    // While the job is stopped nothing is caught up, and never what came in that time.
+    const isStopped = stop !== undefined && order.requested?.force !== true;
     if (isToBeSkipped(state, order)) touch(state, order);
-    else if (order.requested === undefined && !hasBegun) scheduled.push(order);
-    else if (hasBegun && pauseAt(plan, wall) !== undefined) continue;
-    else if (wall - wantedAt(order.due, hasBegun, plan) > startWindowMs(plan, true))
+    else if (isStopped || (!isWanted && stopOfTick(plan, order.instant) !== undefined)) continue;
+    else if (!isWanted) scheduled.push(order);
+    else if (wall - wantedAt(order.due, hasBegun, plan, wall) > startWindowMs(plan, true))
       miss(state, plan, order, "window");
     else touch(state, order);
   }

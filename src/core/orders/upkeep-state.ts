@@ -48,6 +48,8 @@ export interface UpkeepState {
   readonly lookups: Set<JobId>;
   /** ticks that will not run and that no peer has reported yet */
   readonly gaps: Map<JobId, PendingGap>;
+  /** jobs in a long pause or maintenance, and the first tick (ms) of it that is still to be told of in a range */
+  readonly heldBack: Map<JobId, number>;
   /** the last failed tick of jobs that may have to be paused because of it, and since when this peer knows of it */
   readonly failedTicks: Map<JobId, { readonly tick: TickId; readonly sinceMono: number }>;
   /** watermarks of the last round; they are stored in the next one if no write has failed in between */
@@ -74,6 +76,7 @@ export function createUpkeep(): UpkeepState {
     loadedSince: -Infinity,
     lookups: new Set(),
     gaps: new Map(),
+    heldBack: new Map(),
     failedTicks: new Map(),
     toStore: new Map(),
     earlierRecords: new Map(),

@@ -87,7 +87,8 @@ function reachOf(
       undecided.push(order.instant);
   }
   // If the process was delayed, some due ticks have not been pulled from the timetable yet.
-  let latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1);
+  const heldBack = upkeep.heldBack.get(plan.id) ?? Infinity;
+  let latest = Math.min(now.wall, nextTickAt(state.jobs, plan.id) - 1, heldBack - 1);
   for (const parent of plan.after?.jobs ?? []) {
     if (seen.has(parent)) continue;
     seen.add(parent);

@@ -31,6 +31,7 @@ const reasons: Readonly<Record<string, string>> = {
     "an earlier run of the job was still on, and the job's overlap policy allows no second run to start or wait",
   paused: "the job was paused",
   asked: "a person asked for it",
+  maintenance: "it was due in a maintenance",
   policy: "it was overdue, and the job's catchUp policy is none",
   window: "no peer could run it before its catch-up window closed",
   superseded:
@@ -93,7 +94,9 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
   const waits =
     record.waiting === "capacity"
       ? " and holds it until a place is free"
-      : " and holds it until an earlier run has ended";
+      : record.pool === undefined
+        ? " and holds it until an earlier run has ended"
+        : ` and holds it until a slot of the pool "${record.pool}" is free`;
   switch (record.state) {
     case "claimed":
       return `${who} claimed it${clock(record.claimedAt)}${record.waiting === undefined ? "" : waits}. ${chosen(record, nameOf)}`;

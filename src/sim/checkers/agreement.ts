@@ -33,7 +33,8 @@ import {
 import { retainedTicks } from "./retained.ts";
 import { convergesMs, hadDuplicateIdentity, orphanMs, wasTurnedAway, workers } from "./surroundings.ts";
 import { requiredTicks, sameClockMs, wasNeverDue, type RequiredTick } from "./ticks.ts";
-import { jobsOf, stateAtEnd } from "./requests.ts";
+import { runsOfPool } from "./pools.ts";
+import { jobsOf, mayBePausedAtEnd, perhapsInForce, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
 /** The longest pause of a peer after its starts have failed because of its host (DESIGN §5.7), ms. */
@@ -148,8 +149,13 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
   for (const record of known.records.values()) {
     const open = record.state === "claimed" || record.state === "running";
     if (!open || on.has(name(record))) continue;
-    const waits = evidence.runs.some((run) => run.job === record.job && (run.end ?? Infinity) > before);
-    if (record.state === "claimed" && (waits || evidence.crowded === true)) continue;
+    const isOn = ({ end = Infinity }: { end?: number | undefined }): boolean => end > before;
+    const waits =
+      evidence.runs.some((run) => run.job === record.job && isOn(run)) ||
+      perhapsInForce(evidence, record.job).some(({ rules }) => runsOfPool(evidence, rules).some(isOn));
+    // What was queued when its job was paused waits until the pause ends.
+    const isPaused = mayBePausedAtEnd(evidence, record.job, evidence.to - before);
+    if (record.state === "claimed" && (waits || isPaused || evidence.crowded === true)) continue;
     const what = `${name(record)} is still ${record.state}, but no such run goes on`;
     breaches.push({ rule: "I6", at: instantOf(record.tick), what });
   }

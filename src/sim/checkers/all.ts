@@ -12,8 +12,9 @@ import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
 import { checkDisowned, checkRanges, checkStories } from "./story.ts";
+import { checkPools } from "./pools.ts";
 import { checkOverlap } from "./overlap.ts";
-import { checkCancels, checkPhantoms, checkRevocation, checkSkips } from "./phantoms.ts";
+import { checkCancels, checkMaintenance, checkPhantoms, checkRevocation, checkSkips } from "./phantoms.ts";
 import { checkVersions } from "./versions.ts";
 import { checkAtMostOnce, checkOneChoice } from "./votes.ts";
 
@@ -28,7 +29,9 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkCancels,
     checkSkips,
     checkFailurePauses,
+    checkMaintenance,
     checkOverlap,
+    checkPools,
     checkZombies,
     checkResumption,
     checkConvergence,

@@ -22,6 +22,7 @@
 import { tickAt, type PeerId } from "../../schema/ids.ts";
 import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
+import { runsOfPool } from "./pools.ts";
 import { perhapsInForce } from "./requests.ts";
 import { wasRefusedByAll, wasStranded, wasWell, withoutRestores, workers } from "./surroundings.ts";
 import {
@@ -232,6 +233,8 @@ function heldUp(
   { job, rules, tick, instant }: RequiredTick,
   runsOfJob: readonly Run[],
 ): boolean {
+  const [begins, ends] = [instant - wellBeforeMs, instant + startsWithinMs];
+  if (rules.pool !== undefined && wasBusy(runsOfPool(evidence, rules), 0, "", begins, ends)) return true;
   if (rules.overlap === "allow") return false;
   const laterMs = repeatedWithinMs(evidence, job);
   return wasBusy(runsOfJob, laterMs, tick, instant - wellBeforeMs, instant + startsWithinMs);

@@ -64,7 +64,11 @@ function mayOverlap(rules: readonly JobRules[]): boolean {
 
 /** True if the two runs must not overlap. Two starts of one tick are duplicates, which I3 judges. */
 function held(evidence: Evidence, earlier: Run, later: Run): boolean {
-  if (earlier.tick === later.tick) return false;
+  return earlier.tick !== later.tick && couldKnow(evidence, earlier, later);
+}
+
+/** True if the peer of the later run could know of the earlier one, or one process started both. */
+export function couldKnow(evidence: Evidence, earlier: Run, later: Run): boolean {
   if (wasForgotten(evidence, earlier.peer, later.start)) return false;
   if (earlier.peer === later.peer) return earlier.life === later.life;
   const from = earlier.start - beforeMs;

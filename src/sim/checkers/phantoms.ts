@@ -8,11 +8,13 @@
  * unknown. A tick is never older than the job, within the clocks' error.
  *
  * I5: once all peers must know a delete or pause (after 35 s of quiet since its answer), nothing starts until a client
- * asks for the job again.
+ * asks for the job again or the pause ends by itself, and no tick that was due in that time starts ever. The same holds for a
+ * maintenance that all peers must know.
  */
 import { slotsOf, type Breach, type Evidence, type Operation, type Run } from "../world/truth.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
 import { isTickOf } from "../client/schedules.ts";
+import { runsOfPool } from "./pools.ts";
 import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
 import {
   clockErrorMs,
@@ -23,13 +25,22 @@ import {
   repeatedWithinMs,
   wasBusy,
 } from "./ticks.ts";
-import { convergedAt, jobsOf, perhapsInForce, surelyRevoked, type InForce } from "./requests.ts";
+import {
+  convergedAt,
+  jobsOf,
+  perhapsInForce,
+  surelyMaintained,
+  surelyRevoked,
+  type InForce,
+} from "./requests.ts";
 
 const graceMs = 30_000;
 /** How long a child may take to end after it was told to, ms. */
 const cancelMs = 15_000;
 /** Two peers that can talk know of each other's runs after so long, ms. */
 const knowsRunMs = 5_000;
+/** An order that its launcher had already received may still start within this time, ms. */
+const launchMs = 3_500;
 const slackMs = 10_000;
 /** The rounding of an instant by two clocks: those of the peer that made the job and of the one that runs it, ms. */
 const roundingMs = 1_001;
@@ -83,6 +94,10 @@ function wrongWithScheduled(
   if (run.start <= latest) return undefined;
   // The time for which a run waits for a place doesn't count towards its window.
   if (evidence.crowded === true) return undefined;
+  const pooled = held.find(({ rules }) => rules.pool !== undefined);
+  if (pooled !== undefined && wasBusy(runsOfPool(evidence, pooled.rules), 0, "", due, run.start))
+    return undefined;
+  if (pooled !== undefined && newsWasHeldUp(evidence, due, run.start)) return undefined;
   const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
   if (mayWait && wasBusy(runsOfJob, repeatedWithinMs(evidence, run.job), run.tick, due, run.start))
     return undefined;
@@ -203,8 +218,27 @@ function wasToldToSkip(evidence: Evidence, operation: Operation, run: Run): bool
 const claimedBeforeMs = 1_500;
 /** With an undisturbed peer, a run starts at the latest so long after its launcher was given it, ms. */
 const handedOverMs = 250;
-/** What is with the launcher starts at the latest so long after it was handed over, ms. */
-const launchMs = 3_500;
+
+/** In a maintenance nothing starts, and no tick that was due in it starts ever. */
+export function checkMaintenance(evidence: Evidence): Breach[] {
+  return surelyMaintained(evidence).flatMap(({ from, to }) =>
+    evidence.runs
+      .filter((run) => (run.start > from + launchMs && run.start < to) || wasDueIn(evidence, run, from, to))
+      .map(({ job, tick, peer, start }) => ({
+        rule: "I5" as const,
+        at: start,
+        what: `${job}@${tick} on ${peer} ${start < to ? "started" : "was due"} in a maintenance`,
+      })),
+  );
+}
+
+/** True of a tick of the schedule that was due in that time by every clock: it must never start, also not later. */
+function wasDueIn(evidence: Evidence, run: Run, from: number, to: number): boolean {
+  if (!isScheduled(run) || evidence.faultWindows.some(({ kind }) => kind === "clock step")) return false;
+  const errorMs = clockErrorMs(evidence, from, run.start);
+  const instant = instantOf(run.tick);
+  return instant > from + errorMs && instant < to - errorMs;
+}
 
 export function checkRevocation(evidence: Evidence): Breach[] {
   const byJob = groupRuns(evidence, (run) => run.job);
@@ -212,8 +246,9 @@ export function checkRevocation(evidence: Evidence): Breach[] {
   for (const job of jobsOf(evidence)) {
     for (const { from, to, why } of surelyRevoked(evidence, job)) {
       for (const run of byJob.get(job) ?? []) {
-        if (run.start <= from || run.start >= to) continue;
-        const what = `${job}@${run.tick} started on ${run.peer} although all peers knew that it was ${why}`;
+        const isInside = run.start > from && run.start < to;
+        if (!isInside && !wasDueIn(evidence, run, from, to)) continue;
+        const what = `${job}@${run.tick} ${isInside ? "started" : "was due"} on ${run.peer} although all peers knew that it was ${why}`;
         breaches.push({ rule: "I5", at: run.start, what });
       }
     }

@@ -54,13 +54,53 @@ function firstUnclear(evidence: Evidence, changes: readonly Operation[]): number
   return Infinity;
 }
 
-/** Spans in which the job was surely in force on every peer, enabled and not paused. */
+/** Spans in which the job was surely in force on every peer, enabled and not paused, and not in a maintenance. */
 export function surelyInForce(evidence: Evidence, job: JobId): InForce[] {
   const paused = perhapsPausedByFailures(evidence, job);
-  return undisputed(evidence, job).flatMap((span) => {
+  return without(perhapsMaintained(evidence), undisputed(evidence, job)).flatMap((span) => {
     if (paused.some(({ from, to }) => from <= span.from && span.from < to)) return [];
     const next = Math.min(...paused.flatMap(({ from }) => (from > span.from ? from : [])), span.to);
     return [{ ...span, to: next }];
+  });
+}
+
+function without(holes: readonly { from: number; to: number }[], spans: readonly InForce[]): InForce[] {
+  return holes.reduce<readonly InForce[]>(
+    (left, hole) =>
+      left.flatMap((span) =>
+        [
+          { ...span, to: Math.min(span.to, hole.from) },
+          { ...span, from: Math.max(span.from, hole.to) },
+        ].filter(({ from, to }) => from < to),
+      ),
+    spans,
+  ) as InForce[];
+}
+
+/** By so much longer than a maintenance its effects may last: what waited meanwhile starts, and jobs catch up, ms. */
+const maintainedAroundMs = 60_000;
+
+/** Spans in which some peer may take a maintenance to be on. */
+function perhapsMaintained(evidence: Evidence): { from: number; to: number }[] {
+  const steps = evidence.faultWindows.map(({ steppedMs = 0 }) => Math.abs(steppedMs));
+  const errorMs = Math.max(0, ...evidence.clockErrorMs.values(), ...steps) + maintainedAroundMs;
+  return evidence.operations.flatMap(({ request, accepted, answeredAt }) =>
+    request.kind === "maintain" && (accepted || answeredAt === undefined)
+      ? [{ from: request.from - errorMs, to: request.to + errorMs }]
+      : [],
+  );
+}
+
+/** Spans in which every peer knows that a maintenance is on. None if a clock was set. */
+export function surelyMaintained(evidence: Evidence): { from: number; to: number }[] {
+  if (evidence.faultWindows.some(({ kind }) => kind === "clock step")) return [];
+  const errorMs = Math.max(0, ...evidence.clockErrorMs.values()) + 1;
+  return evidence.operations.flatMap((operation) => {
+    const { request, accepted } = operation;
+    if (request.kind !== "maintain" || !accepted) return [];
+    const from = Math.max(request.from, convergedAt(evidence, operation)) + errorMs;
+    const to = request.to - errorMs;
+    return from < to ? [{ from, to }] : [];
   });
 }
 
@@ -79,9 +119,12 @@ function perhapsPausedByFailures(evidence: Evidence, job: JobId): { from: number
   const runs = evidence.runs.filter((run) => run.job === job).toSorted((a, b) => a.start - b.start);
   const spans: { from: number; to: number }[] = [];
   let failed: TickId[] = [];
-  for (const { tick, start } of runs.filter((run) => !hasSurelySucceeded(evidence, run))) {
+  const doubtful = runs.filter((run) => !hasSurelySucceeded(evidence, run));
+  // A tick with several slots succeeds when all of them do.
+  const doubtfulTicks = new Set(doubtful.map(({ tick }) => tick));
+  for (const { tick, start } of doubtful) {
     const successes = runs.filter(
-      (run) => hasSurelySucceeded(evidence, run) && knownToAll(evidence, run.end ?? Infinity) <= start,
+      (run) => !doubtfulTicks.has(run.tick) && knownToAll(evidence, run.end ?? Infinity) <= start,
     );
     const newest = Math.max(...successes.map((run) => instantOf(run.tick)));
     failed = [...failed, tick].filter((one) => instantOf(one) > newest);
@@ -127,6 +170,20 @@ function isPausedAfter(changes: readonly Operation[]): boolean {
   return last?.request.kind === "pause";
 }
 
+/** Whether some peer may hold the job paused at the end, or have held it so until that long before (ms). */
+export function mayBePausedAtEnd(evidence: Evidence, job: JobId, agoMs: number): boolean {
+  const changes = changesOf(evidence, job);
+  const byFailures = perhapsPausedByFailures(evidence, job).some(({ to }) => to > evidence.to - agoMs);
+  return (
+    byFailures ||
+    changes.some((_, index) => {
+      const next = changes.slice(index + 1).find(({ request }) => request.kind !== "put");
+      const isPause = isPausedAfter(changes.slice(0, index + 1));
+      return isPause && (next === undefined || convergedAt(evidence, next) > evidence.to - agoMs);
+    })
+  );
+}
+
 /** Spans in which some peer may have held the job with these rules, enabled and not paused. */
 export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
   const changes = changesOf(evidence, job);
@@ -148,9 +205,16 @@ export function perhapsInForce(evidence: Evidence, job: JobId): InForce[] {
 }
 
 /** Says why a request stops the job's starts, and which requests may resume them. */
-function revokedBy(request: ClientRequest): { why: string; until: ClientRequest["kind"][] } | undefined {
+function revokedBy(
+  request: ClientRequest,
+): { why: string; until: ClientRequest["kind"][]; forMs?: number } | undefined {
   if (request.kind === "delete") return { why: "deleted", until: ["put"] };
-  if (request.kind === "pause") return { why: "paused", until: ["resume", "delete"] };
+  if (request.kind === "pause")
+    return {
+      why: "paused",
+      until: ["resume", "delete"],
+      ...(request.forMs === undefined ? {} : { forMs: request.forMs }),
+    };
   const isDisabled = request.kind === "put" && request.rules.enabled === false;
   return isDisabled ? { why: "disabled", until: ["put", "delete"] } : undefined;
 }
@@ -160,13 +224,17 @@ export function surelyRevoked(evidence: Evidence, job: JobId): { from: number; t
   const changes = changesOf(evidence, job);
   const unclear = firstUnclear(evidence, changes);
   const spans: { from: number; to: number; why: string }[] = [];
-  for (const [index, { request }] of changes.entries()) {
+  // A peer whose clock was set forward ends a pause with an end before the others do.
+  const isSet = evidence.faultWindows.some(({ kind }) => kind === "clock step");
+  const errorMs = isSet ? Infinity : Math.max(0, ...evidence.clockErrorMs.values());
+  for (const [index, { request, askedAt }] of changes.entries()) {
     if (index >= unclear) break;
     const ends = revokedBy(request);
     if (ends === undefined) continue;
     const from = Math.max(...changes.slice(0, index + 1).map((earlier) => convergedAt(evidence, earlier)));
     const next = changes.slice(index + 1).find(({ request: later }) => ends.until.includes(later.kind));
-    const to = next?.askedAt ?? Infinity;
+    const ended = ends.forMs === undefined ? Infinity : askedAt + ends.forMs - errorMs;
+    const to = Math.min(next?.askedAt ?? Infinity, ended);
     if (from < to) spans.push({ from, to, why: ends.why });
   }
   return spans;

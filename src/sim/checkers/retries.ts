@@ -81,7 +81,9 @@ function wrongWith(
 function mustBeRepeated(evidence: Evidence, run: Run, rules: readonly Retry[]): boolean {
   if (run.outcome !== "failed" || run.end === undefined) return false;
   // With a limit on the places of a crowded peer it waits for one of them.
-  if (evidence.crowded === true || !rules.every(({ attempts }) => attempts >= run.attempt)) return false;
+  const mayWait = perhapsInForce(evidence, run.job).some((one) => one.rules.pool !== undefined);
+  if (mayWait || evidence.crowded === true || !rules.every(({ attempts }) => attempts >= run.attempt))
+    return false;
   const from = run.start - lingersMs;
   const to = run.end + Math.max(...rules.map((rule) => pauseMs(rule, run.attempt))) + startsWithinMs;
   const span = surelyInForce(evidence, run.job).find((one) => one.from <= from && one.to >= to);

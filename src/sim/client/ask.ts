@@ -50,7 +50,9 @@ export class Client {
     }
     const everybody = this.#hosts.all().map(({ peer: one }) => one);
     this.#queue.after(0, life.process, () => {
-      life.peer.command(commandFor(request, everybody), (answer) => this.#answered(operation, answer));
+      life.peer.command(commandFor(request, everybody, operation.askedAt), (answer) =>
+        this.#answered(operation, answer),
+      );
     });
     return operation;
   }
@@ -92,7 +94,7 @@ export class Client {
   }
 }
 
-function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Command {
+function commandFor(request: ClientRequest, everybody: readonly PeerId[], askedAt: number): Command {
   switch (request.kind) {
     case "put":
       return {
@@ -104,7 +106,12 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
     case "delete":
       return { kind: "delete-job", id: request.id, by };
     case "pause":
-      return { kind: "pause-job", id: request.id, by };
+      return {
+        kind: "pause-job",
+        id: request.id,
+        ...(request.forMs === undefined ? {} : { until: Math.ceil(askedAt + request.forMs) }),
+        by,
+      };
     case "resume":
       return { kind: "resume-job", id: request.id, by };
     case "skip":
@@ -115,6 +122,18 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[]): Comma
       return { kind: "run-job", id: request.id, by };
     case "cancel":
       return { kind: "cancel-run", run: `${request.id}@${request.tick}`, reason: "", by };
+    case "maintain": {
+      const [from, to] = [request.from, request.to].map((instant) => new Date(instant).toISOString());
+      return { kind: "put-setting", setting: "maintenance", name: "upgrade", value: { from, to }, by };
+    }
+    case "pool":
+      return {
+        kind: "put-setting",
+        setting: "pools",
+        name: request.name,
+        value: { slots: request.slots },
+        by,
+      };
     case "drain":
       return { kind: "drain-peer", peer: request.target, on: request.on, by };
     case "promote":
@@ -149,6 +168,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...(partition === undefined ? {} : { partition }),
     ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
     ...(pauseAfterFailures === undefined ? {} : { pauseAfterFailures }),
+    ...(rules.pool === undefined ? {} : { pool: rules.pool.name }),
     ...targetOf(rules),
     ...(rules.notifies === true ? { notify } : {}),
     ...(weight === undefined ? {} : { weight }),

@@ -97,6 +97,8 @@ export function withRetries(work: readonly Work[], dice: Dice): Work[] {
 export function drawCondition(dice: Dice): NonNullable<JobRules["after"]>["on"] {
   return dice.pick(["success", "success", "success", "failure", "always"]);
 }
+/** How long pauses last that end by themselves, ms. */
+const pausesMs = [5_000, 60_000, 300_000];
 
 /** One request about one job. */
 export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice: Dice): ClientRequest {
@@ -139,6 +141,7 @@ export function editJobs(
   when: { from: number; to: number; everyMs: number; betweenMs: number },
 ): void {
   const dice = world.dice.fork("edits");
+  const ends = world.dice.fork("pauses that end");
   const states = new Map<JobId, { state: "on" | "paused" | "deleted"; since: number }>();
   const ask = () => {
     const item = dice.pick(work);
@@ -147,7 +150,9 @@ export function editJobs(
     // A peer that doesn't know the job yet would make it anew, without the parts that only the later version can write.
     const up = world.inService().filter((peer) => isLater !== true || world.shows(peer, id));
     if (up.length === 0 || world.now() - known.since < when.betweenMs) return;
-    const request = drawRequest(item, known.state, dice);
+    const drawn = drawRequest(item, known.state, dice);
+    const request =
+      drawn.kind === "pause" && ends.chance(0.4) ? { ...drawn, forMs: ends.pick(pausesMs) } : drawn;
     world.ask(dice.pick(up), request);
     if (request.kind === "run") return;
     const state = request.kind === "delete" ? "deleted" : request.kind === "pause" ? "paused" : "on";

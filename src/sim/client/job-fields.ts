@@ -67,6 +67,15 @@ export function drawFailurePauses(work: readonly Work[], dice: Dice): Work[] {
   });
 }
 
+/** In two of five worlds half of the jobs share a pool. */
+export function drawPools(work: readonly Work[], dice: Dice): Work[] {
+  if (!dice.chance(0.4)) return [...work];
+  const pool = { name: "db", slots: dice.pick([1, 1, 2, 3]) };
+  return work.map((item) =>
+    item.rules.isLater === true || !dice.chance(0.5) ? item : { ...item, rules: { ...item.rules, pool } },
+  );
+}
+
 function drawOthers(dice: Dice): Partial<JobRules> {
   return {
     ...(dice.chance(0.15) ? { weight: 2 } : {}),

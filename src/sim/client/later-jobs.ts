@@ -51,7 +51,7 @@ function written(client: number, incarnation: string, wall: number, rules: Work[
     for (const [slot, value] of slotsOf(specFor(rules))) map.set(`${slot}@later`, { ...stamp, value });
     map.set(`${createdSlot}@later`, { ...stamp, value: id });
     map.set(`${laterField.name}@later`, { ...stamp, value: laterField.value, needs: laterField.needs });
-    doc.getMap<unknown>("pools").set(`${id}@later`, { ...stamp, value: { slots: 2 } });
+    doc.getMap<unknown>("tapes").set(`${id}@later`, { ...stamp, value: { slots: 2 } });
   });
   return Y.encodeStateAsUpdate(doc);
 }

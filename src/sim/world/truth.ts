@@ -66,6 +66,8 @@ export interface JobRules {
   partition?: "majority";
   /** how often a failed run is repeated, and the first pause; absent = never */
   retry?: { attempts: number; backoffMs: number };
+  /** a pool, and how many slots it has */
+  pool?: { name: string; slots: number };
   /** after so many failed ticks in a row it is paused; absent = never */
   pauseAfterFailures?: number;
   /** the jobs whose ticks are its ticks, instead of `schedule`, and after which of their ends it runs */
@@ -101,13 +103,18 @@ export function orderName(of: Pick<Run | RecordSeen, "job" | "tick" | "attempt" 
 export type ClientRequest =
   | { kind: "put"; rules: JobRules }
   | { kind: "delete"; id: JobId }
-  | { kind: "pause"; id: JobId }
+  /** `forMs`: it ends by itself so long after it was asked for */
+  | { kind: "pause"; id: JobId; forMs?: number }
   | { kind: "resume"; id: JobId }
   | { kind: "run"; id: JobId }
   /** a tick (ms) is not to run, or after all */
   | { kind: "skip" | "unskip"; id: JobId; tick: number }
   /** every run of that tick */
   | { kind: "cancel"; id: JobId; tick: TickId }
+  /** no job takes ticks from ≤ instant < to */
+  | { kind: "maintain"; from: number; to: number }
+  /** a pool gets so many slots */
+  | { kind: "pool"; name: string; slots: number }
   | { kind: "drain"; target: PeerId; on: boolean }
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId; force?: boolean }

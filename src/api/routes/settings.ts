@@ -1,0 +1,176 @@
+/**
+ * Settings of the mesh that have a name: list, read, set and remove. All kinds work alike; core checks what is written.
+ */
+import { Type, type TSchema } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import type { Control } from "../../ports/control.ts";
+import { MaintenanceSchema } from "../../schema/maintenance.ts";
+import { PoolSchema } from "../../schema/pool.ts";
+import { runId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { showInstant } from "../show/show-run.ts";
+import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import { ask } from "../http/answers.ts";
+import { noCheck, none } from "../http/checking.ts";
+import { ListOf, page, PageQuery, readCursor, defaultLimit } from "../http/paging.ts";
+import { closed } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+
+interface Kind {
+  readonly setting: SettingKind;
+  /** what one is called */
+  readonly one: string;
+  /** what is written */
+  readonly written: TSchema;
+  /** what is shown beside the name */
+  readonly shown: TSchema;
+  show(control: Control, name: string, value: unknown): object;
+  /** what counts of those that nobody has set but jobs name, by name */
+  unset?(control: Control): SettingValues;
+}
+
+const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 128 }) });
+
+export function settingRoutes(app: Api, options: ApiOptions): void {
+  routesOf(app, options, {
+    setting: "maintenance",
+    one: "maintenance",
+    written: MaintenanceSchema,
+    shown: Type.Object({ name: Type.String(), ...MaintenanceSchema.properties }),
+    show: (_control, name, value) => ({ name, ...(value as object) }),
+  });
+  routesOf(app, options, {
+    setting: "pools",
+    one: "pool",
+    written: PoolSchema,
+    shown: ShownPool,
+    show: (control, name, value) => showPool(control, name, value as { slots: number }),
+    unset: (control) =>
+      new Map(
+        [...control.view().jobs.values()].flatMap(({ spec: { pool } }) =>
+          pool === undefined ? [] : [[pool, { slots: 1 }]],
+        ),
+      ),
+  });
+}
+
+const SlotSchema = Type.Object({
+  run: Type.String(),
+  job: Type.String(),
+  tick: Type.String(),
+  peer: Type.String(),
+  peerName: Type.Union([Type.String(), Type.Null()]),
+  due: Type.String({ format: "date-time" }),
+});
+
+const ShownPool = Type.Object({
+  name: Type.String(),
+  ...PoolSchema.properties,
+  jobs: Type.Array(Type.String(), { description: "that name it" }),
+  holders: Type.Array(SlotSchema, { description: "the runs that hold a slot" }),
+  waiting: Type.Array(SlotSchema, { description: "the ticks that wait for a slot, first come first" }),
+});
+
+/** At most so many of each are listed. */
+const slotsShown = 1_000;
+
+function showPool(control: Control, name: string, value: object): object {
+  const { jobs, holders, waiting } = control.pool(name);
+  const names = new Map(control.view().members.map((member) => [member.id, member.name]));
+  const show = (record: RunRecord): object => ({
+    run: runId(record),
+    job: record.job,
+    tick: record.tick,
+    peer: record.peer,
+    peerName: names.get(record.peer) ?? null,
+    due: showInstant(record.due),
+  });
+  const [held, waits] = [holders, waiting].map((records) => records.slice(0, slotsShown).map(show));
+  return { name, ...value, jobs, holders: held, waiting: waits };
+}
+
+function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
+  const { setting, one } = kind;
+  const tags = [setting];
+  const path = `/v1/${setting}`;
+  const valueOf = (name: string): unknown => control.settings(setting).get(name);
+  const shown = (name: string): object => {
+    const value = valueOf(name) ?? kind.unset?.(control).get(name);
+    if (value === undefined) throw notFound(one, name);
+    return kind.show(control, name, value);
+  };
+
+  app.get(
+    path,
+    {
+      schema: {
+        tags,
+        summary: `List every ${one} by name`,
+        querystring: Type.Object(PageQuery, closed),
+        response: { 200: ListOf(kind.shown) },
+      },
+    },
+    async (request, reply) => {
+      const { limit = defaultLimit, cursor } = request.query;
+      const after = readCursor(setting, cursor) ?? "";
+      const unset = kind.unset?.(control).keys() ?? [];
+      const names = [...new Set([...control.settings(setting).keys(), ...unset])].toSorted();
+      const rest = names.filter((name) => name > after);
+      const items = rest.slice(0, limit).map(shown);
+      const next = rest.length > limit ? (rest[limit - 1] ?? null) : null;
+      return page(request, reply, setting, { items, next, total: names.length });
+    },
+  );
+
+  app.get(
+    `${path}/:name`,
+    {
+      schema: {
+        tags,
+        summary: `Read one ${one}`,
+        params: NameParams,
+        querystring: none,
+        response: { 200: kind.shown },
+      },
+    },
+    async (request) => shown(request.params.name),
+  );
+
+  app.put(
+    `${path}/:name`,
+    {
+      validatorCompiler: noCheck,
+      schema: {
+        tags,
+        summary: `Create or replace a ${one}`,
+        params: NameParams,
+        querystring: none,
+        body: kind.written,
+        response: { 200: kind.shown, 201: kind.shown },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.params;
+      const isNew = valueOf(name) === undefined;
+      const body: unknown = request.body;
+      await ask(request, control, { kind: "put-setting", setting, name, value: body, by: request.actor });
+      if (isNew) reply.code(201).header("location", `${path}/${name}`);
+      return shown(name);
+    },
+  );
+
+  app.delete(
+    `${path}/:name`,
+    { schema: { tags, summary: `Remove a ${one}`, params: NameParams, querystring: none } },
+    async (request, reply) => {
+      const { name } = request.params;
+      if (valueOf(name) === undefined) throw notFound(one, name);
+      await ask(request, control, { kind: "remove-setting", setting, name, by: request.actor });
+      return reply.code(204).send();
+    },
+  );
+}
+
+function notFound(one: string, name: string): CicadaError {
+  return new CicadaError("SETTING_NOT_FOUND", `there is no ${one} "${name}"`);
+}

@@ -1,0 +1,32 @@
+/** A maintenance, as a person writes it: once (`from`, `to`) or again and again (`schedule`, `duration`). */
+import { Type, type Static } from "typebox";
+
+const closed = { additionalProperties: false } as const;
+
+export const MaintenanceSchema = Type.Object(
+  {
+    from: Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant; it belongs to it" })),
+    to: Type.Optional(
+      Type.String({ maxLength: 40, description: "an RFC 3339 instant; it doesn't belong to it" }),
+    ),
+    schedule: Type.Optional(
+      Type.Union([
+        Type.String({ maxLength: 256 }),
+        Type.Array(Type.String({ maxLength: 256 }), { minItems: 1, maxItems: 32 }),
+      ]),
+    ),
+    timezone: Type.Optional(Type.String({ maxLength: 64 })),
+    duration: Type.Optional(
+      Type.String({ maxLength: 64, description: "such as 90m: real time, also when the clocks change" }),
+    ),
+    group: Type.Optional(
+      Type.String({
+        pattern: "^[a-z0-9][a-z0-9._-]{0,63}$",
+        description: "only jobs of this group; absent = all jobs",
+      }),
+    ),
+    note: Type.Optional(Type.String({ maxLength: 1_024 })),
+  },
+  { ...closed, $id: "Maintenance" },
+);
+export type MaintenanceSpec = Static<typeof MaintenanceSchema>;

@@ -1,0 +1,13 @@
+/** A pool, as a person writes it: at most so many runs at once of all jobs that name it. */
+import { Type } from "typebox";
+
+/** A higher limit costs time whenever a run of the pool ends. */
+export const slotsMax = 10_000;
+
+export const PoolSchema = Type.Object(
+  {
+    slots: Type.Integer({ minimum: 0, maximum: slotsMax, description: "0 stops the pool" }),
+    note: Type.Optional(Type.String({ maxLength: 1_024 })),
+  },
+  { additionalProperties: false, $id: "Pool" },
+);

@@ -1,0 +1,55 @@
+/** Checks the shape of a small object by its schema, with a pointer for each field that has another shape or isn't known. */
+import { Compile } from "typebox/compile";
+import type { Static, TObject } from "typebox";
+import type { Problem } from "./job.ts";
+import { didYouMean } from "./nearest.ts";
+
+export type ShapeCheck<Value> = { ok: true; value: Value } | { ok: false; problems: Problem[] };
+
+export interface Shape<Value> {
+  check(input: unknown): ShapeCheck<Value>;
+  /** The same without the fields that this version doesn't know. */
+  checkKnown(input: unknown): ShapeCheck<Value>;
+}
+
+/** `example` completes "it is an object …". */
+export function shapeOf<Schema extends TObject>(schema: Schema, example: string): Shape<Static<Schema>> {
+  const compiled = Compile(schema);
+  const fields = Object.keys(schema.properties);
+  const check = (input: unknown): ShapeCheck<Static<Schema>> => {
+    if (!isObject(input))
+      return { ok: false, problems: [{ pointer: "", message: `it is an object ${example}` }] };
+    const unknown = Object.keys(input).filter((field) => !fields.includes(field));
+    if (unknown.length > 0) {
+      const problems = unknown.map((field) => ({
+        pointer: `/${field}`,
+        message: `unknown field${didYouMean(field, fields) || `: known are ${fields.join(", ")}`}`,
+      }));
+      return { ok: false, problems };
+    }
+    if (compiled.Check(input)) return { ok: true, value: input };
+    const problems = new Map<string, Problem>();
+    for (const { keyword, instancePath, message, params } of compiled.Errors(input)) {
+      const missing = keyword === "required" ? params.requiredProperties : [""];
+      for (const name of missing) {
+        const pointer = name === "" ? instancePath : `${instancePath}/${name}`;
+        if (!problems.has(pointer))
+          problems.set(pointer, { pointer, message: name === "" ? message : "is missing" });
+      }
+    }
+    return { ok: false, problems: [...problems.values()] };
+  };
+  return {
+    check,
+    checkKnown: (input) =>
+      check(
+        isObject(input)
+          ? Object.fromEntries(Object.entries(input).filter(([name]) => fields.includes(name)))
+          : input,
+      ),
+  };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -210,6 +210,8 @@ class Rotation {
     requestRotation(
       { kind: "rotate-key", graceMs: 10, by: "ann", ...command },
       {
+        isAlone: () => false,
+        isSuperseded: () => false,
         heirs: () => this.heirs,
         forgotten: () => [],
         forget: (peer, _by, said) => {

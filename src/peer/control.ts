@@ -39,18 +39,21 @@ export function controlOf(peer: Peer): Control {
     unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
-    values: (root) => peer.values(root),
-    channelHealth: (name) => peer.notices.healthOf(name),
+    values: (root) => peer.parts.table.values(root),
+    channelHealth: (name) => peer.parts.notices.healthOf(name),
     testChannel: (channel, name, by) =>
-      new Promise((resolve) => peer.notices.test(channel, name, by, resolve)),
+      new Promise((resolve) => peer.parts.notices.test(channel, name, by, resolve)),
     revisions: (id) => readRevisions(disk, id),
     ticks: (id, query) => describeTicks(peer, id, query),
-    log: (run, offset, length) => new Promise((resolve) => peer.readLog(run, offset, length, resolve)),
+    log: (run, offset, length) =>
+      new Promise((resolve) => peer.parts.logs.read(run, offset, length, resolve)),
     putScript: (bytes) =>
       new Promise((resolve, reject) => {
-        peer.putScript(bytes, (stored) => (stored instanceof CicadaError ? reject(stored) : resolve(stored)));
+        peer.parts.scripts.put(bytes, (stored) =>
+          stored instanceof CicadaError ? reject(stored) : resolve(stored),
+        );
       }),
-    script: (sha256) => new Promise((resolve) => peer.getScript(sha256, resolve)),
+    script: (sha256) => new Promise((resolve) => peer.parts.scripts.get(sha256, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
 }

@@ -15,7 +15,7 @@ import type { ChannelHealth } from "../ports/control.ts";
 import type { Delivered } from "../ports/notifier.ts";
 import { checkChannel, type NoticeChannel } from "../schema/channel.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
-import type { Job } from "../schema/job.ts";
+import type { Job, TableEdit } from "../schema/job.ts";
 import {
   afterFailuresMax,
   isNoticeRecord,
@@ -111,8 +111,14 @@ export class Notices {
     });
   }
 
-  /** The job was paused here, by a person or by its failures. */
-  paused(id: JobId, reason: string): void {
+  /** This peer has made the edits: a pause by a person, or after failures, is told. */
+  edited(edits: readonly TableEdit[]): void {
+    for (const edit of edits) {
+      if (edit.kind === "pause") this.#paused(edit.id, edit.pause.note ?? `by ${edit.pause.by}`);
+    }
+  }
+
+  #paused(id: JobId, reason: string): void {
     const job = this.#deps.jobOf(id);
     const rules = (job?.spec.notify ?? []).filter(({ on }) => on.includes("paused"));
     if (job === undefined || rules.length === 0) return;
@@ -120,7 +126,7 @@ export class Notices {
     const tick = tickAt(Math.floor(wall / 1_000) * 1_000);
     const notice = this.#make(job, tick, "paused", []);
     const channels = new Set(rules.flatMap(({ to }) => to));
-    const text = reason === "" ? notice.text : `${notice.text}: ${reason}`;
+    const text = `${notice.text}: ${reason}`;
     this.#open(this.#recordOf(job.id, tick, "paused", channels), { ...notice, state: "paused", text });
   }
 

@@ -19,19 +19,17 @@ import type { MembershipWord } from "../schema/membership.ts";
 import { readWord } from "../wire/membership.ts";
 import { signRecord } from "../wire/records.ts";
 import { settingKinds, type SettingKind, type SettingValues } from "../schema/setting.ts";
-import type { Job, TableEdit } from "../schema/job.ts";
+import type { Job } from "../schema/job.ts";
 import type { Admissions } from "../table/admissions.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
-import type { Logs } from "./logs.ts";
 import { lookUp, readEnds } from "./lookup.ts";
-import type { Notices } from "./notices.ts";
 import { Outbox } from "./outbox.ts";
-import { requestRotation } from "./rotation-request.ts";
+import { requestRotation, type RotationDeps } from "./rotation-request.ts";
+import { WakeUp } from "./wake-up.ts";
 import { StaleRecords } from "./stale-records.ts";
 import { Writer } from "./writer.ts";
 import { Sender } from "./sender.ts";
-import type { ScriptKeeper } from "./scripts.ts";
 import type { PeerSettings } from "./settings.ts";
 import { PeerStatus } from "./status.ts";
 
@@ -54,6 +52,7 @@ export class Peer {
   readonly #outbox: Outbox;
   readonly #writer: Writer;
   readonly #staleRecords: StaleRecords;
+  readonly #wakeUp: WakeUp;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
   readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #counters: Record<string, number> = { ...zeros };
@@ -64,7 +63,6 @@ export class Peer {
   #incarnation: number | undefined;
   #assembly: Assembly | undefined;
   #working = false;
-  #alarm: { atMono: number; cancel: Cancel } | undefined;
   #nextCommand = 1;
   #membership: readonly MembershipWord[] = [];
   #admissions: Admissions | undefined;
@@ -84,6 +82,7 @@ export class Peer {
       resend: (records) => this.#resend(records),
     });
     this.#staleRecords = new StaleRecords(doors.disk, this.#writer);
+    this.#wakeUp = new WakeUp(doors.clock, () => this.#woke());
   }
 
   /** Reads the data folder and joins the mesh. `ready` gets an error when the folder can't be used. */
@@ -198,7 +197,8 @@ export class Peer {
     if (!isRunning(this.#state)) this.#whenIdle?.();
   }
 
-  get #parts(): Assembly {
+  /** The parts other than core, once the data folder has been read. */
+  get parts(): Assembly {
     assert(this.#assembly !== undefined, "the peer has not booted");
     return this.#assembly;
   }
@@ -210,7 +210,7 @@ export class Peer {
   }
 
   #tableChanged(): void {
-    const { table, edits, scripts } = this.#parts;
+    const { table, edits, scripts } = this.parts;
     for (const setting of settingKinds) {
       const values = table.values(setting);
       if (values === this.#settingValues.get(setting)) continue;
@@ -238,7 +238,8 @@ export class Peer {
     const { executor } = this.#doors;
     switch (effect.kind) {
       case "wakeAt":
-        return this.#wakeAt(effect.mono);
+        if (!this.#stopped) this.#wakeUp.at(effect.mono);
+        return;
       case "gossip":
         return this.#outbox.record(effect.record);
       case "decline":
@@ -253,8 +254,8 @@ export class Peer {
       case "store":
         return this.#writer.store(effect.writes, effect.token);
       case "edit":
-        return this.#parts.edits.edit(effect.edits, (error) => {
-          if (error === undefined) this.#tellOfPauses(effect.edits);
+        return this.parts.edits.edit(effect.edits, (error) => {
+          if (error === undefined) this.parts.notices.edited(effect.edits);
           const { token } = effect;
           if (error?.code === "TABLE_FULL") this.#feed({ kind: "tableFull", token, detail: error.detail });
           else this.#feed({ kind: "stored", token, failed: error !== undefined });
@@ -275,7 +276,7 @@ export class Peer {
       case "lookUp": {
         const { job, tick } = effect;
         return lookUp(this.#doors, effect, (records) => {
-          const found = { job, records, pruned: this.#parts.horizons.ownOf(job) };
+          const found = { job, records, pruned: this.parts.horizons.ownOf(job) };
           this.#feed(
             tick === undefined ? { kind: "lookedUp", ...found } : { kind: "tickLookedUp", tick, ...found },
           );
@@ -286,13 +287,16 @@ export class Peer {
         return readEnds(this.#doors, effect, (records) => this.#feed({ kind: "endsRead", job, records }));
       }
       case "syncRecent":
-        return this.#parts.sync.wantRecent(effect.peer, this.#doors.clock.now());
+        return this.parts.sync.wantRecent(effect.peer, this.#doors.clock.now());
       case "ended":
-        return this.#parts.copies.copy(effect.record);
+        return this.parts.copies.copy(effect.record);
       case "announce":
-        return this.#parts.notices.announce(effect.job, effect.tick);
+        return this.parts.notices.announce(effect.job, effect.tick);
       case "notify":
-        if (effect.event.kind === "run") this.#runMoved(effect.event.record);
+        if (effect.event.kind === "run") {
+          this.parts.longRuns.moved(effect.event.record);
+          this.parts.pings.moved(effect.event.record);
+        }
         for (const listener of this.#listeners) listener(effect.event);
         return;
       case "count":
@@ -304,18 +308,6 @@ export class Peer {
     }
   }
 
-  #tellOfPauses(edits: readonly TableEdit[]): void {
-    for (const edit of edits) {
-      if (edit.kind === "pause")
-        this.#parts.notices.paused(edit.id, edit.pause.note ?? `by ${edit.pause.by}`);
-    }
-  }
-
-  #runMoved(record: RunRecord): void {
-    this.#parts.longRuns.moved(record);
-    this.#parts.pings.moved(record);
-  }
-
   /** Sends the records by streams, because gossip may have lost them. */
   #resend(records: readonly RunRecord[]): void {
     for (const some of inParts(records)) {
@@ -325,22 +317,14 @@ export class Peer {
     }
   }
 
-  #wakeAt(atMono: number): void {
-    if (this.#stopped || this.#alarm?.atMono === atMono) return;
-    this.#alarm?.cancel();
-    const cancel = this.#doors.clock.alarm(atMono, () => {
-      this.#alarm = undefined;
-      if (this.#stopped) return;
-      this.#feed({ kind: "woke" });
-      const now = this.#doors.clock.now();
-      this.#writer.woke(now);
-      this.#parts.sync.woke(now);
-      this.#parts.keyRotation.woke(now);
-      this.#parts.edits.woke(now);
-      this.#parts.retention.woke(now);
-      this.#parts.scripts.woke(now.mono);
-    });
-    this.#alarm = { atMono, cancel };
+  #woke(): void {
+    if (this.#stopped) return;
+    this.#feed({ kind: "woke" });
+    const now = this.#doors.clock.now();
+    const { sync, keyRotation, edits, retention, scripts } = this.parts;
+    this.#writer.woke(now);
+    for (const part of [sync, keyRotation, edits, retention]) part.woke(now);
+    scripts.woke(now.mono);
   }
 
   #count(name: string, by = 1): void {
@@ -361,59 +345,33 @@ export class Peer {
         error: new CicadaError("NOT_READY", "the peer is starting or stopping"),
       });
     }
-    if (command.kind === "rotate-key") {
-      // While members are linked, a rotation is allowed: it is the remedy if a thief of the key claimed that it was replaced.
-      const isAlone = knownMembers(this.#state).every(({ linked }) => !linked);
-      if (isAlone && this.#state.members.supersededKey !== undefined) {
-        const error = new CicadaError("KEY_SUPERSEDED", "a key made here would be another mesh's");
-        return answer({ kind: "refused", error });
-      }
-      const { keyRotation } = this.#parts;
-      const { operator } = this.#state;
-      return requestRotation(
-        command,
-        {
-          heirs: () => this.status.heirs(),
-          forgotten: () => [...operator.forgotten.values()],
-          forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
-          rotate: (graceMs, by, rotated) => keyRotation.rotate(graceMs, by, rotated),
-        },
-        answer,
-      );
-    }
+    if (command.kind === "rotate-key") return this.#rotateKey(this.#state, command, answer);
     const token = this.#nextCommand++;
     this.#answers.set(token, answer);
-    const inTable = command.kind === "delete-job" && this.#parts.table.holds(command.id);
+    const inTable = command.kind === "delete-job" && this.parts.table.holds(command.id);
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
-  /** Reads a piece of the run's output, wherever it is. */
-  readLog(...args: Parameters<Logs["read"]>): void {
-    this.#parts.logs.read(...args);
-  }
-
-  /** Keeps a script here; every peer fetches it once a job names it. */
-  putScript(...args: Parameters<ScriptKeeper["put"]>): void {
-    this.#parts.scripts.put(...args);
-  }
-
-  getScript(...args: Parameters<ScriptKeeper["get"]>): void {
-    this.#parts.scripts.get(...args);
+  #rotateKey(
+    state: State,
+    command: Extract<Command, { kind: "rotate-key" }>,
+    answer: (answer: Answer) => void,
+  ): void {
+    const deps: RotationDeps = {
+      isAlone: () => knownMembers(state).every(({ linked }) => !linked),
+      isSuperseded: () => state.members.supersededKey !== undefined,
+      heirs: () => this.status.heirs(),
+      forgotten: () => [...state.operator.forgotten.values()],
+      forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
+      rotate: (graceMs, by, rotated) => this.parts.keyRotation.rotate(graceMs, by, rotated),
+    };
+    requestRotation(command, deps, answer);
   }
 
   /** The simulator has moved the wall clock forward over a time in which there was nothing to do. */
   leapt(ms: number): void {
     if (this.#state !== undefined) leapOver(this.#state, ms);
     this.#assembly?.clockProof.wentOn(ms);
-  }
-
-  /** The values of a root of the table. */
-  values(root: string): ReadonlyMap<string, unknown> {
-    return this.#parts.table.values(root);
-  }
-
-  get notices(): Notices {
-    return this.#parts.notices;
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {
@@ -449,7 +407,7 @@ export class Peer {
     clock.alarm(clock.now().mono + farewellMs, () => {
       this.#stopped = true;
       this.#sender.silence();
-      this.#alarm?.cancel();
+      this.#wakeUp.cancel();
       this.#assembly?.workShares.stop();
       mesh.stop(() => disk.close(done));
     });

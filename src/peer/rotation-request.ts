@@ -12,6 +12,10 @@ import type { Forgotten } from "../schema/attribution.ts";
 import { describeAmbiguous, describeMissing, findPeer } from "../schema/find-peer.ts";
 
 export interface RotationDeps {
+  /** no member is linked */
+  isAlone(): boolean;
+  /** a member has proved that this peer's key was replaced */
+  isSuperseded(): boolean;
   heirs(): Heir[];
   forgotten(): readonly Forgotten[];
   forget(peer: string, by: string, answer: (answer: Answer) => void): void;
@@ -23,6 +27,11 @@ export function requestRotation(
   deps: RotationDeps,
   answer: (answer: Answer) => void,
 ): void {
+  // While members are linked, a rotation is allowed: it is the remedy if a thief of the key claimed that it was replaced.
+  if (deps.isAlone() && deps.isSuperseded()) {
+    const error = new CicadaError("KEY_SUPERSEDED", "a key made here would be another mesh's");
+    return answer({ kind: "refused", error });
+  }
   const leftOut = new Set<string>();
   for (const named of without) {
     const id = leftOutAs(named, deps);

@@ -53,6 +53,7 @@ function sentence(
 ): string {
   const story = storyOf(records);
   const which = `${job}, tick ${tick},`;
+  if (event === "paused") return `${job} is paused`;
   if (story === undefined) return `${which} ${event}`;
   const on = ` on ${nameOf(story.peer)}`;
   const because = story.reason === undefined ? "" : `: ${story.reason}`;
@@ -80,8 +81,6 @@ function sentence(
     }
     case "long":
       return `${which} is still running${on}, since ${new Date(story.startedAt ?? instantOf(tick)).toISOString()}`;
-    case "paused":
-      return `${job} is paused${because}`;
   }
 }
 

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
-import { jobFlags } from "../src/cli/terminal/job-flags.ts";
+import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
 import { JobSpecSchema, notYet } from "../src/schema/job.ts";
 import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./kit/cli-stage.ts";
 

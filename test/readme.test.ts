@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { jobFlags } from "../src/cli/terminal/job-flags.ts";
+import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { readme, withReference } from "./kit/job-reference.ts";
 

@@ -1,9 +1,9 @@
 /**
- * README's table of a job's fields, from the one list of flags that the command line has (cli/terminal/job-flags.ts).
+ * README's table of a job's fields, from the one list of flags that the command line has (cli/terminal/job-flag-table.ts).
  * `node test/kit/job-reference.ts` writes it into README.md; test/readme.test.ts compares.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { jobFlags } from "../../src/cli/terminal/job-flags.ts";
+import { jobFlags } from "../../src/cli/terminal/job-flag-table.ts";
 
 const begins = "<!-- the job's fields -->\n";
 const ends = "<!-- end of the job's fields -->\n";

@@ -49,7 +49,8 @@ import { readEnds, reviewFailures } from "./orders/failures.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
-import { hearDeclined, takeTouched, touchDue, touchAll } from "./claims/order-book.ts";
+import { hearDeclined } from "./claims/order-book.ts";
+import { takeTouched, touchDue, touchAll } from "./claims/touched.ts";
 import { openDigest } from "./records/ledger.ts";
 import {
   childEnded,

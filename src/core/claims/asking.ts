@@ -4,7 +4,7 @@
  *
  * All orders of one step, such as those of a peer that died, share one question.
  */
-import { reconcileAt, touch } from "./order-book.ts";
+import { reconcileAt, touch } from "./touched.ts";
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import { inParts, type MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";

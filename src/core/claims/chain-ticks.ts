@@ -25,7 +25,8 @@ import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
 import type { ChainTick } from "./book-state.ts";
 import { isTickOver } from "./slots.ts";
-import { admitChained, dropOrders, hasBegun, isRequested, touchOver } from "./order-book.ts";
+import { admitChained, dropOrders, hasBegun, isRequested } from "./order-book.ts";
+import { touchOver } from "./touched.ts";
 
 /** Ticks of chains that are remembered: far above what honest jobs have. Each holds a record of each parent. */
 const chainTicksMax = 10_000;

@@ -12,16 +12,8 @@ import { noteWord } from "../records/words.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { followChains } from "./chain-ticks.ts";
-import {
-  admitNextRound,
-  admitRetry,
-  forgetRequest,
-  isNextRound,
-  touch,
-  touchOrdersOf,
-  wakePool,
-  touchInProgress,
-} from "./order-book.ts";
+import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
+import { touch, touchOrdersOf, wakePool, touchInProgress } from "./touched.ts";
 import type { Order } from "./order.ts";
 
 /** Signs a record that this peer writes, takes it in, stores it and gossips it. Returns the signed record. */

@@ -11,7 +11,7 @@ import { CicadaError } from "../../errors.ts";
 import type { Readmitted } from "../../schema/attribution.ts";
 import { describeAmbiguous, findPeer, type NamedPeer } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { touchAll } from "../claims/order-book.ts";
+import { touchAll } from "../claims/touched.ts";
 import { storedKeys } from "../events.ts";
 import { holdReadmissions } from "../members/admission.ts";
 import { announceAtOnce } from "../members/members.ts";

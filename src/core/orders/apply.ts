@@ -12,7 +12,7 @@ import {
   replaceRunning,
   withdraw,
 } from "../claims/claims.ts";
-import { reconcileAt } from "../claims/order-book.ts";
+import { reconcileAt } from "../claims/touched.ts";
 import { noStage, transition, type Order } from "../claims/order.ts";
 import { assert } from "../../errors.ts";
 import { mark } from "../probes/marks.ts";

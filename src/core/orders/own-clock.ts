@@ -11,7 +11,7 @@ import type { Now } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { dropAsks } from "../claims/asking.ts";
 import { withdraw } from "../claims/claims.ts";
-import { touchAll } from "../claims/order-book.ts";
+import { touchAll } from "../claims/touched.ts";
 import { noStage, transition } from "../claims/order.ts";
 import { pauseMs } from "../limits.ts";
 import { beginNewClock, isDoubted, judgeClocks, noteSetBefore, ownClockOffset } from "../members/clocks.ts";

@@ -3,7 +3,7 @@
  * back its claims and plans nothing. Once it is accepted again, it looks for the ticks that it left out meanwhile.
  */
 import { giveClaimsBack } from "../claims/claims.ts";
-import { touchAll } from "../claims/order-book.ts";
+import { touchAll } from "../claims/touched.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { emit, note, type State } from "../state.ts";
 import { beginWarmUp } from "./warm-up.ts";

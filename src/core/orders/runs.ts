@@ -35,7 +35,8 @@ import { noteEarlierRecord } from "./earlier-life.ts";
 import { reporterPlace } from "./facts.ts";
 import { hearRange } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
-import { admitAgain, requestedAheadMs, retryCount, touchAll, touchJob } from "../claims/order-book.ts";
+import { admitAgain, requestedAheadMs, retryCount } from "../claims/order-book.ts";
+import { touchAll, touchJob } from "../claims/touched.ts";
 import { emit, note, type State } from "../state.ts";
 
 const noLog = { logBytes: 0, logTruncated: false };

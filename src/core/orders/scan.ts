@@ -13,7 +13,8 @@ import { roundsMax, type RunRecord, type Span, type Watermark } from "../../sche
 import { isOwnGivenBack } from "../claims/claims.ts";
 import { forgetOverChains, learnChains, reviewAll, reviewChains } from "../claims/chain-ticks.ts";
 import { commit } from "../claims/record-moved.ts";
-import { admitRetry, admitTick, ticksInProgress, touchJob, touchOver } from "../claims/order-book.ts";
+import { admitRetry, admitTick, ticksInProgress } from "../claims/order-book.ts";
+import { touchJob, touchOver } from "../claims/touched.ts";
 import { divideGap, intervalsBetween, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { soonestTick } from "../job/timetable.ts";

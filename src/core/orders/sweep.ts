@@ -2,7 +2,8 @@
  * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, runs of dead
  * peers, and memory that can be freed.
  */
-import { forgetRequestsBefore, touch } from "../claims/order-book.ts";
+import { forgetRequestsBefore } from "../claims/order-book.ts";
+import { touch } from "../claims/touched.ts";
 import { mark } from "../probes/marks.ts";
 import { isInProgress } from "../claims/slots.ts";
 import { chainTickOf, reviewChains } from "../claims/chain-ticks.ts";

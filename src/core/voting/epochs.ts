@@ -2,7 +2,7 @@
  * The roster's chain of epochs in this peer: adopts epochs that were chosen or that other peers send, and proposes better
  * voters while the mesh is well (DESIGN §6). roster.ts says which epochs are valid.
  */
-import { touchAll } from "../claims/order-book.ts";
+import { touchAll } from "../claims/touched.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { inParts } from "../../schema/message.ts";

@@ -5,7 +5,7 @@
  * It proposes only while it hears a majority of the voters, and tries again with a higher ballot when an attempt has had no
  * result in time. If the voters have chosen another peer, it tells that peer.
  */
-import { reconcileAt, touch } from "../claims/order-book.ts";
+import { reconcileAt, touch } from "../claims/touched.ts";
 import { orderDecision, parseOrderDecision, type PeerId } from "../../schema/ids.ts";
 import type { Span } from "../../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem } from "../../schema/vote.ts";

@@ -13,7 +13,7 @@ import { orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { followChains } from "./chain-ticks.ts";
 import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
-import { touch, touchOrdersOf, wakePool, touchInProgress } from "./touched.ts";
+import { touch, touchInProgress, touchOrdersOf, touchOver, wakePool } from "./touched.ts";
 import type { Order } from "./order.ts";
 
 /** Signs a record that this peer writes, takes it in, stores it and gossips it. Returns the signed record. */
@@ -55,6 +55,8 @@ export function recordMoved(
     forgetRequest(state, record);
     noteFailure(state, record);
   }
+  // The ticks of a range need no order any more, whoever has reported it.
+  if (record.range !== undefined) touchOver(state, record.job);
   followChains(state, record);
   admitRetry(state, record);
   takeWord(state, before, record);

@@ -250,9 +250,8 @@ export function isToReport(state: State): boolean {
   return false;
 }
 
-/** Takes in another peer's range: the ticks in it need no report by this peer, and no order in its book. */
+/** Takes in another peer's range: the ticks in it need no report by this peer. */
 export function hearRange(state: State, { job, tick, range }: RunRecord): void {
-  if (range !== undefined) touchOver(state, job);
   const gap = state.upkeep.gaps.get(job);
   const plan = state.jobs.plans.get(job);
   if (range === undefined || gap === undefined || plan === undefined) return;

@@ -139,20 +139,26 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
 function ran(record: RunRecord, nameOf: NameOf): string {
   const began = `${nameOf(record.peer)} started it${clock(record.startedAt)}`;
   const notes = (record.notes ?? []).map((one) => ` Note: ${one}.`).join("");
-  return `${began}; it ${endOf(record)}${clock(record.finishedAt)}${because(record)}. ${chosen(record, nameOf)}${notes}`;
+  return `${began}; ${endOf(record)}. ${chosen(record, nameOf)}${notes}`;
 }
 
 /** The beginning of the reason of a run whose process could not be started (orders/runs.ts). */
 const notStarted = "not started: ";
 
 function endOf(record: RunRecord): string {
+  const at = clock(record.finishedAt);
+  if (record.state === "skipped" && record.reason?.startsWith("precheck") === true) {
+    const code = record.exitCode === undefined ? "" : ` with exit code ${record.exitCode}`;
+    const detail = record.reason === "precheck" ? "" : because(record);
+    return `its precheck ended${code}${at}, so the job itself was not started${detail}`;
+  }
+  return `it ${endInWords(record)}${at}${because(record)}`;
+}
+
+function endInWords(record: RunRecord): string {
   if (record.state === "succeeded") return "succeeded";
   if (record.state === "timeout") return "was stopped at its timeout";
   if (record.state === "cancelled") return "was cancelled";
-  if (record.state === "skipped" && record.reason?.startsWith("precheck") === true) {
-    const code = record.exitCode === undefined ? "" : ` with exit code ${record.exitCode}`;
-    return `its precheck ended${code}, so the job itself was not started`;
-  }
   if (record.state === "skipped" && record.exitCode !== undefined)
     return `ended with exit code ${record.exitCode}`;
   if (record.signal !== undefined) return `was ended by ${record.signal}`;

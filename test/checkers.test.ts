@@ -1018,6 +1018,13 @@ test("I17: a failed tick that is never told, one that is told twice, and a notic
   );
   assert.deepEqual(found(dies), [], "the runner died before anybody heard of it, perhaps");
   assert.deepEqual(found({ ...away(ben, sixth + 1_000) }), ["I17"], "another peer's death is no excuse");
+  const step = (from: number) => ({ kind: "clock step" as const, peer: ben, from, to: from + minute });
+  assert.deepEqual(found({ faultWindows: [step(sixth)] }), [], "clocks disagree, and none may be right");
+  assert.deepEqual(
+    found({ faultWindows: [step(sixth + 5 * minute)] }),
+    ["I17"],
+    "they agreed until it was told",
+  );
   const paused = [...operations, asked({ kind: "put", rules }, 8 * minute)];
   assert.deepEqual(found({ operations: paused }), [], "an edit may have come before");
   const well = runOf(sixth, ann);

@@ -64,7 +64,11 @@ function asksFor({ notifies, skips, count = 1, retry }: JobRules, attempt: numbe
 
 function mustBeTold(evidence: Evidence, { peer, start, end }: Ended): boolean {
   const [from, to] = [start - lingersMs, end + toldWithinMs];
-  return !isTargeted(evidence, from, to) && wasWell(evidence, peer, from, to);
+  // While clocks disagree, a peer may doubt its own, and one whose clock is doubted tells nobody.
+  const disagree = evidence.faultWindows.some(
+    (window) => window.kind === "clock step" && window.from <= to && window.to >= from,
+  );
+  return !disagree && !isTargeted(evidence, from, to) && wasWell(evidence, peer, from, to);
 }
 
 function isCalm(evidence: Evidence, { start, end }: Ended): boolean {

@@ -39,7 +39,7 @@ function jobOf(seed: number, bug: PlantedBug): SeedJob {
     hours: Number(values.hours),
     faults: "swarm",
     chains: bug.startsWith("chain-"),
-    retries: bug.startsWith("retry-") || bug === "chain-on-each-attempt",
+    retries: bug.startsWith("retry-"),
     ...worldOf(bug, values.kinds?.split(",")),
   };
 }

@@ -45,7 +45,7 @@ export function followChains(state: State, record: RunRecord): void {
     if (isWholeOver(state.ledger.history, record.job, record.tick))
       forgetChainTick(state, record.job, record.tick);
   } else if (record.retryAt !== undefined) awaitParents(state, record);
-  const isRepeated = record.retryAt !== undefined && !isPlanted(state, "chain-on-each-attempt");
+  const isRepeated = record.retryAt !== undefined;
   if (children === undefined || isRepeated || !isEndOrRepeated(record)) return;
   if (record.peer !== state.settings.self && isPlanted(state, "chain-dropped")) return;
   const ends = endsOfTick(state, record);

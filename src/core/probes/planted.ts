@@ -43,7 +43,6 @@ export const plantedBugs = {
   "later-fields-cleared": "an edit clears the fields of a job that its writer's version doesn't know",
   "retry-dropped": "a failed run is repeated only by the peer that ran it",
   "chain-dropped": "a job is run after its parent only by the peer that ran the parent",
-  "chain-on-each-attempt": "a job runs after an attempt of its parent that is repeated",
   "chain-on-any-end": "a job runs after its parents however they ended",
   "told-by-all": "every peer tells people about a tick at once, whoever's turn it is",
   "answer-before-fsync": "a change is confirmed before it is durable",

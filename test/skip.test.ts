@@ -157,6 +157,20 @@ describe("a tick that a person has asked to skip", () => {
     assert.equal(startsOf(cores, tick), 0);
   });
 
+  test("is not started although neither the claim nor the table's change has reached the other peer", () => {
+    const cores = meshWith();
+    cores.tableMs = 20 * second;
+    const tick = comingTick(cores);
+    for (const peer of ["a", "b", "c"]) cores.unheard.add(peer as PeerId);
+    cores.pass(tick - cores.wall(cores.now) - second);
+    const holder = ["a", "b", "c"].find((peer) => cores.state(peer).book.claims.size > 0) ?? "a";
+    const asker = ["a", "b", "c"].find((peer) => peer !== holder) ?? "a";
+    skip(cores, asker, { tick });
+    cores.pass(minute - 10 * second);
+    assert.equal(answerOf(cores), tickAt(tick));
+    assert.equal(startsOf(cores, tick), 0);
+  });
+
   test("is answered as unconfirmed if the peer that has claimed it doesn't answer", () => {
     const cores = meshWith();
     const tick = comingTick(cores);

@@ -3,7 +3,8 @@
  * after a restart; when the tick comes, its reporter records it as `skipped(asked)`.
  *
  * A tick that another peer has claimed may start before the table reaches that peer. So the peer that is asked tells the claim's
- * holder directly, and answers when the holder has confirmed that it will not start the tick. Requests whose ticks are over are
+ * holder directly, and every living peer if the tick is due soon. It answers when they have confirmed that they will not start
+ * the tick. Requests whose ticks are over are
  * removed from the table after a while.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
@@ -14,6 +15,7 @@ import type { MessageOf } from "../../schema/message.ts";
 import { ticksInProgress } from "../claims/order-book.ts";
 import { touchJob } from "../claims/touched.ts";
 import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../job/plan.ts";
+import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver, overSlotsOf } from "../records/history.ts";
@@ -23,6 +25,8 @@ import { emit, expectStored, nextToken, type Pending, type State } from "../stat
 
 /** A peer that has not confirmed after this time counts as out of reach. */
 const confirmLimitMs = 5_000;
+/** Every living peer is told of a tick that is due within this time: until then the table reaches all of them. Unit: ms. */
+const soonMs = claimAheadMs + 30_000;
 /** How long a holder remembers what it was told, until the table says it. */
 const heardKeptMs = 60_000;
 
@@ -127,12 +131,20 @@ function neighbours(plan: Plan, tick: number): string {
 export function skipStored(state: State, pending: Extract<Pending, { kind: "skip" }>): void {
   const { command, id, skips } = pending;
   const ticks = new Map(skips.map((skip) => [tickAt(skip.tick), skip]));
-  const holders = new Map<PeerId, Skip[]>();
+  const holders = new Map<PeerId, Set<Skip>>();
+  const tell = (peer: PeerId, skip: Skip): void => {
+    if (peer === state.settings.self || isPlanted(state, "skip-untold")) return;
+    holders.set(peer, (holders.get(peer) ?? new Set()).add(skip));
+  };
   for (const { tick, peer, state: how } of openOf(state.ledger, id)) {
     const skip = ticks.get(tick);
-    if (skip === undefined || how !== "claimed" || peer === state.settings.self) continue;
-    if (isPlanted(state, "skip-untold")) continue;
-    holders.set(peer, [...(holders.get(peer) ?? []), skip]);
+    if (skip !== undefined && how === "claimed") tell(peer, skip);
+  }
+  // Of a tick that is due soon a peer may hold a claim of which this one has not heard.
+  for (const skip of skips.filter(({ tick }) => tick - state.now.wall < soonMs)) {
+    for (const { id: peer, state: how } of state.members.byId.values()) {
+      if (how === "alive" || how === "suspect") tell(peer, skip);
+    }
   }
   const asked = {
     command,
@@ -150,7 +162,7 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
       kind: "send",
       to: peer,
       protocol: "ask",
-      message: { kind: "skip", id: message, job: id, skips: some },
+      message: { kind: "skip", id: message, job: id, skips: [...some] },
     });
   }
   if (asked.waiting.size === 0) return answerSkip(state, asked);

@@ -73,6 +73,8 @@ export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heart
   // A life that has not signed anything can be invented, by most members too.
   const isNewer = echo !== undefined && echo.incarnation > members.incarnation;
   member.reportsOfNewerLife = isNewer ? member.reportsOfNewerLife + 1 : 0;
+  // When an earlier copy was last heard says nothing about this one.
+  if (!isNewer) member.newerLifeHeardMono = -Infinity;
   if (isNewer && echo.incarnation <= (members.besideLife ?? 0)) {
     // Both by the sender's clock: their difference says how long the newer life has been silent.
     const silentForMs = Math.max(0, heartbeat.sentAt - echo.heardAt);

@@ -39,6 +39,7 @@ function jobOf(seed: number, bug: PlantedBug): SeedJob {
     hours: Number(values.hours),
     faults: "swarm",
     chains: bug.startsWith("chain-"),
+    pools: bug.startsWith("pool-"),
     retries: bug.startsWith("retry-"),
     ...worldOf(bug, values.kinds?.split(",")),
   };

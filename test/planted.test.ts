@@ -29,6 +29,8 @@ interface Shown {
   person?: boolean;
   /** some jobs run after others */
   chains?: boolean;
+  /** some jobs share a pool */
+  pools?: boolean;
   /** some jobs repeat what fails */
   retries?: boolean;
 }
@@ -60,7 +62,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "warm-up-skipped": { kinds: ["kill and restart at once", "kill"], seed: 1, rules: ["I3", "I11"], took: 2 },
   "catch-up-repeats": { kinds: ["mass restart"], seed: 1, rules: ["I2", "I3"], took: 2 },
   "overlap-here-only": { kinds: ["kill"], seed: 3, rules: ["I10"], took: 4 },
-  "pool-here-only": { kinds: ["kill"], seed: 2, rules: ["I10"], took: 2 },
+  "pool-here-only": { pools: true, kinds: ["kill"], seed: 2, rules: ["I10"], took: 2 },
   "jump-unseen": { kinds: ["clock leap"], seed: 1, rules: ["I1", "I6", "I8", "I9"], took: 1 },
   "two-clocks-trusted": {
     kinds: ["clock leap"],
@@ -120,8 +122,8 @@ describe("a bug that was planted on purpose is found", () => {
 });
 
 function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
-  const { kinds, days, peers = 3, person = false, retries = false, chains = false } = how;
-  const job = { seed: String(seed), peers, faults: "swarm", person, retries, chains } as const;
+  const { kinds, days, peers = 3, person = false, retries = false, chains = false, pools = false } = how;
+  const job = { seed: String(seed), peers, faults: "swarm", person, retries, chains, pools } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
   return { ...job, jobs: 8, hours: 0.3, world: worldOfBug(bug), kinds: kinds.filter(isFaultKind) };

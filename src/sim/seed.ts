@@ -52,6 +52,8 @@ export interface SeedOptions {
   retries?: boolean;
   /** some of the jobs run after others */
   chains?: boolean;
+  /** half of the jobs share a pool, in two of five worlds */
+  pools?: boolean;
   planted?: PlantedBug;
   /** collects the names of the rare branches that were taken */
   marks?: Set<Mark>;
@@ -154,7 +156,7 @@ export function runSeed(options: SeedOptions): SeedResult {
       world.hosts.start(peer),
     );
   }
-  if (isWide) work = drawPools(work, dice.fork("pools"));
+  if (options.pools === true) work = drawPools(work, dice.fork("pools"));
   const pool = work.find(({ rules }) => rules.pool !== undefined)?.rules.pool;
   // One slot is what a pool has that nobody has set.
   if (pool !== undefined && pool.slots > 1 && steady !== undefined)

@@ -12,6 +12,7 @@
  *   once the others have heard of the end: another peer carries on.
  * - Whatever the parents' ends were: if nothing was disturbed, the tick has a record at the end of the world.
  */
+import { hadQuorum } from "./quorum.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
 import { jobOf, peersFor, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
 import { perhapsInForce, surelyInForce, jobsOf, type InForce } from "./requests.ts";
@@ -230,7 +231,7 @@ function lastRun(evidence: Evidence, parent: JobId, runs: readonly Run[]): Run |
   return isOver && isPlain && last.end !== undefined ? last : undefined;
 }
 
-function mustStart(evidence: Evidence, { rules, ends, ended, begun, job }: Due): boolean {
+function mustStart(evidence: Evidence, { rules, ends, ended, begun, job, tick }: Due): boolean {
   const { after, overlap, partition } = rules;
   if (after === undefined || overlap === "replace" || evidence.crowded === true) return false;
   if (!ends.every((end) => surelyFulfils(evidence, after, end))) return false;
@@ -239,7 +240,10 @@ function mustStart(evidence: Evidence, { rules, ends, ended, begun, job }: Due):
     const runs = evidence.runs.filter((run) => run.job === job);
     if (wasBusy(runs, repeatedWithinMs(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
   }
-  if (workers(evidence, peersFor(rules), ended).length === 0) return false;
+  const able = workers(evidence, peersFor(rules), ended);
+  if (able.length === 0) return false;
+  const due = instantOf(ends[0]?.tick ?? tick);
+  if (partition === "majority" && !hadQuorum(evidence, due, able, begun, until)) return false;
   if (isQuiet(evidence, begun, until)) return true;
   const last = ends.find(({ end }) => end === ended);
   const heardBy = ended + (evidence.gossipIsLost === true ? madeUpMs : heardWithinMs);

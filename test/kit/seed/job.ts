@@ -30,6 +30,7 @@ export interface SeedJob {
   retries?: boolean;
   /** some of the jobs run after others */
   chains?: boolean;
+  pools?: boolean;
   planted?: PlantedBug;
   /** for a wide world: the numbers of the faults that happen; absent = all */
   keptFaults?: readonly number[];

@@ -221,6 +221,12 @@ export const errorTable = {
     exit: exit.conflict,
     hint: "There is nothing left to cancel.",
   },
+  NOT_FORGOTTEN: {
+    title: "The peer is not forgotten here",
+    status: 409,
+    exit: exit.conflict,
+    hint: "Nothing has changed. If another peer shows it as forgotten, ask that one, or ask here again once this one does.",
+  },
   NOT_READY: {
     title: "This peer can't do that now",
     status: 503,

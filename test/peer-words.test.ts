@@ -432,10 +432,10 @@ describe("unforget", () => {
     assert.equal(cores.state("c").operator.selfForgotten, undefined);
   });
 
-  test("of a peer that is not forgotten changes nothing; of an unknown one is refused", () => {
+  test("of a peer that is not forgotten here changes nothing and says so; of an unknown one is refused", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask("a", { kind: "unforget-peer", peer: "b", by });
-    assert.equal(lastAnswer(cores).kind, "done");
+    assert.equal(refusalCode(cores), "NOT_FORGOTTEN");
     cores.ask("a", { kind: "unforget-peer", peer: "nobody", by });
     assert.equal(refusalCode(cores), "PEER_NOT_FOUND");
   });

@@ -23,7 +23,8 @@ import { signedWord } from "./own-words.ts";
 import { memberNamed } from "./roster-requests.ts";
 
 /**
- * Undefined when the answer comes later, once the change is durable. For a peer that is not forgotten there is nothing to do.
+ * Undefined when the answer comes later, once the change is durable. For a peer that is not forgotten here there is nothing to
+ * do, and that is not answered as done: the word that forgets it may still be on its way, and would then hold.
  */
 export function unforget(
   state: State,
@@ -37,7 +38,9 @@ export function unforget(
   }
   if (found.kind === "none") {
     const peer = memberNamed(state, named);
-    return typeof peer === "string" ? { kind: "done" } : peer;
+    if (typeof peer !== "string") return peer;
+    const error = new CicadaError("NOT_FORGOTTEN", `this peer doesn't take ${named} for forgotten`);
+    return { kind: "refused", error };
   }
   const { id, name = id.slice(-8) } = found.peer;
   const word = signedWord(state, { peer: id, forgotten: false, by, name });

@@ -112,6 +112,35 @@ test("a child may start while its peer is paused, and the peer learns of it when
   assert.deepEqual(heard, ["started", "ended"]);
 });
 
+test("a request that follows a precheck is a request in the evidence, too", () => {
+  const bed = simBed();
+  const request = bed.spec("asks", {
+    action: {
+      kind: "http",
+      method: "GET",
+      url: "http://service.example/",
+      headers: {},
+      body: "",
+      expectStatus: [200],
+      followRedirects: false,
+      insecureTls: false,
+    },
+  });
+  bed.executor.start({
+    childStarted: () => undefined,
+    childStuck: () => undefined,
+    childEnded: (_run, outcome) => {
+      if (outcome.kind === "exited" && outcome.exitCode === 0) bed.executor.launch(request);
+    },
+  });
+  bed.executor.launch({ ...bed.spec("asks"), run: request.run, isPrecheck: true });
+  bed.queue.runUntil(5_000);
+  assert.deepEqual(
+    bed.truth.map(({ asks, outcome }) => ({ asks, outcome })),
+    [{ asks: true, outcome: "succeeded" }],
+  );
+});
+
 test("a peer that dies while an output moves to the database loses nothing of it, whatever has reached the disk", async () => {
   const places = new Set<string>();
   for (let atMs = 20; atMs < 60; atMs++) {

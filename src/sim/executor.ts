@@ -226,9 +226,10 @@ export class SimExecutor implements Executor {
       life: this.life,
       start: this.trueTime(),
       end: undefined,
-      ...(spec.action.kind === "http" ? { asks: true } : {}),
       ...(spec.parents === undefined ? {} : { toldOfParents: spec.parents }),
     };
+    // A precheck is a process, whatever follows it.
+    if (spec.action.kind === "http") run.asks = true;
     if (checked === undefined) this.record(run);
     this.children.logs.set(spec.run, printedBy(spec.run, printsBytes));
     this.children.unmoved.add(spec.run);

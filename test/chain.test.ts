@@ -358,6 +358,34 @@ test("while a child is paused its ticks are skipped as paused, and are not caugh
   assertNothingLeft(cores, "abc");
 });
 
+function pauseUntil(cores: Cores, until: number): void {
+  const job = cores.state("a").jobs.plans.get("report" as JobId)?.job;
+  assert.ok(job);
+  cores.put(child, { ...job, pauses: [{ by: "ann", at: 0, until }] });
+}
+
+function maintainUntil(cores: Cores, until: number): void {
+  cores.pass(minute);
+  const [from, to] = [cores.wall(cores.now), until].map((at) => new Date(at).toISOString());
+  cores.set("maintenance", "upgrade", { from, to });
+}
+
+/** What became of a child's tick whose parent ran for ten minutes, when the child was stopped for so many minutes. */
+function storyIfStopped(minutes: number, stopUntil: (cores: Cores, until: number) => void): string {
+  const cores = beforeTick(["a", "b", "c"], [parent, child], { runMs: 10 * minute });
+  stopUntil(cores, cores.wall(cores.now) + minutes * minute);
+  cores.pass(40 * minute);
+  assertNothingLeft(cores, "abc");
+  return storyAt(cores, "b", "report");
+}
+
+test("a child's tick comes when its parents have ended: a pause or a maintenance that is over by then leaves it alone, and one that is on then skips it", () => {
+  assert.equal(storyIfStopped(5, pauseUntil), "succeeded");
+  assert.equal(storyIfStopped(15, pauseUntil), "skipped(paused)");
+  assert.equal(storyIfStopped(5, maintainUntil), "succeeded");
+  assert.equal(storyIfStopped(15, maintainUntil), "skipped(maintenance)");
+});
+
 test("a child that is made while its parent runs, runs after it; ends from before are not looked back at", () => {
   const cores = beforeTick(["a", "b", "c"], [parent], { runMs: minute });
   cores.pass(30 * second);

@@ -232,9 +232,17 @@ function decideSkipped(order: DecidedOrder, why: StopReason | "asked", { wall, i
     : just(decision);
 }
 
-/** When the order's tick comes, or a person asked for it; ms. Whether a job is stopped then says whether it is skipped. */
-export function comesAtOf({ requested, instant, due }: Pick<Order, "requested" | "instant" | "due">): number {
-  return requested === undefined ? instant : due;
+/**
+ * When the order's tick comes: by the schedule, when the parents have ended, or when a person asked for it; ms. Whether a job is
+ * stopped then says whether it is skipped.
+ */
+export function comesAtOf({
+  requested,
+  instant,
+  due,
+  isChained,
+}: Pick<Order, "requested" | "instant" | "due" | "isChained">): number {
+  return requested === undefined && !isChained ? instant : due;
 }
 
 /**

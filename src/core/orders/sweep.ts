@@ -17,7 +17,7 @@ import { isToBeSkipped } from "../claims/skipped.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
-import { wantedAt } from "./decide.ts";
+import { comesAtOf, wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
@@ -100,7 +100,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     // While the job is stopped nothing is caught up, and never what came in that time.
     const isStopped = stop !== undefined && order.requested?.force !== true;
     if (isToBeSkipped(state, order)) touch(state, order);
-    else if (isStopped || (!isWanted && stopOfTick(plan, order.instant) !== undefined)) continue;
+    else if (isStopped || (!isWanted && stopOfTick(plan, comesAtOf(order)) !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);
     else if (wall - wantedAt(order.due, hasBegun, plan, wall) > startWindowMs(plan, true))
       miss(state, plan, order, "window");

@@ -494,6 +494,30 @@ test("I5: a start in a pause that ends by itself is found, and a tick of that ti
   assert.deepEqual(startedIn([runOf(beginning + 9 * minute, ann)]), []);
 });
 
+test("I5: a run after a parent that ended in a pause is found, whenever it starts, and one after a parent that ended afterwards is not", () => {
+  const child = "report" as JobId;
+  const chained: JobRules = {
+    ...rules,
+    id: child,
+    schedule: noSchedule,
+    after: { jobs: [job], on: "success" },
+  };
+  const operations = [
+    ...good.operations,
+    asked({ kind: "put", rules: chained }, 1_000),
+    asked({ kind: "pause", id: child }, 5 * minute + 1_000),
+    asked({ kind: "resume", id: child }, 9 * minute + 1_000),
+  ];
+  const found = (parentEnds: number) => {
+    const start = beginning + 10 * minute;
+    const parent = runOf(sixth, ann, { end: beginning + parentEnds, outcome: "succeeded" });
+    const run = runOf(sixth, ben, { job: child, start, end: start + 500 });
+    return rulesIn(checkRevocation(flawless({ runs: [parent, run], operations })));
+  };
+  assert.deepEqual(found(8 * minute), ["I5"]);
+  assert.deepEqual(found(9 * minute + 30_000), []);
+});
+
 test("I10: more runs of a pool's jobs at once than it has slots are found, but not on two sides of a split, nor when one ends first", () => {
   const other = "restore" as JobId;
   const pooled = (slots: number) => [
@@ -958,6 +982,18 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
   const skipped = of("failed");
   assert.deepEqual(only("success", skipped, {}, [start(30)]), [], "it was skipped, and a record says so");
   assert.deepEqual(only("success", skipped, {}, []), ["I17"], "nothing says why it did not run");
+  const elsewhere = { ...chained("success"), peers: [cyd] };
+  const putElsewhere = [
+    asked({ kind: "put", rules }, 1_000),
+    asked({ kind: "put", rules: elsewhere }, 1_000),
+  ];
+  const pending = { operations: putElsewhere, witnesses: [cyd] };
+  assert.deepEqual(only("success", of("succeeded"), { ...pending, to: sixth + 9 * minute }, []), []);
+  assert.deepEqual(
+    only("success", of("succeeded"), { ...pending, to: sixth + 13 * minute }, []),
+    ["I17"],
+    "no peer can run it, and nobody has said so by the end of its window",
+  );
   assert.deepEqual(
     only("success", of("succeeded"), away(ann, sixth + 5_000), [start(30)]),
     ["I17"],
@@ -1393,4 +1429,9 @@ test("I6: a run that its own peer records as lost or never started while it goes
   }));
   assert.deepEqual(found({}, { cuts }), [], "no third peer heard both");
   assert.deepEqual(found({}, { cuts: cuts.slice(1) }), ["I6"]);
+  const copied = (from: number) => ({
+    faultWindows: [{ kind: "duplicate identity", peer: ann, from, to: sixth + minute }],
+  });
+  assert.deepEqual(found({}, copied(sixth - minute)), ["I6"]);
+  assert.deepEqual(found({}, copied(sixth)), [], "the second process has only just begun");
 });

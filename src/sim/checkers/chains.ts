@@ -10,7 +10,8 @@
  * - If all parents have run and fulfil the rules, it starts within a minute after the last end, if from the first parent's start to
  *   then no peer was disturbed, cut off or away, and nobody asked for a change. The peer that ran the last parent may go away
  *   once the others have heard of the end: another peer carries on.
- * - Whatever the parents' ends were: if nothing was disturbed, the tick has a record at the end of the world.
+ * - Whatever the parents' ends were: if nothing was disturbed, the tick has a record at the end of the world. It may still be
+ *   pending if no peer can run it, and its window has not passed.
  */
 import { hadQuorum } from "./quorum.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
@@ -198,6 +199,7 @@ function missingTicks(
           : []),
         ...(isQuiet(evidence, begun, ended + startsWithinMs) &&
         isRetained(job, tick) &&
+        !mayBePending(evidence, of) &&
         !hasRecord(evidence, of)
           ? [missing(of, "has no record")]
           : []),
@@ -254,6 +256,12 @@ function mustStart(evidence: Evidence, { rules, ends, ended, begun, job, tick }:
   );
   const others = workers(evidence, peersFor(rules), ended).filter((peer) => peer !== last?.peer);
   return isAway && partition !== "majority" && others.length > 0;
+}
+
+/** No peer that may run it was there, or its voters may have been too few. */
+function mayBePending(evidence: Evidence, { rules, ended }: Due): boolean {
+  if (ended + rules.catchUp.windowMs + quietMs < evidence.to) return false;
+  return rules.partition === "majority" || workers(evidence, peersFor(rules), ended).length === 0;
 }
 
 function surelyFulfils(evidence: Evidence, { on }: After, { job, outcome }: Run): boolean {

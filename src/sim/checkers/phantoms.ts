@@ -9,9 +9,16 @@
  *
  * I5: once all peers must know a delete or pause (after 35 s of quiet since its answer), nothing starts until a client
  * asks for the job again or the pause ends by itself, and no tick that was due in that time starts ever. The same holds for a
- * maintenance that all peers must know.
+ * maintenance that all peers must know. A tick of a job that runs after others is due when the last of them has ended.
  */
-import { slotsOf, type Breach, type Evidence, type Operation, type Run } from "../world/truth.ts";
+import {
+  slotsOf,
+  type Breach,
+  type Evidence,
+  type JobRules,
+  type Operation,
+  type Run,
+} from "../world/truth.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { runsOfPool } from "./pools.ts";
@@ -232,12 +239,35 @@ export function checkMaintenance(evidence: Evidence): Breach[] {
   );
 }
 
-/** True of a tick of the schedule that was due in that time by every clock: it must never start, also not later. */
+/** True of a tick that was due in that time by every clock: it must never start, also not later. */
 function wasDueIn(evidence: Evidence, run: Run, from: number, to: number): boolean {
   if (!isScheduled(run) || evidence.faultWindows.some(({ kind }) => kind === "clock step")) return false;
   const errorMs = clockErrorMs(evidence, from, run.start);
-  const instant = instantOf(run.tick);
-  return instant > from + errorMs && instant < to - errorMs;
+  const parents = perhapsInForce(evidence, run.job).flatMap(({ rules: { after } }) => after ?? []);
+  const due =
+    parents.length === 0
+      ? { first: instantOf(run.tick), last: instantOf(run.tick) }
+      : lastEndOf(evidence, run, parents);
+  return due !== undefined && due.first > from + errorMs && due.last < to - errorMs;
+}
+
+/**
+ * When the last of its parents had ended, for the peer that started it: some time between the two instants. Undefined where that
+ * can't be told, because a parent need not have succeeded, and peers may have taken its run for lost at different times.
+ */
+function lastEndOf(
+  evidence: Evidence,
+  run: Run,
+  parents: readonly NonNullable<JobRules["after"]>[],
+): { first: number; last: number } | undefined {
+  if (parents.some(({ on }) => on !== "success")) return undefined;
+  const ends = [...new Set(parents.flatMap(({ jobs }) => jobs))].map((parent) =>
+    evidence.runs
+      .filter(({ job, tick, outcome }) => job === parent && tick === run.tick && outcome === "succeeded")
+      .flatMap(({ end }) => (end !== undefined && end <= run.start ? [end] : [])),
+  );
+  if (ends.some((some) => some.length === 0)) return undefined;
+  return { first: Math.max(...ends.map((some) => Math.min(...some))), last: Math.max(...ends.flat()) };
 }
 
 export function checkRevocation(evidence: Evidence): Breach[] {

@@ -9,7 +9,7 @@
  * either.
  *
  * While a run goes on, its own peer doesn't record that it is lost or never started. Two processes with one identity know of
- * each other if they have been connected to a third peer for a while, so neither may end the other's runs.
+ * each other if both have been connected to a third peer for a while, so neither may end the other's runs.
  *
  * A range of missed ticks contains no tick that all peers knew to have run. This isn't judged if a clock was set or a
  * folder restored.
@@ -22,7 +22,7 @@ import {
   type RecordSeen,
   type Run,
 } from "../world/truth.ts";
-import { instantOf, tickAt } from "../../schema/ids.ts";
+import { instantOf, tickAt, type PeerId } from "../../schema/ids.ts";
 import { hadDuplicateIdentity, knownToAll, together, wasTurnedAway } from "./surroundings.ts";
 import { groupRuns, isScheduled } from "./ticks.ts";
 import { retainedTicks } from "./retained.ts";
@@ -49,12 +49,20 @@ export function checkDisowned(evidence: Evidence): Breach[] {
     const { peer, at, state, heardOthers } = one;
     const isOn = ({ start, end = Infinity }: Run) => start <= at && end > at + orphansEndMs;
     if (!heardOthers || byName.get(nameOf(one))?.some(isOn) !== true) return [];
+    if (hadDuplicateSince(evidence, peer, at - inTouchMs, at)) return [];
     const isInTouch = evidence.peers.some(
       (other) => other !== peer && together(steady, peer, other, at - inTouchMs, at),
     );
     const what = `${peer} has recorded ${state} of ${nameOf(one)}, which went on`;
     return isInTouch ? [{ rule: "I6" as const, at, what }] : [];
   });
+}
+
+/** True if a second process with the peer's identity has begun in that time. */
+function hadDuplicateSince({ faultWindows }: Evidence, of: PeerId, since: number, until: number): boolean {
+  return faultWindows.some(
+    ({ kind, peer, from }) => kind === "duplicate identity" && peer === of && since < from && from <= until,
+  );
 }
 
 export function checkRanges(evidence: Evidence): Breach[] {

@@ -11,6 +11,10 @@ export interface MendedSeed extends Omit<SeedJob, "faults"> {
   why: string;
 }
 
+/** The sizes of worlds in which jobs repeat what fails and run after others. */
+const small = { peers: 3, jobs: 8, hours: 0.3, world: "wide", retries: true, chains: true } as const;
+const large = { ...small, peers: 5, jobs: 20 } as const;
+
 export const mendedSeeds: readonly MendedSeed[] = [
   {
     seed: "40",
@@ -208,5 +212,42 @@ export const mendedSeeds: readonly MendedSeed[] = [
     keptFaults: [2, 3],
     rule: "I6",
     why: "a process wrote that the claims and runs of another one with its identity were withdrawn or lost",
+  },
+  {
+    ...large,
+    seed: "5007",
+    rule: "I17",
+    why: "the checker expected a majority job to run after others although its voters were too few",
+  },
+  {
+    ...large,
+    seed: "5010",
+    rule: "I6",
+    why: "the checker expected a process to know of a copy that had only just begun",
+  },
+  {
+    ...small,
+    seed: "196",
+    kinds: ["kill"],
+    rule: "I17",
+    why: "a request that follows a precheck was no request in the evidence, so the checker expected outputs of it",
+  },
+  {
+    ...small,
+    seed: "11069",
+    rule: "I5",
+    why: "the checker took a job that was made again while its parent ran for due when the parent was",
+  },
+  {
+    ...small,
+    seed: "11118",
+    rule: "I5",
+    why: "the checker took a job that was resumed while its parent ran for due when the parent was",
+  },
+  {
+    ...large,
+    seed: "12017",
+    rule: "I17",
+    why: "the checker expected a record of a tick that was pending, because only a witness might run it",
   },
 ];

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { stretch } from "../src/core/members/members-state.ts";
 import { judgeWords, type WordFacts } from "../src/core/operator/membership-rule.ts";
 import { epochBytes, hashOfEpoch } from "../src/core/voting/roster.ts";
 import { notReady, viewOf } from "../src/core/view.ts";
@@ -159,6 +160,17 @@ describe("a forget", () => {
     for (const peer of [a, b, c]) assert.equal(forgottenAt(cores, peer), "");
     assert.equal(reasons(cores, c), "");
     assert.equal(cores.state(c).voting.voter.barredThrough, barred);
+  });
+
+  test("whose check comes late, behind a flood of words, leaves the peer as quick as it was", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.ask("a", { kind: "forget-peer", peer: "c", by });
+    cores.pass(10 * second);
+    const forged = Array.from({ length: 250 }, (_, n) => ({ ...forget(b, `x${n}` as PeerId, 1), at: 2 }));
+    cores.overwrite(c, [...forged, unforget(a, c, cores.wall(cores.now))]);
+    cores.pass(5 * second);
+    assert.equal(reasons(cores, c).includes("forgotten"), false);
+    assert.equal(stretch(cores.state(c)), 1, "a heartbeat that is sent at once is no wake-up that came late");
   });
 
   test("can't be taken back by writing over it in the table, not even with the forgotten peer's own signature", () => {

@@ -380,6 +380,7 @@ function planWake(state: State): void {
   const { wall, mono } = state.now;
   const orderAt = state.book.reconcileQueue.peek()?.at ?? Infinity;
   const inMs = Math.max(0, Math.min(nextTickInSightAt(state), orderAt) - wall);
-  state.plannedWakeMono = Math.min(mono + inMs, nextHeartbeatMono(state));
+  // A heartbeat that is to be sent at once is due now. An earlier time would pass for a wake-up that came late (noteLag).
+  state.plannedWakeMono = Math.max(mono, Math.min(mono + inMs, nextHeartbeatMono(state)));
   emit(state, { kind: "wakeAt", mono: state.plannedWakeMono });
 }

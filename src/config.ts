@@ -26,6 +26,7 @@ import {
   oneOf,
   readCapacity,
   readDuration,
+  readGroup,
   readSize,
   readHostPort,
   readListenAddress,
@@ -61,8 +62,14 @@ export interface Config {
   tags: Readonly<Record<string, string>>;
   /** How many runs at once. */
   capacity: number;
+  /** `off`: no job runs here. */
+  exec: "off" | "cluster";
   /** Jobs of other executors don't run here. */
   allowExecutors: readonly ExecutorName[];
+  /** Jobs of other users don't run here; undefined = any user's. A job without a user runs as the peer's own. */
+  allowUsers: readonly string[] | undefined;
+  /** Jobs of other groups don't run here; undefined = any group's. */
+  allowGroups: readonly string[] | undefined;
   drainMs: number;
   /** How much space records and outputs may take. */
   historyMaxBytes: number;
@@ -136,7 +143,10 @@ export function readConfig(sources: Sources, host: Host): Config {
     behindTlsProxy: read("behind-tls-proxy", readSwitch, false),
     tags: Object.fromEntries(readAll("tag", readTag) ?? []),
     capacity: read("capacity", readCapacity, defaultCapacityPerCore * host.cores),
+    exec: read("exec", oneOf("off", "cluster"), "cluster"),
     allowExecutors: readAll("allow-executor", oneOf(...executors)) ?? executors,
+    allowUsers: atMost(allowedMax, "allow-user", readAll("allow-user", anyText)),
+    allowGroups: atMost(allowedMax, "allow-group", readAll("allow-group", readGroup)),
     drainMs: read("drain", readDuration, defaultDrainMs),
     historyMaxBytes: read("history-max", readSize, defaultHistoryMaxBytes),
     role: read("role", oneOf("worker", "witness"), "worker"),
@@ -151,6 +161,15 @@ export function readConfig(sources: Sources, host: Host): Config {
     throw new CicadaError("NOT_LOOPBACK", `--http ${name}:${port} (${given.get("http")?.from ?? ""})`);
   }
   return config;
+}
+
+/** A peer tells the others which users and groups it allows, in each heartbeat: so many of each at most. */
+const allowedMax = 32;
+
+function atMost(max: number, name: SettingName, values: string[] | undefined): string[] | undefined {
+  if (values !== undefined && values.length > max)
+    throw new CicadaError("BAD_SETTING", `--${name} was given ${values.length} times: ${max} at most`);
+  return values;
 }
 
 /** Variables that other parts of cicada read, or set for runs. They are not settings, and not mistakes either. */

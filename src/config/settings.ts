@@ -124,6 +124,27 @@ export const settings = [
     help: `weight of the runs at once, 1 each unless the job says otherwise (default: ${defaultCapacityPerCore} × cores); beyond that the next peer in rank runs`,
   },
   {
+    name: "exec",
+    variable: "CICADA_EXEC",
+    shape: "text",
+    value: "off|cluster",
+    help: "off: no job runs here, whatever the table says; the peer still votes, keeps data and serves the API (default: cluster)",
+  },
+  {
+    name: "allow-user",
+    variable: "CICADA_ALLOW_USER",
+    shape: "list",
+    value: "user",
+    help: "run only jobs of these users here; repeatable. A job without a user counts as one of the peer's own user (default: all)",
+  },
+  {
+    name: "allow-group",
+    variable: "CICADA_ALLOW_GROUP",
+    shape: "list",
+    value: "group",
+    help: "run only jobs of these groups (the job's `group`) here; repeatable (default: all)",
+  },
+  {
     name: "allow-executor",
     variable: "CICADA_ALLOW_EXECUTOR",
     shape: "list",

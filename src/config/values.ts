@@ -3,7 +3,7 @@
  * where the text came from and writes the message.
  */
 import { parseDuration, parseSize } from "../core/time/units.ts";
-import { largestCapacity } from "../schema/job.ts";
+import { groupPattern, largestCapacity } from "../schema/job.ts";
 import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
 
 /** A text that can't be used. `wanted` completes the sentence "give …". */
@@ -85,6 +85,11 @@ export function readTag(text: string): [string, string] | Refusal {
   const [key, value] = [text.slice(0, at).trim(), text.slice(at + 1).trim()];
   const isValid = at > 0 && key.length <= 128 && value.length <= 256;
   return isValid ? [key, value] : new Refusal("KEY=VALUE, such as disk=ssd");
+}
+
+export function readGroup(text: string): string | Refusal {
+  const isValid = new RegExp(groupPattern).test(text);
+  return isValid ? text : new Refusal("the name of a group of jobs, such as default or web.prod");
 }
 
 export function readCapacity(text: string): number | Refusal {

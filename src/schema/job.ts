@@ -29,6 +29,7 @@ const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProper
 
 /** Of a job that names none. */
 export const defaultGroup = "default";
+export const groupPattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 
 export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
 export const partitionPolicies = ["available", "majority"] as const;
@@ -209,7 +210,7 @@ export const JobSpecSchema = Type.Object(
         closed,
       ),
     ),
-    group: Type.Optional(Type.String({ pattern: "^[a-z0-9][a-z0-9._-]{0,63}$" })),
+    group: Type.Optional(Type.String({ pattern: groupPattern })),
     labels: Type.Optional(
       Type.Record(Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$" }), Text(256)),
     ),

@@ -30,7 +30,6 @@ import { openDisk } from "../../real/disk.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
 import { openExecutor } from "../../real/executor.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { executors } from "../../schema/job.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
 import { openKeyring } from "../../real/keyring.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
@@ -49,7 +48,8 @@ import { withCheckedPatterns } from "./checked-patterns.ts";
 import { exitCodes, watchFailures, type FailureWatch } from "./failures.ts";
 import { guardControl, guardDoors } from "./guarded-doors.ts";
 import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
-import { hostEnvironment } from "./host.ts";
+import { notAllowed } from "./allowed.ts";
+import { hostEnvironment, ownerOfProcess } from "./host.ts";
 import { Joining } from "./joining.ts";
 import { withOwnFindings } from "./own-findings.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
@@ -347,7 +347,7 @@ function settingsOf(
   { capabilities }: Compatibility,
   founder: PeerId | undefined,
 ): PeerSettings {
-  const { name, tags, capacity, role, drainMs, historyMaxBytes, allowExecutors } = config;
+  const { name, tags, capacity, role, drainMs, historyMaxBytes } = config;
   const tzdata = process.versions.tz ?? "unknown";
   return {
     name,
@@ -361,10 +361,7 @@ function settingsOf(
     host: hostEnvironment(process.env),
     founder,
     capabilities,
-    lacks: [
-      ...executors.filter((one) => !allowExecutors.includes(one)).map((one) => `executor:${one}`),
-      ...limitsLacking(),
-    ],
+    lacks: [...notAllowed(config, ownerOfProcess().name), ...limitsLacking()],
   };
 }
 

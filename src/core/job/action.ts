@@ -3,7 +3,7 @@
  * given.
  */
 import type { ProcessAction, RunAction } from "../../ports.ts";
-import type { ExecutorName, JobSpec, Problem } from "../../schema/job.ts";
+import { defaultGroup, type ExecutorName, type JobSpec, type Problem } from "../../schema/job.ts";
 import { parseDuration } from "../time/units.ts";
 import { inside, listOfTexts, type Fields } from "./fields.ts";
 import { limitsEquipment, limitsOf } from "./limits.ts";
@@ -81,7 +81,17 @@ export function equipmentOf(spec: JobSpec): string[] {
   const { script } = spec;
   const ofScript =
     script === undefined ? [] : [`interpreter:${script.interpreter}`, `script:${script.sha256}`];
-  return [`executor:${executorOf(spec) ?? "shell"}`, ...ofScript, ...limitsEquipment(spec)];
+  const executor = executorOf(spec) ?? "shell";
+  // A request starts no process, so it runs as nobody.
+  const startsNone = executor === "http" && spec.precheck === undefined;
+  const ofUser = startsNone ? [] : [`user:${spec.user ?? ""}`];
+  return [
+    `executor:${executor}`,
+    ...ofUser,
+    `group:${spec.group ?? defaultGroup}`,
+    ...ofScript,
+    ...limitsEquipment(spec),
+  ];
 }
 
 /** Exactly one action, not empty, the executor that fits it, and no fields that it ignores. */

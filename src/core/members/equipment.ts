@@ -1,6 +1,7 @@
 /**
  * What a peer's host lacks, or doesn't allow, of what a job needs to run there: `executor:http` if the peer was started with
- * other `--allow-executor`s. A peer says it in its heartbeats, so that the others pass it over. Unlike a capability
+ * other `--allow-executor`s; `user:*` with `user:+ada` if it allows jobs of the user ada only. A job without a user needs
+ * `user:`, the peer's own. A peer says it in its heartbeats, so that the others pass it over. Unlike a capability
  * (capabilities.ts) it is a matter of the host and its settings, not of cicada's version.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -13,7 +14,7 @@ export function missing(state: State, { equipment }: Pick<Plan, "equipment">, pe
   const lacks = lacksOf(state, peer);
   return lacks.length === 0
     ? []
-    : equipment.filter((item) => lacks.includes(item) || isAnyScript(item, lacks));
+    : equipment.filter((item) => lacks.includes(item) || isOfRefusedKind(item, lacks));
 }
 
 /** How much a heartbeat lists. Whoever lacks more is taken to lack every script. */
@@ -50,6 +51,10 @@ function describeItem(item: string): string {
   switch (kind) {
     case "executor":
       return `doesn't allow jobs of the executor ${name} (start --allow-executor)`;
+    case "user":
+      return `doesn't allow jobs ${name === "" ? "without a user" : `of the user ${name}`} (start --allow-user)`;
+    case "group":
+      return `doesn't allow jobs of the group ${name} (start --allow-group)`;
     case "script":
       return `doesn't have the script ${name.slice(0, 12)}… yet (PUT /v1/scripts, or jobs create --script)`;
     case "limits":
@@ -63,6 +68,8 @@ function describeItem(item: string): string {
   }
 }
 
-function isAnyScript(item: string, lacks: readonly string[]): boolean {
-  return item.startsWith("script:") && lacks.includes(anyScript);
+/** Whether the peer lacks everything of that kind, and the item is not one of the exceptions that it names. */
+function isOfRefusedKind(item: string, lacks: readonly string[]): boolean {
+  const [kind = "", name = ""] = item.split(/:(.*)/s);
+  return lacks.includes(`${kind}:*`) && !lacks.includes(`${kind}:+${name}`);
 }

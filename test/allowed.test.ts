@@ -1,0 +1,95 @@
+/** This peer's own limits: which executors, users and groups of jobs it allows, and that they win over the table. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { notAllowed } from "../src/cli/start/allowed.ts";
+import { equipmentOf } from "../src/core/job/action.ts";
+import { whyBlocked } from "../src/core/members/blocked.ts";
+import { missing } from "../src/core/members/equipment.ts";
+import { executors, type JobSpec } from "../src/schema/job.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { Cluster, items, until } from "./kit/cluster.ts";
+import { Cores } from "./kit/cores.ts";
+
+interface Run {
+  job: string;
+  state: string;
+}
+
+type Allowed = Parameters<typeof notAllowed>[0];
+const anything: Allowed = {
+  exec: "cluster",
+  allowExecutors: executors,
+  allowUsers: undefined,
+  allowGroups: undefined,
+};
+const beat: JobSpec = { id: "beat" as JobId, schedule: "@every 10s", command: "true" };
+
+/** Which of these jobs a peer whose own user is `daemon` may run. */
+function allowedOf(allowed: Partial<Allowed>, specs: readonly Partial<JobSpec>[]): boolean[] {
+  const cores = new Cores(["a"], { lacks: { a: notAllowed({ ...anything, ...allowed }, "daemon") } });
+  return specs.map((spec) => {
+    const equipment = equipmentOf({ ...beat, ...spec });
+    return missing(cores.state("a"), { equipment }, "a" as PeerId).length === 0;
+  });
+}
+
+test("without limits of its own a peer allows any job", () => {
+  assert.deepEqual(notAllowed(anything, "daemon"), []);
+});
+
+test("exec off allows no job, of whatever executor", () => {
+  const http = { http: { url: "http://127.0.0.1/" } };
+  const jobs = [{}, { argv: ["true"] }, http];
+  assert.deepEqual(allowedOf({ exec: "off" }, jobs), [false, false, false]);
+});
+
+test("allowed users are the only ones; a job without a user counts as one of the peer's own user; a request has none", () => {
+  const request = { http: { url: "http://127.0.0.1/" }, command: undefined };
+  const jobs = [{ user: "ada" }, { user: "bob" }, { user: "0" }, {}, request] as Partial<JobSpec>[];
+  assert.deepEqual(allowedOf({ allowUsers: ["ada"] }, jobs), [true, false, false, false, true]);
+  assert.deepEqual(allowedOf({ allowUsers: ["ada", "daemon"] }, jobs), [true, false, false, true, true]);
+  assert.deepEqual(allowedOf({ allowUsers: ["*"] }, jobs), [false, false, false, false, true]);
+});
+
+test("allowed groups are the only ones; a job without a group is in the group default", () => {
+  const jobs = [{ group: "web" }, { group: "db" }, {}];
+  assert.deepEqual(allowedOf({ allowGroups: ["web"] }, jobs), [true, false, false]);
+  assert.deepEqual(allowedOf({ allowGroups: ["web", "default"] }, jobs), [true, false, true]);
+});
+
+test("a job that only other peers allow runs there; one that none allows is blocked, and its problem names the setting", () => {
+  const lacks = { b: notAllowed({ ...anything, allowUsers: ["ada"], allowGroups: ["web"] }, "daemon") };
+  const cores = new Cores(["a", "b"], { lacks });
+  cores.pass(10_000);
+  cores.put({ ...beat, user: "bob", group: "web" });
+  cores.put({ ...beat, id: "there", user: "bob", group: "db", target: { peers: ["b"] } });
+  cores.pass(60_000);
+  assert.ok(cores.starts.length >= 5);
+  assert.ok(cores.starts.every(({ peer, run }) => peer === "a" && run.startsWith("beat")));
+  const plan = cores.state("a").jobs.plans.get("there" as JobId);
+  assert.ok(plan !== undefined);
+  const { message } = whyBlocked(cores.state("a"), plan) ?? { message: "" };
+  assert.match(message, /host-b doesn't allow jobs of the user bob \(start --allow-user\)/);
+  assert.match(message, /doesn't allow jobs of the group db \(start --allow-group\)/);
+});
+
+test("a peer that was started with --allow-group runs nothing of other groups, not even by hand", async () => {
+  await using cluster = new Cluster();
+  const ada = await cluster.start({ name: "ada", flags: ["--allow-group", "web"] });
+  for (const group of ["web", "db"]) {
+    const job = { id: `of-${group}`, command: "true", group };
+    const answer = await ada.ask("POST", "/v1/jobs", job);
+    const { warnings = [] } = answer as { warnings?: string[] };
+    assert.equal(
+      warnings.some((text) => /group db \(start --allow-group\)/.test(text)),
+      group === "db",
+    );
+    await ada.call("POST", `/v1/jobs/of-${group}/run`, {});
+  }
+  await until("the allowed one has run", 30_000, async () => {
+    const runs = await items<Run>(ada, "/v1/runs");
+    return runs.some(({ job, state }) => job === "of-web" && state === "succeeded");
+  });
+  const runs = await items<Run>(ada, "/v1/jobs/of-db/runs");
+  assert.deepEqual(runs, []);
+});

@@ -1430,7 +1430,7 @@ test("I6: a run that its own peer records as lost or never started while it goes
   assert.deepEqual(found({}, { cuts }), [], "no third peer heard both");
   assert.deepEqual(found({}, { cuts: cuts.slice(1) }), ["I6"]);
   const copied = (from: number) => ({
-    faultWindows: [{ kind: "duplicate identity", peer: ann, from, to: sixth + minute }],
+    faultWindows: [{ kind: "duplicate identity" as const, peer: ann, from, to: sixth + minute }],
   });
   assert.deepEqual(found({}, copied(sixth - minute)), ["I6"]);
   assert.deepEqual(found({}, copied(sixth)), [], "the second process has only just begun");

@@ -114,7 +114,7 @@ test("a child may start while its peer is paused, and the peer learns of it when
 
 test("a request that follows a precheck is a request in the evidence, too", () => {
   const bed = simBed();
-  const request = bed.spec("asks", {
+  const request = bed.spec("succeeds", {
     action: {
       kind: "http",
       method: "GET",
@@ -133,7 +133,7 @@ test("a request that follows a precheck is a request in the evidence, too", () =
       if (outcome.kind === "exited" && outcome.exitCode === 0) bed.executor.launch(request);
     },
   });
-  bed.executor.launch({ ...bed.spec("asks"), run: request.run, isPrecheck: true });
+  bed.executor.launch({ ...bed.spec("succeeds"), run: request.run, isPrecheck: true });
   bed.queue.runUntil(5_000);
   assert.deepEqual(
     bed.truth.map(({ asks, outcome }) => ({ asks, outcome })),

@@ -4,7 +4,7 @@ import { describe, it, test } from "node:test";
 import { planJob, type Plan } from "../src/core/job/plan.ts";
 import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
 import { storyOf } from "../src/core/records/records.ts";
-import type { PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { RunRecord, RunState } from "../src/schema/run.ts";
 import { Cores, type Start } from "./kit/cores.ts";
 
@@ -119,6 +119,24 @@ test("a lone peer that is restarted in the pause carries on", () => {
   cores.up("a" as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 5 * second });
   cores.pass(2 * minute);
   assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
+});
+
+test("an attempt that all peers have declined, because they were full, runs soon after one has a place, though nobody heard the others decline", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity, capacity: 1 });
+  cores.pass(minute);
+  cores.put({ ...hourly, retry: { attempts: 1, backoff: "30s" } });
+  for (const place of [1, 2, 3]) cores.put({ id: `long-${place}`, command: "true" });
+  cores.pass(hour - (cores.wall(cores.now) % hour) + second);
+  cores.end("beat", 1);
+  for (const place of [1, 2, 3]) cores.ask("a", { kind: "run-job", id: `long-${place}` as JobId, by: "ann" });
+  cores.pass(20 * second);
+  assert.equal(cores.starts.length, 4, "all are full");
+  for (const peer of ["a", "b", "c"] as PeerId[]) cores.unheard.add(peer);
+  cores.pass(30 * second);
+  cores.unheard.clear();
+  for (const place of [1, 2, 3]) cores.end(`long-${place}`, 0);
+  cores.pass(minute);
+  assert.deepEqual(attempts(cores.starts.slice(4)), ["2 retry"]);
 });
 
 test("a run that is lost is repeated only if the job says so", () => {

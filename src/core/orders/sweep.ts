@@ -104,7 +104,11 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     else if (!isWanted) scheduled.push(order);
     else if (wall - wantedAt(order.due, hasBegun, plan, wall) > startWindowMs(plan, true))
       miss(state, plan, order, "window");
-    else touch(state, order);
+    else {
+      // Some members may not have heard who declined, and so wait for each other.
+      order.declined.clear();
+      touch(state, order);
+    }
   }
   const last = scheduled.at(-1);
   if (last === undefined) return;

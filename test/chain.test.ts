@@ -484,6 +484,38 @@ test("a parent's run that counted as lost and turns out to have succeeded fires 
   assert.equal(startsOf(cores, "report").length, 0);
 });
 
+test("a child that was made after its parent's end is not run because others took that run for lost later", () => {
+  const cores = beforeTick(["a", "b", "c"], [parent], { runMs: Infinity });
+  cores.pass(10 * second);
+  const [ofParent] = startsOf(cores, "load");
+  assert.ok(ofParent);
+  const others = [..."abc"].filter((peer) => peer !== ofParent.peer);
+  cores.split([ofParent.peer], others);
+  const endedAt = cores.wall(cores.now);
+  cores.pass(second);
+  const target = { peers: ["nobody"] };
+  const after = { jobs: [parent.id as JobId], on: "always" as const };
+  cores.put({ id: "report", command: "true", after, target });
+  cores.pass(minute);
+  for (const peer of others) assert.equal(cores.state(peer).book.orders.size, 1, "it waits for a peer");
+  const lost = recordsOf(cores, others[0] ?? "", "load").find(({ state }) => state === "lost");
+  assert.ok(lost);
+  const { by: _, reason: _reason, ...rest } = lost;
+  const own = {
+    ...rest,
+    state: "succeeded",
+    finishedAt: endedAt,
+    version: lost.version + 1,
+    signature: "own",
+  };
+  const records = [own as RunRecord];
+  for (const peer of others) cores.feed(peer as PeerId, { kind: "learned", records, orders: [] });
+  cores.pass(second);
+  assertNothingLeft(cores, others.join(""));
+  cores.pass(10 * minute);
+  assert.deepEqual(recordsOf(cores, others[0] ?? "", "report"), []);
+});
+
 test("each side of a split runs the child once after its own parent's run, and neither again after the heal", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(second);

@@ -20,7 +20,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { historyBegan, isOver, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
 import { openOf, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
-import { recordKey, storyOf } from "../records/records.ts";
+import { mergeRecord, recordKey, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
 import type { ChainTick } from "./book-state.ts";
@@ -225,11 +225,15 @@ function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | 
   if (known === undefined && isUnsure(state, plan, tick)) entry.disk = "unasked";
   if (story === undefined) return;
   const before = entry.ends.get(parent);
-  const isNewVersion =
-    before === undefined || recordKey(before) === recordKey(story) || story.of !== undefined;
-  const told = isNewVersion ? story : (storyOf([before, story]) ?? story);
+  const told = before === undefined || story.of !== undefined ? story : endOfBoth(before, story);
   book.chainOutputBytes += outputBytesOf(told) - outputBytesOf(before);
   entry.ends.set(parent, told);
+}
+
+/** An earlier version of a record may come back when the later one has left memory. */
+function endOfBoth(before: RunRecord, news: RunRecord): RunRecord {
+  if (recordKey(before) === recordKey(news)) return mergeRecord(before, news);
+  return storyOf([before, news]) ?? news;
 }
 
 /** Whether the tick may be over although memory doesn't say so. */
@@ -262,7 +266,10 @@ function review(state: State, child: JobId, tick: TickId): void {
   const isByHand =
     isManual(tick) && verdict.kind === "skip" && !jobs.every((parent) => entry.ends.has(parent));
   // The child is younger than the end, or a parent of several was run by hand.
-  if (!isRepeated && (verdict.due <= plan.earliest || isByHand)) return forgetChainTick(state, child, tick);
+  if (!isRepeated && (verdict.due <= plan.earliest || isByHand)) {
+    dropOrders(state, child, tick);
+    return forgetChainTick(state, child, tick);
+  }
   entry.verdict = isPlanted(state, "chain-on-any-end") ? { kind: "run", due: verdict.due } : verdict;
   admitChained(state, plan, tick, entry.verdict.due);
 }

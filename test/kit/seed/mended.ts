@@ -250,4 +250,16 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I17",
     why: "the checker expected a record of a tick that was pending, because only a witness might run it",
   },
+  {
+    ...small,
+    seed: "13131",
+    rule: "crash",
+    why: "an earlier version of a parent's record, which came back when the later one had left memory, took the tick's verdict away and left its order",
+  },
+  {
+    ...large,
+    seed: "14177",
+    rule: "I6",
+    why: "of a tick that had begun, one order waited for ever, because each peer waited for one whose word that it was full had been lost",
+  },
 ];

@@ -281,9 +281,12 @@ describe("what such a job shows", () => {
   const minute = 60_000;
   const id = "report" as JobId;
 
-  it("state manual, the next tick of its parents, and the peers that would run it", () => {
+  it("state scheduled, the next tick of its parents, and the peers that would run it", () => {
     const { cores, now } = stage();
-    assert.equal(jobNow(cores.state("a"), now(), id)?.state, "manual");
+    const shown = jobNow(cores.state("a"), now(), id);
+    assert.equal(shown?.state, "scheduled");
+    assert.equal(shown.next?.tick, "2026-11-20T03:00:00Z");
+    assert.ok(shown.next.peers.length > 0);
     const [next] = nextTicks(cores.state("a"), now(), id, 3) ?? [];
     assert.equal(next?.tick, "2026-11-20T03:00:00Z");
     assert.equal(next.peers.length, 2);
@@ -293,9 +296,51 @@ describe("what such a job shows", () => {
       [],
       "a failure is not expected",
     );
+    const alarm = jobNow(cores.state("a"), now(), "alarm" as JobId);
+    assert.equal(alarm?.state, "scheduled", "its ticks come, whatever becomes of them");
+    assert.equal(alarm.next, undefined, "nothing will run as things are");
     assert.deepEqual(obstaclesOf(cores.state("a"), now(), id), [
       "It has no schedule: it runs after the success of load and slow.",
     ]);
+  });
+  it("state manual while its parents give it no tick, and which parent doesn't", () => {
+    const { cores, now } = stage();
+    const shown = (job: JobId) => {
+      const { state, next } = jobNow(cores.state("a"), now(), job) ?? {};
+      const [first] = obstaclesOf(cores.state("a"), now(), job) ?? [];
+      return { state, next, first };
+    };
+    cores.put({ id: "hand", command: "true" });
+    cores.put(after("by-hand", "hand"));
+    assert.deepEqual(shown("by-hand" as JobId), {
+      state: "manual",
+      next: undefined,
+      first: "It has no schedule: it runs after the success of hand.",
+    });
+    cores.put({ id: "slow", ...hourly, enabled: false });
+    assert.deepEqual(shown(id), { state: "manual", next: undefined, first: "Its parent slow is disabled." });
+    cores.put({ id: "slow", ...hourly }, { pauses: [{ by: "ann", at: 0 }] });
+    const first = "Its parent slow is paused until it is resumed.";
+    assert.deepEqual(shown(id), { state: "manual", next: undefined, first });
+  });
+  it("the next tick after the end of a parent's pause that ends", () => {
+    const { cores, now } = stage();
+    const until = Date.parse("2026-11-20T05:30:00Z");
+    cores.put({ id: "slow", ...hourly }, { pauses: [{ by: "ann", at: 0, until }] });
+    const shown = jobNow(cores.state("a"), now(), id);
+    assert.equal(shown?.state, "scheduled");
+    assert.equal(shown.next?.tick, "2026-11-20T06:00:00Z");
+  });
+  it("state ended when it or a parent has no further tick", () => {
+    const { cores, now } = stage();
+    const state = () => jobNow(cores.state("a"), now(), id)?.state;
+    cores.put({ ...after("report", "load", "slow"), endsAt: "2026-11-20T00:00:00Z" });
+    assert.equal(state(), "ended");
+    cores.put(after("report", "load", "slow"));
+    assert.equal(state(), "scheduled");
+    cores.put({ id: "slow", command: "true", schedule: "@at 2026-11-19T00:00:00Z" });
+    assert.equal(state(), "ended");
+    assert.equal(obstaclesOf(cores.state("a"), now(), id)?.[0], "Its parent slow has no further tick.");
   });
   it("state waiting while one parent has ended and another hasn't, and which one it waits for", () => {
     const { cores, now } = stage();

@@ -72,6 +72,10 @@ describe("three peers and jobs that run after others", () => {
     );
     const observer = named("bob");
     await until("five reports are written", 60_000, () => lines("report").length >= 5);
+    const { items } = (await observer.ask("GET", "/v1/jobs?state=manual")) as { items: unknown[] };
+    assert.deepEqual(items, [], "its parent gives it a next tick");
+    const planned = (await observer.ask("GET", "/v1/jobs/report")) as Record<string, unknown>;
+    assert.ok(planned["nextTick"] !== null && planned["nextPeer"] !== null, JSON.stringify(planned));
     await observer.ask("POST", "/v1/jobs/load/pause", {});
     const ticks = await until("each parent's tick has its report", 20_000, () => {
       const [ofParent, ofChild] = ["load", "report"].map((job) => lines(job).map((one) => one.split(" ")[1]));

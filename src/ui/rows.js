@@ -36,11 +36,15 @@ const plainStates = ["scheduled", "failing", "manual"];
 
 function nextTickOf(job) {
   const held = !plainStates.includes(job.state);
-  if (job.nextTick === null)
-    return ["–", held ? underNext(job) : quiet(job.state === "manual" ? "by hand" : "none")];
+  if (job.nextTick === null) return ["–", held ? underNext(job) : quiet(whyNoNext(job))];
   const there = job.timezone === undefined ? "" : timeThere(job.nextTick, job.timezone);
   const when = quiet([fromNow(job.nextTick), there].filter(Boolean).join(", "));
   return held ? [timeOf(job.nextTick), when, underNext(job)] : [timeOf(job.nextTick), when];
+}
+
+function whyNoNext({ state, after }) {
+  if (after?.on === "failure" && state !== "manual") return `if ${after.jobs.join(", ")} fails`;
+  return state === "manual" ? "by hand" : "none";
 }
 
 function underNext({ state, paused, problems }) {

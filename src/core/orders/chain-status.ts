@@ -38,19 +38,39 @@ export function missingParents({ jobs }: State, { after }: Plan): JobHindrance[]
 /** How often parents' ticks are compared before a search for a common one is given up. */
 const comparedMax = 1_000;
 
+/** Which ticks are looked for: those that come, or only those that will run if all goes well. */
+type Wanted = "any" | "expected";
+
 /**
  * The next tick after the instant (ms) that all its parents have, and that will run if they succeed; undefined = none is known.
  * What runs after a failure is not expected to run.
  */
 export function nextChainTick(state: State, plan: Plan, after: number): number | undefined {
-  if (plan.after === undefined || plan.after.on === "failure" || !plan.enabled) return undefined;
+  return nextShared(state, plan, after, "expected");
+}
+
+/** Whether its parents have a tick in common after the instant (ms), which will come whatever becomes of it. */
+export function hasChainTick(state: State, plan: Plan, after: number): boolean {
+  return nextShared(state, plan, after, "any") !== undefined;
+}
+
+/** Whether no tick can come after the instant (ms), unless the job or a parent is edited. */
+export function hasEnded(state: State, plan: Plan, after: number): boolean {
+  if (plan.after === undefined) return plan.schedule !== undefined && nextTickOf(plan, after) === undefined;
+  const parents = plan.after.jobs.flatMap((id) => state.jobs.plans.get(id) ?? []);
+  return plan.endsAt <= after || parents.some((parent) => hasEnded(state, parent, after));
+}
+
+function nextShared(state: State, plan: Plan, after: number, wanted: Wanted): number | undefined {
+  if (plan.after === undefined || !plan.enabled) return undefined;
+  if (wanted === "expected" && plan.after.on === "failure") return undefined;
   const parents = plan.after.jobs.map((id) => state.jobs.plans.get(id));
   const earliest = Math.max(after, plan.startsAt - 1);
   let at = earliest + 1;
   for (let count = 0; count < comparedMax; count++) {
     let latest = at;
     for (const parent of parents) {
-      const next = parent === undefined ? undefined : nextOf(state, parent, latest - 1);
+      const next = parent === undefined ? undefined : nextOf(state, parent, latest - 1, wanted);
       if (next === undefined) return undefined;
       latest = Math.max(latest, next);
     }
@@ -62,15 +82,28 @@ export function nextChainTick(state: State, plan: Plan, after: number): number |
 }
 
 /** The job's next tick after the instant (ms), as far as it is known; a paused one doesn't count. */
-export function nextOf(state: State, plan: Plan, after: number): number | undefined {
+function nextOf(state: State, plan: Plan, after: number, wanted: Wanted): number | undefined {
   let from = after;
   for (;;) {
-    const at = plan.after === undefined ? nextTickOf(plan, from) : nextChainTick(state, plan, from);
+    const at = plan.after === undefined ? nextTickOf(plan, from) : nextShared(state, plan, from, wanted);
     const pause = at === undefined ? undefined : pauseAt(plan, at);
     if (pause === undefined) return at;
     if (pause.until === undefined) return undefined;
     from = pause.until - 1;
   }
+}
+
+/** The parents that keep the job from having a next tick, in sentences. */
+export function parentsWithoutTicks(state: State, { after }: Plan): string[] {
+  return (after?.jobs ?? []).flatMap((id) => {
+    const parent = state.jobs.plans.get(id);
+    if (parent === undefined) return [];
+    if (!parent.enabled) return [`Its parent ${id} is disabled.`];
+    const pause = pauseAt(parent, state.now.wall);
+    if (pause !== undefined && pause.until === undefined)
+      return [`Its parent ${id} is paused until it is resumed.`];
+    return hasEnded(state, parent, state.now.wall) ? [`Its parent ${id} has no further tick.`] : [];
+  });
 }
 
 /** Ticks of which some parents have ended and others haven't. */

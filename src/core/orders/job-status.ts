@@ -16,7 +16,15 @@ import { isTickOf, nextPlannedTickOf, nextTickOf, type Plan } from "../job/plan.
 import { pauseAt, stopAt, type Stop } from "../job/stops.ts";
 import { instantText, whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
-import { describeAfter, missingParents, nextChainTick, ticksAwaitingParents } from "./chain-status.ts";
+import {
+  describeAfter,
+  hasChainTick,
+  hasEnded,
+  missingParents,
+  nextChainTick,
+  parentsWithoutTicks,
+  ticksAwaitingParents,
+} from "./chain-status.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
@@ -61,13 +69,14 @@ export function unknownHere(state: State, plan: Plan): JobHindrance[] {
 function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   if (!plan.enabled) return "disabled";
   if (pauseAt(plan, state.now.wall) !== undefined) return "paused";
-  const isScheduled = plan.schedule !== undefined || !plan.knowsTicks;
-  if (plan.schedule !== undefined && nextTickOf(plan, comingAfter(state, plan)) === undefined) return "ended";
+  const from = comingAfter(state, plan);
+  if (hasEnded(state, plan, from)) return "ended";
   for (const record of openOf(state.ledger, plan.id)) if (record.state === "running") return "running";
   if (state.book.retries.has(plan.id)) return "running";
   if (isBlocked) return "blocked";
   if (firstPending(state, plan) !== undefined || ticksAwaitingParents(state, plan).length > 0)
     return "waiting";
+  const isScheduled = plan.schedule !== undefined || !plan.knowsTicks || hasChainTick(state, plan, from);
   return isScheduled ? "scheduled" : "manual";
 }
 
@@ -326,6 +335,7 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
   for (const { message } of fewPeers(state, plan)) sentences.push(`Fewer peers: ${message}.`);
   for (const { message } of unknownHere(state, plan)) sentences.push(`Not on this peer: ${message}.`);
   for (const { message } of missingParents(state, plan)) sentences.push(`A parent is missing: ${message}.`);
+  sentences.push(...parentsWithoutTicks(state, plan));
   const [oldest] = pendingTicks(state, plan);
   if (oldest !== undefined) {
     const how = oldest.waitsFor === "retry" ? "is repeated" : "is due and waits";

@@ -141,7 +141,7 @@ export const errorTable = {
     title: "No such setting",
     status: 404,
     exit: exit.notFound,
-    hint: "`cicada maintenance ls` and `cicada pools ls` list them.",
+    hint: "`cicada maintenance ls`, `cicada pools ls` and `cicada calendars ls` list them.",
   },
   REVISION_NOT_FOUND: {
     title: "No such revision",
@@ -208,6 +208,12 @@ export const errorTable = {
     status: 409,
     exit: exit.conflict,
     hint: "Use `force` to run it anyway.",
+  },
+  SETTING_IN_USE: {
+    title: "Jobs still use it",
+    status: 409,
+    exit: exit.conflict,
+    hint: "Take it out of those jobs first, or set it to something else.",
   },
   TICK_BEGUN: {
     title: "The tick has begun, or is over",

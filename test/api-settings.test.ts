@@ -1,5 +1,7 @@
 /** Settings over the API and the command line: every kind is listed, read, set and removed alike. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, test } from "node:test";
 import { StubPeer } from "./kit/cli-stage.ts";
 import { call, fakeApi } from "./kit/fake-api.ts";
@@ -119,5 +121,90 @@ describe("cicada maintenance", () => {
     const set = await stub.cicada("maintenance", "set", "nightly", "--schedule", "@daily");
     assert.notEqual(set.code, 0);
     assert.match(set.stderr, /--duration.*is missing/);
+  });
+});
+
+describe("calendars over the API", () => {
+  const url = "/v1/calendars/holidays";
+  const dates = ["2026-12-24/2026-12-26", "2027-01-01"];
+
+  test("PUT takes dates, GET shows them with the jobs that name the calendar, the list is short", async () => {
+    const fake = fakeApi();
+    const made = await call(fake, { method: "PUT", url, body: { dates, note: "office closed" } });
+    assert.equal(made.statusCode, 201);
+    const job = { id: "report", schedule: "@daily", command: "true", except: ["calendar:holidays"] };
+    assert.equal((await call(fake, { method: "POST", url: "/v1/jobs", body: job })).statusCode, 201);
+    const shown = { name: "holidays", dates, note: "office closed" };
+    assert.deepEqual((await call(fake, { url })).json(), { ...shown, jobs: ["report"] });
+    assert.deepEqual((await call(fake, { url: "/v1/calendars" })).json().items, [shown]);
+  });
+
+  test("DELETE of one that jobs name is 409 and names them", async () => {
+    const fake = fakeApi();
+    await call(fake, { method: "PUT", url, body: { dates } });
+    const job = { id: "report", schedule: "@daily", command: "true", except: ["calendar:holidays"] };
+    await call(fake, { method: "POST", url: "/v1/jobs", body: job });
+    const refused = await call(fake, { method: "DELETE", url });
+    assert.equal(refused.statusCode, 409);
+    assert.equal(refused.json().code, "SETTING_IN_USE");
+    assert.match(refused.json().detail, /named by report/);
+    assert.equal((await call(fake, { method: "DELETE", url: "/v1/jobs/report" })).statusCode, 204);
+    assert.equal((await call(fake, { method: "DELETE", url })).statusCode, 204);
+  });
+
+  test("a job that names one that isn't there is 422 with the entry's place", async () => {
+    const fake = fakeApi();
+    const job = { id: "x", schedule: "@daily", command: "true", except: ["2026-12-24", "calendar:none"] };
+    const answer = await call(fake, { method: "POST", url: "/v1/jobs", body: job });
+    assert.equal(answer.statusCode, 422);
+    assert.equal(answer.json().errors[0].pointer, "/except/1");
+  });
+
+  test("the preview leaves its days out", async () => {
+    const fake = fakeApi();
+    await call(fake, { method: "PUT", url, body: { dates } });
+    const body = {
+      schedule: "@daily",
+      except: ["calendar:holidays"],
+      from: "2026-12-23T12:00:00Z",
+      count: 3,
+    };
+    const preview = (await call(fake, { method: "POST", url: "/v1/schedules/preview", body })).json();
+    assert.equal(preview.ticks[0], "2026-12-27T00:00:00Z");
+    assert.equal(preview.skipped.length, 3);
+  });
+});
+
+describe("cicada calendars", () => {
+  test("set sends dates, or the text of a file; ls and get show it", async () => {
+    await using stub = await StubPeer.open();
+    const dates = ["2026-12-24/2026-12-26", "2027-01-01"];
+    const expanded = { days: dates, floating: [], spans: [], until: "2047-01-01T00:00:00Z" };
+    const shown = { name: "holidays", ical: "BEGIN:VCALENDAR", expanded, jobs: ["report"], note: "closed" };
+    stub
+      .on("PUT /v1/calendars/holidays", { body: { name: "holidays", dates, jobs: [] } })
+      .on("PUT /v1/calendars/others", { body: shown })
+      .on("GET /v1/calendars", { body: { items: [{ name: "holidays", dates }], nextCursor: null } })
+      .on("GET /v1/calendars/holidays", { body: shown });
+    const set = await stub.cicada(
+      "calendars",
+      "set",
+      "holidays",
+      "--dates",
+      "2026-12-24/2026-12-26",
+      "--dates",
+      "2027-01-01",
+    );
+    assert.equal(set.code, 0, set.stderr);
+    assert.match(set.stdout, /calendar holidays covers 2026-12-24\/2026-12-26, 2027-01-01/);
+    assert.deepEqual(stub.asked.at(-1)?.body, { dates });
+    const file = path.join(stub.folder, "holidays.ics");
+    writeFileSync(file, "BEGIN:VCALENDAR");
+    const ofFile = await stub.cicada("calendars", "set", "others", "--ical", file);
+    assert.equal(ofFile.code, 0, ofFile.stderr);
+    assert.match(ofFile.stdout, /covers 2 times: .*expanded up to 2047-01-01/);
+    assert.deepEqual(stub.asked.at(-1)?.body, { ical: "BEGIN:VCALENDAR" });
+    assert.match((await stub.cicada("calendars", "ls")).stdout, /holidays +2026-12-24/);
+    assert.match((await stub.cicada("calendars", "get", "holidays")).stdout, /jobs +report/);
   });
 });

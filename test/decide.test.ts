@@ -79,6 +79,7 @@ const plain: Facts = {
   warmedUpAt: due - 3_600_000,
   awaitsSync: false,
   isToBeSkipped: false,
+  lacksCalendar: false,
   skippedBy: undefined,
   stop: undefined,
   isQueued: false,

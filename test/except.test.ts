@@ -386,7 +386,7 @@ describe("what can't be left out is refused with its place in the list", () => {
     ["2026-12-24/", /no date ""/],
     ["2026-12-24/2026-12-25/2026-12-26", /not a range/],
     ["2026-12-24T00:00:00Z", /no date/],
-    ["calendar:holidays", /doesn't have calendars yet/],
+    ["calendar:Holi days", /can.t be a calendar.s name/],
     ["* * *", /can't be left out: too few fields/],
     ["christmas", /can't be left out/],
     ["@reboot", /can't be left out/],

@@ -147,7 +147,7 @@ describe("what this version doesn't know stays unchanged", () => {
   const slots = {
     mutex: { value: "tape" },
     after: { value: ["dump"], needs: ["chain"] },
-    schedule: { value: { schedule: "@daily", season: "winter" }, needs: ["calendars"] },
+    schedule: { value: { schedule: "@daily", season: "winter" }, needs: ["seasons"] },
     target: { value: { peers: ["a"], near: "all" } },
   };
 
@@ -160,7 +160,7 @@ describe("what this version doesn't know stays unchanged", () => {
     assert.deepEqual(heldIn(table, "after"), slots.after);
     assert.deepEqual(heldIn(table, "schedule"), {
       value: { schedule: "@hourly", season: "winter" },
-      needs: ["calendars"],
+      needs: ["seasons"],
     });
     assert.deepEqual(heldIn(table, "target"), { value: { peers: ["b"], near: "all" } });
     assert.equal(job(table).needs.length, 4);
@@ -171,7 +171,7 @@ describe("what this version doesn't know stays unchanged", () => {
     const { target: _target, schedule: _schedule, ...spec } = job(table).spec;
     edit(table, { kind: "put", spec, by: "ann" }, wallOf(2));
     assert.deepEqual(heldIn(table, "target"), { value: { near: "all" } });
-    assert.deepEqual(heldIn(table, "schedule"), { value: { season: "winter" }, needs: ["calendars"] });
+    assert.deepEqual(heldIn(table, "schedule"), { value: { season: "winter" }, needs: ["seasons"] });
   });
 
   test("when a person's edit leaves out a value that can't be shown here", () => {
@@ -298,7 +298,7 @@ describe("a job with a part that this version doesn't know", () => {
   });
 
   test("has no ticks here if the part is in its schedule: none is planned, reported, or called over", () => {
-    const excepted: PartNeeds[] = [{ pointer: "/season", slot: "schedule", capabilities: ["calendars"] }];
+    const excepted: PartNeeds[] = [{ pointer: "/season", slot: "schedule", capabilities: ["seasons"] }];
     const cores = new Cores(["a", "b"]);
     cores.pass(30_000);
     cores.put(beat, { needs: excepted });

@@ -9,6 +9,7 @@ import type { Log } from "../ports.ts";
 import type { Control } from "../ports/control.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { CheckedSpec, Problem } from "../schema/job.ts";
+import type { SettingValues } from "../schema/setting.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { SocketLimits } from "./http/sockets.ts";
 
@@ -22,6 +23,8 @@ export interface PreviewRequest {
   /** ms since the epoch; ticks are strictly after it */
   from: number;
   count: number;
+  /** the calendars that `except` may name */
+  calendars: SettingValues;
 }
 
 export interface PreviewTick {
@@ -41,7 +44,7 @@ export interface Decisions {
   ):
     | { ok: true; spec: CheckedSpec }
     | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: readonly Problem[] };
-  /** core/time/preview.ts */
+  /** core/job/calendars.ts */
   previewSchedule(
     request: PreviewRequest,
   ):

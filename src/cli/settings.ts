@@ -1,12 +1,13 @@
 /**
- * `cicada maintenance`: settings of the mesh that have a name. Each command is one call of the API at any peer, and all kinds
+ * `cicada calendars`, `maintenance` and `pools`: settings of the mesh that have a name. Each command is one call of the API at any peer, and all kinds
  * have the same four: `ls`, `get`, `set` and `rm`.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
 import type { SettingKind } from "../schema/setting.ts";
-import type { MaintenanceAnswer, PoolAnswer } from "./terminal/answers.ts";
+import type { CalendarAnswer, MaintenanceAnswer, PoolAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { readTextFile } from "./terminal/text-file.ts";
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
 import { repeatable } from "./program.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
@@ -28,8 +29,63 @@ interface Kind<Answer extends { name: string }> {
 }
 
 export function settingCommands(program: Command, terminal: Terminal): void {
+  commandsOf(program, terminal, calendars);
   commandsOf(program, terminal, maintenance);
   commandsOf(program, terminal, pools);
+}
+
+const calendars: Kind<CalendarAnswer> = {
+  setting: "calendars",
+  about: "dates whose ticks jobs leave out (except: calendar:NAME)",
+  setAbout: "set a calendar: dates and ranges (--dates), or a file of iCalendar text (--ical)",
+  heading: ["NAME", "DATES", "NOTE"],
+  row: (one) => [one.name, shorten((one.dates ?? []).join(", ")), one.note ?? ""].map(plain),
+  pairs: (one) => [
+    ["name", one.name],
+    ["dates", one.dates?.join(", ")],
+    ["from iCalendar", one.expanded === undefined ? undefined : coveredBy(one.expanded)],
+    ["expanded up to", one.expanded?.until],
+    ["jobs", one.jobs?.join(", ")],
+    ["note", one.note],
+  ],
+  written: (one) => {
+    const { expanded, dates = [] } = one;
+    const until =
+      expanded?.until === undefined ? "" : `, expanded up to ${expanded.until}: set it again before`;
+    const covers = [
+      ...(dates.length === 0 ? [] : [shorten(dates.join(", "))]),
+      ...(expanded === undefined ? [] : [coveredBy(expanded)]),
+    ];
+    return `calendar ${plain(one.name)} covers ${plain(covers.join("; ") || "nothing")}${until}`;
+  },
+  withFlags: (command) =>
+    command
+      .addOption(
+        repeatable(
+          "--dates <date>",
+          "a date such as 2026-12-24, or a range such as 2026-12-24/2027-01-02; repeatable",
+        ),
+      )
+      .option("--ical <file>", "iCalendar text, such as holidays.ics; - reads standard input")
+      .option("--note <text>", "a text for people"),
+  body: (given) => {
+    const { ical } = given;
+    return {
+      ...pick(given, ["dates", "note"]),
+      ...(typeof ical === "string" ? { ical: readTextFile(ical) } : {}),
+    };
+  },
+};
+
+function coveredBy({ days, floating, spans }: NonNullable<CalendarAnswer["expanded"]>): string {
+  const all = [...days, ...floating, ...spans].toSorted();
+  return `${all.length} ${all.length === 1 ? "time" : "times"}: ${shorten(all.join(", "))}`;
+}
+
+const shownMost = 120;
+
+function shorten(text: string): string {
+  return text.length <= shownMost ? text : `${text.slice(0, shownMost - 1)}…`;
 }
 
 const pools: Kind<PoolAnswer> = {

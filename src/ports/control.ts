@@ -126,7 +126,15 @@ export interface NextTick {
 
 /** Why no living peer can run a job, or why this one can't (`NEEDS_NEWER`), in words: shown among the job's problems. */
 export interface JobHindrance {
-  code: "POOL_STOPPED" | "NO_PEER" | "NO_QUORUM" | "FEW_PEERS" | "NEEDS_NEWER" | "NO_PARENT";
+  code:
+    | "POOL_STOPPED"
+    | "NO_PEER"
+    | "NO_QUORUM"
+    | "FEW_PEERS"
+    | "NEEDS_NEWER"
+    | "NO_PARENT"
+    | "NO_CALENDAR"
+    | "CALENDAR_ENDS";
   /** JSON pointer to the job's field that it is about, `""` for the whole */
   pointer: string;
   message: string;
@@ -148,6 +156,7 @@ export const waits = [
   "pause",
   "maintenance",
   "pool",
+  "calendar",
 ] as const;
 export type WaitsFor = (typeof waits)[number];
 

@@ -85,6 +85,7 @@ export type Capability =
   | "executor:http"
   | "majority"
   | "maintenance"
+  | "calendars"
   | `field:${(typeof addedFields)[number]}`;
 
 /**
@@ -96,6 +97,7 @@ export const ownCapabilities: readonly Capability[] = [
   "executor:http",
   "majority",
   "maintenance",
+  "calendars",
   ...addedFields.map((field) => `field:${field}` as const),
 ];
 

@@ -141,6 +141,19 @@ export const channelsRoot: ValuesRoot = {
   idsCap: 1_024,
 };
 
+/** Named calendars, of which jobs leave ticks out. Each peer decides for itself what an entry means (core/job/calendars.ts). */
+export const calendarsRoot: ValuesRoot = {
+  name: "calendars" satisfies SettingKind,
+  holds: "values",
+  merge: "latest",
+  isId: isSettingName,
+  accepts: (value) => typeof value === "object" && value !== null,
+  // iCalendar text and what it means.
+  valueCapBytes: 2_097_152,
+  // Some dozens of calendars, each written at a few peers; together they can't exceed the table's own limit (caps.ts).
+  idsCap: 1_024,
+};
+
 /** Times in which jobs take no ticks, by name. */
 export const maintenanceRoot: ValuesRoot = {
   name: "maintenance" satisfies SettingKind,
@@ -173,6 +186,7 @@ export const tableRoots: readonly Root[] = [
   joinsRoot,
   confirmationsRoot,
   channelsRoot,
+  calendarsRoot,
   maintenanceRoot,
   poolsRoot,
 ];

@@ -11,6 +11,7 @@
  * that runs the job needs a capability for each of them: the ones in the entry's `needs`, or else `field:NAME`. A field
  * that doesn't affect running has `needs: []`. An entry whose value is known may have `needs` too.
  */
+import { calendarNamedBy } from "../schema/calendar.ts";
 import { hlcCap } from "./hlc.ts";
 import { isInstant, tickAt, type PeerId } from "../schema/ids.ts";
 import {
@@ -21,7 +22,7 @@ import {
   type Problem,
   type Skip,
 } from "../schema/job.ts";
-import { capabilityForField } from "../schema/protocol.ts";
+import { capabilityForField, type Capability } from "../schema/protocol.ts";
 import { pointerTo } from "../schema/pointer.ts";
 
 type Field = Exclude<keyof JobSpec, "id">;
@@ -223,9 +224,18 @@ export function withLaterMembers(
   present: Slot | undefined,
 ): Pick<Slot, "value" | "needs"> {
   const later = laterMembers(slot, present?.value);
-  if (later === undefined) return { value };
-  const needs = present?.needs === undefined ? {} : { needs: present.needs };
+  const own = slot === slotOfField.except ? exceptNeeds(value) : [];
+  if (later === undefined) return own.length === 0 ? { value } : { value, needs: own };
+  const needs = present?.needs === undefined ? {} : { needs: [...(readNeeds(present.needs) ?? []), ...own] };
   return { value: { ...asObject(value), ...later }, ...needs };
+}
+
+/** A version from before calendars would take their names for expressions. */
+function exceptNeeds(value: unknown): Capability[] {
+  const { except } = asObject(value);
+  const namesOne =
+    Array.isArray(except) && except.some((entry) => calendarNamedBy(String(entry)) !== undefined);
+  return namesOne ? ["calendars"] : [];
 }
 
 export function isKnownSlot(slot: string): boolean {

@@ -11,7 +11,8 @@ import { planJob } from "../../src/core/job/plan.ts";
 import { enterJob } from "../../src/core/job/timetable.ts";
 import { hearCancelConfirmed } from "../../src/core/operator/cancel.ts";
 import { commandStored, obey } from "../../src/core/operator/commands.ts";
-import { previewSchedule } from "../../src/core/time/preview.ts";
+import { enterCalendars } from "../../src/core/job/calendar-jobs.ts";
+import { previewWithCalendars } from "../../src/core/job/calendars.ts";
 import { takeRecord } from "../../src/core/records/ledger.ts";
 import { duplicatesIn, storyOf } from "../../src/core/records/records.ts";
 import { createState, type Settings, type Pending, type State } from "../../src/core/state.ts";
@@ -57,7 +58,13 @@ import { ownCapabilities } from "../../src/schema/protocol.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
-export const decisions: Decisions = { checkJob, previewSchedule, parseDuration, storyOf, duplicatesIn };
+export const decisions: Decisions = {
+  checkJob,
+  previewSchedule: previewWithCalendars,
+  parseDuration,
+  storyOf,
+  duplicatesIn,
+};
 
 export const selfId = "12D3KooWFakePeerAlpha0001" as PeerId;
 export const otherId = "12D3KooWFakePeerBravo0002" as PeerId;
@@ -93,7 +100,7 @@ function idOf(command: JobCommand): JobId | undefined {
 
 /** Tells the core of a job, as when the table has changed. */
 function learn(core: State, job: Job): void {
-  const plan = planJob(job);
+  const plan = planJob(job, core.jobs.calendars);
   assert.ok(!Array.isArray(plan), `${job.id} can be read`);
   enterJob(core.jobs, plan, core.now.wall);
 }
@@ -243,6 +250,8 @@ export class FakeControl implements Control {
     const core = createState(settings);
     core.alive = true;
     core.now = { wall: Date.now(), mono: performance.now() };
+    enterCalendars(core.jobs, this.settings("calendars"), core.now.wall);
+    if (command.kind === "remove-setting") for (const one of this.jobs.values()) learn(core, one);
     const id = idOf(command);
     const job = id === undefined ? undefined : this.jobs.get(id);
     if (job !== undefined) learn(core, job);

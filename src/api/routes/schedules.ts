@@ -10,7 +10,7 @@ import { refusal } from "../http/problems.ts";
 
 const Expressions = JobSpecSchema.properties.schedule;
 
-export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
+export function scheduleRoutes(app: Api, { control, decisions }: ApiOptions): void {
   app.post(
     "/v1/schedules/preview",
     {
@@ -61,7 +61,8 @@ export function scheduleRoutes(app: Api, { decisions }: ApiOptions): void {
     async (request, reply) => {
       const { schedule, timezone = "UTC", except = [], id = "", count = 10 } = request.body;
       const from = readInstant(request.body.from, "/from") ?? Date.now();
-      const preview = decisions.previewSchedule({ schedule, timezone, except, id, from, count });
+      const calendars = control.settings("calendars");
+      const preview = decisions.previewSchedule({ schedule, timezone, except, id, from, count, calendars });
       if (!preview.ok) throw refusal("INVALID_SCHEDULE", preview.problems);
       return reply.send({
         schedule,

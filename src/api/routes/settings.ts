@@ -4,12 +4,21 @@
 import { Type, type TSchema } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
+import {
+  calendarNamedBy,
+  CalendarSchema,
+  ExpandedSchema,
+  type StoredCalendar,
+} from "../../schema/calendar.ts";
 import { MaintenanceSchema } from "../../schema/maintenance.ts";
 import { PoolSchema } from "../../schema/pool.ts";
 import { runId } from "../../schema/ids.ts";
+import type { Job } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { showInstant } from "../show/show-run.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import { readUtf8 } from "../../schema/text.ts";
+import { refusal } from "../http/problems.ts";
 import { ask } from "../http/answers.ts";
 import { noCheck, none } from "../http/checking.ts";
 import { ListOf, page, PageQuery, readCursor, defaultLimit } from "../http/paging.ts";
@@ -24,7 +33,9 @@ interface Kind {
   readonly written: TSchema;
   /** what is shown beside the name */
   readonly shown: TSchema;
-  show(control: Control, name: string, value: unknown): object;
+  show(control: Control, name: string, value: unknown, isListed: boolean): object;
+  /** the types of a body; absent = JSON */
+  readonly consumes?: string[];
   /** what counts of those that nobody has set but jobs name, by name */
   unset?(control: Control): SettingValues;
 }
@@ -32,6 +43,18 @@ interface Kind {
 const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 128 }) });
 
 export function settingRoutes(app: Api, options: ApiOptions): void {
+  app.register(async (scope: Api) => {
+    takesCalendarText(scope);
+    routesOf(scope, options, {
+      setting: "calendars",
+      one: "calendar",
+      written: CalendarSchema,
+      shown: ShownCalendar,
+      consumes: ["application/json", "text/calendar"],
+      show: (control, name, value, isListed) =>
+        showCalendar(control, name, value as StoredCalendar, isListed),
+    });
+  });
   routesOf(app, options, {
     setting: "maintenance",
     one: "maintenance",
@@ -52,6 +75,38 @@ export function settingRoutes(app: Api, options: ApiOptions): void {
         ),
       ),
   });
+}
+
+const ShownCalendar = Type.Object({
+  name: Type.String(),
+  ...CalendarSchema.properties,
+  ical: Type.Optional(Type.String({ description: "iCalendar text (RFC 5545); not in lists" })),
+  expanded: Type.Optional(ExpandedSchema),
+  jobs: Type.Optional(Type.Array(Type.String(), { description: "that leave its ticks out; not in lists" })),
+});
+
+/** A body of iCalendar text is the same as JSON with it in `ical`. */
+function takesCalendarText(scope: Api): void {
+  scope.addContentTypeParser("text/calendar", { parseAs: "buffer" }, (_request, body, done) => {
+    const read = readUtf8(Buffer.from(body));
+    if (read.ok) return done(null, { ical: read.text });
+    const message = `line ${read.line}, byte ${read.column} is not UTF-8`;
+    done(refusal("BAD_REQUEST", [{ pointer: "/ical", message }]));
+  });
+}
+
+function showCalendar(
+  control: Control,
+  name: string,
+  { dates, ical, expanded, note }: StoredCalendar,
+  isListed: boolean,
+): object {
+  const written = { ...(dates === undefined ? {} : { dates }), ...(note === undefined ? {} : { note }) };
+  if (isListed) return { name, ...written };
+  const isUser = ({ spec: { except = [] } }: Job): boolean =>
+    except.some((entry) => calendarNamedBy(entry) === name);
+  const jobs = [...control.view().jobs.values()].filter(isUser).map(({ id }) => id);
+  return { name, ...written, ...(ical === undefined ? {} : { ical, expanded }), jobs: jobs.toSorted() };
 }
 
 const SlotSchema = Type.Object({
@@ -94,10 +149,10 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
   const tags = [setting];
   const path = `/v1/${setting}`;
   const valueOf = (name: string): unknown => control.settings(setting).get(name);
-  const shown = (name: string): object => {
+  const shown = (name: string, isListed = false): object => {
     const value = valueOf(name) ?? kind.unset?.(control).get(name);
     if (value === undefined) throw notFound(one, name);
-    return kind.show(control, name, value);
+    return kind.show(control, name, value, isListed);
   };
 
   app.get(
@@ -116,7 +171,7 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
       const unset = kind.unset?.(control).keys() ?? [];
       const names = [...new Set([...control.settings(setting).keys(), ...unset])].toSorted();
       const rest = names.filter((name) => name > after);
-      const items = rest.slice(0, limit).map(shown);
+      const items = rest.slice(0, limit).map((name) => shown(name, true));
       const next = rest.length > limit ? (rest[limit - 1] ?? null) : null;
       return page(request, reply, setting, { items, next, total: names.length });
     },
@@ -146,6 +201,7 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
         params: NameParams,
         querystring: none,
         body: kind.written,
+        ...(kind.consumes === undefined ? {} : { consumes: kind.consumes }),
         response: { 200: kind.shown, 201: kind.shown },
       },
     },

@@ -56,7 +56,7 @@ const readOnly = {
     Type.Object({
       code: Type.String({
         description:
-          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_PARENT",
+          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS",
       }),
       pointer: Type.String(),
       message: Type.String(),

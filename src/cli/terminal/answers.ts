@@ -75,6 +75,14 @@ interface PoolSlot {
   peerName: string | null;
 }
 
+export interface CalendarAnswer {
+  name: string;
+  dates?: string[];
+  expanded?: { days: string[]; floating: string[]; spans: string[]; until?: string };
+  jobs?: string[];
+  note?: string;
+}
+
 export interface PoolAnswer {
   name: string;
   slots: number;

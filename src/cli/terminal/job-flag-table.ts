@@ -39,7 +39,7 @@ export const jobFlags: readonly JobFlag[] = [
   { flags: "--ends-at <instant>", help: "no ticks after this instant", path: ["endsAt"], shape: "text" },
   {
     flags: "--except <ticks>",
-    help: "leave out a date, a range 2026-12-24/2027-01-02 or a cron expression; repeatable",
+    help: "leave out a date, a range 2026-12-24/2027-01-02, calendar:NAME (see cicada calendars) or a cron expression; repeatable",
     path: ["except"],
     shape: "list",
   },

@@ -1,5 +1,6 @@
 /** The jobs that this peer knows, and when each is due next. Only the files of this folder change it. */
 import type { JobId } from "../../schema/ids.ts";
+import { noCalendars, type Calendars } from "./calendars.ts";
 import { IndexedHeap } from "./heap.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { Plan } from "./plan.ts";
@@ -15,6 +16,7 @@ export interface JobsState {
   /** how many slots each pool has that somebody has set */
   pools: ReadonlyMap<string, number>;
   readonly jobsByPool: Map<string, Set<JobId>>;
+  calendars: Calendars;
   /** every maintenance of the table; each plan has those that apply to it */
   maintenance: readonly Maintenance[];
 }
@@ -25,6 +27,7 @@ export function createJobs(): JobsState {
     nextTicks: new IndexedHeap((a, b) => a < b),
     children: new Map(),
     cyclic: new Map(),
+    calendars: noCalendars,
     maintenance: [],
     pools: new Map(),
     jobsByPool: new Map(),

@@ -4,6 +4,7 @@
  */
 import type { RunAction } from "../../ports.ts";
 import type { JobSpec, PartNeeds } from "../../schema/job.ts";
+import { calendarsOf } from "./calendars.ts";
 import { addedFields, capabilityForField, type Capability } from "../../schema/protocol.ts";
 
 export function neededCapabilities(job: {
@@ -16,6 +17,7 @@ export function neededCapabilities(job: {
   const needs = new Set<string>([executor]);
   if (job.partition === "majority") needs.add("majority" satisfies Capability);
   for (const field of addedFields) if (hasField(job.spec, field)) needs.add(capabilityForField(field));
+  if (calendarsOf(job.spec).length > 0) needs.add("calendars" satisfies Capability);
   for (const { capabilities } of job.needs) for (const capability of capabilities) needs.add(capability);
   return [...needs];
 }

@@ -12,6 +12,7 @@ import { overdueMs } from "../limits.ts";
 import { afterOf, type After } from "./chain.ts";
 import type { RetryRule } from "./retry.ts";
 import { actionOf, equipmentOf, timeoutOf } from "./action.ts";
+import { calendarsOf, lastWritten, noCalendars } from "./calendars.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { neededCapabilities } from "./needs.ts";
 import { nextTick, parseSchedule, ticksBetween, withoutExclusions, type Schedule } from "../time/schedule.ts";
@@ -29,14 +30,18 @@ export interface Plan {
   readonly revision: string;
   /** undefined = the job runs only by hand, is disabled, or has a schedule that this version doesn't understand */
   readonly schedule: Schedule | undefined;
-  /** false = a later version has written parts of the schedule, so this version can't compute the job's ticks */
+  /** false = a later version has written parts of the schedule or a calendar, so this version can't compute the job's ticks */
   readonly knowsTicks: boolean;
   readonly startsAt: number;
   readonly endsAt: number;
   /** each tick is due less than this after it (core/job/jitter.ts); 0 = at the tick */
   readonly jitterMs: number;
   readonly enabled: boolean;
-  /** the latest of creation, last edit of the schedule and last resume (ms): the job has no ticks up to this instant */
+  /** the named calendars whose ticks it leaves out */
+  readonly calendars: readonly string[];
+  /** when the last of them was written; ms */
+  readonly calendarsAt: number;
+  /** the latest of creation, last edit of the schedule or its calendars, and last resume (ms): the job has no ticks up to this instant */
   readonly earliest: number;
   readonly overlap: NonNullable<JobSpec["overlap"]>;
   readonly partition: "available" | "majority";
@@ -98,17 +103,19 @@ export function startWindowMs({ catchUp }: Pick<Plan, "catchUp">, isRequested: b
 }
 
 /** The plan of a job that `checkJob` has accepted; a list of problems if its schedule or zone can't be read here. */
-export function planJob(job: Job): Plan | Problem[] {
+export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
   const { spec } = job;
   let schedule: Schedule | undefined;
   if (spec.schedule !== undefined) {
-    const parsed = parseSchedule(spec.schedule, spec.timezone ?? "UTC", spec.id, spec.except);
+    const parsed = parseSchedule(spec.schedule, spec.timezone ?? "UTC", spec.id, spec.except, known.named);
     if (!parsed.ok) return parsed.problems.map(({ field, message }) => ({ pointer: `/${field}`, message }));
     schedule = parsed.schedule;
   }
   const action = actionOf(spec);
   const partition = spec.partition ?? "available";
-  const knowsTicks = !hasLaterSchedule(job);
+  const calendars = calendarsOf(spec);
+  const calendarsAt = lastWritten(known, calendars);
+  const knowsTicks = !hasLaterSchedule(job) && !calendars.some((name) => known.unreadable.has(name));
   const jitterMs = milliseconds(spec.jitter, 0);
   return {
     id: job.id,
@@ -120,7 +127,9 @@ export function planJob(job: Job): Plan | Problem[] {
     endsAt: spec.endsAt === undefined ? Infinity : Date.parse(spec.endsAt),
     jitterMs,
     enabled: spec.enabled !== false,
-    earliest: beginningOf(job),
+    calendars,
+    calendarsAt,
+    earliest: beginningOf(job, calendarsAt),
     overlap: spec.overlap ?? "queue",
     partition,
     after: afterOf(spec),
@@ -165,9 +174,9 @@ export function planJob(job: Job): Plan | Problem[] {
   };
 }
 
-/** The latest of the job's creation, last edit of its schedule and last resume (ms): no tick up to it counts. */
-export function beginningOf({ createdAt, scheduledAt, resumedAt }: Job): number {
-  return Math.max(createdAt, scheduledAt, resumedAt);
+/** The latest of the job's creation, last edit of its schedule or its calendars, and last resume (ms): no tick up to it counts. */
+export function beginningOf({ createdAt, scheduledAt, resumedAt }: Job, calendarsAt: number): number {
+  return Math.max(createdAt, scheduledAt, resumedAt, calendarsAt);
 }
 
 function hasLaterSchedule({ needs }: Job): boolean {

@@ -1,6 +1,7 @@
 /** Checks a setting that a person writes (schema/setting.ts): all that is wrong with it, with pointers. */
 import type { Problem } from "../../schema/job.ts";
 import { settingNamePattern, type SettingKind } from "../../schema/setting.ts";
+import { calendarProblems } from "./calendars.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { poolProblems } from "./pools.ts";
 
@@ -16,6 +17,8 @@ export function settingProblems(kind: SettingKind, name: string, value: unknown)
     return [{ pointer: "", message }];
   }
   switch (kind) {
+    case "calendars":
+      return calendarProblems(value);
     case "maintenance": {
       const checked = checkMaintenance(name, value);
       return checked.ok ? [] : checked.problems;

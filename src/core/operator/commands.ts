@@ -22,6 +22,7 @@ import { checkJob } from "../job/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
+import { jobsOfCalendar, missingCalendars } from "../job/calendar-jobs.ts";
 import { settingProblems } from "../job/settings.ts";
 import { paramsOfRun } from "../job/params.ts";
 import type { Plan } from "../job/plan.ts";
@@ -87,10 +88,8 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
     }
     case "put-setting":
       return putSetting(state, command, token);
-    case "remove-setting": {
-      const { setting, name, by } = command;
-      return edit(state, token, [{ kind: "set", root: setting, id: name, value: null, by }], false);
-    }
+    case "remove-setting":
+      return removeSetting(state, command, token);
     case "cancel-run":
       return cancelRuns(state, command, token);
     case "promote-peer":
@@ -114,8 +113,33 @@ function putSetting(
   const problems = settingProblems(setting, name, value);
   if (problems.length > 0)
     return { kind: "refused", error: new CicadaError("BAD_REQUEST", "see errors", problems) };
-  return edit(state, token, [{ kind: "set", root: setting, id: name, value, by }], false);
+  const written = setting === "calendars" ? dated(state, name, value) : value;
+  if (written === undefined) return { kind: "done" };
+  return edit(state, token, [{ kind: "set", root: setting, id: name, value: written, by }], false);
 }
+
+/** With the time of this edit, from which on its jobs have another timetable; undefined = it says what it has said already. */
+function dated(state: State, name: string, value: unknown): unknown {
+  const known = state.jobs.calendars.entries.get(name);
+  const isSame = known !== undefined && sameValue({ ...known, at: 0 }, { ...(value as object), at: 0 });
+  return isSame ? undefined : { ...(value as object), at: state.now.wall };
+}
+
+function removeSetting(
+  state: State,
+  { setting, name, by }: Extract<Command, { kind: "remove-setting" }>,
+  token: number,
+): Answer | undefined {
+  const users = setting === "calendars" ? jobsOfCalendar(state.jobs, name) : [];
+  if (users.length > 0) {
+    const named = users.slice(0, usersShown).join(", ");
+    const more = users.length > usersShown ? ` and ${users.length - usersShown} more` : "";
+    return refuse("SETTING_IN_USE", `"${name}" is named by ${named}${more}`);
+  }
+  return edit(state, token, [{ kind: "set", root: setting, id: name, value: null, by }], false);
+}
+
+const usersShown = 20;
 
 function withJob(
   state: State,
@@ -173,7 +197,8 @@ function putSpec(
   if (known !== undefined && sameValue(known.job.spec, spec)) {
     return { kind: "job", job: known.job, created: false };
   }
-  const { problems, warnings } = checkChain(state, spec);
+  const { problems: ofChain, warnings } = checkChain(state, spec);
+  const problems = [...ofChain, ...missingCalendars(state.jobs, spec)];
   if (problems.length > 0)
     return { kind: "refused", error: new CicadaError("INVALID_JOB", "see errors", problems) };
   return edit(state, token, [{ kind: "put", spec, by }], known === undefined, warnings);

@@ -10,6 +10,7 @@ import { admitRequested, admitTick, recountSlots } from "../claims/order-book.ts
 import { touchJob, wakePool } from "../claims/touched.ts";
 import type { JobChange } from "../events.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import { enterCalendars } from "../job/calendar-jobs.ts";
 import { readMaintenance } from "../job/maintenance.ts";
 import { enterPools } from "../job/pools.ts";
 import { planJob, type Plan } from "../job/plan.ts";
@@ -28,7 +29,7 @@ export function takeChange(state: State, change: JobChange): void {
 }
 
 function takeJob(state: State, { id, job }: JobChange): void {
-  const plan = job === undefined ? undefined : planJob(job);
+  const plan = job === undefined ? undefined : planJob(job, state.jobs.calendars);
   const before = state.jobs.plans.get(id);
   reportHeldBack(state, id);
   if (plan === undefined || Array.isArray(plan)) {
@@ -50,6 +51,13 @@ function takeJob(state: State, { id, job }: JobChange): void {
 /** Takes in the settings of a kind from the table. Those that can't be read have no effect. */
 export function takeSettings(state: State, kind: SettingKind, values: SettingValues): void {
   switch (kind) {
+    case "calendars": {
+      for (const id of enterCalendars(state.jobs, values, state.now.wall)) {
+        const job = state.jobs.plans.get(id)?.job;
+        if (job !== undefined) takeChange(state, { id, job });
+      }
+      return;
+    }
     case "maintenance": {
       const all = [...values].flatMap(([name, value]) => readMaintenance(name, value) ?? []);
       for (const job of state.upkeep.heldBack.keys()) reportHeldBack(state, job);

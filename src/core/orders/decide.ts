@@ -39,6 +39,8 @@ export interface Facts {
   readonly warmedUpAt: number;
   /** peers have come back whose records are not here yet */
   readonly awaitsSync: boolean;
+  /** a calendar is missing, so nobody can tell whether its job leaves the tick out */
+  readonly lacksCalendar: boolean;
   /** a person has asked for its tick to be skipped, and it has not begun */
   readonly isToBeSkipped: boolean;
   /** why its tick is skipped: the job was stopped when it was due */
@@ -159,6 +161,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (!isForced && !facts.isInProgress && facts.skippedBy !== undefined)
     return decideSkipped(order, facts.skippedBy, facts);
   if (!isForced && facts.stop !== undefined) return decideStopped(order, facts.stop, facts);
+  if (isOfSchedule(order) && !facts.isInProgress && facts.lacksCalendar) return just(decideUnknown(order));
   switch (local.stage) {
     case "claimed":
       return decideClaimed(order, local, plan, facts);
@@ -219,6 +222,15 @@ function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
 function skipByParent({ local }: DecidedOrder, reason: string, { isReporter }: Facts): Decision {
   const rest: Decision = isReporter ? { kind: "close", reason, as: "skipped" } : wait(Infinity);
   return local.stage === "none" ? rest : letGo("parent-ended-otherwise", rest);
+}
+
+function isOfSchedule({ requested, isChained }: DecidedOrder): boolean {
+  return requested === undefined && !isChained;
+}
+
+/** It waits for the calendar. If that doesn't come in time, the sweep reports it as missed. */
+function decideUnknown({ local }: DecidedOrder): Decision {
+  return local.stage === "claimed" ? letGo("calendar", wait(Infinity)) : wait(Infinity);
 }
 
 /** The tick comes while the job is stopped, or a person wants it skipped. It is skipped then, and not when its jitter has passed: the stop may have ended by then. */

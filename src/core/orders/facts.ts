@@ -15,6 +15,7 @@ import { isToBeSkipped } from "../claims/skipped.ts";
 import { inOrderOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
+import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { beginningOf, isTickOf, type Plan } from "../job/plan.ts";
 import { stopAt, stopOfTick } from "../job/stops.ts";
 import { lacking } from "../members/capabilities.ts";
@@ -68,7 +69,7 @@ export class OrderFacts implements Facts {
     if (isTickOf(plan, instant)) return true;
     // What was queued when the job was paused goes on when it is resumed.
     const isBeforeResume =
-      instant <= plan.job.resumedAt && instant > beginningOf({ ...plan.job, resumedAt: 0 });
+      instant <= plan.job.resumedAt && instant > beginningOf({ ...plan.job, resumedAt: 0 }, plan.calendarsAt);
     return isBeforeResume && this.isQueued && isTickOf({ ...plan, earliest: instant - 1 }, instant);
   }
 
@@ -121,6 +122,10 @@ export class OrderFacts implements Facts {
       if (isOther && record.waiting !== undefined && holdsLease(this.#state, record)) return true;
     }
     return false;
+  }
+
+  get lacksCalendar(): boolean {
+    return this.plan !== undefined && lackingCalendar(this.plan, this.#order.instant) !== undefined;
   }
 
   get isToBeSkipped(): boolean {

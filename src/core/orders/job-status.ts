@@ -11,6 +11,7 @@ import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { poolHolders } from "../claims/pool-line.ts";
 import { slotsOfPool } from "../job/pools.ts";
+import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { windowAt } from "../job/maintenance.ts";
 import { isTickOf, nextPlannedTickOf, nextTickOf, type Plan } from "../job/plan.ts";
 import { pauseAt, stopAt, type Stop } from "../job/stops.ts";
@@ -25,6 +26,7 @@ import {
   parentsWithoutTicks,
   ticksAwaitingParents,
 } from "./chain-status.ts";
+import { calendarMissing, endingCalendars, whyLacking } from "./calendar-status.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
@@ -50,7 +52,11 @@ export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
   const how = stateNow(state, plan, hindrances.length > 0);
   const lesser = hindrances.length === 0 ? fewPeers(state, plan) : [];
-  const others = [...unknownHere(state, plan), ...missingParents(state, plan)];
+  const others = [
+    ...unknownHere(state, plan),
+    ...missingParents(state, plan),
+    ...endingCalendars(state, plan),
+  ];
   return { state: how, hindrances: [...hindrances, ...lesser, ...others] };
 }
 
@@ -90,6 +96,8 @@ export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
     const message = `its pool "${plan.pool}" has 0 slots, which stops it`;
     return [{ code: "POOL_STOPPED", pointer: "/pool", message }];
   }
+  const lacking = calendarMissing(state, plan);
+  if (lacking !== undefined) return [lacking];
   const unheard = plan.partition === "majority" ? votersMissing(state) : undefined;
   return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
 }
@@ -234,6 +242,8 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
   const verdict = order.isChained ? chainTickOf(state, order.job, order.tick)?.verdict : undefined;
   if (verdict?.kind === "skip" && order.attempt === 1)
     return { waitsFor: "parent", why: `a peer is about to record that it is skipped: ${verdict.reason}` };
+  const lacking = order.requested === undefined ? lackingCalendar(plan, order.instant) : undefined;
+  if (lacking !== undefined && !order.isChained) return { waitsFor: "calendar", why: whyLacking(lacking) };
   const blocked = hindrancesOf(state, plan).find(({ code }) => code === "NO_PEER");
   if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
   const claim = claimOf(state, order);

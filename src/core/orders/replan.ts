@@ -28,7 +28,7 @@ export function begunByNow(state: State, plan: Plan): Plan {
  */
 export function restoreBeginnings(state: State): void {
   for (const plan of state.jobs.plans.values()) {
-    const earliest = beginningOf(plan.job);
+    const earliest = beginningOf(plan.job, plan.calendarsAt);
     if (earliest > plan.earliest && earliest <= acceptedUntil(state))
       enterJob(state.jobs, { ...plan, earliest }, state.now.wall);
   }

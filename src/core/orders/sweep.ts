@@ -7,6 +7,7 @@ import { touch } from "../claims/touched.ts";
 import { mark } from "../probes/marks.ts";
 import { isInProgress } from "../claims/slots.ts";
 import { chainTickOf, reviewChains } from "../claims/chain-ticks.ts";
+import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { catchUp } from "../job/catchup.ts";
 import { hearsMajority } from "../voting/proposer.ts";
 import { closeWithout } from "../claims/claims.ts";
@@ -120,7 +121,10 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   scheduled.forEach((order) => {
     const verdict = verdicts[dues.indexOf(order.due)];
     if (verdict === undefined) return;
-    if (!verdict.run) return miss(state, plan, order, verdict.reason);
+    if (!verdict.run) {
+      const lacks = lackingCalendar(plan, order.instant) !== undefined;
+      return miss(state, plan, order, lacks ? "calendar" : verdict.reason);
+    }
     order.trigger = "catch-up";
     order.declined.clear();
     touch(state, order);

@@ -32,6 +32,8 @@ const reasons: Readonly<Record<string, string>> = {
   paused: "the job was paused",
   asked: "a person asked for it",
   maintenance: "it was due in a maintenance",
+  calendar:
+    "a calendar that the job's `except` names was missing, so nobody could tell whether the job leaves the tick out",
   policy: "it was overdue, and the job's catchUp policy is none",
   window: "no peer could run it before its catch-up window closed",
   superseded:

@@ -1,24 +1,31 @@
 /**
- * What a schedule leaves out: days, ranges of days, and the ticks of other expressions.
+ * What a schedule leaves out: days, ranges of days, named calendars, and the ticks of other expressions.
  *
  * A day is left out from its first to its last instant in the schedule's zone, however long it is. Ticks are judged by
  * when they are due by the schedule, so a jitter moves none into or out of a day that is left out.
  */
-import { dayOfDate, daysInMonth, daySeconds, lastSecond } from "./calendar.ts";
+import { calendarNamedBy } from "../../schema/calendar.ts";
+import { settingNamePattern } from "../../schema/setting.ts";
+import { instantsOfDays, readDays, united, type Days, type Span } from "./days.ts";
+import { spansOf, type NamedCalendars } from "./named-calendar.ts";
 import { readRule, type Rule } from "./rules.ts";
 import type { Zone } from "./zone.ts";
-
-/** A span of time; seconds since the epoch, the last one not included. */
-export interface Span {
-  readonly from: number;
-  readonly to: number;
-}
 
 export interface Exclusions {
   /** oldest first; they neither overlap nor touch */
   readonly spans: readonly Span[];
   /** expressions whose ticks are left out */
   readonly rules: readonly Rule[];
+  /** calendars of which nothing is known from a second on, because they are missing or end there */
+  readonly unknown: readonly UnknownCalendar[];
+}
+
+export interface UnknownCalendar {
+  readonly name: string;
+  /** which entry of the list */
+  readonly index: number;
+  /** -Infinity = it is missing */
+  readonly from: number;
 }
 
 export interface ExclusionProblem {
@@ -28,38 +35,53 @@ export interface ExclusionProblem {
 }
 
 const exclusionHint =
-  "write a date such as 2026-12-24, a range such as 2026-12-24/2027-01-02, or a cron expression whose ticks are left out";
+  "write a date such as 2026-12-24, a range such as 2026-12-24/2027-01-02, calendar:NAME, or a cron expression whose ticks are left out";
 
-/** The days and expressions of a list; undefined for an empty one, which leaves nothing out. */
+/** What a list leaves out; undefined for an empty one, which leaves nothing out. */
 export function readExclusions(
   entries: readonly string[],
   zone: Zone,
   hashSeed: string,
+  calendars: NamedCalendars,
 ): { exclusions: Exclusions | undefined; problems: ExclusionProblem[] } {
   const spans: Span[] = [];
   const rules: Rule[] = [];
+  const unknown: UnknownCalendar[] = [];
   const problems: ExclusionProblem[] = [];
   for (const [index, entry] of entries.entries()) {
     const read = readEntry(entry.trim(), hashSeed);
     if ("message" in read) problems.push({ index, message: read.message });
     else if ("kind" in read) rules.push(read);
-    else spans.push(...instantsOfDays(zone, read.firstDay, read.lastDay));
+    else if ("calendar" in read) {
+      const calendar = calendars.get(read.calendar);
+      if (calendar !== undefined) spans.push(...spansOf(calendar, zone));
+      const from = calendar?.knownUntil ?? -Infinity;
+      if (from < Infinity) unknown.push({ name: read.calendar, index, from });
+    } else spans.push(...instantsOfDays(zone, read));
   }
   if (entries.length === 0 || problems.length > 0) return { exclusions: undefined, problems };
-  return { exclusions: { spans: united(spans), rules }, problems };
+  return { exclusions: { spans: united(spans), rules, unknown }, problems };
 }
 
-interface Days {
-  /** days since the epoch, both included */
-  firstDay: number;
-  lastDay: number;
+const nameForm = new RegExp(settingNamePattern);
+
+/** The calendars that the entries name, each once. */
+export function calendarsIn(entries: readonly string[]): string[] {
+  return [...new Set(entries.flatMap((entry) => calendarNamedBy(entry) ?? []))];
 }
 
-function readEntry(entry: string, hashSeed: string): Days | Rule | { message: string } {
-  if (/^calendar:/i.test(entry))
-    return { message: `this version doesn't have calendars yet: ${exclusionHint}` };
+function readEntry(
+  entry: string,
+  hashSeed: string,
+): Days | { calendar: string } | Rule | { message: string } {
+  const calendar = calendarNamedBy(entry);
+  if (calendar !== undefined) {
+    if (nameForm.test(calendar)) return { calendar };
+    const message = `${JSON.stringify(calendar)} can't be a calendar's name: it is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit`;
+    return { message };
+  }
   // What begins like a date is meant as one.
-  if (/^\d{4}-/.test(entry)) return readDays(entry);
+  if (/^\d{4}-/.test(entry)) return readDays(entry, exclusionHint);
   const rule = readRule(entry, hashSeed);
   if ("kind" in rule) return rule;
   const { position, message } = rule;
@@ -67,74 +89,30 @@ function readEntry(entry: string, hashSeed: string): Days | Rule | { message: st
   return { message: `${JSON.stringify(entry)} can't be left out: ${message}${where}; ${exclusionHint}` };
 }
 
-function readDays(entry: string): Days | { message: string } {
-  const [first = "", last = first, ...more] = entry.split("/");
-  const [firstDay, lastDay] = [dayOfText(first), dayOfText(last)];
-  const wrong = firstDay === undefined ? first : last;
-  if (firstDay === undefined || lastDay === undefined || more.length > 0) {
-    const what =
-      more.length > 0 ? `${JSON.stringify(entry)} is not a range` : `no date ${JSON.stringify(wrong)}`;
-    return { message: `${what}: ${exclusionHint}` };
-  }
-  if (lastDay < firstDay) return { message: `${JSON.stringify(entry)} ends before it begins` };
-  return { firstDay, lastDay };
-}
-
-function dayOfText(text: string): number | undefined {
-  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)$/.exec(text)?.map(Number) ?? [];
-  if (year === undefined || month === undefined || day === undefined) return undefined;
-  if (month < 1 || month > 12 || day < 1 || day > daysInMonth(year, month)) return undefined;
-  return dayOfDate(year, month, day);
-}
-
-/** No zone is further than this from UTC, in seconds. */
-const offsetMax = daySeconds;
-
-/**
- * The instants at which a clock in the zone shows one of the days. Where the clocks go back over midnight, a day may be
- * shown twice with a part of the next one between.
- */
-function instantsOfDays(zone: Zone, firstDay: number, lastDay: number): Span[] {
-  const begin = firstDay * daySeconds;
-  const end = (lastDay + 1) * daySeconds;
-  const spans: Span[] = [];
-  /** Only near the first and the last midnight do the offsets matter. */
-  const addExact = (from: number, to: number) => {
-    for (let at = Math.max(0, from); at < Math.min(to, lastSecond + 1);) {
-      const stretch = zone.stretchAt(at);
-      const until = Math.min(stretch.end, to);
-      spans.push({ from: Math.max(at, begin - stretch.offset), to: Math.min(until, end - stretch.offset) });
-      at = until;
-    }
-  };
-  const [inner, innerEnd] = [begin + offsetMax, end - offsetMax];
-  if (inner >= innerEnd) addExact(begin - offsetMax, end + offsetMax);
-  else {
-    addExact(begin - offsetMax, inner);
-    spans.push({ from: inner, to: innerEnd });
-    addExact(innerEnd, end + offsetMax);
-  }
-  return spans;
-}
-
-function united(spans: readonly Span[]): Span[] {
-  const whole: Span[] = [];
-  for (const span of spans.filter(({ from, to }) => from < to).toSorted((a, b) => a.from - b.from)) {
-    const before = whole.at(-1);
-    if (before === undefined || before.to < span.from) whole.push(span);
-    else whole[whole.length - 1] = { from: before.from, to: Math.max(before.to, span.to) };
-  }
-  return whole;
+/** The first calendar of which nothing is known at the instant (ms); undefined = all are known. */
+export function unknownAt(exclusions: Exclusions | undefined, instant: number): UnknownCalendar | undefined {
+  return exclusions?.unknown.find(({ from }) => from * 1_000 <= instant);
 }
 
 /** The parts of the interval that no day covers, oldest first; seconds, the end not included. */
 export function* partsOutside(spans: readonly Span[], from: number, to: number): Generator<Span> {
   let at = from;
-  for (const span of spans) {
-    if (span.to <= at) continue;
-    if (span.from >= to) break;
+  for (let index = firstAfter(spans, from); index < spans.length; index++) {
+    const span = spans[index];
+    if (span === undefined || span.from >= to) break;
     if (at < span.from) yield { from: at, to: span.from };
     at = span.to;
   }
   if (at < to) yield { from: at, to };
+}
+
+/** The place of the first span that ends after the second. A calendar may have thousands. */
+function firstAfter(spans: readonly Span[], second: number): number {
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((spans[middle]?.to ?? Infinity) > second) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -3,6 +3,8 @@
  */
 import type { Problem } from "../../schema/job.ts";
 import { daySeconds, formatCivil } from "./calendar.ts";
+import type { UnknownCalendar } from "./exclusions.ts";
+import type { NamedCalendars } from "./named-calendar.ts";
 import { skipsATime } from "./daylight.ts";
 import {
   parseSchedule,
@@ -22,6 +24,8 @@ export interface PreviewRequest {
   /** ms since the epoch; ticks are strictly after it */
   from: number;
   count: number;
+  /** the calendars that `except` may name; absent = there are none to ask */
+  calendars?: NamedCalendars;
 }
 
 /** `skipped`: ticks before the last of `ticks` that are left out, the first ones, as many as were asked for. */
@@ -30,11 +34,19 @@ export type Preview =
   | { ok: false; problems: Problem[] };
 
 /** Problems point into `{schedule, timezone, except}`. */
-export function previewSchedule({ schedule, timezone, except, id, from, count }: PreviewRequest): Preview {
-  const read = parseSchedule(schedule, timezone, id, except);
+export function previewSchedule(request: PreviewRequest): Preview {
+  const { schedule, timezone, except, id, from, count, calendars } = request;
+  const read = parseSchedule(schedule, timezone, id, except, calendars);
   if (!read.ok) return { ok: false, problems: read.problems.map((problem) => problemAt(schedule, problem)) };
-  const ticks = ticksBetween(read.schedule, from + 1, Infinity, count);
-  const until = ticks.length < count ? Infinity : (ticks.at(-1) ?? Infinity);
+  const missing = (read.schedule.exclusions?.unknown ?? []).filter((one) => one.from === -Infinity);
+  if (missing.length > 0) return { ok: false, problems: missing.map((one) => missingAt(one, calendars)) };
+  // Beyond the end of a calendar nobody can tell what it leaves out.
+  const known = Math.min(
+    Infinity,
+    ...(read.schedule.exclusions?.unknown.map((one) => one.from * 1_000) ?? []),
+  );
+  const ticks = ticksBetween(read.schedule, from + 1, known, count);
+  const until = ticks.length < count ? known : (ticks.at(-1) ?? Infinity);
   const skipped = exclusionsBetween(read.schedule, from + 1, until, count);
   return {
     ok: true,
@@ -58,6 +70,14 @@ function exclusionsBetween(schedule: Schedule, from: number, to: number, limit: 
     at = last + 1;
   }
   return skipped;
+}
+
+function missingAt({ name, index }: UnknownCalendar, calendars: NamedCalendars | undefined): Problem {
+  const message =
+    calendars === undefined
+      ? `the calendar ${JSON.stringify(name)} is known to peers only: ask one, or write its dates here`
+      : `there is no calendar ${JSON.stringify(name)}`;
+  return { pointer: `/except/${index}`, message };
 }
 
 function problemAt(

@@ -6,6 +6,7 @@
  */
 import { lastSecond } from "./calendar.ts";
 import { partsOutside, readExclusions, type Exclusions } from "./exclusions.ts";
+import type { NamedCalendars } from "./named-calendar.ts";
 import { appendLeft } from "./pieces.ts";
 import { listRules, readRule, type Rule } from "./rules.ts";
 import { zoneOf, zoneProblem, type Zone } from "./zone.ts";
@@ -27,12 +28,18 @@ export interface ScheduleProblem {
   message: string;
 }
 
-/** `hashSeed` (the job's id) decides what `H` stands for; `except` is what is left out. */
+const noCalendars: NamedCalendars = new Map();
+
+/**
+ * `hashSeed` (the job's id) decides what `H` stands for; `except` is what is left out. A calendar that it names and that is not
+ * among `calendars` is no problem here: its ticks are known to be unknown (exclusions.ts).
+ */
 export function parseSchedule(
   expressions: string | readonly string[],
   timezone: string,
   hashSeed: string,
   except: readonly string[] = [],
+  calendars: NamedCalendars = noCalendars,
 ): { ok: true; schedule: Schedule } | { ok: false; problems: ScheduleProblem[] } {
   const problems: ScheduleProblem[] = [];
   const rules: Rule[] = [];
@@ -60,7 +67,7 @@ export function parseSchedule(
     const message = zoneProblem(timezone) ?? "no such time zone";
     return { ok: false, problems: [...problems, { field: "timezone", index: 0, message }] };
   }
-  const left = readExclusions(except, zone, hashSeed);
+  const left = readExclusions(except, zone, hashSeed, calendars);
   for (const problem of left.problems) problems.push({ field: "except", ...problem });
   if (problems.length > 0) return { ok: false, problems };
   return { ok: true, schedule: { zone, rules, exclusions: left.exclusions } };

@@ -51,6 +51,8 @@ const rooms: Readonly<Record<string, Room>> = {
       "pino-pretty",
       "typebox",
       "re2js",
+      "ical.js",
+      "windows-iana",
       "undici",
       "nodemailer",
     ],

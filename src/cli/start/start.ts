@@ -16,7 +16,7 @@ import { configFile, readConfig, unknownVariables, type Config, type Flags } fro
 import type { HostPort } from "../../config/values.ts";
 import { formatClusterKey, parseClusterKey } from "../../identity/cluster-key.ts";
 import { checkJob } from "../../core/job/job.ts";
-import { previewSchedule } from "../../core/time/preview.ts";
+import { previewWithCalendars } from "../../core/job/calendars.ts";
 import { duplicatesIn, storyOf } from "../../core/records/records.ts";
 import { parseDuration } from "../../core/time/units.ts";
 import { CicadaError } from "../../errors.ts";
@@ -38,12 +38,14 @@ import { openLog } from "../../real/log.ts";
 import { openNotifier } from "../../real/notifier.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openScripts } from "../../real/scripts.ts";
+import { CalendarReader } from "../../real/calendars.ts";
 import { Patterns } from "../../real/patterns.ts";
 import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { readTextFile } from "../terminal/text-file.ts";
 import { withBusyHttp } from "./busy-port.ts";
 import { parseBrokenExits, quarantineBy, recentExits } from "./broken-exits.ts";
+import { withReadCalendars } from "./read-calendars.ts";
 import { withCheckedPatterns } from "./checked-patterns.ts";
 import { exitCodes, watchFailures, type FailureWatch } from "./failures.ts";
 import { guardControl, guardDoors } from "./guarded-doors.ts";
@@ -166,15 +168,17 @@ async function assemble(
   const joining = new Joining(peer.status, named);
   opened.defer(() => joining.end());
   const patterns = new Patterns();
-  const guarded = withCheckedPatterns(guardControl(controlOf(peer), watch.broken), (given) =>
-    patterns.check(given),
+  const calendars = new CalendarReader();
+  const guarded = withReadCalendars(
+    withCheckedPatterns(guardControl(controlOf(peer), watch.broken), (given) => patterns.check(given)),
+    (text) => calendars.read(text, Date.now()),
   );
   const known = { failures: watch.counts, exits };
   const control = withOwnFindings(guarded, mesh, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
-    decisions: { checkJob, previewSchedule, parseDuration, storyOf, duplicatesIn },
+    decisions: { checkJob, previewSchedule: previewWithCalendars, parseDuration, storyOf, duplicatesIn },
     token: folder.adminToken(),
     tokenFile: folder.tokenFile,
     self: { id: doors.keys.self, name: config.name },

@@ -1,0 +1,48 @@
+/** The API's control, which reads iCalendar text before it is written, or refuses it and names the lines. */
+import { CicadaError } from "../../errors.ts";
+import type { Command, Control } from "../../ports/control.ts";
+import { CalendarSchema, icalCapBytes, type Expanded } from "../../schema/calendar.ts";
+import { shapeOf } from "../../schema/shape.ts";
+
+type Read = (
+  text: string,
+) => Promise<
+  | { ok: true; expanded: Expanded }
+  | { ok: false; problems: readonly { readonly line: number; readonly message: string }[] }
+>;
+
+const shape = shapeOf(CalendarSchema, 'such as {"dates": ["2026-12-24"]}');
+
+export function withReadCalendars(control: Control, read: Read): Control {
+  return {
+    ...control,
+    async ask(command) {
+      if (command.kind !== "put-setting" || command.setting !== "calendars") return control.ask(command);
+      const value = await readValue(command.value, read);
+      return value instanceof CicadaError
+        ? { kind: "refused", error: value }
+        : control.ask({ ...command, value } satisfies Command);
+    },
+  };
+}
+
+async function readValue(written: unknown, read: Read): Promise<unknown> {
+  const shaped = shape.check(written);
+  if (!shaped.ok) return refusal(shaped.problems);
+  const { ical } = shaped.value;
+  if (ical === undefined) return shaped.value;
+  const bytes = Buffer.byteLength(ical);
+  if (bytes > icalCapBytes) {
+    const message = `it has ${bytes} bytes, and the maximum is ${icalCapBytes}: leave out descriptions and past events`;
+    return refusal([{ pointer: "/ical", message }]);
+  }
+  const found = await read(ical);
+  if (found.ok) return { ...shaped.value, expanded: found.expanded };
+  return refusal(
+    found.problems.map(({ line, message }) => ({ pointer: "/ical", message: `line ${line}: ${message}` })),
+  );
+}
+
+function refusal(problems: readonly { pointer: string; message: string }[]): CicadaError {
+  return new CicadaError("BAD_REQUEST", problems.map(({ message }) => message).join("; "), problems);
+}

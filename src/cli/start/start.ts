@@ -5,16 +5,14 @@
  * Whatever fails, everything that was opened is closed in the opposite order: a refused start leaves no process, no
  * lock and no ready.json behind.
  */
-import { existsSync } from "node:fs";
 import { flushCompileCache } from "node:module";
 import { availableParallelism, hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { isatty } from "node:tty";
 import { loopbackHosts, type Api } from "../../api/options.ts";
 import { buildApi } from "../../api/server.ts";
 import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
 import type { HostPort } from "../../config/values.ts";
-import { formatClusterKey, parseClusterKey } from "../../identity/cluster-key.ts";
 import { checkJob } from "../../core/job/job.ts";
 import { previewWithCalendars } from "../../core/job/calendars.ts";
 import { duplicatesIn, storyOf } from "../../core/records/records.ts";
@@ -25,34 +23,25 @@ import { Peer } from "../../peer/peer.ts";
 import type { PeerSettings } from "../../peer/settings.ts";
 import type { Doors, Log, LogFields } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
-import { openClock } from "../../real/clock.ts";
-import { openDisk } from "../../real/disk.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
-import { openExecutor } from "../../real/executor.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
-import { openKeyring } from "../../real/keyring.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
-import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../real/keys.ts";
 import { openLog } from "../../real/log.ts";
-import { openNotifier } from "../../real/notifier.ts";
-import { openMesh, type RealMesh } from "../../real/mesh.ts";
-import { openScripts } from "../../real/scripts.ts";
 import { CalendarReader } from "../../real/calendars.ts";
 import { Patterns } from "../../real/patterns.ts";
-import { openRandom } from "../../real/random.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { readTextFile } from "../terminal/text-file.ts";
-import { withBusyHttp } from "./busy-port.ts";
 import { parseBrokenExits, quarantineBy, recentExits } from "./broken-exits.ts";
 import { withReadCalendars } from "./read-calendars.ts";
 import { withCheckedPatterns } from "./checked-patterns.ts";
 import { exitCodes, watchFailures, type FailureWatch } from "./failures.ts";
-import { guardControl, guardDoors } from "./guarded-doors.ts";
-import { chooseKey, isJoinString, readJoinFrom, type Membership } from "./keys.ts";
+import { guardControl } from "./guarded-doors.ts";
+import { isJoinString, readJoinFrom, type Membership } from "./keys.ts";
 import { notAllowed } from "./allowed.ts";
 import { hostEnvironment, ownerOfProcess } from "./host.ts";
 import { Joining } from "./joining.ts";
+import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -254,96 +243,6 @@ async function withJoinString(config: Config, terminal: Terminal): Promise<Confi
 /** Makes the path absolute: other programs find the folder through ready.json, wherever they are started. */
 function withWholePath(config: Config): Config {
   return { ...config, data: resolve(config.data) };
-}
-
-interface Opened {
-  doors: Doors;
-  mesh: RealMesh;
-  membership: Membership;
-  founder: PeerId | undefined;
-  /** The data folder has served a peer before. */
-  used: boolean;
-}
-
-/** Opens all doors of the peer, which closes them when it stops. If one can't be opened, none stays open. */
-async function openDoors(
-  config: Config,
-  compatibility: Compatibility,
-  folder: Folder,
-  log: Log,
-  watch: Watch,
-): Promise<Opened> {
-  // The database is created after the keys, so a first start that was interrupted is still a first start next time.
-  const used = existsSync(join(folder.path, "cicada.db"));
-  const kept = { file: folder.clusterKeyFile, text: folder.clusterKey(), used };
-  const membership = chooseKey(config, kept, generateClusterKey);
-  const { key, rotation, stale } = membership;
-  if (stale !== undefined) {
-    log.warn("the mesh's key has been rotated; a setting that names the old key is ignored", {
-      named: stale,
-    });
-  }
-  if (used && !folder.hasPeerKey() && !config.newIdentity) {
-    throw new CicadaError(
-      "DATA_FOLDER_DAMAGED",
-      `${folder.path}/peer.key is gone, which identifies this peer: restore it from a backup, or use --new-identity ` +
-        "once to start as a new peer (and `cicada peers forget` the old one)",
-    );
-  }
-  const peerKey = folder.peerKey(generatePeerKey);
-  const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
-  if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
-  // The folder's own key, if it is older than the given one.
-  const replaced = membership.keep && kept.text !== undefined ? parseClusterKey(kept.text) : undefined;
-  const clock = openClock({ synchronised: config.clockSynchronised });
-  const keyring = openKeyring(folder, { key, founder, rotation, replaced }, () => clock.now().wall, log);
-  const keys = openKeys({ peerKey, mesh: keyring.mesh });
-  const random = openRandom();
-
-  await using opened = new AsyncDisposableStack();
-  const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
-  opened.defer(() => new Promise<void>((done) => disk.close(done)));
-  const notifier = openNotifier({ log, wall: () => clock.now().wall, version: readVersion() });
-  opened.defer(() => notifier.close());
-  const executor = openExecutor({ folder, disk, log });
-  const path = hostEnvironment(process.env)["PATH"] ?? "";
-  const scripts = openScripts({ folder: folder.scripts, path, log });
-  opened.defer(() => new Promise<void>((done) => executor.close(done)));
-  const mesh = await openMesh({
-    peerKey,
-    keyring,
-    listen: config.listen,
-    announce: config.announce,
-    bootstrap: [...config.bootstrap, ...membership.addresses],
-    remembered: rememberInvitation(folder, membership),
-    remember: (addresses) => folder.rememberAddresses(addresses),
-    protocol: compatibility.protocol,
-    mdns: config.mdns,
-    clock,
-    random,
-    log,
-  }).catch(async (error: unknown) => {
-    throw await withBusyHttp(error, config.http);
-  });
-  opened.move();
-  return {
-    doors: guardDoors(
-      { clock, random, keys, keyring, mesh, disk, executor, scripts, notifier, log },
-      watch.broken,
-    ),
-    mesh,
-    membership,
-    founder,
-    used,
-  };
-}
-
-/** Stores the addresses of the invitation at once, in case the peer is killed before the mesh has learned others. */
-function rememberInvitation(folder: Folder, { addresses }: Membership): readonly string[] {
-  const known = folder.addresses();
-  const all = [...new Set([...known, ...addresses])];
-  if (all.length > known.length) folder.rememberAddresses(all);
-  return all;
 }
 
 function settingsOf(

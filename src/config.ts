@@ -24,6 +24,7 @@ import {
   anyText,
   type HostPort,
   oneOf,
+  readArchive,
   readCapacity,
   readDuration,
   readGroup,
@@ -34,6 +35,7 @@ import {
   readName,
   readPeerAddress,
   readSwitch,
+  readSyslog,
   readTag,
   Refusal,
 } from "./config/values.ts";
@@ -73,6 +75,9 @@ export interface Config {
   drainMs: number;
   /** How much space records and outputs may take. */
   historyMaxBytes: number;
+  /** Where finished outputs are copied too. */
+  archive: { bucket: string; prefix: string } | undefined;
+  syslog: { tls: boolean; host: string; port: number } | undefined;
   role: "worker" | "witness";
   mdns: boolean;
   /**
@@ -149,6 +154,8 @@ export function readConfig(sources: Sources, host: Host): Config {
     allowGroups: atMost(allowedMax, "allow-group", readAll("allow-group", readGroup)),
     drainMs: read("drain", readDuration, defaultDrainMs),
     historyMaxBytes: read("history-max", readSize, defaultHistoryMaxBytes),
+    archive: readOne("archive", given.get("archive"), readArchive),
+    syslog: readOne("syslog", given.get("syslog"), readSyslog),
     role: read("role", oneOf("worker", "witness"), "worker"),
     mdns: read("mdns", readSwitch, false),
     newIdentity: sources.flags["new-identity"] === true,

@@ -51,6 +51,8 @@ test("nothing must be configured", () => {
     allowGroups: undefined,
     drainMs: 30_000,
     historyMaxBytes: 1_073_741_824,
+    archive: undefined,
+    syslog: undefined,
     role: "worker",
     mdns: false,
     newIdentity: false,

@@ -11,6 +11,9 @@ export type LogLevel = (typeof logLevels)[number];
  * Port of the mesh. Unit: TCP port. It is one above the API's, so that the peers of one machine can use ports ten
  * apart. A port below 1024 would need root; a random one could not be named in another peer's `--bootstrap HOST`.
  */
+/** RFC 6587's port for syslog over TCP, and RFC 5425's with TLS. */
+export const defaultSyslogPort = 601;
+export const defaultSyslogTlsPort = 6_514;
 export const defaultMeshPort = 7401;
 
 /** Port of the page and the API. Unit: TCP port. It is the same on every host, so that people can guess it. */
@@ -164,6 +167,20 @@ export const settings = [
     shape: "text",
     value: "size",
     help: "space for records and outputs (default: 1GiB); the oldest are removed first",
+  },
+  {
+    name: "archive",
+    variable: "CICADA_ARCHIVE",
+    shape: "text",
+    value: "s3://bucket/prefix",
+    help: "copy finished outputs to this S3-compatible store; credentials, region and endpoint as in AWS's variables",
+  },
+  {
+    name: "syslog",
+    variable: "CICADA_SYSLOG",
+    shape: "text",
+    value: "[tcp://|tls://]host[:port]",
+    help: `send finished outputs to this syslog server, line by line (default ports: ${defaultSyslogPort}, with TLS ${defaultSyslogTlsPort})`,
   },
   {
     name: "role",

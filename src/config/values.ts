@@ -4,7 +4,7 @@
  */
 import { parseDuration, parseSize } from "../core/time/units.ts";
 import { groupPattern, largestCapacity } from "../schema/job.ts";
-import { defaultHttpPort, defaultMeshPort } from "./settings.ts";
+import { defaultHttpPort, defaultMeshPort, defaultSyslogPort, defaultSyslogTlsPort } from "./settings.ts";
 
 /** A text that can't be used. `wanted` completes the sentence "give …". */
 export class Refusal {
@@ -78,6 +78,30 @@ function splitHostPort(text: string): HostPort | undefined {
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) return undefined;
   return { host: match[1] ?? match[2] ?? "", port };
+}
+
+/** `s3://BUCKET/PREFIX`: the prefix may be left out. */
+export function readArchive(text: string): { bucket: string; prefix: string } | Refusal {
+  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/s.exec(text);
+  const prefix = (match?.[2] ?? "").replaceAll(/^\/+|\/+$/g, "");
+  const parts = prefix === "" ? [] : prefix.split("/");
+  const bucket = match?.[1];
+  if (
+    bucket === undefined ||
+    prefix.length > 512 ||
+    parts.some((part) => !/^(?!\.{0,2}$)[^\p{Cc}]*$/u.test(part))
+  )
+    return new Refusal("s3://BUCKET or s3://BUCKET/PREFIX, such as s3://backups/cicada");
+  return { bucket, prefix };
+}
+
+export function readSyslog(text: string): { tls: boolean; host: string; port: number } | Refusal {
+  const match = /^(?:(tcp|tls):\/\/)?(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s/]+))(?::(\d{1,5}))?$/.exec(text);
+  const tls = match?.[1] === "tls";
+  const port = Number(match?.[4] ?? (tls ? defaultSyslogTlsPort : defaultSyslogPort));
+  if (match === null || port < 1 || port > 65_535)
+    return new Refusal("[tcp://|tls://]HOST[:PORT], such as tls://logs.example.org");
+  return { tls, host: match[2] ?? match[3] ?? "", port };
 }
 
 export function readTag(text: string): [string, string] | Refusal {

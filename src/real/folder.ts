@@ -9,6 +9,7 @@
  *   cluster.key.retired earlier keys that are no longer accepted, and only prove that they were replaced
  *   admin.token         for its own API
  *   addresses.json      where other peers were last found
+ *   archived.json       up to when outputs have been copied to the archive and the syslog server
  *   broken-exits.json   when the peer ended after an internal fault, and what it was working on
  *   ready.json          only while the peer is ready
  *   cicada.db           jobs and history (disk.ts)
@@ -75,6 +76,10 @@ export interface Folder {
   addresses(): string[];
   /** A failure is only logged, because the peer can do without. */
   rememberAddresses(addresses: readonly string[]): void;
+  /** The text of `archived.json`; undefined if there is none or it can't be read. */
+  archived(): string | undefined;
+  /** A failure is only logged: at worst the same outputs are copied again. */
+  keepArchived(text: string): void;
   /** The text of `broken-exits.json`; undefined if there is none or it can't be read. */
   brokenExits(): string | undefined;
   /** A failure is only logged, because the peer is about to end. */
@@ -256,6 +261,23 @@ class RealFolder implements Folder {
       writeWhole(join(this.path, "broken-exits.json"), text);
     } catch (error) {
       this.log.warn("this peer's broken exit can't be noted", { reason: String(error) });
+    }
+  }
+
+  archived(): string | undefined {
+    try {
+      return readText(join(this.path, "archived.json"));
+    } catch (error) {
+      this.log.warn("up to when outputs are archived can't be read", { reason: String(error) });
+      return undefined;
+    }
+  }
+
+  keepArchived(text: string): void {
+    try {
+      writeWhole(join(this.path, "archived.json"), text);
+    } catch (error) {
+      this.log.warn("up to when outputs are archived can't be noted", { reason: String(error) });
     }
   }
 

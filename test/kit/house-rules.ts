@@ -55,6 +55,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "windows-iana",
       "undici",
       "nodemailer",
+      "aws4fetch",
     ],
     node: "all",
   },
@@ -79,6 +80,7 @@ const exceptions: Readonly<Record<string, Room>> = {
   // A compiled schema check is a pure function from a value to problems.
   "src/core/job/job-shapes.ts": { rooms: [], packages: ["typebox"] },
   "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
+  "src/cli/start/open-doors.ts": { rooms: ["real"] },
 };
 
 const timers = [

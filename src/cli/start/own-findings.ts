@@ -1,5 +1,5 @@
 /**
- * The peer's view, with what the mesh and the program itself add to it: warnings, counters, and that the peer is alone. A new
+ * The peer's view, with what the mesh, the archive and the program itself add to it: warnings, counters, and that the peer is alone. A new
  * peer that should join a mesh but has reached no member is not ready, because it has none of the mesh's jobs. A peer that
  * returns keeps the ticks that it knows.
  */
@@ -8,14 +8,15 @@ import { exitWarnings, type BrokenExit } from "./broken-exits.ts";
 import type { Failures } from "./failures.ts";
 import type { Joining } from "./joining.ts";
 
-interface MeshFindings {
+/** What a part of the program beside the peer finds: the mesh's port, the archive. */
+interface Findings {
   warnings(): readonly string[];
   counters(): Readonly<Record<string, number>>;
 }
 
 export function withOwnFindings(
   control: Control,
-  mesh: MeshFindings,
+  parts: readonly Findings[],
   known: { failures: Readonly<Failures>; exits: readonly BrokenExit[] },
   whenAlone: "warning" | "not ready",
   joining: Joining,
@@ -32,13 +33,13 @@ export function withOwnFindings(
         notReady: isUnready ? [...view.notReady, { code: "alone", message: alone }] : view.notReady,
         warnings: [
           ...view.warnings,
-          ...mesh.warnings(),
+          ...parts.flatMap((part) => part.warnings()),
           ...exitWarnings(known.exits),
           ...(isWarning ? [alone] : []),
         ],
         counters: {
           ...view.counters,
-          ...mesh.counters(),
+          ...Object.assign({}, ...parts.map((part) => part.counters())),
           ...known.failures,
           broken_exits: known.exits.length,
         },

@@ -23,6 +23,7 @@ import { Peer } from "../../peer/peer.ts";
 import type { PeerSettings } from "../../peer/settings.ts";
 import type { Doors, Log, LogFields } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
+import type { Archive } from "../../real/archive.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
@@ -163,7 +164,9 @@ async function assemble(
     (text) => calendars.read(text, Date.now()),
   );
   const known = { failures: watch.counts, exits };
-  const control = withOwnFindings(guarded, mesh, known, used ? "warning" : "not ready", joining);
+  const archive = await archiveOf(config, folder, doors, log);
+  const findings = archive === undefined ? [mesh] : [mesh, archive];
+  const control = withOwnFindings(guarded, findings, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const api = buildApi({
     control,
@@ -182,6 +185,7 @@ async function assemble(
   opened.defer(() => api.close());
   opened.defer(() => new Promise<void>((done) => peer.stop(done)));
   await started(peer);
+  if (archive !== undefined) opened.defer(archive.open(control));
   joining.begin((names) => log.info(`joined ${names}`));
   const listening = await listen(api, config.http);
   hosts = listening.hosts;
@@ -243,6 +247,32 @@ async function withJoinString(config: Config, terminal: Terminal): Promise<Confi
 /** Makes the path absolute: other programs find the folder through ready.json, wherever they are started. */
 function withWholePath(config: Config): Config {
   return { ...config, data: resolve(config.data) };
+}
+
+/** Copies finished outputs to other places, if any are given. Its code is loaded only then. */
+async function archiveOf(
+  { archive: address, syslog }: Config,
+  folder: Folder,
+  { clock, executor, disk, keys }: Doors,
+  log: Log,
+): Promise<Archive | undefined> {
+  if (address === undefined && syslog === undefined) return undefined;
+  const [{ Archive }, { s3StoreOf }] = await Promise.all([
+    import("../../real/archive.ts"),
+    import("../../real/archive/s3.ts"),
+  ]);
+  return new Archive({
+    self: keys.self,
+    host: hostname(),
+    store: address === undefined ? undefined : s3StoreOf(address, process.env),
+    syslog,
+    clock,
+    executor,
+    disk,
+    log,
+    noted: () => folder.archived(),
+    note: (text) => folder.keepArchived(text),
+  });
 }
 
 function settingsOf(

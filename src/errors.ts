@@ -303,6 +303,26 @@ export const errorTable = {
       "Nothing was changed. Name in `without` the peers to leave out (they are forgotten), and in `accept` the ids of those " +
       "that shall get the key; POST /v1/peers/{id}/confirm confirms one. GET /v1/key lists them all.",
   },
+  UNCONFIRMED_RECIPIENTS: {
+    title: "Some members would be given the secret unconfirmed",
+    status: 409,
+    exit: exit.conflict,
+    hint:
+      "Nothing was changed. Confirm those that belong here (`cicada peers confirm`), or name the peers that shall have the " +
+      "secret instead of `all`. GET /v1/key says why each is doubted.",
+  },
+  SECRETS_FULL: {
+    title: "There is no room for another secret",
+    status: 507,
+    exit: exit.policy,
+    hint: "Remove secrets that no job names: `cicada secrets ls` shows which jobs name each.",
+  },
+  SECRET_NOT_FOUND: {
+    title: "No such secret",
+    status: 404,
+    exit: exit.notFound,
+    hint: "`cicada secrets ls` lists them.",
+  },
   NOT_ITSELF: {
     title: "A peer can't forget itself",
     status: 409,

@@ -8,6 +8,7 @@ import { doctorCommand } from "./cli/doctor.ts";
 import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
+import { secretCommands } from "./cli/secrets.ts";
 import { settingCommands } from "./cli/settings.ts";
 import { peersCommands } from "./cli/peers.ts";
 import { channelsCommands } from "./cli/channels.ts";
@@ -82,6 +83,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   peersCommands(program, terminal);
   keyCommands(program, terminal);
   settingCommands(program, terminal);
+  secretCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
   doctorCommand(program, terminal);

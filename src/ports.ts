@@ -10,6 +10,7 @@ import type { CicadaError } from "./errors.ts";
 import type { Disk } from "./ports/disk.ts";
 import type { PatternRule } from "./ports/patterns.ts";
 import type { Scripts } from "./ports/scripts.ts";
+import type { Secrets } from "./ports/secrets.ts";
 import type { Notifier } from "./ports/notifier.ts";
 import type { JobId, PeerId, RunId, TickId } from "./schema/ids.ts";
 import type { Channel, Protocol, Topic } from "./schema/message.ts";
@@ -190,6 +191,8 @@ export interface RunSpec {
   hostEnv: Readonly<Record<string, string>>;
   /** the job's own variables, which win over the host's */
   env: Readonly<Record<string, string>>;
+  /** names of secrets: the executor adds their values to the environment, or puts them into the request; absent = none */
+  secrets?: readonly string[] | undefined;
   /** the text of the file $CICADA_PARENTS; absent = there is none */
   parents?: string | undefined;
   /** 0 = none */
@@ -204,9 +207,11 @@ export interface RunSpec {
 }
 
 /** A run of a process. Its output is judged where it is kept. */
-export type ProcessSpec = Omit<RunSpec, "patterns" | "isPrecheck"> & { readonly action: ProcessAction };
+export type ProcessSpec = Omit<RunSpec, "patterns" | "isPrecheck" | "secrets"> & {
+  readonly action: ProcessAction;
+};
 /** A run of a request. */
-export type HttpSpec = Omit<RunSpec, "patterns"> & { readonly action: HttpAction };
+export type HttpSpec = Omit<RunSpec, "patterns" | "secrets"> & { readonly action: HttpAction };
 
 /** What a process has written to the file $CICADA_OUTPUT. */
 export interface Written {
@@ -319,6 +324,7 @@ export interface Doors {
   disk: Disk;
   executor: Executor;
   scripts: Scripts;
+  secrets: Secrets;
   notifier: Notifier;
   log: Log;
 }

@@ -147,7 +147,7 @@ test("every problem of a job is named by JSON pointer, and for an unknown field 
 });
 
 test("a field of a later version is refused with NOT_YET", async () => {
-  const answer = await create(fakeApi(), { secrets: ["KEY"] });
+  const answer = await create(fakeApi(), { target: { offline: "skip" } });
   assert.equal(answer.statusCode, 422);
   assert.equal(answer.json().code, "NOT_YET");
 });

@@ -5,7 +5,7 @@ import path from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
 import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
-import { JobSpecSchema, notYet } from "../src/schema/job.ts";
+import { JobSpecSchema } from "../src/schema/job.ts";
 import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./kit/cli-stage.ts";
 
 /** A peer that takes every job it is sent. */
@@ -251,7 +251,6 @@ describe("jobs create", () => {
     });
   }
 
-  const laterFields = notYet[""] ?? [];
   const misused: readonly [string[], RegExp][] = [
     [["jobs", "create"], /name the job, or give a file/],
     [["jobs", "create", "a", "@every 2s", "--", "true"], /@every 2s is a schedule.*--schedule/],
@@ -260,10 +259,6 @@ describe("jobs create", () => {
     [["jobs", "create", "a", "--keep-runs", "many"], /--keep-runs many: give a whole number/],
     [["jobs", "create", "a", "--overlap", "maybe"], /Allowed choices are queue, queue-all/],
     [["jobs", "create", "a", "--sched", "x"], /Did you mean --schedule/],
-    ...laterFields.map((field): [string[], RegExp] => [
-      ["jobs", "create", "a", flagOf(field), "3", "--command", "x"],
-      new RegExp(`this version doesn't have "${field}" yet`),
-    ]),
     [["jobs", "create", "a", "--notify", "3", "--command", "x"], /write EVENTS=CHANNELS/],
     [["jobs", "create", "a", "--webhook", "3"], /--webhook: did you mean --notify\?/],
     [["jobs", "create", "a", "--suspend"], /did you mean --enabled/],
@@ -681,7 +676,3 @@ describe("runs", () => {
     assert.match(said.stdout, /r is being cancelled/);
   });
 });
-
-function flagOf(field: string): string {
-  return `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}

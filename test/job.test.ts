@@ -318,8 +318,8 @@ describe("a field of a later version", () => {
     }
   });
   it("is refused as such, whatever else is right about the job", () => {
-    const secretive = { id: "a", command: "x", secrets: ["token"] };
-    assert.match(refused(secretive, "NOT_YET").join("\n"), /^\/secrets: [^\n]*$/);
+    const away = { id: "a", command: "x", target: { offline: "skip" } };
+    assert.match(refused(away, "NOT_YET").join("\n"), /^\/target\/offline: [^\n]*$/);
   });
 });
 

@@ -38,6 +38,7 @@ import { answerErrors, problemDocument, sendProblem } from "./http/problems.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { scriptRoutes } from "./routes/scripts.ts";
+import { secretRoutes } from "./routes/secrets.ts";
 import { settingRoutes } from "./routes/settings.ts";
 import { Sessions } from "./http/sessions.ts";
 import { Sockets } from "./http/sockets.ts";
@@ -141,6 +142,7 @@ function routes(
   peerActionRoutes(app, options);
   keyRoutes(app, options);
   settingRoutes(app, options);
+  secretRoutes(app, options);
   scheduleRoutes(app, options);
   scriptRoutes(app, options);
   eventRoutes(app, options, streams);

@@ -13,6 +13,7 @@ import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.t
 import type { Attribution } from "../schema/attribution.ts";
 import type { MembershipWord } from "../schema/membership.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
+import type { OwnSecrets } from "./members/members-state.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
 
 export interface JobChange {
@@ -155,6 +156,8 @@ export type Event = { now: Now } & (
   | { kind: "redialRefused"; peer: PeerId; times: number }
   /** what jobs need and this peer's host lacks, beyond what its settings don't allow (members/equipment.ts) */
   | { kind: "equipment"; lacks: readonly string[] }
+  /** of which secrets this peer has a value of its own, and which of those sealed to it it can't open */
+  | { kind: "secrets"; held: OwnSecrets }
   | { kind: "childStarted"; run: RunId; at: number }
   | { kind: "childStuck"; run: RunId; reason: string }
   | { kind: "childEnded"; run: RunId; outcome: ChildOutcome; at: number }

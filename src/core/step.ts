@@ -77,6 +77,7 @@ import { isPlanning } from "./orders/planning.ts";
 import { noteFailedWrite } from "./orders/watermarks.ts";
 import { assertBook } from "./claims/book-check.ts";
 import { noteEquipment } from "./members/equipment.ts";
+import { noteSecrets } from "./members/secrets.ts";
 import { hearDuplicateReport, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
@@ -170,6 +171,9 @@ function take(state: State, event: Event): void {
       return;
     case "equipment":
       if (noteEquipment(state, event.lacks)) membersChanged(state);
+      return;
+    case "secrets":
+      if (noteSecrets(state, event.held)) membersChanged(state);
       return;
     case "childStarted":
       return childStarted(state, event.run, event.at);

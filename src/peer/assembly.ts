@@ -16,6 +16,7 @@ import {
   watermarksOf,
 } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
+import type { Answer, Command } from "../ports/control.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
@@ -38,6 +39,7 @@ import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
 import { ScriptKeeper } from "./scripts.ts";
+import { SecretKeeper } from "./secrets.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
 import { stepsOfMessage, WorkShares } from "./work-shares.ts";
@@ -52,6 +54,7 @@ export interface Assembly {
   logs: Logs;
   copies: LogCopies;
   scripts: ScriptKeeper;
+  secrets: SecretKeeper;
   keyRotation: KeyRotation;
   workShares: WorkShares;
   notices: Notices;
@@ -68,6 +71,7 @@ export interface AssemblyDeps {
   state: Readonly<State>;
   historyMaxBytes: number;
   feed: (event: EventBody) => void;
+  command: (command: Command, answer: (answer: Answer) => void) => void;
   /** called when the table has changed */
   tableChanged: () => void;
   count: (name: string) => void;
@@ -160,6 +164,20 @@ export function assemble(deps: AssemblyDeps): Assembly {
     },
     table.jobs().values(),
   );
+  const secrets = new SecretKeeper({
+    door: doors.secrets,
+    clock,
+    sealed: () => table.values("secrets"),
+    held: ({ own, unopened }) => feed({ kind: "secrets", held: { own: Object.fromEntries(own), unopened } }),
+    write: (name, value, by, done) => {
+      const setting = "secrets";
+      const command: Command =
+        value === null
+          ? { kind: "remove-setting", setting, name, by }
+          : { kind: "put-setting", setting, name, value, by };
+      deps.command(command, (answer) => done(answer.kind === "refused" ? answer.error : undefined));
+    },
+  });
   const keyRotation = new KeyRotation({
     self: doors.keys.self,
     keyring: doors.keyring,
@@ -209,6 +227,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     logs,
     copies,
     scripts,
+    secrets,
     keyRotation,
     workShares,
     notices,

@@ -53,6 +53,15 @@ export function controlOf(peer: Peer): Control {
           stored instanceof CicadaError ? reject(stored) : resolve(stored),
         );
       }),
+    heldSecrets: () => peer.parts.secrets.held,
+    setSecret: (change) =>
+      new Promise((resolve, reject) => {
+        peer.parts.secrets.set(change, (error) => (error === undefined ? resolve() : reject(error)));
+      }),
+    removeSecret: (name, by) =>
+      new Promise((resolve, reject) => {
+        peer.parts.secrets.remove(name, by, (error) => (error === undefined ? resolve() : reject(error)));
+      }),
     script: (sha256) => new Promise((resolve) => peer.parts.scripts.get(sha256, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };

@@ -137,11 +137,12 @@ export class Peer {
       historyMaxBytes: this.#settings.historyMaxBytes,
       feed: (event) => this.#feed(event),
       tableChanged: () => this.#tableChanged(),
+      command: (command, answer) => this.command(command, answer),
       count: (what) => this.#count(what),
       gossipOther: (record) => this.#outbox.other(record),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
-    const { table, edits, scripts, sync, keyRotation, workShares, notices } = this.#assembly;
+    const { table, edits, scripts, secrets, sync, keyRotation, workShares, notices } = this.#assembly;
     onLive?.({
       state: this.#state,
       table,
@@ -173,6 +174,7 @@ export class Peer {
     table.takeChanges();
     this.#feed(loadedEvent(doors, booted));
     scripts.begin();
+    secrets.begin();
     notices.resume();
   }
 
@@ -210,7 +212,7 @@ export class Peer {
   }
 
   #tableChanged(): void {
-    const { table, edits, scripts } = this.parts;
+    const { table, edits, scripts, secrets } = this.parts;
     for (const setting of settingKinds) {
       const values = table.values(setting);
       if (values === this.#settingValues.get(setting)) continue;
@@ -221,6 +223,7 @@ export class Peer {
     edits.history.note(changes, (id) => table.holds(id), this.#doors.clock.now().wall);
     this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest(), cyclic: table.cyclic() });
     for (const { id, job } of changes) scripts.jobChanged(id, job);
+    secrets.tableChanged();
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {
       this.#admissions = admissions;
@@ -321,10 +324,11 @@ export class Peer {
     if (this.#stopped) return;
     this.#feed({ kind: "woke" });
     const now = this.#doors.clock.now();
-    const { sync, keyRotation, edits, retention, scripts } = this.parts;
+    const { sync, keyRotation, edits, retention, scripts, secrets } = this.parts;
     this.#writer.woke(now);
     for (const part of [sync, keyRotation, edits, retention]) part.woke(now);
     scripts.woke(now.mono);
+    secrets.woke(now.mono);
   }
 
   #count(name: string, by = 1): void {

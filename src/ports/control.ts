@@ -12,6 +12,7 @@ import type { Heartbeat } from "../schema/heartbeat.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
 import type { NoticeChannel } from "../schema/channel.ts";
+import type { HeldSecrets, SecretChange } from "../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { RunQuery } from "./disk.ts";
 import type { Delivered } from "./notifier.ts";
@@ -334,5 +335,11 @@ export interface Control {
   putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }>;
   /** A script from here or from another peer; undefined = no peer in reach has it. */
   script(sha256: string): Promise<Uint8Array | undefined>;
+  /** Which secrets this peer has a value of, apart from those that are sealed to it. */
+  heldSecrets(): HeldSecrets;
+  /** Durable here before it resolves. Rejects with a CicadaError. */
+  setSecret(change: SecretChange): Promise<void>;
+  /** Removes the value that is sealed, and this peer's own. Rejects with a CicadaError. */
+  removeSecret(name: string, by: string): Promise<void>;
   subscribe(listener: (event: PeerEvent) => void): Cancel;
 }

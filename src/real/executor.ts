@@ -7,12 +7,23 @@
  */
 import { join } from "node:path";
 import { never } from "../errors.ts";
-import type { ChildOutcome, Executor, ExecutorEvents, Log, LogPiece, RunAction, RunSpec } from "../ports.ts";
+import type {
+  ChildOutcome,
+  Executor,
+  ExecutorEvents,
+  Log,
+  LogPiece,
+  RunAction,
+  RunSpec,
+  Written,
+} from "../ports.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
 import { folderBytes, OutputFiles } from "./executor/output-files.ts";
+import { Masker } from "./executor/masker.ts";
 import { Patterns } from "./patterns.ts";
+import type { RealSecrets, Resolved } from "./secrets.ts";
 import { HttpExecutor } from "./executor/http.ts";
 import { ProcessExecutor, type RunEvents, type RunOutcome } from "./executor/processes.ts";
 import { packSmall, SmallOutputs, unpackSmall } from "./executor/small-outputs.ts";
@@ -23,6 +34,8 @@ interface ExecutorOptions {
   /** for small outputs; stays open longer than the executor */
   disk: Pick<Disk, "store" | "output">;
   log: Log;
+  /** what runs get that name secrets; absent = there are none */
+  secrets?: Pick<RealSecrets, "resolve">;
   /** by which outputs are judged */
   patterns?: Patterns;
 }
@@ -45,14 +58,16 @@ class RealExecutor implements Executor {
   /** launched and not yet ended */
   private readonly runs = new Map<
     RunId,
-    Pick<RunSpec, "patterns" | "isPrecheck"> & { kind: RunAction["kind"] }
+    Pick<RunSpec, "patterns" | "isPrecheck"> & { kind: RunAction["kind"]; masker: Masker | undefined }
   >();
+  private readonly secrets: Pick<RealSecrets, "resolve"> | undefined;
   private readonly patterns: Patterns;
   /** runs that have ended, and whose output is being judged */
   private judging = 0;
   private whenJudged: (() => void) | undefined;
 
-  constructor({ folder, disk, log, patterns = new Patterns() }: ExecutorOptions) {
+  constructor({ folder, disk, log, secrets, patterns = new Patterns() }: ExecutorOptions) {
+    this.secrets = secrets;
     this.files = new OutputFiles(folder.logs);
     this.small = new SmallOutputs(disk);
     this.copies = new LogCopies(join(folder.logs, "copies"));
@@ -63,7 +78,7 @@ class RealExecutor implements Executor {
       started: (run, at) => this.events?.childStarted(run, at),
       stuck: (run, reason) => this.events?.childStuck(run, reason),
       ended: (run, outcome, at, output) =>
-        this.judge(run, outcome, (judged) => {
+        this.judge(run, this.masked(run, outcome), (judged) => {
           // The file of a precheck that has passed becomes that of the job's own output.
           const hasPassed =
             this.runs.get(run)?.isPrecheck === true && judged.kind === "exited" && judged.exitCode === 0;
@@ -92,13 +107,20 @@ class RealExecutor implements Executor {
   }
 
   launch(spec: RunSpec): void {
-    const { patterns, isPrecheck, action, ...rest } = spec;
-    this.runs.set(spec.run, { kind: action.kind, patterns, isPrecheck });
+    const { patterns, isPrecheck, secrets = [], action, ...rest } = spec;
+    const resolved = this.resolve(secrets);
+    if ("reason" in resolved) {
+      const outcome = { kind: "not-started", ...resolved } as const;
+      return void setImmediate(() => this.events?.childEnded(spec.run, outcome, Date.now()));
+    }
+    const { values } = resolved;
+    const masker = values.size === 0 ? undefined : new Masker(values.values());
+    this.runs.set(spec.run, { kind: action.kind, patterns, isPrecheck, masker });
     switch (action.kind) {
       case "process":
-        return this.processes.launch({ ...rest, action });
+        return this.processes.launch({ ...rest, action }, values);
       case "http":
-        return this.requests.launch({ ...rest, action });
+        return this.requests.launch({ ...rest, action }, values, masker);
       default:
         return never(action);
     }
@@ -158,6 +180,30 @@ class RealExecutor implements Executor {
         if (this.judging === 0) this.whenJudged();
       }),
     );
+  }
+
+  private resolve(names: readonly string[]): Resolved {
+    if (names.length === 0) return { values: new Map() };
+    return this.secrets?.resolve(names) ?? { why: "host", reason: "this peer has no secrets" };
+  }
+
+  /** Without the run's secrets in any of its texts. */
+  private masked(run: RunId, outcome: RunOutcome): RunOutcome {
+    const masker = this.runs.get(run)?.masker;
+    if (masker === undefined) return outcome;
+    const mask = (text: string | undefined) => (text === undefined ? undefined : masker.text(text));
+    switch (outcome.kind) {
+      case "not-started":
+        return { ...outcome, reason: masker.text(outcome.reason) };
+      case "answered":
+        return { ...outcome, failure: mask(outcome.failure) };
+      case "timeout":
+        return { ...outcome, reason: mask(outcome.reason), written: maskedWritten(outcome.written, masker) };
+      case "exited":
+      case "signalled":
+      case "cancelled":
+        return { ...outcome, written: maskedWritten(outcome.written, masker) };
+    }
   }
 
   /** Judges the output of a run that would be a success. Others are passed on at once. */
@@ -292,6 +338,10 @@ function isJudged(
 ): outcome is Extract<RunOutcome, { kind: "exited" | "answered" }> {
   if (outcome.kind === "answered") return outcome.failure === undefined;
   return outcome.kind === "exited" && exitCodes.includes(outcome.exitCode);
+}
+
+function maskedWritten(written: Written | undefined, masker: Masker): Written | undefined {
+  return written === undefined ? undefined : { ...written, text: masker.text(written.text) };
 }
 
 /** What the door needs of the executor of one kind. */

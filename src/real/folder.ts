@@ -15,6 +15,7 @@
  *   cicada.db           jobs and history (disk.ts)
  *   cicada.mark         how many commits the database has had (disk/commit-counter.ts)
  *   work/, logs/        where jobs run, and their output
+ *   secrets/            values of secrets that only this peer has, a file each
  *   scripts/            the scripts that jobs run, by the SHA-256 of their bytes
  *
  * Damaged files are reported and left as they are. Only what can be restored (addresses, the token) is replaced.
@@ -45,7 +46,13 @@ import { parsePeerKey } from "./keys.ts";
 const format = 2;
 
 /** What a folder may contain that no peer has used yet: files from an admin, and files of the file system. */
-const preparedFiles: ReadonlySet<string> = new Set(["cluster.key", "lost+found", "lock.db", "lock.pid"]);
+const preparedFiles: ReadonlySet<string> = new Set([
+  "cluster.key",
+  "secrets",
+  "lost+found",
+  "lock.db",
+  "lock.pid",
+]);
 
 export interface Folder {
   readonly path: string;
@@ -53,6 +60,7 @@ export interface Folder {
   readonly work: string;
   readonly logs: string;
   readonly scripts: string;
+  readonly secrets: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
   hasPeerKey(): boolean;
@@ -151,6 +159,7 @@ class RealFolder implements Folder {
   readonly work: string;
   readonly logs: string;
   readonly scripts: string;
+  readonly secrets: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
   private readonly log: Log;
@@ -163,6 +172,7 @@ class RealFolder implements Folder {
     this.work = join(path, "work");
     this.logs = join(path, "logs");
     this.scripts = join(path, "scripts");
+    this.secrets = join(path, "secrets");
     this.tokenFile = join(path, "admin.token");
     this.clusterKeyFile = join(path, "cluster.key");
     makeFolders(this.work);

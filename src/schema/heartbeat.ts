@@ -4,6 +4,7 @@
  */
 import { Type, type Static } from "typebox";
 import { InstantSchema, PeerIdSchema } from "./ids.ts";
+import { ownSecretsMax } from "./secret.ts";
 
 /**
  * A peer's signed word about one life of its identity: the process that began it alone gives it (core/members/lives.ts).
@@ -68,6 +69,10 @@ export const HeartbeatMessage = Type.Object({
   capabilities: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 128 })),
   /** what the sender's host lacks, or doesn't allow, to run jobs that need it (core/members/equipment.ts); absent = nothing */
   lacks: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
+  /** the secrets of which the sender has a value of its own, with their versions (schema/secret.ts); absent = none */
+  secrets: Type.Optional(
+    Type.Record(Type.String({ maxLength: 64 }), InstantSchema, { maxProperties: ownSecretsMax }),
+  ),
   /** number of the last epoch that the sender knows */
   epoch: Type.Optional(Type.Integer({ minimum: 0 })),
   /**

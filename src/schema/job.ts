@@ -10,6 +10,7 @@ import { ScriptSchema } from "./script.ts";
 import { settingNamePattern } from "./setting.ts";
 import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
 import { NotifyRuleSchema } from "./notice.ts";
+import { secretNamePattern, secretsOfJobMax } from "./secret.ts";
 
 const Duration = Type.Union([Type.String({ maxLength: 64 }), Type.Literal(0)], {
   description: "a duration such as 500ms, 90s, 1h30m or 30d; 0 = none",
@@ -180,6 +181,9 @@ export const JobSpecSchema = Type.Object(
       ),
     ),
     params: Type.Optional(Type.Record(Type.String(), ParamSchema, { maxProperties: 64 })),
+    secrets: Type.Optional(
+      Type.Array(Type.String({ pattern: secretNamePattern }), { maxItems: secretsOfJobMax }),
+    ),
     success: Type.Optional(
       Type.Object(
         {
@@ -230,7 +234,6 @@ export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
 /** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
 export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "": ["secrets"],
   "/target": ["offline", "rolling"],
 };
 

@@ -78,6 +78,7 @@ export const addedFields = [
   "limits",
   "background",
   "pool",
+  "secrets",
 ] as const;
 
 export type Capability =

@@ -13,6 +13,8 @@ import { isAttributed, wordOf } from "../schema/membership.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
 import { readMaintenance } from "../core/job/maintenance.ts";
 import { readSlots } from "../core/job/pools.ts";
+import { readSealed } from "../core/job/secrets.ts";
+import { secretNamePattern } from "../schema/secret.ts";
 import { isSettingName } from "../core/job/settings.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { SettingKind } from "../schema/setting.ts";
@@ -65,6 +67,7 @@ const peerIdCap = 128;
 const nameCap = 256;
 /** The last instant of a Date, ms. */
 const lastInstant = 8_640_000_000_000_000;
+const secretNameForm = new RegExp(secretNamePattern);
 const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 /** Incarnations of jobs, by ULID. */
@@ -179,6 +182,19 @@ export const poolsRoot: ValuesRoot = {
   idsCap: 16_384,
 };
 
+/** Values of secrets that are sealed to peers, by name (schema/secret.ts). */
+export const secretsRoot: ValuesRoot = {
+  name: "secrets" satisfies SettingKind,
+  holds: "values",
+  merge: "latest",
+  isId: (id) => secretNameForm.test(id),
+  accepts: (value) => readSealed(value) !== undefined,
+  // The largest value, and its key for each of the most peers.
+  valueCapBytes: 65_536,
+  // Each of the most secrets, set at several peers.
+  idsCap: 1_024,
+};
+
 export const tableRoots: readonly Root[] = [
   jobsRoot,
   peersRoot,
@@ -189,6 +205,7 @@ export const tableRoots: readonly Root[] = [
   calendarsRoot,
   maintenanceRoot,
   poolsRoot,
+  secretsRoot,
 ];
 
 function isPeerId(id: string): boolean {

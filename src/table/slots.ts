@@ -63,6 +63,7 @@ const slotOfField = {
   limits: "limits",
   background: "background",
   params: "params",
+  secrets: "secrets",
   notify: "notify",
   longAfter: "longAfter",
   ping: "ping",

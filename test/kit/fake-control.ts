@@ -55,6 +55,7 @@ import type { Delivered } from "../../src/ports/notifier.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
 import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
+import type { HeldSecrets, SecretChange } from "../../src/schema/secret.ts";
 import { isFinal, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
@@ -162,6 +163,23 @@ export class FakeControl implements Control {
     const created = !this.scripts.has(sha256);
     this.scripts.set(sha256, bytes);
     return { sha256, created };
+  }
+
+  held: HeldSecrets = { own: new Map(), faults: new Map(), unopened: [] };
+  readonly secretChanges: (SecretChange | { removed: string })[] = [];
+
+  heldSecrets(): HeldSecrets {
+    return this.held;
+  }
+
+  async setSecret(change: SecretChange): Promise<void> {
+    await turn();
+    this.secretChanges.push(change);
+  }
+
+  async removeSecret(name: string): Promise<void> {
+    await turn();
+    this.secretChanges.push({ removed: name });
   }
 
   async script(sha256: string): Promise<Uint8Array | undefined> {

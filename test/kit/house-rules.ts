@@ -47,6 +47,7 @@ const rooms: Readonly<Record<string, Room>> = {
       "@libp2p/*",
       "@chainsafe/*",
       "@multiformats/*",
+      "@noble/curves",
       "pino",
       "pino-pretty",
       "typebox",

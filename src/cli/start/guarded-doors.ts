@@ -17,6 +17,7 @@ export function guardDoors(doors: Doors, fail: Fail): Doors {
     disk: guardCallbacks(doors.disk, fail),
     executor: guardCallbacks(doors.executor, fail),
     scripts: guardCallbacks(doors.scripts, fail),
+    secrets: guardCallbacks(doors.secrets, fail),
     notifier: guardCallbacks(doors.notifier, fail),
     keyring: guardCallbacks(doors.keyring, fail),
   };

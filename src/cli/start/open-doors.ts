@@ -16,6 +16,7 @@ import { generateClusterKey, generatePeerKey, openKeys, peerIdOf } from "../../r
 import { openNotifier } from "../../real/notifier.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openScripts } from "../../real/scripts.ts";
+import { openSecrets } from "../../real/secrets.ts";
 import { openRandom } from "../../real/random.ts";
 import { withBusyHttp } from "./busy-port.ts";
 import type { FailureWatch } from "./failures.ts";
@@ -73,7 +74,8 @@ export async function openDoors(
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
   const notifier = openNotifier({ log, wall: () => clock.now().wall, version: readVersion() });
   opened.defer(() => notifier.close());
-  const executor = openExecutor({ folder, disk, log });
+  const secrets = openSecrets({ folder: folder.secrets, peerKey, keys, log });
+  const executor = openExecutor({ folder, disk, log, secrets });
   const path = hostEnvironment(process.env)["PATH"] ?? "";
   const scripts = openScripts({ folder: folder.scripts, path, log });
   opened.defer(() => new Promise<void>((done) => executor.close(done)));
@@ -96,7 +98,7 @@ export async function openDoors(
   opened.move();
   return {
     doors: guardDoors(
-      { clock, random, keys, keyring, mesh, disk, executor, scripts, notifier, log },
+      { clock, random, keys, keyring, mesh, disk, executor, scripts, secrets, notifier, log },
       watch.broken,
     ),
     mesh,

@@ -92,6 +92,14 @@ export interface PoolAnswer {
   waiting: PoolSlot[];
 }
 
+export interface SecretAnswer {
+  name: string;
+  sealedAt: string | null;
+  peers: { id: string; name: string; has: boolean; from: "sealed" | "own" | null; problem: string | null }[];
+  forgotten: { id: string; name: string }[];
+  jobs: string[];
+}
+
 export interface MaintenanceAnswer extends MaintenanceSpec {
   name: string;
 }

@@ -283,6 +283,12 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "json",
   },
   {
+    flags: "--secrets <names>",
+    help: "secrets that it finds as variables (see secrets set), with commas between them; repeatable",
+    path: ["secrets"],
+    shape: "names",
+  },
+  {
     flags: "--limit-nice <n>",
     help: "its priority, from -20 (first) to 19 (last)",
     path: ["limits", "nice"],

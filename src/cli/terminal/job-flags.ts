@@ -4,7 +4,7 @@
  */
 import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
-import { fieldSynonyms, notYet } from "../../schema/job.ts";
+import { fieldSynonyms } from "../../schema/job.ts";
 import { repeatable } from "../program.ts";
 import { jobFlags, type JobFlag } from "./job-flag-table.ts";
 
@@ -20,20 +20,16 @@ function optionOf(flag: JobFlag): Option {
 
 export function withJobFlags(command: Command): Command {
   for (const { flag } of offered) command.addOption(optionOf(flag));
-  for (const { option } of laterFlags) command.addOption(option);
+  for (const { option } of synonymFlags) command.addOption(option);
   return command;
 }
 
-/**
- * Flags for fields of a later version, under our names and those of other schedulers. They are refused as the API
- * refuses the fields.
- */
-const laterFlags = [
-  ...(notYet[""] ?? []).map((field) => ({ field, option: laterOption(field) })),
-  ...[...fieldSynonyms].map(([synonym, field]) => ({ field, option: laterOption(synonym) })),
-].filter(({ option }) => !offered.some((one) => one.option.short === option.long));
+/** Flags under the names of other schedulers. They are refused as the API refuses the fields. */
+const synonymFlags = [...fieldSynonyms]
+  .map(([synonym, field]) => ({ field, option: synonymOption(synonym) }))
+  .filter(({ option }) => !offered.some((one) => one.option.short === option.long));
 
-function laterOption(field: string): Option {
+function synonymOption(field: string): Option {
   return new Option(`${flagOf(field)} [value]`).hideHelp();
 }
 
@@ -41,12 +37,9 @@ function flagOf(field: string): string {
   return `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
-function refuseLater(given: Readonly<Record<string, unknown>>): void {
-  for (const { field, option } of laterFlags) {
+function refuseSynonyms(given: Readonly<Record<string, unknown>>): void {
+  for (const { field, option } of synonymFlags) {
     if (given[option.attributeName()] === undefined) continue;
-    if ((notYet[""] ?? []).includes(field)) {
-      throw new CicadaError("NOT_YET", `${option.long}: this version doesn't have "${field}" yet`);
-    }
     throw new CicadaError("USAGE", `unknown option ${option.long}: did you mean ${flagOf(field)}?`);
   }
 }
@@ -56,7 +49,7 @@ export function jobFromFlags(
   given: Readonly<Record<string, unknown>>,
   use: "job" | "patch" = "job",
 ): Record<string, unknown> {
-  refuseLater(given);
+  refuseSynonyms(given);
   const job: Record<string, unknown> = {};
   for (const { flag, option } of offered) {
     const value = given[option.attributeName()];

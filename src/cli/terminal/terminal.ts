@@ -3,6 +3,7 @@
  * a test can run them in its own process and read what they wrote.
  */
 import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 
@@ -15,6 +16,8 @@ export interface Terminal {
   notify(line: string): void;
   /** Asks the person and returns the line that they type. Absent when nobody can type. */
   ask?: (question: string) => Promise<string>;
+  /** The same, without showing what they type. */
+  askHidden?: (question: string) => Promise<string>;
   /** Wall clock, ms. */
   now(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -49,7 +52,7 @@ export function processTerminal(): Terminal {
     print: (line) => void stdout.write(`${line}\n`),
     write: (bytes) => void stdout.write(bytes),
     notify: (line) => void stderr.write(`${line}\n`),
-    ...(isatty(process.stdin.fd) && isatty(stderr.fd) ? { ask: askPerson } : {}),
+    ...(isatty(process.stdin.fd) && isatty(stderr.fd) ? { ask: askPerson, askHidden: askForSecret } : {}),
     now: () => Date.now(),
     env,
     interactive,
@@ -67,6 +70,19 @@ async function askPerson(question: string): Promise<string> {
     return await lines.question(question);
   } finally {
     lines.close();
+  }
+}
+
+/** The question is written, and nothing after it: the line editor writes into nothing. */
+async function askForSecret(question: string): Promise<string> {
+  process.stderr.write(question);
+  const nothing = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: nothing, terminal: true });
+  try {
+    return await lines.question("");
+  } finally {
+    lines.close();
+    process.stderr.write("\n");
   }
 }
 

@@ -329,6 +329,7 @@ function specOf(state: State, plan: Plan, order: Order, run: RunId, params: Para
       TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
     },
     ...(order.isChained ? { parents: parentsText(state, order.job, order.tick) } : {}),
+    ...(plan.secrets.length === 0 ? {} : { secrets: plan.secrets }),
     timeoutMs: plan.timeoutMs,
     ...patternsOf(plan),
     logCapBytes: plan.keep.logBytes,

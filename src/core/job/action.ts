@@ -7,6 +7,7 @@ import { defaultGroup, type ExecutorName, type JobSpec, type Problem } from "../
 import { parseDuration } from "../time/units.ts";
 import { inside, listOfTexts, type Fields } from "./fields.ts";
 import { limitsEquipment, limitsOf } from "./limits.ts";
+import { secretsEquipment } from "./secrets.ts";
 import { httpActionOf, httpTimeoutMs } from "./http.ts";
 
 const defaultKillGraceMs = 10_000;
@@ -91,6 +92,7 @@ export function equipmentOf(spec: JobSpec): string[] {
     `group:${spec.group ?? defaultGroup}`,
     ...ofScript,
     ...limitsEquipment(spec),
+    ...secretsEquipment(spec),
   ];
 }
 

@@ -16,6 +16,7 @@ import { paramProblems, type Params } from "./params.ts";
 import { limitProblems } from "./limits.ts";
 import { precheckProblems } from "./precheck.ts";
 import { scriptProblems } from "./script.ts";
+import { secretProblems } from "./secrets.ts";
 import { longestBackoffMs } from "./retry.ts";
 
 export function meaningProblems(given: Fields): Problem[] {
@@ -29,6 +30,7 @@ export function meaningProblems(given: Fields): Problem[] {
     ...scriptProblems(given),
     ...precheckProblems(given),
     ...limitProblems(given),
+    ...secretProblems(given),
     ...targetProblems(given),
     ...noticeProblems(given),
     ...chainProblems(given),

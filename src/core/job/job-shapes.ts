@@ -15,6 +15,8 @@ import {
 import { afterFailuresMax, noticeEvents } from "../../schema/notice.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { durationHint, sizeHint } from "../time/units.ts";
+import { secretsOfJobMax } from "../../schema/secret.ts";
+import { secretNameHint } from "./secrets.ts";
 import type { Fields } from "./fields.ts";
 
 const jobValidator = Compile(JobSpecSchema);
@@ -59,6 +61,7 @@ const fieldHints: Readonly<Record<string, string>> = {
     'limits is an object such as {"nice": 10, "memory": "512MiB", "openFiles": 256, "processes": 100}',
   "/limits/nice": "nice is a whole number from -20 (first) to 19 (last)",
   "/limits/memory": `a size has a unit: ${sizeHint}`,
+  "/secrets": `secrets is a list of at most ${secretsOfJobMax} names: ${secretNameHint}`,
   "/precheck": 'precheck is an object such as {"command": "test -e /data/ready", "timeout": "30s"}',
   "/success/mustMatch": patternsHint,
   "/success/mustNotMatch": patternsHint,
@@ -141,6 +144,7 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (/^\/http\/expectStatus\/\d+$/.test(pointer)) return "a status code is a whole number from 200 to 599";
   if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
     return "an exit code is a whole number from 0 to 255";
+  if (/^\/secrets\/\d+$/.test(pointer)) return secretNameHint;
   if (/^\/after\/jobs\/\d+$/.test(pointer)) return fieldHints["/id"] ?? "";
   if (pointer.startsWith("/env/") && error.keyword === "type")
     return "a variable's value is a text: put it in quotes";

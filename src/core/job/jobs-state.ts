@@ -5,6 +5,12 @@ import { IndexedHeap } from "./heap.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { Plan } from "./plan.ts";
 
+/** To whom a secret's newest sealed value is sealed. */
+export interface Sealed {
+  readonly version: number;
+  readonly peers: ReadonlySet<string>;
+}
+
 export interface JobsState {
   readonly plans: Map<JobId, Plan>;
   /** the next tick of every job that has one; wall clock, ms */
@@ -17,6 +23,8 @@ export interface JobsState {
   pools: ReadonlyMap<string, number>;
   readonly jobsByPool: Map<string, Set<JobId>>;
   calendars: Calendars;
+  /** the secrets that are sealed to peers, by name */
+  sealed: ReadonlyMap<string, Sealed>;
   /** every maintenance of the table; each plan has those that apply to it */
   maintenance: readonly Maintenance[];
 }
@@ -31,5 +39,6 @@ export function createJobs(): JobsState {
     maintenance: [],
     pools: new Map(),
     jobsByPool: new Map(),
+    sealed: new Map(),
   };
 }

@@ -70,6 +70,8 @@ export interface Plan {
   /** what a peer's host must have, or allow, to run it (members/equipment.ts) */
   readonly equipment: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** names; the peer that runs it finds their values */
+  readonly secrets: readonly string[];
   readonly timeoutMs: number;
   readonly success: Success;
   readonly precheck: Precheck | undefined;
@@ -166,6 +168,7 @@ export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
     needs: neededCapabilities({ action, partition, spec, needs: job.needs }),
     equipment: equipmentOf(spec),
     env: spec.env ?? {},
+    secrets: spec.secrets ?? [],
     timeoutMs: timeoutOf(spec),
     success: successOf(spec),
     precheck: precheckOf(spec),

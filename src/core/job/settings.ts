@@ -4,6 +4,7 @@ import { settingNamePattern, type SettingKind } from "../../schema/setting.ts";
 import { calendarProblems } from "./calendars.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { poolProblems } from "./pools.ts";
+import { sealedProblems } from "./secrets.ts";
 
 const nameForm = new RegExp(settingNamePattern);
 
@@ -12,6 +13,7 @@ export function isSettingName(name: string): boolean {
 }
 
 export function settingProblems(kind: SettingKind, name: string, value: unknown): readonly Problem[] {
+  if (kind === "secrets") return sealedProblems(name, value);
   if (!isSettingName(name)) {
     const message = "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
     return [{ pointer: "", message }];

@@ -8,24 +8,27 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import { announceAtOnce } from "./members.ts";
+import { hasSecret } from "./secrets.ts";
 
 /** What the job needs and the peer's host lacks. A peer that was never heard counts as equipped. */
 export function missing(state: State, { equipment }: Pick<Plan, "equipment">, peer: PeerId): string[] {
   const lacks = lacksOf(state, peer);
-  return lacks.length === 0
-    ? []
-    : equipment.filter((item) => lacks.includes(item) || isOfRefusedKind(item, lacks));
+  return equipment.filter((item) => {
+    if (lacks.length > 0 && (lacks.includes(item) || isOfRefusedKind(item, lacks))) return true;
+    return item.startsWith(secretItem) && !hasSecret(state, peer, item.slice(secretItem.length));
+  });
 }
 
 /** How much a heartbeat lists. Whoever lacks more is taken to lack every script. */
 const lacksMax = 128;
 const anyScript = "script:*";
+const secretItem = "secret:";
 
 /** What this peer's host lacks has changed; `lacks` is what its settings don't decide. False = nothing new. */
 export function noteEquipment(state: State, lacks: readonly string[]): boolean {
   const all = [...state.settings.lacks, ...lacks];
   const told = all.length <= lacksMax ? all : [anyScript, ...all.slice(0, lacksMax - 1)];
-  if (told.join() === ownLacks(state).join()) return false;
+  if (told.join() === (state.members.lacks ?? state.settings.lacks).join()) return false;
   state.members.lacks = told;
   announceAtOnce(state);
   return true;
@@ -33,7 +36,9 @@ export function noteEquipment(state: State, lacks: readonly string[]): boolean {
 
 /** What this peer's host lacks, or doesn't allow. */
 export function ownLacks({ members, settings }: State): readonly string[] {
-  return members.lacks ?? settings.lacks;
+  const lacks = members.lacks ?? settings.lacks;
+  if (members.secrets.unopened.length === 0) return lacks;
+  return [...lacks, ...members.secrets.unopened.map((name) => `${secretItem}${name}`)].slice(0, lacksMax);
 }
 
 function lacksOf(state: State, peer: PeerId): readonly string[] {
@@ -61,6 +66,8 @@ function describeItem(item: string): string {
       return name === "processes-of-own-user"
         ? "runs as root, for which there is no limit of processes (give the job a user)"
         : `can't enforce limits.${name.replace("-below-0", " below 0")}`;
+    case "secret":
+      return `doesn't have the newest value of the secret ${name} (cicada secrets set)`;
     case "interpreter":
       return `doesn't have the interpreter ${name}`;
     default:

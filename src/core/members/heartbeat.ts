@@ -10,6 +10,7 @@ import { admissionOf } from "./admission.ts";
 import { hasJumped, ownClockOffset } from "./clocks.ts";
 import { hasDuplicateIdentity, livesOf } from "./duplicate-identity.ts";
 import { ownLacks } from "./equipment.ts";
+import { ownSecretsOf } from "./secrets.ts";
 import { hasHostFault } from "./host-fault.ts";
 import { createMember, type Member } from "./members-state.ts";
 import { heard, hearsMax, voteOf } from "./members.ts";
@@ -86,6 +87,7 @@ export function heartbeatTo(
     tzdata: settings.tzdata,
     capabilities: [...state.settings.capabilities],
     ...(lacks.length === 0 ? {} : { lacks: [...lacks] }),
+    ...ownSecretsOf(state),
     ...votes,
     ...(hasDuplicateIdentity(state, member) ? { duplicateIdentity: true } : {}),
     ...(ownLife === undefined ? {} : { life: ownLife }),

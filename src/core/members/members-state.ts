@@ -113,6 +113,11 @@ export interface AdmissionsState {
   reviewedMembers: number;
 }
 
+export interface OwnSecrets {
+  readonly own: Readonly<Record<string, number>>;
+  readonly unopened: readonly string[];
+}
+
 export interface MembersState {
   /** the other known members, including those that are dead or have left */
   readonly byId: Map<PeerId, Member>;
@@ -130,6 +135,8 @@ export interface MembersState {
   hostFault: HostFault | undefined;
   /** what this peer's host lacks or doesn't allow (equipment.ts); undefined = what the settings say */
   lacks: readonly string[] | undefined;
+  /** values of secrets that this peer has of its own, with their versions, and those sealed to it that it can't open */
+  secrets: OwnSecrets;
   supersededKey: SupersededKey | undefined;
   /** this peer's incarnation: it grows with every start, and when this peer outlives a process with its identity */
   incarnation: number;
@@ -171,6 +178,7 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
     heartbeatAtMono: 0,
     hostFault: undefined,
     lacks: undefined,
+    secrets: { own: {}, unopened: [] },
     supersededKey: undefined,
     incarnation,
     ownLife: undefined,

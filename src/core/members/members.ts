@@ -15,6 +15,7 @@ import { shownName } from "./names.ts";
 import { memberHashesOf } from "./rank.ts";
 import { emit, note, type State } from "../state.ts";
 import { createMember, stretch, type Member } from "./members-state.ts";
+import { sameValue } from "../../schema/equal.ts";
 import { componentOf, deadAfterMs, lateAckMs, roundTripMs, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife } from "./duplicate-identity.ts";
 
@@ -61,6 +62,7 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
     before.hostFault === now.hostFault &&
     before.capabilities?.join() === now.capabilities?.join() &&
     before.lacks?.join() === now.lacks?.join() &&
+    sameValue(before.secrets ?? {}, now.secrets ?? {}) &&
     before.warmingUp === now.warmingUp
   );
 }

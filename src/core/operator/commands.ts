@@ -280,6 +280,10 @@ function runJob(
     );
   }
   const { env, force, peers } = command;
+  const hidden = Object.keys(env ?? {}).find((name) => plan.secrets.includes(name));
+  if (hidden !== undefined) {
+    return refuse("BAD_REQUEST", `/env/${hidden}: it is a secret of the job, which a run gets from its peer`);
+  }
   const params = paramsOfRun(plan.job.spec.params, command.params);
   if (!params.ok) {
     const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");

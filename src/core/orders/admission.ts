@@ -7,12 +7,13 @@ import { sameValue } from "../../schema/equal.ts";
 import { forgetChains } from "../claims/chain-ticks.ts";
 import { setWeight } from "../claims/order.ts";
 import { admitRequested, admitTick, recountSlots } from "../claims/order-book.ts";
-import { touchJob, wakePool } from "../claims/touched.ts";
+import { touchAll, touchJob, wakePool } from "../claims/touched.ts";
 import type { JobChange } from "../events.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import { enterCalendars } from "../job/calendar-jobs.ts";
 import { readMaintenance } from "../job/maintenance.ts";
 import { enterPools } from "../job/pools.ts";
+import { enterSealed } from "../job/sealed.ts";
 import { planJob, type Plan } from "../job/plan.ts";
 import { isDeepInStop } from "../job/stops.ts";
 import { enterJob, enterMaintenance, pullTicks, removeJob } from "../job/timetable.ts";
@@ -68,6 +69,9 @@ export function takeSettings(state: State, kind: SettingKind, values: SettingVal
       enterPools(state.jobs, values);
       for (const name of state.jobs.jobsByPool.keys()) wakePool(state, name);
       return;
+    case "secrets":
+      enterSealed(state.jobs, values);
+      return touchAll(state);
   }
 }
 

@@ -14,9 +14,11 @@ import { basename, dirname } from "node:path";
 import type { Readable } from "node:stream";
 import type { Cancel, ChildOutcome, Clock, ProcessSpec, Written } from "../../ports.ts";
 import { Exchange } from "./exchange.ts";
+import { Masker } from "./masker.ts";
 import { CappedFile, Output } from "./output.ts";
 import { limitPrefix, limitRefusal } from "./limits.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
+import type { Launch } from "./protocol.ts";
 import type { ScriptFile, ScriptFiles } from "./script-file.ts";
 import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
 import type { Sweeper } from "./survivors.ts";
@@ -62,6 +64,7 @@ interface OwnFiles {
 export class Child {
   private readonly spec: ProcessSpec;
   private readonly logFile: string;
+  private readonly secrets: Readonly<Record<string, string>>;
   private readonly doors: ChildDoors;
   private readonly events: ChildEvents;
   private readonly alarms = new Set<Cancel>();
@@ -77,9 +80,10 @@ export class Child {
   private outputEnded = false;
   private settled = false;
 
-  constructor(spec: ProcessSpec, logFile: string, doors: ChildDoors, events: ChildEvents) {
+  constructor({ spec, logFile, secrets = {} }: Launch, doors: ChildDoors, events: ChildEvents) {
     this.spec = spec;
     this.logFile = logFile;
+    this.secrets = secrets;
     this.doors = doors;
     this.events = events;
   }
@@ -162,7 +166,7 @@ export class Child {
     try {
       child = spawn(program, args, {
         cwd: files.cwd,
-        env: environmentOf(hostEnv, { ...env, ...files.exchange.env }, as?.user),
+        env: environmentOf(hostEnv, { ...env, ...this.secrets, ...files.exchange.env }, as?.user),
         stdio: [files.stdin ?? "ignore", out, out],
         detached: true,
       });
@@ -189,9 +193,11 @@ export class Child {
       pipe === undefined
         ? [child.stdout, child.stderr]
         : [new Socket({ fd: pipe.readEnd, readable: true, writable: false })];
+    const values = Object.values(this.secrets);
     this.output = new Output(
       file,
       streams.filter((stream) => stream !== null),
+      values.length === 0 ? undefined : new Masker(values),
       () => {
         this.outputEnded = true;
         if (this.exit !== undefined) this.settleWhenGone();

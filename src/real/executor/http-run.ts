@@ -9,8 +9,12 @@
  */
 import type { Client } from "undici";
 import type { HttpSpec } from "../../ports.ts";
+import { fillIn } from "../../core/job/secrets.ts";
 import { formatDuration } from "../../core/time/units.ts";
+import type { SecretValues } from "../secrets.ts";
 import { describeBroken, describeUnconnected, HeldUp, Stopped } from "./http-errors.ts";
+import { MaskedFile } from "./masked-file.ts";
+import type { Masker } from "./masker.ts";
 import { CappedFile, Pace } from "./output.ts";
 import type { RunOutcome } from "./processes.ts";
 import { ownFileFault } from "./start-faults.ts";
@@ -44,6 +48,14 @@ export interface HttpRunEvents {
   ended(outcome: RunOutcome, output: Buffer | undefined): void;
 }
 
+/** A request with the secrets that are filled in. `masker`: undefined = there are none. */
+export interface HttpLaunch {
+  spec: HttpSpec;
+  logFile: string;
+  secrets: SecretValues;
+  masker: Masker | undefined;
+}
+
 interface Request {
   method: string;
   url: URL;
@@ -60,6 +72,8 @@ interface Response {
 export class HttpRun {
   private readonly spec: HttpSpec;
   private readonly logFile: string;
+  private readonly secrets: SecretValues;
+  private readonly masker: Masker | undefined;
   private readonly events: HttpRunEvents;
   private readonly pace = new Pace();
   /** why it was ended before it was answered */
@@ -70,9 +84,11 @@ export class HttpRun {
   /** where the body of the last answer begins in the output */
   private bodyFrom = 0;
 
-  constructor(spec: HttpSpec, logFile: string, events: HttpRunEvents) {
+  constructor({ spec, logFile, secrets, masker }: HttpLaunch, events: HttpRunEvents) {
     this.spec = spec;
     this.logFile = logFile;
+    this.secrets = secrets;
+    this.masker = masker;
     this.events = events;
   }
 
@@ -106,13 +122,15 @@ export class HttpRun {
     const { timeoutMs } = this.spec;
     const timer = timeoutMs > 0 ? setTimeout(() => this.end("timeout"), timeoutMs) : undefined;
     let failure: string | undefined;
+    const output = new MaskedFile(file, this.masker);
     try {
-      failure = await this.follow(file);
+      failure = await this.follow(output);
     } catch (error) {
       // Every failure of a request is an outcome, whatever the client throws.
       failure = error instanceof Error ? error.message : String(error);
     }
     clearTimeout(timer);
+    output.flush();
     const { log, small } = file.finish();
     this.events.ended({ ...this.outcome(failure), ...log }, small);
   }
@@ -130,14 +148,9 @@ export class HttpRun {
   }
 
   /** Undefined if the last answer is as expected; otherwise why not. */
-  private async follow(file: CappedFile): Promise<string | undefined> {
+  private async follow(file: MaskedFile): Promise<string | undefined> {
     const { action } = this.spec;
-    let request: Request = {
-      method: action.method,
-      url: new URL(action.url),
-      headers: { ...this.ownHeaders(), ...lowerCased(action.headers) },
-      body: action.body,
-    };
+    let request = this.firstRequest();
     for (let redirects = 0; ; redirects++) {
       const response = await this.exchange(request, file);
       if (typeof response === "string") return response;
@@ -149,11 +162,29 @@ export class HttpRun {
         return `status: ${shown} is not one of http.expectStatus (${action.expectStatus.join(", ")})`;
       }
       if (redirects === redirectsMax) return `redirect: there were more than ${redirectsMax}`;
-      const next = redirected(request, status, location);
+      const next = redirected(request, status, location, (text) => this.isSecret(text));
       if (typeof next === "string") return next;
       file.write(Buffer.from("\n"));
       request = next;
     }
+  }
+
+  private firstRequest(): Request {
+    const { method, url, headers, body } = this.spec.action;
+    const filled = Object.entries(lowerCased(headers)).map(([name, text]) => [
+      name,
+      fillIn(text, (secret) => this.secrets.get(secret)),
+    ]);
+    return {
+      method,
+      url: new URL(fillIn(url, (name) => encoded(this.secrets.get(name)))),
+      headers: { ...this.ownHeaders(), ...Object.fromEntries(filled) },
+      body: fillIn(body, (name) => this.secrets.get(name)),
+    };
+  }
+
+  private isSecret(text: string): boolean {
+    return this.masker !== undefined && this.masker.text(text) !== text;
   }
 
   private ownHeaders(): Record<string, string> {
@@ -168,7 +199,7 @@ export class HttpRun {
   }
 
   /** One request and its answer; a text says why there is none. */
-  private async exchange(request: Request, file: CappedFile): Promise<Response | string> {
+  private async exchange(request: Request, file: MaskedFile): Promise<Response | string> {
     const { url } = request;
     this.isSent = false;
     this.isAnswered = false;
@@ -193,7 +224,7 @@ export class HttpRun {
     }
   }
 
-  private send(client: Client, request: Request, file: CappedFile, watch: Watch): Promise<Response> {
+  private send(client: Client, request: Request, file: MaskedFile, watch: Watch): Promise<Response> {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     let response: Response | undefined;
     client.dispatch(
@@ -216,13 +247,14 @@ export class HttpRun {
           const { location } = headers;
           response = { status, phrase, location: Array.isArray(location) ? location[0] : location };
           file.write(Buffer.from(headOf(response, headers)));
-          this.bodyFrom = file.writtenBytes;
+          this.bodyFrom = file.flush();
         },
         onResponseData: (controller, chunk) => {
           file.write(chunk);
           if (file.isPastCap) this.pace.keep(chunk.length, controller);
         },
         onResponseEnd: () => {
+          file.flush();
           if (response !== undefined) resolve(response);
           else reject(new Error("there was no answer"));
         },
@@ -271,7 +303,12 @@ function lowerCased(headers: Readonly<Record<string, string>>): Record<string, s
 }
 
 /** The request that follows a redirect (RFC 9110, 15.4); a text says why it must not be sent. */
-function redirected(request: Request, status: number, location: string): Request | string {
+function redirected(
+  request: Request,
+  status: number,
+  location: string,
+  isSecret: (text: string) => boolean,
+): Request | string {
   const url = URL.parse(location, request.url.href);
   if (url === null || !/^https?:$/.test(url.protocol)) {
     return `redirect: ${JSON.stringify(location.slice(0, 100))} is no address that begins with http:// or https://`;
@@ -294,7 +331,10 @@ function redirected(request: Request, status: number, location: string): Request
     };
   }
   if (body !== "") return `redirect: the body is not sent to another origin, ${url.origin}`;
-  const headers = Object.entries(request.headers).filter(([name]) => harmlessHeaders.has(name));
+  if (isSecret(url.href)) return `redirect: a secret is not sent to another origin, ${url.origin}`;
+  const headers = Object.entries(request.headers).filter(
+    ([name, value]) => harmlessHeaders.has(name) && !isSecret(value),
+  );
   return { method, url, body, headers: { "accept-encoding": "identity", ...Object.fromEntries(headers) } };
 }
 
@@ -306,6 +346,10 @@ function headOf(
     .filter(([name]) => shownHeaders.has(name))
     .map(([name, value]) => `${name}: ${name === "location" ? withoutUser(String(value)) : String(value)}\n`);
   return `HTTP/1.1 ${status} ${phrase}\n${lines.join("")}\n`;
+}
+
+function encoded(value: string | undefined): string | undefined {
+  return value === undefined ? undefined : encodeURIComponent(value);
 }
 
 function withoutUser(location: string): string {

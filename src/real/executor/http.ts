@@ -4,7 +4,9 @@
  */
 import type { HttpSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
+import type { SecretValues } from "../secrets.ts";
 import { HttpRun } from "./http-run.ts";
+import type { Masker } from "./masker.ts";
 import type { OutputFiles } from "./output-files.ts";
 import type { RunEvents } from "./processes.ts";
 
@@ -22,17 +24,20 @@ export class HttpExecutor {
     this.parts = parts;
   }
 
-  launch(spec: HttpSpec): void {
+  launch(spec: HttpSpec, secrets: SecretValues, masker: Masker | undefined): void {
     const { run } = spec;
     const { outputs, events } = this.parts;
-    const request = new HttpRun(spec, outputs.fileOf(run), {
-      started: () => events.started(run, Date.now()),
-      ended: (outcome, output) => {
-        this.runs.delete(run);
-        events.ended(run, outcome, Date.now(), output);
-        this.closeWhenQuiet();
+    const request = new HttpRun(
+      { spec, secrets, masker, logFile: outputs.fileOf(run) },
+      {
+        started: () => events.started(run, Date.now()),
+        ended: (outcome, output) => {
+          this.runs.delete(run);
+          events.ended(run, outcome, Date.now(), output);
+          this.closeWhenQuiet();
+        },
       },
-    });
+    );
     this.runs.set(run, request);
     if (this.closing !== undefined) request.stop();
     setImmediate(() => request.begin());

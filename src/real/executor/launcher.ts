@@ -105,9 +105,10 @@ class Launcher {
     this.finishWhenQuiet();
   }
 
-  private launch({ spec, logFile }: Launch): void {
+  private launch(launch: Launch): void {
+    const { spec } = launch;
     if (this.closing) return this.ended(spec.run, { kind: "cancelled", logBytes: 0, logTruncated: false });
-    this.queue.set(spec.run, { spec, logFile });
+    this.queue.set(spec.run, launch);
     if (this.starting) return;
     this.starting = true;
     this.flushedAt = performance.now();
@@ -126,12 +127,13 @@ class Launcher {
     setImmediate(() => this.startNext());
   }
 
-  private start({ spec, logFile }: Launch): void {
+  private start(launch: Launch): void {
+    const { spec } = launch;
     if (Date.now() > spec.notAfter) {
       const reason = "the start came too late";
       return this.ended(spec.run, { kind: "not-started", why: "late", reason });
     }
-    const child = new Child(spec, logFile, this.doors, {
+    const child = new Child(launch, this.doors, {
       started: (pid) => this.report({ kind: "started", run: spec.run, pid, at: Date.now() }),
       stuck: (reason) => this.report({ kind: "stuck", run: spec.run, reason }),
       ended: (outcome, output) => {

@@ -9,6 +9,8 @@
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { smallOutputBytes } from "../../schema/run.ts";
+import { MaskedFile } from "./masked-file.ts";
+import type { Masker } from "./masker.ts";
 
 /** The tail has at most half of the cap, and at most this, because it is held in memory. */
 const tailCapBytes = 8_388_608;
@@ -31,17 +33,20 @@ export interface Finished {
 /** Reads a run's streams into its file until `finish`. */
 export class Output {
   private readonly file: CappedFile;
+  private readonly masked: MaskedFile[] = [];
   private readonly streams: readonly Readable[];
   private open: number;
   private readonly pace = new Pace();
 
   /** `onEnd`: no process holds the other end of any stream any more. */
-  constructor(file: CappedFile, streams: readonly Readable[], onEnd: () => void) {
+  constructor(file: CappedFile, streams: readonly Readable[], masker: Masker | undefined, onEnd: () => void) {
     this.file = file;
     this.streams = streams;
     this.open = streams.length;
     for (const stream of streams) {
-      stream.on("data", (bytes: Buffer) => this.read(bytes, stream));
+      const masked = new MaskedFile(file, masker);
+      this.masked.push(masked);
+      stream.on("data", (bytes: Buffer) => this.read(bytes, stream, masked));
       stream.on("close", () => {
         this.open -= 1;
         if (this.open === 0) onEnd();
@@ -57,11 +62,12 @@ export class Output {
       stream.removeAllListeners("close");
       stream.destroy();
     }
+    for (const masked of this.masked) masked.flush();
     return this.file.finish();
   }
 
-  private read(bytes: Buffer, stream: Readable): void {
-    this.file.write(bytes);
+  private read(bytes: Buffer, stream: Readable, masked: MaskedFile): void {
+    masked.write(bytes);
     if (this.file.isPastCap) this.pace.keep(bytes.length, stream);
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { ChildOutcome, Log, ProcessSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
+import type { SecretValues } from "../secrets.ts";
 import { LauncherLink } from "./launcher-link.ts";
 import type { OutputFiles } from "./output-files.ts";
 import type { FromLauncher, ToLauncher } from "./protocol.ts";
@@ -72,9 +73,11 @@ export class ProcessExecutor {
     this.startLauncher();
   }
 
-  launch(spec: ProcessSpec): void {
+  launch(spec: ProcessSpec, secrets: SecretValues): void {
     this.runs.set(spec.run, { pid: undefined, isLost: false });
-    this.send({ kind: "launch", spec, logFile: this.parts.outputs.fileOf(spec.run) });
+    const logFile = this.parts.outputs.fileOf(spec.run);
+    const values = secrets.size === 0 ? {} : { secrets: Object.fromEntries(secrets) };
+    this.send({ kind: "launch", spec, logFile, ...values });
   }
 
   stop(run: RunId): void {

@@ -12,6 +12,8 @@ import type { JobId, RunId, TickId } from "../../schema/ids.ts";
 export interface Launch {
   spec: ProcessSpec;
   logFile: string;
+  /** values by their variables, which no output shows; absent = none */
+  secrets?: Readonly<Record<string, string>> | undefined;
 }
 
 export type ToLauncher =
@@ -143,7 +145,7 @@ const isSpec = isShape<ProcessSpec>({
 });
 
 const isOrder = isKindOf<ToLauncher>({
-  launch: isShape({ spec: isSpec, logFile: isText }),
+  launch: isShape({ spec: isSpec, logFile: isText, secrets: isOptional(isTextMap) }),
   stop: isShape({ run: isText<RunId> }),
   sweep: isShape({ id: isNumber, runs: isListOf(isText<RunId>) }),
   close: isShape({}),

@@ -9,6 +9,7 @@ import type { Process } from "../world/process.ts";
 import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/truth.ts";
 import type { Observers } from "../world/watched-doors.ts";
 import { worldScript } from "../scripts.ts";
+import { worldSecret } from "../secrets.ts";
 import type { SimpleSchedule } from "./schedules.ts";
 
 const by = "client";
@@ -159,6 +160,7 @@ export function specFor(rules: JobRules): JobSpec {
       ? { schedule: schedule.text }
       : { after: { jobs: [...after.jobs], on: after.on } }),
     ...actionOf(rules),
+    ...secretsOf(rules),
     overlap,
     catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },
     keep: keepOf(rules),
@@ -176,6 +178,10 @@ export function specFor(rules: JobRules): JobSpec {
     ...(rules.prechecks === undefined ? {} : { precheck: { command: "true" } }),
     ...(rules.patterns === undefined ? {} : { success: { mustMatch: "ok" } }),
   };
+}
+
+function secretsOf({ secret }: JobRules): Pick<JobSpec, "secrets"> {
+  return secret === true ? { secrets: [worldSecret] } : {};
 }
 
 function actionOf({ requests, script }: JobRules): Pick<JobSpec, "http" | "script" | "command"> {

@@ -56,6 +56,7 @@ export class StableStorage {
   readonly outputs = new Map<RunId, Uint8Array>();
   /** by the name of their bytes */
   readonly scripts = new Map<string, Uint8Array>();
+  readonly secrets = new Map<string, { value: string; version: number }>();
   /** newest first */
   readonly revisions = new Map<JobId, readonly JobRevision[]>();
   readonly votes = new Map<string, StoredVote>();
@@ -139,6 +140,7 @@ export class StableStorage {
     replace(this.meta, other.meta);
     replace(this.outputs, other.outputs);
     replace(this.scripts, other.scripts);
+    replace(this.secrets, other.secrets);
     replace(this.revisions, other.revisions);
     replace(this.votes, other.votes);
     replace(this.watermarks, other.watermarks);

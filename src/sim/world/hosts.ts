@@ -16,6 +16,7 @@ import { Children, SimExecutor } from "../executor.ts";
 import { firstKey, SimKeyring, type KeptKeys } from "../keyring.ts";
 import { SimKeys } from "../keys.ts";
 import { simScripts, worldScript } from "../scripts.ts";
+import { simSecrets } from "../secrets.ts";
 import { SimLog, type LogLevel } from "../log.ts";
 import { ownProtocol } from "../../schema/protocol.ts";
 import { Greeter } from "../mesh/greeter.ts";
@@ -131,6 +132,13 @@ export class Hosts {
         storage: host.storage,
         interpreters: traits.interpreters ?? everyInterpreter,
         dice: dice.fork("scripts"),
+      }),
+      secrets: simSecrets({
+        queue,
+        process,
+        storage: host.storage,
+        peer,
+        dice: dice.fork("secrets"),
       }),
       notifier: new SimNotifier(queue, process, dice.fork("notifier"), (delivery) => {
         observers.chronicle.told(peer, delivery);

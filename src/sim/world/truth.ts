@@ -54,6 +54,8 @@ export interface JobRules {
   requests?: true;
   /** it runs a script */
   script?: true;
+  /** it names the secret of the world (sim/secrets.ts) */
+  secret?: true;
   /** each attempt begins with a precheck */
   prechecks?: true;
   /** what its children print must match a pattern */

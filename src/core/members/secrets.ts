@@ -1,0 +1,40 @@
+/**
+ * Which peers have the newest value of a secret. To whom a value is sealed stands in the table; which values peers have in
+ * their own folders they say in their heartbeats. A peer's own value counts only if it is newer than the sealed one.
+ */
+import type { PeerId } from "../../schema/ids.ts";
+import type { Heartbeat } from "../../schema/heartbeat.ts";
+import { sameValue } from "../../schema/equal.ts";
+import type { State } from "../state.ts";
+import { announceAtOnce } from "./members.ts";
+import type { OwnSecrets } from "./members-state.ts";
+
+/** A peer that was never heard counts as one that has a value of its own. */
+export function hasSecret(state: State, peer: PeerId, name: string): boolean {
+  const sealed = state.jobs.sealed.get(name);
+  if (sealed?.peers.has(peer) === true) return true;
+  const own = ownSecrets(state, peer);
+  if (own === undefined) return sealed === undefined;
+  const version = Object.hasOwn(own, name) ? own[name] : undefined;
+  return version !== undefined && version > (sealed?.version ?? -1);
+}
+
+function ownSecrets(state: State, peer: PeerId): Readonly<Record<string, number>> | undefined {
+  if (peer === state.settings.self) return state.members.secrets.own;
+  const heartbeat = state.members.byId.get(peer)?.heartbeat;
+  return heartbeat === undefined ? undefined : (heartbeat.secrets ?? {});
+}
+
+/** What this peer has has changed. False = nothing new. */
+export function noteSecrets(state: State, held: OwnSecrets): boolean {
+  if (sameValue(held, state.members.secrets)) return false;
+  state.members.secrets = held;
+  announceAtOnce(state);
+  return true;
+}
+
+/** As its heartbeats say it. */
+export function ownSecretsOf({ members }: State): Pick<Heartbeat, "secrets"> {
+  const { own } = members.secrets;
+  return Object.keys(own).length === 0 ? {} : { secrets: own };
+}

@@ -1,0 +1,142 @@
+/**
+ * Keeps secrets (schema/secret.ts): tells core of which this peer has a value, and carries out what people ask for: a value is
+ * kept here alone, or sealed to peers and put into the table. The values go to the Secrets door and nowhere else.
+ */
+import type { Clock } from "../ports.ts";
+import type { Secrets } from "../ports/secrets.ts";
+import { CicadaError } from "../errors.ts";
+import { readSealed, secretNameProblem, secretValueProblem } from "../core/job/secrets.ts";
+import {
+  ownSecretsMax,
+  recipientsMax,
+  sealedMax,
+  type HeldSecrets,
+  type SealedSecret,
+  type SecretChange,
+} from "../schema/secret.ts";
+import type { SettingValues } from "../schema/setting.ts";
+
+/** How often the peer's own folder is looked through: a person may put values there. */
+const lookEveryMs = 10_000;
+
+type Done = (error?: CicadaError) => void;
+
+interface SecretDeps {
+  door: Secrets;
+  clock: Clock;
+  /** what the table has */
+  sealed(): SettingValues;
+  held(held: HeldSecrets): void;
+  /** Writes a sealed value into the table; null removes it. */
+  write(name: string, value: SealedSecret | null, by: string, done: Done): void;
+}
+
+export class SecretKeeper {
+  readonly #deps: SecretDeps;
+  #held: HeldSecrets = { own: new Map(), faults: new Map(), unopened: [] };
+  #read: SettingValues | undefined;
+  #sealed: ReadonlyMap<string, SealedSecret> = new Map();
+  #lookAt = -Infinity;
+
+  constructor(deps: SecretDeps) {
+    this.#deps = deps;
+  }
+
+  /** What this peer has of its own, as of the last look. */
+  get held(): HeldSecrets {
+    return this.#held;
+  }
+
+  begin(): void {
+    this.#look();
+  }
+
+  /** The table may have other sealed values. */
+  tableChanged(): void {
+    if (this.#read !== this.#deps.sealed()) this.#look();
+  }
+
+  /** Called about once a second. */
+  woke(mono: number): void {
+    if (mono >= this.#lookAt) this.#look();
+  }
+
+  set({ name, value, peers, by }: SecretChange, done: Done): void {
+    const problems = [
+      { pointer: "/name", message: secretNameProblem(name) },
+      { pointer: "/value", message: secretValueProblem(value) },
+    ].flatMap(({ pointer, message }) => (message === undefined ? [] : [{ pointer, message }]));
+    if (problems.length > 0) return done(new CicadaError("BAD_REQUEST", "see errors", problems));
+    const version = Math.max(this.#deps.clock.now().wall, this.#versionOf(name) + 1);
+    const full = peers === undefined ? this.#fullOfOwn(name) : this.#fullOfSealed(name, peers.length);
+    if (full !== undefined) return done(new CicadaError("SECRETS_FULL", full));
+    const { door } = this.#deps;
+    const looked = this.#thenLook(done);
+    if (peers === undefined) return door.keep(name, value, version, looked);
+    const sealed = door.seal(name, value, version, peers);
+    if (sealed instanceof CicadaError) return done(sealed);
+    this.#deps.write(name, sealed, by, (error) =>
+      // A value of its own is older now, and would only lie there.
+      error === undefined ? door.remove(name, looked) : done(error),
+    );
+  }
+
+  /** Removes the sealed value, and this peer's own. */
+  remove(name: string, by: string, done: Done): void {
+    const isSealed = this.#deps.sealed().has(name);
+    if (!isSealed && !this.#held.own.has(name) && !this.#held.faults.has(name)) {
+      return done(new CicadaError("SECRET_NOT_FOUND", `this peer knows no value of ${name}`));
+    }
+    const { door } = this.#deps;
+    const looked = this.#thenLook(done);
+    if (!isSealed) return door.remove(name, looked);
+    this.#deps.write(name, null, by, (error) =>
+      error === undefined ? door.remove(name, looked) : done(error),
+    );
+  }
+
+  #versionOf(name: string): number {
+    return Math.max(this.#held.own.get(name) ?? 0, this.#sealed.get(name)?.version ?? 0);
+  }
+
+  #fullOfOwn(name: string): string | undefined {
+    const isNew = !this.#held.own.has(name);
+    return isNew && this.#held.own.size >= ownSecretsMax
+      ? `a peer has at most ${ownSecretsMax} secrets of its own`
+      : undefined;
+  }
+
+  #fullOfSealed(name: string, peers: number): string | undefined {
+    if (peers > recipientsMax) return `a secret is sealed to ${recipientsMax} peers at most`;
+    return !this.#sealed.has(name) && this.#sealed.size >= sealedMax
+      ? `a mesh has at most ${sealedMax} sealed secrets`
+      : undefined;
+  }
+
+  #thenLook(done: Done): Done {
+    return (error) => (error === undefined ? this.#look(() => done()) : done(error));
+  }
+
+  #look(done?: () => void): void {
+    this.#lookAt = this.#deps.clock.now().mono + lookEveryMs;
+    const values = this.#deps.sealed();
+    if (values !== this.#read) {
+      this.#read = values;
+      this.#sealed = readAll(values);
+    }
+    this.#deps.door.look(this.#sealed, (held) => {
+      this.#held = held;
+      this.#deps.held(held);
+      done?.();
+    });
+  }
+}
+
+function readAll(values: SettingValues): ReadonlyMap<string, SealedSecret> {
+  return new Map(
+    [...values].flatMap(([name, value]) => {
+      const sealed = readSealed(value);
+      return sealed === undefined ? [] : [[name, sealed] as const];
+    }),
+  );
+}

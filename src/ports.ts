@@ -224,11 +224,15 @@ export interface Written {
 }
 
 export type ChildOutcome =
-  /** `broken`: which rule of `patterns` its output breaks, in words */
+  /**
+   * `broken`: which rule of `patterns` its output breaks, in words; `leftRunning`: how many processes it had left in its group, which
+   * were then ended
+   */
   | {
       kind: "exited";
       exitCode: number;
       broken?: string | undefined;
+      leftRunning?: number | undefined;
       written?: Written | undefined;
       logBytes: number;
       logTruncated: boolean;
@@ -238,6 +242,7 @@ export type ChildOutcome =
   | {
       kind: "signalled";
       signal: string;
+      leftRunning?: number | undefined;
       written?: Written | undefined;
       logBytes: number;
       logTruncated: boolean;

@@ -58,6 +58,34 @@ describe("a line means what it means to cron", () => {
       description: "*/5 * * * * /usr/local/bin/check --all",
     });
   });
+  it("what a line leaves running when it ends goes on, and nothing else does", () => {
+    const leaves = [
+      "server >/dev/null 2>&1 &",
+      "nohup a & b",
+      "(a &)",
+      "a & wait",
+      "setsid -f a",
+      "setsid --fork a",
+      "start-stop-daemon --start --background --exec /bin/a",
+      "screen -dmS x a",
+      "tmux new-session -s x -d a",
+    ];
+    const ends = [
+      "a && b",
+      "a >x 2>&1",
+      "a &>x",
+      "a >&2",
+      "echo 'a & b'",
+      String.raw`curl "http://x/?a=1&b=2" \& x`,
+      "a |& b",
+      "setsid a",
+      "echo daemonized",
+    ];
+    for (const command of [...leaves, ...ends]) {
+      const expected = leaves.includes(command) ? "leave" : undefined;
+      assert.equal(only(`@daily ${command}`).background, expected, command);
+    }
+  });
   it("a variable applies to the lines below it, with or without blanks and quotes", () => {
     const text = `A=1\n@daily one\n B = "two words" \n'C'='x'\nD=a "b"\nE=\nA=2\n@daily two`;
     const { jobs } = parseCrontab(text, options);

@@ -526,11 +526,13 @@ test("a frozen launcher is treated as dead: its runs end, and waiting runs are g
 
 test("Ctrl-C and the service manager's TERM don't reach runs before the drain", async (context) => {
   const { bed, reports } = await openBed(context);
-  const spec = bed.shell("echo $PPID; sleep 0.5; echo through");
+  const signalled = join(bed.folder, "signalled");
+  const spec = bed.shell(`echo $PPID; until [ -e '${signalled}' ]; do sleep 0.05; done; echo through`);
   bed.executor.launch(spec);
   let launcher = 0;
   while (launcher === 0) launcher = Number(await outputOf(bed, spec.run));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(launcher, signal);
+  writeFileSync(signalled, "");
   assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "exited", exitCode: 0 });
 });
 
@@ -685,15 +687,19 @@ test("limits hold for a run's processes, also as another user, and a limit that 
   assert.deepEqual((await outputOf(bed, other.run)).split(/\s+/).filter(Boolean), ["nobody", ...expected]);
 });
 
-test("what a program leaves in its group is ended with it, or goes on if the job says so; a stopped run's is always ended", async (context) => {
+test("what a program leaves in its group is ended with it and counted, or goes on if the job says so; a stopped run's is always ended", async (context) => {
   const { bed, reports } = await openBed(context);
   const leaving = "sleep 600 >/dev/null 2>&1 & echo $!";
   const pidOf = async (spec: RunSpec) => Number(await outputOf(bed, spec.run));
   const ending = bed.shell(leaving);
-  await launchToEnd(bed, reports, ending);
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, ending), { exitCode: 0, leftRunning: 1 });
   assert.equal(runs(await pidOf(ending)), false);
+  const two = bed.shell(`${leaving}; ${leaving}; exit 3`);
+  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, two), { exitCode: 3, leftRunning: 2 });
   const left = bed.shell(leaving, {}, { leavesBackground: true });
-  assert.partialDeepStrictEqual(await launchToEnd(bed, reports, left), { kind: "exited", exitCode: 0 });
+  const { leftRunning, ...outcome } = { leftRunning: undefined, ...(await launchToEnd(bed, reports, left)) };
+  assert.partialDeepStrictEqual(outcome, { kind: "exited", exitCode: 0 });
+  assert.equal(leftRunning, undefined);
   const pid = await pidOf(left);
   context.after(() => process.kill(pid, "SIGKILL"));
   assert.equal(runs(pid), true);

@@ -4,7 +4,7 @@ import { describe, it, test } from "node:test";
 import { actionOf, equipmentOf } from "../src/core/job/action.ts";
 import { checkJob } from "../src/core/job/job.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
-import type { JobId } from "../src/schema/ids.ts";
+import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 const id = "load" as JobId;
@@ -40,9 +40,39 @@ test("a run has exactly the limits that its job names, and none without", () => 
   assert.ok(plain.kind === "process" && !("limits" in plain) && !("leavesBackground" in plain));
 });
 
+test("a run says how many processes were ended with its program", () => {
+  const notes: string[] = [];
+  for (const leftRunning of [undefined, 1, 3]) {
+    const cores = new Cores(["a"], { runMs: Infinity });
+    cores.put({ id, command: "x", schedule: "@every 10s" });
+    cores.pass(15_000);
+    const [{ run } = { run: "" as RunId }] = cores.starts;
+    const log = { logBytes: 0, logTruncated: false };
+    cores.feed("a" as PeerId, {
+      kind: "childEnded",
+      run,
+      at: cores.wall(cores.now),
+      outcome: { kind: "exited", exitCode: 0, leftRunning, ...log },
+    });
+    const record = [...(cores.records.get("a" as PeerId)?.values() ?? [])].find(
+      ({ state }) => state === "succeeded",
+    );
+    assert.ok(record);
+    notes.push(...(record.notes ?? ["none"]));
+  }
+  assert.equal(notes[0], "none");
+  assert.match(
+    notes[1] ?? "",
+    /^a process was still running when its program ended, and ended with it; `background: leave`/,
+  );
+  assert.match(notes[2] ?? "", /^3 processes were still running/);
+});
+
 test("a job needs of its host what it names: also root for a priority below 0, and a user for a limit of processes", () => {
   assert.deepEqual(equipmentOf({ id, command: "x", limits: { nice: -5, processes: 9 } }), [
     "executor:shell",
+    "user:",
+    "group:default",
     "limits:nice",
     "limits:processes",
     "limits:nice-below-0",
@@ -50,6 +80,8 @@ test("a job needs of its host what it names: also root for a priority below 0, a
   ]);
   assert.deepEqual(equipmentOf({ id, command: "x", user: "ann", limits: { processes: 9 } }), [
     "executor:shell",
+    "user:ann",
+    "group:default",
     "limits:processes",
   ]);
 });

@@ -27,7 +27,7 @@ function heldClock(): { clock: Clock; ring: () => void } {
 /** Processes as a test wants them; it counts how often they are looked at. */
 function processes(living: Iterable<number>) {
   const groups = new Map<number, Signalled>([...living].map((group) => [group, "sent"]));
-  const visible = new Set(living);
+  const visible = new Map([...living].map((group) => [group, 3]));
   const counted = { looks: 0, kills: 0 };
   const list: ProcessList = {
     signal: (group) => groups.get(group) ?? "gone",
@@ -48,7 +48,9 @@ test("a hundred groups that are ended at once need one listing of all processes 
   const ended = new Set<number>();
   for (const id of ids) sweeper.watch(id, () => ended.add(id));
   await Promise.all(
-    ids.map((id) => new Promise<void>((done) => sweeper.ask(id, (runs) => done(assert.equal(runs, true))))),
+    ids.map(
+      (id) => new Promise<void>((done) => sweeper.ask(id, (running) => done(assert.equal(running, 3)))),
+    ),
   );
   assert.equal(counted.looks, 1);
   await Promise.all(ids.map((id) => new Promise<void>((done) => sweeper.killRun(String(id) as RunId, done))));
@@ -78,13 +80,13 @@ test("a group that may not be signalled counts as running, even if its processes
   groups.set(7, "forbidden");
   visible.clear();
   const sweeper = new Sweeper(heldClock().clock, list);
-  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), true);
+  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), 1);
 });
 
 test("if the host lists no processes, a group counts as running while a signal reaches it", async () => {
   const { groups, list } = processes([7]);
   const sweeper = new Sweeper(heldClock().clock, { ...list, livingGroups: () => undefined });
-  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), true);
+  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), 1);
   groups.clear();
-  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), false);
+  assert.equal(await new Promise((answer) => sweeper.ask(7, answer)), 0);
 });

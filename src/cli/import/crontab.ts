@@ -234,10 +234,23 @@ function specOf(
     user,
     umask: "022",
     overlap: "allow",
+    ...(leavesRunning(entry.command) ? { background: "leave" } : {}),
     ...(options.pinTo === undefined ? {} : { target: { peers: [options.pinTo] } }),
     labels: { "imported-from": "crontab", host: options.host },
     description: content,
   };
+}
+
+/**
+ * Whether the command leaves something running when it ends, which cron lets go on: `&` behind a command, or a program that puts
+ * its own into the background. Quoted text is no command.
+ */
+function leavesRunning(command: string): boolean {
+  const bare = command.replaceAll(/\\.|'[^']*'|"(?:[^"\\]|\\.)*"/gs, "_");
+  const ampersand = /(?:^|[^&<>|])&(?![&>])/;
+  const daemonizers =
+    /\b(?:setsid\s+(?:-\S*f|--fork)|start-stop-daemon\s.*(?:\s-b\b|--background)|daemonize\s|screen\s+-\S*d|tmux\s+new\S*\s.*-d)/;
+  return ampersand.test(bare) || daemonizers.test(bare);
 }
 
 const slugLength = 40;

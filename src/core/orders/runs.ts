@@ -136,7 +136,7 @@ function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): Ru
   const log = {
     logBytes: outcome.logBytes,
     logTruncated: outcome.logTruncated,
-    ...readOutputs("written" in outcome ? outcome.written : undefined),
+    ...withNotes(readOutputs("written" in outcome ? outcome.written : undefined), outcome),
   };
   if (own.cancelled !== undefined || outcome.kind === "cancelled") {
     const { by, reason } = own.cancelled ?? { by: "cicada", reason: "the peer was stopped" };
@@ -144,8 +144,18 @@ function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): Ru
     return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
   }
   if (outcome.kind === "answered") return { ...ended, ...log, ...judgeAnswer(outcome.failure) };
-  const { kind, logBytes: _bytes, logTruncated: _truncated, written: _written, ...end } = outcome;
+  const { kind, logBytes: _bytes, logTruncated: _truncated, written: _written, ...more } = outcome;
+  const { leftRunning: _left, ...end } = { leftRunning: 0, ...more };
   return { ...ended, ...log, ...judgeEnd(own.plan.success, { isTimeout: kind === "timeout", ...end }) };
+}
+
+/** What a program left running is ended with it, which people who come from cron don't expect. */
+function withNotes<Read extends Pick<RunRecord, "notes">>(read: Read, outcome: ChildOutcome): Read {
+  const left = "leftRunning" in outcome ? (outcome.leftRunning ?? 0) : 0;
+  if (left === 0) return read;
+  const what = left === 1 ? "a process was" : `${left} processes were`;
+  const note = `${what} still running when its program ended, and ended with it; \`background: leave\` lets them run on`;
+  return { ...read, notes: [...(read.notes ?? []), note] };
 }
 
 /**

@@ -77,6 +77,8 @@ export class Child {
   private isStuck = false;
   private isExiting = false;
   private exit: { code: number | null; signal: string | null } | undefined;
+  /** how many processes were still in its group when it had ended by itself, and were then ended */
+  private leftRunning = 0;
   private outputEnded = false;
   private settled = false;
 
@@ -222,10 +224,12 @@ export class Child {
   private exited(code: number | null, signal: string | null): void {
     this.exit = { code, signal };
     this.after(drainMs, () => {
-      this.doors.sweeper.ask(this.group, (runs) => {
+      this.doors.sweeper.ask(this.group, (running) => {
         const { killGraceMs, leavesBackground } = this.spec.action;
-        if (runs && (leavesBackground !== true || this.ending !== undefined)) this.endGroup(killGraceMs);
-        else this.settle();
+        const isLeft = leavesBackground === true && this.ending === undefined;
+        if (running === 0 || isLeft) return this.settle();
+        if (this.ending === undefined) this.leftRunning = running;
+        this.endGroup(killGraceMs);
       });
     });
     if (this.outputEnded) this.settleWhenGone();
@@ -286,8 +290,9 @@ export class Child {
     if (this.ending === "timeout")
       return { kind: "timeout", ...(code === null ? {} : { exitCode: code }), ...log };
     if (this.ending !== undefined) return { kind: this.ending, ...log };
-    if (code !== null) return { kind: "exited", exitCode: code, ...log };
-    return { kind: "signalled", signal: signal ?? "SIGKILL", ...log };
+    const left = this.leftRunning === 0 ? {} : { leftRunning: this.leftRunning };
+    if (code !== null) return { kind: "exited", exitCode: code, ...left, ...log };
+    return { kind: "signalled", signal: signal ?? "SIGKILL", ...left, ...log };
   }
 
   private notStarted(outcome: NotStarted): void {

@@ -158,8 +158,8 @@ const isWritten = isShape<Written>({ text: isText, isCut: isBoolean, fault: isOp
 const written = isOptional(isWritten);
 
 const isOutcome = isKindOf<ChildOutcome>({
-  exited: isShape({ exitCode: isNumber, written, ...log }),
-  signalled: isShape({ signal: isText, written, ...log }),
+  exited: isShape({ exitCode: isNumber, leftRunning: isOptional(isNumber), written, ...log }),
+  signalled: isShape({ signal: isText, leftRunning: isOptional(isNumber), written, ...log }),
   timeout: isShape({ exitCode: isOptional(isNumber), reason: isOptional(isText), written, ...log }),
   answered: isShape({ failure: isOptional(isText), ...log }),
   cancelled: isShape({ written, ...log }),

@@ -20,8 +20,8 @@ export type Signalled = "sent" | "gone" | "forbidden";
 /** What the sweeper asks of the host. */
 export interface ProcessList {
   signal(group: number, signal: NodeJS.Signals | 0): Signalled;
-  /** The groups in which a process runs; undefined when the host does not say. */
-  livingGroups(): ReadonlySet<number> | undefined;
+  /** How many processes run in each group that has any; undefined when the host does not say. */
+  livingGroups(): ReadonlyMap<number, number> | undefined;
   /** Kills every process that carries one of these run ids. */
   killRuns(runs: ReadonlySet<RunId>): void;
 }
@@ -30,7 +30,7 @@ export class Sweeper {
   private readonly clock: Clock;
   private readonly list: ProcessList;
   private readonly watched = new Map<number, () => void>();
-  private asked: { group: number; answer: (runs: boolean) => void }[] = [];
+  private asked: { group: number; answer: (running: number) => void }[] = [];
   private killed: { run: RunId; done: () => void }[] = [];
   private answering = false;
   private isCheckPlanned = false;
@@ -44,8 +44,11 @@ export class Sweeper {
     return this.list.signal(group, signal);
   }
 
-  /** Answers soon whether a process of the group still runs. Questions of one turn share a check. */
-  ask(group: number, answer: (runs: boolean) => void): void {
+  /**
+   * Answers soon how many processes of the group still run; at least 1 if some do and can't be counted. Questions of one turn share
+   * a check.
+   */
+  ask(group: number, answer: (running: number) => void): void {
     this.asked.push({ group, answer });
     this.answerSoon();
   }
@@ -76,7 +79,7 @@ export class Sweeper {
     const asked = this.asked.splice(0);
     const running = this.runningOf(asked.map(({ group }) => group));
     for (const { done } of killed) done();
-    for (const { group, answer } of asked) answer(running.has(group));
+    for (const { group, answer } of asked) answer(running.get(group) ?? 0);
   }
 
   private checkLater(): void {
@@ -96,17 +99,17 @@ export class Sweeper {
     if (this.watched.size > 0) this.checkLater();
   }
 
-  private runningOf(groups: readonly number[]): ReadonlySet<number> {
+  private runningOf(groups: readonly number[]): ReadonlyMap<number, number> {
     const left = groups
       .map((group) => ({ group, signalled: this.list.signal(group, 0) }))
       .filter(({ signalled }) => signalled !== "gone");
-    if (left.length === 0) return new Set();
+    if (left.length === 0) return new Map();
     const living = this.list.livingGroups();
     // /proc may hide processes of other users, so a group that may not be signalled counts as running.
     const running = left.filter(
       ({ group, signalled }) => living === undefined || living.has(group) || signalled === "forbidden",
     );
-    return new Set(running.map(({ group }) => group));
+    return new Map(running.map(({ group }) => [group, living?.get(group) ?? 1]));
   }
 }
 
@@ -122,12 +125,12 @@ export const hostProcesses: ProcessList = {
   livingGroups() {
     const pids = processIds();
     if (pids === undefined) return undefined;
-    const groups = new Set<number>();
+    const groups = new Map<number, number>();
     for (const pid of pids) {
       const stat = readProc(pid, "stat");
       // pid (name) state parent group …; the name may contain anything, so the fields are counted from its end.
       const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      if (state !== "Z" && state !== "X") groups.add(Number(group));
+      if (state !== "Z" && state !== "X") groups.set(Number(group), (groups.get(Number(group)) ?? 0) + 1);
     }
     return groups;
   },

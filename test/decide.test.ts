@@ -88,6 +88,7 @@ const plain: Facts = {
   lacksAnswers: false,
   eligibility: "alive",
   failover: first,
+  isFirstForAll: true,
   admittedRank: 0,
   rival: undefined,
   hasForeignClaim: false,
@@ -261,6 +262,11 @@ const unclaimed: [title: string, one: Case, expected: string][] = [
     "past its window a manual order is left to the sweep",
     { requested: {}, facts: { wall: due + 61 * minute } },
     "wait",
+  ],
+  [
+    "a peer that is first only because another one has claimed another slot asks: that one may have claimed this slot, too",
+    { facts: { isFirstForAll: false } },
+    "ask",
   ],
   ["a peer without a free place declines", { facts: { isFull: true } }, "decline"],
   [

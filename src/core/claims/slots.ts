@@ -44,18 +44,40 @@ export function isSkippedByOverlap({ ledger }: State, { job, tick }: OfTick): bo
   return overSlotsOf(ledger.history, job, tick)?.isSkipped === true;
 }
 
-/** The ranks as they are for the order's slot. */
+/** The ranks as they are for the order's slot. A peer that holds another slot comes after those that don't. */
 export function inOrderOfSlot(
   state: State,
   plan: Plan | undefined,
   order: Order,
   ranks: readonly PeerId[],
 ): readonly PeerId[] {
-  if (order.of === 1 || plan === undefined) return ranks;
+  return order.of === 1 ? ranks : turned(state, plan, order, ranks, holdersOfOthers(state, order));
+}
+
+/**
+ * The same, whoever holds other slots: peers that claim at the same time don't know that of each other yet. Who is first by these
+ * ranks is so in the eyes of all.
+ */
+export function inTurnOfSlot(
+  state: State,
+  plan: Plan | undefined,
+  order: Order,
+  ranks: readonly PeerId[],
+): readonly PeerId[] {
+  return order.of === 1 ? ranks : turned(state, plan, order, ranks, nobody);
+}
+
+function turned(
+  state: State,
+  plan: Plan | undefined,
+  order: Order,
+  ranks: readonly PeerId[],
+  holders: ReadonlySet<PeerId>,
+): readonly PeerId[] {
+  if (plan === undefined) return ranks;
   // What the order itself has declined or repeats must not count: all slots have to see the same peers.
   const eligibility = eligibilityOf(state, plan, { requested: order.requested, declined: nobody });
   const isPresent = (peer: PeerId): boolean => present.has(eligibility(peer));
-  const holders = holdersOfOthers(state, order);
   return ranksOfSlot(ranks, Number(order.slot), isPresent, (peer) => holders.has(peer));
 }
 

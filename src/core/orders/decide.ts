@@ -52,6 +52,8 @@ export interface Facts {
   readonly eligibility: Eligibility;
   /** this peer's place among the peers that may run it, and when its turn comes; undefined = it has none */
   readonly failover: Failover | undefined;
+  /** … and if it is the first, it is so for all peers, whoever has claimed other slots of the tick */
+  readonly isFirstForAll: boolean;
   /** its place among all peers that the job admits, for claims that don't depend on whose turn it is */
   readonly admittedRank: number;
   /** the strongest claim of another peer that keeps this peer from claiming, and until when */
@@ -311,8 +313,9 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
-  // Another peer may hold or be about to take the pool's last slot.
-  if (isTimely && !facts.hasForeignClaim && plan.pool === undefined) return just({ kind: "claim", failover });
+  // Another peer may hold or be about to take the pool's last slot, or may take itself for the first.
+  const isClear = !facts.hasForeignClaim && plan.pool === undefined && facts.isFirstForAll;
+  if (isTimely && isClear) return just({ kind: "claim", failover });
   const marks: Mark[] = [
     ...(failover.delayMs > 0 ? (["step-in"] as const) : []),
     ...(trigger === "catch-up" ? (["caught-up"] as const) : []),

@@ -12,7 +12,7 @@ import { hasNoSlot } from "../claims/pool-line.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
-import { inOrderOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
+import { inOrderOfSlot, inTurnOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
@@ -138,6 +138,13 @@ export class OrderFacts implements Facts {
 
   get failover(): Failover | undefined {
     return failoverOf(this.#ranks, this.#state.settings.self, this.#eligibility);
+  }
+
+  get isFirstForAll(): boolean {
+    if (this.#order.of === 1) return true;
+    const ranks = withPreferredFirst(this.#state, this.plan, this.#order, ranksOf(this.#state, this.#order));
+    const inTurn = inTurnOfSlot(this.#state, this.plan, this.#order, ranks);
+    return failoverOf(inTurn, this.#state.settings.self, this.#eligibility)?.delayMs === 0;
   }
 
   get admittedRank(): number {

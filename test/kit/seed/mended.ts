@@ -257,6 +257,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     why: "an earlier version of a parent's record, which came back when the later one had left memory, took the tick's verdict away and left its order",
   },
   {
+    ...small,
+    person: true,
+    seed: "15105",
+    rule: "I3",
+    why: "of two peers that claimed one slot of a tick, one had not heard the other's claims of that tick's slots, so each was the first",
+  },
+  {
     ...large,
     seed: "14177",
     rule: "I6",

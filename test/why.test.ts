@@ -107,6 +107,20 @@ test("a tick without a quorum, a lost run and a chosen runner that is gone are e
   );
 });
 
+test("the story of what never started doesn't say that it started, and says whether it is repeated", () => {
+  const cancelled = { reason: "by ann: enough", finishedAt: due + 9_000 };
+  assert.match(
+    explained(record("alder", "cancelled", cancelled)).why,
+    /^alder recorded that it was cancelled before it was started: by ann: enough\./,
+  );
+  const failed = record("alder", "failed", { startedAt: due, retryAt: due + 60_000 });
+  const { state, why } = explained(failed, record("birch", "cancelled", { ...cancelled, attempt: 2 }));
+  assert.equal(state, "failed");
+  assert.match(why, /birch recorded that it is not repeated: by ann: enough\./);
+  const lost = { by: "birch" as PeerId, startedAt: due, reason: "its peer died", retryAt: due + 60_000 };
+  assert.doesNotMatch(explained(record("alder", "lost", lost)).why, /not repeated/);
+});
+
 test("a tick without records, or whose claim was withdrawn, is pending", () => {
   assert.equal(explained().state, "pending");
   assert.equal(explained(record("alder", "withdrawn", { reason: "draining" })).state, "pending");

@@ -5,7 +5,7 @@
  */
 import { isFinal, type RunRecord } from "../schema/run.ts";
 import { instantOf, type JobId, type TickId } from "../schema/ids.ts";
-import { hasStarted, movesUp, recordKey, storyOf } from "../core/records/records.ts";
+import { finalWordOf, hasStarted, movesUp, recordKey, storyOf } from "../core/records/records.ts";
 import type { RunQuery } from "../ports/disk.ts";
 import type { JobStatus } from "../ports/control.ts";
 
@@ -62,7 +62,7 @@ export class Outcomes {
       throw error;
     }
     const { ofTick, lastRun, lastSuccess } = kept;
-    return { lastTick: storyOf([...ofTick.values()]), lastRun, lastSuccess };
+    return { lastTick: finalWordOf([...ofTick.values()]), lastRun, lastSuccess };
   }
 
   /** A record has moved up. */

@@ -5,6 +5,7 @@
  */
 import { tickUuid } from "../core/records/notice-text.ts";
 import { settles } from "../core/records/ledger.ts";
+import { endsRetries } from "../core/records/records.ts";
 import type { Doors } from "../ports.ts";
 import { runId, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
@@ -33,8 +34,12 @@ export class Pings {
   /** A run's record has moved up. */
   moved(record: RunRecord): void {
     const ping = this.#deps.jobOf(record.job)?.spec.ping;
-    if (ping === undefined || record.startedAt === undefined) return;
+    if (ping === undefined) return;
     const { self } = this.#deps;
+    // What was begun has ended as it failed, if it is not repeated after all.
+    const isUnmade = endsRetries(record) && settles(record) && record.peer === self;
+    if (isUnmade) return this.#ping(ping.failure, record, "is not repeated");
+    if (record.startedAt === undefined) return;
     if (record.state === "running" && record.peer === self && record.attempt === 1) {
       this.#ping(ping.start, record, "started");
     } else if (isFinal(record.state) && settles(record) && (record.by ?? record.peer) === self) {

@@ -9,7 +9,7 @@ import { isFailure } from "../job/failures.ts";
 import { withRetry } from "../job/retry.ts";
 import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts";
 import { noteWord } from "../records/words.ts";
-import { orderKeyOf } from "../records/records.ts";
+import { endsRetries, orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { followChains } from "./chain-ticks.ts";
 import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
@@ -77,8 +77,8 @@ export function takeFailed({ book }: State): RunRecord[] {
 /** Whether the job is to be paused because of it is for orders/failures.ts to say. */
 function noteFailure({ jobs, book }: State, record: RunRecord): void {
   if ((jobs.plans.get(record.job)?.pauseAfterFailures ?? 0) === 0) return;
-  // The last of several slots ends the tick, and another one may have failed.
-  const mayEndTick = record.of !== undefined && isFinal(record.state);
+  // The last of several slots ends the tick, and another one may have failed; and so does an attempt that is not made.
+  const mayEndTick = (record.of !== undefined || endsRetries(record)) && isFinal(record.state);
   if (isFailure(record.state) || mayEndTick) book.failed.push(record);
 }
 

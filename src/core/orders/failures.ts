@@ -16,6 +16,7 @@ import { failedInARow } from "../job/failures.ts";
 import type { Plan } from "../job/plan.ts";
 import { tooFarAheadToWrite } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
+import { isWholeOver } from "../records/history.ts";
 import { settles } from "../records/ledger.ts";
 import { storyOf } from "../records/records.ts";
 import { emit, nextToken, note, type State } from "../state.ts";
@@ -74,9 +75,12 @@ interface EndedTick {
 function endedTicks(state: State, records: readonly RunRecord[], after: number): EndedTick[] {
   return [...Map.groupBy(records, ({ tick }) => tick)].flatMap(([tick, ofTick]) => {
     const story = storyOf(ofTick);
-    const isWhole = story?.of === undefined || isTickOver(state, story.job, tick);
-    const isOver = ofTick.some(settles) && isWhole && instantOf(tick) > after;
-    return isOver && story !== undefined ? [{ tick, instant: instantOf(tick), state: story.state }] : [];
+    if (story === undefined) return [];
+    const isWhole = story.of === undefined || isTickOver(state, story.job, tick);
+    // The record that says that an attempt is not made is not among them.
+    const isSettled = ofTick.some(settles) || isWholeOver(state.ledger.history, story.job, tick);
+    const isOver = isSettled && isWhole && instantOf(tick) > after;
+    return isOver ? [{ tick, instant: instantOf(tick), state: story.state }] : [];
   });
 }
 

@@ -4,7 +4,7 @@ import { instantOf, runId, type JobId, type PeerId, type TickId } from "../../sc
 import type { Job } from "../../schema/job.ts";
 import { noticeKey, type Notice, type NoticeEvent } from "../../schema/notice.ts";
 import type { RunRecord } from "../../schema/run.ts";
-import { duplicatesIn, hasStarted, storyOf } from "./records.ts";
+import { duplicatesIn, finalWordOf, hasStarted } from "./records.ts";
 import { formatDuration } from "../time/units.ts";
 
 export interface NoticeFacts {
@@ -21,7 +21,7 @@ export interface NoticeFacts {
 }
 
 export function makeNotice({ job, tick, event, records, self, nameOf, at }: NoticeFacts): Notice {
-  const story = storyOf(records);
+  const story = finalWordOf(records);
   const run = story !== undefined && hasStarted(story) ? story : undefined;
   const peer = run?.peer ?? self;
   return {
@@ -51,7 +51,7 @@ function sentence(
   records: readonly RunRecord[],
   nameOf: NoticeFacts["nameOf"],
 ): string {
-  const story = storyOf(records);
+  const story = finalWordOf(records);
   const which = `${job}, tick ${tick},`;
   if (event === "paused") return `${job} is paused`;
   if (story === undefined) return `${which} ${event}`;

@@ -59,7 +59,10 @@ function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afte
 function isDecided(records: readonly RunRecord[]): boolean {
   const stories = slotStories(records);
   const slots = Math.max(1, ...records.map(({ of = 1 }) => of));
-  return stories.length >= slots && stories.every(({ record }) => isFinal(record.state) && settles(record));
+  const settled = new Set(records.flatMap((one) => (isFinal(one.state) && settles(one) ? one.slot : [])));
+  return (
+    stories.length >= slots && stories.every(({ slot, record }) => isFinal(record.state) && settled.has(slot))
+  );
 }
 
 function isFailed(state: RunState): boolean {

@@ -104,6 +104,23 @@ export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
   return worst;
 }
 
+/**
+ * The record that decides the tick's story, as its final word. If it is of an attempt that was to be repeated and was not, it gives
+ * the reason for that.
+ */
+export function finalWordOf(records: readonly RunRecord[]): RunRecord | undefined {
+  const story = storyOf(records);
+  if (story?.retryAt === undefined) return story;
+  const ending = records.find((one) => endsRetries(one) && one.slot === story.slot);
+  return ending?.reason === undefined ? story : { ...story, reason: ending.reason };
+}
+
+/** Whether the record says that the attempts of its tick end with the one before, because it was never started. */
+export function endsRetries({ state, attempt, startedAt }: RunRecord): boolean {
+  return attempt > 1 && startedAt === undefined && unmade.has(state);
+}
+const unmade: ReadonlySet<RunState> = new Set(["skipped", "missed", "cancelled"]);
+
 /** For each slot of which there are records, the one that decides its story. */
 export function slotStories(records: readonly RunRecord[]): { slot: string; record: RunRecord }[] {
   return [...Map.groupBy(records, ({ slot }) => slot)].flatMap(([slot, some]) => {

@@ -7,7 +7,7 @@ import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { parentReason } from "../job/chain.ts";
-import { duplicatesIn, hasStarted, slotStories, storyOf } from "./records.ts";
+import { duplicatesIn, endsRetries, hasStarted, slotStories, storyOf } from "./records.ts";
 
 type NameOf = (peer: PeerId) => string;
 
@@ -112,6 +112,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
     case "skipped":
     case "missed":
       if (hasStarted(record)) return ran(record, nameOf);
+      if (endsRetries(record)) return unmade(record, nameOf);
       if (record.range !== undefined) {
         const { from, count } = record.range;
         const span = `${new Date(from).toISOString()} to ${new Date(record.due).toISOString()}`;
@@ -125,7 +126,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
         record.startedAt === undefined
           ? `${who} was to run it; whether it started it isn't known`
           : `${who} started it${clock(record.startedAt)}; how it ended isn't known`;
-      return `${began}${by}${because(record)}. It is not repeated.`;
+      return `${began}${by}${because(record)}.${record.retryAt === undefined ? " It is not repeated." : ""}`;
     }
     case "succeeded":
     case "failed":
@@ -134,8 +135,15 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       if (record.reason?.startsWith(notStarted) === true) {
         return `${who} was to run it and could not start it: ${record.reason.slice(notStarted.length)}. ${chosen(record, nameOf)}`;
       }
+      if (endsRetries(record)) return unmade(record, nameOf);
+      if (record.state === "cancelled" && record.startedAt === undefined)
+        return `${who} recorded that it was cancelled before it was started${because(record)}.`;
       return ran(record, nameOf);
   }
+}
+
+function unmade(record: RunRecord, nameOf: NameOf): string {
+  return `${nameOf(record.peer)} recorded that it is not repeated${because(record)}.`;
 }
 
 function ran(record: RunRecord, nameOf: NameOf): string {

@@ -357,6 +357,15 @@ test("I3: a tick may run once on each side of a split, but not twice on one side
   assert.ok(rulesIn(checkAll(thrice)).includes("I3"));
 });
 
+test("I3: a tick that ran on two peers whose only link is by way of a third is found, unless the third had been forgotten", () => {
+  const runs = [...without(sixth), runOf(sixth, ann), runOf(sixth, ben)];
+  const cuts = [{ sender: ann, receiver: ben, from: sixth - minute, to: sixth + minute }];
+  const found = (...more: Operation[]) =>
+    rulesIn(checkDuplicates(flawless({ runs, cuts, operations: [...good.operations, ...more] })));
+  assert.deepEqual(found(), ["I3"]);
+  assert.deepEqual(found(asked({ kind: "forget", target: cyd }, 5 * minute)), []);
+});
+
 test("I3, I9: a tick that a forgotten peer started too is found, unless its old cluster key keeps it from being told", () => {
   const last = ending - 2 * minute;
   const byAnn = good.runs.map((run) => ({ ...run, peer: ann }));

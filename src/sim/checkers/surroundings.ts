@@ -161,12 +161,21 @@ export function knewEachOther({ introduced }: Evidence, a: PeerId, b: PeerId, at
 /** News travels over at most this many wires, because a peer forwards what it receives only once. */
 const reach = 3;
 
-/** True if the two could talk from `from` until `to`, directly or by way of at most two others. */
+/**
+ * True if the two could talk from `from` until `to`, directly or by way of at most two others. A peer that is forgotten passes
+ * nothing on.
+ */
 export function together(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
   const component = components(evidence, from, to).find((peers) => peers.includes(a)) ?? [];
+  const forgotten = new Set(
+    evidence.operations.flatMap(({ request, askedAt }) =>
+      request.kind === "forget" && askedAt <= to ? request.target : [],
+    ),
+  );
   let near = new Set([a]);
   for (let wires = 0; wires < reach && !near.has(b); wires++) {
-    const next = component.filter((peer) => [...near].some((one) => hadWire(evidence, one, peer, from, to)));
+    const passing = [...near].filter((one) => one === a || !forgotten.has(one));
+    const next = component.filter((peer) => passing.some((one) => hadWire(evidence, one, peer, from, to)));
     near = new Set([...near, ...next]);
   }
   return near.has(b);

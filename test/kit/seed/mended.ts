@@ -264,6 +264,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     why: "of two peers that claimed one slot of a tick, one had not heard the other's claims of that tick's slots, so each was the first",
   },
   {
+    ...small,
+    person: true,
+    seed: "15158",
+    rule: "I3",
+    why: "the checker took a forgotten peer for one that passes on what the others say",
+  },
+  {
     ...large,
     seed: "14177",
     rule: "I6",

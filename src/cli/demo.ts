@@ -35,12 +35,58 @@ const readyLimitMs = 60_000;
 const lookEveryMs = 100;
 const runsEveryMs = 1_000;
 
-const sampleJobs = [
-  { id: "hello", schedule: "@every 5s", command: 'echo "hello from $CICADA_PEER_NAME"' },
-  { id: "slow", schedule: "@every 20s", command: "sleep 3; echo done", overlap: "skip" },
-  { id: "flaky", schedule: "@every 30s", command: "[ $(( $(date +%s) / 30 % 3 )) -ne 0 ]", timeout: "10s" },
+const script = 'echo "the script runs on $CICADA_PEER_NAME, with ${1:-no argument}"\n';
+
+/** One job of each kind that a newcomer may look for. */
+const sampleJobs = (sha256: string): object[] => [
+  {
+    id: "hello",
+    description: "runs on one peer, whichever",
+    schedule: "@every 5s",
+    command: 'echo "hello from $CICADA_PEER_NAME"',
+  },
+  {
+    id: "slow",
+    description: "leaves out a tick while its last run is on",
+    schedule: "@every 20s",
+    command: "sleep 3; echo done",
+    overlap: "skip",
+  },
+  {
+    id: "flaky",
+    description: "fails now and then, and is tried again on another peer",
+    schedule: "@every 20s",
+    command: "[ $(( $(date +%s) / 5 % 3 )) -ne 0 ]",
+    retry: { attempts: 3, backoff: "4s", where: "other" },
+  },
+  {
+    id: "extract",
+    description: "the first link of a chain: hands a value on",
+    schedule: "@every 15s",
+    command: 'echo "rows=$(( $(date +%s) % 1000 ))" >> "$CICADA_OUTPUT"',
+  },
+  {
+    id: "load",
+    description: "runs after extract, wherever that ran, with what it has handed on",
+    command: 'echo "loading from $(cat "$CICADA_PARENTS")"',
+    after: { jobs: ["extract"], on: "success" },
+  },
+  {
+    id: "ledger",
+    description: "starts only when a majority of the voters has chosen its runner",
+    schedule: "@every 15s",
+    command: "echo booked",
+    partition: "majority",
+  },
+  {
+    id: "script",
+    description: "a script that the mesh carries to whoever runs it",
+    schedule: "@every 30s",
+    script: { interpreter: "sh", sha256, args: ["one argument"] },
+  },
   {
     id: "nightly",
+    description: "as a crontab would have it",
     schedule: "30 2 * * *",
     timezone: "Europe/Berlin",
     command: "echo would back something up",
@@ -170,10 +216,14 @@ async function untilReady(peer: Beginning, stopped: AbortSignal): Promise<DemoPe
   }
 }
 
-async function createJobs([first]: readonly DemoPeer[]): Promise<void> {
+/** All three vote, so that majority jobs go on when one is killed. */
+async function createJobs([first, ...others]: readonly DemoPeer[]): Promise<void> {
   if (first === undefined) return;
   const client = new Client(first.ready.http, first.token);
-  for (const job of sampleJobs) {
+  for (const { name } of others) await client.send(`/v1/peers/${name}/promote`, { method: "POST" });
+  const body = new TextEncoder().encode(script);
+  const { sha256 } = await client.ask<{ sha256: string }>("/v1/scripts", { method: "PUT", body });
+  for (const job of sampleJobs(sha256)) {
     await client.send("/v1/jobs", { method: "POST", query: { update: true }, body: job });
   }
 }

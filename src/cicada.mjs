@@ -20,7 +20,10 @@ const major = Number(process.versions.node.split(".")[0]);
 if (major >= oldestMajor) {
   if (process.argv[2] === "start" && !hidesArguments) limitYoungObjects();
   keepCompiled();
-  const { main } = await import("./main.ts");
+  // The published package has the bundle in place of the sources.
+  const { main } = await import(
+    existsSync(new URL("main.ts", import.meta.url)) ? "./main.ts" : "../dist/program/main.js"
+  );
   await main(process.argv.slice(2));
 } else {
   const bundled = bundledNode();

@@ -16,7 +16,7 @@ import type { Ready } from "../schema/ready.ts";
 import { isFinal } from "../schema/run.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
 import { Client, readReady } from "./terminal/client.ts";
-import { invocationOf, quoted } from "./program.ts";
+import { invocationOf, programFile, quoted } from "./program.ts";
 import { runLine } from "./terminal/run-words.ts";
 import { isBusy } from "./start/busy-port.ts";
 import { stopSignal } from "./start/stop-signal.ts";
@@ -167,7 +167,6 @@ interface Beginning {
 }
 
 function beginPeer(name: string, data: string, port: number, first: DemoPeer | undefined): Beginning {
-  const program = join(import.meta.dirname, "..", "cicada.mjs");
   const joining =
     first === undefined
       ? []
@@ -175,7 +174,7 @@ function beginPeer(name: string, data: string, port: number, first: DemoPeer | u
   const child = spawn(
     process.execPath,
     [
-      program,
+      programFile,
       "start",
       `--data=${data}`,
       `--name=${name}`,

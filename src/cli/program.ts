@@ -5,17 +5,29 @@
 import { Option } from "commander";
 import { createRequire } from "node:module";
 import { basename, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Terminal } from "./terminal/terminal.ts";
 
-/** The version in package.json. */
+/** The version in package.json, which lies two folders up from the bundle, too. */
 export function readVersion(): string {
   const described: unknown = createRequire(import.meta.url)("../../package.json");
   const hasVersion = typeof described === "object" && described !== null && "version" in described;
   return hasVersion ? String(described.version) : "unknown";
 }
 
-/** npm calls the program in a clone, node calls it by its path, and an installed program is called by its name. */
+/** The file that starts this program, beside the sources or beside the bundle. */
+export const programFile = fileURLToPath(
+  new URL(import.meta.url.endsWith(".ts") ? "../cicada.mjs" : "../../src/cicada.mjs", import.meta.url),
+);
+
+/**
+ * npm calls the program in a clone, npx the published package, node calls it by its path, and an installed program is
+ * called by its name.
+ */
 export function invocationOf(env: Terminal["env"]): { program: string; start: string } {
+  if (env["npm_lifecycle_event"] === "npx") {
+    return { program: "npx cicada-cron", start: "npx cicada-cron start" };
+  }
   if (env["npm_lifecycle_event"] !== undefined) {
     return { program: "npm run --silent cicada --", start: "npm start --" };
   }

@@ -73,6 +73,8 @@ const rooms: Readonly<Record<string, Room>> = {
     node: "all",
   },
   main: { rooms: ["cli", "config", "errors"], packages: ["commander"], node: "all" },
+  // Makes the published package, and is no part of it.
+  build: { rooms: ["build"], packages: ["esbuild"], node: "all" },
 };
 
 /** What single files may import beyond their room's rules. */

@@ -5,10 +5,10 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifySchema } from "fastify";
-import { readFileSync } from "node:fs";
 import { Type } from "typebox";
 import { errorTable } from "../../errors.ts";
 import type { Api, ApiOptions } from "../options.ts";
+import { readPageFile } from "./page-files.ts";
 
 /** As strict as the page's policy, except that the icons of the documentation are data URLs in its style sheet. */
 const docsPolicy =
@@ -69,7 +69,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
     theme: { title: "cicada: the API" },
     logo: {
       type: "image/svg+xml",
-      content: readFileSync(new URL("../../ui/icon.svg", import.meta.url)),
+      content: readPageFile("icon.svg"),
       href: "/",
     },
   });

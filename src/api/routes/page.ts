@@ -2,7 +2,7 @@
  * The files of the page at `/`, read once at the start. They hold no secrets, so everyone gets them. The page then asks
  * the API for its content, with its cookie.
  */
-import { readFileSync } from "node:fs";
+import { readPageFile } from "../http/page-files.ts";
 import type { Api } from "../options.ts";
 
 const scripts = ["ask", "elements", "output", "page", "refreshing", "rows", "words"];
@@ -20,7 +20,7 @@ const files = [
 
 export function pageRoutes(app: Api): void {
   for (const { url, file, type } of files) {
-    const content = readFileSync(new URL(`../../ui/${file}`, import.meta.url));
+    const content = readPageFile(file);
     app.get(url, { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
       reply.type(type).header("cache-control", "no-cache").send(content),
     );

@@ -1,0 +1,61 @@
+/**
+ * Makes `dist/`, which the published package has in place of the sources and of all packages: Node doesn't run
+ * TypeScript below node_modules. npm runs this before it packs (`prepack`); a clone runs its sources and needs no build.
+ *
+ * `dist/program/` is the bundle, with a file for each process and thread. `dist/static/` are the files of the API's
+ * documentation, where Swagger UI looks for them from there. `dist/THIRD-PARTY-NOTICES.txt` holds the licences of
+ * everything in it.
+ */
+import { build } from "esbuild";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { formatNotices, packagesOf } from "./notices.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const dist = join(root, "dist");
+
+/** By the names under which the program starts them, seen from the file that starts them. */
+const entryPoints = {
+  main: "src/main.ts",
+  launcher: "src/real/executor/launcher.ts",
+  "disk/writer": "src/real/disk/writer.ts",
+  "disk/reader": "src/real/disk/reader.ts",
+  "patterns/worker": "src/real/patterns/worker.ts",
+  "calendars/worker": "src/real/calendars/worker.ts",
+};
+
+/** What packages in the CommonJS form expect to find. */
+const commonJs =
+  'import { createRequire as requireFrom } from "node:module"; ' +
+  "const require = requireFrom(import.meta.url), __dirname = import.meta.dirname;";
+
+rmSync(dist, { recursive: true, force: true });
+const { metafile } = await build({
+  absWorkingDir: root,
+  entryPoints,
+  outdir: join(dist, "program"),
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node24",
+  banner: { js: commonJs },
+  // Names stay as they are and lines are short, so that the trace of a failure can be read.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 120,
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+});
+const swagger = "node_modules/@fastify/swagger-ui/static";
+cpSync(join(root, swagger), join(dist, "static"), {
+  recursive: true,
+  // The bundle beside it has the same content.
+  filter: (path) => basename(path) !== "swagger-ui.js",
+});
+const packages = packagesOf(root, Object.keys(metafile.inputs));
+writeFileSync(
+  join(dist, "THIRD-PARTY-NOTICES.txt"),
+  formatNotices(packages, readFileSync(join(root, "LICENSE"), "utf8")),
+);

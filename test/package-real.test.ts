@@ -1,0 +1,163 @@
+/** The published package: packed, installed from its tarball into an empty folder, and used as its user would. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import { publint } from "publint";
+import { formatNotices, packagesOf } from "../src/build/notices.ts";
+import { freePort, plainEnv, readReadyFile, root, Started, until } from "./kit/cluster.ts";
+
+const limitMs = 60_000;
+const run = promisify(execFile);
+
+/** An environment in which npm runs on the Node of this test. */
+function npmEnv(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const env = plainEnv(more);
+  return { ...env, PATH: `${path.dirname(process.execPath)}:${env["PATH"] ?? ""}` };
+}
+
+const icalendar = [
+  "BEGIN:VCALENDAR",
+  "VERSION:2.0",
+  "BEGIN:VEVENT",
+  "UID:1",
+  "DTSTART;VALUE=DATE:20260101",
+  "RRULE:FREQ=YEARLY",
+  "END:VEVENT",
+  "END:VCALENDAR",
+  "",
+].join("\r\n");
+
+interface Packed {
+  filename: string;
+  size: number;
+  files: { path: string }[];
+}
+
+describe("the package", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "cicada-package-"));
+  const empty = path.join(folder, "empty");
+  const installed = path.join(empty, "node_modules", "cicada-cron");
+  const started: Started[] = [];
+  let packed: Packed;
+
+  before(async () => {
+    const words = ["pack", "--json", "--pack-destination", folder];
+    // What the build prints comes before the list.
+    const { stdout } = await run("npm", words, { cwd: root, env: npmEnv(), maxBuffer: 1 << 24 });
+    [packed] = JSON.parse(stdout.slice(stdout.indexOf("[\n"))) as [Packed];
+    mkdirSync(empty);
+    writeFileSync(path.join(empty, "package.json"), "{}");
+    const tarball = path.join(folder, packed.filename);
+    await run("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: empty, env: npmEnv() });
+  });
+  after(() => {
+    for (const { child } of started) child.kill("SIGKILL");
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
+  });
+
+  async function cicada(data: string, ...words: string[]): Promise<string> {
+    const env = npmEnv({ CICADA_DATA: data });
+    return (await run("npx", ["--no-install", "cicada-cron", ...words], { cwd: empty, env })).stdout;
+  }
+
+  async function start(data: string, ...more: string[]): Promise<Started> {
+    const port = await freePort();
+    const flags = [`--data=${data}`, "--http=127.0.0.1:0", `--listen=127.0.0.1:${port}`];
+    const script = 'cd "$1" && shift && exec npx --no-install cicada-cron start "$@"';
+    const peer = new Started("sh", ["-c", script, "sh", empty, ...flags, ...more], npmEnv());
+    started.push(peer);
+    await until("the peer is ready", limitMs, () => {
+      if (peer.hasEnded) throw new Error(peer.said);
+      return readReadyFile(data);
+    });
+    return peer;
+  }
+
+  test("holds the program and nothing that a user doesn't need: no sources, no tests, no Node, no packages to install", () => {
+    const names = packed.files.map((file) => file.path);
+    for (const name of ["LICENSE", "README.md", "dist/THIRD-PARTY-NOTICES.txt", "src/cicada.mjs"]) {
+      assert.ok(names.includes(name), name);
+    }
+    assert.deepEqual(
+      names.filter((name) => /\.ts$|node_modules|^test|^bench|bin\/node/.test(name)),
+      [],
+    );
+    const described = JSON.parse(readFileSync(path.join(installed, "package.json"), "utf8")) as object;
+    for (const kind of ["dependencies", "optionalDependencies", "peerDependencies"]) {
+      assert.ok(!Object.hasOwn(described, kind), kind);
+    }
+  });
+
+  test("publint has nothing to say about it, and npm ls is clean where it is installed", async () => {
+    const { messages } = await publint({ pkgDir: installed, pack: false, level: "suggestion" });
+    assert.deepEqual(messages, []);
+    await run("npm", ["ls", "--all"], { cwd: empty, env: npmEnv() });
+  });
+
+  test("tells the licences of what is in the bundle", () => {
+    const text = readFileSync(path.join(installed, "dist", "THIRD-PARTY-NOTICES.txt"), "utf8");
+    for (const name of ["libp2p", "fastify", "yjs", "undici", "@libp2p/gossipsub"]) {
+      assert.match(text, new RegExp(`^${name}@[\\d.]+ \\(\\S.*\\)`, "m"));
+    }
+    assert.match(text, /Apache License\s+Version 2\.0/);
+  });
+
+  test("its peers start by npx, join each other, run a job, use every thread of theirs, and stop", async () => {
+    const [ada, bob] = [path.join(folder, "ada"), path.join(folder, "bob")];
+    const first = await start(ada);
+    assert.equal((await cicada(ada, "--version")).trim(), readReadyFile(ada)?.version);
+    const join = path.join(folder, "join");
+    const invitation = /cicada-join-1:\S+/.exec(await cicada(ada, "peers", "invite"))?.[0] ?? "";
+    writeFileSync(join, invitation.replaceAll(/["']/g, ""));
+    const second = await start(bob, "--join", join);
+    await until("they see each other", limitMs, async () => {
+      const peers = await cicada(ada, "peers", "ls", "-o", "json");
+      return peers.split('"alive"').length === 3;
+    });
+
+    const holidays = path.join(folder, "holidays.ics");
+    writeFileSync(holidays, icalendar);
+    await cicada(ada, "calendars", "set", "holidays", "--ical", holidays);
+    const flags = ["--command", 'echo "it works"', "--must-match", "w.rks"];
+    await cicada(ada, "jobs", "create", "hello", ...flags);
+    await cicada(ada, "jobs", "run", "hello", "--wait");
+    assert.equal(await cicada(ada, "runs", "log", "hello"), "it works\n");
+    assert.match(await cicada(bob, "runs", "ls"), /succeeded/);
+
+    for (const [peer, data] of [
+      [second, bob],
+      [first, ada],
+    ] as const) {
+      process.kill(readReadyFile(data)?.pid ?? 0, "SIGTERM");
+      assert.deepEqual(await peer.ended, { code: 0, signal: null }, peer.said);
+    }
+  });
+});
+
+test("a bundled package without a licence fails the build", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "cicada-notices-"));
+  try {
+    const place = path.join(folder, "node_modules", "@a", "b");
+    mkdirSync(place, { recursive: true });
+    const describeAs = (more: object) =>
+      writeFileSync(
+        path.join(place, "package.json"),
+        JSON.stringify({ name: "@a/b", version: "1.0.0", ...more }),
+      );
+    const read = () =>
+      packagesOf(folder, ["src/x.ts", "node_modules/@a/b/lib/y.js", "node_modules/@a/b/z.js"]);
+    describeAs({});
+    assert.throws(read, /names no licence/);
+    describeAs({ license: "WTFPL" });
+    assert.throws(() => formatNotices(read(), ""), /no text of its licence WTFPL/);
+    writeFileSync(path.join(place, "LICENCE.md"), "Do it.");
+    assert.throws(() => formatNotices(read(), ""), /swagger-ui.*Apache-2\.0/);
+    assert.equal(read().length, 1);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -75,11 +75,14 @@ function newRecord(
   };
 }
 
-/** The version after this peer's last record of the order, and its round; version 1 if there is none. */
-export function nextVersion(state: State, key: OrderKey): Pick<RunRecord, "version" | "round"> {
+/** The version after that peer's last record of the order, and its round; version 1 if there is none. */
+export function nextVersion(
+  state: State,
+  key: OrderKey,
+  of = state.settings.self,
+): Pick<RunRecord, "version" | "round"> {
   for (const { peer, version, round } of recordsOf(state.ledger, key)) {
-    if (peer === state.settings.self)
-      return { version: version + 1, ...(round === undefined ? {} : { round }) };
+    if (peer === of) return { version: version + 1, ...(round === undefined ? {} : { round }) };
   }
   return { version: 1 };
 }
@@ -230,7 +233,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   mark(state, "chosen-and-gone");
   emit(state, { kind: "count", name: "runs_lost" });
   removeOrder(state, order);
-  const record = newRecord(state, order, plan, 0, [], "lost");
+  const { round: _, ...record } = newRecord(state, order, plan, 0, [], "lost");
   if (isPlanted(state, "lost-rerun")) {
     const epoch = state.voting.roster.chain.length - 1;
     const back: RunRecord = { ...record, peer: runner, epoch, state: "withdrawn", signature: "planted" };
@@ -240,7 +243,8 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   const lost: RunRecord = {
     ...record,
     peer: runner,
-    version: 1,
+    // It may have given the order back in an earlier round, perhaps as an earlier life of this peer.
+    ...nextVersion(state, order.key, runner),
     by: state.settings.self,
     reason: "chosen and gone",
     finishedAt: state.now.wall,

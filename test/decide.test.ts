@@ -84,7 +84,7 @@ const plain: Facts = {
   stop: undefined,
   isQueued: false,
   hasNoSlot: false,
-  poolRecheckAt: due + 1_000,
+  joinsPool: false,
   lacksAnswers: false,
   eligibility: "alive",
   failover: first,
@@ -374,7 +374,12 @@ const closing: [title: string, one: Case, expected: string][] = [
   [
     "a tick that was queued when its job was paused waits until the pause ends, and keeps its claim",
     { facts: { stop: pausedFor(60_000), isQueued: true }, local: claimed({ waiting: "overlap" }) },
-    "wait 60000",
+    "hold for overlap",
+  ],
+  [
+    "… but not its turn for capacity or a pool's slot, which others need meanwhile",
+    { facts: { stop: pausedFor(60_000), isQueued: true }, local: claimed({ waiting: "capacity" }) },
+    "hold for overlap",
   ],
   [
     "… also at the peers that don't hold it",
@@ -524,6 +529,16 @@ const holding: [title: string, one: Case, expected: string][] = [
     "an earlier run of the job is replaced",
     { local: claimed(), facts: { overlap: "replace" } },
     "hold for overlap and replace",
+  ],
+  [
+    "without a free slot in its pool the claim is held",
+    { local: claimed(), facts: { hasNoSlot: true } },
+    "hold for pool",
+  ],
+  [
+    "a claim that waited for other runs of its job first joins the line for a slot",
+    { local: claimed({ waiting: "overlap" }), facts: { joinsPool: true } },
+    "hold for pool",
   ],
   [
     "without a free place the claim is held",

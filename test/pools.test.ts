@@ -87,6 +87,78 @@ describe("a pool", () => {
       if (!run.startsWith("job-")) assert.ok(cores.wall(at) - Date.parse(tick) < 100, run);
   });
 
+  test("is not held up by what waits for something else: a tick that queues behind one that is to be repeated", () => {
+    const cores = new Cores(["a", "b"], { runMs: second });
+    cores.exitCodeOf = ({ run }) => (run.startsWith("flaky@") && run.includes("~1") ? 1 : 0);
+    const retry = { attempts: 1, backoff: "12s" };
+    cores.put({
+      id: "flaky",
+      schedule: "@every 10s",
+      command: "true",
+      pool: "db",
+      overlap: "queue-all",
+      retry,
+    });
+    cores.put({ id: "other", schedule: "@every 10s", command: "true", pool: "db", overlap: "allow" });
+    cores.pass(90 * second);
+    const attempts = (what: string) => cores.starts.filter(({ run }) => run.includes(what));
+    assert.ok(
+      attempts("flaky").filter(({ run }) => run.includes("~2")).length >= 3,
+      "what failed is repeated",
+    );
+    assert.ok(attempts("other@").length >= 8, "and the other job goes on");
+    for (const { at, tick } of attempts("other@")) assert.ok(cores.wall(at) - Date.parse(tick) < 4 * second);
+    assert.equal(mostAtOnce(cores), 1);
+  });
+
+  test("is not held up by a paused job's claims, which join its line again when the pause ends", () => {
+    const cores = new Cores(["a", "b"], { runMs: 8 * second });
+    putJobs(cores, 3, { schedule: "@every 30s", overlap: "allow" });
+    while (cores.starts.length === 0) cores.pass(second);
+    cores.pass(second);
+    const waiting = [1, 2, 3]
+      .map((place) => `job-${place}`)
+      .find((id) => !cores.starts[0]?.run.startsWith(id));
+    assert.ok(waiting !== undefined);
+    const rest = { schedule: "@every 30s", overlap: "allow", command: "true", pool: "db" } as const;
+    const since = { createdAt: 0, scheduledAt: 0 };
+    const pauses = [{ by: "ann", at: cores.wall(cores.now) }];
+    cores.put({ id: waiting, ...rest }, { ...since, pauses });
+    cores.pass(60 * second);
+    const ran = (id: string) => cores.starts.filter(({ run }) => run.startsWith(`${id}@`)).length;
+    assert.equal(ran(waiting), 0);
+    assert.ok(cores.starts.length >= 4, `${cores.starts.length} starts of the others`);
+    cores.put({ id: waiting, ...rest }, { ...since, resumedAt: cores.wall(cores.now) });
+    cores.pass(60 * second);
+    assert.ok(ran(waiting) >= 2, `${ran(waiting)} starts when the pause was over`);
+    assert.equal(mostAtOnce(cores), 1);
+  });
+
+  test("counts a run whose job was deleted or left the pool meanwhile, on every peer", () => {
+    const cores = new Cores(["a", "b"], { runMs: 25 * second });
+    putJobs(cores, 3, { schedule: "@every 60s" });
+    while (cores.starts.length === 0) cores.pass(second);
+    const jobOf = (index: number) => cores.starts[index]?.run.split("@")[0] ?? "";
+    cores.remove(jobOf(0));
+    while (cores.starts.length < 2) cores.pass(second);
+    cores.put({ id: jobOf(1), schedule: "@every 60s", command: "true" });
+    while (cores.starts.length < 3) cores.pass(second);
+    assert.equal(new Set([jobOf(0), jobOf(1), jobOf(2)]).size, 3);
+    assert.equal(mostAtOnce(cores), 1);
+  });
+
+  test("gives a second free slot to the next in line at once, not when the first one's run has ended", () => {
+    const cores = new Cores(["a"], { runMs: 20 * second });
+    cores.set("pools", "db", { slots: 0 });
+    putJobs(cores, 3, { schedule: "@every 60s" });
+    while (cores.now % 60_000 < 50_000) cores.pass(second);
+    cores.pass(60 * second);
+    assert.equal(cores.starts.length, 0);
+    cores.set("pools", "db", { slots: 2 });
+    cores.pass(10 * second);
+    assert.equal(cores.starts.length, 2);
+  });
+
   test("an order that waits for a slot holds no place of its peer's capacity", () => {
     const cores = new Cores(["a"], { capacity: 3, runMs: 15 * second });
     putJobs(cores, 8);

@@ -35,7 +35,7 @@ import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
 import { poolHolders } from "./claims/pool-line.ts";
-import { startsAt } from "./claims/pool-queues.ts";
+import { lineStartsAt } from "./claims/pool-queues.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
 import { shownAuthor, shownName } from "./members/names.ts";
@@ -262,7 +262,9 @@ export function whyNoTick(
 /** Who holds a pool's slots and who waits for one, as far as this peer knows; first come first. */
 export function poolNow(stateThen: Readonly<State>, now: Now, pool: string): PoolView {
   const state = seenAt(stateThen, now);
-  const all = [...poolHolders(state, pool)].toSorted((a, b) => startsAt(a.record) - startsAt(b.record));
+  const all = [...poolHolders(state, pool)].toSorted(
+    (a, b) => lineStartsAt(a.record) - lineStartsAt(b.record),
+  );
   const { wall } = state.now;
   return {
     jobs: [...jobsOfPool(state.jobs, pool)].toSorted(),

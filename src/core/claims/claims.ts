@@ -19,6 +19,7 @@ import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
 import { parentsText } from "./chain-ticks.ts";
 import { admitNextRound, removeOrder } from "./order-book.ts";
+import { joinsPool } from "./pool-line.ts";
 import { touch, touchAll, wakePool } from "./touched.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -155,17 +156,30 @@ export function wakeCapacityQueue(state: State): void {
   if (first !== undefined) touch(state, first);
 }
 
-/** Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. */
+/**
+ * Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. A claim that waited
+ * for other runs of its job joins its pool's line only now, at its end, and first waits for others that do so too.
+ */
 export function hold(state: State, order: Order, why: "overlap" | "capacity" | "pool"): void {
   if (order.local.stage !== "claimed") return;
   const { claim: record } = order.local;
   const pool = why === "pool" ? state.jobs.plans.get(order.job)?.pool : undefined;
   const waiting = why === "pool" ? "overlap" : why;
   if (record.waiting === waiting && record.pool === pool) return;
-  const { pool: _, ...rest } = record;
+  const { pool: _, linedUpAt: before, ...rest } = record;
   const version = record.version + 1;
-  const held = commit(state, { ...rest, waiting, ...(pool === undefined ? {} : { pool }), version });
-  transition(state.book, order, { ...order.local, claim: held });
+  const joins = joinsPool(record, pool);
+  // Waiting for other runs of its job, it leaves the line.
+  const linedUpAt = joins ? state.now.wall : waiting === "overlap" && pool === undefined ? undefined : before;
+  const held = commit(state, {
+    ...rest,
+    waiting,
+    ...(pool === undefined ? {} : { pool }),
+    ...(linedUpAt === undefined ? {} : { linedUpAt }),
+    version,
+  });
+  const mayStartAt = joins ? state.now.wall + claimWaitMs : order.local.mayStartAt;
+  transition(state.book, order, { ...order.local, claim: held, mayStartAt });
   // The order has given up its turn for a place, or for a slot.
   if (record.waiting === "capacity") wakeCapacityQueue(state);
   if (record.pool !== undefined) wakePool(state, record.pool);
@@ -188,9 +202,14 @@ export function giveClaimsBack(state: State): void {
   touchAll(state);
 }
 
+/** The record without what its claim waited for. */
+export function unqueued(record: RunRecord): RunRecord {
+  const { waiting: _waiting, pool: _pool, linedUpAt: _linedUpAt, ...rest } = record;
+  return rest;
+}
+
 function endOf(state: State, record: RunRecord, end: RunState, reason: string): RunRecord {
-  const { waiting: _waiting, pool: _pool, ...rest } = record;
-  return { ...rest, state: end, reason, version: record.version + 1, finishedAt: state.now.wall };
+  return { ...unqueued(record), state: end, reason, version: record.version + 1, finishedAt: state.now.wall };
 }
 
 /** This peer is at capacity: it says so, and the next in rank gets its turn at once. */
@@ -285,8 +304,8 @@ export function launch(state: State, plan: Plan, order: Order): void {
   const run = runId(record);
   removeOrder(state, order);
   const hasWaited = state.book.capacityQueue.has(order);
-  if (record.pool !== undefined) wakePool(state, record.pool);
   transition(state.book, order, noStage);
+  if (record.pool !== undefined) wakePool(state, record.pool);
   const { settings } = state;
   const spec = specOf(state, plan, order, run, params);
   const { precheck } = plan;

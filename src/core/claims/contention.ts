@@ -37,9 +37,9 @@ export function anyBefore(contenders: Iterable<Contender>): Contender[] {
   return [];
 }
 
-/** Whether another claim goes before the order of this peer's claim `own`. */
-export function comesBefore(order: Order, own: RunRecord, other: RunRecord): boolean {
-  return isBefore(order, startsAt(own), startsAt(other), other.due, orderKeyOf(other));
+/** Whether another claim goes before the order of this peer's claim `own`, when they start at these instants. */
+export function comesBefore(order: Order, ownStartsAt: number, other: RunRecord, at: number): boolean {
+  return isBefore(order, ownStartsAt, at, other.due, orderKeyOf(other));
 }
 
 function isBefore(order: Order, ownStartsAt: number, at: number, due: number, key: string): boolean {
@@ -63,7 +63,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     const running = record.state === "running" || state.book.runs.has(runId(record));
     if (running ? isOverByHeartbeat(state, record) : goesOn || !holdsLease(state, record)) continue;
     const isDue = record.due <= state.now.wall;
-    const earlier = comesBefore(order, own, record);
+    const earlier = comesBefore(order, ownStartsAt, record, startsAt(record));
     yield { running, waiting: record.waiting === "overlap" && record.pool === undefined, earlier, isDue };
   }
   if (goesOn) return;

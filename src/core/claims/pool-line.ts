@@ -1,16 +1,20 @@
 /**
  * Who holds a pool's slots and who waits for one, read from the records, heartbeats and questions that are known now. Claims go
  * first by when they start, as those of one job do (contention.ts), so peers that know the same claims agree on who goes first.
+ *
+ * A claim that waits for other runs of its job, or whose job is stopped, is not in the line: what it waits for may itself need a
+ * slot, or last for ever. When that is over, the claim joins the line at its end (`joinsPool`).
  */
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { jobsOfPool, slotsOfPool } from "../job/pools.ts";
+import { claimWaitMs } from "../limits.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { openOf } from "../records/ledger.ts";
+import { claimedAt, openInPool, openOf } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import type { State } from "../state.ts";
 import { comesBefore, holdsLease, isOverByHeartbeat } from "./contention.ts";
-import { startsAt } from "./pool-queues.ts";
+import { lineStartsAt } from "./pool-queues.ts";
 import type { Order } from "./order.ts";
 
 /** A run, or a claim that goes first: each takes one slot. */
@@ -19,17 +23,46 @@ export interface Holder {
   readonly isRunning: boolean;
 }
 
-/** The runs of the pool that are on, and the claims for it, except that order's own. */
+/** The runs that are on and hold a slot of the pool, and the claims in its line, except that order's own. */
 export function* poolHolders(state: State, pool: string, except?: Order): Generator<Holder> {
-  for (const job of jobsOfPool(state.jobs, pool)) {
-    for (const record of openOf(state.ledger, job)) {
-      if (except !== undefined && orderKeyOf(record) === except.key) continue;
-      if (record.peer !== state.settings.self && isPlanted(state, "pool-here-only")) continue;
-      const isRunning = record.state === "running" || state.book.runs.has(runId(record));
-      if (isRunning ? isOverByHeartbeat(state, record) : !holdsLease(state, record)) continue;
-      yield { record, isRunning };
-    }
+  for (const record of openFor(state, pool)) {
+    if (except !== undefined && orderKeyOf(record) === except.key) continue;
+    if (record.peer !== state.settings.self && isPlanted(state, "pool-here-only")) continue;
+    const isRunning = record.state === "running" || state.book.runs.has(runId(record));
+    if (
+      isRunning ? isOverByHeartbeat(state, record) : isOutOfLine(record, pool) || !holdsLease(state, record)
+    )
+      continue;
+    yield { record, isRunning };
   }
+}
+
+/** The open records of the jobs in the pool, and those of runs that hold a slot although their job has left it. */
+function* openFor(state: State, pool: string): Generator<RunRecord> {
+  for (const job of jobsOfPool(state.jobs, pool))
+    for (const record of openOf(state.ledger, job)) if ((record.inPool ?? pool) === pool) yield record;
+  for (const record of openInPool(state.ledger, pool))
+    if (state.jobs.plans.get(record.job)?.pool !== pool) yield record;
+}
+
+/** It waits for something else than a slot of that pool. */
+function isOutOfLine(claim: RunRecord, pool: string): boolean {
+  return claim.waiting === "overlap" && claim.pool !== pool;
+}
+
+/** Whether a claim that needs a slot of that pool was not in its line until now. */
+export function joinsPool(claim: RunRecord, pool: string | undefined): boolean {
+  return pool !== undefined && isOutOfLine(claim, pool);
+}
+
+/**
+ * Whether another peer may have started the claim already, although it goes last: it was made late, and its peer has asked the
+ * others before. If that peer knows that others go first, it holds its claim back, and says so at once.
+ */
+function mayBeLaunched({ now, settings }: State, claim: RunRecord): boolean {
+  const isLate = claimedAt(claim) + claimWaitMs > claim.due;
+  const isDue = now.wall >= Math.max(claim.due, claimedAt(claim));
+  return claim.peer !== settings.self && claim.waiting === undefined && isLate && isDue;
 }
 
 /** Whether the order of this peer's claim `own` has to wait for a slot. */
@@ -37,7 +70,8 @@ export function hasNoSlot(state: State, order: Order, own: RunRecord, pool: stri
   let free = slotsOfPool(state.jobs, pool);
   if (free === 0) return true;
   for (const { record, isRunning } of poolHolders(state, pool, order)) {
-    if (!isRunning && !comesBefore(order, own, record)) continue;
+    const goesFirst = isRunning || comesBefore(order, lineStartsAt(own), record, lineStartsAt(record));
+    if (!goesFirst && !mayBeLaunched(state, record)) continue;
     if (--free === 0) return true;
   }
   return isAskedBefore(state, order, own, pool, free);
@@ -46,9 +80,10 @@ export function hasNoSlot(state: State, order: Order, own: RunRecord, pool: stri
 /** Other peers ask about so many orders that go first: they may hold places, although their claims aren't known yet. */
 function isAskedBefore(state: State, order: Order, own: RunRecord, pool: string, slots: number): boolean {
   let free = slots;
+  const ownStartsAt = lineStartsAt(own);
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (untilMono < state.now.mono || key === order.key || state.jobs.plans.get(job)?.pool !== pool) continue;
-    const goesFirst = due < startsAt(own) || (due === startsAt(own) && key < order.key);
+    const goesFirst = due < ownStartsAt || (due === ownStartsAt && key < order.key);
     if (goesFirst && !isKnown(state, key) && --free === 0) return true;
   }
   return false;

@@ -25,7 +25,7 @@ export class PoolQueues<Order extends Waiting> {
       waiting = new IndexedHeap((a, b) => a.due < b.due || (a.due === b.due && a.key < b.key));
       this.#byPool.set(pool, waiting);
     }
-    waiting.set(order, startsAt(claim));
+    waiting.set(order, lineStartsAt(claim));
   }
 
   delete(order: Order, { pool }: RunRecord): void {
@@ -41,9 +41,14 @@ export class PoolQueues<Order extends Waiting> {
 }
 
 /**
- * The instant (wall clock, ms) by which the claims of one job or pool are put in order. A claim that was made late first waits
+ * The instant (wall clock, ms) by which the claims of one job are put in order. A claim that was made late first waits
  * for conflicting ones (`claimWaitMs`); a claim that became due meanwhile may already be with a launcher.
  */
 export function startsAt(record: RunRecord): number {
   return Math.max(record.due, claimedAt(record) + claimWaitMs);
+}
+
+/** The same for the line of its pool: what first waited for other runs of its job has its place from when it joined the line. */
+export function lineStartsAt(record: RunRecord): number {
+  return Math.max(record.due, (record.linedUpAt ?? claimedAt(record)) + claimWaitMs);
 }

@@ -61,7 +61,9 @@ export function recordMoved(
   admitRetry(state, record);
   takeWord(state, before, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
-  const pool = isFinal(record.state) ? state.jobs.plans.get(record.job)?.pool : undefined;
+  // A run has ended, or a claim has let others go first.
+  const mayFreeSlot = isFinal(record.state) || record.waiting !== undefined;
+  const pool = mayFreeSlot ? (before?.inPool ?? state.jobs.plans.get(record.job)?.pool) : undefined;
   if (pool !== undefined) wakePool(state, pool);
   if (record.of !== undefined && endsOrder(record)) touchOwnOfTick(state, record);
   if (isNextRound(record, own)) {

@@ -56,7 +56,7 @@ function apply(state: State, order: Order, decision: Decision): void {
     case "hold":
       hold(state, order, decision.why);
       if (decision.replace === true) replaceRunning(state, order);
-      return reconcileAt(state, order, decision.until);
+      return reconcileAt(state, order, isBehindInPool(state, order) ? Infinity : decision.until);
     case "claim":
     case "follow-choice":
     case "close-lost":
@@ -64,6 +64,12 @@ function apply(state: State, order: Order, decision: Decision): void {
       assert(plan !== undefined, `${order.key}: a job that is not there can't ${decision.kind}`);
       return applyToJob(state, order, plan, decision);
   }
+}
+
+/** It waits for a slot behind another order of this peer, and is looked at when it is the first. */
+function isBehindInPool({ book }: State, { local, key }: Order): boolean {
+  const pool = local.stage === "claimed" ? local.claim.pool : undefined;
+  return pool !== undefined && book.poolQueues.first(pool)?.key !== key;
 }
 
 function applyToJob(state: State, order: Order, plan: Plan, decision: JobDecision): void {

@@ -76,9 +76,10 @@ export interface Facts {
   readonly choice: "none" | "stands" | "gone";
   /** what the job's other orders, at any peer, allow this one to do */
   readonly overlap: OverlapVerdict;
-  /** all slots of the job's pool are taken, or others come first; … and when to look again */
+  /** all slots of the job's pool are taken, or others come first */
   readonly hasNoSlot: boolean;
-  readonly poolRecheckAt: number;
+  /** it has waited for something else, and only now needs a slot of its pool */
+  readonly joinsPool: boolean;
   /** of a job in a pool: a living member that may hold a slot has not answered the question about this order */
   readonly lacksAnswers: boolean;
   /** when the last open question about an order of the job ends; Infinity = none is open */
@@ -140,6 +141,8 @@ export interface Decided {
 
 /** How soon to decide again where only time can change the decision. */
 const recheckMs = 500;
+/** How soon to look again whether a slot is free: the end of another peer's claim lease or question is reported by no event. */
+const poolRecheckMs = 1_000;
 
 type DecidedOrder = Pick<
   Order,
@@ -268,8 +271,10 @@ function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
   const isStartPrevented = stop.why === "paused" && !facts.isInProgress && !facts.isQueued;
   if (isStartPrevented) return decideSkipped(order, stop.why, facts);
   const rest = wait(stop.until);
-  const keepsClaim = local.stage === "claimed" && local.claim.waiting !== undefined;
-  return just(local.stage === "claimed" && !keepsClaim ? letGo(stop.why, rest) : rest);
+  if (local.stage !== "claimed") return just(rest);
+  if (local.claim.waiting === undefined) return just(letGo(stop.why, rest));
+  // It keeps its claim, but no place in the line for a slot or for capacity.
+  return just({ kind: "hold", why: "overlap", until: stop.until });
 }
 
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
@@ -396,8 +401,8 @@ function decideClaimed(
     case "replace":
       return just({ kind: "hold", why: "overlap", until: wall + 2 * recheckMs, replace: true }, "replaced");
     case "go":
-      if (facts.hasNoSlot)
-        return just({ kind: "hold", why: "pool", until: facts.poolRecheckAt }, "held-by-pool");
+      if (facts.joinsPool || facts.hasNoSlot)
+        return just({ kind: "hold", why: "pool", until: wall + poolRecheckMs }, "held-by-pool");
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
       return just({ kind: "start" });

@@ -6,6 +6,7 @@
  */
 import { runId, type OrderKey } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import { unqueued } from "../claims/claims.ts";
 import { commit, commitEnd } from "../claims/record-moved.ts";
 import { isBesideAnother } from "../members/duplicate-identity.ts";
 import { heard } from "../members/members.ts";
@@ -35,11 +36,18 @@ export function noteEarlierRecord(state: State, record: RunRecord): void {
  * order when the claim's lease ends. It was started within moments of the instant that is recorded.
  */
 export function noteEarlierStart(state: State, claim: RunRecord): void {
-  const { waiting: _, ...record } = claim;
+  const record = unqueued(claim);
+  const pool = state.jobs.plans.get(claim.job)?.pool;
   const startedAt = Math.max(record.due, record.claimedAt ?? record.due);
   noteEarlierRecord(
     state,
-    commit(state, { ...record, state: "running", startedAt, version: record.version + 1 }),
+    commit(state, {
+      ...record,
+      state: "running",
+      startedAt,
+      version: record.version + 1,
+      ...(pool === undefined ? {} : { inPool: pool }),
+    }),
   );
 }
 
@@ -54,7 +62,7 @@ export function mayHaveStartedBefore(state: State, key: OrderKey): boolean {
 
 /** A chosen claim of a majority job may have started even if there is no output: that may have been lost. */
 function mayHaveRun({ state: how, epoch }: RunRecord): boolean {
-  return how !== "claimed" || epoch !== undefined;
+  return how !== "withdrawn" && (how !== "claimed" || epoch !== undefined);
 }
 
 /** Whether such records wait only for time to pass. While another process is heard, they wait for its end. */

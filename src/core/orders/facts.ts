@@ -8,7 +8,7 @@ import type { Runner } from "../../schema/vote.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
-import { hasNoSlot } from "../claims/pool-line.ts";
+import { hasNoSlot, joinsPool } from "../claims/pool-line.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
@@ -231,11 +231,9 @@ export class OrderFacts implements Facts {
     return hasNoSlot(this.#state, this.#order, local.claim, pool);
   }
 
-  get poolRecheckAt(): number {
-    const { pool } = this.plan ?? {};
-    const first = pool === undefined ? undefined : this.#state.book.poolQueues.first(pool);
-    // The end of another peer's claim lease or question is reported by no event. Those behind the first wait for its turn.
-    return first === undefined || first === this.#order ? this.wall + poolRecheckMs : Infinity;
+  get joinsPool(): boolean {
+    const { local } = this.#order;
+    return local.stage === "claimed" && joinsPool(local.claim, this.plan?.pool);
   }
 
   get lacksAnswers(): boolean {
@@ -267,9 +265,6 @@ export class OrderFacts implements Facts {
     return this.#eligibilityOf;
   }
 }
-
-/** How soon to look again whether a slot is free where nothing tells, ms. */
-const poolRecheckMs = 1_000;
 
 /** Peers that are like this won't run an order, now or later. */
 const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "incapable"]);

@@ -8,7 +8,13 @@ import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { wakeCapacityQueue, endRun, launchAfterPrecheck, isOwnGivenBack } from "../claims/claims.ts";
+import {
+  wakeCapacityQueue,
+  endRun,
+  launchAfterPrecheck,
+  isOwnGivenBack,
+  unqueued,
+} from "../claims/claims.ts";
 import { commit, commitEnd, recordMoved } from "../claims/record-moved.ts";
 import { longestBackoffMs, retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
@@ -44,7 +50,8 @@ const noLog = { logBytes: 0, logTruncated: false };
 export function childStarted(state: State, run: RunId, at: number): void {
   const own = state.book.runs.get(run);
   if (own === undefined) return;
-  const { waiting: _waiting, phase: _phase, pool: _pool, ...claim } = own.record;
+  const { phase: _phase, ...claim } = unqueued(own.record);
+  const { pool } = own.plan;
   noteStart(state);
   const retriesLeft = retriesAfter(ruleOf(state, own), claim.attempt);
   own.record = commit(state, {
@@ -52,6 +59,7 @@ export function childStarted(state: State, run: RunId, at: number): void {
     state: "running",
     startedAt: at,
     version: claim.version + 1,
+    ...(pool === undefined ? {} : { inPool: pool }),
     ...(own.afterPrecheck === undefined ? {} : { phase: "precheck" }),
     ...(retriesLeft === 0 ? {} : { retriesLeft }),
   });
@@ -112,7 +120,7 @@ function endOfPrecheck(state: State, own: OwnRun, outcome: ChildOutcome): Partia
 }
 
 function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): RunRecord {
-  const { waiting: _waiting, phase: _phase, pool: _pool, ...record } = own.record;
+  const { phase: _phase, inPool: _inPool, ...record } = unqueued(own.record);
   const ended = { ...record, finishedAt: at, version: record.version + 1 };
   const isCancelled = own.cancelled !== undefined || outcome.kind === "cancelled";
   const isOfPrecheck = own.afterPrecheck !== undefined && !isCancelled;

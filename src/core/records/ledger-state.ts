@@ -45,6 +45,8 @@ export interface LedgerState {
   /** the claimed and running records of all peers, by record key */
   readonly open: Map<string, RunRecord>;
   readonly openByJob: Map<JobId, Map<string, RunRecord>>;
+  /** those of runs in progress, by the pool of which they hold a slot */
+  readonly openByPool: Map<string, Map<string, RunRecord>>;
   readonly openByPeer: Map<PeerId, Map<string, RunRecord>>;
   /** digests of each peer's open records, kept until those change, because every heartbeat needs them */
   readonly openDigests: Map<PeerId, string>;
@@ -67,6 +69,7 @@ export function createLedger(): LedgerState {
     orders: new Map(),
     open: new Map(),
     openByJob: new Map(),
+    openByPool: new Map(),
     openByPeer: new Map(),
     openDigests: new Map(),
     overByPeer: new Map(),

@@ -125,6 +125,11 @@ export function openOf(ledger: LedgerState, job: JobId): Iterable<RunRecord> {
   return ledger.openByJob.get(job)?.values() ?? [];
 }
 
+/** The runs in progress that hold a slot of the pool, whatever pool their jobs name now. */
+export function openInPool(ledger: LedgerState, pool: string): Iterable<RunRecord> {
+  return ledger.openByPool.get(pool)?.values() ?? [];
+}
+
 /** How many records of that peer are open. */
 export function openCount(ledger: LedgerState, peer: PeerId): number {
   return ledger.openByPeer.get(peer)?.size ?? 0;
@@ -209,9 +214,12 @@ export function forgetGivenBack(ledger: LedgerState, isOver: (record: RunRecord)
 }
 
 function markOpen(ledger: LedgerState, record: RunRecord, key: string): void {
+  const { inPool } = ledger.open.get(key) ?? {};
+  if (inPool !== undefined) takeFrom(ledger.openByPool, inPool, key);
   ledger.open.set(key, record);
   putIn(ledger.openByPeer, record.peer, key, record);
   putIn(ledger.openByJob, record.job, key, record);
+  if (record.inPool !== undefined) putIn(ledger.openByPool, record.inPool, key, record);
   forgetDigests(ledger, record.peer);
 }
 
@@ -221,6 +229,7 @@ function close(ledger: LedgerState, key: string): void {
   ledger.open.delete(key);
   takeFrom(ledger.openByPeer, record.peer, key);
   takeFrom(ledger.openByJob, record.job, key);
+  if (record.inPool !== undefined) takeFrom(ledger.openByPool, record.inPool, key);
   forgetDigests(ledger, record.peer);
 }
 

@@ -27,7 +27,7 @@ function level(record: RunRecord): number {
   // A withdrawn claim may be made again, so both are on one level and the later version counts.
   if (record.state === "claimed" || record.state === "withdrawn") return 0;
   if (record.state === "running") return 1;
-  if (record.by !== undefined && record.by !== record.peer) return endedByAnother;
+  if (isByAnother(record)) return endedByAnother;
   return record.state === "lost" ? lostByItself : 4;
 }
 
@@ -68,9 +68,13 @@ export function mergeRecord(a: RunRecord, b: RunRecord): RunRecord {
   return a.signature >= b.signature ? a : b;
 }
 
-/** True until the run's own peer has recorded how it ended; another peer's `lost` doesn't count. */
+/** True until the run's own peer has recorded how it ended; what another peer has written about it doesn't count. */
 export function awaitsOwnEnd(record: RunRecord): boolean {
-  return !isFinal(record.state) || level(record) === endedByAnother;
+  return !isFinal(record.state) || isByAnother(record);
+}
+
+function isByAnother({ by, peer }: RunRecord): boolean {
+  return by !== undefined && by !== peer;
 }
 
 /** Whether `next` says more than `known`. */

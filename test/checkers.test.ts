@@ -549,6 +549,70 @@ test("I10: more runs of a pool's jobs at once than it has slots are found, but n
   assert.deepEqual(found(1, [long, { ...beside, peer: ann }], { cuts }), ["I10"], "one peer alone");
 });
 
+test("I10: a run that starts in the same moment as one whose peer could not know of all others is no breach, but a later one is", () => {
+  const others = ["restore", "vacuum", "index"] as JobId[];
+  const pool = { name: "db", slots: 3 };
+  const operations = [job, ...others].map((id) =>
+    asked({ kind: "put", rules: { ...rules, id, pool } }, 1_000),
+  );
+  const long = { end: sixth + minute };
+  const inSplit = runOf(sixth, ann, long);
+  const beside = runOf(sixth, cyd, { ...long, job: others[0] as JobId, start: sixth + 25_000 });
+  const outOfTurn = runOf(sixth, ben, { ...long, job: others[1] as JobId, start: sixth + 30_000 });
+  const last = (afterMs: number) =>
+    runOf(sixth, cyd, {
+      job: others[2] as JobId,
+      start: sixth + 30_000 + afterMs,
+      end: sixth + 31_000 + afterMs,
+    });
+  const cuts = [ann, cyd].map((other) => ({
+    sender: ben,
+    receiver: other,
+    from: sixth - minute,
+    to: sixth + 9_000,
+  }));
+  const found = (afterMs: number) =>
+    rulesIn(checkPools(flawless({ operations, cuts, runs: [inSplit, beside, outOfTurn, last(afterMs)] })));
+  assert.deepEqual(found(30), []);
+  assert.deepEqual(found(5_000), ["I10"]);
+});
+
+test("I1: a tick whose pool has a free slot and that never starts is found, but not one that waits while the pool is full", () => {
+  const other = "restore" as JobId;
+  const operations = (slots: number) => [
+    asked({ kind: "put", rules: { ...rules, pool: { name: "db", slots } } }, 1_000),
+    asked(
+      { kind: "put", rules: { ...rules, id: other, schedule: noSchedule, pool: { name: "db", slots } } },
+      1_000,
+    ),
+    asked({ kind: "pool", name: "db", slots }, 1_000),
+  ];
+  const rest = good.runs.filter(({ tick }) => tick !== tickAt(sixth));
+  const held = (changes: Partial<Run>) => runOf(sixth, ben, { job: other, ...changes });
+  const missing = (slots: number, ...others: Run[]) =>
+    rulesIn(checkLoss(flawless({ runs: [...rest, ...others], operations: operations(slots) })));
+  assert.deepEqual(missing(1), ["I1"]);
+  assert.deepEqual(
+    missing(1, held({ start: sixth - 10_000, end: sixth + 40_000, outcome: "succeeded" })),
+    [],
+  );
+  assert.deepEqual(
+    missing(2, held({ start: sixth - 10_000, end: sixth + 40_000, outcome: "succeeded" })),
+    ["I1"],
+    "it has another slot",
+  );
+  assert.deepEqual(
+    missing(1, held({ start: sixth - 10_000, end: sixth + 20_000, outcome: "succeeded" })),
+    ["I1"],
+    "free for long",
+  );
+  assert.deepEqual(
+    missing(1, held({ start: sixth - 10_000, end: sixth + 20_000, outcome: "killed" })),
+    [],
+    "until its peer is dead for all",
+  );
+});
+
 test("I5: a start in a maintenance that all peers knew is found, and a tick of that time that is made up for afterwards", () => {
   const [from, to] = [beginning + 5 * minute, beginning + 8 * minute];
   const operations = [...good.operations, asked({ kind: "maintain", from, to }, 1_000)];

@@ -48,8 +48,9 @@ function ticksInBook(evidence: Evidence): number {
     const spans = perhapsInForce(evidence, job);
     return Math.max(
       0,
-      ...spans.map(({ rules: { schedule, catchUp } }) => {
-        const windowMs = Math.max(60_000, catchUp.windowMs);
+      ...spans.map(({ from, rules: { schedule, catchUp, pool } }) => {
+        // The time for which a tick waits for a slot of its pool doesn't count.
+        const windowMs = Math.max(60_000, catchUp.windowMs, pool === undefined ? 0 : to - from);
         return ticksOf(schedule, to - windowMs, to).length + 2;
       }),
     );

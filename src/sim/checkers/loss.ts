@@ -8,7 +8,8 @@
  * id and, as in Jepsen's checker for Chronos, by matching ticks to starts without their ids. Excepted from the
  * matching are starts by a clock that was set wrong, if their tick was due by that clock. A tick of a majority job is
  * required only if nothing in the world changed around it and a majority of its voters could talk, one of them able to
- * run it. The reason: if a runner dies after it was chosen, the tick dies with it. If the job doesn't allow overlap
+ * run it. The reason: if a runner dies after it was chosen, the tick dies with it. A tick of a job in a pool is required if a
+ * slot of the pool was free for half a minute around it, by what really ran: whoever waits for it has got it by then. If the job doesn't allow overlap
  * and another run of it was going on around the tick, the tick is left out; I10 judges it. Also left out is every tick
  * around which more clocks were set wrong than were right, because the majority decides which clock counts. If half of
  * the clocks are slow, and their peers have been restarted since or clocks of the other half were set too, the slow half
@@ -20,9 +21,16 @@
  * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.
  */
 import { tickAt, type PeerId } from "../../schema/ids.ts";
-import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
+import {
+  peersFor,
+  type Breach,
+  type Evidence,
+  type FaultWindow,
+  type JobRules,
+  type Run,
+} from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
-import { runsOfPool } from "./pools.ts";
+import { longestFreeMs } from "./pools.ts";
 import { perhapsInForce } from "./requests.ts";
 import { wasRefusedByAll, wasStranded, wasWell, withoutRestores, workers } from "./surroundings.ts";
 import {
@@ -45,6 +53,8 @@ const wellBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
+/** When a slot of a pool is free for so long, a tick that waits for one has got it, ms. */
+const slotTakenWithinMs = 30_000;
 /** Clocks that differ by less count as equal, even with their skew and drift, ms. */
 const neverDoubtedMs = 1_000;
 
@@ -57,7 +67,10 @@ export function checkLoss(evidence: Evidence): Breach[] {
     evidence.from,
     evidence.to - startsWithinMs,
     startsWithinMs,
-  ).filter((tick) => hasWellWorker(evidence, tick) && !heldUp(evidence, tick, byJob.get(tick.job) ?? []));
+  ).filter(
+    (tick) =>
+      hasWellWorker(evidence, tick) && !heldUp(evidence, tick, byJob.get(tick.job) ?? [], slotTakenWithinMs),
+  );
   const breaches: Breach[] = [];
   for (const tick of required) {
     const starts = bySlot.get(slotName(tick)) ?? [];
@@ -141,7 +154,7 @@ export function checkResumption(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   const from = evidence.healedAt + resumesAfterMs;
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
-    if (heldUp(evidence, tick, byJob.get(tick.job) ?? []) || !mustRun(evidence, tick)) continue;
+    if (heldUp(evidence, tick, byJob.get(tick.job) ?? [], Infinity) || !mustRun(evidence, tick)) continue;
     const starts = firstAttempts(bySlot.get(slotName(tick)) ?? []).filter(
       ({ peer, start }) => !wasStranded(evidence, peer, start, start),
     );
@@ -228,14 +241,27 @@ function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean 
   return !isMajority(rules) || hadQuorum(evidence, instant, eligible, instant - onTimeMs, instant + onTimeMs);
 }
 
+/** `freeForMs`: how long a slot of its pool may be free before the tick has one. */
 function heldUp(
   evidence: Evidence,
   { job, rules, tick, instant }: RequiredTick,
   runsOfJob: readonly Run[],
+  freeForMs: number,
 ): boolean {
   const [begins, ends] = [instant - wellBeforeMs, instant + startsWithinMs];
-  if (rules.pool !== undefined && wasBusy(runsOfPool(evidence, rules), 0, "", begins, ends)) return true;
+  if (rules.pool !== undefined && waitedForSlot(evidence, rules, begins, ends, freeForMs)) return true;
   if (rules.overlap === "allow") return false;
-  const laterMs = repeatedWithinMs(evidence, job);
-  return wasBusy(runsOfJob, laterMs, tick, instant - wellBeforeMs, instant + startsWithinMs);
+  return wasBusy(runsOfJob, repeatedWithinMs(evidence, job), tick, begins, ends);
+}
+
+/** The pool was full at some time, and never had a slot for longer than that. */
+function waitedForSlot(
+  evidence: Evidence,
+  rules: JobRules,
+  from: number,
+  to: number,
+  freeForMs: number,
+): boolean {
+  const freeMs = longestFreeMs(evidence, rules, from, to);
+  return freeMs < to - from && freeMs < freeForMs;
 }

@@ -5,7 +5,7 @@
 import type { JobId } from "../../schema/ids.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
 import { couldKnow } from "./overlap.ts";
-import { jobsOf, perhapsInForce } from "./requests.ts";
+import { convergedAt, jobsOf, perhapsInForce } from "./requests.ts";
 
 /** The pool and slots of each job that surely had one as long as some peer held it. */
 function poolsOf(evidence: Evidence): Map<JobId, NonNullable<JobRules["pool"]>> {
@@ -30,6 +30,50 @@ export function runsOfPool(evidence: Evidence, { pool }: JobRules): readonly Run
   return evidence.runs.filter(({ job }) => jobs.has(job));
 }
 
+/** So long the peers may take a run for on whose peer was killed or cut off, ms: until it is dead, and its run declared lost. */
+const takenForOnMs = 30_000;
+
+/**
+ * The longest time from `from` to `to` in which a slot of the job's pool was surely free, ms. The pool is taken to have one slot,
+ * which is what it has until it is set. A run whose peer did not see its end holds its slot for a while longer.
+ */
+export function longestFreeMs(evidence: Evidence, rules: JobRules, from: number, to: number): number {
+  const runs = runsOfPool(evidence, rules).map(({ start, end = Infinity, outcome }) => ({
+    start,
+    end: outcome === undefined || outcome === "killed" ? end + takenForOnMs : end,
+  }));
+  const slots = slotsSurelySet(evidence, rules.pool?.name, from);
+  const isFull = (at: number): boolean =>
+    runs.filter(({ start, end }) => start <= at && at < end).length >= slots;
+  const changes = runs.flatMap(({ start, end }) => [start, end]).filter((at) => from < at && at < to);
+  let longest = 0;
+  let freeFrom: number | undefined;
+  for (const at of [from, ...changes.toSorted((a, b) => a - b), to]) {
+    if (freeFrom !== undefined) longest = Math.max(longest, at - freeFrom);
+    if (isFull(at)) freeFrom = undefined;
+    else freeFrom ??= at;
+  }
+  return longest;
+}
+
+function slotsSurelySet(evidence: Evidence, name: string | undefined, at: number): number {
+  const set = evidence.operations.find(
+    (operation) =>
+      operation.request.kind === "pool" &&
+      operation.request.name === name &&
+      operation.accepted &&
+      convergedAt(evidence, operation) <= at,
+  );
+  return set?.request.kind === "pool" ? set.request.slots : 1;
+}
+
+/** Within this time a start is known to all who hear its peer, ms. */
+const heardWithinMs = 1_000;
+
+/**
+ * A run whose peer could not know of all others that were on may have taken a slot out of turn. Whoever goes before it in the line
+ * and starts in the same moment can't have expected that.
+ */
 export function checkPools(evidence: Evidence): Breach[] {
   const pools = poolsOf(evidence);
   const breaches: Breach[] = [];
@@ -37,11 +81,16 @@ export function checkPools(evidence: Evidence): Breach[] {
     if (name === undefined) continue;
     const slots = Math.max(...[...pools.values()].flatMap((pool) => (pool.name === name ? pool.slots : [])));
     const inOrder = runs.toSorted((a, b) => a.start - b.start);
+    const outOfTurn = new Set<Run>();
     for (const [index, run] of inOrder.entries()) {
-      const beside = inOrder
+      const others = inOrder
         .slice(0, index)
-        .filter(({ end = Infinity }) => end > run.start)
-        .filter((earlier) => !isSameTick(earlier, run) && couldKnow(evidence, earlier, run));
+        .filter((earlier) => (earlier.end ?? Infinity) > run.start && !isSameTick(earlier, run));
+      const known = others.filter((earlier) => couldKnow(evidence, earlier, run));
+      if (known.length < others.length) outOfTurn.add(run);
+      const beside = known.filter(
+        (earlier) => !outOfTurn.has(earlier) || run.start >= earlier.start + heardWithinMs,
+      );
       if (beside.length < slots) continue;
       const what = `${run.job}@${run.tick} started on ${run.peer} beside ${beside.map(({ job, tick, peer }) => `${job}@${tick} on ${peer}`).join(", ")} in a pool of ${slots}`;
       breaches.push({ rule: "I10", at: run.start, what });

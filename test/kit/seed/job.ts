@@ -54,6 +54,7 @@ export function longSizeOf(seed: string): SeedJob {
     faults: "swarm",
     world: "long",
     chains: dice.chance(0.5),
+    pools: true,
   };
 }
 
@@ -82,5 +83,6 @@ export function sizeOf(seed: string): SeedJob {
     person: dice.chance(0.5),
     retries: dice.chance(0.5),
     chains: dice.chance(0.5),
+    pools: true,
   };
 }

@@ -3,7 +3,7 @@
  * that matter, and the reason. `npm run sim -- --world wide --seed … --peers … --jobs … --hours … --kept … --trace`
  * runs one.
  */
-import { longSizeOf, type SeedJob } from "./job.ts";
+import { longSizeOf, sizeOf, type SeedJob } from "./job.ts";
 
 export interface MendedSeed extends Omit<SeedJob, "faults"> {
   rule: string;
@@ -195,6 +195,47 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     rule: "I11",
     why: "a paused peer did not wait for one that had left before the pause and returned during it",
+  },
+  {
+    ...sizeOf("wide-1"),
+    rule: "I1",
+    why: "a pool stood still while a paused job's claim was first in its line",
+  },
+  {
+    ...sizeOf("wide-14"),
+    rule: "I1",
+    why: "a pool stood still behind ticks that waited for a tick of their job which was to be repeated, and needed a slot itself",
+  },
+  {
+    seed: "a-53",
+    peers: 2,
+    jobs: 20,
+    hours: 1,
+    world: "wide",
+    keptFaults: [0, 1],
+    pools: true,
+    rule: "I1",
+    why: "the runs of a tick in progress waited for a slot behind the job's next ticks, which waited for them",
+  },
+  {
+    ...sizeOf("poolsA-32"),
+    rule: "crash",
+    why: "a chosen runner that had given the order back in an earlier round and was restarted was recorded as lost with a version that it had used",
+  },
+  {
+    ...sizeOf("pla-158"),
+    rule: "I1",
+    why: "a restarted peer left its claim open because another had withdrawn it, while the others waited for its own word",
+  },
+  {
+    ...sizeOf("pla-188"),
+    rule: "I10",
+    why: "a run whose job was deleted no longer held its slot",
+  },
+  {
+    ...sizeOf("pla-61"),
+    rule: "I10",
+    why: "a tick that had waited for a run of its job went before one that was already with its launcher",
   },
   {
     ...longSizeOf("longc-18"),

@@ -240,6 +240,34 @@ test("I1: the slower of two clocks counts if the other was set too, even if it i
   assert.deepEqual(story(before, before.from), ["I1"], "the clocks agreed afterwards");
 });
 
+test("I1: the slower of two clocks counts if both were set while one of the hosts was suspended, whichever was set first", () => {
+  const setAt = sixth - 3 * minute;
+  const [annsSet, bensSet] = [setAt - minute, setAt];
+  const story = (suspended: PeerId, from: number) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          peers: [ann, ben],
+          runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+          operations: [
+            {
+              ...asked({ kind: "put", rules: { ...rules, peers: [ann] } }, 1_000),
+              knownAt: beginning + 2_000,
+            },
+          ],
+          outages: [{ peer: suspended, kind: "paused", from, to: setAt + 30_000 }],
+          faultWindows: [
+            { kind: "clock step", peer: ann, from: beginning, to: annsSet, steppedMs: 10_000 },
+            { kind: "clock step", peer: ben, from: bensSet, to: sixth + 2 * minute, steppedMs: -2_000 },
+          ],
+        }),
+      ),
+    );
+  assert.deepEqual(story(ann, annsSet - 10_000), []);
+  assert.deepEqual(story(ben, annsSet - 10_000), []);
+  assert.deepEqual(story(ben, annsSet + 10_000), ["I1"], "the clocks agreed before");
+});
+
 test("I1: the wrong one of two clocks counts if only the other one's process knows that its clock was set", () => {
   const setAt = sixth - 3 * minute;
   const story = (annsRestart: number, bensRestart: number, only: readonly PeerId[] = [ann]) =>

@@ -211,12 +211,21 @@ function slowHalf(evidence: Evidence, from: number, to: number): PeerId[] {
   const others = present.filter((peer) => !slow.includes(peer));
   const isUnknown = slow.every((peer) => {
     const setAt = Math.max(...stepsOf(peer).map((step) => step.from));
-    const wasSetToo = others.some(
-      (other) => Math.abs(seenToBeSetMs(evidence, other, setAt, from)) > sameClockMs,
-    );
+    const wasSetToo = others.some((other) => {
+      const since = lastAwake(evidence, [peer, other], setAt);
+      return Math.abs(seenToBeSetMs(evidence, other, since, from)) > sameClockMs;
+    });
     return wasRestarted(evidence, peer, setAt, from) || wasSetToo;
   });
   return isUnknown && slow.length === others.length ? slow : [];
+}
+
+/** The last instant until then at which none of the peers was paused. What happens while one is, both compare only afterwards. */
+function lastAwake({ outages }: Evidence, peers: readonly PeerId[], at: number): number {
+  const pauses = outages
+    .filter(({ peer, kind }) => kind === "paused" && peers.includes(peer))
+    .toSorted((a, b) => b.from - a.from);
+  return pauses.reduce((last, { from, to }) => (from <= last && last <= to ? from : last), at);
 }
 
 function stepsIn({ faultWindows }: Evidence, from: number, to: number): FaultWindow[] {

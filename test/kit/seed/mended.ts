@@ -239,16 +239,25 @@ export const mendedSeeds: readonly MendedSeed[] = [
   },
   {
     ...longSizeOf("longc-18"),
+    pools: false,
     rule: "I1",
     why: "ticks that clocks which were half a day ahead took for paused, and whose history was pruned, did not run when they were due",
   },
   {
     ...longSizeOf("longc-28"),
+    pools: false,
     rule: "I3",
     why: "a peer whose clock had been a year behind caught up what had run and been pruned before",
   },
   {
+    ...longSizeOf("se1-1"),
+    pools: false,
+    rule: "I1",
+    why: "the checker took clocks that were both set while their hosts were suspended for clocks that had agreed in between",
+  },
+  {
     ...longSizeOf("lw-189"),
+    pools: false,
     hours: 24,
     keptFaults: [2, 3],
     rule: "I6",

@@ -27,7 +27,13 @@ await runSeeds(
   () =>
     given >= most
       ? undefined
-      : { ...sizeOf(`${values.from}-${++given}`), person: false, retries: false, chains: false },
+      : {
+          ...sizeOf(`${values.from}-${++given}`),
+          person: false,
+          retries: false,
+          chains: false,
+          pools: false,
+        },
   (summary) =>
     hashes.set(summary.seed, `${summary.canonicalHash} ${summary.starts} starts, ${summary.broken} broken`),
 );

@@ -10,6 +10,7 @@ import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
+import { drawPools, setPool } from "./client/job-fields.ts";
 import { drawLongWork, editForLong, makeLongJobs } from "./client/long-work.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import { skipTicks } from "./client/skips.ts";
@@ -82,6 +83,8 @@ export function runLongSeed(options: LongOptions): SeedResult {
   work = drawLongWork(options.jobs, world.peers, dice.fork("work"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
+  if (options.pools === true) work = drawPools(work, dice.fork("pools"));
+  if (steady !== undefined) world.at(epoch + 15 * second, () => setPool(world, work, steady));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
   for (const [index, peer] of world.peers.entries()) {

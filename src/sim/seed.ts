@@ -8,7 +8,14 @@
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
-import { drawFailurePauses, drawFields, drawNotices, drawPools, sideOf } from "./client/job-fields.ts";
+import {
+  drawFailurePauses,
+  drawFields,
+  drawNotices,
+  drawPools,
+  setPool,
+  sideOf,
+} from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import { skipTicks } from "./client/skips.ts";
@@ -157,10 +164,7 @@ export function runSeed(options: SeedOptions): SeedResult {
     );
   }
   if (options.pools === true) work = drawPools(work, dice.fork("pools"));
-  const pool = work.find(({ rules }) => rules.pool !== undefined)?.rules.pool;
-  // One slot is what a pool has that nobody has set.
-  if (pool !== undefined && pool.slots > 1 && steady !== undefined)
-    world.at(epoch + jobsFromMs, () => void world.ask(steady, { kind: "pool", ...pool }));
+  if (steady !== undefined) world.at(epoch + jobsFromMs, () => setPool(world, work, steady));
   const maintained = isWide ? drawMaintenance(safety, dice.fork("maintenance")) : undefined;
   if (maintained !== undefined) {
     if (steady !== undefined) world.at(epoch + jobsFromMs, () => void world.ask(steady, maintained));

@@ -10,6 +10,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import type { JobRules } from "../world/truth.ts";
+import type { World } from "../world/world.ts";
 import type { Work } from "./client.ts";
 
 const sides = ["left", "right"] as const;
@@ -74,6 +75,12 @@ export function drawPools(work: readonly Work[], dice: Dice): Work[] {
   return work.map((item) =>
     item.rules.isLater === true || !dice.chance(0.5) ? item : { ...item, rules: { ...item.rules, pool } },
   );
+}
+
+/** Sets at the peer how many slots the jobs' pool has, unless that is one, which it has until it is set. */
+export function setPool(world: World, work: readonly Work[], peer: PeerId): void {
+  const pool = work.find(({ rules }) => rules.pool !== undefined)?.rules.pool;
+  if (pool !== undefined && pool.slots > 1) world.ask(peer, { kind: "pool", ...pool });
 }
 
 function drawOthers(dice: Dice): Partial<JobRules> {

@@ -311,6 +311,12 @@ export const errorTable = {
       "Nothing was changed. Confirm those that belong here (`cicada peers confirm`), or name the peers that shall have the " +
       "secret instead of `all`. GET /v1/key says why each is doubted.",
   },
+  GROUP_REFUSED: {
+    title: "Jobs of the group would become invalid",
+    status: 409,
+    exit: exit.conflict,
+    hint: "Nothing was changed. Change the jobs that are named first, or move them to another group.",
+  },
   SECRETS_FULL: {
     title: "There is no room for another secret",
     status: 507,

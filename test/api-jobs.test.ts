@@ -31,6 +31,7 @@ test("creating a job answers with 201, its address, an ETag, and the job with it
     lastRun: null,
     lastSuccess: null,
     state: "scheduled",
+    inherited: null,
     problems: [],
   });
   const read = await call(fake, { url: "/v1/jobs/backup" });

@@ -1,12 +1,14 @@
 /**
- * `cicada calendars`, `maintenance` and `pools`: settings of the mesh that have a name. Each command is one call of the API at any peer, and all kinds
+ * `cicada calendars`, `groups`, `maintenance` and `pools`: settings of the mesh that have a name. Each command is one call of the API at any peer, and all kinds
  * have the same four: `ls`, `get`, `set` and `rm`.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
 import type { SettingKind } from "../schema/setting.ts";
-import type { CalendarAnswer, MaintenanceAnswer, PoolAnswer } from "./terminal/answers.ts";
+import type { CalendarAnswer, GroupAnswer, MaintenanceAnswer, PoolAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { readDocuments } from "./terminal/documents.ts";
 import { readTextFile } from "./terminal/text-file.ts";
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
 import { repeatable } from "./program.ts";
@@ -30,6 +32,7 @@ interface Kind<Answer extends { name: string }> {
 
 export function settingCommands(program: Command, terminal: Terminal): void {
   commandsOf(program, terminal, calendars);
+  commandsOf(program, terminal, groups);
   commandsOf(program, terminal, maintenance);
   commandsOf(program, terminal, pools);
 }
@@ -86,6 +89,33 @@ const shownMost = 120;
 
 function shorten(text: string): string {
   return text.length <= shownMost ? text : `${text.slice(0, shownMost - 1)}…`;
+}
+
+const groups: Kind<GroupAnswer> = {
+  setting: "groups",
+  about: "defaults of the fields of a group's jobs; what a job says itself wins",
+  setAbout: "set the defaults of a group, all at once: by the flags of jobs create, or from a file (-f)",
+  heading: ["NAME", "GIVES", "DESCRIPTION"],
+  row: ({ name, description = "", ...given }) =>
+    [name, Object.keys(given).join(", "), description].map(plain),
+  pairs: ({ name, jobs = [], ...given }) => [
+    ["name", name],
+    ...Object.entries(given).map(([field, value]) => [field, textOf(value)] as const),
+    ["jobs", jobs.join(", ")],
+  ],
+  written: ({ name, jobs = [] }) =>
+    `group ${plain(name)} set; ${jobs.length} ${jobs.length === 1 ? "job is" : "jobs are"} in it`,
+  withFlags: (command) => withJobFlags(command).option("-f, --file <file>", "its defaults as YAML or JSON"),
+  body: (given) => {
+    const { file, ...flags } = given;
+    if (typeof file !== "string") return jobFromFlags(flags);
+    const [written] = readDocuments(file);
+    return written?.value ?? {};
+  },
+};
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 const pools: Kind<PoolAnswer> = {

@@ -3,6 +3,7 @@
  * sees: edits that reach it together, after an absence for example, are one revision here.
  */
 import type { Write } from "../ports/disk.ts";
+import { sameValue } from "../schema/equal.ts";
 import type { JobId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import type { JobRevision } from "../schema/revision.ts";
@@ -23,6 +24,7 @@ export class JobHistory {
   /** `isInTable`: the job is there, though it can't be read or run. Such a job has no revision until it can. */
   note(changes: readonly JobChange[], isInTable: (id: JobId) => boolean, wall: number): void {
     for (const { id, before, job } of changes) {
+      if (before !== undefined && job !== undefined && isOnlyOfGroup(before, job)) continue;
       // A data folder from before this history began doesn't have it yet.
       if (before !== undefined) this.#noted.push(revisionOf(before));
       if (job !== undefined) this.#noted.push(this.#after(before, job));
@@ -53,9 +55,20 @@ export class JobHistory {
   }
 }
 
+/** Only the defaults of its group are others: no edit of the job. */
+function isOnlyOfGroup(before: Job, job: Job): boolean {
+  return (
+    before.updatedAt === job.updatedAt &&
+    before.resumedAt === job.resumedAt &&
+    before.pauses.length === job.pauses.length &&
+    sameValue(before.written ?? before.spec, job.written ?? job.spec)
+  );
+}
+
 function revisionOf({
   id,
   spec,
+  written,
   revision,
   createdAt,
   updatedAt,
@@ -71,7 +84,7 @@ function revisionOf({
     at: Math.max(updatedAt, resumedAt, paused?.at ?? 0),
     by: paused?.by ?? updatedBy,
     createdAt,
-    spec,
+    spec: written ?? spec,
     pauses: pauses.length,
   };
 }

@@ -19,6 +19,7 @@ import {
   watermarkLagMs,
   whyNoTick,
 } from "../core/view.ts";
+import { shownGroups } from "../core/job/group.ts";
 import { isTickOver } from "../core/claims/slots.ts";
 import { idleUntil } from "../core/orders/idle.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
@@ -123,7 +124,8 @@ export class PeerStatus {
 
   /** All settings of a kind, by name. */
   settings(kind: SettingKind): SettingValues {
-    return this.#live().assembly.table.values(kind);
+    const values = this.#live().assembly.table.values(kind);
+    return kind === "groups" ? shownGroups(values) : values;
   }
 
   /** Jobs that no living peer can run now. */

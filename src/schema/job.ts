@@ -307,6 +307,7 @@ export const readOnlyFields = [
   "lastTick",
   "lastRun",
   "lastSuccess",
+  "inherited",
   "warnings",
   "state",
   "problems",
@@ -348,7 +349,10 @@ export interface Problem {
 /** The effective job as the table projects it: what a person wrote, and what the table knows about it. */
 export interface Job {
   id: JobId;
+  /** with the defaults of its group */
   spec: CheckedSpec;
+  /** what its author wrote, if its group gives it anything else; absent = the same as `spec` */
+  written?: CheckedSpec;
   /** Changes with every edit, equal on peers whose tables are equal. */
   revision: string;
   /** ms since the epoch */

@@ -86,6 +86,7 @@ export type Capability =
   | "executor:http"
   | "majority"
   | "maintenance"
+  | "groups"
   | "calendars"
   | `field:${(typeof addedFields)[number]}`;
 
@@ -98,6 +99,7 @@ export const ownCapabilities: readonly Capability[] = [
   "executor:http",
   "majority",
   "maintenance",
+  "groups",
   "calendars",
   ...addedFields.map((field) => `field:${field}` as const),
 ];

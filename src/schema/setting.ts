@@ -2,7 +2,7 @@
  * What a person writes into the table by name, apart from jobs. A kind is also the name of its root in the table
  * (table/roots.ts) and of its calls in the API.
  */
-export const settingKinds = ["calendars", "maintenance", "pools", "secrets"] as const;
+export const settingKinds = ["calendars", "groups", "maintenance", "pools", "secrets"] as const;
 export type SettingKind = (typeof settingKinds)[number];
 
 export const settingNamePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";

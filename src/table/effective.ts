@@ -11,8 +11,18 @@
 import type { JobId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
 import type { Job, Problem, Quarantined } from "../schema/job.ts";
+import { groupOf } from "../core/job/group.ts";
 import { describeKnot, knots } from "../core/job/cycle.ts";
-import { identityOf, projectJob, readIncarnations, type Entries, type Reading } from "./projection.ts";
+import {
+  identityOf,
+  inGroup,
+  movedAt,
+  projectJob,
+  readIncarnations,
+  type Entries,
+  type GroupEntry,
+  type Reading,
+} from "./projection.ts";
 
 /** `job` is undefined if it can't be run any more, `before` if it couldn't be. */
 export interface JobChange {
@@ -22,6 +32,12 @@ export interface JobChange {
 }
 
 export class EffectiveJobs {
+  /** what the table says about a group */
+  readonly #groupAt: (name: string) => GroupEntry | undefined;
+  /** the group of each job that can be read */
+  readonly #groupOf = new Map<JobId, string>();
+  /** a group has defaults, or had some: only then the group of a job decides about its ticks */
+  #hasGroups = false;
   /** the living incarnation under a ULID */
   readonly #incarnationAt: (ulid: string) => Entries | undefined;
   readonly #refusal: (job: Job) => Problem | undefined;
@@ -42,7 +58,9 @@ export class EffectiveJobs {
   constructor(
     incarnationAt: (ulid: string) => Entries | undefined,
     refusal: (job: Job) => Problem | undefined = () => undefined,
+    groupAt: (name: string) => GroupEntry | undefined = () => undefined,
   ) {
+    this.#groupAt = groupAt;
     this.#incarnationAt = incarnationAt;
     this.#refusal = refusal;
   }
@@ -50,6 +68,16 @@ export class EffectiveJobs {
   /** Must be called when an incarnation was written to, added or removed. */
   touch(ulid: string): void {
     this.#touched.add(ulid);
+  }
+
+  /** Must be called when what the table says about a group has changed. Its jobs are then read again. */
+  touchGroup(name: string): void {
+    const isFirst = !this.#hasGroups;
+    this.#hasGroups = true;
+    for (const [id, group] of this.#groupOf) {
+      if (!isFirst && group !== name) continue;
+      for (const ulid of this.#incarnationsOf.get(id) ?? []) this.#touched.add(ulid);
+    }
   }
 
   /** Must be called when the document was made anew: every incarnation may be different in it. */
@@ -169,12 +197,18 @@ export class EffectiveJobs {
   }
 
   #project(id: JobId, reading: Reading): Job | Quarantined {
-    const projected = projectJob(id, reading);
+    const alone = projectJob(id, reading);
+    this.#groupOf.delete(id);
+    if ("problems" in alone) return alone;
+    const group = groupOf(alone.spec);
+    this.#groupOf.set(id, group);
+    const projected = inGroup(alone, this.#groupAt(group), this.#hasGroups ? movedAt(reading) : 0);
     const refusal = "problems" in projected ? undefined : this.#refusal(projected);
     return refusal === undefined ? projected : { id, problems: [refusal] };
   }
 
   #show(id: JobId, reading: Reading | undefined): void {
+    if (reading === undefined) this.#groupOf.delete(id);
     const projected = reading === undefined ? undefined : this.#project(id, reading);
     const isChained =
       projected !== undefined && !("problems" in projected) && projected.spec.after !== undefined;
@@ -197,7 +231,11 @@ export class EffectiveJobs {
     }
     this.#jobs.set(id, projected);
     // A skip is no edit of the job: it has no revision.
-    if (before?.revision !== projected.revision || !sameValue(before.skips, projected.skips))
+    if (
+      before?.revision !== projected.revision ||
+      before.scheduledAt !== projected.scheduledAt ||
+      !sameValue(before.skips, projected.skips)
+    )
       this.#noteChange(id, before, projected);
   }
 

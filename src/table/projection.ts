@@ -11,7 +11,10 @@ import { instantOfHlc } from "./hlc.ts";
 import { checkJob, type JobCheck } from "../core/job/job.ts";
 import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
 import type { Job, PartNeeds, Pause, Problem, Quarantined, Skip } from "../schema/job.ts";
-import { unknownCapabilities } from "../schema/protocol.ts";
+import { checkInGroup, inheritedBy } from "../core/job/group.ts";
+import { canonicalText } from "../schema/canonical.ts";
+import type { StoredGroup } from "../schema/group.ts";
+import { unknownCapabilities, type Capability } from "../schema/protocol.ts";
 import {
   createdSlot,
   isKnownSlot,
@@ -83,7 +86,49 @@ export function identityOf(reading: Reading): JobId | undefined {
   return typeof id === "string" && idForm.test(id) ? (id as JobId) : undefined;
 }
 
-/** The effective job, or why there is none. */
+/** A group's entry in the table. */
+export interface GroupEntry {
+  readonly group: StoredGroup;
+  /** when it was written, ms */
+  readonly writtenAt: number;
+}
+
+/**
+ * The job with the defaults of its group. They are part of its revision, and an edit of those that decide about ticks, or of
+ * the job's group (`groupAt`, ms), counts as an edit of its timetable.
+ */
+export function inGroup(job: Job, entry: GroupEntry | undefined, groupAt: number): Job | Quarantined {
+  const timetableAt = Math.min(entry?.group.timetableAt ?? 0, entry?.writtenAt ?? 0);
+  const scheduledAt = Math.max(job.scheduledAt, timetableAt, groupAt);
+  const inherited = inheritedBy(job.spec, entry?.group);
+  if (Object.keys(inherited).length === 0)
+    return scheduledAt === job.scheduledAt ? job : { ...job, scheduledAt };
+  const checked = checkStrangers(() => checkInGroup(job.spec, entry?.group));
+  if (!checked.ok) return { id: job.id, problems: checked.problems };
+  const text = canonicalText(inherited) ?? "";
+  return {
+    ...job,
+    spec: checked.spec,
+    written: job.spec,
+    revision: hash("sha256", `${job.revision} ${text}`, "hex").slice(0, 16),
+    scheduledAt,
+    needs: [...job.needs, groupNeeds],
+  };
+}
+
+/** What a peer must know to run a job that takes fields from its group. */
+const groupNeeds: PartNeeds = {
+  pointer: "/group",
+  slot: "group",
+  capabilities: ["groups" satisfies Capability],
+};
+
+/** When the job's group was last written, ms. */
+export function movedAt(reading: Reading): number {
+  return writtenAt(reading, "group");
+}
+
+/** The effective job, without regard to its group, or why there is none. */
 export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
   const problems: Problem[] = reading.unreadable.map((key) => ({
     pointer: "",
@@ -150,7 +195,8 @@ export function readSpec(id: JobId, reading: Reading): { checked: JobCheck; hidd
       const problem = readSlot(slot, value, spec);
       if (problem !== undefined) return { ok: false, code: "INVALID_JOB", problems: [problem] };
     }
-    return checkStrangers({ id, ...inFieldOrder(spec) }, left.has("action") ? "without-action" : "whole");
+    const part = left.has("action") ? "without-action" : "whole";
+    return checkStrangers(() => checkJob({ id, ...inFieldOrder(spec) }, part));
   }
 }
 
@@ -158,9 +204,9 @@ export function readSpec(id: JobId, reading: Reading): { checked: JobCheck; hidd
  * Checks a job that may come from another peer. Another peer's bytes must not end this process, so only here a failed
  * assertion of the check counts as a problem of the job.
  */
-function checkStrangers(job: Record<string, unknown>, part: "whole" | "without-action"): JobCheck {
+function checkStrangers(check: () => JobCheck): JobCheck {
   try {
-    return checkJob(job, part);
+    return check();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, code: "INVALID_JOB", problems: [{ pointer: "", message }] };

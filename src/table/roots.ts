@@ -13,6 +13,7 @@ import { isAttributed, wordOf } from "../schema/membership.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
 import { readMaintenance } from "../core/job/maintenance.ts";
 import { readSlots } from "../core/job/pools.ts";
+import { readGroup } from "../core/job/group.ts";
 import { readSealed } from "../core/job/secrets.ts";
 import { secretNamePattern } from "../schema/secret.ts";
 import { isSettingName } from "../core/job/settings.ts";
@@ -182,6 +183,18 @@ export const poolsRoot: ValuesRoot = {
   idsCap: 16_384,
 };
 
+/** Defaults of the jobs of a group, by its name. */
+export const groupsRoot: ValuesRoot = {
+  name: "groups" satisfies SettingKind,
+  holds: "values",
+  merge: "latest",
+  isId: isSettingName,
+  accepts: (value) => readGroup(value) !== undefined,
+  valueCapBytes: 65_536,
+  // Some hundred groups, each set at several peers.
+  idsCap: 2_048,
+};
+
 /** Values of secrets that are sealed to peers, by name (schema/secret.ts). */
 export const secretsRoot: ValuesRoot = {
   name: "secrets" satisfies SettingKind,
@@ -206,6 +219,7 @@ export const tableRoots: readonly Root[] = [
   maintenanceRoot,
   poolsRoot,
   secretsRoot,
+  groupsRoot,
 ];
 
 function isPeerId(id: string): boolean {

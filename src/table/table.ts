@@ -11,6 +11,7 @@
  * unknown is dropped and `pending` becomes true: sync fetches the whole difference anyway.
  */
 import * as Y from "yjs";
+import { readGroup } from "../core/job/group.ts";
 import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
@@ -21,8 +22,11 @@ import { TableCaps } from "./caps.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs, type JobChange } from "./effective.ts";
+import { instantOfHlc } from "./hlc.ts";
+import type { GroupEntry } from "./projection.ts";
 import {
   confirmationsRoot,
+  groupsRoot,
   jobsRoot,
   joinsRoot,
   membershipRoot,
@@ -31,7 +35,7 @@ import {
   type Root,
 } from "./roots.ts";
 import { inspectUpdate } from "./update.ts";
-import { RootValues } from "./values.ts";
+import { parseValueKey, RootValues } from "./values.ts";
 
 export type Applied = "changed" | "known" | "pending" | { refused: string };
 
@@ -93,7 +97,11 @@ export class JobTable {
     this.#freshClientId = options.freshClientId;
     this.#rootRows = options.roots ?? tableRoots;
     this.#caps = new TableCaps(this.#rootRows);
-    this.#effective = new EffectiveJobs((ulid) => incarnationAt(this.#roots.jobs, ulid), options.refusal);
+    this.#effective = new EffectiveJobs(
+      (ulid) => incarnationAt(this.#roots.jobs, ulid),
+      options.refusal,
+      (name) => this.#groupAt(name),
+    );
     this.#editor = new Editor({
       self: options.self,
       testing: options.testing ?? {},
@@ -258,6 +266,12 @@ export class JobTable {
     return values;
   }
 
+  #groupAt(name: string): GroupEntry | undefined {
+    const values = this.#roots.values.get(groupsRoot.name);
+    const group = readGroup(values?.all().get(name));
+    return group === undefined ? undefined : { group, writtenAt: instantOfHlc(values?.stampOf(name) ?? 0) };
+  }
+
   /**
    * Everything that was said about the membership of peers, unchecked; the last word about a peer is that which counted for
    * earlier versions. The same list until something is said.
@@ -339,7 +353,11 @@ export class JobTable {
     doc.on("afterTransaction", (transaction: Y.Transaction) => {
       if (this.#digest.observe(transaction)) this.#changedByApply = true;
       for (const [type, keys] of transaction.changed) {
-        valuesOf.get(type)?.changed();
+        const read = valuesOf.get(type);
+        read?.changed();
+        if (read?.root === groupsRoot) {
+          for (const key of keys) this.#effective.touchGroup(parseValueKey(key ?? "")?.id ?? "");
+        }
         if (Object.is(type, roots.jobs)) {
           for (const ulid of keys) if (ulid !== null) this.#effective.touch(ulid);
           continue;

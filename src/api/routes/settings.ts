@@ -13,7 +13,8 @@ import {
 import { MaintenanceSchema } from "../../schema/maintenance.ts";
 import { PoolSchema } from "../../schema/pool.ts";
 import { runId } from "../../schema/ids.ts";
-import type { Job } from "../../schema/job.ts";
+import { GroupSchema } from "../../schema/group.ts";
+import { defaultGroup, type Job } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { showInstant } from "../show/show-run.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
@@ -56,6 +57,17 @@ export function settingRoutes(app: Api, options: ApiOptions): void {
     });
   });
   routesOf(app, options, {
+    setting: "groups",
+    one: "group",
+    written: GroupSchema,
+    shown: ShownGroup,
+    show: (control, name, value, isListed) => ({
+      name,
+      ...(value as object),
+      ...(isListed ? {} : { jobs: jobsOfGroup(control, name) }),
+    }),
+  });
+  routesOf(app, options, {
     setting: "maintenance",
     one: "maintenance",
     written: MaintenanceSchema,
@@ -75,6 +87,17 @@ export function settingRoutes(app: Api, options: ApiOptions): void {
         ),
       ),
   });
+}
+
+const ShownGroup = Type.Object({
+  name: Type.String(),
+  ...GroupSchema.properties,
+  jobs: Type.Optional(Type.Array(Type.String(), { description: "its jobs; not in lists" })),
+});
+
+function jobsOfGroup(control: Control, name: string): string[] {
+  const jobs = [...control.view().jobs.values()];
+  return jobs.flatMap(({ id, spec }) => ((spec.group ?? defaultGroup) === name ? [id] : [])).toSorted();
 }
 
 const ShownCalendar = Type.Object({

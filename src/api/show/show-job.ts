@@ -52,6 +52,11 @@ const readOnly = {
   lastRun: orNull(LastRunSchema),
   lastSuccess: orNull(Type.String({ format: "date-time", description: "when a run last succeeded" })),
   state: Type.Enum(jobStates),
+  inherited: orNull(
+    Type.Unsafe<Record<string, unknown>>(
+      Type.Object({}, { description: "the fields that it has from its group; null = none" }),
+    ),
+  ),
   problems: Type.Array(
     Type.Object({
       code: Type.String({
@@ -81,7 +86,7 @@ export const JobSchema = Type.Object(
 export type ShownJob = Static<typeof JobSchema>;
 
 export async function showJob(job: Job, control: Control): Promise<ShownJob> {
-  const { id, ...fields } = job.spec;
+  const { id, ...fields } = job.written ?? job.spec;
   const status = await control.status(job.id);
   const runner = status?.next?.peers[0];
   return {
@@ -100,8 +105,21 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     lastSuccess: showInstantOrNull(status?.lastSuccess),
     // The status is undefined if the job is deleted while its history is read.
     state: status?.state ?? "disabled",
+    inherited: inheritedFrom(job),
     problems: [...(status?.hindrances ?? []), ...missingChannels(job, control)],
   };
+}
+
+/** What the job has from its group: the fields that its author didn't write, and of `env` the variables. */
+function inheritedFrom({ spec, written }: Job): ShownJob["inherited"] {
+  if (written === undefined) return null;
+  const own: Readonly<Record<string, unknown>> = written;
+  const inherited: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(spec)) {
+    if (field !== "env" && own[field] === undefined) inherited[field] = value;
+  }
+  const env = Object.entries(spec.env ?? {}).filter(([name]) => !Object.hasOwn(written.env ?? {}, name));
+  return { ...inherited, ...(env.length === 0 ? {} : { env: Object.fromEntries(env) }) };
 }
 
 /** Notices to a channel that isn't there are lost, so a misspelt name must show. */
@@ -186,6 +204,7 @@ export function showQuarantined({ id, problems }: Quarantined): ShownJob {
     lastTick: null,
     lastRun: null,
     lastSuccess: null,
+    inherited: null,
     state: "invalid",
     problems: problems.map((problem) => ({ code: "INVALID_JOB", ...problem })),
   };

@@ -92,6 +92,14 @@ export interface PoolAnswer {
   waiting: PoolSlot[];
 }
 
+export interface GroupAnswer {
+  name: string;
+  description?: string;
+  jobs?: string[];
+  /** its defaults */
+  [field: string]: unknown;
+}
+
 export interface SecretAnswer {
   name: string;
   sealedAt: string | null;

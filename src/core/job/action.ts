@@ -20,7 +20,7 @@ const fieldOf = { shell: "command", exec: "argv", http: "http", script: "script"
 export const actionFields: readonly string[] = Object.values(fieldOf);
 
 /** Fields of a process that mean nothing for a request. */
-const processFields = [
+export const processFields = [
   "stdin",
   "env",
   "cwd",

@@ -28,7 +28,10 @@ export function lackingCalendar(plan: Plan, instant: number): UnknownCalendar | 
 }
 
 /** The job's calendars that are missing, as problems of what a person writes. */
-export function missingCalendars({ calendars }: JobsState, { except = [] }: JobSpec): Problem[] {
+export function missingCalendars(
+  { calendars }: JobsState,
+  { except = [] }: Pick<JobSpec, "except">,
+): Problem[] {
   return except.flatMap((entry, index) => {
     const [name] = calendarsIn([entry]);
     if (name === undefined || calendars.entries.has(name)) return [];

@@ -1,6 +1,7 @@
 /** The jobs that this peer knows, and when each is due next. Only the files of this folder change it. */
 import type { JobId } from "../../schema/ids.ts";
 import { noCalendars, type Calendars } from "./calendars.ts";
+import type { StoredGroup } from "../../schema/group.ts";
 import { IndexedHeap } from "./heap.ts";
 import type { Maintenance } from "./maintenance.ts";
 import type { Plan } from "./plan.ts";
@@ -23,6 +24,8 @@ export interface JobsState {
   pools: ReadonlyMap<string, number>;
   readonly jobsByPool: Map<string, Set<JobId>>;
   calendars: Calendars;
+  /** the defaults of the groups that have some, by name */
+  groups: ReadonlyMap<string, StoredGroup>;
   /** the secrets that are sealed to peers, by name */
   sealed: ReadonlyMap<string, Sealed>;
   /** every maintenance of the table; each plan has those that apply to it */
@@ -40,5 +43,6 @@ export function createJobs(): JobsState {
     pools: new Map(),
     jobsByPool: new Map(),
     sealed: new Map(),
+    groups: new Map(),
   };
 }

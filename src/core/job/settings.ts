@@ -2,6 +2,7 @@
 import type { Problem } from "../../schema/job.ts";
 import { settingNamePattern, type SettingKind } from "../../schema/setting.ts";
 import { calendarProblems } from "./calendars.ts";
+import { groupProblems } from "./group.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { poolProblems } from "./pools.ts";
 import { sealedProblems } from "./secrets.ts";
@@ -21,6 +22,8 @@ export function settingProblems(kind: SettingKind, name: string, value: unknown)
   switch (kind) {
     case "calendars":
       return calendarProblems(value);
+    case "groups":
+      return groupProblems(value);
     case "maintenance": {
       const checked = checkMaintenance(name, value);
       return checked.ok ? [] : checked.problems;

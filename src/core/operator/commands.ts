@@ -7,7 +7,9 @@ import type { Answer, Command } from "../../ports/control.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
+import type { GroupDefaults } from "../../schema/group.ts";
 import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
+import type { SettingKind } from "../../schema/setting.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -24,6 +26,7 @@ import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { jobsOfCalendar, missingCalendars } from "../job/calendar-jobs.ts";
 import { settingProblems } from "../job/settings.ts";
+import { checkInGroup, groupOf, problemsOfJobs, storedGroup } from "../job/group.ts";
 import { paramsOfRun } from "../job/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { stopAt } from "../job/stops.ts";
@@ -113,9 +116,26 @@ function putSetting(
   const problems = settingProblems(setting, name, value);
   if (problems.length > 0)
     return { kind: "refused", error: new CicadaError("BAD_REQUEST", "see errors", problems) };
-  const written = setting === "calendars" ? dated(state, name, value) : value;
+  const ofJobs = setting === "groups" ? problemsOfJobs(state.jobs, name, value as GroupDefaults) : [];
+  if (ofJobs.length > 0)
+    return { kind: "refused", error: new CicadaError("GROUP_REFUSED", "see errors", ofJobs) };
+  const written = storedSetting(state, setting, name, value);
   if (written === undefined) return { kind: "done" };
   return edit(state, token, [{ kind: "set", root: setting, id: name, value: written, by }], false);
+}
+
+/** As the table keeps it; undefined = it says so already. */
+function storedSetting(state: State, setting: SettingKind, name: string, value: unknown): unknown {
+  switch (setting) {
+    case "calendars":
+      return dated(state, name, value);
+    case "groups":
+      return storedGroup(state.jobs, name, value as GroupDefaults, state.now.wall);
+    case "maintenance":
+    case "pools":
+    case "secrets":
+      return value;
+  }
 }
 
 /** With the time of this edit, from which on its jobs have another timetable; undefined = it says what it has said already. */
@@ -136,7 +156,8 @@ function removeSetting(
     const more = users.length > usersShown ? ` and ${users.length - usersShown} more` : "";
     return refuse("SETTING_IN_USE", `"${name}" is named by ${named}${more}`);
   }
-  return edit(state, token, [{ kind: "set", root: setting, id: name, value: null, by }], false);
+  const value = setting === "groups" ? storedGroup(state.jobs, name, undefined, state.now.wall) : null;
+  return edit(state, token, [{ kind: "set", root: setting, id: name, value: value ?? null, by }], false);
 }
 
 const usersShown = 20;
@@ -194,10 +215,13 @@ function putSpec(
   by: string,
   token: number,
 ): Answer | undefined {
-  if (known !== undefined && sameValue(known.job.spec, spec)) {
+  if (known !== undefined && sameValue(known.job.written ?? known.job.spec, spec)) {
     return { kind: "job", job: known.job, created: false };
   }
-  const { problems: ofChain, warnings } = checkChain(state, spec);
+  const inGroup = checkInGroup(spec, state.jobs.groups.get(groupOf(spec)));
+  if (!inGroup.ok)
+    return { kind: "refused", error: new CicadaError("INVALID_JOB", "see errors", inGroup.problems) };
+  const { problems: ofChain, warnings } = checkChain(state, inGroup.spec);
   const problems = [...ofChain, ...missingCalendars(state.jobs, spec)];
   if (problems.length > 0)
     return { kind: "refused", error: new CicadaError("INVALID_JOB", "see errors", problems) };
@@ -210,7 +234,7 @@ function patchJob(
   token: number,
 ): Answer | undefined {
   return withJob(state, command, (plan) => {
-    const { spec } = plan.job;
+    const spec = plan.job.written ?? plan.job.spec;
     // This peer doesn't know the action of a job that a later version has written, and leaves it as it is.
     const part = spec.command === undefined && spec.argv === undefined ? "without-action" : "whole";
     const checked = checkJob(mergePatch(spec, command.patch), part);

@@ -13,6 +13,7 @@ import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import { enterCalendars } from "../job/calendar-jobs.ts";
 import { readMaintenance } from "../job/maintenance.ts";
 import { enterPools } from "../job/pools.ts";
+import { enterGroups } from "../job/group.ts";
 import { enterSealed } from "../job/sealed.ts";
 import { planJob, type Plan } from "../job/plan.ts";
 import { isDeepInStop } from "../job/stops.ts";
@@ -59,6 +60,9 @@ export function takeSettings(state: State, kind: SettingKind, values: SettingVal
       }
       return;
     }
+    case "groups":
+      // The table has filled their defaults into the jobs that follow.
+      return enterGroups(state.jobs, values);
     case "maintenance": {
       const all = [...values].flatMap(([name, value]) => readMaintenance(name, value) ?? []);
       for (const job of state.upkeep.heldBack.keys()) reportHeldBack(state, job);

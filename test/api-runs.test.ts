@@ -24,6 +24,22 @@ async function states(fake: FakeApi, query: string): Promise<string[]> {
   return answer.json().items.map(({ state }: { state: string }) => state);
 }
 
+test("the list can be narrowed to the jobs that are in a group now", async () => {
+  const fake = fakeApi();
+  history(fake.control);
+  for (const spec of [
+    { id: "backup", command: "true", group: "db" },
+    { id: "other", command: "true" },
+  ]) {
+    const { statusCode } = await call(fake, { method: "POST", url: "/v1/jobs", body: spec });
+    assert.equal(statusCode, 201);
+  }
+  assert.deepEqual(await states(fake, "group=db"), ["running", "failed", "succeeded"]);
+  assert.deepEqual(await states(fake, "group=default"), ["timeout"]);
+  assert.deepEqual(await states(fake, "group=db&state=failed"), ["failed"]);
+  assert.deepEqual(await states(fake, "group=none"), []);
+});
+
 test("a run shows its instants in RFC 3339, and null for unknown values", async () => {
   const fake = fakeApi();
   history(fake.control);

@@ -19,6 +19,7 @@ interface RunsOptions extends PeerOptions {
 
 interface ListOptions extends RunsOptions {
   job?: string;
+  group?: string;
   state?: string;
   on?: string;
   from?: string;
@@ -36,6 +37,7 @@ export function runsCommands(program: Command, terminal: Terminal): void {
   withOutput(withPeer(runs.command("ls")))
     .description("list runs and decisions not to run, newest tick first")
     .option("--job <id>", "only runs of this job")
+    .option("--group <name>", "only runs of the jobs that are in this group now")
     .option(
       "--state <state>",
       `only runs in this state (or several, separated by commas): ${runStates.join(", ")}; default: all but claimed`,
@@ -45,10 +47,10 @@ export function runsCommands(program: Command, terminal: Terminal): void {
     .option("--to <instant>", "only ticks before this instant")
     .option("-n, --limit <n>", "the most runs to list", "50")
     .action(async (options: ListOptions) => {
-      const { job, state = statesListed, on: peer, from, to } = options;
+      const { job, group, state = statesListed, on: peer, from, to } = options;
       const wanted = readCount("--limit", options.limit);
       const client = openClient(options, terminal);
-      const query = { job, state, peer, from, to };
+      const query = { job, group, state, peer, from, to };
       const answer = await client.list<RunAnswer>("/v1/runs", query, wanted);
       // A misspelt job has no runs either, but is refused instead of shown as an empty list.
       if (answer.items.length === 0 && job !== undefined) {

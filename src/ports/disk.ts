@@ -47,6 +47,8 @@ export interface Loaded {
 
 export interface RunQuery {
   job?: JobId;
+  /** of any of these jobs */
+  jobs?: readonly JobId[];
   tick?: TickId;
   slot?: string;
   states?: readonly RunState[];

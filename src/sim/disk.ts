@@ -327,6 +327,7 @@ function unreadable(): CicadaError {
 function matches(record: RunRecord, query: RunQuery): boolean {
   return (
     (query.job === undefined || record.job === query.job) &&
+    (query.jobs === undefined || query.jobs.includes(record.job)) &&
     (query.tick === undefined || record.tick === query.tick) &&
     (query.slot === undefined || record.slot === query.slot) &&
     (query.peer === undefined || record.peer === query.peer) &&

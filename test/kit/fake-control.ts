@@ -512,6 +512,7 @@ export class FakeControl implements Control {
       .filter(
         (record) =>
           (query.job ?? record.job) === record.job &&
+          (query.jobs === undefined || query.jobs.includes(record.job)) &&
           (query.tick ?? record.tick) === record.tick &&
           (query.peer ?? record.peer) === record.peer &&
           (query.states === undefined || query.states.includes(record.state)) &&

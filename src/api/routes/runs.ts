@@ -8,6 +8,7 @@ import type { RunQuery } from "../../ports/disk.ts";
 import type { Control, View } from "../../ports/control.ts";
 import { describeAmbiguous } from "../../schema/find-peer.ts";
 import { jobIdPattern, parseRunReference, runId, type JobId, type PeerId } from "../../schema/ids.ts";
+import { defaultGroup } from "../../schema/job.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
 import { JobParams } from "../show/show-job.ts";
 import { ask, noJob } from "../http/answers.ts";
@@ -54,7 +55,13 @@ function listRuns(app: Api, { control, decisions }: ApiOptions): void {
         tags,
         summary: "List runs and decisions, newest tick first",
         querystring: Type.Object(
-          { ...RunFilter, job: Type.Optional(Type.String({ maxLength: 512 })) },
+          {
+            ...RunFilter,
+            job: Type.Optional(Type.String({ maxLength: 512 })),
+            group: Type.Optional(
+              Type.String({ maxLength: 64, description: "of the jobs that are in this group now" }),
+            ),
+          },
           closed,
         ),
         response: { 200: ListOf(RunSchema) },
@@ -203,6 +210,7 @@ interface Filter {
   limit?: number;
   cursor?: string;
   job?: string;
+  group?: string;
   state?: string | string[];
   peer?: string;
   from?: string;
@@ -218,12 +226,19 @@ function readFilter(filter: Filter, view: View): RunQuery {
     limit: filter.limit ?? defaultLimit,
     // The text is looked up unchanged; one that isn't an id finds nothing.
     ...(filter.job === undefined ? {} : { job: filter.job as JobId }),
+    ...(filter.group === undefined ? {} : { jobs: jobsIn(filter.group, view) }),
     ...(filter.peer === undefined ? {} : { peer: readPeer(filter.peer, view) }),
     ...(states === undefined ? {} : { states }),
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
     ...(after === undefined ? {} : { after }),
   };
+}
+
+function jobsIn(group: string, { jobs }: View): JobId[] {
+  return [...jobs.values()]
+    .filter(({ spec }) => (spec.group ?? defaultGroup) === group)
+    .map(({ spec }) => spec.id);
 }
 
 function readStates(given: string | string[] | undefined): RunState[] | undefined {

@@ -32,6 +32,12 @@ const newestFirst = rowKey
   .map((column) => `${column} DESC`)
   .join(", ");
 
+/**
+ * Up to this many jobs, their newest records are looked up job by job. With more, that takes longer than going through all records,
+ * which takes long when the jobs are among those that run the least.
+ */
+const jobsAtOnce = 300;
+
 export class Reads {
   private readonly statements: Statements;
 
@@ -95,18 +101,11 @@ export class Reads {
     query: RunQuery,
     tickInstant: number | undefined,
   ): { records: string[]; next: string | null; total: number } {
-    const { where, values } = conditions(query, tickInstant);
+    const { where, values } = conditions(query, tickInstant, "counting");
     const total = this.statements.first(`SELECT count(*) AS total FROM record${where}`, ...values)?.["total"];
     const limit = Math.max(1, Math.floor(query.limit));
     const after = query.after === undefined ? undefined : readCursor(query.after);
-    const older =
-      after === undefined ? "" : `${where === "" ? " WHERE" : " AND"} (${rowKey}) < (?, ?, ?, ?, ?, ?)`;
-    const rows = this.statements.all(
-      `SELECT ${rowKey}, body, sum FROM record${where}${older} ORDER BY ${newestFirst} LIMIT ?`,
-      ...values,
-      ...(after ?? []),
-      limit + 1,
-    );
+    const rows = this.page(query, tickInstant, after, limit + 1);
     const page = rows.slice(0, limit);
     const last = page.at(-1);
     return {
@@ -114,6 +113,27 @@ export class Reads {
       next: rows.length > limit && last !== undefined ? writeCursor(last) : null,
       total: Number(total),
     };
+  }
+
+  /** The newest records before the cursor. */
+  private page(
+    query: RunQuery,
+    tickInstant: number | undefined,
+    after: SQLInputValue[] | undefined,
+    limit: number,
+  ): Row[] {
+    const { jobs = [], ...rest } = query;
+    const isFew = query.job === undefined && jobs.length > 0 && jobs.length <= jobsAtOnce;
+    // The newest of each job are few. Of many jobs, the newest of all records are soon found by going through them.
+    const queries = isFew ? jobs.map((job) => ({ ...rest, job })) : [query];
+    const rows = queries.flatMap((one) => {
+      const { where, values } = conditions(one, tickInstant, "paging");
+      const older =
+        after === undefined ? "" : `${where === "" ? " WHERE" : " AND"} (${rowKey}) < (?, ?, ?, ?, ?, ?)`;
+      const sql = `SELECT ${rowKey}, body, sum FROM record${where}${older} ORDER BY ${newestFirst} LIMIT ?`;
+      return this.statements.all(sql, ...values, ...(after ?? []), limit);
+    });
+    return queries.length === 1 ? rows : rows.toSorted(compareNewest).slice(0, limit);
   }
 
   private others({ kind, of, limit }: OthersQuery, tickInstant = 0): string[] {
@@ -241,9 +261,14 @@ export class Reads {
   }
 }
 
+/**
+ * What a query asks for, as SQL. A plus before a column keeps SQLite from looking it up in that column's index: with a job, its
+ * records are the fewest; and a page of many jobs is read in its order, while their records are counted in the index of jobs.
+ */
 function conditions(
   query: RunQuery,
   tickInstant: number | undefined,
+  what: "counting" | "paging",
 ): { where: string; values: SQLInputValue[] } {
   const terms: string[] = [];
   const values: SQLInputValue[] = [];
@@ -251,17 +276,31 @@ function conditions(
     terms.push(term);
     values.push(...given);
   };
-  if (query.job !== undefined) must("job = ?", query.job);
-  if (query.tick !== undefined && tickInstant !== undefined)
-    must("instant = ? AND tick = ?", tickInstant, query.tick);
-  if (query.slot !== undefined) must("slot = ?", query.slot);
-  if (query.peer !== undefined) must("peer = ?", query.peer);
-  if (query.from !== undefined) must("instant >= ?", query.from);
-  if (query.to !== undefined) must("instant < ?", query.to);
-  if (query.states !== undefined)
-    must(`state IN (${query.states.map(() => "?").join(", ")})`, ...query.states);
-  if (query.started === true) must("json_extract(body, '$.startedAt') IS NOT NULL");
+  const { job, jobs, tick, slot, peer, from, to, states, started } = query;
+  const other = job === undefined ? "" : "+";
+  if (job !== undefined) must("job = ?", job);
+  if (jobs !== undefined)
+    must(`${what === "paging" ? "+" : ""}job IN (SELECT value FROM json_each(?))`, JSON.stringify(jobs));
+  if (tick !== undefined && tickInstant !== undefined) must("instant = ? AND tick = ?", tickInstant, tick);
+  if (slot !== undefined) must("slot = ?", slot);
+  if (peer !== undefined) must(`${other}peer = ?`, peer);
+  if (from !== undefined) must("instant >= ?", from);
+  if (to !== undefined) must("instant < ?", to);
+  if (states !== undefined) must(`${other}state IN (${states.map(() => "?").join(", ")})`, ...states);
+  if (started === true) must("json_extract(body, '$.startedAt') IS NOT NULL");
   return { where: terms.length === 0 ? "" : ` WHERE ${terms.join(" AND ")}`, values };
+}
+
+/** Orders rows as `newestFirst` does. */
+function compareNewest(a: Row, b: Row): number {
+  for (const column of rowKey.split(", ")) {
+    const [one, two] = [a[column], b[column]];
+    if (one === two) continue;
+    if (typeof one === "number" && typeof two === "number") return two - one;
+    // SQLite compares text by its bytes in UTF-8.
+    return Buffer.compare(Buffer.from(String(two)), Buffer.from(String(one)));
+  }
+  return 0;
 }
 
 function placeIn(text: string | undefined): Place | undefined {

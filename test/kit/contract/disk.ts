@@ -306,24 +306,28 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
         .sample(fc.shuffledSubarray(records, { minLength: 25 }), { numRuns: 1, seed: 3 })[0]
         ?.map(recordWrite) ?? [],
     );
-    const seen: RunRecord[] = [];
-    let after: string | undefined;
-    do {
-      const page = await history(bed, { limit: 7, ...(after === undefined ? {} : { after }) });
-      assert.equal(page.total, 25);
-      assert.ok(page.records.length <= 7);
-      seen.push(...page.records);
-      after = page.next ?? undefined;
-    } while (after !== undefined);
-    assert.deepEqual(sorted(seen), sorted(records));
-    const instants = seen.map((record) => Date.parse(record.tick));
-    assert.deepEqual(
-      instants,
-      instants.toSorted((a, b) => b - a),
-    );
+    const some = ["backup", "report", "other"] as JobId[];
+    const many = [...some, ...Array.from({ length: 1_000 }, (_, index) => `job-${index}` as JobId)];
+    for (const which of [{}, { jobs: some }, { jobs: many }]) {
+      const seen: RunRecord[] = [];
+      let after: string | undefined;
+      do {
+        const page = await history(bed, { ...which, limit: 7, ...(after === undefined ? {} : { after }) });
+        assert.equal(page.total, 25);
+        assert.ok(page.records.length <= 7);
+        seen.push(...page.records);
+        after = page.next ?? undefined;
+      } while (after !== undefined);
+      assert.deepEqual(sorted(seen), sorted(records));
+      const instants = seen.map((record) => Date.parse(record.tick));
+      assert.deepEqual(
+        instants,
+        instants.toSorted((a, b) => b - a),
+      );
+    }
   });
 
-  onBed("history can be narrowed by job, tick, state, peer and time", async (bed) => {
+  onBed("history can be narrowed by job, jobs, tick, state, peer and time", async (bed) => {
     const records = Array.from({ length: 12 }, (_, index) =>
       someRecord({
         tick: tickAt(noon + index * seconds),
@@ -336,6 +340,13 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     await store(bed, records.map(recordWrite));
     const cases: [Omit<RunQuery, "limit">, (record: RunRecord) => boolean][] = [
       [{ job: "report" as JobId }, (record) => record.job === "report"],
+      [{ jobs: ["report", "other"] as JobId[] }, (record) => record.job === "report"],
+      [{ jobs: [] }, () => false],
+      [{ job: "report" as JobId, jobs: ["backup" as JobId] }, () => false],
+      [
+        { jobs: ["backup", "report"] as JobId[], states: ["failed"], peer: "12D3KooWalpha" as PeerId },
+        (record) => record.state === "failed" && record.peer === "12D3KooWalpha",
+      ],
       [{ tick: tickAt(noon + 3 * seconds) }, (record) => record.tick === tickAt(noon + 3 * seconds)],
       [{ states: ["failed", "lost"] }, (record) => record.state === "failed"],
       [{ states: [] }, () => false],

@@ -38,3 +38,11 @@ function rssBytesOf(pid: number): number {
   const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
   return Number(match?.[1] ?? 0) * 1_024;
 }
+
+/** The proportional share of memory of a peer's own process, then of each of its children. */
+export function pssBytesOf(pid: number): number[] {
+  return [pid, ...childrenOf(pid)].map((one) => {
+    const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, "utf8"));
+    return Number(match?.[1] ?? 0) * 1_024;
+  });
+}

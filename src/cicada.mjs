@@ -15,22 +15,22 @@ const hidesArguments = hideJoinStrings();
 process.on("SIGUSR1", () => {});
 
 const oldestMajor = 24;
+/** The published package has a bundle in place of the sources. */
+const isClone = existsSync(new URL("main.ts", import.meta.url));
+const nodePackage = `node-${process.platform}-${process.arch}`;
 const major = Number(process.versions.node.split(".")[0]);
 
 if (major >= oldestMajor) {
   if (process.argv[2] === "start" && !hidesArguments) limitYoungObjects();
   keepCompiled();
-  // The published package has the bundle in place of the sources.
-  const { main } = await import(
-    existsSync(new URL("main.ts", import.meta.url)) ? "./main.ts" : "../dist/program/main.js"
-  );
+  const { main } = await import(isClone ? "./main.ts" : "../dist/program/main.js");
   await main(process.argv.slice(2));
 } else {
   const bundled = bundledNode();
   if (bundled === undefined) {
     process.stderr.write(
-      `cicada needs Node ${oldestMajor} or newer; this is ${process.versions.node}, at ${process.execPath}.\n` +
-        "In a clone, `npm ci` brings the right one along.\n",
+      `error: cicada needs Node ${oldestMajor} or newer; this is ${process.versions.node}, at ${process.execPath}.\n` +
+        `hint:  Install Node ${oldestMajor} (https://nodejs.org) and put it first in PATH${orBringAlong()}.\n`,
     );
     process.exitCode = 1;
   } else handOver(bundled);
@@ -62,17 +62,30 @@ function limitYoungObjects() {
   process.execve(process.execPath, words, process.env);
 }
 
-/** The Node that npm has installed beside us, here or in the folder that we are installed in. */
+/** The Node that npm has installed in the clone, or beside the package. */
 function bundledNode() {
-  const name = `node-${process.platform}-${process.arch}`;
   const places = ["../node_modules", "../.."].map((place) =>
-    fileURLToPath(new URL(`${place}/${name}/bin/node`, import.meta.url)),
+    fileURLToPath(new URL(`${place}/${nodePackage}/bin/node`, import.meta.url)),
   );
   return places.find((path) => existsSync(path));
 }
 
-/** Runs this program again under that Node; signals go on to it, and it ends as that one ends. */
+/** How npm brings the right Node along, if it can: not for a package that is installed for all users. */
+function orBringAlong() {
+  const folder = fileURLToPath(new URL("..", import.meta.url));
+  if (isClone) return `, or run \`npm ci\` in ${folder}`;
+  const [project] = folder.split(/[/\\]node_modules[/\\]/);
+  return project.endsWith("lib")
+    ? ""
+    : `, or run \`npm install ${nodePackage}@${oldestMajor}\` in ${project}`;
+}
+
+/**
+ * Runs this program again under that Node, in this process where the present one can do that (from 22.15 on). Otherwise
+ * signals go on to it, and this process ends as that one ends.
+ */
 function handOver(node) {
+  if (process.execve !== undefined) process.execve(node, [node, ...process.argv.slice(1)], process.env);
   const child = spawn(node, process.argv.slice(1), { stdio: "inherit" });
   // A terminal sends these to both; without us in between, the child alone would have got them.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {

@@ -9,6 +9,7 @@ import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
 import { secretCommands } from "./cli/secrets.ts";
+import { serviceCommand } from "./cli/service/service.ts";
 import { settingCommands } from "./cli/settings.ts";
 import { peersCommands } from "./cli/peers.ts";
 import { channelsCommands } from "./cli/channels.ts";
@@ -87,6 +88,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
   doctorCommand(program, terminal);
+  serviceCommand(program, terminal);
   demoCommand(program, terminal);
   return program;
 }

@@ -46,6 +46,7 @@ import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { supervisorOf } from "./supervisor.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { invocationOf, readVersion } from "../program.ts";
 
@@ -76,6 +77,7 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
     );
   }
   using stop = stopSignal();
+  using supervisor = supervisorOf(process.env, process.pid, log);
   try {
     await using opened = new AsyncDisposableStack();
     const folder = openFolder(config.data, log);
@@ -90,10 +92,12 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
       diskLost: () => end(exitCodes.disk),
     };
     const assembled = await assemble(config, compatibility, folder, log, watch, opened);
+    supervisor.ready();
     await announceReady(assembled, terminal, stop.first);
     // Node writes its compile cache only at a normal exit, which a killed peer doesn't have.
     flushCompileCache();
     const signal = await stop.first;
+    supervisor.stopping();
     const runs = ownRuns(assembled);
     if (terminal.interactive) printStopping(terminal, runs, config.drainMs);
     else log.info("stopping", { signal, runs, drainMs: config.drainMs });

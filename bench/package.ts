@@ -81,10 +81,13 @@ async function measure(program: string, data: string): Promise<Figures> {
   }
 }
 
+function mib(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+}
+
 function lineOf(figures: readonly Figures[]): string {
   const median = (of: (one: Figures) => number): number =>
     figures.map(of).toSorted((a, b) => a - b)[Math.floor(figures.length / 2)] ?? Number.NaN;
-  const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
   return [
     `--version ${median((one) => one.versionMs).toFixed(0)} ms`,
     `ready after ${median((one) => one.readyMs).toFixed(0)} ms`,

@@ -23,9 +23,6 @@ describe(
   () => {
     const folder = mkdtempSync(path.join(tmpdir(), "cicada-old-node-"));
     after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-    const underOldNode = (script: string, ...words: string[]) =>
-      spawnSync(oldNode ?? "", [script, ...words], { encoding: "utf8", env: plainEnv() });
-
     test("a clone runs on the Node that npm ci brought, also by the link that npm link makes, and stops by SIGTERM", async () => {
       const link = path.join(folder, "cicada");
       symlinkSync(program, link);

@@ -80,10 +80,11 @@ function commandOf({
   person,
   retries,
   chains,
+  pools,
 }: SeedJob): string {
   const kept = keptFaults === undefined ? "" : ` --kept ${keptFaults.join(",") || "none"}`;
   const plant = bug === undefined ? "" : ` --planted ${bug}`;
-  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${retries === true ? " --retries" : ""}${chains === true ? " --chains" : ""}${kept}${plant}`;
+  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${retries === true ? " --retries" : ""}${chains === true ? " --chains" : ""}${pools === true ? " --pools" : ""}${kept}${plant}`;
 }
 
 function report(job: SeedJob, failed: SeedSummary): void {

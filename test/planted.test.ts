@@ -62,6 +62,14 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "warm-up-skipped": { kinds: ["kill and restart at once", "kill"], seed: 1, rules: ["I3", "I11"], took: 2 },
   "catch-up-repeats": { kinds: ["mass restart"], seed: 1, rules: ["I2", "I3"], took: 2 },
   "overlap-here-only": { kinds: ["kill"], seed: 3, rules: ["I10"], took: 4 },
+  "pool-line-blocked": {
+    pools: true,
+    retries: true,
+    kinds: ["kill"],
+    seed: 38,
+    rules: ["I1", "I9"],
+    took: 98,
+  },
   "pool-here-only": { pools: true, kinds: ["kill"], seed: 2, rules: ["I10"], took: 2 },
   "jump-unseen": { kinds: ["clock leap"], seed: 1, rules: ["I1", "I6", "I8", "I9"], took: 1 },
   "two-clocks-trusted": {

@@ -29,10 +29,8 @@ export function* poolHolders(state: State, pool: string, except?: Order): Genera
     if (except !== undefined && orderKeyOf(record) === except.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "pool-here-only")) continue;
     const isRunning = record.state === "running" || state.book.runs.has(runId(record));
-    if (
-      isRunning ? isOverByHeartbeat(state, record) : isOutOfLine(record, pool) || !holdsLease(state, record)
-    )
-      continue;
+    const isOut = isOutOfLine(record, pool) && !isPlanted(state, "pool-line-blocked");
+    if (isRunning ? isOverByHeartbeat(state, record) : isOut || !holdsLease(state, record)) continue;
     yield { record, isRunning };
   }
 }

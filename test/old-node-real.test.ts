@@ -17,6 +17,10 @@ function majorOf(node: string): number {
   return Number(execFileSync(node, ["-p", "process.versions.node.split('.')[0]"], { encoding: "utf8" }));
 }
 
+function underOldNode(script: string, ...words: string[]) {
+  return spawnSync(oldNode ?? "", [script, ...words], { encoding: "utf8", env: plainEnv() });
+}
+
 describe(
   "under an older Node",
   { skip: oldNode === undefined ? "there is no older Node here" : false },

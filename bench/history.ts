@@ -62,6 +62,11 @@ function store(disk: Disk, writes: readonly Write[]): Promise<number> {
   );
 }
 
+/** MiB */
+function memory(): number {
+  return Math.round(process.memoryUsage.rss() / 1_048_576);
+}
+
 interface Page {
   records: RunRecord[];
   next: string | null;
@@ -128,7 +133,6 @@ try {
     ["a group of two jobs", { jobs: [jobName(5), jobName(105)] }],
     ["a group of all but two", { jobs: Array.from({ length: jobs - 2 }, (_, i) => jobName(i)) }],
   ];
-  const memory = () => Math.round(process.memoryUsage.rss() / 1_048_576);
   const before = memory();
   const figures = [];
   for (const [what, query] of cases) {

@@ -311,6 +311,18 @@ export const errorTable = {
       "Nothing was changed. Confirm those that belong here (`cicada peers confirm`), or name the peers that shall have the " +
       "secret instead of `all`. GET /v1/key says why each is doubted.",
   },
+  APPLY_CONFLICT: {
+    title: "What is to be applied was changed by somebody else",
+    status: 409,
+    exit: exit.conflict,
+    hint: "Nothing was changed. `cicada diff` shows what differs; take it over into the files, or apply with --force.",
+  },
+  APPLY_EMPTY: {
+    title: "There is no object to apply",
+    status: 400,
+    exit: exit.usage,
+    hint: "Nothing was changed. Check the path; --allow-empty applies an empty set, which with --prune removes everything that the source has made.",
+  },
   GROUP_REFUSED: {
     title: "Jobs of the group would become invalid",
     status: 409,

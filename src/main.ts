@@ -12,6 +12,7 @@ import { secretCommands } from "./cli/secrets.ts";
 import { serviceCommand } from "./cli/service/service.ts";
 import { settingCommands } from "./cli/settings.ts";
 import { peersCommands } from "./cli/peers.ts";
+import { applyCommands } from "./cli/apply.ts";
 import { channelsCommands } from "./cli/channels.ts";
 import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
@@ -85,6 +86,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   keyCommands(program, terminal);
   settingCommands(program, terminal);
   secretCommands(program, terminal);
+  applyCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
   doctorCommand(program, terminal);

@@ -38,6 +38,8 @@ import { answerErrors, problemDocument, sendProblem } from "./http/problems.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
 import { scriptRoutes } from "./routes/scripts.ts";
+import { bulkRoutes } from "./routes/bulk.ts";
+import { declaredRoutes } from "./routes/declared.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { settingRoutes } from "./routes/settings.ts";
 import { Sessions } from "./http/sessions.ts";
@@ -143,6 +145,8 @@ function routes(
   keyRoutes(app, options);
   settingRoutes(app, options);
   secretRoutes(app, options);
+  declaredRoutes(app, options);
+  bulkRoutes(app, options);
   scheduleRoutes(app, options);
   scriptRoutes(app, options);
   eventRoutes(app, options, streams);

@@ -8,6 +8,7 @@ import { CicadaError } from "../errors.ts";
 import { jobStates } from "../schema/job.ts";
 import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { bulk, deleteSelected, selectionOf, withSelection, type Selection } from "./terminal/bulk.ts";
 import { inTermsOfFlags, jobFromFlags, pairsOf, withJobFlags } from "./terminal/job-flags.ts";
 import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
 import {
@@ -194,11 +195,14 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
       show(terminal, options.output, job, () => describeWritten(terminal, job, "reverted"));
     });
 
-  withPeer(jobs.command("rm"))
+  withSelection(withPeer(jobs.command("rm")))
     .description("delete jobs; runs in progress may finish")
-    .argument("<id...>")
-    .action(async (ids: string[], options: PeerOptions) => {
+    .argument("[id...]")
+    .option("--yes", "don't ask before all selected jobs are deleted")
+    .action(async (ids: string[], options: PeerOptions & Selection & { yes?: true }) => {
       const client = openClient(options, terminal);
+      const select = selectionOf(options, ids);
+      if (select !== undefined) return deleteSelected(client, { ...select }, options.yes === true, terminal);
       for (const id of ids) {
         await client.send(pathOf(id), { method: "DELETE" });
         terminal.print(`${plain(id)} deleted`);
@@ -320,6 +324,8 @@ async function editByHand(
 
 // ------------------------------------------------------------------------------------------------- running
 
+type PauseOptions = PeerOptions & Selection & { note?: string; until?: string };
+
 interface RunOptions extends JobOptions {
   wait?: true;
   force?: true;
@@ -329,9 +335,9 @@ interface RunOptions extends JobOptions {
 }
 
 function runningCommands(jobs: Command, terminal: Terminal): void {
-  withOutput(withPeer(jobs.command("run")))
+  withSelection(withOutput(withPeer(jobs.command("run"))))
     .description("run a job now; with --wait, exit with the job's own exit code")
-    .argument("<id>")
+    .argument("[id]")
     .option("--wait", "wait until the run has ended")
     .option("--force", "run it even if it is paused, disabled or in a maintenance")
     .addOption(repeatable("-p, --param <NAME=VALUE>", "the value of one of the job's parameters; repeatable"))
@@ -339,18 +345,23 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     .addOption(
       repeatable("--target-peer <peer>", "run it on this peer instead of the job's target; repeatable"),
     )
-    .action(async (id: string, options: RunOptions) => {
+    .action(async (id: string | undefined, options: RunOptions & Selection) => {
       const client = openClient(options, terminal);
       const { env } = jobFromFlags({ env: options.env });
-      const answer = await client.ask<{ job: string; tick: string }>(pathOf(id, "/run"), {
+      const body = {
+        ...(options.param === undefined ? {} : { params: pairsOf("--param", options.param) }),
+        ...(env === undefined ? {} : { env }),
+        ...(options.force === undefined ? {} : { force: true }),
+        ...(options.targetPeer === undefined ? {} : { target: { peers: options.targetPeer } }),
+      };
+      const select = selectionOf(options, id === undefined ? [] : [id]);
+      if (select !== undefined && options.wait === true)
+        throw new CicadaError("USAGE", "--wait waits for the run of one job: name it");
+      if (select !== undefined) return bulk(client, select, { action: "run", ...body }, terminal);
+      const answer = await client.ask<{ job: string; tick: string }>(pathOf(id ?? "", "/run"), {
         method: "POST",
         headers: { "idempotency-key": randomUUID() },
-        body: {
-          ...(options.param === undefined ? {} : { params: pairsOf("--param", options.param) }),
-          ...(env === undefined ? {} : { env }),
-          ...(options.force === undefined ? {} : { force: true }),
-          ...(options.targetPeer === undefined ? {} : { target: { peers: options.targetPeer } }),
-        },
+        body,
       });
       const run = `${answer.job}@${answer.tick}`;
       if (options.wait !== true) {
@@ -361,23 +372,30 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
       terminal.exitCode = await waitForRun(client, run, options.output, terminal);
     });
 
-  withPeer(jobs.command("pause"))
+  withSelection(withPeer(jobs.command("pause")))
     .description("start no more runs of a job until it is resumed")
-    .argument("<id>")
+    .argument("[id]")
     .option("--note <text>", "the reason; shown with the pause")
     .option("--until <instant>", "when the pause ends by itself, such as 2026-12-24T18:00:00Z")
-    .action(async (id: string, options: PeerOptions & { note?: string; until?: string }) => {
+    .action(async (named: string | undefined, options: PauseOptions) => {
       const { note, until } = options;
       const body = { ...(note === undefined ? {} : { note }), ...(until === undefined ? {} : { until }) };
-      await openClient(options, terminal).send(pathOf(id, "/pause"), { method: "POST", body });
+      const client = openClient(options, terminal);
+      const select = selectionOf(options, named === undefined ? [] : [named]);
+      if (select !== undefined) return bulk(client, select, { action: "pause", ...body }, terminal);
+      const id = named ?? "";
+      await client.send(pathOf(id, "/pause"), { method: "POST", body });
       terminal.print(`${plain(id)} paused${until === undefined ? "" : ` until ${plain(until)}`}`);
     });
 
-  withPeer(jobs.command("resume"))
+  withSelection(withPeer(jobs.command("resume")))
     .description("end the pause of a job")
-    .argument("<id>")
-    .action(async (id: string, options: PeerOptions) => {
+    .argument("[id]")
+    .action(async (named: string | undefined, options: PeerOptions & Selection) => {
       const client = openClient(options, terminal);
+      const select = selectionOf(options, named === undefined ? [] : [named]);
+      if (select !== undefined) return bulk(client, select, { action: "resume" }, terminal);
+      const id = named ?? "";
       const { paused } = await client.ask<JobAnswer>(pathOf(id));
       const job = await client.ask<JobAnswer>(pathOf(id, "/resume"), { method: "POST", body: {} });
       const verb = paused === null ? "was not paused" : "resumed";

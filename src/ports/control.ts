@@ -43,6 +43,8 @@ export type Command =
   /** a setting by its kind and name; core checks the value */
   | { kind: "put-setting"; setting: SettingKind; name: string; value: unknown; by: string }
   | { kind: "remove-setting"; setting: SettingKind; name: string; by: string }
+  /** All of these as one change, or none. */
+  | { kind: "apply"; changes: readonly Change[]; by: string }
   | { kind: "cancel-run"; run: string; reason: string; by: string }
   /** `peer`: a text that names one (schema/find-peer.ts); so in the next ones */
   | { kind: "promote-peer"; peer: string; by: string }
@@ -63,6 +65,15 @@ export type Command =
       accept?: readonly string[];
       by: string;
     };
+
+/** One of several changes; `at`: where its object stands in what the person has sent, as problems point there. */
+export type Change =
+  /** `ifMatch`: the revision that it replaces; undefined = there is no such job */
+  | { kind: "job"; spec: CheckedSpec; ifMatch: string | undefined; at: string }
+  | { kind: "no-job"; id: JobId; ifMatch: string | undefined; at: string }
+  /** null removes it, in the next one too */
+  | { kind: "setting"; setting: SettingKind; name: string; value: unknown; at: string }
+  | { kind: "value"; root: ValueRoot | "sources"; id: string; value: unknown; at: string };
 
 /** The roots whose values a person writes. */
 export type ValueRoot = "channels";

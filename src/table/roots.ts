@@ -16,6 +16,7 @@ import { readSlots } from "../core/job/pools.ts";
 import { readGroup } from "../core/job/group.ts";
 import { readSealed } from "../core/job/secrets.ts";
 import { secretNamePattern } from "../schema/secret.ts";
+import { isSourceMark, sourceMarkPattern } from "../schema/declared.ts";
 import { isSettingName } from "../core/job/settings.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { SettingKind } from "../schema/setting.ts";
@@ -69,6 +70,7 @@ const nameCap = 256;
 /** The last instant of a Date, ms. */
 const lastInstant = 8_640_000_000_000_000;
 const secretNameForm = new RegExp(secretNamePattern);
+const sourceMarkForm = new RegExp(sourceMarkPattern);
 const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 /** Incarnations of jobs, by ULID. */
@@ -208,6 +210,18 @@ export const secretsRoot: ValuesRoot = {
   idsCap: 1_024,
 };
 
+/** What `cicada apply` has made, by source, kind and name (schema/declared.ts). */
+export const sourcesRoot: ValuesRoot = {
+  name: "sources",
+  holds: "values",
+  merge: "latest",
+  isId: (id) => sourceMarkForm.test(id),
+  accepts: isSourceMark,
+  valueCapBytes: 512,
+  // 30,000 objects, each applied at several peers.
+  idsCap: 131_072,
+};
+
 export const tableRoots: readonly Root[] = [
   jobsRoot,
   peersRoot,
@@ -220,6 +234,7 @@ export const tableRoots: readonly Root[] = [
   poolsRoot,
   secretsRoot,
   groupsRoot,
+  sourcesRoot,
 ];
 
 function isPeerId(id: string): boolean {

@@ -231,6 +231,7 @@ export class FakeControl implements Control {
       case "cancel-run":
       case "put-setting":
       case "remove-setting":
+      case "apply":
         return this.#obey(command);
     }
   }
@@ -269,7 +270,8 @@ export class FakeControl implements Control {
     core.alive = true;
     core.now = { wall: Date.now(), mono: performance.now() };
     enterCalendars(core.jobs, this.settings("calendars"), core.now.wall);
-    if (command.kind === "remove-setting") for (const one of this.jobs.values()) learn(core, one);
+    if (command.kind === "remove-setting" || command.kind === "apply")
+      for (const one of this.jobs.values()) learn(core, one);
     const id = idOf(command);
     const job = id === undefined ? undefined : this.jobs.get(id);
     if (job !== undefined) learn(core, job);
@@ -306,8 +308,9 @@ export class FakeControl implements Control {
   }
 
   #set({ root, id, value }: Extract<TableEdit, { kind: "set" }>): void {
-    const values = this.settingValues.get(root) ?? new Map<string, unknown>();
-    this.settingValues.set(root, values);
+    const all = root === "channels" || root === "sources" ? this.roots : this.settingValues;
+    const values = all.get(root) ?? new Map<string, unknown>();
+    all.set(root, values);
     if (value === null) values.delete(id);
     else values.set(id, value);
   }

@@ -16,13 +16,13 @@ const tags = ["jobs"];
 /** Largest request. Unit: bytes. It has to fit into one gossip message of at most 256 KiB. */
 const runBodyCapBytes = 65_536;
 
-const Environment = Type.Record(
+export const Environment = Type.Record(
   Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
   Type.String({ maxLength: 32_768 }),
   { ...closed, description: "added to the job's environment for this run" },
 );
 
-const RunTarget = Type.Object(
+export const RunTarget = Type.Object(
   { peers: JobSpecSchema.properties.target.properties.peers },
   { ...closed, description: "these peers instead of the job's target" },
 );
@@ -75,7 +75,7 @@ function runJob(app: Api, { control }: ApiOptions): void {
 }
 
 /** Each value is a text, a number, true or false. Which one fits is for the job to say. */
-function readParams(params: Readonly<Record<string, unknown>>): ParamValues {
+export function readParams(params: Readonly<Record<string, unknown>>): ParamValues {
   const wrong = Object.entries(params).filter(([, value]) => !isParamValue(value));
   if (wrong.length > 0) {
     throw refusal(

@@ -15,10 +15,19 @@ export function withCheckedPatterns(control: Control, check: Check): Control {
   };
 }
 
+function specsIn(command: Command): { spec: object; at: string }[] {
+  if (command.kind === "put-job") return [{ spec: command.spec, at: "" }];
+  if (command.kind === "patch-job") return [{ spec: command.patch, at: "" }];
+  if (command.kind !== "apply") return [];
+  return command.changes.flatMap((change) =>
+    change.kind === "job" ? [{ spec: change.spec, at: change.at }] : [],
+  );
+}
+
 async function refusalOf(command: Command, check: Check): Promise<CicadaError | undefined> {
-  const given =
-    command.kind === "put-job" ? command.spec : command.kind === "patch-job" ? command.patch : undefined;
-  const patterns = patternsIn(given);
+  const patterns = specsIn(command).flatMap(({ spec, at }) =>
+    patternsIn(spec).map(({ pointer, pattern }) => ({ pointer: `${at}${pointer}`, pattern })),
+  );
   if (patterns.length === 0) return undefined;
   const wrong = await check(patterns.map(({ pattern }) => pattern));
   const problems = patterns.flatMap(({ pointer, pattern }, index) => {

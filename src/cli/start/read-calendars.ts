@@ -1,6 +1,6 @@
 /** The API's control, which reads iCalendar text before it is written, or refuses it and names the lines. */
 import { CicadaError } from "../../errors.ts";
-import type { Command, Control } from "../../ports/control.ts";
+import type { Change, Command, Control } from "../../ports/control.ts";
 import { CalendarSchema, icalCapBytes, type Expanded } from "../../schema/calendar.ts";
 import { shapeOf } from "../../schema/shape.ts";
 
@@ -17,6 +17,15 @@ export function withReadCalendars(control: Control, read: Read): Control {
   return {
     ...control,
     async ask(command) {
+      if (command.kind === "apply") {
+        const changes: Change[] = [];
+        for (const change of command.changes) {
+          const done = await readChange(change, read);
+          if (done instanceof CicadaError) return { kind: "refused", error: done };
+          changes.push(done);
+        }
+        return control.ask({ ...command, changes });
+      }
       if (command.kind !== "put-setting" || command.setting !== "calendars") return control.ask(command);
       const value = await readValue(command.value, read);
       return value instanceof CicadaError
@@ -24,6 +33,14 @@ export function withReadCalendars(control: Control, read: Read): Control {
         : control.ask({ ...command, value } satisfies Command);
     },
   };
+}
+
+async function readChange(change: Change, read: Read): Promise<Change | CicadaError> {
+  if (change.kind !== "setting" || change.setting !== "calendars" || change.value === null) return change;
+  const value = await readValue(change.value, read);
+  if (!(value instanceof CicadaError)) return { ...change, value };
+  const problems = value.problems.map((one) => ({ ...one, pointer: `${change.at}${one.pointer}` }));
+  return new CicadaError(value.code, value.detail, problems);
 }
 
 async function readValue(written: unknown, read: Read): Promise<unknown> {

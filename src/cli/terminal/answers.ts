@@ -92,6 +92,33 @@ export interface PoolAnswer {
   waiting: PoolSlot[];
 }
 
+export interface PlanItem {
+  kind: string;
+  name: string;
+  action: "create" | "update" | "delete" | "unchanged";
+  fields: string[];
+  conflict: string | null;
+}
+
+export interface PlanAnswer {
+  source: string;
+  applied: boolean;
+  plan: string;
+  counts: { create: number; update: number; delete: number; unchanged: number };
+  items: PlanItem[];
+}
+
+export interface BulkAnswer {
+  items: {
+    job: string;
+    ok: boolean;
+    status: number;
+    code: string | null;
+    detail: string | null;
+    tick: string | null;
+  }[];
+}
+
 export interface GroupAnswer {
   name: string;
   description?: string;

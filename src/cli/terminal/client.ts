@@ -57,7 +57,8 @@ export interface Reply {
 
 export interface Call {
   method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** each text of a list is a parameter of its own */
+  query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
   headers?: Readonly<Record<string, string>>;
   /** sent as JSON; bytes are sent as they are */
   body?: unknown;
@@ -117,7 +118,8 @@ export class Client {
     const isRaw = body instanceof Uint8Array;
     const address = new URL(path, this.url);
     for (const [name, value] of Object.entries(query)) {
-      if (value !== undefined) address.searchParams.set(name, String(value));
+      const texts = Array.isArray(value) ? value : value === undefined ? [] : [value];
+      for (const text of texts) address.searchParams.append(name, String(text));
     }
     const reply = await this.#fetch(address, {
       method,

@@ -18,7 +18,7 @@ export interface ChainCheck {
   readonly warnings: readonly string[];
 }
 
-export function checkChain({ jobs, now }: State, spec: JobSpec): ChainCheck {
+export function checkChain({ jobs, now }: Pick<State, "jobs" | "now">, spec: JobSpec): ChainCheck {
   const after = afterOf(spec);
   if (after === undefined) return { problems: [], warnings: [] };
   const ofJob = (id: JobId): readonly JobId[] => (id === spec.id ? after.jobs : parentsOf(jobs, id));

@@ -9,7 +9,6 @@ import { ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { GroupDefaults } from "../../schema/group.ts";
 import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
-import type { SettingKind } from "../../schema/setting.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -18,6 +17,7 @@ import { tooFarAheadToWrite, tooFarBehindToWrite } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
 import { confirm } from "./admissions.ts";
+import { judgeAll } from "./apply.ts";
 import { checkChain } from "./chain-check.ts";
 import { drainPeer } from "./drain.ts";
 import { checkJob } from "../job/job.ts";
@@ -26,17 +26,15 @@ import { mergePatch } from "../job/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
 import { jobsOfCalendar, missingCalendars } from "../job/calendar-jobs.ts";
 import { settingProblems } from "../job/settings.ts";
-import { checkInGroup, groupOf, problemsOfJobs, storedGroup } from "../job/group.ts";
+import { checkInGroup, groupOf, problemsOfJobs } from "../job/group.ts";
 import { paramsOfRun } from "../job/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { stopAt } from "../job/stops.ts";
 import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
 import { skipStored, skipTicks, unskipTicks } from "./skips.ts";
 import { forget, promote } from "./roster-requests.ts";
+import { jobsMax, storedSetting } from "./stored-setting.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
-
-/** The most jobs in one table. More costs memory (about 2 KiB each) and time to load them. */
-const jobsMax = 200_000;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
@@ -93,6 +91,11 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
       return putSetting(state, command, token);
     case "remove-setting":
       return removeSetting(state, command, token);
+    case "apply": {
+      const judged = judgeAll(state, command);
+      if (judged instanceof CicadaError) return { kind: "refused", error: judged };
+      return judged.length === 0 ? { kind: "done" } : edit(state, token, judged, false);
+    }
     case "cancel-run":
       return cancelRuns(state, command, token);
     case "promote-peer":
@@ -124,27 +127,6 @@ function putSetting(
   return edit(state, token, [{ kind: "set", root: setting, id: name, value: written, by }], false);
 }
 
-/** As the table keeps it; undefined = it says so already. */
-function storedSetting(state: State, setting: SettingKind, name: string, value: unknown): unknown {
-  switch (setting) {
-    case "calendars":
-      return dated(state, name, value);
-    case "groups":
-      return storedGroup(state.jobs, name, value as GroupDefaults, state.now.wall);
-    case "maintenance":
-    case "pools":
-    case "secrets":
-      return value;
-  }
-}
-
-/** With the time of this edit, from which on its jobs have another timetable; undefined = it says what it has said already. */
-function dated(state: State, name: string, value: unknown): unknown {
-  const known = state.jobs.calendars.entries.get(name);
-  const isSame = known !== undefined && sameValue({ ...known, at: 0 }, { ...(value as object), at: 0 });
-  return isSame ? undefined : { ...(value as object), at: state.now.wall };
-}
-
 function removeSetting(
   state: State,
   { setting, name, by }: Extract<Command, { kind: "remove-setting" }>,
@@ -156,7 +138,7 @@ function removeSetting(
     const more = users.length > usersShown ? ` and ${users.length - usersShown} more` : "";
     return refuse("SETTING_IN_USE", `"${name}" is named by ${named}${more}`);
   }
-  const value = setting === "groups" ? storedGroup(state.jobs, name, undefined, state.now.wall) : null;
+  const value = storedSetting(state, setting, name, null);
   return edit(state, token, [{ kind: "set", root: setting, id: name, value: value ?? null, by }], false);
 }
 

@@ -1,0 +1,149 @@
+/**
+ * The table as objects that people keep in files: each with its kind, its name (a job's is its id), and the fields that a person
+ * writes. What comes in is checked here, object by object; what the table has is shown in the same form.
+ */
+import { CicadaError } from "../../errors.ts";
+import type { Control } from "../../ports/control.ts";
+import { checkChannel, hidden, isChannelName, withoutSecrets, withSecretsOf } from "../../schema/channel.ts";
+import { objectKinds, type ObjectKind } from "../../schema/declared.ts";
+import type { CheckedSpec, Problem } from "../../schema/job.ts";
+import { didYouMean } from "../../schema/nearest.ts";
+import type { SettingKind } from "../../schema/setting.ts";
+import type { Decisions } from "../options.ts";
+
+export interface Declared {
+  readonly kind: ObjectKind;
+  readonly name: string;
+  /** the fields without kind and name; of a channel, with what is hidden in it */
+  readonly value: Readonly<Record<string, unknown>>;
+  /** of a job */
+  readonly spec?: CheckedSpec;
+  /** where it stands in the body */
+  readonly at: string;
+}
+
+export const settingOf: Readonly<Record<Exclude<ObjectKind, "job" | "channel">, SettingKind>> = {
+  group: "groups",
+  calendar: "calendars",
+  pool: "pools",
+  maintenance: "maintenance",
+};
+
+/** Fields that only cicada writes, by kind; they may be sent back. */
+const readOnly: Readonly<Record<ObjectKind, readonly string[]>> = {
+  group: ["jobs"],
+  calendar: ["jobs", "expanded"],
+  pool: ["jobs", "holders", "waiting"],
+  maintenance: [],
+  channel: ["usedBy", "lastMessage", "problems"],
+  job: [],
+};
+
+/** Reads all objects, or throws all that is wrong with them. */
+export function readObjects(objects: readonly unknown[], control: Control, decisions: Decisions): Declared[] {
+  const problems: Problem[] = [];
+  const seen = new Map<string, string>();
+  const read = objects.flatMap((object, index) => {
+    const at = `/objects/${index}`;
+    const one = readObject(object, at, control, decisions);
+    if (Array.isArray(one)) {
+      problems.push(...one.map(({ pointer, message }) => ({ pointer: `${at}${pointer}`, message })));
+      return [];
+    }
+    const key = `${one.kind} ${one.name}`;
+    const first = seen.get(key);
+    if (first !== undefined) problems.push({ pointer: at, message: `the ${key} stands at ${first}, too` });
+    seen.set(key, at);
+    return [one];
+  });
+  if (problems.length > 0) {
+    const [first] = problems;
+    throw new CicadaError("INVALID_JOB", `${first?.pointer}: ${first?.message}`, problems.slice(0, 50));
+  }
+  return read;
+}
+
+function readObject(
+  object: unknown,
+  at: string,
+  control: Control,
+  decisions: Decisions,
+): Declared | Problem[] {
+  if (!isObject(object)) return [{ pointer: "", message: "an object has its kind, its name and its fields" }];
+  const { kind: given = "job", ...fields } = object;
+  const kind = objectKinds.find((one) => one === given);
+  if (kind === undefined) {
+    const hint = typeof given === "string" ? didYouMean(given, objectKinds) : "";
+    return [{ pointer: "/kind", message: `unknown kind${hint || `: known are ${objectKinds.join(", ")}`}` }];
+  }
+  if (kind === "job") {
+    const checked = decisions.checkJob(fields);
+    if (!checked.ok) return [...checked.problems];
+    const { id, ...value } = checked.spec;
+    return { kind, name: id, value, spec: checked.spec, at };
+  }
+  const { name, ...rest } = fields;
+  if (typeof name !== "string") return [{ pointer: "/name", message: "the name is missing" }];
+  const dropped = readOnly[kind];
+  const value = Object.fromEntries(Object.entries(rest).filter(([field]) => !dropped.includes(field)));
+  if (kind !== "channel") return { kind, name, value, at };
+  if (!isChannelName(name))
+    return [{ pointer: "/name", message: "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-'" }];
+  const known = checkChannel(control.values("channels").get(name));
+  const checked = checkChannel(withSecretsOf(known.ok ? known.channel : undefined, value));
+  if (!checked.ok) return [...checked.problems];
+  if ("secret" in checked.channel && checked.channel.secret === hidden) {
+    return [{ pointer: "/secret", message: "an export doesn't contain the secret: write it here" }];
+  }
+  return { kind, name, value: { ...checked.channel }, at };
+}
+
+/** What the table has, of one kind and name, as it would be declared; undefined = it has no such object. */
+export function present(
+  control: Control,
+  kind: ObjectKind,
+  name: string,
+): Readonly<Record<string, unknown>> | undefined {
+  switch (kind) {
+    case "job": {
+      const job = control.view().jobs.get(name as never);
+      if (job === undefined) return undefined;
+      const { id: _, ...value } = job.written ?? job.spec;
+      return value;
+    }
+    case "channel":
+      return control.values("channels").get(name) as Record<string, unknown> | undefined;
+    case "calendar": {
+      const value = control.settings("calendars").get(name);
+      if (!isObject(value)) return undefined;
+      const { at: _, expanded: __, ...written } = value;
+      return written;
+    }
+    case "group":
+    case "pool":
+    case "maintenance":
+      return control.settings(settingOf[kind]).get(name) as Record<string, unknown> | undefined;
+  }
+}
+
+/** Everything that can be declared, without what is hidden. */
+export function exported(control: Control): Record<string, unknown>[] {
+  return objectKinds.flatMap((kind): Record<string, unknown>[] => {
+    if (kind === "job") {
+      const jobs = [...control.view().jobs.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+      return jobs.map((job) => ({ kind, ...(job.written ?? job.spec) }));
+    }
+    if (kind === "channel") {
+      return [...control.values("channels")].flatMap(([name, value]) => {
+        const checked = checkChannel(value);
+        return checked.ok ? [{ kind, name, ...withoutSecrets(checked.channel) }] : [];
+      });
+    }
+    const names = [...control.settings(settingOf[kind]).keys()];
+    return names.map((name) => ({ kind, name, ...present(control, kind, name) }));
+  });
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,140 @@
+/**
+ * What applying a set of objects would change: which objects are made, changed, removed, or left as they are, and which of them
+ * somebody else has changed since the same source last wrote them. The plan is made without changing anything.
+ */
+import { hash } from "node:crypto";
+import type { Change, Control } from "../../ports/control.ts";
+import { canonicalText } from "../../schema/canonical.ts";
+import { isSourceMark, objectKinds, type ObjectKind } from "../../schema/declared.ts";
+import { sameValue } from "../../schema/equal.ts";
+import type { JobId } from "../../schema/ids.ts";
+import { present, settingOf, type Declared } from "./objects.ts";
+
+export interface PlanItem {
+  kind: ObjectKind;
+  name: string;
+  action: "create" | "update" | "delete" | "unchanged";
+  /** the fields that would be others */
+  fields: string[];
+  /** who has changed it, or made it, in words */
+  conflict: string | null;
+}
+
+export interface Plan {
+  items: PlanItem[];
+  changes: Change[];
+  /** of the items: names them all, so that a person applies what was shown */
+  id: string;
+}
+
+interface Wanted {
+  readonly source: string;
+  readonly prune: boolean;
+}
+
+type Value = Readonly<Record<string, unknown>>;
+
+export function planOf(objects: readonly Declared[], control: Control, { source, prune }: Wanted): Plan {
+  const marks = marksIn(control);
+  const items: PlanItem[] = [];
+  const changes: Change[] = [];
+  const declared = new Set<string>();
+  for (const object of objects) {
+    const { kind, name, value, at } = object;
+    const key = `${kind}/${name}`;
+    declared.add(key);
+    const before = present(control, kind, name);
+    const own = marks.get(source)?.get(key);
+    if (before !== undefined && sameValue(before, value)) {
+      items.push({ kind, name, action: "unchanged", fields: [], conflict: null });
+      if (own !== undefined && own !== hashOf(value)) changes.push(markOf(source, key, value, at));
+      continue;
+    }
+    const action = before === undefined ? "create" : "update";
+    const conflict = conflictOf(control, marks, source, { kind, name }, before);
+    items.push({ kind, name, action, fields: changedFields(before ?? {}, value), conflict });
+    changes.push(changeTo(control, object), markOf(source, key, value, at));
+  }
+  if (prune) {
+    for (const key of [...(marks.get(source)?.keys() ?? [])].toSorted()) {
+      if (declared.has(key)) continue;
+      const { kind, name } = splitKey(key);
+      const before = present(control, kind, name);
+      if (before !== undefined) {
+        const conflict = conflictOf(control, marks, source, { kind, name }, before);
+        items.push({ kind, name, action: "delete", fields: [], conflict });
+        changes.push(removalOf(control, kind, name));
+      }
+      changes.push({ kind: "value", root: "sources", id: `${source}/${key}`, value: null, at: "" });
+    }
+  }
+  return { items, changes, id: hash("sha256", JSON.stringify(items)).slice(0, 16) };
+}
+
+/** By source and `KIND/NAME`: the hash of what the source has written last. */
+function marksIn(control: Control): Map<string, Map<string, string>> {
+  const marks = new Map<string, Map<string, string>>();
+  for (const [id, mark] of control.values("sources")) {
+    const at = id.indexOf("/");
+    if (!isSourceMark(mark)) continue;
+    const [source, key] = [id.slice(0, at), id.slice(at + 1)];
+    const ofSource = marks.get(source) ?? new Map<string, string>();
+    marks.set(source, ofSource.set(key, mark.hash));
+  }
+  return marks;
+}
+
+function splitKey(key: string): { kind: ObjectKind; name: string } {
+  const at = key.indexOf("/");
+  const kind = objectKinds.find((one) => one === key.slice(0, at)) ?? "job";
+  return { kind, name: key.slice(at + 1) };
+}
+
+function conflictOf(
+  control: Control,
+  marks: ReadonlyMap<string, ReadonlyMap<string, string>>,
+  source: string,
+  { kind, name }: { kind: ObjectKind; name: string },
+  before: Value | undefined,
+): string | null {
+  const key = `${kind}/${name}`;
+  const last = marks.get(source)?.get(key);
+  if (last !== undefined && before !== undefined && last !== hashOf(before)) {
+    const by = kind === "job" ? control.view().jobs.get(name as JobId)?.updatedBy : undefined;
+    return `the ${kind} ${name} was changed since it was last applied${by === undefined ? "" : `, by ${by}`}`;
+  }
+  if (last !== undefined) return null;
+  const other = [...marks].find(([one, ofOther]) => one !== source && ofOther.has(key))?.[0];
+  return other === undefined || before === undefined ? null : `the ${kind} ${name} is of the source ${other}`;
+}
+
+function changeTo(control: Control, { kind, name, value, spec, at }: Declared): Change {
+  if (kind === "job" && spec !== undefined) {
+    return { kind: "job", spec, ifMatch: control.view().jobs.get(spec.id)?.revision, at };
+  }
+  if (kind === "channel" || kind === "job") return { kind: "value", root: "channels", id: name, value, at };
+  return { kind: "setting", setting: settingOf[kind], name, value, at };
+}
+
+function removalOf(control: Control, kind: ObjectKind, name: string): Change {
+  const at = `/${kind}/${name}`;
+  if (kind === "job") {
+    const id = name as JobId;
+    return { kind: "no-job", id, ifMatch: control.view().jobs.get(id)?.revision, at };
+  }
+  if (kind === "channel") return { kind: "value", root: "channels", id: name, value: null, at };
+  return { kind: "setting", setting: settingOf[kind], name, value: null, at };
+}
+
+function markOf(source: string, key: string, value: Value, at: string): Change {
+  return { kind: "value", root: "sources", id: `${source}/${key}`, value: { hash: hashOf(value) }, at };
+}
+
+function hashOf(value: Value): string {
+  return hash("sha256", canonicalText(value) ?? JSON.stringify(value)).slice(0, 16);
+}
+
+function changedFields(before: Value, after: Value): string[] {
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].filter((name) => !sameValue(before[name], after[name])).toSorted();
+}

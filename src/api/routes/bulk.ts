@@ -1,0 +1,179 @@
+/**
+ * One action on many jobs: each is judged as the call for that job alone would be, and has its own answer. What some of them
+ * refuse leaves the others alone.
+ */
+import { Type, type Static } from "typebox";
+import { CicadaError, errorTable } from "../../errors.ts";
+import type { Command, Control } from "../../ports/control.ts";
+import type { JobId } from "../../schema/ids.ts";
+import { closed, none, readInstant } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { refusal } from "../http/problems.ts";
+import { Environment, readParams, RunTarget } from "./job-actions.ts";
+import { filterJobs } from "./job-list.ts";
+import { orNull } from "../show/show-run.ts";
+
+/** More would take longer than callers wait. */
+const jobsMax = 10_000;
+/** How many are asked for at the same time: their changes then share writes to the disk. */
+const atOnce = 64;
+
+const actions = ["pause", "resume", "run", "delete"] as const;
+
+const Body = Type.Object(
+  {
+    select: Type.Object(
+      {
+        group: Type.Optional(Type.String({ maxLength: 64 })),
+        label: Type.Optional(
+          Type.Union([
+            Type.String({ maxLength: 512 }),
+            Type.Array(Type.String({ maxLength: 512 }), { maxItems: 32 }),
+          ]),
+        ),
+        q: Type.Optional(Type.String({ maxLength: 256 })),
+        ids: Type.Optional(
+          Type.Array(Type.Unsafe<JobId>(Type.String({ maxLength: 512 })), { maxItems: jobsMax }),
+        ),
+      },
+      { ...closed, minProperties: 1, description: "what is given must all fit; at least one" },
+    ),
+    action: Type.Enum(actions),
+    note: Type.Optional(Type.String({ maxLength: 1_024, description: "of a pause" })),
+    until: Type.Optional(Type.String({ maxLength: 40, description: "of a pause: an RFC 3339 instant" })),
+    params: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: "of a run" })),
+    env: Type.Optional(Environment),
+    force: Type.Optional(Type.Boolean({ description: "of a run" })),
+    target: Type.Optional(RunTarget),
+  },
+  closed,
+);
+type Asked = Static<typeof Body>;
+
+const ItemSchema = Type.Object({
+  job: Type.String(),
+  ok: Type.Boolean(),
+  status: Type.Integer({ description: "as the call for this job alone would answer" }),
+  code: orNull(Type.String()),
+  detail: orNull(Type.String()),
+  tick: orNull(Type.String({ description: "of a run" })),
+});
+type Item = Static<typeof ItemSchema>;
+
+/** Which fields mean something for an action. Any other is refused, and not ignored. */
+const fieldsOf: Readonly<Record<Asked["action"], readonly string[]>> = {
+  pause: ["note", "until"],
+  resume: [],
+  run: ["params", "env", "force", "target"],
+  delete: [],
+};
+
+export function bulkRoutes(app: Api, { control }: ApiOptions): void {
+  app.post(
+    // Two colons stand for one.
+    "/v1/jobs::bulk",
+    {
+      config: { repeatable: true },
+      schema: {
+        tags: ["jobs"],
+        summary: "Pause, resume, run or delete all jobs that are selected; each has its own answer",
+        querystring: none,
+        body: Body,
+        response: { 200: Type.Object({ items: Type.Array(ItemSchema) }) },
+      },
+    },
+    async (request, reply) => {
+      const asked = request.body;
+      const commandFor = commandOf(asked, request.actor);
+      const ids = selected(control, asked.select);
+      const status = statusOf[asked.action];
+      const items: Item[] = [];
+      for (let at = 0; at < ids.length; at += atOnce) {
+        const some = ids.slice(at, at + atOnce);
+        items.push(...(await Promise.all(some.map((id) => answerOf(id, commandFor(id), status, control)))));
+      }
+      return reply.send({ items });
+    },
+  );
+}
+
+function selected(control: Control, { ids, ...filter }: Asked["select"]): JobId[] {
+  const view = control.view();
+  const found = filterJobs(view, { ...filter, after: undefined, limit: jobsMax + 1 }).items;
+  const isFiltered = Object.keys(filter).length > 0;
+  const fitting = new Set<string>(found.map(({ id }) => id));
+  const all =
+    ids === undefined ? [...fitting] : [...new Set(ids)].filter((id) => !isFiltered || fitting.has(id));
+  if (all.length <= jobsMax) return all as JobId[];
+  throw refusal("BAD_REQUEST", [
+    { pointer: "/select", message: `it selects more than ${jobsMax} jobs: select fewer at a time` },
+  ]);
+}
+
+function commandOf(asked: Asked, by: string): (id: JobId) => Command {
+  const { select: _, action, note, until: untilText, params, env, force, target } = asked;
+  const known = fieldsOf[action];
+  const wrong = Object.keys(asked).filter((name) => !["select", "action", ...known].includes(name));
+  if (wrong.length > 0) {
+    throw refusal(
+      "BAD_REQUEST",
+      wrong.map((name) => ({ pointer: `/${name}`, message: `means nothing for the action ${action}` })),
+    );
+  }
+  const until = readInstant(untilText, "/until");
+  if (until !== undefined && until <= Date.now())
+    throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "is in the past" }]);
+  const given = params === undefined ? {} : { params: readParams(params) };
+  return (id) => {
+    switch (action) {
+      case "pause":
+        return {
+          kind: "pause-job",
+          id,
+          by,
+          ...(note === undefined ? {} : { note }),
+          ...(until === undefined ? {} : { until }),
+        };
+      case "resume":
+        return { kind: "resume-job", id, by };
+      case "run":
+        return {
+          kind: "run-job",
+          id,
+          by,
+          ...given,
+          ...(env === undefined ? {} : { env }),
+          ...(force === undefined ? {} : { force }),
+          ...(target?.peers === undefined ? {} : { peers: target.peers }),
+        };
+      case "delete":
+        return { kind: "delete-job", id, by };
+    }
+  };
+}
+
+const statusOf: Readonly<Record<Asked["action"], number>> = {
+  pause: 200,
+  resume: 200,
+  run: 202,
+  delete: 204,
+};
+
+async function answerOf(id: JobId, command: Command, status: number, control: Control): Promise<Item> {
+  const base = { job: id, code: null, detail: null, tick: null };
+  try {
+    const answer = await control.ask(command);
+    if (answer.kind === "refused") return refusedItem(id, answer.error);
+    const tick = answer.kind === "ordered" ? answer.tick : null;
+    return { ...base, ok: true, status, tick };
+  } catch (error) {
+    if (error instanceof CicadaError) return refusedItem(id, error);
+    throw error;
+  }
+}
+
+function refusedItem(job: string, { code, detail, problems }: CicadaError): Item {
+  const [first] = problems;
+  const said = first === undefined ? detail : `${first.pointer}: ${first.message}`;
+  return { job, ok: false, status: errorTable[code].status, code, detail: said, tick: null };
+}

@@ -1,0 +1,171 @@
+/**
+ * The whole table, declaratively: `export` shows it as objects, and `apply` makes it what a set of objects says, all or nothing.
+ */
+import { Type } from "typebox";
+import { CicadaError } from "../../errors.ts";
+import type { Control } from "../../ports/control.ts";
+import { objectKinds, objectsMax, sourceDefault, sourcePattern } from "../../schema/declared.ts";
+import { exported, readObjects } from "../declared/objects.ts";
+import { planOf, type Plan } from "../declared/plan.ts";
+import { ask } from "../http/answers.ts";
+import { closed, none } from "../http/checking.ts";
+import type { Api, ApiOptions } from "../options.ts";
+import { orNull } from "../show/show-run.ts";
+
+const tags = ["declared"];
+/** About 10,000 jobs of the usual size. */
+const applyCapBytes = 16_777_216;
+
+const DeclaredObject = Type.Unsafe<unknown>(
+  Type.Object(
+    { kind: Type.Optional(Type.Unknown()) },
+    {
+      description: `kind (${objectKinds.join(", ")}; default: job), name (of a job: id), and the fields as in the object's own call`,
+    },
+  ),
+);
+
+const PlanSchema = Type.Object({
+  source: Type.String(),
+  applied: Type.Boolean(),
+  plan: Type.String({
+    description: "names these items; an apply with it is refused if it would do anything else",
+  }),
+  counts: Type.Object({
+    create: Type.Integer(),
+    update: Type.Integer(),
+    delete: Type.Integer(),
+    unchanged: Type.Integer(),
+  }),
+  items: Type.Array(
+    Type.Object({
+      kind: Type.Enum(objectKinds),
+      name: Type.String(),
+      action: Type.Enum(["create", "update", "delete", "unchanged"]),
+      fields: Type.Array(Type.String(), { description: "that differ" }),
+      conflict: orNull(Type.String({ description: "who has changed it since, or made it" })),
+    }),
+  ),
+});
+
+export function declaredRoutes(app: Api, options: ApiOptions): void {
+  const { control, decisions } = options;
+  app.get(
+    "/v1/export",
+    {
+      schema: {
+        tags,
+        summary: "The whole table as objects that apply takes; secrets are left out",
+        querystring: none,
+        response: { 200: Type.Object({ items: Type.Array(DeclaredObject) }) },
+      },
+    },
+    async () => ({ items: exported(control) }),
+  );
+  app.post(
+    "/v1/apply",
+    {
+      bodyLimit: applyCapBytes,
+      config: { repeatable: true },
+      schema: {
+        tags,
+        summary: "Make the table what the objects say: all of them, or nothing",
+        description:
+          "With dryRun, only the plan. With prune, what an earlier apply of the same source has made and the objects don't have is removed.",
+        querystring: Type.Object(
+          { dryRun: Type.Optional(Type.Boolean()), prune: Type.Optional(Type.Boolean()) },
+          closed,
+        ),
+        body: Type.Object(
+          {
+            objects: Type.Array(DeclaredObject, { maxItems: objectsMax }),
+            source: Type.Optional(
+              Type.String({
+                pattern: sourcePattern,
+                description: `who keeps these objects: a name of a-z, 0-9, '.', '_' and '-' (default: ${sourceDefault})`,
+              }),
+            ),
+            allowEmpty: Type.Optional(Type.Boolean()),
+            force: Type.Optional(Type.Boolean({ description: "overwrite what others have changed" })),
+            plan: Type.Optional(Type.String({ maxLength: 64 })),
+          },
+          closed,
+        ),
+        response: { 200: PlanSchema },
+      },
+    },
+    async (request, reply) => {
+      const { objects, source = sourceDefault, allowEmpty, force, plan: expected } = request.body;
+      const { dryRun = false, prune = false } = request.query;
+      if (objects.length === 0 && allowEmpty !== true) {
+        throw new CicadaError("APPLY_EMPTY", "the set has no objects");
+      }
+      const declared = readObjects(objects, control, decisions);
+      const plan = planOf(declared, control, { source, prune });
+      refuseUsedChannels(
+        control,
+        plan,
+        declared.flatMap(({ spec }) => spec ?? []),
+      );
+      if (!dryRun) {
+        refuseConflicts(plan, expected, force === true);
+        // Only what differs is written, so an apply of what is there costs nothing.
+        await ask(request, control, { kind: "apply", changes: plan.changes, by: request.actor });
+      }
+      return reply.send(shown(plan, source, !dryRun));
+    },
+  );
+}
+
+function shown({ items, id }: Plan, source: string, applied: boolean) {
+  const counts = { create: 0, update: 0, delete: 0, unchanged: 0 };
+  for (const { action } of items) counts[action]++;
+  return { source, applied, plan: id, counts, items };
+}
+
+function refuseConflicts({ items, id }: Plan, expected: string | undefined, isForced: boolean): void {
+  if (expected !== undefined && expected !== id) {
+    throw new CicadaError("APPLY_CONFLICT", "the table has changed since the plan was shown");
+  }
+  const problems = items.flatMap(({ kind, name, conflict }) =>
+    conflict === null ? [] : [{ pointer: `/${kind}/${name}`, message: conflict }],
+  );
+  if (problems.length === 0 || isForced) return;
+  throw new CicadaError(
+    "APPLY_CONFLICT",
+    problems.map(({ message }) => message).join("; "),
+    problems.slice(0, 50),
+  );
+}
+
+/** As a single removal is refused while jobs tell the channel something. */
+function refuseUsedChannels(
+  control: Control,
+  { items }: Plan,
+  declared: readonly { id: string; notify?: readonly { to: readonly string[] }[] }[],
+): void {
+  const removed = items.flatMap(({ kind, name, action }) =>
+    kind === "channel" && action === "delete" ? [name] : [],
+  );
+  if (removed.length === 0) return;
+  const gone = new Set(
+    items.flatMap(({ kind, name, action }) => (kind === "job" && action === "delete" ? [name] : [])),
+  );
+  const jobs = new Map<string, { notify?: readonly { to: readonly string[] }[] }>(
+    [...control.view().jobs].map(([id, { spec }]) => [id, spec]),
+  );
+  for (const spec of declared) jobs.set(spec.id, spec);
+  for (const name of removed) {
+    const users = [...jobs].filter(
+      ([id, { notify = [] }]) => !gone.has(id) && notify.some(({ to }) => to.includes(name)),
+    );
+    if (users.length === 0) continue;
+    throw new CicadaError(
+      "CHANNEL_IN_USE",
+      `"${name}" is told by ${users
+        .slice(0, 5)
+        .map(([id]) => id)
+        .join(", ")}`,
+    );
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * `cicada apply`, `diff` and `export`: the table as files. A path is a file with one or several objects, or a folder of such
+ * files. One file that can't be read, and nothing is changed.
+ */
+import type { Command } from "commander";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { CicadaError } from "../errors.ts";
+import type { PlanAnswer, PlanItem } from "./terminal/answers.ts";
+import { formatError, openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { readDocuments, type WrittenObject } from "./terminal/documents.ts";
+import { explain } from "./terminal/failures.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { repeatable } from "./program.ts";
+import { paint, plain, type Terminal } from "./terminal/terminal.ts";
+
+interface Options extends PeerOptions {
+  file: readonly string[];
+  source?: string;
+  prune?: true;
+  allowEmpty?: true;
+  output: Output;
+}
+
+interface ApplyOptions extends Options {
+  dryRun?: true;
+  force?: true;
+  yes?: true;
+}
+
+export function applyCommands(program: Command, terminal: Terminal): void {
+  withFiles(program.command("apply"))
+    .description("make the table what files say: jobs, groups, pools, calendars, channels and maintenance")
+    .option("--dry-run", "only show what would change")
+    .option("--force", "overwrite what others have changed since the last apply")
+    .option("--yes", "don't ask before something is removed")
+    .action(async (options: ApplyOptions) => {
+      const objects = readAll(options.file);
+      const client = openClient(options, terminal);
+      const planned = await send(client, objects, options, { dryRun: true });
+      if (options.dryRun === true) return tell(terminal, options.output, planned);
+      const removed = planned.items.filter(({ action }) => action === "delete");
+      if (removed.length > 0) {
+        for (const item of removed) terminal.notify(lineOf(terminal, item));
+        await confirmRemoval(removed.length, options, terminal);
+      }
+      tell(terminal, options.output, await send(client, objects, options, { plan: planned.plan }));
+    });
+
+  withFiles(program.command("diff"))
+    .description("show what apply would change: exit 0 = nothing, 1 = something, more = an error")
+    .action(async (options: Options) => {
+      try {
+        const objects = readAll(options.file);
+        const planned = await send(openClient(options, terminal), objects, options, { dryRun: true });
+        tell(terminal, options.output, planned);
+        terminal.exitCode = planned.items.some(({ action }) => action !== "unchanged") ? 1 : 0;
+      } catch (error) {
+        terminal.exitCode = Math.max(2, explain(terminal, error));
+      }
+    });
+
+  withOutput(withPeer(program.command("export")))
+    .description("print the whole table as YAML that apply takes; secrets are left out")
+    .action(async (options: PeerOptions & { output: Output }) => {
+      const answer = await openClient(options, terminal).ask<{ items: object[] }>("/v1/export");
+      show(terminal, options.output, answer, () =>
+        terminal.print(answer.items.map((item) => stringify(item).trimEnd()).join("\n---\n")),
+      );
+    });
+}
+
+function withFiles(command: Command): Command {
+  return withOutput(withPeer(command))
+    .addOption(
+      repeatable(
+        "-f, --file <path>",
+        "YAML or JSON with one or several objects, or a folder of such files; - reads standard input; repeatable",
+      ).makeOptionMandatory(),
+    )
+    .option(
+      "--source <name>",
+      "who keeps these objects: what --prune removes was made under the same name (default: default)",
+    )
+    .option(
+      "--prune",
+      "remove what an earlier apply of this source has made and the files don't have any more",
+    )
+    .option("--allow-empty", "accept files without any object");
+}
+
+function readAll(paths: readonly string[]): WrittenObject[] {
+  return paths.flatMap(filesIn).flatMap(readDocuments);
+}
+
+/** A folder's files by name, with those of its folders; hidden ones are passed over. */
+function filesIn(path: string): string[] {
+  if (path === "-") return [path];
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    return readdirSync(path, { withFileTypes: true })
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((entry) => {
+        if (entry.name.startsWith(".")) return [];
+        const inner = join(path, entry.name);
+        if (statSync(inner).isDirectory()) return filesIn(inner);
+        return /\.(ya?ml|json)$/i.test(entry.name) ? [inner] : [];
+      });
+  } catch (error) {
+    throw new CicadaError("BAD_FILE", `${path}: ${formatError(error)}`);
+  }
+}
+
+async function send(
+  client: Client,
+  objects: readonly WrittenObject[],
+  { source, prune, allowEmpty, force }: Options & { force?: true },
+  { dryRun, plan }: { dryRun?: true; plan?: string },
+): Promise<PlanAnswer> {
+  try {
+    return await client.ask<PlanAnswer>("/v1/apply", {
+      method: "POST",
+      query: { dryRun, prune },
+      body: {
+        objects: objects.map(({ value }) => value),
+        ...(source === undefined ? {} : { source }),
+        ...(allowEmpty === undefined ? {} : { allowEmpty }),
+        ...(force === undefined ? {} : { force }),
+        ...(plan === undefined ? {} : { plan }),
+      },
+    });
+  } catch (error) {
+    throw withPlaces(error, objects);
+  }
+}
+
+/** Names the file and the document instead of the place in the request. */
+function withPlaces(error: unknown, objects: readonly WrittenObject[]): unknown {
+  if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
+  const problems = error.problems.map(({ pointer, message }) => {
+    const [, index, rest = ""] = /^\/objects\/(\d+)(.*)$/.exec(pointer) ?? [];
+    const where = index === undefined ? undefined : objects[Number(index)]?.where;
+    return where === undefined
+      ? { pointer, message }
+      : { pointer: rest === "" ? where : `${where}: ${rest}`, message };
+  });
+  return new CicadaError(error.code, error.detail, problems);
+}
+
+async function confirmRemoval(count: number, { yes }: ApplyOptions, terminal: Terminal): Promise<void> {
+  if (yes === true || terminal.ask === undefined) return;
+  const said = await terminal.ask(`Remove ${count === 1 ? "it" : `these ${count}`}? [y/N] `);
+  if (!/^y(es)?$/i.test(said.trim()))
+    throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+}
+
+function tell(terminal: Terminal, output: Output, answer: PlanAnswer): void {
+  show(terminal, output, answer, () => {
+    for (const item of answer.items) {
+      if (item.action !== "unchanged") terminal.print(lineOf(terminal, item));
+    }
+    const { create, update, delete: removed, unchanged } = answer.counts;
+    const [made, changed, gone] = answer.applied
+      ? ["created", "updated", "removed"]
+      : ["to create", "to update", "to remove"];
+    terminal.print(`${create} ${made}, ${update} ${changed}, ${removed} ${gone}, ${unchanged} unchanged`);
+  });
+}
+
+function lineOf(terminal: Terminal, { kind, name, action, fields, conflict }: PlanItem): string {
+  const sign = { create: "+", update: "~", delete: "-", unchanged: " " }[action];
+  const colour = { create: "green", update: "yellow", delete: "red", unchanged: "dim" } as const;
+  const what = action === "update" ? `: ${fields.map(plain).join(", ")}` : "";
+  const but = conflict === null ? "" : paint(terminal, "red", ` (conflict: ${plain(conflict)})`);
+  return `${paint(terminal, colour[action], `${sign} ${kind} ${plain(name)}`)}${what}${but}`;
+}

@@ -1,0 +1,90 @@
+/** One command of `cicada jobs` for all jobs that are selected, instead of for those that are named. */
+import type { Command } from "commander";
+import { randomUUID } from "node:crypto";
+import { CicadaError } from "../../errors.ts";
+import type { BulkAnswer, JobAnswer } from "./answers.ts";
+import type { Client } from "./client.ts";
+import { repeatable } from "../program.ts";
+import { paint, plain, type Terminal } from "./terminal.ts";
+
+export interface Selection {
+  group?: string;
+  label?: readonly string[];
+  query?: string;
+}
+
+export function withSelection(command: Command): Command {
+  return command
+    .option("--group <group>", "all jobs of this group, instead of named ones")
+    .addOption(repeatable("--label <K=V>", "all jobs with this label; repeatable"))
+    .option("-q, --query <text>", "all jobs with this text in id, description, owner, command or address");
+}
+
+/** As the API takes it, in a body and as parameters. */
+type Select = Readonly<Record<string, string | readonly string[]>>;
+
+/** Undefined if jobs are named; refused if there are both, or neither. */
+export function selectionOf(
+  { group, label, query }: Selection,
+  names: readonly string[],
+): Select | undefined {
+  const select = {
+    ...(group === undefined ? {} : { group }),
+    ...(label === undefined ? {} : { label }),
+    ...(query === undefined ? {} : { q: query }),
+  };
+  const isSelected = Object.keys(select).length > 0;
+  if (isSelected && names.length > 0)
+    throw new CicadaError("USAGE", "name jobs, or select them by flags, not both");
+  if (!isSelected && names.length === 0) {
+    throw new CicadaError("USAGE", "name a job, or select some with --group, --label or --query");
+  }
+  return isSelected ? select : undefined;
+}
+
+/** Deletes what was shown, and no job that came in since. */
+export async function deleteSelected(
+  client: Client,
+  select: Select,
+  yes: boolean,
+  terminal: Terminal,
+): Promise<void> {
+  const { items } = await client.list<JobAnswer>("/v1/jobs", select);
+  const ids = items.map(({ id }) => id);
+  if (ids.length === 0) return terminal.print("No job is selected.");
+  if (!yes) {
+    for (const id of ids) terminal.notify(plain(id));
+    if (terminal.ask === undefined) {
+      throw new CicadaError("USAGE", `these ${ids.length} jobs would be deleted: repeat it with --yes`);
+    }
+    const said = await terminal.ask(`Delete these ${ids.length} jobs? [y/N] `);
+    if (!/^y(es)?$/i.test(said.trim()))
+      throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+  }
+  await bulk(client, { ids }, { action: "delete" }, terminal);
+}
+
+/** Prints a line for each job. If some were refused, the exit code is that of the first one. */
+export async function bulk(
+  client: Client,
+  select: object,
+  what: { readonly action: "pause" | "resume" | "run" | "delete" } & Readonly<Record<string, unknown>>,
+  terminal: Terminal,
+): Promise<void> {
+  const { items } = await client.ask<BulkAnswer>("/v1/jobs:bulk", {
+    method: "POST",
+    headers: { "idempotency-key": randomUUID() },
+    body: { select, ...what },
+  });
+  const done = { pause: "paused", resume: "resumed", run: "ordered", delete: "deleted" }[what.action];
+  for (const { job, ok, code, detail, tick } of items) {
+    if (ok) terminal.print(`${plain(tick === null ? job : `${job}@${tick}`)} ${done}`);
+    else
+      terminal.notify(`${paint(terminal, "red", "refused:")} ${plain(job)}: ${plain(detail ?? code ?? "")}`);
+  }
+  if (items.length === 0) terminal.print("No job is selected.");
+  const refused = items.filter(({ ok }) => !ok).length;
+  if (refused === 0) return;
+  terminal.notify(`${items.length - refused} ${done}, ${refused} refused`);
+  terminal.exitCode = 1;
+}

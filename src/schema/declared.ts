@@ -1,0 +1,27 @@
+/** The table as people write it down: objects of six kinds, each with its kind and its name; a job's name is its id. */
+export const objectKinds = ["group", "calendar", "pool", "channel", "maintenance", "job"] as const;
+export type ObjectKind = (typeof objectKinds)[number];
+
+/** How many objects one call may declare. More takes longer than a caller waits. */
+export const objectsMax = 10_000;
+
+/** Who keeps a set of objects in files. */
+export const sourcePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
+export const sourceDefault = "default";
+
+/** What a source has made is marked in the table, by `SOURCE/KIND/NAME`. */
+export const sourceMarkPattern = `^[a-z0-9][a-z0-9._-]{0,63}/(${objectKinds.join("|")})/[a-z0-9][a-z0-9._-]{0,127}$`;
+
+/** `hash`: of the object as the source has last written it. */
+export interface SourceMark {
+  readonly hash: string;
+}
+
+export function isSourceMark(value: unknown): value is SourceMark {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "hash" in value &&
+    /^[0-9a-f]{16}$/.test(String(value.hash))
+  );
+}

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -270,6 +271,26 @@ test(
     assert.equal(await bed.output(run), "nobody\nfile\ntext\n");
     const own = bed.launch("pwd");
     assert.equal(await bed.output(own), `${join(bed.folder, "work")}\n`);
+  },
+);
+
+test(
+  "a job runs as a user that only a directory knows, with the groups from there",
+  rootOnly,
+  async (context) => {
+    const programs = mkdtempSync(join(tmpdir(), "cicada-directory-"));
+    context.after(() => rmSync(programs, { recursive: true }));
+    for (const [name, answer] of [
+      ["getent", "ann:*:70001:70000:Ann:/home/ann:/bin/sh"],
+      ["id", "70000 70010"],
+    ] as const) {
+      writeFileSync(join(programs, name), `#!/bin/sh\necho '${answer}'\n`, { mode: 0o755 });
+    }
+    const bed = new Bed(context, { path: `${programs}:/usr/bin:/bin` });
+    const run = bed.launch("/usr/bin/id -u; /usr/bin/id -G; echo $USER", { user: "ann", cwd: "/" });
+    assert.equal(await bed.output(run), "70001\n70000 70010\nann\n");
+    const unknown = bed.launch("true", { user: "eve", cwd: "/" });
+    assert.match(JSON.stringify(await bed.outcome(unknown)), /no user eve on this host/);
   },
 );
 

@@ -6,6 +6,7 @@
  * Cron keeps running it until a person turns it off, and the command says so.
  */
 import type { Command } from "commander";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname } from "node:path";
@@ -110,27 +111,57 @@ async function askSelf(client: Client | undefined, options: ImportOptions): Prom
 function ownerOf(file: string): { user: string; home: string } {
   const inSpool = /\/cron(\/crontabs|\/tabs)?$/.test(dirname(file));
   const owner = basename(file);
-  const home = inSpool ? homesOfHost().get(owner) : undefined;
+  const home = inSpool ? homeOf(owner) : undefined;
   if (home !== undefined) return { user: owner, home };
   const self = ownerOfProcess();
   return { user: self.name ?? "", home: self.home ?? "/" };
 }
 
-/** The users of this host and their homes. */
+/** The users of this host and their homes, also those of a directory that lists its users. */
 function homesOfHost(): ReadonlyMap<string, string> {
+  return new Map(passwordLines().map(({ user, home }) => [user, home] as const));
+}
+
+/** A user's home. A directory may know a user that it doesn't list. */
+function homeOf(user: string): string | undefined {
+  return homesOfHost().get(user) ?? passwordLines(user).find((line) => line.user === user)?.home;
+}
+
+function passwordLines(...users: readonly string[]): { user: string; home: string }[] {
+  return passwordText(users)
+    .split("\n")
+    .flatMap((line) => {
+      const [user, , , , , home] = line.split(":");
+      return user === undefined || home === undefined ? [] : [{ user, home }];
+    });
+}
+
+function passwordText(users: readonly string[]): string {
   try {
-    const lines = readFileSync("/etc/passwd", "utf8").split("\n");
-    return new Map(
-      lines.flatMap((line) => {
-        const [user, , , , , home] = line.split(":");
-        return user === undefined || home === undefined ? [] : [[user, home] as const];
-      }),
-    );
+    return execFileSync("getent", ["passwd", "--", ...users], {
+      encoding: "utf8",
+      timeout: directoryLimitMs,
+      maxBuffer: directoryLimitBytes,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
   } catch {
-    // There is no /etc/passwd. Unknown homes are reported with their lines.
-    return new Map();
+    // The user is unknown, the directory doesn't answer, or there is no getent.
+    return readOrNothing("/etc/passwd");
   }
 }
+
+/** There may be no /etc/passwd. Unknown homes are reported with their lines. */
+function readOrNothing(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** How long a directory of users may take, and how much of it is read. */
+const directoryLimitMs = 10_000;
+const directoryLimitBytes = 16 * 1_048_576;
 
 async function importJob(
   spec: JobSpec,

@@ -1,20 +1,13 @@
 /**
- * Decides who a job runs as: a user of this host by name, with the user's groups (/etc/passwd, /etc/group),
- * environment, and folder to start in.
+ * Decides who a job runs as: a user of this host by name (accounts.ts), with the user's groups, environment, and folder
+ * to start in.
  *
  * Node can change a child's user, but then the child lacks the user's further groups. setpriv (util-linux) sets all of
  * them just before the program. Only root may run jobs as another user.
  */
-import { chownSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-
-export interface User {
-  name: string;
-  uid: number;
-  gid: number;
-  home: string;
-  shell: string;
-}
+import { Accounts, type User } from "./accounts.ts";
 
 /** A reason why a job can't run as a user. */
 export interface Refusal {
@@ -28,10 +21,11 @@ export interface As {
   prefix: readonly string[];
 }
 
+const accounts = new Accounts();
 const setprivPaths = ["/usr/bin/setpriv", "/bin/setpriv"];
 
 export function runAsUser(name: string): As | Refusal {
-  const user = findUser(name);
+  const user = accounts.find(name);
   if (user === undefined) return { reason: `there is no user ${name} on this host` };
   const self = process.getuid?.();
   if (self === user.uid) return { user, prefix: [] };
@@ -39,7 +33,7 @@ export function runAsUser(name: string): As | Refusal {
   const setpriv = setprivPaths.find((path) => existsSync(path));
   if (setpriv === undefined) return { reason: `running as ${name} needs setpriv (package util-linux)` };
   const ids = ["--reuid", String(user.uid), "--regid", String(user.gid)];
-  return { user, prefix: [setpriv, ...ids, "--groups", groupsOf(user).join(","), "--"] };
+  return { user, prefix: [setpriv, ...ids, "--groups", accounts.groupsOf(user).join(","), "--"] };
 }
 
 /** A child's environment. The job's user overrides the peer's own user, and the job's variables override both. */
@@ -70,30 +64,4 @@ export function workFolderOf(as: As | undefined, work: string): string {
 function isFolderOf(path: string, uid: number): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   return found !== undefined && found.isDirectory() && found.uid === uid;
-}
-
-function findUser(name: string): User | undefined {
-  for (const [found, , uid, gid, , home, shell] of linesOf("/etc/passwd")) {
-    if (found !== name || uid === undefined || gid === undefined) continue;
-    return { name, uid: Number(uid), gid: Number(gid), home: home || "/", shell: shell || "/bin/sh" };
-  }
-  return undefined;
-}
-
-function groupsOf(user: User): number[] {
-  const groups = new Set([user.gid]);
-  for (const [, , gid, members] of linesOf("/etc/group")) {
-    if (gid !== undefined && members?.split(",").includes(user.name) === true) groups.add(Number(gid));
-  }
-  return [...groups];
-}
-
-function linesOf(file: string): string[][] {
-  try {
-    return readFileSync(file, "utf8")
-      .split("\n")
-      .map((line) => line.split(":"));
-  } catch {
-    return [];
-  }
 }

@@ -1,0 +1,61 @@
+/** Who is a user of this host: its own files, and whatever else its programs know. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Accounts } from "../src/real/executor/accounts.ts";
+
+function hostWith(answers: Readonly<Record<string, string>>) {
+  const asked: string[] = [];
+  let now = 0;
+  const accounts = new Accounts(
+    (...words) => {
+      asked.push(words.join(" "));
+      return answers[words.join(" ")];
+    },
+    () => now,
+  );
+  return { accounts, asked, pass: (ms: number) => (now += ms) };
+}
+
+const ldap = { name: "ann", uid: 70_001, gid: 70_000, home: "/home/ann", shell: "/bin/bash" };
+const ldapLine = "ann:*:70001:70000:Ann:/home/ann:/bin/bash\n";
+
+test("a user of /etc/passwd is found without asking a directory", () => {
+  const { accounts, asked } = hostWith({});
+  assert.equal(accounts.find("root")?.uid, 0);
+  assert.deepEqual(asked, []);
+});
+
+test("a user that only a directory knows is found, with all groups", () => {
+  const { accounts } = hostWith({ "getent passwd -- ann": ldapLine, "id -G -- ann": "70000 10 20\n" });
+  assert.deepEqual(accounts.find("ann"), ldap);
+  assert.deepEqual(accounts.groupsOf(ldap), [70_000, 10, 20]);
+});
+
+test("no user is made of a number, an option, a broken answer or another user's line", () => {
+  for (const [name, line] of [
+    ["0", "root:x:0:0::/root:/bin/sh"],
+    ["--help", "Usage: getent"],
+    ["eve", ldapLine],
+    ["bob", "bob:x::5::/:"],
+    ["bob", "bob:x:1 0:5::/:"],
+    ["bob", ""],
+  ] as const) {
+    const { accounts } = hostWith({ [`getent passwd -- ${name}`]: line });
+    assert.equal(accounts.find(name), undefined, line);
+  }
+});
+
+test("without the programs, groups come from /etc/group, and a user that the files don't name is unknown", () => {
+  const { accounts } = hostWith({});
+  assert.equal(accounts.find("ann"), undefined);
+  assert.deepEqual(accounts.groupsOf({ ...ldap, name: "nobody-in-group" }), [70_000]);
+});
+
+test("an answer is used for ten seconds, and then asked for again, also if there was none", () => {
+  const { accounts, asked, pass } = hostWith({});
+  for (const wait of [0, 9_000, 2_000, 9_000]) {
+    pass(wait);
+    accounts.find("ann");
+  }
+  assert.equal(asked.length, 2);
+});

@@ -172,6 +172,22 @@ describe("jobs create", () => {
     assert.match((await update("false")).stdout, /^a updated/);
   });
 
+  test("shows what a job has from its group beside its own fields, and its times in the group's zone", async () => {
+    await using stub = await StubPeer.open();
+    const inherited = { timezone: "Europe/Berlin", timeout: "5m" };
+    const job = {
+      ...jobAnswer({ id: "a", command: "true" }),
+      schedule: "0 3 * * *",
+      group: "web",
+      inherited,
+    };
+    stub.on("GET /v1/jobs/a", { body: job });
+    const { stdout } = await stub.cicada("jobs", "get", "a");
+    assert.match(stdout, /^timezone +Europe\/Berlin +from the group web$/m);
+    assert.match(stdout, /^timeout +5m +from the group web$/m);
+    assert.doesNotMatch(stdout, /^inherited/m);
+  });
+
   const without: readonly [object, RegExp][] = [
     [{ state: "manual" }, /to be run by hand/],
     [{ schedule: "@daily", state: "disabled" }, /disabled/],

@@ -42,7 +42,7 @@ const calendars: Kind<CalendarAnswer> = {
   about: "dates whose ticks jobs leave out (except: calendar:NAME)",
   setAbout: "set a calendar: dates and ranges (--dates), or a file of iCalendar text (--ical)",
   heading: ["NAME", "DATES", "NOTE"],
-  row: (one) => [one.name, shorten((one.dates ?? []).join(", ")), one.note ?? ""].map(plain),
+  row: (one) => [one.name, timesOf(one) || "-", one.note ?? ""].map(plain),
   pairs: (one) => [
     ["name", one.name],
     ["dates", one.dates?.join(", ")],
@@ -52,14 +52,10 @@ const calendars: Kind<CalendarAnswer> = {
     ["note", one.note],
   ],
   written: (one) => {
-    const { expanded, dates = [] } = one;
+    const { expanded } = one;
     const until =
       expanded?.until === undefined ? "" : `, expanded up to ${expanded.until}: set it again before`;
-    const covers = [
-      ...(dates.length === 0 ? [] : [shorten(dates.join(", "))]),
-      ...(expanded === undefined ? [] : [coveredBy(expanded)]),
-    ];
-    return `calendar ${plain(one.name)} covers ${plain(covers.join("; ") || "nothing")}${until}`;
+    return `calendar ${plain(one.name)} covers ${plain(timesOf(one) || "nothing")}${until}`;
   },
   withFlags: (command) =>
     command
@@ -83,6 +79,14 @@ const calendars: Kind<CalendarAnswer> = {
 function coveredBy({ days, floating, spans }: NonNullable<CalendarAnswer["expanded"]>): string {
   const all = [...days, ...floating, ...spans].toSorted();
   return `${all.length} ${all.length === 1 ? "time" : "times"}: ${shorten(all.join(", "))}`;
+}
+
+/** The dates and the times from iCalendar text that a calendar covers. */
+function timesOf({ dates = [], expanded }: CalendarAnswer): string {
+  return [
+    ...(dates.length === 0 ? [] : [shorten(dates.join(", "))]),
+    ...(expanded === undefined ? [] : [coveredBy(expanded)]),
+  ].join("; ");
 }
 
 const shownMost = 120;

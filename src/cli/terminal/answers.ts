@@ -19,6 +19,8 @@ export interface JobAnswer extends JobSpec {
   lastRun: LastRun | null;
   lastSuccess: string | null;
   state: JobState;
+  /** what it has from its group; absent in the answer of an older peer */
+  inherited?: Partial<JobSpec> | null;
   problems: (Problem & { code: string })[];
   /** in the answer to a write */
   warnings?: string[];

@@ -63,7 +63,7 @@ export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFilte
   const rows = jobs.map((job) => [
     plain(job.id),
     plain(scheduleText(job)),
-    job.schedule === undefined ? "" : plain(job.timezone ?? "UTC"),
+    job.schedule === undefined ? "" : plain(zoneOf(job)),
     jobState(terminal, job.state),
     job.nextTick === null ? "-" : utc(Date.parse(job.nextTick)),
     job.nextTick === null ? "" : relative(Date.parse(job.nextTick), now),
@@ -72,6 +72,11 @@ export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFilte
   ]);
   const columns = ["ID", "SCHEDULE", "ZONE", "STATE", "NEXT TICK (UTC)", "", "LAST TICK", "LAST SUCCESS"];
   table(terminal, columns, rows);
+}
+
+/** The job's own time zone, or its group's. */
+function zoneOf({ timezone, inherited }: Pick<JobAnswer, "timezone" | "inherited">): string {
+  return timezone ?? inherited?.timezone ?? "UTC";
 }
 
 function scheduleText(job: JobAnswer): string {
@@ -110,16 +115,19 @@ function lastTickText(terminal: Terminal, last: JobAnswer["lastTick"], now: numb
 
 export function jobFields(terminal: Terminal, job: JobAnswer): void {
   const now = terminal.now();
-  const zone = job.timezone ?? "UTC";
+  const zone = zoneOf(job);
   const next = job.nextTick === null ? undefined : Date.parse(job.nextTick);
   const { revision, createdAt, updatedAt, updatedBy, paused, problems, state } = job;
   const shown = new Set(["id", "schedule", "timezone", "after"]);
   const rest = Object.entries(writable({ ...job })).filter(([field]) => !shown.has(field));
+  const given = Object.entries(job.inherited ?? {}).filter(([field]) => field !== "timezone");
+  const from = paint(terminal, "dim", `from the group ${plain(job.group ?? "default")}`);
+  const isZoneGiven = job.timezone === undefined && job.inherited?.timezone !== undefined;
   fields(terminal, [
     ["id", paint(terminal, "bold", plain(job.id))],
     ["state", jobState(terminal, state)],
     ["schedule", plain(scheduleText(job))],
-    ["timezone", plain(zone)],
+    ["timezone", isZoneGiven ? `${plain(zone)}  ${from}` : plain(zone)],
     ["next tick", next === undefined ? "none" : `${utc(next)}  ${relative(next, now)}`],
     ["on", job.nextPeer === null ? undefined : plain(job.nextPeer.name)],
     ["there", next === undefined || zone === "UTC" ? undefined : local(next, zone)],
@@ -132,6 +140,7 @@ export function jobFields(terminal: Terminal, job: JobAnswer): void {
     ...(paused === null ? [] : [["paused", pauseText(paused)] as const]),
     ...problems.map(({ message }) => ["problem", paint(terminal, "red", plain(message))] as const),
     ...rest.map(([field, value]) => [field, plain(valueText(value))] as const),
+    ...given.map(([field, value]) => [field, `${plain(valueText(value))}  ${from}`] as const),
     ["created", createdAt ?? undefined],
     ["updated", updatedAt === null ? undefined : `${updatedAt} by ${plain(updatedBy ?? "?")}`],
     ["revision", revision ?? undefined],
@@ -171,7 +180,7 @@ export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string
     terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(warning)}`);
   }
   const zone = terminal.timezone;
-  if (job.timezone !== undefined || zone === "UTC" || !namesHours(job)) return;
+  if ((job.timezone ?? job.inherited?.timezone) !== undefined || zone === "UTC" || !namesHours(job)) return;
   terminal.notify(
     `Its times are in UTC, but this machine's clock shows ${zone}: use --tz ${zone} if you meant that.`,
   );
@@ -181,7 +190,7 @@ export function whenNext(terminal: Terminal, job: JobAnswer): string {
   if (job.after !== undefined) return `to run ${afterText(job.after)}`;
   if (job.nextTick !== null) {
     const next = Date.parse(job.nextTick);
-    const zone = job.timezone ?? "UTC";
+    const zone = zoneOf(job);
     const there = zone === "UTC" ? "" : `${local(next, zone)}, `;
     return `next tick ${utc(next)} (${there}${relative(next, terminal.now())})`;
   }

@@ -4,18 +4,20 @@
  *
  * The ticks of a job that runs after others are undecided as long as its parents' ticks are.
  */
-import { instantOf, isManual, type JobId } from "../../schema/ids.ts";
+import { instantOf, isManual, tickAt, type JobId } from "../../schema/ids.ts";
 import type { Watermark } from "../../schema/run.ts";
 import type { Write } from "../../ports/disk.ts";
 import { chainTicksInProgress } from "../claims/chain-ticks.ts";
 import { ticksInProgress } from "../claims/order-book.ts";
 import { startWindowMs, type Plan } from "../job/plan.ts";
+import { numberedSlots } from "../job/slots.ts";
 import { nextTickAt } from "../job/timetable.ts";
 import { isPlanted } from "../probes/planted.ts";
 import {
   advanceWatermark,
   beginWatermark,
   overCount,
+  settle,
   unsureUntilOf,
   watermarkOf,
 } from "../records/history.ts";
@@ -63,7 +65,23 @@ export function moveUp(state: State, plan: Plan): void {
   const open = [...new Set(undecided)].toSorted((a, b) => a - b);
   const tooMany = open[openMax];
   const at = tooMany === undefined ? reach.latest : Math.min(reach.latest, tooMany - 1);
-  if (advanceWatermark(ledger.history, plan.id, at, open.slice(0, openMax))) planStore(state, plan.id);
+  if (!advanceWatermark(ledger.history, plan.id, at, open.slice(0, openMax))) return;
+  for (const tick of open)
+    if (tick <= watermark.at && !watermark.open.includes(tick)) keepOver(state, plan, tick);
+  planStore(state, plan.id);
+}
+
+/**
+ * A tick that the watermark covered has turned out to be in progress: another peer repeats one of its slots. The others are over,
+ * as the watermark said until now.
+ */
+function keepOver({ book, ledger }: State, { id }: Plan, instant: number): void {
+  const tick = tickAt(instant);
+  const open = [...openOf(ledger, id), ...(book.byJob.get(id) ?? [])].filter((one) => one.tick === tick);
+  const of = Math.max(1, ...open.map((one) => one.of ?? 1));
+  const slots = new Set(open.map(({ slot }) => slot));
+  for (const slot of numberedSlots(of))
+    if (!slots.has(slot)) settle(ledger.history, { job: id, tick, slot, of });
 }
 
 /** Up to `latest` (ms), every tick of the job is known, and over unless it is `undecided`; undefined = that isn't known. */

@@ -238,6 +238,16 @@ export const mendedSeeds: readonly MendedSeed[] = [
     why: "a tick that had waited for a run of its job went before one that was already with its launcher",
   },
   {
+    seed: "49",
+    peers: 3,
+    jobs: 8,
+    hours: 0.3,
+    world: "wide",
+    retries: true,
+    rule: "I6",
+    why: "when a tick that was over turned out to be repeated in one slot, its others were open again, and the job waited for an old run for ever",
+  },
+  {
     ...longSizeOf("longc-18"),
     pools: false,
     rule: "I1",

@@ -209,6 +209,18 @@ export const errorTable = {
     exit: exit.conflict,
     hint: "Use `force` to run it anyway.",
   },
+  NO_SCHEDULE: {
+    title: "The job has no ticks of its own to backfill",
+    status: 409,
+    exit: exit.conflict,
+    hint: "`cicada jobs run JOB` runs it once, now.",
+  },
+  TOO_MANY_TICKS: {
+    title: "That is too many ticks at once",
+    status: 422,
+    exit: exit.usage,
+    hint: "Ask for a shorter stretch of time, and for the next one once it has run.",
+  },
   SETTING_IN_USE: {
     title: "Jobs still use it",
     status: 409,

@@ -1,6 +1,6 @@
 /** The job table over HTTP: what a client can write and read, and what is refused. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
 import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
 import { otherId, selfId } from "./kit/fake-control.ts";
@@ -554,4 +554,62 @@ test("a preview lists ticks and marks those that daylight saving moves", async (
   const refused = await call(fake, { method: "POST", url: "/v1/schedules/preview", body: bad });
   assert.equal(refused.json().code, "INVALID_SCHEDULE");
   assert.equal(refused.json().errors[0].pointer, "/schedule/1");
+});
+
+describe("POST /v1/jobs/{id}/backfill", () => {
+  const hour = 3_600_000;
+  const to = Math.floor(Date.now() / hour) * hour - hour;
+  const at = (hours: number) => new Date(to - hours * hour).toISOString().replace(".000", "");
+  const span = { from: at(3), to: at(0) };
+  const url = "/v1/jobs/hourly/backfill";
+  const hourly = { id: "hourly", schedule: "0 * * * *", command: "true" };
+
+  test("a dry run says which ticks would run and which are left out, and asks for nothing", async () => {
+    const fake = fakeApi();
+    await call(fake, { method: "POST", url: "/v1/jobs", body: hourly });
+    fake.control.record({ job: "hourly" as JobId, tick: at(2) as TickId, state: "failed" });
+    const shown = await call(fake, { method: "POST", url, body: { ...span, dryRun: true } });
+    assert.equal(shown.statusCode, 200);
+    const { ticks, leftOut, dryRun } = shown.json();
+    assert.deepEqual([dryRun, ticks], [true, [at(3), at(1)]]);
+    assert.deepEqual(
+      leftOut.map(({ tick, why, state }: { tick: string; why: string; state: string }) => [tick, why, state]),
+      [[at(2), "has-run", "failed"]],
+    );
+    assert.ok(fake.control.commands.every(({ kind }) => kind !== "backfill-job"));
+  });
+
+  test("without it the ticks are asked for (202); forced, those that have run, too", async () => {
+    const fake = fakeApi();
+    await call(fake, { method: "POST", url: "/v1/jobs", body: hourly });
+    fake.control.record({ job: "hourly" as JobId, tick: at(2) as TickId, state: "succeeded" });
+    const asked = await call(fake, { method: "POST", url, body: span });
+    assert.equal(asked.statusCode, 202);
+    assert.deepEqual(asked.json().ticks, [at(3), at(1)]);
+    const forced = await call(fake, { method: "POST", url, body: { ...span, force: true } });
+    assert.deepEqual(forced.json().ticks, [at(3), at(2), at(1)]);
+  });
+
+  const refused: readonly [title: string, body: object, status: number, code: string][] = [
+    ["a span that ends before it begins", { from: at(0), to: at(3) }, 400, "BAD_REQUEST"],
+    ["an instant that is none", { from: "yesterday", to: at(0) }, 400, "BAD_REQUEST"],
+    ["no end", { from: at(3) }, 400, "BAD_REQUEST"],
+    ["too many ticks", { from: at(2_000), to: at(0) }, 422, "TOO_MANY_TICKS"],
+  ];
+  for (const [title, body, status, code] of refused) {
+    test(`${title} is refused`, async () => {
+      const fake = fakeApi();
+      await call(fake, { method: "POST", url: "/v1/jobs", body: hourly });
+      const answer = await call(fake, { method: "POST", url, body });
+      assert.deepEqual([answer.statusCode, answer.json().code], [status, code]);
+    });
+  }
+
+  test("of a job that isn't there is 404, and of one without a schedule 409", async () => {
+    const fake = fakeApi();
+    assert.equal((await call(fake, { method: "POST", url, body: span })).statusCode, 404);
+    await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "hourly", command: "true" } });
+    const answer = await call(fake, { method: "POST", url, body: span });
+    assert.deepEqual([answer.statusCode, answer.json().code], [409, "NO_SCHEDULE"]);
+  });
 });

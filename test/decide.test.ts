@@ -80,6 +80,8 @@ const plain: Facts = {
   awaitsSync: false,
   isToBeSkipped: false,
   lacksCalendar: false,
+  isBackfill: false,
+  isAskedBefore: false,
   skippedBy: undefined,
   stop: undefined,
   isQueued: false,

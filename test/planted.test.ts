@@ -31,6 +31,8 @@ interface Shown {
   chains?: boolean;
   /** some jobs share a pool */
   pools?: boolean;
+  /** a person asks for past ticks */
+  backfills?: boolean;
   /** some jobs repeat what fails */
   retries?: boolean;
 }
@@ -91,6 +93,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "forgotten-carries-on": { kinds: ["kill"], person: true, seed: 21, rules: ["I3", "I4", "I5"], took: 21 },
   "host-fault-blamed": { kinds: ["starved host"], seed: 1, rules: ["I1"], took: 1 },
   "cancel-unconfirmed": { kinds: ["cut before a cancel"], seed: 4, rules: ["I5"], took: 4 },
+  "backfill-twice": { kinds: ["kill"], backfills: true, seed: 1, rules: ["I3"], took: 1 },
   "skip-untold": { kinds: ["lossy network"], seed: 50, rules: ["I5"], took: 50 },
   "signature-unchecked": { kinds: ["garbage"], seed: 1, rules: ["I6", "I8", "I14"], took: 1 },
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
@@ -130,8 +133,26 @@ describe("a bug that was planted on purpose is found", () => {
 });
 
 function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
-  const { kinds, days, peers = 3, person = false, retries = false, chains = false, pools = false } = how;
-  const job = { seed: String(seed), peers, faults: "swarm", person, retries, chains, pools } as const;
+  const {
+    kinds,
+    days,
+    peers = 3,
+    person = false,
+    retries = false,
+    chains = false,
+    pools = false,
+    backfills = false,
+  } = how;
+  const job = {
+    seed: String(seed),
+    peers,
+    faults: "swarm",
+    person,
+    retries,
+    chains,
+    pools,
+    backfills,
+  } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };
   return { ...job, jobs: 8, hours: 0.3, world: worldOfBug(bug), kinds: kinds.filter(isFaultKind) };

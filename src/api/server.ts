@@ -22,6 +22,7 @@ import { honourIdempotencyKeys } from "./http/idempotency.ts";
 import { readJson } from "./http/json.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
 import { channelRoutes } from "./routes/channels.ts";
+import { backfillRoutes } from "./routes/backfill.ts";
 import { skipRoutes } from "./routes/skips.ts";
 import { jobHistoryRoutes } from "./routes/job-history.ts";
 import { jobRoutes } from "./routes/jobs.ts";
@@ -134,6 +135,7 @@ function routes(
   const streams = new Streams(app);
   jobRoutes(app, options);
   jobActionRoutes(app, options);
+  backfillRoutes(app, options);
   skipRoutes(app, options);
   jobHistoryRoutes(app, options);
   channelRoutes(app, options);

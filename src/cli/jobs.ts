@@ -22,6 +22,7 @@ import {
 } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
+import { backfillCommand } from "./backfill.ts";
 import { skipCommands } from "./skips.ts";
 import { invocationOf, quoted, repeatable } from "./program.ts";
 import { printFailure } from "./terminal/failures.ts";
@@ -38,6 +39,7 @@ export function jobsCommands(program: Command, terminal: Terminal): void {
   readingCommands(jobs, terminal);
   writingCommands(jobs, terminal);
   runningCommands(jobs, terminal);
+  backfillCommand(jobs, terminal);
   skipCommands(jobs, terminal);
 }
 

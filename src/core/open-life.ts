@@ -3,6 +3,7 @@ import { runId } from "../schema/ids.ts";
 import { takeWord } from "./claims/record-moved.ts";
 import { settingKinds } from "../schema/setting.ts";
 import { isFinal } from "../schema/run.ts";
+import { noteBackfilled } from "./claims/backfill-index.ts";
 import { followChains } from "./claims/chain-ticks.ts";
 import { isOwnGivenBack } from "./claims/claims.ts";
 import { admitRetry } from "./claims/order-book.ts";
@@ -63,6 +64,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
     if (own && isUnrecorded) noteEarlierStart(state, record);
     else if (own && awaitsOwnEnd(record)) noteEarlierRecord(state, record);
     else {
+      noteBackfilled(state, record);
       followChains(state, record);
       admitRetry(state, record);
     }

@@ -69,6 +69,7 @@ export type Pending =
   | { kind: "skip"; command: number; id: JobId; skips: readonly Skip[] }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }
   | { kind: "order"; command: number; order: RequestedOrder }
+  | { kind: "orders"; command: number; orders: readonly RequestedOrder[]; answer: Answer }
   /** `created`: the job did not exist before; `warnings`: what the person should know about it */
   | {
       kind: "edit";

@@ -6,7 +6,10 @@
 import { refusedWords } from "./operator/membership.ts";
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
+import { ticksToBackfill } from "./operator/backfill.ts";
+import type { CicadaError } from "../errors.ts";
 import type {
+  BackfillTicks,
   Heir,
   JobHindrance,
   NextTick,
@@ -377,6 +380,17 @@ export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined
 /** Whether runs of this peer are on. */
 export function isRunning(state: Readonly<State>): boolean {
   return state.book.runs.size > 0;
+}
+
+/** Past ticks of a job, of which a person may want some to run. */
+export function backfillOf(
+  stateThen: Readonly<State>,
+  now: Now,
+  id: JobId,
+  from: number,
+  to: number,
+): BackfillTicks | CicadaError {
+  return ticksToBackfill({ ...stateThen, now }, id, from, to);
 }
 
 /** How far the furthest watermark lags behind now, ms: watermarks move up every minute while records can be stored. */

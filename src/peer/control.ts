@@ -5,7 +5,8 @@
 import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Disk, RunQuery } from "../ports/disk.ts";
-import type { Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
+import { planBackfill } from "./backfill-plan.ts";
+import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
@@ -34,6 +35,7 @@ export function controlOf(peer: Peer): Control {
     inState: (state) => jobsInState(peer, outcomes, state),
     watermarkLagMs: () => peer.status.watermarkLagMs(),
     pool: (name) => peer.status.pool(name),
+    planBackfill: (id, from, to, force) => backfillOf(peer, id, from, to, force),
     settings: (kind) => peer.status.settings(kind),
     blocked: () => peer.status.blocked(),
     unknownHere: () => peer.status.unknownHere(),
@@ -97,6 +99,32 @@ function readRevisions(disk: Disk, id: JobId): Promise<JobRevision[]> {
     disk.revisions(id, (found) => (found instanceof CicadaError ? reject(found) : resolve(found)));
   });
 }
+
+async function backfillOf(
+  peer: Peer,
+  id: JobId,
+  from: number,
+  to: number,
+  force: boolean,
+): Promise<BackfillPlan> {
+  const found = peer.status.backfill(id, from, to);
+  if (found instanceof CicadaError) throw found;
+  const records: RunRecord[] = [];
+  // A tick that was asked for again has its run where that was, and so after the tick.
+  for (let after: string | undefined; ;) {
+    const query = { job: id, from, limit: recordsPerPage, ...(after === undefined ? {} : { after }) };
+    const page = await readHistory(peer.doors.disk, query);
+    records.push(...page.records);
+    if (page.next === null) break;
+    after = page.next;
+  }
+  // What was pruned while this was read counts, too.
+  const again = peer.status.backfill(id, from, to);
+  if (again instanceof CicadaError) throw again;
+  return planBackfill(again, records, peer.parts.horizons.ownOf(id)?.starts ?? [], force);
+}
+
+const recordsPerPage = 1_000;
 
 type TickQuery = Parameters<Control["ticks"]>[1];
 

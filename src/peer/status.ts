@@ -3,6 +3,7 @@
  * core/orders/idle.ts, and changes nothing.
  */
 import {
+  backfillOf,
   heirsOf,
   blockedJobs,
   obstaclesOf,
@@ -24,9 +25,17 @@ import { isTickOver } from "../core/claims/slots.ts";
 import { idleUntil } from "../core/orders/idle.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { State } from "../core/state.ts";
-import { assert } from "../errors.ts";
+import { assert, type CicadaError } from "../errors.ts";
 import type { Clock, Now } from "../ports.ts";
-import type { Heir, NextTick, NotReady, PendingTick, PoolView, View } from "../ports/control.ts";
+import type {
+  BackfillTicks,
+  Heir,
+  NextTick,
+  NotReady,
+  PendingTick,
+  PoolView,
+  View,
+} from "../ports/control.ts";
 import type { JobId, TickId } from "../schema/ids.ts";
 import type { Assembly } from "./assembly.ts";
 
@@ -120,6 +129,12 @@ export class PeerStatus {
   pool(name: string): PoolView {
     const { state, now } = this.#live();
     return poolNow(state, now, name);
+  }
+
+  /** The job's past ticks with from ≤ tick < to (ms); an error if they can't be backfilled. */
+  backfill(id: JobId, from: number, to: number): BackfillTicks | CicadaError {
+    const { state, now } = this.#live();
+    return backfillOf(state, now, id, from, to);
   }
 
   /** All settings of a kind, by name. */

@@ -25,6 +25,8 @@ export type Command =
   | { kind: "delete-job"; id: JobId; ifMatch?: string; by: string }
   | { kind: "pause-job"; id: JobId; note?: string; until?: number; by: string }
   | { kind: "resume-job"; id: JobId; by: string }
+  /** past ticks (ms), each of them once unless it is forced */
+  | { kind: "backfill-job"; id: JobId; ticks: readonly number[]; force?: boolean; by: string }
   /** a tick (ms), or the next ticks that are not to be skipped yet */
   | { kind: "skip-ticks"; id: JobId; which: { tick: number } | { next: number }; note?: string; by: string }
   /** a tick (ms), or the next ticks that are to be skipped */
@@ -83,6 +85,8 @@ export type Answer =
   | { kind: "job"; job: Job; created: boolean; warnings?: readonly string[] }
   | { kind: "done" }
   | { kind: "ordered"; job: JobId; tick: TickId }
+  /** the past ticks that will run */
+  | { kind: "backfilled"; job: JobId; ticks: readonly TickId[] }
   /** the ticks that are to be skipped now, or that are not any more */
   | { kind: "skips"; job: JobId; ticks: readonly TickId[] }
   /** wall ms; every known peer, and whether it has confirmed that it keeps the new key */
@@ -178,6 +182,29 @@ export interface PendingTick {
   waitsFor: WaitsFor;
   /** in words */
   why: string;
+}
+
+/** Past ticks of a job, in ms. */
+export interface BackfillTicks {
+  ticks: readonly number[];
+  /** those that the job's own schedule runs, or is about to */
+  pending: readonly number[];
+  /** those that were asked for before */
+  asked: readonly number[];
+}
+
+/** A tick that a backfill leaves out, and why. */
+export interface LeftOut {
+  tick: TickId;
+  why: "has-run" | "pending" | "asked-before";
+  /** its last run, if its record is still there */
+  run: RunRecord | undefined;
+}
+
+/** What a backfill would do. */
+export interface BackfillPlan {
+  ticks: TickId[];
+  leftOut: LeftOut[];
 }
 
 /** What is known about a pool now. */
@@ -312,6 +339,8 @@ export interface Control {
   next(id: JobId, count: number): NextTick[] | undefined;
   /** undefined when there is no such job */
   status(id: JobId): Promise<JobStatus | undefined>;
+  /** Which of the job's ticks with from ≤ tick < to (ms) a backfill would run. Throws a CicadaError if it would be refused. */
+  planBackfill(id: JobId, from: number, to: number, force: boolean): Promise<BackfillPlan>;
   /** How far the furthest behind of the jobs' watermarks lags, ms: what lies below a watermark is over. */
   watermarkLagMs(): number;
   /** The jobs that are in that state. */

@@ -6,6 +6,7 @@
  * write without an answer may or may not be there. Outputs of runs are committed with the next group, or after a short
  * time; those that still wait when the process is killed are lost.
  */
+import { toldTick } from "../schema/backfill.ts";
 import type { Thing } from "../core/records/buckets.ts";
 import { recordKey, tellsOfStart } from "../core/records/records.ts";
 import { addToSpans, startsKept } from "../core/time/spans.ts";
@@ -239,7 +240,7 @@ export class SimDisk implements Disk {
     const started: number[] = [];
     for (const tick of ticks) {
       if (tick.instant >= before || stays.includes(tick)) continue;
-      if (tick.records.some(tellsOfStart)) started.push(tick.instant);
+      if (tick.records.some(tellsOfStart)) started.push(instantOf(toldTick(tick.tick)));
       for (const record of tick.records) {
         this.storage.remove(record);
         this.storage.removeOrder(record);

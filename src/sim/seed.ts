@@ -17,6 +17,7 @@ import {
   sideOf,
 } from "./client/job-fields.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
+import { askForPast } from "./client/backfills.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
 import { skipTicks } from "./client/skips.ts";
 import type { ChildSettings } from "./executor.ts";
@@ -59,6 +60,8 @@ export interface SeedOptions {
   retries?: boolean;
   /** some of the jobs run after others */
   chains?: boolean;
+  /** a person asks for past ticks again; for worlds without chains */
+  backfills?: boolean;
   /** half of the jobs share a pool, in two of five worlds */
   pools?: boolean;
   planted?: PlantedBug;
@@ -181,6 +184,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   world.at(epoch + jobsFromMs, () => makeLaterJobs(world, later ?? [], jobsWithinMs));
   if (!calm) skipTicks(world, work, { ...safety, everyMs: 40 * second });
   if (!calm) editJobs(world, work, { ...safety, everyMs: wide.editEveryMs, betweenMs: 3 * minute });
+  if (options.backfills === true) askForPast(world, work, { ...safety, everyMs: 20 * second });
   if (options.person === true) {
     const jobs = work.map(({ rules }) => rules.id);
     askAsPerson(world, jobs, { ...safety, everyMs: wide.editEveryMs });

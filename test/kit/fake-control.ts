@@ -11,6 +11,8 @@ import { planJob } from "../../src/core/job/plan.ts";
 import { enterJob } from "../../src/core/job/timetable.ts";
 import { hearCancelConfirmed } from "../../src/core/operator/cancel.ts";
 import { commandStored, obey } from "../../src/core/operator/commands.ts";
+import { ticksToBackfill } from "../../src/core/operator/backfill.ts";
+import { planBackfill } from "../../src/peer/backfill-plan.ts";
 import { enterCalendars } from "../../src/core/job/calendar-jobs.ts";
 import { previewWithCalendars } from "../../src/core/job/calendars.ts";
 import { takeRecord } from "../../src/core/records/ledger.ts";
@@ -23,6 +25,7 @@ import { CicadaError } from "../../src/errors.ts";
 import type { Cancel, LogPiece } from "../../src/ports.ts";
 import type { RunQuery } from "../../src/ports/disk.ts";
 import type {
+  BackfillPlan,
   Answer,
   ChannelHealth,
   Command,
@@ -107,7 +110,7 @@ function learn(core: State, job: Job): void {
 }
 
 function isOfPerson(pending: Pending): pending is Parameters<typeof commandStored>[1] {
-  return ["edit", "order", "skip", "answer"].includes(pending.kind);
+  return ["edit", "order", "orders", "skip", "answer"].includes(pending.kind);
 }
 
 /** Reports a pending write as durable at once. */
@@ -228,6 +231,7 @@ export class FakeControl implements Control {
       case "skip-ticks":
       case "unskip-ticks":
       case "run-job":
+      case "backfill-job":
       case "cancel-run":
       case "put-setting":
       case "remove-setting":
@@ -313,6 +317,14 @@ export class FakeControl implements Control {
     all.set(root, values);
     if (value === null) values.delete(id);
     else values.set(id, value);
+  }
+
+  async planBackfill(id: JobId, from: number, to: number, force: boolean): Promise<BackfillPlan> {
+    await turn();
+    const found = ticksToBackfill(this.#core({ kind: "backfill-job", id, ticks: [], by: "x" }), id, from, to);
+    if (found instanceof CicadaError) throw found;
+    const records = this.records.filter(({ job }) => job === id);
+    return planBackfill(found, records, [], force);
   }
 
   pool(): PoolView {

@@ -2,6 +2,7 @@
  * A run, and the account of a tick, as the API shows them (INTERFACE, Run): instants in RFC 3339, null for what isn't
  * known.
  */
+import { backfilledInstant, toldTick } from "../../schema/backfill.ts";
 import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
 import { waits, type Control, type TickStory, type View } from "../../ports/control.ts";
@@ -23,6 +24,7 @@ export const RunSchema = Type.Object({
   job: Type.String(),
   revision: Type.String(),
   tick: Type.String(),
+  backfills: orNull(Type.String({ description: "of a backfill: the past tick that it makes up for" })),
   attempt: Type.Integer(),
   retryAt: orNull(Type.String({ description: "when the next attempt is due, if this one is repeated" })),
   slot: Type.String(),
@@ -99,6 +101,7 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     job: record.job,
     revision: record.revision,
     tick: record.tick,
+    backfills: showBackfilled(record),
     attempt: record.attempt,
     retryAt: showInstantOrNull(record.retryAt),
     slot: record.slot,
@@ -131,6 +134,11 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
     lostBy: record.by ?? null,
     signature: record.signature,
   };
+}
+
+/** The tick that a backfill's run, or the run of a child of its, makes up for. */
+function showBackfilled({ tick }: RunRecord): Run["backfills"] {
+  return backfilledInstant(tick) === undefined ? null : toldTick(tick);
 }
 
 function showRange({ range, due }: RunRecord): Run["range"] {

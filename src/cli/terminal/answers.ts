@@ -77,6 +77,13 @@ interface PoolSlot {
   peerName: string | null;
 }
 
+export interface BackfillAnswer {
+  job: string;
+  dryRun: boolean;
+  ticks: string[];
+  leftOut: { tick: string; why: string; state: string | null; run: string | null }[];
+}
+
 export interface CalendarAnswer {
   name: string;
   dates?: string[];

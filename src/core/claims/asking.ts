@@ -5,7 +5,8 @@
  * All orders of one step, such as those of a peer that died, share one question.
  */
 import { reconcileAt, touch } from "./touched.ts";
-import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
+import { orderKey, type JobId, type OrderKey, type PeerId, type TickId } from "../../schema/ids.ts";
+import { requestBefore } from "./backfills.ts";
 import { inParts, type MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
@@ -95,6 +96,16 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       continue;
     }
     if (other !== undefined) overtaken.push({ key, by: other });
+    const before = requestBefore(state, question.job, tickOf(key));
+    if (before !== undefined) {
+      // The asker learns of the earlier request, and leaves the tick to it.
+      first.push(key);
+      const earlier = orderKey(question.job, before, 1, "0");
+      for (const record of recordsOf(state.ledger, earlier)) records.set(record.signature, record);
+      const asked = state.book.orders.get(earlier)?.requested;
+      if (asked !== undefined) emit(state, { kind: "order", order: asked });
+      continue;
+    }
     if (order === undefined) {
       if (!known && isOver(state.ledger.history, question.job, tickOf(key), slotOf(key))) settled.push(key);
     } else if (hasPrecedence(state, order, { rank: question.rank, peer: from })) {

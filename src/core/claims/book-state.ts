@@ -29,6 +29,14 @@ export interface PendingRange {
   readonly sinceMono: number;
 }
 
+/** What is known of a past tick that people have asked for again. */
+export interface AskedAgain {
+  /** one for each request */
+  readonly asked: Set<TickId>;
+  /** the one that has begun */
+  begun: TickId | undefined;
+}
+
 export interface BookState extends ClaimIndexes {
   readonly orders: Map<OrderKey, Order>;
   readonly byJob: Map<JobId, Set<Order>>;
@@ -36,6 +44,8 @@ export interface BookState extends ClaimIndexes {
   requestedCount: number;
   /** what people asked for of jobs that may be repeated, by job and tick, until the tick is over */
   readonly requests: Map<string, RequestedOrder>;
+  /** ticks that people have asked for again, by job, then by the tick (ms) that is made up for */
+  readonly backfills: Map<JobId, Map<number, AskedAgain>>;
   /** orders that repeat an attempt, by job: their ticks are in progress */
   readonly retries: Map<JobId, Set<Order>>;
   /** orders of ticks that have several slots, by job, then by tick */
@@ -69,6 +79,7 @@ export function createBook(): BookState {
     byJob: new Map(),
     requestedCount: 0,
     requests: new Map(),
+    backfills: new Map(),
     retries: new Map(),
     slotted: new Map(),
     chains: new Map(),

@@ -4,6 +4,7 @@
  * A claim is gossiped only once it is on this peer's disk: a peer that comes back must know what it had promised. Every
  * change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
+import { toldTick } from "../../schema/backfill.ts";
 import { hash } from "node:crypto";
 import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { Skip } from "../../schema/job.ts";
@@ -343,7 +344,7 @@ function specOf(state: State, plan: Plan, order: Order, run: RunId, params: Para
       ...paramEnv(params),
       CICADA_JOB: order.job,
       CICADA_RUN: run,
-      CICADA_TICK: order.tick,
+      CICADA_TICK: toldTick(order.tick),
       CICADA_ATTEMPT: String(order.attempt),
       CICADA_TRIGGER: order.trigger,
       CICADA_PEER: settings.self,
@@ -376,7 +377,8 @@ function traceparentOf(tick: string, run: RunId): string {
 }
 
 /** Of several runs of a tick each is told which one it is, and has a key of its own: they are not one effect. */
-function slotEnv({ job, tick, slot, of }: Order): Readonly<Record<string, string>> {
+function slotEnv({ job, tick: named, slot, of }: Order): Readonly<Record<string, string>> {
+  const tick = toldTick(named);
   if (of === 1) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
   return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}#${slot}`, CICADA_SLOT: slot };
 }

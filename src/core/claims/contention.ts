@@ -2,7 +2,8 @@
  * Which other orders of a job contend with an order: claims whose lease holds, runs that are on, and open questions that may
  * become claims. It is read from the records, heartbeats and questions that are known now.
  */
-import { runId, type JobId } from "../../schema/ids.ts";
+import { backfilledInstant } from "../../schema/backfill.ts";
+import { parseRunReference, runId, type JobId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -51,10 +52,11 @@ function isBefore(order: Order, ownStartsAt: number, at: number, due: number, ke
 export function* contendersOf(state: State, order: Order, own: RunRecord): Generator<Contender> {
   const ownStartsAt = startsAt(own);
   const goesOn = isInProgress(state, order);
+  const aheadMs = isBackfill(order.tick) ? aheadOfLiveMs : 0;
   for (const { tick, instant } of pendingInProgress(state, order.job)) {
     // A tick in progress goes on before others of its job begin; of two of them, the older one does.
     if (tick !== order.tick && (!goesOn || instant < order.instant))
-      yield { running: true, waiting: false, earlier: true, isDue: true };
+      yield { running: true, waiting: false, earlier: true, isDue: true, isBackfill: isBackfill(tick) };
   }
   for (const record of openOf(state.ledger, order.job)) {
     const key = orderKeyOf(record);
@@ -62,22 +64,40 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
     if (running ? isOverByHeartbeat(state, record) : goesOn || !holdsLease(state, record)) continue;
-    const isDue = record.due <= state.now.wall;
-    const earlier = comesBefore(order, ownStartsAt, record, startsAt(record));
-    yield { running, waiting: record.waiting === "overlap" && record.pool === undefined, earlier, isDue };
+    const isDue = record.due <= state.now.wall + aheadMs;
+    const isOfBackfill = isBackfill(record.tick);
+    const waiting = record.waiting === "overlap" && record.pool === undefined;
+    // Those of a backfill that are held go in the order of their ticks, and none goes before one whose turn it is.
+    const areBackfills = isOfBackfill && isBackfill(order.tick);
+    const isAhead = own.waiting === "overlap" && record.tick < order.tick;
+    const earlier =
+      areBackfills && waiting ? isAhead : comesBefore(order, ownStartsAt, record, startsAt(record));
+    yield { running, waiting, earlier, isDue, isBackfill: isOfBackfill };
   }
   if (goesOn) return;
   const ownTick = `${order.job}@${order.tick}~`;
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (job !== order.job || untilMono < state.now.mono) continue;
-    if (
-      key === order.key ||
-      (order.of > 1 && key.startsWith(ownTick)) ||
-      !isBefore(order, ownStartsAt, due, due, key)
-    )
-      continue;
-    yield { running: false, waiting: false, earlier: true, isDue: due <= state.now.wall };
+    const tick = (parseRunReference(key)?.tick ?? key) as TickId;
+    const isOfBackfill = isBackfill(tick);
+    const areBackfills = isOfBackfill && isBackfill(order.tick);
+    const isEarlier = areBackfills ? tick < order.tick : isBefore(order, ownStartsAt, due, due, key);
+    if (key === order.key || (order.of > 1 && key.startsWith(ownTick)) || !isEarlier) continue;
+    yield {
+      running: false,
+      waiting: false,
+      earlier: true,
+      isDue: due <= state.now.wall,
+      isBackfill: isOfBackfill,
+    };
   }
+}
+
+/** A tick of a backfill doesn't start so soon before a live one: the news of its start may take that long. Unit: ms. */
+const aheadOfLiveMs = 500;
+
+function isBackfill(tick: TickId): boolean {
+  return backfilledInstant(tick) !== undefined;
 }
 
 /** A tick's slots run side by side. */

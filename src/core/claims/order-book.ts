@@ -23,6 +23,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { isOver, isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
+import { noteBackfill } from "./backfill-index.ts";
 import type { Order } from "./order.ts";
 import { touch } from "./touched.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
@@ -54,13 +55,14 @@ export function admitMentioned(state: State, key: string): Order | undefined {
  * The most requested orders in the book. People and scripts ask for a few, and each may hold 128 KiB of environment. More lets
  * a faulty member fill this peer's memory.
  */
-const requestedMax = 10_000;
+export const requestedMax = 10_000;
 /** How far ahead of the right clocks an order may be asked for: as far as a peer may be ahead and still take requests. */
 export const requestedAheadMs = writerAheadMaxMs;
 
 /** Adds an order that a person asked for, unless it is in the book or over. False when it can't be accepted. */
 export function admitRequested(state: State, requested: RequestedOrder): boolean {
   const { job, tick, requestedAt, trigger } = requested;
+  noteBackfill(state, job, tick);
   if (isWholeOver(state.ledger.history, job, tick)) return true;
   const latest = Math.max(requestedAt, instantOf(tick));
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)

@@ -3,6 +3,7 @@
  * notifies listeners, reconciles the orders that depend on the record, and puts an order that was given back unstarted into
  * the book again. Anything else that follows from a record belongs there too.
  */
+import { backfilledInstant } from "../../schema/backfill.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
@@ -11,6 +12,7 @@ import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts"
 import { noteWord } from "../records/words.ts";
 import { endsRetries, orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
+import { noteBackfilled } from "./backfill-index.ts";
 import { followChains } from "./chain-ticks.ts";
 import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
 import { touch, touchInProgress, touchOrdersOf, touchOver, wakePool } from "./touched.ts";
@@ -57,6 +59,7 @@ export function recordMoved(
   }
   // The ticks of a range need no order any more, whoever has reported it.
   if (record.range !== undefined) touchOver(state, record.job);
+  noteBackfilled(state, record);
   followChains(state, record);
   admitRetry(state, record);
   takeWord(state, before, record);
@@ -99,7 +102,12 @@ export function takeWord(state: State, before: RunRecord | undefined, record: Ru
  */
 function touchWaiting(state: State, record: RunRecord): void {
   const overlap = state.jobs.plans.get(record.job)?.overlap;
-  if (overlap === "allow" || (overlap !== "replace" && !isFinal(record.state))) return;
+  const isBackfill = backfilledInstant(record.tick) !== undefined;
+  if (
+    (overlap === "allow" && !isBackfill) ||
+    (overlap !== "replace" && !isFinal(record.state) && !isBackfill)
+  )
+    return;
   for (const order of state.book.holdersByJob.get(record.job) ?? []) touch(state, order);
   if (overlap === "replace") touchInProgress(state, record.job);
 }

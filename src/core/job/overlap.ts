@@ -16,6 +16,8 @@ export interface Contender {
   earlier: boolean;
   /** it is due now */
   isDue: boolean;
+  /** a person has asked for its tick again */
+  isBackfill?: boolean;
 }
 
 export type OverlapVerdict = "go" | "wait" | "skip" | "replace";
@@ -44,4 +46,27 @@ export function overlapVerdict(
       if (running) return "replace";
       return others.some((other) => !other.running && other.earlier && !other.waiting) ? "wait" : "go";
   }
+}
+
+/**
+ * A tick of a backfill that runs, or is about to: whatever the policy says, a live tick waits for it, because nobody meant that one
+ * to run at this moment. Those that are held go behind the live ticks.
+ */
+export function isBackfillOn({ isBackfill, running, waiting, isDue }: Contender): boolean {
+  return isBackfill === true && (running || (isDue && !waiting));
+}
+
+/**
+ * The ticks of a backfill run one after the other, and behind the live ones of their job, of which none goes on at the same time
+ * unless the job allows that.
+ */
+export function overlapOfBackfill(
+  policy: NonNullable<JobSpec["overlap"]>,
+  others: Iterable<Contender>,
+): OverlapVerdict {
+  for (const { isBackfill, running, earlier, isDue } of others) {
+    if (isBackfill !== true && policy === "allow") continue;
+    if (running || (isBackfill === true ? earlier : isDue)) return "wait";
+  }
+  return "go";
 }

@@ -16,6 +16,7 @@ import { cancelRuns } from "./cancel.ts";
 import { tooFarAheadToWrite, tooFarBehindToWrite } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { Event } from "../events.ts";
+import { backfill } from "./backfill.ts";
 import { confirm } from "./admissions.ts";
 import { judgeAll } from "./apply.ts";
 import { checkChain } from "./chain-check.ts";
@@ -83,6 +84,12 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
       );
     case "run-job":
       return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
+    case "backfill-job":
+      return withJob(
+        state,
+        command,
+        (plan) => refuseAhead(state) ?? refuseBehind(state) ?? backfill(state, plan, command, token, random),
+      );
     case "set-value": {
       const { root, id, value, by } = command;
       return edit(state, token, [{ kind: "set", root, id, value, by }], false);
@@ -340,6 +347,13 @@ export function commandStored(
       token,
       answer: { kind: "ordered", job: order.job, tick: order.tick },
     });
+  }
+  if (pending.kind === "orders") {
+    for (const order of pending.orders) {
+      admitRequested(state, order);
+      emit(state, { kind: "order", order });
+    }
+    return emit(state, { kind: "answer", token, answer: pending.answer });
   }
   if (pending.kind === "skip") {
     emit(state, { kind: "notify", event: { kind: "job", id: pending.id, change: "written" } });

@@ -7,6 +7,7 @@ import type { ChainVerdict } from "../job/chain.ts";
 import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
+import { backfillWindowMs } from "../limits.ts";
 import { lastStopEnd, type Stop, type StopReason } from "../job/stops.ts";
 import { retriesAfter } from "../job/retry.ts";
 import { precedes, type LocalStage, type Order } from "../claims/order.ts";
@@ -41,6 +42,10 @@ export interface Facts {
   readonly awaitsSync: boolean;
   /** a calendar is missing, so nobody can tell whether its job leaves the tick out */
   readonly lacksCalendar: boolean;
+  /** it is a tick that a person has asked for again */
+  readonly isBackfill: boolean;
+  /** … and another request runs that tick, or has run it */
+  readonly isAskedBefore: boolean;
   /** a person has asked for its tick to be skipped, and it has not begun */
   readonly isToBeSkipped: boolean;
   /** why its tick is skipped: the job was stopped when it was due */
@@ -161,6 +166,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
     return just(skipByParent(order, facts.chain.reason, facts), "skipped-by-parent");
   if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
   if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
+  if (facts.isAskedBefore && !facts.isInProgress) return decideSkipped(order, "backfilled", facts);
   if (facts.isToBeSkipped && !facts.isInProgress) return decideSkipped(order, "asked", facts);
   const isForced = order.requested?.force === true;
   if (!isForced && !facts.isInProgress && facts.skippedBy !== undefined)
@@ -239,7 +245,11 @@ function decideUnknown({ local }: DecidedOrder): Decision {
 }
 
 /** The tick comes while the job is stopped, or a person wants it skipped. It is skipped then, and not when its jitter has passed: the stop may have ended by then. */
-function decideSkipped(order: DecidedOrder, why: StopReason | "asked", { wall, isReporter }: Facts): Decided {
+function decideSkipped(
+  order: DecidedOrder,
+  why: StopReason | "asked" | "backfilled",
+  { wall, isReporter }: Facts,
+): Decided {
   const comesAt = comesAtOf(order);
   const skip: Decision = isReporter ? { kind: "close", reason: why, as: "skipped" } : wait(Infinity);
   const rest = wall < comesAt ? wait(comesAt) : skip;
@@ -284,10 +294,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const isWanted = requested !== undefined || facts.isInProgress;
   const isOverdue = !isWanted && (trigger === "schedule" || trigger === "chain") && wall - due > overdueMs;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
-  if (
-    isOverdue ||
-    (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > startWindowMs(plan, true))
-  )
+  if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > windowOf(plan, facts)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
   // Its voters may have forgotten what they voted.
@@ -318,8 +325,10 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
-  // Another peer may hold or be about to take the pool's last slot, or may take itself for the first.
-  const isClear = !facts.hasForeignClaim && plan.pool === undefined && facts.isFirstForAll;
+  // Another peer may hold or be about to take the pool's last slot, may take itself for the first, or may have been asked for the
+  // same past tick.
+  const isClear =
+    !facts.hasForeignClaim && plan.pool === undefined && facts.isFirstForAll && !facts.isBackfill;
   if (isTimely && isClear) return just({ kind: "claim", failover });
   const marks: Mark[] = [
     ...(failover.delayMs > 0 ? (["step-in"] as const) : []),
@@ -337,6 +346,10 @@ export function wantedAt(due: number, isInProgress: boolean, plan: Plan, wall: n
   return Math.max(due, resumedAt, lastStopEnd(plan, due, wall));
 }
 
+function windowOf(plan: Plan, { isBackfill }: Facts): number {
+  return isBackfill ? backfillWindowMs : startWindowMs(plan, true);
+}
+
 function rankOnly({ admittedRank }: Facts): Failover {
   return { rank: admittedRank, delayMs: 0, skippedPeers: [] };
 }
@@ -349,7 +362,7 @@ function decideChosen(facts: Facts): Decision {
 function decideAsking(
   ask: { readonly waiting: ReadonlySet<unknown>; readonly untilMono: number },
   plan: Plan,
-  { wall, mono, failover, rival, isFull, lacksAnswers }: Facts,
+  { wall, mono, failover, rival, isFull, lacksAnswers, isBackfill }: Facts,
 ): Decision {
   if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + recheckMs));
   if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
@@ -358,7 +371,9 @@ function decideAsking(
   if (isFull) return letGo("declined", { kind: "decline" });
   // The job may have become a majority job while the other peers were asked.
   const isElected = plan.partition === "majority";
-  return letGo("asked", isElected ? { kind: "elect" } : { kind: "claim", failover, asked: true });
+  if (isElected) return letGo("asked", { kind: "elect" });
+  // The next of a backfill may be claimed elsewhere at the same moment: it waits until its claim must be known.
+  return letGo("asked", { kind: "claim", failover, ...(isBackfill ? {} : { asked: true }) });
 }
 
 /** This peer's claim is durable and was announced. Everything is checked again in the very step that starts the run. */
@@ -386,7 +401,7 @@ function decideClaimed(
   const isHeld = own.waiting !== undefined;
   if (isChosen) {
     // No other peer may start it, so being late is safe; but past its window a tick never runs.
-    const windowMs = startWindowMs(plan, order.requested !== undefined);
+    const windowMs = facts.isBackfill ? backfillWindowMs : startWindowMs(plan, order.requested !== undefined);
     if (!isHeld && wall - order.due > windowMs)
       return just({ kind: "close", reason: "window", as: "missed" });
   } else if (!isHeld && wall - startAt > lateMs && !facts.skipsRecheck) {
@@ -405,6 +420,9 @@ function decideClaimed(
         return just({ kind: "hold", why: "pool", until: wall + poolRecheckMs }, "held-by-pool");
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
+      // While it was held, the live ticks went before it. It claims again, so that they know before it starts.
+      if (own.waiting === "overlap" && facts.isBackfill && !isChosen)
+        return just(letGo("turn", { kind: "again" }));
       return just({ kind: "start" });
   }
 }

@@ -3,6 +3,7 @@
  * them, and some cost a walk over the members or over the job's other orders.
  */
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { backfilledInstant } from "../../schema/backfill.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
@@ -11,10 +12,17 @@ import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../
 import { hasNoSlot, joinsPool } from "../claims/pool-line.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
+import { isAskedBefore } from "../claims/backfills.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
 import { inOrderOfSlot, inTurnOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
-import { overlapVerdict, type OverlapVerdict } from "../job/overlap.ts";
+import {
+  isBackfillOn,
+  overlapOfBackfill,
+  overlapVerdict,
+  type Contender,
+  type OverlapVerdict,
+} from "../job/overlap.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { beginningOf, isTickOf, type Plan } from "../job/plan.ts";
 import { stopAt, stopOfTick } from "../job/stops.ts";
@@ -128,6 +136,14 @@ export class OrderFacts implements Facts {
     return this.plan !== undefined && lackingCalendar(this.plan, this.#order.instant) !== undefined;
   }
 
+  get isBackfill(): boolean {
+    return backfilledInstant(this.#order.tick) !== undefined;
+  }
+
+  get isAskedBefore(): boolean {
+    return isAskedBefore(this.#state, this.#order);
+  }
+
   get isToBeSkipped(): boolean {
     return isToBeSkipped(this.#state, this.#order);
   }
@@ -213,15 +229,23 @@ export class OrderFacts implements Facts {
 
   get overlap(): OverlapVerdict {
     const { local } = this.#order;
+    if (this.plan === undefined || local.stage !== "claimed") return "go";
+    if (this.isBackfill) return overlapOfBackfill(this.plan.overlap, this.#contenders(local.claim));
     // Where runs may overlap, the other orders don't matter.
-    if (this.plan === undefined || this.plan.overlap === "allow" || local.stage !== "claimed") return "go";
+    if (this.plan.overlap === "allow") return "go";
     if (this.#order.of > 1 && isSkippedByOverlap(this.#state, this.#order)) return "skip";
-    const contenders = contendersOf(this.#state, this.#order, local.claim);
+    const all = [...this.#contenders(local.claim)];
+    const contenders = all.filter(({ isBackfill }) => isBackfill !== true);
     // A tick in progress is not skipped, and replaces nothing.
     const policy = this.isInProgress ? "queue-all" : this.plan.overlap;
     // For a claim that is held it is enough to know whether one order still precedes it, so that a long queue isn't walked.
     const isHeld = local.claim.waiting === "overlap" && policy !== "replace";
-    return overlapVerdict(policy, isHeld ? anyBefore(contenders) : [...contenders]);
+    const verdict = overlapVerdict(policy, isHeld ? anyBefore(contenders) : contenders);
+    return verdict === "go" && all.some(isBackfillOn) ? "wait" : verdict;
+  }
+
+  #contenders(own: RunRecord): Generator<Contender> {
+    return contendersOf(this.#state, this.#order, own);
   }
 
   get hasNoSlot(): boolean {

@@ -17,7 +17,9 @@ import { holdsLease } from "../claims/contention.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
 import { jobsRemembered, overCount } from "../records/history.ts";
 import { fade, openRecords, recordsOf } from "../records/ledger.ts";
-import { forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
+import { backfilledInstant } from "../../schema/backfill.ts";
+import { forgetBackfills } from "../claims/backfill-index.ts";
+import { backfillWindowMs, forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
 import { comesAtOf, wantedAt } from "./decide.ts";
 import { isReporter } from "./facts.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
@@ -60,6 +62,7 @@ function forgetTheOld(state: State): void {
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
   tendHistory(state);
   removeOldSkips(state);
+  forgetBackfills(state, state.now.wall - backfillWindowMs);
   forgetRequestsBefore(state, state.now.wall - forgetAfterMs);
   state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
 }
@@ -103,7 +106,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     if (isToBeSkipped(state, order)) touch(state, order);
     else if (isStopped || (!isWanted && stopOfTick(plan, comesAtOf(order)) !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);
-    else if (wall - wantedAt(order.due, hasBegun, plan, wall) > startWindowMs(plan, true))
+    else if (wall - wantedAt(order.due, hasBegun, plan, wall) > windowOf(plan, order))
       miss(state, plan, order, "window");
     else {
       // Some members may not have heard who declined, and so wait for each other.
@@ -129,6 +132,10 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     order.declined.clear();
     touch(state, order);
   });
+}
+
+function windowOf(plan: Plan, { tick }: Order): number {
+  return backfilledInstant(tick) === undefined ? startWindowMs(plan, true) : backfillWindowMs;
 }
 
 /** No peer will run the order. The first living member in rank reports that, so that the tick has a story. */

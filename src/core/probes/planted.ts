@@ -38,6 +38,7 @@ export const plantedBugs = {
   "host-fault-blamed": "a start that fails because of the host counts as the job's failure",
   "cancel-unconfirmed": "a cancel is answered before the peers that hold its runs have confirmed it",
   "skip-untold": "a skip is answered before the peers that have claimed its tick were told",
+  "backfill-twice": "of two requests for one past tick both run it",
   "signature-unchecked": "a record is taken in without a valid signature",
   "drain-unread": "a drained peer that was restarted takes ticks again",
   "needs-ignored": "a peer runs jobs of a later version as if it knew them",

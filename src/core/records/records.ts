@@ -6,6 +6,7 @@
  * earlier ones. The merge is commutative, associative and idempotent, so peers that have seen the same records in any order
  * agree.
  */
+import { backfilledInstant } from "../../schema/backfill.ts";
 import { instantOf, isManual, orderKey, type OrderKey } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
@@ -50,9 +51,10 @@ export function isDecision({
   return (state === "skipped" || state === "missed") && startedAt === undefined;
 }
 
-/** Whether the record says that a scheduled tick was started, or may have been. */
+/** Whether the record says that a tick of the schedule was started, or may have been; also when that was asked for again. */
 export function tellsOfStart(record: RunRecord): boolean {
-  return !isDecision(record) && record.state !== "withdrawn" && !isManual(record.tick);
+  const isOfSchedule = !isManual(record.tick) || backfilledInstant(record.tick) !== undefined;
+  return !isDecision(record) && record.state !== "withdrawn" && isOfSchedule;
 }
 
 /**

@@ -32,6 +32,7 @@ const reasons: Readonly<Record<string, string>> = {
   paused: "the job was paused",
   asked: "a person asked for it",
   maintenance: "it was due in a maintenance",
+  backfilled: "another request has asked for the same tick before",
   calendar:
     "a calendar that the job's `except` names was missing, so nobody could tell whether the job leaves the tick out",
   policy: "it was overdue, and the job's catchUp policy is none",
@@ -45,6 +46,7 @@ const reasons: Readonly<Record<string, string>> = {
   draining: "the peer was being stopped or drained",
   "warming-up": "the peer had just started and had to hear from the others first",
   settling: "the peer had just started and had to hear from the others first",
+  turn: "its turn had come, and the peer claimed it again",
   late: "the peer was delayed, and too late to start it without asking again",
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",

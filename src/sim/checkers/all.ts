@@ -5,6 +5,7 @@ import { checkBounded } from "./bounded.ts";
 import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts";
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
 import { checkFailurePauses } from "./failures.ts";
+import { checkBackfills } from "./backfills.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
 import { checkChains } from "./chains.ts";
 import { checkNotices } from "./notices.ts";
@@ -23,6 +24,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkAtMostOnce,
     checkOneChoice,
     checkLoss,
+    checkBackfills,
     checkDuplicates,
     checkPhantoms,
     checkRevocation,

@@ -19,7 +19,9 @@ import {
   type Operation,
   type Run,
 } from "../world/truth.ts";
+import { backfilledInstant } from "../../schema/backfill.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
+import { requestsOf } from "./backfills.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { runsOfPool } from "./pools.ts";
 import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
@@ -135,6 +137,13 @@ function newsWasHeldUp(evidence: Evidence, due: number, start: number): boolean 
 
 function wrongWithAsked(run: Run, evidence: Evidence): string | undefined {
   const errorMs = clockErrorMs(evidence, run.start, run.start);
+  const again = backfilledInstant(run.tick);
+  if (again !== undefined) {
+    const asked = requestsOf(evidence, run.job, again);
+    if (asked.length === 0) return "no client asked for that past tick";
+    const first = Math.min(...asked.map(({ askedAt }) => askedAt));
+    return run.start < first - errorMs ? "it started before it was asked for" : undefined;
+  }
   const orders = evidence.operations.filter(
     ({ request }) => request.kind === "run" && request.id === run.job,
   );

@@ -20,7 +20,13 @@ export interface InForce {
 }
 
 /** Requests that leave the job as it is. */
-const ofOneTick: ReadonlySet<ClientRequest["kind"]> = new Set(["run", "cancel", "skip", "unskip"]);
+const ofOneTick: ReadonlySet<ClientRequest["kind"]> = new Set([
+  "run",
+  "backfill",
+  "cancel",
+  "skip",
+  "unskip",
+]);
 
 /** All requests that change one job and were not refused, in the order of asking. */
 function changesOf(evidence: Evidence, job: JobId): Operation[] {

@@ -121,6 +121,8 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[], askedA
       return { kind: "unskip-ticks", id: request.id, which: { tick: request.tick }, by };
     case "run":
       return { kind: "run-job", id: request.id, by };
+    case "backfill":
+      return { kind: "backfill-job", id: request.id, ticks: request.ticks, by };
     case "cancel":
       return { kind: "cancel-run", run: `${request.id}@${request.tick}`, reason: "", by };
     case "maintain": {

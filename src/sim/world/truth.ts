@@ -109,6 +109,8 @@ export type ClientRequest =
   | { kind: "pause"; id: JobId; forMs?: number }
   | { kind: "resume"; id: JobId }
   | { kind: "run"; id: JobId }
+  /** past ticks (ms) of it */
+  | { kind: "backfill"; id: JobId; ticks: readonly number[] }
   /** a tick (ms) is not to run, or after all */
   | { kind: "skip" | "unskip"; id: JobId; tick: number }
   /** every run of that tick */

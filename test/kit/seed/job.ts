@@ -31,6 +31,8 @@ export interface SeedJob {
   /** some of the jobs run after others */
   chains?: boolean;
   pools?: boolean;
+  /** a person asks for past ticks again; for a wide world without chains */
+  backfills?: boolean;
   planted?: PlantedBug;
   /** for a wide world: the numbers of the faults that happen; absent = all */
   keptFaults?: readonly number[];

@@ -1,0 +1,49 @@
+/** Which past ticks people have asked for again (backfill), as far as this peer remembers. */
+import { backfilledInstant, isForcedBackfill } from "../../schema/backfill.ts";
+import { instantOf, orderKey, type JobId, type TickId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { State } from "../state.ts";
+import type { AskedAgain } from "./book-state.ts";
+
+/** Remembers a tick that was asked for. */
+export function noteBackfill(state: State, job: JobId, tick: TickId): void {
+  entryOf(state, job, tick)?.asked.add(tick);
+}
+
+/** … and whether it has begun. */
+export function noteBackfilled(state: State, { job, tick, state: how, startedAt }: RunRecord): void {
+  const entry = entryOf(state, job, tick);
+  if (entry === undefined) return;
+  entry.asked.add(tick);
+  if (startedAt !== undefined || how === "running" || how === "lost") entry.begun ??= tick;
+}
+
+function entryOf({ book }: State, job: JobId, tick: TickId): AskedAgain | undefined {
+  const instant = backfilledInstant(tick);
+  if (instant === undefined || isForcedBackfill(tick)) return undefined;
+  const ofJob = book.backfills.get(job) ?? new Map<number, AskedAgain>();
+  book.backfills.set(job, ofJob);
+  const entry = ofJob.get(instant) ?? { asked: new Set(), begun: undefined };
+  ofJob.set(instant, entry);
+  return entry;
+}
+
+/** Whether a request for the tick (ms) has begun, or is in the order book. */
+export function isBackfilled({ book }: Readonly<State>, job: JobId, instant: number): boolean {
+  const entry = book.backfills.get(job)?.get(instant);
+  if (entry === undefined) return false;
+  return (
+    entry.begun !== undefined || [...entry.asked].some((tick) => book.orders.has(orderKey(job, tick, 1, "0")))
+  );
+}
+
+/** Forgets requests from before the instant (ms). */
+export function forgetBackfills({ book }: State, before: number): void {
+  for (const [job, ofJob] of book.backfills) {
+    for (const [instant, { asked }] of ofJob) {
+      for (const tick of asked) if (instantOf(tick) < before) asked.delete(tick);
+      if (asked.size === 0) ofJob.delete(instant);
+    }
+    if (ofJob.size === 0) book.backfills.delete(job);
+  }
+}

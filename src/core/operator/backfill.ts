@@ -1,0 +1,113 @@
+/**
+ * Backfill: a person asks for ticks of a job that are past. Each becomes a requested order of its own, which every peer knows
+ * once it is gossiped, so they run whichever peer dies. They run one after the other, oldest first, behind the live ticks of the
+ * job (orders/facts.ts), and are due after a moment in which another peer that is asked for the same ticks hears of them.
+ */
+import { CicadaError } from "../../errors.ts";
+import type { Answer, BackfillTicks, Command } from "../../ports/control.ts";
+import { backfillMax, backfillTick } from "../../schema/backfill.ts";
+import { tickAt, type JobId } from "../../schema/ids.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
+import { isBackfilled } from "../claims/backfill-index.ts";
+import { requestedMax, ticksInProgress } from "../claims/order-book.ts";
+import { lackingCalendar } from "../job/calendar-jobs.ts";
+import { paramsOfRun } from "../job/params.ts";
+import { planJob, ticksOf, type Plan } from "../job/plan.ts";
+import { stopAt } from "../job/stops.ts";
+import { emit, expectStored, type State } from "../state.ts";
+import { countTicks } from "../time/count.ts";
+import { openOf } from "../records/ledger.ts";
+
+/** How long after the request its first tick is due, ms. With less, two peers that are asked at once may both run it. */
+const graceMs = 3_000;
+
+/** The job's ticks with from ≤ tick < to (ms) up to now, by its present schedule, whenever that was written. */
+export function ticksToBackfill(
+  state: State,
+  id: JobId,
+  from: number,
+  to: number,
+): BackfillTicks | CicadaError {
+  const known = state.jobs.plans.get(id);
+  if (known === undefined) return new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);
+  const { job } = known;
+  const enabled = planJob({ ...job, spec: { ...job.spec, enabled: true } }, state.jobs.calendars);
+  const plan = Array.isArray(enabled) ? known : { ...enabled, earliest: -Infinity };
+  if (plan.after !== undefined) {
+    const parents = plan.after.jobs.join(", ");
+    return new CicadaError("NO_SCHEDULE", `"${id}" runs after ${parents}: backfill that, and it follows`);
+  }
+  if (plan.schedule === undefined)
+    return new CicadaError("NO_SCHEDULE", `"${id}" has no schedule, or one that this peer can't read`);
+  const lacking = lackingCalendar(plan, Math.min(to, state.now.wall));
+  if (lacking !== undefined)
+    return new CicadaError(
+      "NO_SCHEDULE",
+      `the calendar "${lacking.name}" of "${id}" is not known for that time`,
+    );
+  const [begin, end] = [Math.max(from, plan.startsAt), Math.min(to, plan.endsAt + 1, state.now.wall)];
+  const count = countTicks(plan.schedule, begin, end);
+  if (count > backfillMax) {
+    const detail = `"${id}" has ${count} ticks from ${tickAt(from)} to ${tickAt(to)}, and ${backfillMax} are the most`;
+    return new CicadaError("TOO_MANY_TICKS", detail);
+  }
+  const ticks = ticksOf(plan, begin, end, backfillMax);
+  return {
+    ticks,
+    pending: ticks.filter((tick) => isPending(state, known, tick)),
+    asked: ticks.filter((tick) => isBackfilled(state, id, tick)),
+  };
+}
+
+/** The job's own schedule is about to run it, or runs it. */
+function isPending(state: State, { id }: Plan, tick: number): boolean {
+  const name = tickAt(tick);
+  for (const order of state.book.byJob.get(id) ?? []) if (order.tick === name) return true;
+  for (const record of openOf(state.ledger, id)) if (record.tick === name) return true;
+  for (const { order } of state.book.runs.values()) if (order.job === id && order.tick === name) return true;
+  return ticksInProgress(state, id).includes(tick);
+}
+
+/** Undefined when the answer follows, once all of it is durable. The ticks are past, and whole seconds. */
+export function backfill(
+  state: State,
+  plan: Plan,
+  { ticks, force = false, by }: Extract<Command, { kind: "backfill-job" }>,
+  token: number,
+  random: Uint8Array,
+): Answer | undefined {
+  const { wall } = state.now;
+  const stopped = !plan.enabled ? "disabled" : stopAt(plan, wall)?.why;
+  if (stopped !== undefined && !force) {
+    const how = stopped === "maintenance" ? "in a maintenance" : stopped;
+    return { kind: "refused", error: new CicadaError("JOB_PAUSED", `"${plan.id}" is ${how}`) };
+  }
+  const params = paramsOfRun(plan.job.spec.params, undefined);
+  if (!params.ok) {
+    const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
+    return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail, params.problems) };
+  }
+  const wanted = ticks.filter(
+    (tick) => tick < wall && !isPending(state, plan, tick) && (force || !isBackfilled(state, plan.id, tick)),
+  );
+  if (wanted.length > backfillMax || state.book.requestedCount + wanted.length > requestedMax) {
+    const detail = `${wanted.length} ticks are too many, beside ${state.book.requestedCount} runs that people have asked for`;
+    return { kind: "refused", error: new CicadaError("TOO_MANY_TICKS", detail) };
+  }
+  const nonce = force ? 1 + ((((random[0] ?? 0) << 8) | (random[1] ?? 0)) % 32_767) : 0;
+  const orders = wanted.map((tick, place): RequestedOrder => ({
+    job: plan.id,
+    tick: backfillTick(wall, tick, nonce),
+    trigger: "backfill",
+    // A millisecond apart, so that they go in order.
+    requestedAt: wall + graceMs + place,
+    by,
+    ...(Object.keys(params.values).length === 0 ? {} : { params: params.values }),
+    ...(force ? { force } : {}),
+  }));
+  const answer: Answer = { kind: "backfilled", job: plan.id, ticks: wanted.map(tickAt) };
+  if (orders.length === 0) return answer;
+  const stored = expectStored(state, { kind: "orders", command: token, orders, answer });
+  emit(state, { kind: "store", writes: orders.map((order) => ({ kind: "order", order })), token: stored });
+  return undefined;
+}

@@ -1,0 +1,22 @@
+/** Simulated worlds in which people ask for past ticks again, often for the same ones at two peers at once. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { summarise } from "./kit/seed/summary.ts";
+
+/** Seeds that once broke a rule: the claim of a held tick was given back again and again, and two ticks of one backfill overlapped. */
+const seeds = [7, 8, 17, 31];
+
+test("past ticks that are asked for run once and behind the live ones, through kills, splits and slow links", () => {
+  for (const seed of seeds) {
+    const { breaches } = summarise({
+      seed: String(seed),
+      peers: 3,
+      jobs: 8,
+      hours: 0.3,
+      faults: "swarm",
+      world: "wide",
+      backfills: true,
+    });
+    assert.deepEqual(breaches, [], `seed ${seed}`);
+  }
+});

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { noticesOf } from "../src/core/records/notices.ts";
-import { noticeEvents, type NoticeEvent, type NotifyRule } from "../src/schema/notice.ts";
+import { CicadaError } from "../src/errors.ts";
+import { Notices, type NoticesDeps } from "../src/peer/notices.ts";
+import { noticeEvents, noticeKey, type NoticeEvent, type NotifyRule } from "../src/schema/notice.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { RunRecord, RunState } from "../src/schema/run.ts";
 import { noon, someRecord } from "./kit/contract/disk.ts";
@@ -101,6 +103,13 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     expected: ["failed"],
   },
+  "a tick that fails and is not repeated after all has failed": {
+    records: [
+      { state: "failed", ...ran, retryAt: noon + 10_000 },
+      { state: "missed", attempt: 2, reason: "retry-nowhere" },
+    ],
+    expected: ["failed"],
+  },
   "a tick of which one run is still to come is not over": {
     records: [{ state: "failed", ...ran, of: 2 }],
     expected: [],
@@ -138,4 +147,56 @@ test("each rule tells its own channels, and a channel of two rules is told once"
     told: new Set<NoticeEvent>(),
   };
   assert.deepEqual(noticesOf(rules, tick), new Map([["failed", new Set(["ops", "log", "boss"])]]));
+});
+
+describe("a peer whose disk can't be read", () => {
+  test("tells people what became of a tick once it can, and once", () => {
+    const record = someRecord({ state: "failed", ...ran });
+    const job = { id: record.job, spec: { notify: [{ on: ["failed"], to: ["ops"] }] }, updatedAt: noon };
+    const alarms: (() => void)[] = [];
+    const sent: string[] = [];
+    const counted: string[] = [];
+    let isReadable = false;
+    const unreadable = new CicadaError("INTERNAL", "a page can't be read");
+    const deps = {
+      doors: {
+        clock: {
+          now: () => ({ wall: noon + 2_000, mono: 0 }),
+          alarm: (_: number, ring: () => void) => alarms.push(ring),
+        },
+        disk: {
+          history: ({ tick }: { tick?: string }, done: (page: unknown) => void) =>
+            done(isReadable ? { records: tick === undefined ? [] : [record] } : unreadable),
+          others: (_: unknown, done: (found: unknown) => void) => done(isReadable ? [] : unreadable),
+          store: (_: unknown, done: () => void) => done(),
+        },
+        keys: { self: record.peer, sign: () => new Uint8Array() },
+        log: { warn: () => undefined },
+        notifier: {
+          deliver: ({ id }: { id: string }, done: (result: { ok: true }) => void) => {
+            sent.push(id);
+            done({ ok: true });
+          },
+        },
+      },
+      jobOf: () => job,
+      channelOf: () => ({ type: "webhook", url: "http://people.example/" }),
+      nameOf: (peer: PeerId) => peer,
+      isAlive: () => true,
+      gossip: () => undefined,
+      count: (name: string) => counted.push(name),
+    } as unknown as NoticesDeps;
+    const notices = new Notices(deps);
+    notices.announce(record.job, record.tick);
+    alarms.shift()?.();
+    assert.deepEqual([sent, alarms.length], [[], 1], "it asks again");
+    isReadable = true;
+    alarms.shift()?.();
+    assert.deepEqual(sent, [noticeKey(record.job, record.tick, "failed")]);
+    assert.deepEqual(alarms, []);
+    isReadable = false;
+    for (let words = 0; words < 1_100; words++) notices.announce(record.job, record.tick);
+    assert.equal(alarms.length, 1_000, "as many as a disk that is gone for good may cost");
+    assert.equal(counted.filter((name) => name === "notices_dropped").length, 100);
+  });
 });

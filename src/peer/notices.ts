@@ -6,8 +6,7 @@
  * and a notice is sent again only if its sender died between a channel's acceptance and that record. All copies carry one key.
  */
 import { makeNotice } from "../core/records/notice-text.ts";
-import { noticesOf } from "../core/records/notices.ts";
-import { settles } from "../core/records/ledger.ts";
+import { isDecided, noticesOf } from "../core/records/notices.ts";
 import { storyOf } from "../core/records/records.ts";
 import { assert, CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
@@ -27,7 +26,7 @@ import {
   type NoticeRecord,
 } from "../schema/notice.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
-import { isFinal, type RunRecord, type RunState } from "../schema/run.ts";
+import type { RunRecord, RunState } from "../schema/run.ts";
 import { signOtherRecord } from "../wire/records.ts";
 import { NoticeQueue, type Outcome } from "./notice-queue.ts";
 
@@ -42,6 +41,10 @@ const recordsBefore = 4 * afterFailuresMax;
 /** Own notices that were not sent yet when the last life ended. */
 const resumedMax = 1_000;
 const errorCap = 256;
+/** How soon the disk is asked again when it can't be read, ms. */
+const againMs = 10_000;
+/** The most notices that wait for the disk: each asks again, and a disk that is gone for good must cost little. */
+const waitingMax = 1_000;
 
 export interface NoticesDeps {
   doors: Pick<Doors, "clock" | "disk" | "keys" | "log" | "notifier">;
@@ -62,6 +65,7 @@ export class Notices {
   /** the latest versions of the notices that this peer is sending, by key */
   readonly #sending = new Map<string, NoticeRecord>();
   readonly #health = new Map<string, ChannelHealth>();
+  #waiting = 0;
 
   constructor(deps: NoticesDeps) {
     this.#deps = deps;
@@ -72,13 +76,18 @@ export class Notices {
     const { disk, clock, keys } = this.#deps.doors;
     const query = { kind: noticeKind, of: { from: clock.now().wall - 2 * newsMs }, limit: resumedMax };
     disk.others(query, (found) => {
-      if (found instanceof CicadaError) return this.#warn("the notices can't be read", found.detail);
+      if (found instanceof CicadaError) return this.#later(found, () => this.resume());
       for (const record of found) {
         if (!isNoticeRecord(record) || record.peer !== keys.self || openChannels(record).length === 0)
           continue;
-        this.#readTick(record.job, record.tick, (records) => this.#send(record, records));
+        this.#resumeOne(record);
       }
     });
+  }
+
+  #resumeOne(record: NoticeRecord): void {
+    const again = () => this.#resumeOne(record);
+    this.#readTick(record.job, record.tick, again, (records) => this.#send(record, records));
   }
 
   /** The tick's final word is in: tells what the job's rules want to be told, unless that has been done. */
@@ -86,10 +95,11 @@ export class Notices {
     const job = this.#deps.jobOf(id);
     const rules = job?.spec.notify ?? [];
     if (job === undefined || rules.length === 0) return;
-    this.#readTick(id, tick, (records) => {
+    const again = () => this.announce(id, tick);
+    this.#readTick(id, tick, again, (records) => {
       if (!this.#isNews(job, records)) return;
-      this.#readEarlier(id, tick, (earlier) => {
-        this.#readTold(id, tick, (told) => {
+      this.#readEarlier(id, tick, again, (earlier) => {
+        this.#readTold(id, tick, again, (told) => {
           const events = new Set([...told].flatMap(([event, one]) => (one === "told" ? event : [])));
           for (const [event, channels] of noticesOf(rules, { records, earlier, told: events })) {
             const left = told.get(event);
@@ -106,7 +116,8 @@ export class Notices {
     const rules = (job?.spec.notify ?? []).filter(({ on }) => on.includes(event));
     if (job === undefined || rules.length === 0) return;
     const channels = new Set(rules.flatMap(({ to }) => to));
-    this.#readTick(id, tick, (records) => {
+    const again = () => this.tell(id, tick, event);
+    this.#readTick(id, tick, again, (records) => {
       if (storyOf(records)?.state === "running") this.#tell(job, tick, event, channels, records);
     });
   }
@@ -293,22 +304,37 @@ export class Notices {
 
   // ------------------------------------------------------------------------------------------- the disk
 
-  #readTick(job: JobId, tick: TickId, done: (records: RunRecord[]) => void): void {
+  /** The disk can't be read now. Whoever is to be told must be told all the same. */
+  #later({ detail }: CicadaError, again: () => void): void {
+    if (this.#waiting >= waitingMax) {
+      this.#deps.count("notices_dropped");
+      return this.#warn("a notice is not sent", detail);
+    }
+    const { clock } = this.#deps.doors;
+    this.#waiting += 1;
+    this.#warn("a notice waits until the disk can be read", detail);
+    clock.alarm(clock.now().mono + againMs, () => {
+      this.#waiting -= 1;
+      again();
+    });
+  }
+
+  #readTick(job: JobId, tick: TickId, again: () => void, done: (records: RunRecord[]) => void): void {
     this.#deps.doors.disk.history({ job, tick, limit: recordsOfTick }, (page) => {
-      if (page instanceof CicadaError) return this.#warn("a notice is not sent", page.detail);
+      if (page instanceof CicadaError) return this.#later(page, again);
       done(page.records);
     });
   }
 
   /** The states of the job's ticks before this one that are over, newest first. */
-  #readEarlier(job: JobId, tick: TickId, done: (states: RunState[]) => void): void {
+  #readEarlier(job: JobId, tick: TickId, again: () => void, done: (states: RunState[]) => void): void {
     this.#deps.doors.disk.history({ job, to: instantOf(tick), limit: recordsBefore }, (page) => {
-      if (page instanceof CicadaError) return this.#warn("a notice is not sent", page.detail);
+      if (page instanceof CicadaError) return this.#later(page, again);
       const ticks = Map.groupBy(page.records, (record) => record.tick);
       done(
         [...ticks.values()].flatMap((records) => {
           const story = storyOf(records);
-          return story !== undefined && isFinal(story.state) && settles(story) ? story.state : [];
+          return story !== undefined && isDecided(records) ? story.state : [];
         }),
       );
     });
@@ -318,10 +344,15 @@ export class Notices {
    * What has been told about the tick, or is being told by a living peer; of what a dead peer has left, the channels that
    * don't have it yet.
    */
-  #readTold(job: JobId, tick: TickId, done: (told: Map<NoticeEvent, "told" | Set<string>>) => void): void {
+  #readTold(
+    job: JobId,
+    tick: TickId,
+    again: () => void,
+    done: (told: Map<NoticeEvent, "told" | Set<string>>) => void,
+  ): void {
     const { disk, keys } = this.#deps.doors;
     disk.others({ kind: noticeKind, of: { job, tick }, limit: recordsOfTick }, (found) => {
-      if (found instanceof CicadaError) return this.#warn("a notice is not sent", found.detail);
+      if (found instanceof CicadaError) return this.#later(found, again);
       const told = new Map<NoticeEvent, "told" | Set<string>>();
       for (const record of found) {
         const event = noticeEvents.find((one) => one === record.name);

@@ -56,7 +56,7 @@ function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afte
 }
 
 /** Whether all runs that the tick is to have are over, with all their attempts. */
-function isDecided(records: readonly RunRecord[]): boolean {
+export function isDecided(records: readonly RunRecord[]): boolean {
   const stories = slotStories(records);
   const slots = Math.max(1, ...records.map(({ of = 1 }) => of));
   const settled = new Set(records.flatMap((one) => (isFinal(one.state) && settles(one) ? one.slot : [])));

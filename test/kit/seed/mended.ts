@@ -325,6 +325,12 @@ export const mendedSeeds: readonly MendedSeed[] = [
   },
   {
     ...small,
+    seed: "11173",
+    rule: "I17",
+    why: "a peer whose disk could not be read when it was to tell people of a failed tick never told them",
+  },
+  {
+    ...small,
     person: true,
     seed: "15158",
     rule: "I3",

@@ -56,6 +56,14 @@ export function isBackfillOn({ isBackfill, running, waiting, isDue }: Contender)
   return isBackfill === true && (running || (isDue && !waiting));
 }
 
+/** The live ones. `onBackfill` is called if there is a backfill for which a live tick waits. */
+export function* withoutBackfills(all: Iterable<Contender>, onBackfill: () => void): Generator<Contender> {
+  for (const one of all) {
+    if (one.isBackfill !== true) yield one;
+    else if (isBackfillOn(one)) onBackfill();
+  }
+}
+
 /**
  * The ticks of a backfill run one after the other, and behind the live ones of their job, of which none goes on at the same time
  * unless the job allows that.

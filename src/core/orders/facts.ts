@@ -17,9 +17,9 @@ import { isToBeSkipped } from "../claims/skipped.ts";
 import { inOrderOfSlot, inTurnOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import {
-  isBackfillOn,
   overlapOfBackfill,
   overlapVerdict,
+  withoutBackfills,
   type Contender,
   type OverlapVerdict,
 } from "../job/overlap.ts";
@@ -234,14 +234,16 @@ export class OrderFacts implements Facts {
     // Where runs may overlap, the other orders don't matter.
     if (this.plan.overlap === "allow") return "go";
     if (this.#order.of > 1 && isSkippedByOverlap(this.#state, this.#order)) return "skip";
-    const all = [...this.#contenders(local.claim)];
-    const contenders = all.filter(({ isBackfill }) => isBackfill !== true);
+    let isBehindBackfill = false;
+    const contenders = withoutBackfills(this.#contenders(local.claim), () => {
+      isBehindBackfill = true;
+    });
     // A tick in progress is not skipped, and replaces nothing.
     const policy = this.isInProgress ? "queue-all" : this.plan.overlap;
     // For a claim that is held it is enough to know whether one order still precedes it, so that a long queue isn't walked.
     const isHeld = local.claim.waiting === "overlap" && policy !== "replace";
-    const verdict = overlapVerdict(policy, isHeld ? anyBefore(contenders) : contenders);
-    return verdict === "go" && all.some(isBackfillOn) ? "wait" : verdict;
+    const verdict = overlapVerdict(policy, isHeld ? anyBefore(contenders) : [...contenders]);
+    return verdict === "go" && isBehindBackfill ? "wait" : verdict;
   }
 
   #contenders(own: RunRecord): Generator<Contender> {

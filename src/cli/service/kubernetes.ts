@@ -11,9 +11,9 @@ export function kubernetesManifest(version: string): string {
   return `# Three peers, printed by cicada ${version}:
 #   cicada service --docker                   # has the Dockerfile: build the image, push it, and name it below
 #   cicada service --k8s > cicada.yaml && kubectl apply -f cicada.yaml
-#   kubectl exec cicada-0 -- cat ${peerFolder}/cluster.key > cluster.key       # a root credential
-#   kubectl create secret generic cicada --from-file=cluster.key --dry-run=client -o yaml | kubectl apply -f -
-#   rm cluster.key && kubectl delete pod cicada-1 cicada-2             # or wait until they are tried again
+#   key=$(kubectl exec cicada-0 -- base64 -w0 ${peerFolder}/cluster.key)                # a root credential
+#   printf '{"data":{"cluster.key":"%s"}}' "$key" | kubectl patch secret cicada --patch-file /dev/stdin
+#   # The other pods are tried again by themselves, and join within minutes:
 #   kubectl exec cicada-0 -- cicada peers ls
 # The page and the API, with the token in ${peerFolder}/admin.token:
 #   kubectl port-forward cicada-0 7400
@@ -31,7 +31,7 @@ spec:
   ports:
     - { name: mesh, port: 7401 }
 ---
-# Empty at first: the commands above put the key of the first pod into it. Leave it out when you apply this file again.
+# Empty at first: the commands above put the key of the first pod into it. Applying this file again leaves it there.
 apiVersion: v1
 kind: Secret
 metadata:

@@ -318,7 +318,8 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const isOld = trigger === "catch-up" || due < facts.warmedUpAt;
   if (isOld && facts.awaitsSync) return just(wait(wall + recheckMs));
   if (facts.isFull) return just({ kind: "decline" });
-  if (isElected) return just({ kind: "elect" });
+  // Before it is put to the vote, the others are asked whether the same past tick was asked for elsewhere.
+  if (isElected && !facts.isBackfill) return just({ kind: "elect" });
   // A peer that skipped this one may have claimed the order unheard if the order came into the book before this peer had
   // warmed up. The same holds for a tick whose time to be claimed is past: this peer may have been drained then, or no target
   // yet.

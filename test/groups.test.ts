@@ -9,7 +9,10 @@ import { JobHistory } from "../src/peer/job-history.ts";
 import { groupFields, type GroupDefaults } from "../src/schema/group.ts";
 import type { JobId } from "../src/schema/ids.ts";
 import { JobSpecSchema, type JobSpec } from "../src/schema/job.ts";
+import { everySeconds } from "../src/sim/client/schedules.ts";
+import { World } from "../src/sim/world/world.ts";
 import type { JobTable } from "../src/table/table.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
 import { edit, exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 function put(table: JobTable, spec: JobSpec, minute: number): Uint8Array {
@@ -175,4 +178,37 @@ test("what a group has said already is not written again", () => {
   });
   assert.deepEqual(storedGroup(jobs, "nightly", undefined, 9), { removed: true, timetableAt: 9 });
   assert.ok(checkedJob({ id: "x" as JobId, command: "true" }));
+});
+
+test("in a simulated mesh, a group's defaults reach every peer, and decide at once what its jobs' ticks are", () => {
+  const world = new World({ ...calmWorld, seed: "groups", peers: 3, skewMs: 0, driftPpm: 0 });
+  const [first, second] = world.peers;
+  assert.ok(first !== undefined && second !== undefined);
+  for (const peer of world.peers) world.hosts.start(peer);
+  world.at(epoch + 20_000, () => {
+    const rules = { id: "backup" as JobId, schedule: everySeconds(10), overlap: "allow" } as const;
+    const catchUp = { policy: "none", windowMs: 0 } as const;
+    world.ask(first, { kind: "put", rules: { ...rules, catchUp, peers: undefined } });
+  });
+  // No tick of an hour of that day is left.
+  world.at(epoch + 60_000, () => {
+    const value = { except: ["2026-11-20"] };
+    const command = { kind: "put-setting", setting: "groups", name: "default", value, by: "ann" } as const;
+    world.hosts.get(second).life?.peer.command(command, () => undefined);
+  });
+  const revisions = () =>
+    world.peers.map((peer) =>
+      world.hosts
+        .get(peer)
+        .life?.peer.revisions()
+        .get("backup" as JobId),
+    );
+  let before: (string | undefined)[] = [];
+  world.at(epoch + 55_000, () => (before = revisions()));
+  world.runUntil(epoch + 180_000);
+  const after = revisions();
+  assert.equal(new Set(after).size, 1);
+  assert.notEqual(after[0], before[0]);
+  const starts = world.evidence(epoch + 180_000, []).runs.map(({ start }) => start);
+  assert.ok(starts.length >= 3 && starts.every((start) => start < epoch + 62_000));
 });

@@ -91,7 +91,11 @@ export class Peer {
       childStarted: (run, at) => this.#feed({ kind: "childStarted", run, at }),
       childStuck: (run, reason) => this.#feed({ kind: "childStuck", run, reason }),
       childEnded: (run, outcome, at) => {
-        if (outcome.kind === "not-started") this.#assembly?.scripts.checkOf(run);
+        if (outcome.kind === "not-started") {
+          this.#assembly?.scripts.checkOf(run);
+          // The file of a secret may be gone.
+          this.#assembly?.secrets.begin();
+        }
         this.#feed({ kind: "childEnded", run, outcome, at });
       },
     });

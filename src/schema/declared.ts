@@ -2,8 +2,11 @@
 export const objectKinds = ["group", "calendar", "pool", "channel", "maintenance", "job"] as const;
 export type ObjectKind = (typeof objectKinds)[number];
 
-/** How many objects one call may declare. More takes longer than a caller waits. */
-export const objectsMax = 10_000;
+/**
+ * How many objects one call may declare. They are one change, which is judged and made in one go, for most of a millisecond each
+ * on a busy core: more would hold up the peer's claims.
+ */
+export const objectsMax = 2_000;
 
 /** Who keeps a set of objects in files. */
 export const sourcePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";

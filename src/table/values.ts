@@ -16,6 +16,8 @@ export class RootValues {
   readonly root: ValuesRoot;
   readonly #map: Y.Map<unknown>;
   #read: ReadonlyMap<string, unknown> | undefined;
+  /** by id: the entry that counts; kept up to date while one change writes many */
+  #latestRead: Map<string, Stamped> | undefined;
   #entries: readonly Entry[] | undefined;
 
   constructor(root: ValuesRoot, map: Y.Map<unknown>) {
@@ -26,6 +28,7 @@ export class RootValues {
   /** Must be called when the document's map has changed. */
   changed(): void {
     this.#read = undefined;
+    this.#latestRead = undefined;
     this.#entries = undefined;
   }
 
@@ -80,6 +83,12 @@ export class RootValues {
   write(key: string, entry: unknown): void {
     if (entry === undefined) this.#map.delete(key);
     else this.#map.set(key, entry);
+    const named = parseValueKey(key);
+    if (this.#latestRead === undefined || named === undefined) return;
+    const known = this.#latestRead.get(named.id);
+    const isNewest = isSlot(entry) && (known === undefined || isLater(entry.hlc, named.peer, known));
+    if (isNewest) this.#latestRead.set(named.id, { ...entry, peer: named.peer });
+    else this.#latestRead = undefined;
   }
 
   #effective(): Iterable<[string, unknown]> {
@@ -87,7 +96,12 @@ export class RootValues {
     return [...this.#latest()].map(([id, { value }]) => [id, value]);
   }
 
-  #latest(): Map<string, Stamped> {
+  #latest(): ReadonlyMap<string, Stamped> {
+    this.#latestRead ??= this.#readLatest();
+    return this.#latestRead;
+  }
+
+  #readLatest(): Map<string, Stamped> {
     const latest = new Map<string, Stamped>();
     for (const [key, entry] of this.#map.entries()) {
       const named = parseValueKey(key);

@@ -3,9 +3,10 @@
  * writes. What comes in is checked here, object by object; what the table has is shown in the same form.
  */
 import { CicadaError } from "../../errors.ts";
-import type { Control } from "../../ports/control.ts";
+import type { Control, View } from "../../ports/control.ts";
 import { checkChannel, hidden, isChannelName, withoutSecrets, withSecretsOf } from "../../schema/channel.ts";
 import { objectKinds, type ObjectKind } from "../../schema/declared.ts";
+import type { JobId } from "../../schema/ids.ts";
 import type { CheckedSpec, Problem } from "../../schema/job.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import type { SettingKind } from "../../schema/setting.ts";
@@ -98,50 +99,51 @@ function readObject(
   return { kind, name, value: { ...checked.channel }, at };
 }
 
-/** What the table has, of one kind and name, as it would be declared; undefined = it has no such object. */
-export function present(
-  control: Control,
-  kind: ObjectKind,
-  name: string,
-): Readonly<Record<string, unknown>> | undefined {
-  switch (kind) {
-    case "job": {
-      const job = control.view().jobs.get(name as never);
+/** What the table has, by kind and name, as it would be declared. It is read once, because a set may have thousands of objects. */
+export class Present {
+  readonly jobs: View["jobs"];
+  readonly #values: Readonly<Record<Exclude<ObjectKind, "job">, ReadonlyMap<string, unknown>>>;
+
+  constructor(control: Control) {
+    this.jobs = control.view().jobs;
+    this.#values = {
+      channel: control.values("channels"),
+      group: control.settings("groups"),
+      calendar: control.settings("calendars"),
+      pool: control.settings("pools"),
+      maintenance: control.settings("maintenance"),
+    };
+  }
+
+  /** Undefined = there is no such object. */
+  get(kind: ObjectKind, name: string): Readonly<Record<string, unknown>> | undefined {
+    if (kind === "job") {
+      const job = this.jobs.get(name as JobId);
       if (job === undefined) return undefined;
       const { id: _, ...value } = job.written ?? job.spec;
       return value;
     }
-    case "channel":
-      return control.values("channels").get(name) as Record<string, unknown> | undefined;
-    case "calendar": {
-      const value = control.settings("calendars").get(name);
-      if (!isObject(value)) return undefined;
-      const { at: _, expanded: __, ...written } = value;
-      return written;
-    }
-    case "group":
-    case "pool":
-    case "maintenance":
-      return control.settings(settingOf[kind]).get(name) as Record<string, unknown> | undefined;
+    const value = this.#values[kind].get(name);
+    if (!isObject(value)) return undefined;
+    if (kind !== "calendar") return value;
+    const { at: _, expanded: __, ...written } = value;
+    return written;
   }
-}
 
-/** Everything that can be declared, without what is hidden. */
-export function exported(control: Control): Record<string, unknown>[] {
-  return objectKinds.flatMap((kind): Record<string, unknown>[] => {
-    if (kind === "job") {
-      const jobs = [...control.view().jobs.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
-      return jobs.map((job) => ({ kind, ...(job.written ?? job.spec) }));
-    }
-    if (kind === "channel") {
-      return [...control.values("channels")].flatMap(([name, value]) => {
+  /** Everything that can be declared, without what is hidden. */
+  exported(): Record<string, unknown>[] {
+    return objectKinds.flatMap((kind): Record<string, unknown>[] => {
+      if (kind === "job") {
+        const jobs = [...this.jobs.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+        return jobs.map((job) => ({ kind, ...(job.written ?? job.spec) }));
+      }
+      return [...this.#values[kind]].flatMap(([name, value]): Record<string, unknown>[] => {
+        if (kind !== "channel") return [{ kind, name, ...this.get(kind, name) }];
         const checked = checkChannel(value);
         return checked.ok ? [{ kind, name, ...withoutSecrets(checked.channel) }] : [];
       });
-    }
-    const names = [...control.settings(settingOf[kind]).keys()];
-    return names.map((name) => ({ kind, name, ...present(control, kind, name) }));
-  });
+    });
+  }
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {

@@ -8,7 +8,7 @@ import { canonicalText } from "../../schema/canonical.ts";
 import { isSourceMark, objectKinds, type ObjectKind } from "../../schema/declared.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { JobId } from "../../schema/ids.ts";
-import { present, settingOf, type Declared } from "./objects.ts";
+import { Present, settingOf, type Declared } from "./objects.ts";
 
 export interface PlanItem {
   kind: ObjectKind;
@@ -36,6 +36,7 @@ type Value = Readonly<Record<string, unknown>>;
 
 export function planOf(objects: readonly Declared[], control: Control, { source, prune }: Wanted): Plan {
   const marks = marksIn(control);
+  const present = new Present(control);
   const items: PlanItem[] = [];
   const changes: Change[] = [];
   const declared = new Set<string>();
@@ -43,7 +44,7 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
     const { kind, name, value, at } = object;
     const key = `${kind}/${name}`;
     declared.add(key);
-    const before = present(control, kind, name);
+    const before = present.get(kind, name);
     const own = marks.get(source)?.get(key);
     if (before !== undefined && sameValue(before, value)) {
       items.push({ kind, name, action: "unchanged", fields: [], conflict: null });
@@ -51,19 +52,19 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
       continue;
     }
     const action = before === undefined ? "create" : "update";
-    const conflict = conflictOf(control, marks, source, { kind, name }, before);
+    const conflict = conflictOf(present, marks, source, { kind, name }, before);
     items.push({ kind, name, action, fields: changedFields(before ?? {}, value), conflict });
-    changes.push(changeTo(control, object), markOf(source, key, value, at));
+    changes.push(changeTo(present, object), markOf(source, key, value, at));
   }
   if (prune) {
     for (const key of [...(marks.get(source)?.keys() ?? [])].toSorted()) {
       if (declared.has(key)) continue;
       const { kind, name } = splitKey(key);
-      const before = present(control, kind, name);
+      const before = present.get(kind, name);
       if (before !== undefined) {
-        const conflict = conflictOf(control, marks, source, { kind, name }, before);
+        const conflict = conflictOf(present, marks, source, { kind, name }, before);
         items.push({ kind, name, action: "delete", fields: [], conflict });
-        changes.push(removalOf(control, kind, name));
+        changes.push(removalOf(present, kind, name));
       }
       changes.push({ kind: "value", root: "sources", id: `${source}/${key}`, value: null, at: "" });
     }
@@ -91,7 +92,7 @@ function splitKey(key: string): { kind: ObjectKind; name: string } {
 }
 
 function conflictOf(
-  control: Control,
+  { jobs }: Present,
   marks: ReadonlyMap<string, ReadonlyMap<string, string>>,
   source: string,
   { kind, name }: { kind: ObjectKind; name: string },
@@ -100,7 +101,7 @@ function conflictOf(
   const key = `${kind}/${name}`;
   const last = marks.get(source)?.get(key);
   if (last !== undefined && before !== undefined && last !== hashOf(before)) {
-    const by = kind === "job" ? control.view().jobs.get(name as JobId)?.updatedBy : undefined;
+    const by = kind === "job" ? jobs.get(name as JobId)?.updatedBy : undefined;
     return `the ${kind} ${name} was changed since it was last applied${by === undefined ? "" : `, by ${by}`}`;
   }
   if (last !== undefined) return null;
@@ -108,19 +109,19 @@ function conflictOf(
   return other === undefined || before === undefined ? null : `the ${kind} ${name} is of the source ${other}`;
 }
 
-function changeTo(control: Control, { kind, name, value, spec, at }: Declared): Change {
+function changeTo({ jobs }: Present, { kind, name, value, spec, at }: Declared): Change {
   if (kind === "job" && spec !== undefined) {
-    return { kind: "job", spec, ifMatch: control.view().jobs.get(spec.id)?.revision, at };
+    return { kind: "job", spec, ifMatch: jobs.get(spec.id)?.revision, at };
   }
   if (kind === "channel" || kind === "job") return { kind: "value", root: "channels", id: name, value, at };
   return { kind: "setting", setting: settingOf[kind], name, value, at };
 }
 
-function removalOf(control: Control, kind: ObjectKind, name: string): Change {
+function removalOf({ jobs }: Present, kind: ObjectKind, name: string): Change {
   const at = `/${kind}/${name}`;
   if (kind === "job") {
     const id = name as JobId;
-    return { kind: "no-job", id, ifMatch: control.view().jobs.get(id)?.revision, at };
+    return { kind: "no-job", id, ifMatch: jobs.get(id)?.revision, at };
   }
   if (kind === "channel") return { kind: "value", root: "channels", id: name, value: null, at };
   return { kind: "setting", setting: settingOf[kind], name, value: null, at };

@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
 import { objectKinds, objectsMax, sourceDefault, sourcePattern } from "../../schema/declared.ts";
-import { exported, readObjects } from "../declared/objects.ts";
+import { Present, readObjects } from "../declared/objects.ts";
 import { planOf, type Plan } from "../declared/plan.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
@@ -13,8 +13,8 @@ import type { Api, ApiOptions } from "../options.ts";
 import { orNull } from "../show/show-run.ts";
 
 const tags = ["declared"];
-/** About 10,000 jobs of the usual size. */
-const applyCapBytes = 16_777_216;
+/** Objects of 4 KiB on average: most jobs have less than one. */
+const applyCapBytes = 8_388_608;
 
 const DeclaredObject = Type.Unsafe<unknown>(
   Type.Object(
@@ -60,7 +60,7 @@ export function declaredRoutes(app: Api, options: ApiOptions): void {
         response: { 200: Type.Object({ items: Type.Array(DeclaredObject) }) },
       },
     },
-    async () => ({ items: exported(control) }),
+    async () => ({ items: new Present(control).exported() }),
   );
   app.post(
     "/v1/apply",

@@ -11,8 +11,14 @@ import { announceAtOnce } from "./members.ts";
 import { hasSecret } from "./secrets.ts";
 
 /** What the job needs and the peer's host lacks. A peer that was never heard counts as equipped. */
-export function missing(state: State, { equipment }: Pick<Plan, "equipment">, peer: PeerId): string[] {
+export function missing(
+  state: State,
+  { equipment, secrets }: Pick<Plan, "equipment" | "secrets">,
+  peer: PeerId,
+): string[] {
   const lacks = lacksOf(state, peer);
+  // It is asked of every peer for every order.
+  if (lacks.length === 0 && secrets.length === 0) return [];
   return equipment.filter((item) => {
     if (lacks.length > 0 && (lacks.includes(item) || isOfRefusedKind(item, lacks))) return true;
     return item.startsWith(secretItem) && !hasSecret(state, peer, item.slice(secretItem.length));

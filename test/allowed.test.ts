@@ -29,7 +29,7 @@ function allowedOf(allowed: Partial<Allowed>, specs: readonly Partial<JobSpec>[]
   const cores = new Cores(["a"], { lacks: { a: notAllowed({ ...anything, ...allowed }, "daemon") } });
   return specs.map((spec) => {
     const equipment = equipmentOf({ ...beat, ...spec });
-    return missing(cores.state("a"), { equipment }, "a" as PeerId).length === 0;
+    return missing(cores.state("a"), { equipment, secrets: [] }, "a" as PeerId).length === 0;
   });
 }
 

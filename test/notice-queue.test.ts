@@ -31,6 +31,8 @@ function notice(key: string): Notice {
 class Stage {
   now = 0;
   readonly sent: { at: number; id: string; keys: string[] }[] = [];
+  readonly failures: string[] = [];
+  room = Infinity;
   readonly outcomes = new Map<string, Outcome>();
   readonly #alarms: { at: number; ring: () => void }[] = [];
   #answer: ((result: Delivered) => void) | undefined;
@@ -46,6 +48,8 @@ class Stage {
       this.sent.push({ at: this.now, id, keys: notices.map(({ key }) => key) });
       this.#answer = done;
     },
+    failed: (why) => this.failures.push(why),
+    room: () => this.room,
   });
 
   add(...keys: string[]): void {

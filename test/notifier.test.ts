@@ -82,6 +82,13 @@ const notifier = openNotifier({
   log: { debug: () => undefined },
   wall: () => noon + 5_000,
   version: "9.9.9",
+  secrets: {
+    resolve: (names) => {
+      const missing = names.find((name) => name !== "TOKEN");
+      if (missing !== undefined) return { why: "host", reason: `this peer has no ${missing}` };
+      return { values: new Map(names.map((name) => [name, "named-token\n"])) };
+    },
+  },
 });
 
 function deliver(

@@ -11,7 +11,7 @@ import type { Notice } from "../schema/notice.ts";
 const spacingMs = 2_000;
 /** More notices than this become one message. */
 const singlyMax = 3;
-/** The most notices in one message: more would not fit into what most services accept. */
+/** The most notices in one message, where the service takes long ones. */
 const togetherMax = 50;
 /** The pause after the first failure, which doubles up to the longest; ms. */
 const backoffMs = 10_000;
@@ -32,6 +32,10 @@ export interface NoticeQueueDeps {
   clock: Pick<Clock, "now" | "alarm">;
   /** tries once; it looks up the channel, which may have been edited since the last try */
   deliver: (message: Omit<Delivery, "channel">, done: (result: Delivered) => void) => void;
+  /** a try has failed, and another one follows */
+  failed: (why: string) => void;
+  /** how many characters of text the channel's service takes in one message */
+  room: () => number;
 }
 
 export class NoticeQueue {
@@ -66,12 +70,24 @@ export class NoticeQueue {
       this.#sleep();
       return;
     }
-    const count = this.#waiting.length > singlyMax ? togetherMax : 1;
-    this.#message ??= { items: this.#waiting.splice(0, count), failures: 0 };
+    this.#message ??= { items: this.#waiting.splice(0, this.#countOfNext()), failures: 0 };
     const { items } = this.#message;
     const notices = items.map(({ notice }) => notice);
     this.#isSending = true;
     this.#deps.deliver({ notices, id: idOf(notices) }, (result) => this.#tried(result));
+  }
+
+  /** As many as can each say in the message what they are about. */
+  #countOfNext(): number {
+    if (this.#waiting.length <= singlyMax) return 1;
+    let left = this.#deps.room();
+    let count = 0;
+    for (const { notice } of this.#waiting.slice(0, togetherMax)) {
+      left -= shortestLength(notice);
+      if (left < 0) break;
+      count += 1;
+    }
+    return Math.max(1, count);
   }
 
   #sleep(): void {
@@ -97,6 +113,7 @@ export class NoticeQueue {
       const pauseMs = Math.min(backoffMs * 2 ** message.failures, longestBackoffMs);
       this.#notBeforeMono = now.mono + Math.max(result.afterMs ?? 0, pauseMs);
       message.failures += 1;
+      this.#deps.failed(result.why);
     }
     this.#pump();
   }
@@ -105,6 +122,11 @@ export class NoticeQueue {
     this.#message = undefined;
     for (const { done } of items) done(outcome);
   }
+}
+
+/** So long is the part of its line that says which job's tick it is about, and what became of it; escapes may double an id. */
+function shortestLength({ job, text }: Notice): number {
+  return job === undefined ? Math.min(text.length, 200) : 2 * job.length + 70;
 }
 
 /** Of several notices in one message, the first one's key and their number: the message never changes. */

@@ -5,7 +5,15 @@
  */
 import type { Log } from "../ports.ts";
 import type { Delivered, Delivery, Notifier, Ping } from "../ports/notifier.ts";
-import type { NoticeChannel } from "../schema/channel.ts";
+import {
+  checkChannel,
+  namedSecrets,
+  secretsOf,
+  type NoticeChannel,
+  type OpenChannel,
+} from "../schema/channel.ts";
+import { Masker } from "./executor/masker.ts";
+import type { RealSecrets } from "./secrets.ts";
 import { discordRequest } from "./notifier/discord.ts";
 import { sendMail } from "./notifier/email.ts";
 import { gotifyRequest } from "./notifier/gotify.ts";
@@ -28,9 +36,11 @@ export interface NotifierOptions {
   /** wall clock, ms: a webhook's signature covers when it was sent */
   wall: () => number;
   version: string;
+  /** the values of secrets that channels name */
+  secrets: Pick<RealSecrets, "resolve">;
 }
 
-export function openNotifier({ log, wall, version }: NotifierOptions): Notifier {
+export function openNotifier({ log, wall, version, secrets }: NotifierOptions): Notifier {
   const closing = new AbortController();
   const send = async (message: HttpMessage): Promise<Delivered> => {
     const headers = { "user-agent": `cicada/${version}`, ...message.headers };
@@ -49,12 +59,13 @@ export function openNotifier({ log, wall, version }: NotifierOptions): Notifier 
   };
   return {
     deliver(delivery, done) {
-      const { channel } = delivery;
+      const opened = withValues(delivery.channel, secrets);
+      if ("ok" in opened) return void attempt(() => Promise.resolve(opened), done);
       const once = async () =>
-        channel.type === "email"
-          ? sendMail(channel, delivery, triedMs)
-          : send(requestOf(channel, delivery, Math.floor(wall() / 1_000)));
-      void attempt(once, done);
+        opened.type === "email"
+          ? sendMail(opened, delivery, triedMs)
+          : send(requestOf(opened, delivery, Math.floor(wall() / 1_000)));
+      void attempt(once, (result) => done(masked(result, secretsOf(opened))));
     },
     ping({ url, run, text }: Ping, done) {
       const headers = { "content-type": "text/plain; charset=utf-8", "cicada-run": run };
@@ -62,6 +73,28 @@ export function openNotifier({ log, wall, version }: NotifierOptions): Notifier 
     },
     close: () => closing.abort(),
   };
+}
+
+/** The channel with the values of the secrets that it names; or why that can't be. Another peer may have them, or this one later. */
+function withValues(
+  channel: NoticeChannel,
+  secrets: Pick<RealSecrets, "resolve">,
+): OpenChannel | Extract<Delivered, { ok: false }> {
+  const named = namedSecrets(channel);
+  const resolved = secrets.resolve(named.map(({ name }) => name));
+  if ("why" in resolved) return { ok: false, isFinal: false, why: resolved.reason };
+  const values = named.map(({ field, name }) => [field, resolved.values.get(name)?.trim()] as const);
+  const opened = checkChannel({ ...channel, ...Object.fromEntries(values) });
+  if (opened.ok) return opened.channel as OpenChannel;
+  const [problem] = opened.problems;
+  const which = named.map(({ name }) => name).join(" or ");
+  return { ok: false, isFinal: true, why: `the value of ${which} doesn't fit: ${problem?.message ?? ""}` };
+}
+
+/** An error of the network, or the answer of a service, may repeat the address or the token. */
+function masked(result: Delivered, secrets: readonly string[]): Delivered {
+  if (result.ok || secrets.length === 0) return result;
+  return { ...result, why: new Masker(secrets).text(result.why) };
 }
 
 async function attempt(once: () => Promise<Delivered>, done: (result: Delivered) => void): Promise<void> {
@@ -75,7 +108,7 @@ async function attempt(once: () => Promise<Delivered>, done: (result: Delivered)
 }
 
 function requestOf(
-  channel: Exclude<NoticeChannel, { type: "email" }>,
+  channel: Exclude<OpenChannel, { type: "email" }>,
   delivery: Delivery,
   nowSeconds: number,
 ): HttpMessage {

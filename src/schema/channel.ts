@@ -1,44 +1,92 @@
 /**
  * Channels: where notices go. A channel is a value of the job table, so every peer can send through it. Whoever holds the
- * cluster key can read what it contains; the API never shows its `secret`, nor the part of an address that is one.
+ * cluster key can read what it contains; the API never shows its `secret`, nor the part of an address that is one. A channel
+ * may name a secret (secret.ts) instead: then the table has only its name, and the peers that have its value can send.
  */
 import { Type, type Static, type TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import type { Problem } from "./job.ts";
+import { meshEvents, type MeshEvent } from "./mesh-event.ts";
 import { didYouMean } from "./nearest.ts";
 import { channelNamePattern } from "./notice.ts";
 import { pointerTo } from "./pointer.ts";
+import { secretLeastCharacters, secretNamePattern } from "./secret.ts";
 
 const Address = Type.String({ minLength: 1, maxLength: 2_048, description: "an http or https address" });
-const Secret = Type.String({ minLength: 1, maxLength: 1_024, description: "never shown again" });
+/** In its place the channel has the value of a secret (secret.ts) at the peer that sends. */
+const SecretName = Type.Object(
+  { name: Type.String({ pattern: secretNamePattern, description: "as cicada secrets set names it" }) },
+  {
+    additionalProperties: false,
+    description: "the value of a secret, which only the peers that have it can use",
+  },
+);
+export type SecretName = Static<typeof SecretName>;
+const secretOf = (description: string) =>
+  Type.Union([Type.String({ minLength: 1, maxLength: 1_024, description }), SecretName]);
+const Secret = secretOf("never shown again");
+/** An address that holds the right to post. */
+const SecretAddress = Type.Union([Address, SecretName]);
 const Text = Type.String({ minLength: 1, maxLength: 256 });
-const Description = Type.Optional(Type.String({ maxLength: 1_024 }));
 const closed = { additionalProperties: false } as const;
+
+/** What every channel may have. */
+const shared = {
+  mesh: Type.Optional(
+    Type.Array(Type.Enum(meshEvents), {
+      uniqueItems: true,
+      description: "what of the mesh is told there; the end of a trouble is told with it",
+    }),
+  ),
+  digest: Type.Optional(
+    Type.Object(
+      {
+        at: Type.String({
+          pattern: "^([01]\\d|2[0-3]):[0-5]\\d$",
+          description: "time of day, such as 08:00",
+        }),
+        timezone: Type.Optional(Type.String({ maxLength: 64, description: "IANA zone; default UTC" })),
+      },
+      { additionalProperties: false, description: "once a day: what ran, and what did not" },
+    ),
+  ),
+  link: Type.Optional(
+    Type.String({
+      ...Address,
+      maxLength: 512,
+      description: "where people open a peer's page; notices then have a link to it",
+    }),
+  ),
+  description: Type.Optional(Type.String({ maxLength: 1_024 })),
+};
 
 const webhook = Type.Object(
   {
     type: Type.Literal("webhook"),
-    url: Address,
+    url: SecretAddress,
     secret: Type.Optional(
-      Type.String({
-        pattern: "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$",
-        description: "whsec_ and 24 to 64 bytes in base64: requests are signed as Standard Webhooks says",
-      }),
+      Type.Union([
+        Type.String({
+          pattern: "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$",
+          description: "whsec_ and 24 to 64 bytes in base64: requests are signed as Standard Webhooks says",
+        }),
+        SecretName,
+      ]),
     ),
-    description: Description,
+    ...shared,
   },
   closed,
 );
 /** A service whose address holds the right to post. */
 const byAddress = <Kind extends string>(type: Kind) =>
-  Type.Object({ type: Type.Literal(type), url: Address, description: Description }, closed);
+  Type.Object({ type: Type.Literal(type), url: SecretAddress, ...shared }, closed);
 const ntfy = Type.Object(
   {
     type: Type.Literal("ntfy"),
     url: Type.String({ ...Address, description: "the topic's address, such as https://ntfy.sh/my-topic" }),
     secret: Type.Optional(Secret),
     priority: Type.Optional(Type.Integer({ minimum: 1, maximum: 5 })),
-    description: Description,
+    ...shared,
   },
   closed,
 );
@@ -46,9 +94,9 @@ const gotify = Type.Object(
   {
     type: Type.Literal("gotify"),
     url: Type.String({ ...Address, description: "the server's address" }),
-    secret: Type.String({ ...Secret, description: "the application's token; never shown again" }),
+    secret: secretOf("the application's token; never shown again"),
     priority: Type.Optional(Type.Integer({ minimum: 0, maximum: 10 })),
-    description: Description,
+    ...shared,
   },
   closed,
 );
@@ -56,14 +104,14 @@ const telegram = Type.Object(
   {
     type: Type.Literal("telegram"),
     chat: Text,
-    secret: Type.String({ ...Secret, description: "the bot's token; never shown again" }),
+    secret: secretOf("the bot's token; never shown again"),
     url: Type.Optional(
       Type.String({
         ...Address,
         description: "a Bot API server of one's own; default https://api.telegram.org",
       }),
     ),
-    description: Description,
+    ...shared,
   },
   closed,
 );
@@ -79,7 +127,7 @@ const email = Type.Object(
     secret: Type.Optional(Secret),
     from: Text,
     to: Type.Array(Text, { minItems: 1, maxItems: 32 }),
-    description: Description,
+    ...shared,
   },
   closed,
 );
@@ -95,10 +143,30 @@ const schemas = {
   telegram,
 } as const;
 
+/**
+ * How many characters of text a message of each service has room for, beside its title (300) and a link (650). The services'
+ * limits are 4,000 (Slack), 2,000 (Discord), 28 KB (Teams), 4,096 bytes (ntfy) and 4,096 (Telegram).
+ */
+export const textRooms: Readonly<Record<keyof typeof schemas, number>> = {
+  webhook: Infinity,
+  email: Infinity,
+  slack: 3_000,
+  discord: 1_000,
+  teams: 6_000,
+  ntfy: 1_000,
+  gotify: 4_000,
+  telegram: 3_000,
+};
+
 export const channelTypes = Object.keys(schemas) as (keyof typeof schemas)[];
 export const ChannelSchema = Type.Union(Object.values(schemas));
 export type NoticeChannel = Static<(typeof schemas)[keyof typeof schemas]>;
-export type ChannelOf<Kind extends NoticeChannel["type"]> = Extract<NoticeChannel, { type: Kind }>;
+type WithValues<Channel> = Channel extends unknown
+  ? { [Field in keyof Channel]: Exclude<Channel[Field], SecretName> }
+  : never;
+/** A channel with the values of the secrets that it names. */
+export type OpenChannel = WithValues<NoticeChannel>;
+export type ChannelOf<Kind extends NoticeChannel["type"]> = Extract<OpenChannel, { type: Kind }>;
 
 const checks: ReadonlyMap<unknown, { fields: readonly string[]; check: ReturnType<typeof Compile> }> =
   new Map(
@@ -111,9 +179,17 @@ const checks: ReadonlyMap<unknown, { fields: readonly string[]; check: ReturnTyp
 /** For messages that say more than the schema's own. */
 const hints: Readonly<Record<string, string>> = {
   "/secret":
-    "a webhook's secret is whsec_ and 24 to 64 bytes in base64: openssl rand -base64 24 makes one without the whsec_",
+    'a secret is a text, or {"name": NAME} with the name of one that `cicada secrets set` has made; a webhook\'s is whsec_ and 24 to 64 ' +
+    "bytes in base64: openssl rand -base64 24 makes one without the whsec_",
+  "/secret/name": "a secret's name is 1 to 64 letters, digits and _, not beginning with a digit",
+  "/url/name": "a secret's name is 1 to 64 letters, digits and _, not beginning with a digit",
+  "/url":
+    'an address is a text that begins with https:// or http://; where it is a secret, {"name": NAME} can stand for it',
   "/server": "the server is smtp://HOST:PORT or smtps://HOST:PORT; user and secret have fields of their own",
   "/to": "to is a list of 1 to 32 addresses",
+  "/digest": 'the digest is {"at": "08:00", "timezone": "Europe/Berlin"}; without a timezone it is UTC',
+  "/digest/at": "at is a time of day from 00:00 to 23:59",
+  "/mesh": `mesh is a list of: ${meshEvents.join(", ")}`,
 };
 
 export type ChannelCheck = { ok: true; channel: NoticeChannel } | { ok: false; problems: Problem[] };
@@ -134,6 +210,8 @@ export function checkChannel(input: unknown): ChannelCheck {
     }));
   for (const error of check.Errors(input)) {
     if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
+    // Said once, and not once for each form that the field could have.
+    if (problems.some(({ pointer }) => pointer === error.instancePath && pointer !== "")) continue;
     const missing = "requiredProperties" in error.params ? error.params.requiredProperties : [];
     for (const name of missing)
       problems.push({ pointer: pointerTo(name), message: `the ${name} is missing` });
@@ -141,18 +219,34 @@ export function checkChannel(input: unknown): ChannelCheck {
       problems.push({ pointer: error.instancePath, message: hints[error.instancePath] ?? error.message });
     }
   }
-  problems.push(...addressProblems(input));
+  problems.push(...addressProblems(input), ...subscriptionProblems(input));
   if (problems.length > 0) return { ok: false, problems };
   // Only this line makes the type: the schema of its type has just accepted it.
   return { ok: true, channel: input as NoticeChannel };
 }
 
-function addressProblems({ url, from, to }: Readonly<Record<string, unknown>>): Problem[] {
+/** The value without the fields that only a later version knows. */
+export function knownFields(value: unknown): unknown {
+  if (!isObject(value)) return value;
+  const fields = checks.get(value["type"])?.fields;
+  if (fields === undefined) return value;
+  return Object.fromEntries(Object.entries(value).filter(([name]) => fields.includes(name)));
+}
+
+function addressProblems({ type, url, link, from, to }: Readonly<Record<string, unknown>>): Problem[] {
   const problems: Problem[] = [];
-  if (typeof url === "string") {
-    const protocol = URL.parse(url)?.protocol;
-    if (protocol !== "https:" && protocol !== "http:") {
-      problems.push({ pointer: "/url", message: "an address begins with https:// or http://" });
+  for (const [pointer, address] of Object.entries({ "/url": url, "/link": link })) {
+    if (typeof address !== "string") continue;
+    const parsed = URL.parse(address);
+    if (parsed?.protocol !== "https:" && parsed?.protocol !== "http:") {
+      problems.push({ pointer, message: "an address begins with https:// or http://" });
+    } else if (parsed.username !== "" || parsed.password !== "") {
+      problems.push({ pointer, message: "no name or password in an address: it may be shown" });
+    } else if (pointer === "/url" && parsed.search !== "" && !addressIsSecret(type)) {
+      problems.push({
+        pointer,
+        message: "no query in this address, because it is shown: a token goes into secret",
+      });
     }
   }
   for (const [pointer, address] of [["/from", from], ...entriesOf("/to", to)] as const) {
@@ -163,6 +257,32 @@ function addressProblems({ url, from, to }: Readonly<Record<string, unknown>>): 
     });
   }
   return problems;
+}
+
+function subscriptionProblems({ mesh, digest }: Readonly<Record<string, unknown>>): Problem[] {
+  const problems: Problem[] = [];
+  if (Array.isArray(mesh)) {
+    for (const [index, event] of mesh.entries()) {
+      if (meshEvents.some((known) => known === event)) continue;
+      const near = typeof event === "string" ? didYouMean(event, meshEvents) : "";
+      const message = `${JSON.stringify(event)} is none of: ${meshEvents.join(", ")}${near}`;
+      problems.push({ pointer: `/mesh/${index}`, message });
+    }
+  }
+  if (isObject(digest) && typeof digest["timezone"] === "string" && !isTimeZone(digest["timezone"])) {
+    const message = `"${digest["timezone"]}" is no IANA zone such as Europe/Berlin`;
+    problems.push({ pointer: "/digest/timezone", message });
+  }
+  return problems;
+}
+
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false;
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
 }
 
 function entriesOf(pointer: string, list: unknown): [string, unknown][] {
@@ -180,6 +300,32 @@ export function isChannelName(name: string): boolean {
 }
 
 // ---------------------------------------------------------------------------------------------------------
+// What channels ask for
+
+export type Digest = NonNullable<NoticeChannel["digest"]>;
+
+export interface Subscriptions {
+  /** the channels of each event of the mesh */
+  events: ReadonlyMap<MeshEvent, readonly string[]>;
+  /** by channel */
+  digests: ReadonlyMap<string, Digest>;
+}
+
+/** `channels`: values of the table, which a later version may have written. One that can't be read asks for nothing. */
+export function subscriptionsOf(channels: ReadonlyMap<string, unknown>): Subscriptions {
+  const events = new Map<MeshEvent, string[]>();
+  const digests = new Map<string, Digest>();
+  for (const [name, value] of channels) {
+    const found = checkChannel(knownFields(value));
+    if (!found.ok) continue;
+    const { mesh = [], digest } = found.channel;
+    for (const event of mesh) events.set(event, [...(events.get(event) ?? []), name]);
+    if (digest !== undefined) digests.set(name, digest);
+  }
+  return { events, digests };
+}
+
+// ---------------------------------------------------------------------------------------------------------
 // What may be shown
 
 /** Stands for something that is not shown. When a channel that was read is written again, it means "as it is". */
@@ -188,8 +334,9 @@ export const hidden = "…";
 /** The channel without what gives the right to post. */
 export function withoutSecrets(channel: NoticeChannel): Record<string, unknown> {
   const shown: Record<string, unknown> = { ...channel };
-  if ("secret" in channel && channel.secret !== undefined) shown["secret"] = hidden;
-  if (holdsRight(channel) && typeof shown["url"] === "string") shown["url"] = cutAddress(shown["url"]);
+  if (typeof shown["secret"] === "string") shown["secret"] = hidden;
+  if (addressIsSecret(channel.type) && typeof shown["url"] === "string")
+    shown["url"] = cutAddress(shown["url"]);
   return shown;
 }
 
@@ -205,8 +352,30 @@ export function withSecretsOf(present: NoticeChannel | undefined, written: unkno
   return filled;
 }
 
-function holdsRight({ type }: NoticeChannel): boolean {
+/** Whether whoever knows the address of such a channel may post there. */
+function addressIsSecret(type: unknown): boolean {
   return type === "slack" || type === "discord" || type === "teams" || type === "webhook";
+}
+
+/** The texts that must not be seen in an error of the channel. */
+export function secretsOf(channel: OpenChannel): string[] {
+  const secrets = "secret" in channel && channel.secret !== undefined ? [channel.secret] : [];
+  if (!addressIsSecret(channel.type) || !("url" in channel)) return secrets;
+  const address = URL.parse(channel.url ?? "");
+  if (address === null) return secrets;
+  const path = `${address.pathname}${address.search}`;
+  return [
+    ...secrets,
+    ...[path, ...path.split(/[/?&=]/)].filter(({ length }) => length >= secretLeastCharacters),
+  ];
+}
+
+/** The secrets that the channel names, by field. */
+export function namedSecrets(channel: NoticeChannel): { field: string; name: string }[] {
+  return (["secret", "url"] as const).flatMap((field) => {
+    const value: unknown = (channel as Record<string, unknown>)[field];
+    return isObject(value) && typeof value["name"] === "string" ? [{ field, name: value["name"] }] : [];
+  });
 }
 
 function cutAddress(url: string): string {

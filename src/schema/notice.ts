@@ -5,6 +5,7 @@
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { InstantSchema, type JobId, type PeerId, type RunId, type TickId } from "./ids.ts";
+import type { ToldEvent } from "./mesh-event.ts";
 import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
 
 export const noticeEvents = [
@@ -37,13 +38,17 @@ export const NotifyRuleSchema = Type.Object(
 );
 export type NotifyRule = Static<typeof NotifyRuleSchema>;
 
+/** The longest sentence of a notice, and the longest of its further lines, in characters. */
+export const noticeTextMax = 2_048;
+
 /** What a person is told. */
 export interface Notice {
   /** the same for every copy of this notice, whoever sends it: receivers drop repeats by it */
   key: string;
-  event: NoticeEvent | "test";
-  job: JobId;
-  tick: TickId;
+  event: NoticeEvent | ToldEvent | "test";
+  /** undefined if it is about the mesh, or a digest; so is `tick` */
+  job: JobId | undefined;
+  tick: TickId | undefined;
   /** the run that it is about; undefined if none was started */
   run: RunId | undefined;
   /** the state of the tick, such as `failed` */
@@ -60,6 +65,8 @@ export interface Notice {
   description: string | undefined;
   /** one sentence for people */
   text: string;
+  /** further lines for people, such as a digest's */
+  more?: readonly string[];
 }
 
 export function noticeKey(job: JobId, tick: TickId, event: NoticeEvent): string {
@@ -67,6 +74,17 @@ export function noticeKey(job: JobId, tick: TickId, event: NoticeEvent): string 
 }
 
 export const noticeKind = "notice";
+
+/** By channel: whether it has the notice. */
+export const NoticeChannelsSchema = Type.Record(
+  Type.String(),
+  Type.Object({
+    state: Type.Union([Type.Literal("open"), Type.Literal("sent"), Type.Literal("failed")]),
+    at: Type.Optional(InstantSchema),
+    error: Type.Optional(Type.String({ maxLength: 512 })),
+  }),
+);
+export type NoticeChannels = Static<typeof NoticeChannelsSchema>;
 
 /**
  * Which channels one notice has reached. Its writer is the peer that sends it; `name` is the event. Peers of a version that
@@ -77,14 +95,7 @@ export const NoticeRecordSchema = Type.Intersect([
   Type.Object({
     kind: Type.Literal(noticeKind),
     at: InstantSchema,
-    channels: Type.Record(
-      Type.String(),
-      Type.Object({
-        state: Type.Union([Type.Literal("open"), Type.Literal("sent"), Type.Literal("failed")]),
-        at: Type.Optional(InstantSchema),
-        error: Type.Optional(Type.String({ maxLength: 512 })),
-      }),
-    ),
+    channels: NoticeChannelsSchema,
   }),
 ]);
 export type NoticeRecord = Static<typeof NoticeRecordSchema>;

@@ -88,6 +88,7 @@ export type Capability =
   | "maintenance"
   | "groups"
   | "calendars"
+  | "mesh-notices"
   | `field:${(typeof addedFields)[number]}`;
 
 /**
@@ -101,6 +102,7 @@ export const ownCapabilities: readonly Capability[] = [
   "maintenance",
   "groups",
   "calendars",
+  "mesh-notices",
   ...addedFields.map((field) => `field:${field}` as const),
 ];
 

@@ -72,9 +72,9 @@ export async function openDoors(
   await using opened = new AsyncDisposableStack();
   const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
-  const notifier = openNotifier({ log, wall: () => clock.now().wall, version: readVersion() });
-  opened.defer(() => notifier.close());
   const secrets = openSecrets({ folder: folder.secrets, peerKey, keys, log });
+  const notifier = openNotifier({ log, wall: () => clock.now().wall, version: readVersion(), secrets });
+  opened.defer(() => notifier.close());
   const executor = openExecutor({ folder, disk, log, secrets });
   const path = hostEnvironment(process.env)["PATH"] ?? "";
   const scripts = openScripts({ folder: folder.scripts, path, log });

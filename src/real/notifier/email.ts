@@ -6,13 +6,13 @@ import { hash } from "node:crypto";
 import { hostname } from "node:os";
 import type { Delivered, Delivery } from "../../ports/notifier.ts";
 import type { ChannelOf } from "../../schema/channel.ts";
-import { cut, oneLine, textOf, titleOf } from "./message.ts";
+import { cut, linkOf, oneLine, textOf, titleOf } from "./message.ts";
 
 const subjectCap = 200;
 const textCap = 100_000;
 
 export async function sendMail(
-  { server, user, secret, from, to }: ChannelOf<"email">,
+  { server, user, secret, from, to, link }: ChannelOf<"email">,
   { notices, id }: Delivery,
   limitMs: number,
 ): Promise<Delivered> {
@@ -33,16 +33,21 @@ export async function sendMail(
       ? {}
       : { auth: { user, pass: secret ?? "" }, requireTLS: !isSecure && secret !== undefined }),
   });
+  const address = linkOf(link, notices);
+  const more = address === undefined ? "" : `\n\n${address}`;
   try {
-    await transport.sendMail({
+    const { rejected } = await transport.sendMail({
       from,
       to,
       subject: cut(`[cicada] ${oneLine(titleOf(notices))}`, subjectCap),
-      text: textOf(notices, textCap),
+      text: textOf(notices, textCap) + more,
       messageId: `<${hash("sha256", id, "hex").slice(0, 32)}@cicada>`,
       headers: { "Auto-Submitted": "auto-generated", "X-Cicada-Key": id },
     });
-    return { ok: true };
+    if (rejected.length === 0) return { ok: true };
+    // The others have it, so another try would send it to them again.
+    const refused = rejected.join(", ");
+    return { ok: false, isFinal: true, why: `${host}: accepted, but not for ${oneLine(refused)}` };
   } catch (error) {
     return { ok: false, isFinal: isRefusal(error), why: `${host}: ${formatError(error)}` };
   } finally {

@@ -15,57 +15,135 @@ export function jsonMessage(
   return { url, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
 }
 
-/** One line that says what it is about: the sentence of the notice, or the number of notices. */
+/** One line that says what it is about: the job and what happened to it, or the number of notices. */
 export function titleOf(notices: readonly Notice[]): string {
   const [first] = notices;
   if (first === undefined) return "";
-  if (notices.length === 1) return `${first.job}: ${first.event}`;
+  if (notices.length === 1) return subjectOf(first);
   const jobs = new Set(notices.map(({ job }) => job));
-  return `${notices.length} notices about ${jobs.size === 1 ? first.job : `${jobs.size} jobs`}`;
+  if (jobs.size > 1) return `${notices.length} notices about ${jobs.size} jobs`;
+  return `${notices.length} notices about ${first.job ?? "the mesh"}`;
+}
+
+function subjectOf({ job, event, peer, text }: Notice): string {
+  if (job !== undefined) return `${job}: ${event}`;
+  if (event === "digest") return oneLine(text);
+  return `mesh: ${event} (${peer.name.slice(0, 64)})`;
 }
 
 /**
- * The notices as lines. If they are longer than `limit` characters, whole lines are left out from the end and counted; of a
- * single one the reason is cut. The job, its tick and state come first in each line, so they are never cut.
+ * The notices as lines, in at most `limit` characters of what `escape` makes of them. None is left out: the queue puts no more
+ * into one message than fits. What doesn't fit is cut from the ends of the sentences, where the reasons are. The job, its tick
+ * and its state come first in each, and a single notice's run stays. Of the further lines of a digest as many are kept as fit,
+ * and the others are counted.
  */
 export function textOf(
   notices: readonly Notice[],
   limit: number,
   escape: (text: string) => string = (text) => text,
 ): string {
-  const lines = notices.map((notice) => escape(lineOf(notice)));
-  if (lines.length === 1) return cut(lines[0] ?? "", limit);
-  let text = "";
-  for (const [index, line] of lines.entries()) {
-    const left = lines.length - index;
-    const more = `… and ${left} more`;
-    const next = text === "" ? line : `${text}\n${line}`;
-    const isLast = left === 1;
-    if (next.length + (isLast ? 0 : more.length + 1) > limit)
-      return text === "" ? cut(line, limit) : `${text}\n${more}`;
+  const [first] = notices;
+  if (first !== undefined && notices.length === 1) return singleText(first, limit, escape);
+  const lines: string[] = [];
+  let left = limit;
+  for (const [index, notice] of notices.entries()) {
+    const share = Math.floor(left / (notices.length - index)) - 1;
+    const line = lineOf(notice, share, escape);
+    lines.push(line);
+    left -= line.length + 1;
+  }
+  return lines.join("\n");
+}
+
+function singleText(notice: Notice, limit: number, escape: (text: string) => string): string {
+  let text = lineOf(notice, limit, escape);
+  const more = notice.more ?? [];
+  for (const [index, line] of more.entries()) {
+    const rest = `\n… and ${more.length - index} more lines`;
+    const isLast = index === more.length - 1;
+    const next = `${text}\n${escape(oneLine(line))}`;
+    if (next.length + (isLast ? 0 : rest.length) > limit) return `${text}${rest}`.slice(0, limit);
     text = next;
   }
   return text;
 }
 
-function lineOf({ text, owner, run }: Notice): string {
-  const more = [run === undefined ? "" : `run ${run}`, owner === undefined ? "" : `owner ${owner}`];
-  const said = more.filter((one) => one !== "").join(", ");
-  return oneLine(said === "" ? text : `${text} (${said})`);
+const ownerCap = 100;
+
+function lineOf({ text, owner, run }: Notice, limit: number, escape: (text: string) => string): string {
+  const said = [
+    ...(run === undefined ? [] : [`run ${run}`]),
+    ...(owner === undefined ? [] : [`owner ${cut(owner, ownerCap)}`]),
+  ].join(", ");
+  const tail = said === "" ? "" : escape(oneLine(` (${said})`));
+  const sentence = oneLine(text);
+  const keepsTail = limit - tail.length >= Math.min(headChars, escape(sentence).length);
+  return keepsTail
+    ? cutEscaped(sentence, limit - tail.length, escape) + tail
+    : cutEscaped(sentence, limit, escape);
 }
+
+/** In so many characters a sentence has said which job's tick it is about, and what became of it. */
+const headChars = 200;
 
 /** No text of a job or a program may begin a line of its own, or hide what follows. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ");
 }
 
-export function cut(text: string, limit: number): string {
-  return text.length <= limit ? text : `${text.slice(0, limit - 1).replace(/[\uD800-\uDBFF]$/, "")}…`;
+/** Cuts before it escapes, so that no escape is cut in two. */
+export function cutEscaped(text: string, limit: number, escape: (text: string) => string): string {
+  const whole = escape(text);
+  if (whole.length <= limit) return whole;
+  let [fits, tooLong] = [0, text.length];
+  while (tooLong - fits > 1) {
+    const middle = Math.floor((fits + tooLong) / 2);
+    if (escape(cut(text, middle)).length <= limit) fits = middle;
+    else tooLong = middle;
+  }
+  return escape(cut(text, fits));
 }
+
+export function cut(text: string, limit: number): string {
+  return text.length <= limit
+    ? text
+    : `${text.slice(0, Math.max(0, limit - 1)).replace(/[\uD800-\uDBFF]$/, "")}…`;
+}
+
+/** Where a person can see more: the job's place on a peer's page, if the channel says where that is. */
+export function linkOf(base: string | undefined, notices: readonly Notice[]): string | undefined {
+  const url = base === undefined ? null : URL.parse(base);
+  if (url === null) return undefined;
+  const [first] = notices;
+  if (notices.length === 1 && first?.job !== undefined && first.event !== "test")
+    url.hash = `job=${first.job}`;
+  return url.href.replaceAll("|", "%7C");
+}
+
+const broken: ReadonlySet<string> = new Set([
+  "failed",
+  "missed",
+  "lost",
+  "peer-dead",
+  "no-majority",
+  "clock",
+  "disk",
+]);
+const good: ReadonlySet<string> = new Set([
+  "recovered",
+  "test",
+  "peer-back",
+  "majority",
+  "clock-right",
+  "disk-right",
+  "peer-joined",
+]);
 
 /** How much a person has to hurry: 0 = none, 1 = some, 2 = something is broken. */
 export function urgencyOf(notices: readonly Notice[]): 0 | 1 | 2 {
-  const broken = new Set(["failed", "missed", "lost"]);
-  if (notices.some(({ event }) => broken.has(event))) return 2;
-  return notices.every(({ event }) => event === "recovered" || event === "test") ? 0 : 1;
+  if (notices.some(({ event, state }) => broken.has(event) || (event === "digest" && state === "trouble")))
+    return 2;
+  return notices.every(({ event, state }) => good.has(event) || (event === "digest" && state === "well"))
+    ? 0
+    : 1;
 }

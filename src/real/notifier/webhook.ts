@@ -6,17 +6,21 @@ import { createHmac } from "node:crypto";
 import type { Delivery } from "../../ports/notifier.ts";
 import type { ChannelOf } from "../../schema/channel.ts";
 import type { Notice } from "../../schema/notice.ts";
-import type { HttpMessage } from "./message.ts";
+import { linkOf, type HttpMessage } from "./message.ts";
 
 export function webhookRequest(
-  { url, secret }: ChannelOf<"webhook">,
+  { url, secret, link }: ChannelOf<"webhook">,
   { notices, id }: Delivery,
   nowSeconds: number,
 ): HttpMessage {
   const [first] = notices;
-  const type = notices.length === 1 && first !== undefined ? `cicada.job.${first.event}` : "cicada.notices";
+  const type = notices.length === 1 && first !== undefined ? typeOf(first) : "cicada.notices";
   const at = new Date(Math.max(...notices.map((notice) => notice.at))).toISOString();
-  const body = JSON.stringify({ type, timestamp: at, data: { notices: notices.map(dataOf) } });
+  const body = JSON.stringify({
+    type,
+    timestamp: at,
+    data: { notices: notices.map((notice) => dataOf(notice, link)) },
+  });
   const time = String(nowSeconds);
   const headers = { "content-type": "application/json", "webhook-id": id, "webhook-timestamp": time };
   if (secret === undefined) return { url, headers, body };
@@ -30,11 +34,21 @@ export function signWebhook(secret: string, id: string, time: string, body: stri
   return `v1,${signature}`;
 }
 
+function typeOf({ job, event }: Notice): string {
+  if (job !== undefined) return `cicada.job.${event}`;
+  return event === "digest" ? "cicada.digest" : `cicada.mesh.${event}`;
+}
+
 /** Every field is there; what isn't known is null. */
-function dataOf(notice: Notice): Record<string, unknown> {
-  const { reason, exitCode, run, owner, description, at, startedAt, finishedAt, ...rest } = notice;
+function dataOf(notice: Notice, link: string | undefined): Record<string, unknown> {
+  const { reason, exitCode, job, tick, run, owner, description, at, startedAt, finishedAt, more, ...rest } =
+    notice;
   return {
     ...rest,
+    job: job ?? null,
+    tick: tick ?? null,
+    more: more ?? [],
+    link: linkOf(link, [notice]) ?? null,
     run: run ?? null,
     reason: reason ?? null,
     exitCode: exitCode ?? null,

@@ -1,0 +1,70 @@
+/**
+ * Notices about the mesh and its peers, and daily digests: what a channel can subscribe to, and the record that says which
+ * channels have them. Such a notice belongs to no job; its record stands under an id that no ordinary job has.
+ */
+import { Type, type Static } from "typebox";
+import { Compile } from "typebox/compile";
+import { InstantSchema, type JobId } from "./ids.ts";
+import { toldEvents, type ToldEvent } from "./mesh-event.ts";
+import { NoticeChannelsSchema, noticeTextMax } from "./notice.ts";
+import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
+
+/** The mesh itself as the subject of a trouble. */
+export const votersSubject = "voters";
+
+/** Under this id the records of these notices are kept, synced and pruned. */
+export const meshJob = "cicada.mesh" as JobId;
+
+/** What a notice is about. `episode` tells this trouble of the subject from its earlier ones. */
+export interface MeshTopic {
+  told: ToldEvent;
+  /** a peer's id, `voters`, a key's fingerprint, or the name of a digest's channel */
+  subject: string;
+  episode: string;
+}
+
+export function topicName({ told, subject, episode }: MeshTopic): string {
+  return `${told}/${subject}/${episode}`;
+}
+
+export function readTopic(name: string): MeshTopic | undefined {
+  const [first, subject, episode, ...more] = name.split("/");
+  const told = toldEvents.find((one) => one === first);
+  if (told === undefined || subject === undefined || episode === undefined || more.length > 0)
+    return undefined;
+  return { told, subject, episode };
+}
+
+/** The same for every copy, whoever sends it. */
+export function meshNoticeKey(name: string): string {
+  return `mesh:${name}`;
+}
+
+export const meshNoticeKind = "mesh-notice";
+
+/** `name` is the topic's. The text is kept, because another peer may have to send it. */
+export const MeshNoticeRecordSchema = Type.Intersect([
+  OtherRecordSchema,
+  Type.Object({
+    kind: Type.Literal(meshNoticeKind),
+    at: InstantSchema,
+    text: Type.String({ maxLength: noticeTextMax }),
+    /** further lines, such as a digest's */
+    more: Type.Optional(Type.Array(Type.String({ maxLength: noticeTextMax }), { maxItems: 64 })),
+    /** of a digest: how the day was */
+    state: Type.Optional(Type.String({ maxLength: 32 })),
+    channels: NoticeChannelsSchema,
+  }),
+]);
+export type MeshNoticeRecord = Static<typeof MeshNoticeRecordSchema>;
+
+const check = Compile(MeshNoticeRecordSchema);
+
+export function isMeshNoticeRecord(record: OtherRecord): record is MeshNoticeRecord {
+  return (
+    record.kind === meshNoticeKind &&
+    record.job === meshJob &&
+    readTopic(record.name) !== undefined &&
+    check.Check(record)
+  );
+}

@@ -1,7 +1,7 @@
 /** The published package: packed, installed from its tarball into an empty folder, and used as its user would. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -92,6 +92,20 @@ describe("the package", () => {
     }
   });
 
+  test("holds each process and thread that the program starts by its file's name", () => {
+    const named = globSync("src/**/*.ts", { cwd: root }).flatMap((file) =>
+      [...readFileSync(path.join(root, file), "utf8").matchAll(/new URL\(`\.\/([^$`]+)\.\$\{ending\}`/g)].map(
+        ([, name]) => `dist/program/${name}.js`,
+      ),
+    );
+    assert.ok(named.length >= 5, named.join());
+    const names = new Set(packed.files.map((file) => file.path));
+    assert.deepEqual(
+      named.filter((name) => !names.has(name)),
+      [],
+    );
+  });
+
   test("publint has nothing to say about it, and npm ls is clean where it is installed", async () => {
     const { messages } = await publint({ pkgDir: installed, pack: false, level: "suggestion" });
     assert.deepEqual(messages, []);
@@ -111,8 +125,9 @@ describe("the package", () => {
     const first = await start(ada);
     assert.equal((await cicada(ada, "--version")).trim(), readReadyFile(ada)?.version);
     const join = path.join(folder, "join");
-    const invitation = /cicada-join-1:\S+/.exec(await cicada(ada, "peers", "invite"))?.[0] ?? "";
-    writeFileSync(join, invitation.replaceAll(/["']/g, ""));
+    const invitation = await cicada(ada, "peers", "invite");
+    assert.match(invitation, /npx cicada-cron start/);
+    writeFileSync(join, invitation);
     const second = await start(bob, "--join", join);
     await until("they see each other", limitMs, async () => {
       const peers = await cicada(ada, "peers", "ls", "-o", "json");

@@ -45,12 +45,6 @@ export const errorTable = {
     exit: exit.usage,
     hint: "Nothing was changed; `errors` names each field and what is wrong with it.",
   },
-  NOT_YET: {
-    title: "This version doesn't have that field yet",
-    status: 422,
-    exit: exit.usage,
-    hint: "Leave the field out; nothing is ignored silently.",
-  },
   INVALID_SCHEDULE: {
     title: "The schedule is not valid",
     status: 422,

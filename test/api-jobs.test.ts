@@ -147,12 +147,6 @@ test("every problem of a job is named by JSON pointer, and for an unknown field 
   assert.equal(fake.control.commands.length, 0);
 });
 
-test("a field of a later version is refused with NOT_YET", async () => {
-  const answer = await create(fakeApi(), { target: { offline: "skip" } });
-  assert.equal(answer.statusCode, 422);
-  assert.equal(answer.json().code, "NOT_YET");
-});
-
 test("a deleted job is gone, and deleting an unknown job is a 404", async () => {
   const fake = fakeApi();
   await create(fake);

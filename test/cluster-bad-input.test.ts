@@ -75,12 +75,6 @@ describe("the API of a real peer", () => {
       () => peer.call("POST", "/v1/jobs", { ...job, schedul: "@daily" }),
     ],
     [
-      "a field of a later version",
-      422,
-      "NOT_YET",
-      () => peer.call("POST", "/v1/jobs", { ...job, target: { offline: "skip" } }),
-    ],
-    [
       "an unknown zone",
       422,
       "INVALID_JOB",

@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { checkJob } from "../src/core/job/job.ts";
-import { fieldSynonyms, notYet } from "../src/schema/job.ts";
 
 const least = { id: "backup", command: "true" };
 
@@ -296,31 +295,6 @@ describe("a field by the name that another scheduler gives it", () => {
       assert.equal(problem, `/${name}: unknown field "${name}": did you mean "${meant}"?`);
     });
   }
-});
-
-describe("a field of a later version", () => {
-  it("is refused by name, and never ignored", () => {
-    for (const [path, names] of Object.entries(notYet)) {
-      for (const name of names) {
-        const input = path === "" ? { ...least, [name]: 1 } : { ...least, [path.slice(1)]: { [name]: 1 } };
-        const [problem = ""] = refused(input, "NOT_YET");
-        assert.ok(problem.startsWith(`${path}/${name}: `), problem);
-        assert.match(problem, /this version doesn't have .* yet/);
-      }
-    }
-  });
-  it("is refused as such even under the name that another scheduler gives it", () => {
-    const later = [...fieldSynonyms].filter(([, meant]) => notYet[""]?.includes(meant));
-    for (const [synonym, meant] of later) {
-      const name = synonym.toUpperCase();
-      const [problem = ""] = refused({ ...least, [name]: 1 }, "NOT_YET");
-      assert.ok(problem.startsWith(`/${name}: "${name}" is called "${meant}" here`), problem);
-    }
-  });
-  it("is refused as such, whatever else is right about the job", () => {
-    const away = { id: "a", command: "x", target: { offline: "skip" } };
-    assert.match(refused(away, "NOT_YET").join("\n"), /^\/target\/offline: [^\n]*$/);
-  });
 });
 
 const fieldNames =

@@ -103,6 +103,9 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "chain-dropped": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "chain-on-any-end": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "told-by-all": { kinds: ["kill"], retries: true, seed: 10, rules: ["I17"], took: 10 },
+  "set-follows-living": { kinds: ["kill"], seed: 7, rules: ["I4", "I6"], took: 7 },
+  "rolls-at-once": { kinds: ["kill"], seed: 1, rules: ["I10"], took: 1 },
+  "slot-ends-all": { kinds: ["kill"], seed: 1, rules: ["I1"], took: 1 },
   "answer-before-fsync": {
     kinds: ["trigger on a client"],
     seed: 2,

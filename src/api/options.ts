@@ -41,9 +41,7 @@ export interface Decisions {
   /** core/job/job.ts */
   checkJob(
     input: unknown,
-  ):
-    | { ok: true; spec: CheckedSpec }
-    | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: readonly Problem[] };
+  ): { ok: true; spec: CheckedSpec } | { ok: false; code: "INVALID_JOB"; problems: readonly Problem[] };
   /** core/job/calendars.ts */
   previewSchedule(
     request: PreviewRequest,

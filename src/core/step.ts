@@ -50,6 +50,7 @@ import { tryEndHostFault } from "./members/host-fault.ts";
 import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
 import { hearDeclined } from "./claims/order-book.ts";
+import { recountAllPeers } from "./claims/peer-sets.ts";
 import { takeTouched, touchDue, touchAll } from "./claims/touched.ts";
 import { openDigest } from "./records/ledger.ts";
 import {
@@ -277,6 +278,7 @@ function upWith(state: State, peer: PeerId): void {
 }
 
 function membersChanged(state: State): void {
+  recountAllPeers(state);
   touchAll(state);
   reviewWords(state.ledger.words);
   if (state.upkeep.warmUp === undefined) declareLost(state);
@@ -314,6 +316,7 @@ function resume(state: State): void {
     if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) replan(state);
     scanAll(state);
   }
+  recountAllPeers(state);
   touchAll(state);
 }
 

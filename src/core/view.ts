@@ -39,6 +39,7 @@ import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
 import { poolHolders } from "./claims/pool-line.ts";
 import { lineStartsAt } from "./claims/pool-queues.ts";
+import { slotsPerTick } from "./claims/slots.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
 import { shownAuthor, shownName } from "./members/names.ts";
@@ -240,7 +241,8 @@ export function pendingOf(stateThen: Readonly<State>, now: Now, id: JobId): Pend
 
 /** How many slots each tick of the job has; 1 if there is no such job. */
 export function slotsOfJob(state: Readonly<State>, id: JobId): number {
-  return state.jobs.plans.get(id)?.target.count ?? 1;
+  const plan = state.jobs.plans.get(id);
+  return plan === undefined ? 1 : slotsPerTick(state, plan);
 }
 
 /** What keeps the job's next tick from running, in sentences. */
@@ -349,6 +351,7 @@ export function openSince(state: Readonly<State>, job: JobId): number {
   for (const one of [job, ...ancestorsOf(jobs, job)]) {
     for (const { tick } of openOf(ledger, one)) note(tick);
     for (const tick of state.book.chains.get(one)?.keys() ?? []) note(tick);
+    for (const tick of state.book.slotted.get(one)?.keys() ?? []) note(tick);
   }
   for (const child of jobs.children.get(job) ?? []) {
     for (const tick of state.book.chains.get(child)?.keys() ?? []) note(tick);
@@ -374,7 +377,7 @@ export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined
   const plan = state.jobs.plans.get(id);
   if (plan === undefined) return undefined;
   const { runs, ageMs } = plan.keep;
-  return { runs, ageMs, windowMs: plan.catchUp.windowMs };
+  return { runs, ageMs, windowMs: plan.catchUp.windowMs + plan.target.offlineMs };
 }
 
 /** Whether runs of this peer are on. */

@@ -7,7 +7,7 @@ import { CicadaError } from "../errors.ts";
 import type { Disk, RunQuery } from "../ports/disk.ts";
 import { planBackfill } from "./backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
-import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
+import { instantOf, slotOfPeer, type JobId, type TickId } from "../schema/ids.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -233,7 +233,10 @@ async function jobsInState(
   return found;
 }
 
-function nameIn(view: View): (peer: PeerId) => string {
-  const names = new Map(view.members.map((member) => [member.id, member.name]));
+/** Of a peer by its id, or by its slot in a tick that runs on all peers. */
+function nameIn(view: View): (peer: string) => string {
+  const names = new Map<string, string>(
+    view.members.flatMap(({ id, name }) => [[id, name] as const, [slotOfPeer(id), name] as const]),
+  );
   return (peer) => names.get(peer) ?? peer.slice(-8);
 }

@@ -173,6 +173,7 @@ export const waits = [
   "maintenance",
   "pool",
   "calendar",
+  "turn",
 ] as const;
 export type WaitsFor = (typeof waits)[number];
 

@@ -31,6 +31,20 @@ export const tickIdPattern =
 const peerIdLetters = 128;
 export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: peerIdLetters }));
 
+/** How many of the last letters of a peer's id name it in the ids of its runs, and its slot in a tick that runs on all peers. */
+export const peerSlotLetters = 8;
+
+/** The slot of a peer in a tick of `count: "all"`. */
+export function slotOfPeer(peer: PeerId): string {
+  return peer.slice(-peerSlotLetters);
+}
+
+/** Whether a slot is that of a peer. Other slots are numbered from 0. */
+export function isPeerSlot(slot: string): boolean {
+  return !numberedSlot.test(slot);
+}
+const numberedSlot = /^\d{1,2}$/;
+
 /** Whether a text has the form of a peer id. Whether any peer has that id is not checked. */
 export function isPeerId(text: string): text is PeerId {
   return text !== "" && text.length <= peerIdLetters;
@@ -62,7 +76,7 @@ export function runId(run: {
   peer: PeerId;
 }): RunId {
   const slot = run.slot === "0" && (run.of ?? 1) === 1 ? "" : `#${run.slot}`;
-  return `${run.job}@${run.tick}~${run.attempt}@${run.peer.slice(-8)}${slot}` as RunId;
+  return `${run.job}@${run.tick}~${run.attempt}@${slotOfPeer(run.peer)}${slot}` as RunId;
 }
 
 /** What the voters decide about an order in one round: its runner. */

@@ -2,8 +2,7 @@
  * What a job is: the one schema behind the API, files, the command line and the form (INTERFACE, Job).
  *
  * The schema describes the shape only. `checkJob` in core/job/job.ts decides which schedules, durations and time zones
- * are valid, and every door calls it. Fields that INTERFACE names and this version doesn't support are in `notYet`, so
- * that they are refused by name and never silently ignored.
+ * are valid, and every door calls it.
  */
 import { Type, type Static } from "typebox";
 import { ScriptSchema } from "./script.ts";
@@ -23,8 +22,13 @@ const closed = { additionalProperties: false } as const;
 const ExitCode = Type.Integer({ minimum: 0, maximum: 255 });
 /** Of a peer, and so of a job's weight. */
 export const largestCapacity = 999_999;
-/** How many runs of one tick a job may ask for. Each is an order of its own, and looks at all others of its tick. */
+/**
+ * How many runs of one tick a job may ask for, and on how many peers a tick of `count: "all"` runs at most. Each is an order of
+ * its own, and looks at all others of its tick.
+ */
 export const countMax = 100;
+/** `1%` to `100%`: a share of the peers on which a tick runs */
+const percentPattern = "^([1-9]|[1-9][0-9]|100)%$";
 /** As in heartbeats (schema/message.ts). */
 const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
 
@@ -152,8 +156,26 @@ export const JobSpecSchema = Type.Object(
         {
           peers: Type.Optional(Type.Array(Text(128), { minItems: 1, maxItems: 128 })),
           tags: Type.Optional(Tags),
-          count: Type.Optional(Type.Integer({ minimum: 1, maximum: countMax })),
+          count: Type.Optional(
+            Type.Union([Type.Integer({ minimum: 1, maximum: countMax }), Type.Literal("all")]),
+          ),
           prefer: Type.Optional(Type.Object({ tags: Type.Optional(Tags) }, closed)),
+          offline: Type.Optional(Type.Union([Type.Literal("skip"), Duration])),
+          rolling: Type.Optional(
+            Type.Object(
+              {
+                max: Type.Optional(
+                  Type.Union([
+                    Type.Integer({ minimum: 1, maximum: countMax }),
+                    Type.String({ pattern: percentPattern }),
+                  ]),
+                ),
+                pause: Type.Optional(Duration),
+                stopAfter: Type.Optional(Type.Integer({ minimum: 0, maximum: countMax })),
+              },
+              closed,
+            ),
+          ),
         },
         closed,
       ),
@@ -231,11 +253,6 @@ declare const checked: unique symbol;
  * twice.
  */
 export type CheckedSpec = JobSpec & { readonly [checked]: true };
-
-/** Fields that INTERFACE names and a later version will support, by the object that they belong to. */
-export const notYet: Readonly<Record<string, readonly string[]>> = {
-  "/target": ["offline", "rolling"],
-};
 
 /** What other schedulers call our fields, in lower case without `_` and `-`, for the hint "did you mean". */
 export const fieldSynonyms: ReadonlyMap<string, string> = new Map([

@@ -61,6 +61,8 @@ export const addedFields = [
   "target.tags",
   "target.prefer",
   "target.count",
+  "target.offline",
+  "target.rolling",
   "weight",
   "success",
   "params",
@@ -89,6 +91,7 @@ export type Capability =
   | "groups"
   | "calendars"
   | "mesh-notices"
+  | "count:all"
   | `field:${(typeof addedFields)[number]}`;
 
 /**
@@ -103,6 +106,7 @@ export const ownCapabilities: readonly Capability[] = [
   "groups",
   "calendars",
   "mesh-notices",
+  "count:all",
   ...addedFields.map((field) => `field:${field}` as const),
 ];
 

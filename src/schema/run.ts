@@ -10,7 +10,7 @@
  * fields therefore have shorter names than elsewhere: `view` (living members) and `passed` (skipped peers).
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
+import { InstantSchema, JobIdSchema, PeerIdSchema, peerSlotLetters, TickIdSchema } from "./ids.ts";
 import { countMax, retryAttemptsMax, skipNoteMax } from "./job.ts";
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
@@ -92,10 +92,17 @@ export const RunRecordSchema = Type.Object({
   job: JobIdSchema,
   tick: TickIdSchema,
   attempt: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
-  /** `"0"`, `"1"`… for `count: N`, or a peer id for `count: all` */
+  /** `"0"`, `"1"`… for `count: N`; for `count: all` the peer that runs it, by the last 8 characters of its id */
   slot: Type.String({ minLength: 1, maxLength: 128 }),
   /** how many slots the tick has, if it has more than one; all of its records say the same */
   of: Type.Optional(Type.Integer({ minimum: 2, maximum: countMax })),
+  /** of a tick of `count: all`: the slots that it has, as far as the writer knows. The first records of a tick fix them. */
+  set: Type.Optional(
+    Type.Array(Type.String({ minLength: 1, maxLength: peerSlotLetters }), {
+      minItems: 1,
+      maxItems: countMax,
+    }),
+  ),
   peer: PeerIdSchema,
   state: RunStateSchema,
   /** counts the writes of this writer, from 1 */

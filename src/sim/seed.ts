@@ -9,6 +9,7 @@ import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
 import {
+  drawAllPeers,
   drawFailurePauses,
   drawFields,
   drawNotices,
@@ -154,6 +155,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
+  if (isWide) work = drawAllPeers(work, dice.fork("all peers"));
   if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"));
   if (isWide) work = drawNotices(work, dice.fork("notices"));
   const healedAt = epoch + lengthMs - livenessMs;

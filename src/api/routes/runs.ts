@@ -7,7 +7,14 @@ import { CicadaError } from "../../errors.ts";
 import type { RunQuery } from "../../ports/disk.ts";
 import type { Control, View } from "../../ports/control.ts";
 import { describeAmbiguous } from "../../schema/find-peer.ts";
-import { jobIdPattern, parseRunReference, runId, type JobId, type PeerId } from "../../schema/ids.ts";
+import {
+  jobIdPattern,
+  parseRunReference,
+  runId,
+  slotOfPeer,
+  type JobId,
+  type PeerId,
+} from "../../schema/ids.ts";
 import { defaultGroup } from "../../schema/job.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
 import { JobParams } from "../show/show-job.ts";
@@ -189,7 +196,7 @@ async function findNamed(
   const fitting = records.filter(
     (record) =>
       (attempt === undefined || record.attempt === attempt) &&
-      (peerEnd === undefined || (record.peer.slice(-8) === peerEnd && record.slot === (slot ?? "0"))),
+      (peerEnd === undefined || (slotOfPeer(record.peer) === peerEnd && record.slot === (slot ?? "0"))),
   );
   return decisions.storyOf(fitting);
 }

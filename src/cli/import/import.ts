@@ -186,7 +186,7 @@ async function importJob(
     return { result: "refused", why: error.detail };
   }
 }
-const aboutTheJob: ReadonlySet<string> = new Set(["INVALID_JOB", "NOT_YET", "JOB_EXISTS"]);
+const aboutTheJob: ReadonlySet<string> = new Set(["INVALID_JOB", "JOB_EXISTS"]);
 
 async function existing(client: Client, id: string): Promise<Record<string, unknown> | undefined> {
   try {

@@ -19,10 +19,10 @@ export interface JobFlag {
   /** Where in the job the value goes. */
   path: readonly [string, string?, string?];
   /**
-   * `pairs` are K=V; `names` have commas between them. `pairs`, `list`, `names`, `numbers` and `rules` may be repeated. A single schedule
+   * `count` is a number or a word. `pairs` are K=V; `names` have commas between them. `pairs`, `list`, `names`, `numbers` and `rules` may be repeated. A single schedule
    * stays a plain text.
    */
-  shape: "text" | "number" | "truth" | "list" | "names" | "numbers" | "pairs" | "rules" | "json";
+  shape: "text" | "number" | "count" | "truth" | "list" | "names" | "numbers" | "pairs" | "rules" | "json";
   choices?: readonly string[];
 }
 
@@ -265,9 +265,33 @@ export const jobFlags: readonly JobFlag[] = [
     shape: "pairs",
   },
   {
-    flags: "--target-count <n>",
-    help: "how many runs each tick has, on as many different peers as there are (default: 1)",
+    flags: "--target-count <n|all>",
+    help: "how many runs each tick has, on as many different peers as there are, or one on each (default: 1)",
     path: ["target", "count"],
+    shape: "count",
+  },
+  {
+    flags: "--offline <skip|duration>",
+    help: "with count all: a peer that is away is skipped (default), or awaited for so long",
+    path: ["target", "offline"],
+    shape: "text",
+  },
+  {
+    flags: "--rolling-max <n|share>",
+    help: "with count all: go from peer to peer, so many at once, such as 2 or 20% (default: all at once)",
+    path: ["target", "rolling", "max"],
+    shape: "count",
+  },
+  {
+    flags: "--rolling-pause <duration>",
+    help: "with count all: go from peer to peer, with this pause after each run (default: 0)",
+    path: ["target", "rolling", "pause"],
+    shape: "text",
+  },
+  {
+    flags: "--rolling-stop-after <n>",
+    help: "of a tick that goes from peer to peer, skip the rest after so many failed runs; 0 = never (default: 1)",
+    path: ["target", "rolling", "stopAfter"],
     shape: "number",
   },
   {

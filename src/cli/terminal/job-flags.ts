@@ -111,6 +111,8 @@ function readValue(flag: JobFlag, option: Option, value: unknown): unknown {
       throw new CicadaError("USAGE", `--${option.name()} ${text}: give true or false`);
     case "number":
       return readNumber(option, text);
+    case "count":
+      return /^\d+$/.test(text) ? Number(text) : text;
     case "numbers":
       return texts.map((one) => readNumber(option, one));
   }

@@ -4,6 +4,7 @@ import { instantOf, orderKey, type JobId, type TickId } from "../../schema/ids.t
 import type { RunRecord } from "../../schema/run.ts";
 import type { State } from "../state.ts";
 import type { AskedAgain } from "./book-state.ts";
+import { slotNames } from "./slots.ts";
 
 /** Remembers a tick that was asked for. */
 export function noteBackfill(state: State, job: JobId, tick: TickId): void {
@@ -29,12 +30,13 @@ function entryOf({ book }: State, job: JobId, tick: TickId): AskedAgain | undefi
 }
 
 /** Whether a request for the tick (ms) has begun, or is in the order book. */
-export function isBackfilled({ book }: Readonly<State>, job: JobId, instant: number): boolean {
+export function isBackfilled(state: Readonly<State>, job: JobId, instant: number): boolean {
+  const { book } = state;
+  const isInBook = (tick: TickId): boolean =>
+    slotNames(state, { job, tick, of: 1 }).some((slot) => book.orders.has(orderKey(job, tick, 1, slot)));
   const entry = book.backfills.get(job)?.get(instant);
   if (entry === undefined) return false;
-  return (
-    entry.begun !== undefined || [...entry.asked].some((tick) => book.orders.has(orderKey(job, tick, 1, "0")))
-  );
+  return entry.begun !== undefined || [...entry.asked].some(isInBook);
 }
 
 /** Forgets requests from before the instant (ms). */

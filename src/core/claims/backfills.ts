@@ -4,10 +4,10 @@
  */
 import { backfilledInstant, isForcedBackfill } from "../../schema/backfill.ts";
 import { orderKey, type JobId, type TickId } from "../../schema/ids.ts";
-import { numberedSlots } from "../job/slots.ts";
 import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
+import { slotNames } from "./slots.ts";
 
 /** Whether another request runs the order's tick, or has run it. */
 export function isAskedBefore(state: State, { job, tick, requested }: Order): boolean {
@@ -20,9 +20,12 @@ export function requestBefore(state: State, job: JobId, tick: TickId): TickId | 
   if (instant === undefined || isForcedBackfill(tick) || isPlanted(state, "backfill-twice")) return undefined;
   const known = state.book.backfills.get(job)?.get(instant);
   if (known?.begun !== undefined) return known.begun === tick ? undefined : known.begun;
-  const slots = [...numberedSlots(state.jobs.plans.get(job)?.target.count ?? 1)];
+  const count = state.jobs.plans.get(job)?.target.count ?? 1;
+  const of = count === "all" ? 1 : count;
   for (const other of known?.asked ?? []) {
-    const isInBook = slots.some((slot) => state.book.orders.has(orderKey(job, other, 1, slot)));
+    const isInBook = slotNames(state, { job, tick: other, of }).some((slot) =>
+      state.book.orders.has(orderKey(job, other, 1, slot)),
+    );
     if (other < tick && isInBook) return other;
   }
   return undefined;

@@ -11,7 +11,6 @@ import { retryAttemptsMax } from "../../schema/job.ts";
 import { isFinal, type RunRecord, type Span } from "../../schema/run.ts";
 import { chainVerdict, parentReason, type ParentTick } from "../job/chain.ts";
 import { dueOf } from "../job/jitter.ts";
-import { numberedSlots } from "../job/slots.ts";
 import { intervalsBetween } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { requestedKeptMs } from "../limits.ts";
@@ -20,11 +19,11 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { historyBegan, isOver, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
 import { openOf, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
-import { mergeRecord, recordKey, storyOf } from "../records/records.ts";
+import { mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
 import type { ChainTick } from "./book-state.ts";
-import { isTickOver } from "./slots.ts";
+import { isTickOver, slotNames } from "./slots.ts";
 import { admitChained, dropOrders, hasBegun, isRequested } from "./order-book.ts";
 import { touchOver } from "./touched.ts";
 
@@ -179,7 +178,7 @@ function isEndOrRepeated(record: RunRecord): boolean {
 /** Whether these records of one tick tell of the end of all its slots. */
 function isWholeEnd(records: readonly RunRecord[]): boolean {
   const ended = new Set(records.filter(isEnd).map(({ slot }) => slot));
-  return ended.size > 0 && ended.size >= Math.max(...records.map(({ of = 1 }) => of));
+  return ended.size > 0 && ended.size >= slotCountIn(records);
 }
 
 /** What memory knows of the ends of the tick's runs, when this one is the last; undefined while others are undecided. */
@@ -187,7 +186,7 @@ function endsOfTick(state: State, end: RunRecord): RunRecord[] | undefined {
   const { job, tick, of = 1 } = end;
   if (of > 1 && !isTickOver(state, job, tick)) return undefined;
   const ended: RunRecord[] = [end];
-  for (const slot of of === 1 ? [end.slot] : numberedSlots(of)) {
+  for (const slot of of === 1 ? [end.slot] : slotNames(state, { job, tick, of })) {
     for (let attempt = 1; attempt <= retryAttemptsMax + 1; attempt++) {
       const records = [...recordsOf(state.ledger, orderKey(job, tick, attempt, slot))];
       if (records.length === 0 && attempt >= end.attempt) break;

@@ -6,7 +6,7 @@
  */
 import { toldTick } from "../../schema/backfill.ts";
 import { hash } from "node:crypto";
-import { type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
+import { isPeerSlot, type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { Skip } from "../../schema/job.ts";
 import type { ParamValues, SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
@@ -24,6 +24,7 @@ import { joinsPool } from "./pool-line.ts";
 import { touch, touchAll, wakePool } from "./touched.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
+import { tickSetOf } from "../records/tick-sets.ts";
 import { skipOf } from "./skipped.ts";
 import { commit, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
@@ -63,6 +64,7 @@ function newRecord(
     attempt: order.attempt,
     slot: order.slot,
     ...(order.of === 1 ? {} : { of: order.of }),
+    ...setOf(state, order),
     peer: state.settings.self,
     state: recordState,
     ...nextVersion(state, order.key),
@@ -75,6 +77,13 @@ function newRecord(
     ...(skippedPeers.length === 0 ? {} : { passed: skippedPeers.slice(0, 128) }),
     signature: "",
   };
+}
+
+/** A record of a tick that runs on all peers names its slots, so that the first ones fix them. */
+function setOf({ ledger }: State, { job, tick, slot }: Order): Pick<RunRecord, "set"> {
+  if (!isPeerSlot(slot)) return {};
+  const known = tickSetOf(ledger.history, job, tick)?.slots ?? [];
+  return { set: known.includes(slot) ? [...known] : [...known, slot] };
 }
 
 /** The version after that peer's last record of the order, and its round; version 1 if there is none. */
@@ -379,7 +388,7 @@ function traceparentOf(tick: string, run: RunId): string {
 /** Of several runs of a tick each is told which one it is, and has a key of its own: they are not one effect. */
 function slotEnv({ job, tick: named, slot, of }: Order): Readonly<Record<string, string>> {
   const tick = toldTick(named);
-  if (of === 1) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
+  if (of === 1 && !isPeerSlot(slot)) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
   return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}#${slot}`, CICADA_SLOT: slot };
 }
 

@@ -17,14 +17,15 @@ import { giveBacksMax, type RequestedOrder, type RunRecord, type Trigger } from 
 import { retryAttemptsMax } from "../../schema/job.ts";
 import { dueOf } from "../job/jitter.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
-import { numberedSlots } from "../job/slots.ts";
 import { assert } from "../../errors.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { isOver, isWholeOver, overSlotsOf } from "../records/history.ts";
+import { isOver, isWholeOver } from "../records/history.ts";
 import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import { noteBackfill } from "./backfill-index.ts";
 import type { Order } from "./order.ts";
+import { dueOfSlot } from "./rolling-turns.ts";
+import { slotsOfTick } from "./slots.ts";
 import { touch } from "./touched.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
 
@@ -82,8 +83,7 @@ export function admitAgain(state: State, order: Order): void {
 
 /** Adds the orders of a tick that its job's parents have decided about, or corrects those that no peer has claimed. */
 export function admitChained(state: State, plan: Plan, tick: TickId, due: number): void {
-  const of = slotsOfTick(state, plan.id, tick, plan.target.count);
-  for (const slot of numberedSlots(of)) {
+  for (const slot of slotsOfTick(state, plan.id, tick, plan)) {
     const known = state.book.orders.get(orderKey(plan.id, tick, 1, slot));
     if (known === undefined) continue;
     if (known.due !== due && known.local.stage === "none") removeOrder(state, known);
@@ -108,8 +108,8 @@ export function isRequested({ book }: State, record: RunRecord): boolean {
 
 /** Whether a run of the tick was started or decided. */
 export function hasBegun(state: State, plan: Plan, tick: TickId): boolean {
-  const of = slotsOfTick(state, plan.id, tick, plan.target.count);
-  return [...numberedSlots(of)].some((slot) => isBegun(state, orderKey(plan.id, tick, 1, slot)));
+  const slots = slotsOfTick(state, plan.id, tick, plan);
+  return slots.some((slot) => isBegun(state, orderKey(plan.id, tick, 1, slot)));
 }
 
 function tickKey({ job, tick }: { readonly job: JobId; readonly tick: TickId }): string {
@@ -203,31 +203,7 @@ export function removeOrder(state: State, order: Order): void {
   book.reconcileQueue.remove(order);
 }
 
-/**
- * The job has been edited, and its ticks may have another number of slots. Those of which nothing is claimed or begun get that
- * number; the others go on as they are.
- */
-export function recountSlots(state: State, plan: Plan): void {
-  const { byJob, slotted } = state.book;
-  if (plan.target.count === 1 && !slotted.has(plan.id)) return;
-  const others = [...(byJob.get(plan.id) ?? [])].filter(({ of }) => of !== plan.target.count);
-  for (const [tick, orders] of Map.groupBy(others, (order) => order.tick)) {
-    const [first] = orders;
-    if (first === undefined || overSlotsOf(state.ledger.history, plan.id, tick) !== undefined) continue;
-    if (orders.some((order) => order.attempt > 1 || isClaimed(state, order))) continue;
-    for (const order of orders) removeOrder(state, order);
-    const { due, trigger, requested } = first;
-    addSlots(state, { job: plan.id, tick, due, trigger, requested }, plan);
-  }
-}
-
-function isClaimed(state: State, { key, local }: Order): boolean {
-  if (local.stage === "claiming" || local.stage === "claimed") return true;
-  for (const { state: how } of recordsOf(state.ledger, key)) if (how === "claimed") return true;
-  return false;
-}
-
-interface NewOrder {
+export interface NewOrder {
   readonly job: JobId;
   readonly tick: TickId;
   readonly due: number;
@@ -235,17 +211,12 @@ interface NewOrder {
   readonly requested?: RequestedOrder | undefined;
 }
 
-function addSlots(state: State, order: NewOrder, plan: Plan | undefined): void {
-  const { history } = state.ledger;
+/** Adds the orders of the tick's slots that are neither in the book nor over. */
+export function addSlots(state: State, order: NewOrder, plan: Plan | undefined): void {
   const { job, tick } = order;
-  const of = slotsOfTick(state, job, tick, plan?.target.count ?? 1);
-  for (const slot of numberedSlots(of)) if (!isOver(history, job, tick, slot)) add(state, order, slot, of);
-}
-
-/** How many slots the tick has: as many as its records or its orders in the book say, or else as the job says now. */
-function slotsOfTick({ book, ledger }: State, job: JobId, tick: TickId, ofJob: number): number {
-  const [any] = book.slotted.get(job)?.get(tick) ?? [];
-  return any?.of ?? overSlotsOf(ledger.history, job, tick)?.of ?? ofJob;
+  const slots = slotsOfTick(state, job, tick, plan, order.requested);
+  for (const slot of slots)
+    if (!isOver(state.ledger.history, job, tick, slot)) add(state, order, slot, slots.length);
 }
 
 /** `attempts`: how many of them the slot has had at least. */
@@ -277,7 +248,7 @@ function add(
     slot,
     of,
     round: roundOf(state, key),
-    due: last?.retryAt ?? chainedDue ?? due,
+    due: last?.retryAt ?? dueOfSlot(state, plan, { job, tick, slot, due: chainedDue ?? due }),
     weight: plan?.weight ?? 1,
     trigger: last !== undefined ? "retry" : isChained ? "chain" : trigger,
     requested,

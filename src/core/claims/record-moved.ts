@@ -14,6 +14,7 @@ import { endsRetries, orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { noteBackfilled } from "./backfill-index.ts";
 import { followChains } from "./chain-ticks.ts";
+import { followSet } from "./peer-sets.ts";
 import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
 import { touch, touchInProgress, touchOrdersOf, touchOver, wakePool } from "./touched.ts";
 import type { Order } from "./order.ts";
@@ -60,6 +61,7 @@ export function recordMoved(
   // The ticks of a range need no order any more, whoever has reported it.
   if (record.range !== undefined) touchOver(state, record.job);
   noteBackfilled(state, record);
+  followSet(state, record);
   followChains(state, record);
   admitRetry(state, record);
   takeWord(state, before, record);

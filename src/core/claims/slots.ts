@@ -1,18 +1,99 @@
 /**
- * Ticks with several slots (`target.count`): whether such a tick is in progress, and in which order its peers rank for each
- * slot. A tick is one unit: it is in progress from the start of its first run until all of its slots are over.
+ * Ticks with several slots (`target.count`): which they are, whether such a tick is in progress, and in which order its peers
+ * rank for each slot. A tick is one unit: it is in progress from the start of its first run until all of its slots are over.
+ *
+ * A tick that runs on all peers has a slot for each of them (records/tick-sets.ts). As long as the job admits no peer at all, its
+ * tick has one slot that no peer can run.
  */
-import { orderKey, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { isPeerSlot, orderKey, slotOfPeer, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { countMax } from "../../schema/job.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
 import { numberedSlots, ranksOfSlot } from "../job/slots.ts";
 import type { Plan } from "../job/plan.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
+import { isScript } from "../members/equipment.ts";
+import { isRanked } from "../members/failover.ts";
+import { memberHashesOf, rank } from "../members/rank.ts";
+import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
 import { isDecision } from "../records/records.ts";
+import { proposeSet, tickSetOf } from "../records/tick-sets.ts";
 import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 
 type OfTick = Pick<Order, "job" | "tick" | "of">;
+
+/** The slots of one tick of the job, as its records or its orders in the book say, or else as the job says now. */
+export function slotsOfTick(
+  state: State,
+  job: JobId,
+  tick: TickId,
+  plan: Plan | undefined,
+  requested?: RequestedOrder,
+): readonly string[] {
+  const { book, ledger } = state;
+  const set = tickSetOf(ledger.history, job, tick);
+  if (set !== undefined && !isPlanted(state, "set-follows-living")) return set.slots;
+  const [any] = book.slotted.get(job)?.get(tick) ?? [];
+  const of = any?.of ?? overSlotsOf(ledger.history, job, tick)?.of;
+  if (set === undefined && of !== undefined) return numberedSlots(of);
+  const slots = slotsAsOfNow(state, plan, tick, requested);
+  const isForPeers = slots.some(isPeerSlot);
+  return set === undefined && isForPeers ? proposeSet(ledger.history, job, tick, slots) : slots;
+}
+
+/** The slots that the tick would have if nothing were known of it yet. */
+export function slotsAsOfNow(
+  state: State,
+  plan: Plan | undefined,
+  tick: TickId,
+  requested?: RequestedOrder,
+): readonly string[] {
+  if (plan === undefined || plan.target.count !== "all")
+    return numberedSlots(Number(plan?.target.count ?? 1));
+  const slots = admittedSlots(state, plan, tick, requested);
+  return slots.length === 0 ? numberedSlots(1) : slots;
+}
+
+/** One for each peer that the job admits, in order of rank: living or not, but none that the mesh has forgotten. */
+function admittedSlots(state: State, plan: Plan, tick: TickId, requested?: RequestedOrder): string[] {
+  // A peer that has just started can't tell yet what its host has, and fetches the scripts of its jobs within seconds.
+  const equipment = plan.equipment.filter((item) => !isScript(item));
+  const ofAny = { requested, declined: nobody };
+  const eligibility = eligibilityOf(state, { ...plan, equipment }, ofAny);
+  const atStart = eligibilityOf(state, { ...plan, equipment: [] }, ofAny);
+  const isAdmitted = (peer: PeerId): boolean => {
+    const isStarting = state.members.byId.get(peer)?.heartbeat?.warmingUp === true;
+    const how = (isStarting ? atStart : eligibility)(peer);
+    if (state.operator.forgotten.has(peer) || !isRanked(how)) return false;
+    return !isPlanted(state, "set-follows-living") || present.has(how);
+  };
+  const peers = [state.settings.self, ...state.members.byId.keys()].filter(isAdmitted);
+  return slotsInOrder(plan.id, tick, [...new Set(peers.map(slotOfPeer))]).slice(0, countMax);
+}
+
+/** The slots in order of rank. It depends on nothing else, so all peers that know the slots agree. */
+export function slotsInOrder(job: JobId, tick: TickId, slots: readonly string[]): string[] {
+  return rank(job, tick, memberHashesOf(slots as readonly PeerId[]));
+}
+
+/** How many slots a tick of the job has at most, as far as this peer knows. */
+export function slotsPerTick(state: Readonly<State>, { target }: Plan): number {
+  return target.count === "all" ? Math.min(countMax, 1 + state.members.byId.size) : target.count;
+}
+
+/** The slots of the tick of an order or record that says how many there are. */
+export function slotNames({ ledger }: Readonly<State>, { job, tick, of }: OfTick): readonly string[] {
+  return tickSetOf(ledger.history, job, tick)?.slots ?? numberedSlots(of);
+}
+
+/** The member to which the slot belongs; undefined = this peer doesn't know it. */
+export function peerOfSlot({ settings, members }: Readonly<State>, slot: string): PeerId | undefined {
+  if (slotOfPeer(settings.self) === slot) return settings.self;
+  for (const peer of members.byId.keys()) if (slotOfPeer(peer) === slot) return peer;
+  return undefined;
+}
 
 /** Whether the order belongs to a tick that has begun: it repeats an attempt, or another slot was started. */
 export function isInProgress(state: State, order: OfTick & Pick<Order, "attempt">): boolean {
@@ -20,23 +101,43 @@ export function isInProgress(state: State, order: OfTick & Pick<Order, "attempt"
 }
 
 /** Whether any slot of the tick was started. */
-function hasBegun({ ledger }: State, { job, tick, of }: OfTick): boolean {
+function hasBegun(state: State, { job, tick, of }: OfTick): boolean {
+  const { ledger } = state;
   const over = overSlotsOf(ledger.history, job, tick);
   for (const runner of over?.slots.values() ?? []) if (runner !== undefined) return true;
   // What may be repeated is not over while it runs, nor until its last attempt has ended.
-  for (const slot of numberedSlots(of))
+  for (const slot of slotNames(state, { job, tick, of }))
     for (const record of recordsOf(ledger, orderKey(job, tick, 1, slot)))
       if (endsOrder(record) && !isDecision(record)) return true;
   return false;
 }
 
-/** The job's ticks in progress that have orders in the book, as the instants of these orders. */
+/**
+ * The job's ticks in progress that have orders in the book, as the instants of these orders. A tick that only waits for peers
+ * that can't run it now holds up no other.
+ */
 export function* pendingInProgress(state: State, job: JobId): Generator<Pick<Order, "tick" | "instant">> {
-  yield* state.book.retries.get(job) ?? [];
+  const plan = state.jobs.plans.get(job);
+  const awaitsPeer = ({ slot }: Order): boolean =>
+    plan !== undefined && isPeerSlot(slot) && isAway(state, plan, slot);
+  for (const order of state.book.retries.get(job) ?? []) if (!awaitsPeer(order)) yield order;
   for (const orders of state.book.slotted.get(job)?.values() ?? []) {
     const [first] = orders;
-    if (first !== undefined && hasBegun(state, first)) yield first;
+    if (first === undefined || !hasBegun(state, first)) continue;
+    for (const order of orders) {
+      if (awaitsPeer(order)) continue;
+      yield order;
+      break;
+    }
   }
+}
+
+/** Whether the slot's peer can't run it now: it is gone, not known to this peer, drained, or in no state to start anything. */
+export function isAway(state: State, plan: Plan, slot: string): boolean {
+  const peer = peerOfSlot(state, slot);
+  if (peer === undefined) return true;
+  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: nobody, slot });
+  return !present.has(eligibility(peer));
 }
 
 /** Whether another slot of the tick was skipped because an earlier run was on: then the whole tick is. */
@@ -74,7 +175,7 @@ function turned(
   ranks: readonly PeerId[],
   holders: ReadonlySet<PeerId>,
 ): readonly PeerId[] {
-  if (plan === undefined) return ranks;
+  if (plan === undefined || isPeerSlot(order.slot)) return ranks;
   // What the order itself has declined or repeats must not count: all slots have to see the same peers.
   const eligibility = eligibilityOf(state, plan, { requested: order.requested, declined: nobody });
   const isPresent = (peer: PeerId): boolean => present.has(eligibility(peer));

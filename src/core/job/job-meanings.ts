@@ -18,6 +18,7 @@ import { precheckProblems } from "./precheck.ts";
 import { scriptProblems } from "./script.ts";
 import { secretProblems } from "./secrets.ts";
 import { longestBackoffMs } from "./retry.ts";
+import { longestOfflineMs, votedWithinMs } from "./offline.ts";
 
 export function meaningProblems(given: Fields): Problem[] {
   return [
@@ -122,8 +123,9 @@ const largestLogBytes = 1_073_741_824;
 function durationProblems(given: Fields): Problem[] {
   const problems: Problem[] = [];
   for (const pointer of durationFields) {
-    const [outer = "", inner] = pointer.slice(1).split("/");
-    const written = inner === undefined ? text(given, outer) : text(inside(given, outer), inner);
+    const path = pointer.slice(1).split("/");
+    const last = path.pop() ?? "";
+    const written = text(path.reduce(inside, given), last);
     if (written === undefined || parseDuration(written) !== undefined) continue;
     problems.push({ pointer, message: `${JSON.stringify(written)} is not a duration: ${durationHint}` });
   }
@@ -194,12 +196,34 @@ function targetProblems(given: Fields): Problem[] {
   const target = inside(given, "target");
   const peers = listOfTexts(target["peers"]) ?? [];
   return [
+    ...allPeersProblems(given, target),
     ...peers.flatMap((peer, index) =>
       peer.trim() === "" ? [{ pointer: `/target/peers/${index}`, message: "the peer's name is empty" }] : [],
     ),
     ...tagProblems(inside(target, "tags"), "target", "tags"),
     ...tagProblems(inside(inside(target, "prefer"), "tags"), "target", "prefer", "tags"),
   ];
+}
+
+/** What only a job that runs on all its peers can say. */
+function allPeersProblems(given: Fields, target: Fields): Problem[] {
+  const problems = (["offline", "rolling"] as const).flatMap((name) => {
+    if (target[name] === undefined || target["count"] === "all") return [];
+    const message = `${name} is for a job that runs on each of its peers: write "count": "all" too, or leave it out`;
+    return [{ pointer: `/target/${name}`, message }];
+  });
+  const offline = text(target, "offline");
+  const offlineMs = offline === undefined || offline === "skip" ? 0 : parseDuration(offline);
+  const refuse = (message: string) => problems.push({ pointer: "/target/offline", message });
+  if (offlineMs === undefined)
+    refuse(`${JSON.stringify(offline)} is neither skip nor a duration: ${durationHint}`);
+  else if (offlineMs > longestOfflineMs)
+    refuse(`a peer is awaited for 30d at most; ${offline ?? ""} is more`);
+  else if (given["partition"] === "majority" && offlineMs > votedWithinMs)
+    refuse(
+      `the voters of a majority job remember their votes for a day, so a peer is awaited for 22h at most; ${offline ?? ""} is more`,
+    );
+  return problems;
 }
 
 function noticeProblems(given: Fields): Problem[] {

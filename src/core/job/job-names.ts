@@ -1,32 +1,12 @@
 /**
- * Names of fields that a job may not have: those that belong to a later version are refused as such, never ignored; the
- * others get the nearest known name, or cicada's name for what other schedulers call differently.
+ * Names of fields that a job may not have. They get the nearest known name, or cicada's name for what other schedulers call
+ * differently.
  */
-import { fieldSynonyms, JobSpecSchema, notYet, ParamSchema, type Problem } from "../../schema/job.ts";
+import { fieldSynonyms, JobSpecSchema, ParamSchema, type Problem } from "../../schema/job.ts";
 import { NotifyRuleSchema } from "../../schema/notice.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { inside, isObject, type Fields } from "./fields.ts";
-
-export function laterFields(given: Fields): Problem[] {
-  const problems: Problem[] = [];
-  for (const [path, names] of Object.entries(notYet)) {
-    const fields = path === "" ? given : inside(given, path.slice(1));
-    const within = path === "" ? "" : `${path.slice(1)}.`;
-    for (const name of Object.keys(fields)) {
-      if (names.includes(name)) {
-        const message = `this version doesn't have "${within}${name}" yet: leave it out`;
-        problems.push({ pointer: `${path}${pointerTo(name)}`, message });
-        continue;
-      }
-      const meant = path === "" && !isKnown(name) ? synonymOf(name) : undefined;
-      if (meant === undefined || !names.includes(meant)) continue;
-      const message = `"${name}" is called "${meant}" here, and this version doesn't have it yet: leave it out`;
-      problems.push({ pointer: pointerTo(name), message });
-    }
-  }
-  return problems;
-}
 
 const { properties } = JobSpecSchema;
 /** The objects with a fixed set of fields, by their path. */
@@ -37,6 +17,7 @@ const closedObjects: readonly { path: readonly string[]; known: readonly string[
   { path: ["after"], known: Object.keys(properties.after.properties) },
   { path: ["target"], known: Object.keys(properties.target.properties) },
   { path: ["target", "prefer"], known: Object.keys(properties.target.properties.prefer.properties) },
+  { path: ["target", "rolling"], known: Object.keys(properties.target.properties.rolling.properties) },
   { path: ["http"], known: Object.keys(properties.http.properties) },
   { path: ["script"], known: Object.keys(properties.script.properties) },
   { path: ["limits"], known: Object.keys(properties.limits.properties) },
@@ -67,21 +48,14 @@ export function unknownFields(given: Fields): Problem[] {
   }));
   return [...objects, ...ofRules].flatMap(({ path, known, fields }) => {
     const isJob = path.length === 0;
-    const later = notYet[pointerTo(...path)] ?? [];
-    const isLater = (name: string) =>
-      later.includes(name) || (isJob && later.includes(synonymOf(name) ?? ""));
     return Object.keys(fields)
-      .filter((name) => !known.includes(name) && !isLater(name))
+      .filter((name) => !known.includes(name))
       .slice(0, unknownShown)
       .map((name) => ({
         pointer: pointerTo(...path, name),
         message: `unknown field ${JSON.stringify(name)}${isJob ? fieldMeant(name, known) : didYouMean(name, known)}`,
       }));
   });
-}
-
-function isKnown(name: string): boolean {
-  return Object.hasOwn(JobSpecSchema.properties, name);
 }
 
 /** cicada's name for a field that other schedulers call differently. */

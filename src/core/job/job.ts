@@ -10,12 +10,12 @@ import { assert } from "../../errors.ts";
 import { isObject, type Fields } from "./fields.ts";
 import { actionFields, actionProblems } from "./action.ts";
 import { meaningProblems } from "./job-meanings.ts";
-import { laterFields, unknownFields } from "./job-names.ts";
+import { unknownFields } from "./job-names.ts";
 import { isJob, shapeProblems } from "./job-shapes.ts";
 
 export type JobCheck =
   | { ok: true; spec: CheckedSpec }
-  | { ok: false; code: "INVALID_JOB" | "NOT_YET"; problems: Problem[] };
+  | { ok: false; code: "INVALID_JOB"; problems: Problem[] };
 
 /**
  * The largest job, in bytes of JSON. It is half of the mesh's largest message, so that a job fits into one message in any
@@ -41,15 +41,13 @@ export function checkJob(input: unknown, part: "whole" | "without-action" = "who
     part === "without-action" && actionFields.every((field) => given[field] === undefined);
   const ofAction = isActionElsewhere ? [] : actionProblems(given);
   if (!isJob(given)) {
-    const later = laterFields(given);
     const misshapen = shapeProblems(given);
-    problems.push(...later, ...unknownFields(given), ...misshapen);
+    problems.push(...unknownFields(given), ...misshapen);
     // A field of the wrong shape is not checked further; all others are.
     const wrong = new Set(misshapen.map(({ pointer }) => pointer.split("/")[1]));
     problems.push(
       ...meaningProblems(Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name)))),
     );
-    if (later.length > 0) return { ok: false, code: "NOT_YET", problems };
     problems.push(...ofAction);
     // No single field explains why the whole is refused.
     if (problems.length === 0) problems.push({ pointer: "", message: "this is not a job" });

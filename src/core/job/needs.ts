@@ -16,6 +16,7 @@ export function neededCapabilities(job: {
   const executor: Capability = `executor:${job.action.kind}`;
   const needs = new Set<string>([executor]);
   if (job.partition === "majority") needs.add("majority" satisfies Capability);
+  if (job.spec.target?.count === "all") needs.add("count:all" satisfies Capability);
   for (const field of addedFields) if (hasField(job.spec, field)) needs.add(capabilityForField(field));
   if (calendarsOf(job.spec).length > 0) needs.add("calendars" satisfies Capability);
   for (const { capabilities } of job.needs) for (const capability of capabilities) needs.add(capability);

@@ -5,6 +5,8 @@
 import { isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { JobSpec } from "../../schema/job.ts";
+import { offlineOf } from "./offline.ts";
+import { rollingOf, type Rolling } from "./rolling.ts";
 
 export type Tags = Readonly<Record<string, string>>;
 
@@ -15,8 +17,12 @@ export interface Target {
   readonly tags: Tags | undefined;
   /** peers that have all of these come first in rank; undefined = no peer is preferred */
   readonly preferred: Tags | undefined;
-  /** how many runs a tick has */
-  readonly count: number;
+  /** how many runs a tick has; `all`: one on each peer that it admits */
+  readonly count: number | "all";
+  /** … and how long a peer that is away may run its part of the tick later, ms; 0 = it is skipped at once */
+  readonly offlineMs: number;
+  /** … and how the tick goes from peer to peer; undefined = it runs on all of them at once */
+  readonly rolling: Rolling | undefined;
 }
 
 export interface TaggedPeer extends NamedPeer {
@@ -30,6 +36,8 @@ export function targetOf({ target }: Pick<JobSpec, "target">): Target {
     tags: unlessEmpty(target?.tags),
     preferred: unlessEmpty(target?.prefer?.tags),
     count: target?.count ?? 1,
+    offlineMs: offlineOf(target?.offline),
+    rolling: target?.rolling === undefined ? undefined : rollingOf(target.rolling),
   };
 }
 

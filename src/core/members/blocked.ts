@@ -54,7 +54,7 @@ export function whyBlocked(state: State, plan: Plan): Problem | undefined {
 /** That a tick of the job has more runs than there are peers that can run it; undefined while there are enough. */
 export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   const { count } = plan.target;
-  if (count === 1) return undefined;
+  if (count === 1 || count === "all") return undefined;
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const able = [state.settings.self, ...state.members.byId.keys()].filter((peer) =>
     passing.has(eligibility(peer)),

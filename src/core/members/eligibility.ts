@@ -4,7 +4,7 @@
  * the order. This peer judges itself in the same way, by what it knows about itself. failover.ts says what follows for the
  * order of ranks.
  */
-import type { PeerId } from "../../schema/ids.ts";
+import { isPeerSlot, slotOfPeer, type PeerId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { lacking } from "./capabilities.ts";
 import { timekeepers } from "./clocks.ts";
@@ -25,6 +25,10 @@ export interface CandidateOrder {
   readonly declined: ReadonlySet<PeerId>;
   /** the peer of the attempt that is repeated */
   readonly retriedFrom?: PeerId | undefined;
+  /** absent = any */
+  readonly slot?: string;
+  /** how many slots its tick has */
+  readonly of?: number;
 }
 
 /** The eligibility of each peer for one order. */
@@ -36,7 +40,7 @@ export function eligibilityOf(
   const keepsTime = timekeepers(state);
   const requested = order.requested?.peers;
   return (peer) => {
-    if (!mayRepeat(plan, order, peer)) return "untargeted";
+    if (!isForPeer(plan, order, peer) || !mayRepeat(plan, order, peer)) return "untargeted";
     if (peer === state.settings.self) {
       const { name, role, tags } = state.settings;
       if (role === "witness" || !admits(plan.target, requested, { id: peer, name, tags }))
@@ -73,8 +77,16 @@ export function eligibilityOf(
   };
 }
 
+/** A slot of a tick that runs on all peers is for its own peer alone. Until the job admits one, its tick is for none. */
+function isForPeer({ target }: Plan, { slot, of, retriedFrom }: CandidateOrder, peer: PeerId): boolean {
+  if (slot === undefined) return true;
+  if (isPeerSlot(slot)) return slotOfPeer(peer) === slot;
+  return target.count !== "all" || of !== 1 || retriedFrom !== undefined;
+}
+
 /** Whether the job's `retry.where` lets the peer repeat the attempt before this one. */
-function mayRepeat({ retry: { where } }: Plan, { retriedFrom }: CandidateOrder, peer: PeerId): boolean {
+function mayRepeat({ retry: { where } }: Plan, { retriedFrom, slot }: CandidateOrder, peer: PeerId): boolean {
+  if (slot !== undefined && isPeerSlot(slot)) return true;
   return retriedFrom === undefined || where === "any" || (where === "same") === (peer === retriedFrom);
 }
 

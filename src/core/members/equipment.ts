@@ -81,6 +81,11 @@ function describeItem(item: string): string {
   }
 }
 
+/** Whether the item is the body of a script, and nothing that the host has to have. */
+export function isScript(item: string): boolean {
+  return item.startsWith("script:");
+}
+
 /** Whether the peer lacks everything of that kind, and the item is not one of the exceptions that it names. */
 function isOfRefusedKind(item: string, lacks: readonly string[]): boolean {
   const [kind = "", name = ""] = item.split(/:(.*)/s);

@@ -18,7 +18,7 @@ import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { isOver, overSlotsOf } from "../records/history.ts";
+import { isWholeOver, overSlotsOf } from "../records/history.ts";
 import { openOf } from "../records/ledger.ts";
 import { comingAfter } from "../orders/job-status.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
@@ -107,7 +107,7 @@ function refuseTicks(state: State, plan: Plan, ticks: readonly number[]): Answer
 function stageOf(state: State, plan: Plan, tick: number): "is over" | "has begun" | undefined {
   const { ledger, book } = state;
   const name = tickAt(tick);
-  if (isOver(ledger.history, plan.id, name, "0")) return "is over";
+  if (isWholeOver(ledger.history, plan.id, name)) return "is over";
   const hasBegun =
     overSlotsOf(ledger.history, plan.id, name) !== undefined ||
     ticksInProgress(state, plan.id).includes(tick) ||

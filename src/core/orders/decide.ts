@@ -8,6 +8,8 @@ import type { Plan } from "../job/plan.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import { startWindowMs } from "../job/plan.ts";
 import { backfillWindowMs } from "../limits.ts";
+import type { Absence } from "../job/offline.ts";
+import type { Turn } from "../job/rolling.ts";
 import { lastStopEnd, type Stop, type StopReason } from "../job/stops.ts";
 import { retriesAfter } from "../job/retry.ts";
 import { precedes, type LocalStage, type Order } from "../claims/order.ts";
@@ -67,6 +69,12 @@ export interface Facts {
   readonly hasForeignClaim: boolean;
   /** of an attempt that is repeated: some living peer may run it, now or later */
   readonly canBeRepeated: boolean;
+  /** of a tick that runs on all peers: whether the one that it is for is away, and for how long it is awaited */
+  readonly absence: Absence;
+  /** … and: its slots stand, so that a window is not all that decides whether it starts */
+  readonly isFixed: boolean;
+  /** … and: whether it is its turn, if the tick goes from peer to peer */
+  readonly turn: Turn;
   /** its tick has begun: it repeats an attempt, or another slot of the tick was started */
   readonly isInProgress: boolean;
   /** … and a newer tick of the job is due, which replaces it */
@@ -85,7 +93,7 @@ export interface Facts {
   readonly hasNoSlot: boolean;
   /** it has waited for something else, and only now needs a slot of its pool */
   readonly joinsPool: boolean;
-  /** of a job in a pool: a living member that may hold a slot has not answered the question about this order */
+  /** of a job in a pool, or a rolling one: a living member that may hold a slot has not answered the question about this order */
   readonly lacksAnswers: boolean;
   /** when the last open question about an order of the job ends; Infinity = none is open */
   readonly questionsEnd: number;
@@ -287,11 +295,26 @@ function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
   return just({ kind: "hold", why: "overlap", until: stop.until });
 }
 
+/** Its peer is away or has been forgotten, or it is not its turn; undefined = neither. */
+function decideForPeer({ due }: DecidedOrder, plan: Plan, facts: Facts): Decided | undefined {
+  const { absence, turn, wall, isReporter } = facts;
+  const skip = (reason: string): Decision =>
+    isReporter ? { kind: "close", reason, as: "skipped" } : wait(Infinity);
+  if (turn.kind === "stopped") return just(wall < due ? wait(due) : skip("stopped"), "roll-stopped");
+  // Whether its peer is there is asked when its turn has come.
+  if (turn.kind === "wait") return just(wait(Math.max(turn.until, due - claimAheadMs)), "roll-waits");
+  if (absence === "offline" || absence === "forgotten") return just(skip(absence), "peer-skipped");
+  if (absence === "none") return undefined;
+  return just(wait(wall < due ? due : due + plan.target.offlineMs), "peer-awaited");
+}
+
 function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided {
   const { wall, rival, failover } = facts;
   const { due, trigger, requested, attempt } = order;
   if (rival !== undefined) return just(wait(rival.until));
-  const isWanted = requested !== undefined || facts.isInProgress;
+  const ofPeer = decideForPeer(order, plan, facts);
+  if (ofPeer !== undefined) return ofPeer;
+  const isWanted = requested !== undefined || facts.isInProgress || facts.isFixed;
   const isOverdue = !isWanted && (trigger === "schedule" || trigger === "chain") && wall - due > overdueMs;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
   if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > windowOf(plan, facts)))
@@ -348,7 +371,7 @@ export function wantedAt(due: number, isInProgress: boolean, plan: Plan, wall: n
 }
 
 function windowOf(plan: Plan, { isBackfill }: Facts): number {
-  return isBackfill ? backfillWindowMs : startWindowMs(plan, true);
+  return isBackfill ? backfillWindowMs : startWindowMs(plan, true) + plan.target.offlineMs;
 }
 
 function rankOnly({ admittedRank }: Facts): Failover {
@@ -399,10 +422,14 @@ function decideClaimed(
   }
   const startAt = Math.max(order.due, local.mayStartAt);
   if (wall < startAt) return just(wait(startAt));
+  if (facts.turn.kind === "stopped") return just({ kind: "close", reason: "stopped", as: "skipped" });
+  if (facts.turn.kind === "wait") return just(letGo("rolling", wait(Math.max(facts.turn.until, wall + 1))));
   const isHeld = own.waiting !== undefined;
   if (isChosen) {
     // No other peer may start it, so being late is safe; but past its window a tick never runs.
-    const windowMs = facts.isBackfill ? backfillWindowMs : startWindowMs(plan, order.requested !== undefined);
+    const windowMs = facts.isBackfill
+      ? backfillWindowMs
+      : startWindowMs(plan, order.requested !== undefined || facts.isFixed) + plan.target.offlineMs;
     if (!isHeld && wall - order.due > windowMs)
       return just({ kind: "close", reason: "window", as: "missed" });
   } else if (!isHeld && wall - startAt > lateMs && !facts.skipsRecheck) {

@@ -2,7 +2,7 @@
  * The facts that `decide` uses. Each is read from the state only when `decide` asks for it: most orders need only a few of
  * them, and some cost a walk over the members or over the job's other orders.
  */
-import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { instantOf, isPeerSlot, slotOfPeer, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
@@ -14,8 +14,16 @@ import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { isAskedBefore } from "../claims/backfills.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
-import { inOrderOfSlot, inTurnOfSlot, isInProgress, isSkippedByOverlap } from "../claims/slots.ts";
+import { turnOfOrder } from "../claims/rolling-turns.ts";
+import {
+  inOrderOfSlot,
+  inTurnOfSlot,
+  isInProgress,
+  isSkippedByOverlap,
+  peerOfSlot,
+} from "../claims/slots.ts";
 import type { ChainVerdict } from "../job/chain.ts";
+import { absenceOf, type Absence, type Presence } from "../job/offline.ts";
 import {
   overlapOfBackfill,
   overlapVerdict,
@@ -25,6 +33,7 @@ import {
 } from "../job/overlap.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { beginningOf, isTickOf, type Plan } from "../job/plan.ts";
+import type { Turn } from "../job/rolling.ts";
 import { stopAt, stopOfTick } from "../job/stops.ts";
 import { lacking } from "../members/capabilities.ts";
 import { timekeepers } from "../members/clocks.ts";
@@ -37,6 +46,7 @@ import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
+import { tickSetOf } from "../records/tick-sets.ts";
 import type { State } from "../state.ts";
 import { comesAtOf, type Facts } from "./decide.ts";
 import { mayHaveStartedBefore } from "./earlier-life.ts";
@@ -108,6 +118,27 @@ export class OrderFacts implements Facts {
 
   get warmedUpAt(): number {
     return this.#state.upkeep.warmedUpAt;
+  }
+
+  get absence(): Absence {
+    const { plan } = this;
+    const { slot, due } = this.#order;
+    if (plan === undefined || !isPeerSlot(slot)) return "none";
+    return absenceOf(this.#presence, plan.target.offlineMs, due, this.wall);
+  }
+
+  get #presence(): Presence {
+    if (isForgottenSlot(this.#state, this.#order.slot)) return "forgotten";
+    const peer = peerOfSlot(this.#state, this.#order.slot);
+    return peer === undefined || away.has(this.#eligibility(peer)) ? "away" : "there";
+  }
+
+  get turn(): Turn {
+    return this.plan === undefined ? { kind: "go" } : turnOfOrder(this.#state, this.plan, this.#order);
+  }
+
+  get isFixed(): boolean {
+    return isFixed(this.#state, this.plan, this.#order);
   }
 
   get awaitsSync(): boolean {
@@ -264,7 +295,8 @@ export class OrderFacts implements Facts {
 
   get lacksAnswers(): boolean {
     const { local } = this.#order;
-    if (this.plan?.pool === undefined || local.stage !== "asking") return false;
+    const needsAll = this.plan?.pool !== undefined || this.plan?.target.rolling !== undefined;
+    if (!needsAll || local.stage !== "asking") return false;
     return [...local.ask.waiting].some((peer) => this.#state.members.byId.get(peer)?.state === "alive");
   }
 
@@ -290,6 +322,25 @@ export class OrderFacts implements Facts {
     this.#eligibilityOf ??= eligibilityOf(this.#state, plan, this.#order);
     return this.#eligibilityOf;
   }
+}
+
+/** Peers that are like this take no ticks until something happens to them from outside. */
+const away: ReadonlySet<Eligibility> = new Set(["dead", "left", "draining"]);
+
+/** Whether the slots of the order's tick stand: then its peers run it when they can, however late its window lets them. */
+export function isFixed(
+  state: State,
+  plan: Plan | undefined,
+  { job, tick, slot }: Pick<Order, "job" | "tick" | "slot">,
+): boolean {
+  if (!isPeerSlot(slot)) return false;
+  const isAwaited = (plan?.target.offlineMs ?? 0) > 0;
+  return isAwaited || tickSetOf(state.ledger.history, job, tick)?.isRecorded === true;
+}
+
+function isForgottenSlot({ operator }: State, slot: string): boolean {
+  for (const peer of operator.forgotten.keys()) if (slotOfPeer(peer) === slot) return true;
+  return false;
 }
 
 /** Peers that are like this won't run an order, now or later. */

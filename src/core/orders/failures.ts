@@ -11,7 +11,7 @@ import { instantOf, ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import type { TableEdit } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { takeFailed } from "../claims/record-moved.ts";
-import { isTickOver } from "../claims/slots.ts";
+import { isTickOver, slotsPerTick } from "../claims/slots.ts";
 import { failedInARow } from "../job/failures.ts";
 import type { Plan } from "../job/plan.ts";
 import { tooFarAheadToWrite } from "../members/clocks.ts";
@@ -44,7 +44,7 @@ function review(state: State, job: JobId): void {
   if (state.now.mono - known.sinceMono < place * reportEveryMs) return;
   failedTicks.delete(job);
   // At most so many records, unless a split has doubled some.
-  const limit = plan.pauseAfterFailures * (1 + plan.retry.attempts) * plan.target.count;
+  const limit = plan.pauseAfterFailures * (1 + plan.retry.attempts) * slotsPerTick(state, plan);
   emit(state, { kind: "readEnds", job, limit });
 }
 

@@ -5,11 +5,12 @@
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
 import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts";
-import { tickAt, type PeerId } from "../../schema/ids.ts";
+import { slotOfPeer, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { JobState, Skip } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { poolHolders } from "../claims/pool-line.ts";
+import { isInProgress, peerOfSlot, slotsInOrder } from "../claims/slots.ts";
 import { slotsOfPool } from "../job/pools.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { windowAt } from "../job/maintenance.ts";
@@ -31,10 +32,10 @@ import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
 import { rank } from "../members/rank.ts";
-import { isOver } from "../records/history.ts";
+import { isOver, overSlotsOf } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
-import { ranksFor } from "./facts.ts";
+import { OrderFacts, ranksFor } from "./facts.ts";
 import { majorityOf } from "../voting/paxos.ts";
 import { epochAt } from "../voting/roster.ts";
 import { votersHeard } from "../voting/proposer.ts";
@@ -146,7 +147,10 @@ const windowsMax = 1_000;
 export function comingAfter({ ledger, now }: State, plan: Plan): number {
   const first = firstDueFrom(plan, now.wall + 1);
   if (first > now.wall) return now.wall;
-  return isOver(ledger.history, plan.id, tickAt(first), "0") ? now.wall : first - 1;
+  const tick = tickAt(first);
+  const isKnown =
+    overSlotsOf(ledger.history, plan.id, tick) !== undefined || isOver(ledger.history, plan.id, tick, "0");
+  return isKnown ? now.wall : first - 1;
 }
 
 function comingTick(state: State, plan: Plan, at: number): NextTick {
@@ -164,11 +168,20 @@ function comingTick(state: State, plan: Plan, at: number): NextTick {
   const anyOrder = { requested: undefined, declined: new Set<PeerId>() };
   const eligibility = eligibilityOf(state, plan, anyOrder);
   const isBlocked = hindrancesOf(state, plan).length > 0;
-  const ranks = withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
+  const ranks =
+    plan.target.count === "all"
+      ? peersInOrder(state, plan.id, tick)
+      : withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
   const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
   const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
   const startsAt = dueOf(plan, at);
   return { tick, startsAt, peers, ...(after === undefined ? {} : { after: after.jobs }) };
+}
+
+/** The members in the order in which a tick that runs on all of them goes from peer to peer. */
+function peersInOrder(state: State, job: JobId, tick: TickId): PeerId[] {
+  const bySlot = new Map(state.members.hashes.ids.map((peer) => [slotOfPeer(peer), peer]));
+  return slotsInOrder(job, tick, [...bySlot.keys()]).flatMap((slot) => bySlot.get(slot) ?? []);
 }
 
 function nextUnskipped(state: State, plan: Plan, after: number): number | undefined {
@@ -228,7 +241,7 @@ function firstPending(state: State, plan: Plan): Order | undefined {
 
 function* pendingOrders(state: State, plan: Plan): Generator<Order> {
   for (const order of state.book.byJob.get(plan.id) ?? []) {
-    const isPending = order.due <= state.now.wall || order.attempt > 1;
+    const isPending = order.due <= state.now.wall || isInProgress(state, order);
     if (isPending && !isOver(state.ledger.history, order.job, order.tick, order.slot)) yield order;
   }
 }
@@ -238,7 +251,7 @@ type Wait = Pick<PendingTick, "waitsFor" | "why">;
 function waitOf(state: State, plan: Plan, order: Order): Wait {
   const stop = stopAt(plan, Math.max(state.now.wall, order.due));
   if (stop !== undefined && order.requested?.force !== true) return waitForStop(state, stop);
-  if (order.due > state.now.wall) return waitForRetry(state, plan, order);
+  if (order.due > state.now.wall && order.attempt > 1) return waitForRetry(state, plan, order);
   const verdict = order.isChained ? chainTickOf(state, order.job, order.tick)?.verdict : undefined;
   if (verdict?.kind === "skip" && order.attempt === 1)
     return { waitsFor: "parent", why: `a peer is about to record that it is skipped: ${verdict.reason}` };
@@ -248,6 +261,8 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
   if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
   const claim = claimOf(state, order);
   if (claim !== undefined) return claim;
+  const forPeer = waitForItsPeer(state, plan, order);
+  if (forPeer !== undefined) return forPeer;
   if (state.upkeep.warmUp !== undefined) {
     return { waitsFor: "answer", why: "this peer has just started and waits for the others' records" };
   }
@@ -301,6 +316,22 @@ function poolWait(state: State, pool: string, name: string): string {
     .map(({ record }) => record.job);
   const held = running.length === 0 ? "" : `, held by ${running.slice(0, 5).join(", ")}`;
   return `${name} holds it until a slot of the pool "${pool}" is free (it has ${slots}${held})`;
+}
+
+/** Of a tick that runs on all peers: its peer is away, or it is not its turn. */
+function waitForItsPeer(state: State, plan: Plan, order: Order): Wait | undefined {
+  const { absence, turn } = new OrderFacts(state, order);
+  const peer = peerOfSlot(state, order.slot);
+  const name = peer === undefined ? order.slot : shownName(state, peer);
+  if (absence === "awaited") {
+    const until = instantText(state, order.due + plan.target.offlineMs);
+    return { waitsFor: "peer", why: `${name} is away; its run is skipped unless it is back by ${until}` };
+  }
+  if (absence !== "none" || turn.kind === "stopped")
+    return { waitsFor: "peer", why: `a peer is about to record that the run on ${name} is skipped` };
+  if (turn.kind === "go") return undefined;
+  const then = turn.until === Infinity ? "" : `, not before ${instantText(state, turn.until)}`;
+  return { waitsFor: "turn", why: `it is not the turn of ${name} yet${then}` };
 }
 
 function waitForPeer(state: State, plan: Plan, order: Order): Wait {

@@ -3,7 +3,9 @@
  * peers, and memory that can be freed.
  */
 import { forgetRequestsBefore } from "../claims/order-book.ts";
+import { recountAllPeers } from "../claims/peer-sets.ts";
 import { touch } from "../claims/touched.ts";
+import { isPeerSlot } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";
 import { isInProgress } from "../claims/slots.ts";
 import { chainTickOf, reviewChains } from "../claims/chain-ticks.ts";
@@ -21,7 +23,7 @@ import { backfilledInstant } from "../../schema/backfill.ts";
 import { forgetBackfills } from "../claims/backfill-index.ts";
 import { backfillWindowMs, forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
 import { comesAtOf, wantedAt } from "./decide.ts";
-import { isReporter } from "./facts.ts";
+import { isFixed, isReporter, OrderFacts } from "./facts.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
 import { stopAt, stopOfTick } from "../job/stops.ts";
@@ -50,6 +52,7 @@ export function sweep(state: State): void {
   reportGaps(state);
   reportChainRanges(state);
   reviewFailures(state, "all");
+  recountAllPeers(state);
   for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.plans.get(job);
     if (plan !== undefined) reconcileOverdue(state, plan, orders);
@@ -89,6 +92,12 @@ function isSkippedByParent(state: State, { isChained, attempt, job, tick }: Orde
   return isChained && attempt === 1 && chainTickOf(state, job, tick)?.verdict?.kind === "skip";
 }
 
+/** Its peer is away, or it is not its turn. */
+function isHeldUp(state: State, order: Order): boolean {
+  const facts = new OrderFacts(state, order);
+  return facts.absence !== "none" || facts.turn.kind !== "go";
+}
+
 function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>): void {
   const { wall } = state.now;
   const stop = stopAt(plan, wall);
@@ -100,12 +109,14 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   const scheduled: Order[] = [];
   for (const order of overdue) {
     const hasBegun = isInProgress(state, order);
-    const isWanted = order.requested !== undefined || hasBegun;
+    const isWanted = order.requested !== undefined || hasBegun || isFixed(state, plan, order);
     // While the job is stopped nothing is caught up, and never what came in that time.
     const isStopped = stop !== undefined && order.requested?.force !== true;
     if (isToBeSkipped(state, order)) touch(state, order);
     else if (isStopped || (!isWanted && stopOfTick(plan, comesAtOf(order)) !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);
+    // Its peer may be back before that, or the runs before it may end.
+    else if (isPeerSlot(order.slot) && isHeldUp(state, order)) touch(state, order);
     else if (wall - wantedAt(order.due, hasBegun, plan, wall) > windowOf(plan, order))
       miss(state, plan, order, "window");
     else {
@@ -135,7 +146,8 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
 }
 
 function windowOf(plan: Plan, { tick }: Order): number {
-  return backfilledInstant(tick) === undefined ? startWindowMs(plan, true) : backfillWindowMs;
+  if (backfilledInstant(tick) !== undefined) return backfillWindowMs;
+  return startWindowMs(plan, true) + plan.target.offlineMs;
 }
 
 /** No peer will run the order. The first living member in rank reports that, so that the tick has a story. */

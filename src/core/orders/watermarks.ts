@@ -32,9 +32,9 @@ const openMax = 256;
 /** Watermarks in one write. */
 const watermarksPerWrite = 2_000;
 
-/** How long a tick may stay undecided (ms): its jitter, its window, and the time until it is reported. */
+/** How long a tick may stay undecided (ms): its jitter, its window, the time until it is reported, and until a peer is back. */
 export function undecidedMs(plan: Plan): number {
-  return plan.jitterMs + startWindowMs(plan, true) + reportedWithinMs;
+  return plan.jitterMs + startWindowMs(plan, true) + plan.target.offlineMs + reportedWithinMs;
 }
 
 /** Begins a job's watermark. Ticks from before this peer could know about the job are left to the peers that knew it then. */
@@ -80,7 +80,8 @@ function keepOver({ book, ledger }: State, { id }: Plan, instant: number): void 
   const open = [...openOf(ledger, id), ...(book.byJob.get(id) ?? [])].filter((one) => one.tick === tick);
   const of = Math.max(1, ...open.map((one) => one.of ?? 1));
   const slots = new Set(open.map(({ slot }) => slot));
-  for (const slot of numberedSlots(of))
+  const ofPeers = open.flatMap((one) => ("set" in one ? (one.set ?? []) : []));
+  for (const slot of ofPeers.length === 0 ? numberedSlots(of) : new Set(ofPeers))
     if (!slots.has(slot)) settle(ledger.history, { job: id, tick, slot, of });
 }
 

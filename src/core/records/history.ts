@@ -22,7 +22,7 @@ type Reach = Omit<Watermark, "job">;
 /** Most ticks have one order, in slot 0. They share this entry, which is never changed. */
 const onlySlot: OverSlots = { slots: new Map([["0", undefined]]), of: 1, isSkipped: false };
 
-function keyOf(tick: TickId): number | TickId {
+export function keyOf(tick: TickId): number | TickId {
   return isManual(tick) ? tick : instantOf(tick);
 }
 
@@ -43,10 +43,7 @@ export function isOver(history: HistoryState, job: JobId, tick: TickId, slot: st
 export function isWholeOver(history: HistoryState, job: JobId, tick: TickId): boolean {
   const ofJob = history.jobs.get(job);
   const key = keyOf(tick);
-  return (
-    ofJob !== undefined &&
-    (isWhole(ofJob.over.get(key)) || (typeof key === "number" && isCovered(ofJob, key)))
-  );
+  return ofJob !== undefined && (isWhole(ofJob, key) || (typeof key === "number" && isCovered(ofJob, key)));
 }
 
 /** What is over of the tick, if it isn't covered by the watermark. */
@@ -57,15 +54,20 @@ export function overSlotsOf(history: HistoryState, job: JobId, tick: TickId): Ov
 /** The job's ticks of which some orders are over and others are not. */
 export function partlyOver(history: HistoryState, job: JobId): TickId[] {
   const ticks: TickId[] = [];
-  for (const [key, over] of history.jobs.get(job)?.over ?? []) {
-    if (isWhole(over)) continue;
+  const ofJob = history.jobs.get(job);
+  for (const key of ofJob?.over.keys() ?? []) {
+    if (ofJob !== undefined && isWhole(ofJob, key)) continue;
     ticks.push(typeof key === "number" ? tickAt(key) : key);
   }
   return ticks;
 }
 
-function isWhole(over: OverSlots | undefined): boolean {
-  return over !== undefined && over.slots.size >= over.of;
+function isWhole({ over, sets }: JobHistory, key: number | TickId): boolean {
+  const ofTick = over.get(key);
+  if (ofTick === undefined) return false;
+  const set = sets.get(key);
+  if (set !== undefined) return set.slots.every((slot) => ofTick.slots.has(slot));
+  return ofTick.slots.size >= ofTick.of;
 }
 
 /** What a record says of an order that was started or decided; another peer may have said no more than that it was. */
@@ -163,7 +165,7 @@ export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, n
   const { mark } = ofJob;
   const at = Math.min(heard.at, now);
   if (mark !== undefined && (heard.since > mark.at || at <= mark.at)) return false;
-  const isOverHere = (tick: number): boolean => isCovered(ofJob, tick) || isWhole(ofJob.over.get(tick));
+  const isOverHere = (tick: number): boolean => isCovered(ofJob, tick) || isWhole(ofJob, tick);
   const open = heard.open.filter((tick) => tick <= at && !isOverHere(tick));
   for (const tick of mark?.open ?? []) if (tick <= heard.since) open.push(tick);
   ofJob.mark = { since: Math.min(mark?.since ?? heard.since, heard.since), at, open: new Set(open) };
@@ -224,6 +226,8 @@ export function forgetBefore(history: HistoryState, job: JobId, before: number):
     if (typeof tick === "number") ofJob.unsureUntil = Math.max(ofJob.unsureUntil, tick);
     ofJob.over.delete(tick);
   }
+  for (const tick of ofJob.sets.keys())
+    if ((typeof tick === "number" ? tick : instantOf(tick)) < before) ofJob.sets.delete(tick);
 }
 
 /** Forgets orders that people requested before the instant (ms). */
@@ -234,6 +238,8 @@ export function forgetRequested(history: HistoryState, job: JobId, before: numbe
     if (typeof tick === "number" || instantOf(tick) >= before) continue;
     ofJob.over.delete(tick);
   }
+  for (const tick of ofJob.sets.keys())
+    if (typeof tick !== "number" && instantOf(tick) < before) ofJob.sets.delete(tick);
 }
 
 /**
@@ -256,7 +262,7 @@ export function overAbove(
 /** How many orders of the job are kept one by one. */
 export function overCount(history: HistoryState, job: JobId): number {
   const ofJob = history.jobs.get(job);
-  return ofJob === undefined ? 0 : ofJob.over.size + ofJob.ranges.length;
+  return ofJob === undefined ? 0 : ofJob.over.size + ofJob.sets.size + ofJob.ranges.length;
 }
 
 /** How many orders of all jobs are kept one by one. */
@@ -271,10 +277,10 @@ export function forgetHistory(history: HistoryState, job: JobId): void {
   history.jobs.delete(job);
 }
 
-function entryOf(history: HistoryState, job: JobId): JobHistory {
+export function entryOf(history: HistoryState, job: JobId): JobHistory {
   let ofJob = history.jobs.get(job);
   if (ofJob === undefined) {
-    ofJob = { mark: undefined, unsureUntil: -Infinity, over: new Map(), ranges: [] };
+    ofJob = { mark: undefined, unsureUntil: -Infinity, over: new Map(), sets: new Map(), ranges: [] };
     history.jobs.set(job, ofJob);
   }
   return ofJob;
@@ -282,13 +288,19 @@ function entryOf(history: HistoryState, job: JobId): JobHistory {
 
 /** Drops the entries that the watermark covers. */
 function dropCovered(ofJob: JobHistory): void {
-  const { mark, over } = ofJob;
+  const { mark, over, sets } = ofJob;
   // An open tick is never in a range, because the ticks of a range were reported as not run.
   ofJob.ranges = ofJob.ranges.filter(({ to }) => mark === undefined || to > mark.at);
   for (const tick of over.keys()) {
     if (typeof tick !== "number" || !covers(mark, tick)) continue;
     over.delete(tick);
   }
+  for (const tick of sets.keys()) if (typeof tick === "number" && covers(mark, tick)) sets.delete(tick);
+}
+
+/** Whether the watermark doesn't cover the tick. */
+export function isPastWatermark(history: HistoryState, job: JobId, tick: TickId): boolean {
+  return isManual(tick) || !covers(history.jobs.get(job)?.mark, instantOf(tick));
 }
 
 /** Whether the watermark or a range says that the tick is over in all its slots. */

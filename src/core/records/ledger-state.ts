@@ -4,7 +4,7 @@
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import { createWords, type WordsState } from "./words-state.ts";
-import type { RunRecord } from "../../schema/run.ts";
+import type { RunRecord, RunState } from "../../schema/run.ts";
 
 /** The count and digest of a peer's open records, as in its heartbeats. */
 export interface OpenDigest {
@@ -22,6 +22,23 @@ export interface OverSlots {
   isSkipped: boolean;
 }
 
+/** How one slot of a tick ended. */
+export interface SlotEnd {
+  readonly state: RunState;
+  /** it was started */
+  readonly ran: boolean;
+  /** ms */
+  readonly at: number;
+}
+
+/** The slots of a tick that runs on all peers. */
+export interface TickSet {
+  readonly slots: readonly string[];
+  /** records say so; otherwise this peer would say so now */
+  readonly isRecorded: boolean;
+  readonly ends: Map<string, SlotEnd>;
+}
+
 /** What is over for one job (history.ts). */
 export interface JobHistory {
   /** undefined until the first scan of the job has begun */
@@ -30,6 +47,8 @@ export interface JobHistory {
   unsureUntil: number;
   /** orders that are over and that the watermark does not cover, by tick */
   readonly over: Map<number | TickId, OverSlots>;
+  /** of ticks that run on all peers and that the watermark does not cover */
+  readonly sets: Map<number | TickId, TickSet>;
   /** ranges of ticks above the watermark that were reported in one record; from ≤ tick ≤ to, ms */
   ranges: { from: number; to: number }[];
 }

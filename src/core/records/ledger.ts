@@ -7,6 +7,7 @@ import { instantOf, type JobId, type OrderKey, type PeerId } from "../../schema/
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { settle, settleRange } from "./history.ts";
 import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
+import { noteInSet } from "./tick-sets.ts";
 import { movesUp, orderKeyOf, recordKey } from "./records.ts";
 
 /** Whether the record's order is over: that attempt was started, or it was decided that it won't be. */
@@ -34,8 +35,10 @@ export function claimedAt(record: RunRecord): number {
 /** Notes that the record's order, or its range of ticks, is over. */
 export function settleIn(history: HistoryState, record: RunRecord): void {
   const { job, tick, range } = record;
-  if (range === undefined) settle(history, record);
-  else settleRange(history, job, range.from, instantOf(tick));
+  if (range === undefined) {
+    noteInSet(history, record, true);
+    settle(history, record);
+  } else settleRange(history, job, range.from, instantOf(tick));
 }
 
 /**
@@ -55,6 +58,7 @@ export function takeRecord(
   const known = ledger.orders.get(order);
   const before = known?.get(key) ?? ledger.open.get(key);
   if (!movesUp(before, record)) return { moved: false, before };
+  noteInSet(ledger.history, record, settles(record));
   // An attempt that is repeated is kept until its tick is over: the next one counts on from it.
   const isTooLarge = ledger.outputBytes + outputBytesOf(record) > outputBytesMax;
   const isOnlyOne = known === undefined || [...known.keys()].every((one) => one === key);

@@ -5,7 +5,7 @@
 import { overdueMs } from "../limits.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 import type { NoticeEvent, NotifyRule } from "../../schema/notice.ts";
-import { duplicatesIn, slotStories, storyOf } from "./records.ts";
+import { duplicatesIn, slotCountIn, slotStories, storyOf } from "./records.ts";
 import { settles } from "./ledger.ts";
 
 /** What is known of a tick whose final word is in. */
@@ -58,7 +58,7 @@ function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afte
 /** Whether all runs that the tick is to have are over, with all their attempts. */
 export function isDecided(records: readonly RunRecord[]): boolean {
   const stories = slotStories(records);
-  const slots = Math.max(1, ...records.map(({ of = 1 }) => of));
+  const slots = slotCountIn(records);
   const settled = new Set(records.flatMap((one) => (isFinal(one.state) && settles(one) ? one.slot : [])));
   return (
     stories.length >= slots && stories.every(({ slot, record }) => isFinal(record.state) && settled.has(slot))

@@ -104,9 +104,10 @@ const storyOrder: readonly RunState[] = [
  */
 export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
   if (!records.some(({ of }) => of !== undefined)) return bestOf(records);
+  const isOnAll = records.some(({ set }) => set !== undefined);
   let worst: RunRecord | undefined;
   for (const { record } of slotStories(records))
-    if (worst === undefined || isWorse(record, worst)) worst = record;
+    if (worst === undefined || isWorse(record, worst, isOnAll)) worst = record;
   return worst;
 }
 
@@ -126,6 +127,12 @@ export function endsRetries({ state, attempt, startedAt }: RunRecord): boolean {
   return attempt > 1 && startedAt === undefined && unmade.has(state);
 }
 const unmade: ReadonlySet<RunState> = new Set(["skipped", "missed", "cancelled"]);
+
+/** How many slots the records of a tick say that it has. */
+export function slotCountIn(records: readonly RunRecord[]): number {
+  const slots = new Set(records.flatMap(({ set = [] }) => set));
+  return Math.max(1, slots.size, ...records.map(({ of = 1 }) => of));
+}
 
 /** For each slot of which there are records, the one that decides its story. */
 export function slotStories(records: readonly RunRecord[]): { slot: string; record: RunRecord }[] {
@@ -155,9 +162,15 @@ const worstFirst: readonly RunState[] = [
   "withdrawn",
 ];
 
-function isWorse(a: RunRecord, b: RunRecord): boolean {
-  const byState = worstFirst.indexOf(a.state) - worstFirst.indexOf(b.state);
-  return byState === 0 ? Number(a.slot) < Number(b.slot) : byState < 0;
+function isWorse(a: RunRecord, b: RunRecord, isOnAll: boolean): boolean {
+  const byState = badness(a, isOnAll) - badness(b, isOnAll);
+  if (byState !== 0) return byState < 0;
+  return isOnAll ? a.slot < b.slot : Number(a.slot) < Number(b.slot);
+}
+
+/** Of a tick that runs on all peers, only those that ran say how it went: a peer that was away takes nothing from it. */
+function badness({ state }: RunRecord, isOnAll: boolean): number {
+  return isOnAll && state === "skipped" ? worstFirst.indexOf("succeeded") + 0.5 : worstFirst.indexOf(state);
 }
 
 function tellsMore(a: RunRecord, b: RunRecord): boolean {

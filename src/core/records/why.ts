@@ -3,13 +3,14 @@
  * the reasons (rank, which peers were skipped and why, how many peers were up), so every peer that has the records tells the
  * same story.
  */
-import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
+import { instantOf, isPeerSlot, type PeerId, type TickId } from "../../schema/ids.ts";
 import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { parentReason } from "../job/chain.ts";
-import { duplicatesIn, endsRetries, hasStarted, slotStories, storyOf } from "./records.ts";
+import { duplicatesIn, endsRetries, hasStarted, slotCountIn, slotStories, storyOf } from "./records.ts";
 
-type NameOf = (peer: PeerId) => string;
+/** The name of a peer by its id, or by its slot in a tick that runs on all peers. */
+type NameOf = (peer: PeerId | string) => string;
 
 const skippedBecause: Readonly<Record<SkippedPeer["why"], string>> = {
   dead: "was dead",
@@ -58,6 +59,10 @@ const reasons: Readonly<Record<string, string>> = {
     "its job is a majority job, whose voters remember their votes for a day, and the tick is older than that",
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
+  offline: "its peer was away, and the job's target.offline says for how long it is awaited",
+  forgotten: "its peer was forgotten",
+  stopped: "as many of the tick's runs had failed as the job's target.rolling.stopAfter says",
+  rolling: "it was not its turn yet: the job's target.rolling.max says how many run at once",
   precheck: "there was nothing to do",
   "exit-code": "the job's success.skipCodes say that there was nothing to do",
   "its peer died": "the peer that ran it died",
@@ -179,15 +184,16 @@ function endInWords(record: RunRecord): string {
 
 /** How the slots of a tick have fared, in one sentence; none for a tick with one slot. */
 function summaryOf(records: readonly RunRecord[]): string[] {
-  const of = Math.max(1, ...records.map((record) => record.of ?? 1));
+  const of = slotCountIn(records);
   if (of === 1) return [];
   const states = slotStories(records).map(({ record }) => record.state);
   const parts = [...Map.groupBy(states, (state) => state)].map(([state, some]) => `${some.length} ${state}`);
   return [`It has ${of} runs: ${parts.join(", ")}.`];
 }
 
-function slotPrefix({ slot, of }: RunRecord): string {
-  return of === undefined ? "" : `Run #${slot}: `;
+function slotPrefix({ slot, of }: RunRecord, nameOf: NameOf): string {
+  if (of === undefined) return "";
+  return isPeerSlot(slot) ? `On ${nameOf(slot)}: ` : `Run #${slot}: `;
 }
 
 function byTime(a: RunRecord, b: RunRecord): number {
@@ -212,7 +218,7 @@ export function describeTick(
   const doubles = duplicatesIn(ordered);
   const why = [
     ...summaryOf(ordered),
-    ...ordered.map((record) => slotPrefix(record) + sentenceFor(record, nameOf)),
+    ...ordered.map((record) => slotPrefix(record, nameOf) + sentenceFor(record, nameOf)),
   ];
   if (doubles.length > 0) {
     const where = doubles.map((record) => `${nameOf(record.peer)} (${peersUp(record)})`).join(" and on ");

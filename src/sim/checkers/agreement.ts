@@ -31,12 +31,21 @@ import {
   type Run,
 } from "../world/truth.ts";
 import { retainedTicks } from "./retained.ts";
-import { convergesMs, hadDuplicateIdentity, orphanMs, wasTurnedAway, workers } from "./surroundings.ts";
+import {
+  convergesMs,
+  hadDuplicateIdentity,
+  orphanMs,
+  wasTurnedAway,
+  wasWell,
+  workers,
+} from "./surroundings.ts";
 import { requiredTicks, sameClockMs, wasNeverDue, type RequiredTick } from "./ticks.ts";
 import { runsOfPool } from "./pools.ts";
 import { jobsOf, mayBePausedAtEnd, perhapsInForce, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
+/** In this time a tick that goes from peer to peer has reached all of them, ms. */
+const rollsWithinMs = 900_000;
 /** The longest pause of a peer after its starts have failed because of its host (DESIGN §5.7), ms. */
 const hostPauseMs = 300_000;
 
@@ -175,11 +184,21 @@ function wasUndone(evidence: Evidence, { peer, start }: Run): boolean {
  * changed.
  */
 function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, before: number): boolean {
-  if (instant + rules.catchUp.windowMs + quietMs < Math.min(before, until)) return false;
+  const { onAll } = rules;
+  const longestMs = (onAll?.offlineMs ?? 0) + (onAll?.rolling === undefined ? 0 : rollsWithinMs);
+  if (instant + rules.catchUp.windowMs + longestMs + quietMs < Math.min(before, until)) return false;
+  // Nobody else may run a peer's part. It is decided early only if that peer could run it, or was plainly away.
+  if (onAll !== undefined) return longestMs > 0 || !isPlain(evidence, peersFor(rules) ?? [], instant);
   const able = workers(evidence, peersFor(rules), instant);
   const wasIdle = (peer: PeerId) =>
     wasAway(evidence, peer, instant, until) || wasDoubted(evidence, peer, instant, until);
   return rules.partition === "majority" || able.every(wasIdle);
+}
+
+/** True if nothing but that they were down disturbed these peers around the instant. */
+function isPlain(evidence: Evidence, peers: readonly PeerId[], instant: number): boolean {
+  const [from, to] = [instant - quietMs, instant + quietMs];
+  return peers.every((peer) => wasAway(evidence, peer, from, to) || wasWell(evidence, peer, from, to));
 }
 
 /** True if the peer's clock was set wrong for the whole span, and most clocks of the peers that were up were right. */

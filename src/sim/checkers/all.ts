@@ -1,6 +1,7 @@
 /** The rules of DESIGN §13 that hold in every world, in the order in which a reader should look at breaches. */
 import type { Breach, Evidence } from "../world/truth.ts";
 import { checkAuthority } from "./authority.ts";
+import { checkAllPeers } from "./all-peers.ts";
 import { checkBounded } from "./bounded.ts";
 import { checkAccounts, checkConvergence, checkDurability } from "./agreement.ts";
 import { checkDuplicates, checkZombies } from "./duplicates.ts";
@@ -27,6 +28,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkBackfills,
     checkDuplicates,
     checkPhantoms,
+    checkAllPeers,
     checkRevocation,
     checkCancels,
     checkSkips,

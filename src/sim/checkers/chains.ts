@@ -225,6 +225,8 @@ function missing({ job, tick, rules, ended }: Due, what: string): Breach {
 /** The run that ends the parent's tick, if that is sure: one run of each attempt, and no further attempt may follow. */
 function lastRun(evidence: Evidence, parent: JobId, runs: readonly Run[]): Run | undefined {
   const last = runs.toSorted((a, b) => a.attempt - b.attempt).at(-1);
+  // Other peers of the tick may still have their turn.
+  if (perhapsInForce(evidence, parent).some(({ rules }) => rules.onAll !== undefined)) return undefined;
   if (last === undefined || new Set(runs.map(({ attempt }) => attempt)).size < runs.length) return undefined;
   const isOver =
     last.outcome === "succeeded" ||

@@ -60,6 +60,8 @@ function dueIn(evidence: Evidence, [run]: readonly Run[]): number {
 
 /** All of its runs have, in each slot to the last attempt. */
 function hasSurelyFailed(ofTick: readonly Run[], rules: JobRules): boolean {
+  // Other peers of the tick may still have their turn.
+  if (rules.onAll !== undefined) return false;
   const areLast = slotsOf(rules).every((slot) =>
     ofTick.some((run) => (run.slot ?? "0") === slot && run.attempt > (rules.retry?.attempts ?? 0)),
   );

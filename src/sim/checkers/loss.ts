@@ -69,7 +69,9 @@ export function checkLoss(evidence: Evidence): Breach[] {
     startsWithinMs,
   ).filter(
     (tick) =>
-      hasWellWorker(evidence, tick) && !heldUp(evidence, tick, byJob.get(tick.job) ?? [], slotTakenWithinMs),
+      !isRolling(tick) &&
+      hasWellWorker(evidence, tick) &&
+      !heldUp(evidence, tick, byJob.get(tick.job) ?? [], slotTakenWithinMs),
   );
   const breaches: Breach[] = [];
   for (const tick of required) {
@@ -80,6 +82,11 @@ export function checkLoss(evidence: Evidence): Breach[] {
     breaches.push({ rule: "I1", at: tick.instant, what: `${slotName(tick)} ${what}` });
   }
   return [...breaches, ...checkMatching(evidence, required, byJob)];
+}
+
+/** Its runs take their turns: when they have to start follows from those before. */
+function isRolling({ rules }: RequiredTick): boolean {
+  return rules.onAll?.rolling !== undefined;
 }
 
 /** Of a tick with several runs, each is required. */
@@ -154,7 +161,12 @@ export function checkResumption(evidence: Evidence): Breach[] {
   const breaches: Breach[] = [];
   const from = evidence.healedAt + resumesAfterMs;
   for (const tick of requiredTicks(evidence, from, evidence.to - resumesAfterMs, resumesAfterMs)) {
-    if (heldUp(evidence, tick, byJob.get(tick.job) ?? [], Infinity) || !mustRun(evidence, tick)) continue;
+    if (
+      isRolling(tick) ||
+      heldUp(evidence, tick, byJob.get(tick.job) ?? [], Infinity) ||
+      !mustRun(evidence, tick)
+    )
+      continue;
     const starts = firstAttempts(bySlot.get(slotName(tick)) ?? []).filter(
       ({ peer, start }) => !wasStranded(evidence, peer, start, start),
     );

@@ -58,8 +58,9 @@ function lastOf(evidence: Evidence, runs: readonly Run[]): Ended | undefined {
   return { ...last, end };
 }
 
-function asksFor({ notifies, skips, count = 1, retry }: JobRules, attempt: number): boolean {
-  return notifies === true && skips !== true && count === 1 && attempt > (retry?.attempts ?? 0);
+function asksFor({ notifies, skips, count = 1, onAll, retry }: JobRules, attempt: number): boolean {
+  const hasOneRun = count === 1 && onAll === undefined;
+  return notifies === true && skips !== true && hasOneRun && attempt > (retry?.attempts ?? 0);
 }
 
 function mustBeTold(evidence: Evidence, { peer, start, end }: Ended): boolean {

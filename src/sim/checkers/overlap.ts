@@ -40,8 +40,7 @@ function checkUnits(evidence: Evidence): Breach[] {
     !troubles.some((trouble) => trouble.from <= to && trouble.to >= from);
   return [...groupRuns(evidence, (run) => run.job)].flatMap(([job, runs]) => {
     const rules = perhapsInForce(evidence, job as JobId).map((span) => span.rules);
-    if (mayOverlap(rules) || rules.some(({ count = 1, overlap }) => count === 1 || overlap === "replace"))
-      return [];
+    if (mayOverlap(rules) || rules.some(isNoUnit)) return [];
     const ticks = [...Map.groupBy(runs, ({ tick }) => tick)].map(([tick, some]) => {
       const starts = some.map(({ start }) => start);
       return { tick, from: Math.min(...starts), to: Math.max(...starts) };
@@ -56,6 +55,11 @@ function checkUnits(evidence: Evidence): Breach[] {
         })),
     );
   });
+}
+
+/** Its ticks have one run each, or a newer one takes the place of another. */
+function isNoUnit({ count = 1, onAll, overlap }: JobRules): boolean {
+  return (count === 1 && onAll === undefined) || overlap === "replace";
 }
 
 function mayOverlap(rules: readonly JobRules[]): boolean {

@@ -97,12 +97,15 @@ function wrongWithScheduled(
   if (held.length === 0) return "no revision that any peer held has this tick";
   const isTarget = held.some(({ rules: { peers } }) => peers === undefined || peers.includes(run.peer));
   if (!isTarget) return "the job's target doesn't admit this peer";
-  if (!held.some(({ rules }) => slotsOf(rules).includes(run.slot ?? "0")))
-    return `its ticks have no slot ${run.slot}`;
+  const hasSlot = ({ rules }: InForce) =>
+    rules.onAll === undefined ? slotsOf(rules).includes(run.slot ?? "0") : run.slot === run.peer;
+  if (!held.some(hasSlot)) return `its ticks have no slot ${run.slot}`;
   const latest = lastStart(tick, due, held, spans) + slackMs + errorMs;
   if (run.start <= latest) return undefined;
   // The time for which a run waits for a place doesn't count towards its window.
   if (evidence.crowded === true) return undefined;
+  // Nor the time until its turn.
+  if (held.some(({ rules }) => rules.onAll?.rolling !== undefined)) return undefined;
   const pooled = held.find(({ rules }) => rules.pool !== undefined);
   if (pooled !== undefined && wasBusy(runsOfPool(evidence, pooled.rules), 0, "", due, run.start))
     return undefined;
@@ -114,7 +117,9 @@ function wrongWithScheduled(
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
 }
 
-function windowOf({ rules: { catchUp } }: InForce): number {
+/** A part of a tick that runs on all peers has the whole window, and the time for which its peer is awaited. */
+function windowOf({ rules: { catchUp, onAll } }: InForce): number {
+  if (onAll !== undefined) return catchUp.windowMs + onAll.offlineMs;
   return catchUp.policy === "none" ? 0 : catchUp.windowMs;
 }
 

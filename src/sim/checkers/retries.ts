@@ -100,6 +100,7 @@ function isCarriedOn(evidence: Evidence, rules: JobRules, run: Run, from: number
     (span) => span.from <= to && span.to >= from,
   );
   if (touching.length === 0) return true;
+  if (rules.onAll !== undefined) return false;
   const heardBy = (run.end ?? Infinity) + heardWithinMs;
   const isAway = touching.every(
     (span) =>

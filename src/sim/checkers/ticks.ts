@@ -1,8 +1,9 @@
 /** The ticks that the checkers require, and the runs that answer them. */
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { dueOfTick, ticksOf } from "../client/schedules.ts";
-import { slotsOf, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import type { Evidence, JobRules, Run } from "../world/truth.ts";
 import { jobsOf, perhapsInForce, surelyInForce } from "./requests.ts";
+import { slotsAt } from "./tick-slots.ts";
 
 /** Clocks that differ by less count as equal (DESIGN §11), ms. */
 export const sameClockMs = 1_600;
@@ -34,12 +35,12 @@ export function requiredTicks(
     surelyInForce(evidence, job).flatMap((span) =>
       ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs))
         .flatMap((at) =>
-          slotsOf(span.rules).map((slot) => ({
+          slotsAt(evidence, span.rules, at).map(({ slot, rules }) => ({
             job,
             tick: tickAt(at),
             slot,
             instant: dueOfTick(span.rules, at),
-            rules: span.rules,
+            rules,
             until: span.to,
           })),
         )

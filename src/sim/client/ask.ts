@@ -191,11 +191,18 @@ function actionOf({ requests, script }: JobRules): Pick<JobSpec, "http" | "scrip
   return script === true ? { script: worldScript.use } : { command: "true" };
 }
 
-function targetOf({ peers, taggedSide, preferredSide, count }: JobRules): Pick<JobSpec, "target"> {
+function targetOf({ peers, taggedSide, preferredSide, count, onAll }: JobRules): Pick<JobSpec, "target"> {
+  const { offlineMs = 0, rolling } = onAll ?? {};
   const target = {
     ...(peers === undefined || taggedSide !== undefined ? {} : { peers: [...peers] }),
     ...(taggedSide === undefined ? {} : { tags: { side: taggedSide } }),
     ...(count === undefined ? {} : { count }),
+    ...(onAll === undefined ? {} : { count: "all" as const, offline: `${offlineMs}ms` }),
+    ...(rolling === undefined
+      ? {}
+      : {
+          rolling: { max: rolling.max, pause: `${rolling.pauseMs}ms`, stopAfter: rolling.stopAfter },
+        }),
     ...(preferredSide === undefined ? {} : { prefer: { tags: { side: preferredSide } } }),
   };
   return Object.keys(target).length === 0 ? {} : { target };

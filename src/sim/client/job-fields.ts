@@ -68,6 +68,24 @@ export function drawFailurePauses(work: readonly Work[], dice: Dice): Work[] {
   });
 }
 
+/** Has some of the jobs run on each of their peers, and some of these go from peer to peer. */
+export function drawAllPeers(work: readonly Work[], dice: Dice): Work[] {
+  return work.map((item) => {
+    const isDrawn = dice.chance(0.2);
+    const offlineMs = dice.pick([0, 0, 60_000, 600_000]);
+    const rolling = {
+      max: dice.pick([1, 1, 2, "50%"] as const),
+      pauseMs: dice.pick([0, 0, 5_000]),
+      stopAfter: dice.pick([1, 1, 2, 0]),
+    };
+    const isRolling = dice.chance(0.4);
+    // Whether a peer has a tag is known to those that have heard it.
+    if (!isDrawn || item.rules.isLater === true || item.rules.taggedSide !== undefined) return item;
+    const { count: _, ...rules } = item.rules;
+    return { ...item, rules: { ...rules, onAll: { offlineMs, ...(isRolling ? { rolling } : {}) } } };
+  });
+}
+
 /** In two of five worlds half of the jobs share a pool. */
 export function drawPools(work: readonly Work[], dice: Dice): Work[] {
   if (!dice.chance(0.4)) return [...work];

@@ -48,6 +48,12 @@ export interface JobRules {
   preferredSide?: string;
   /** how many runs each tick has; absent = 1 */
   count?: number;
+  /** each tick has one run on each peer that may run it; peers that are away are awaited for so long */
+  onAll?: {
+    offlineMs: number;
+    /** so many at once, or such a share of the peers */
+    rolling?: { max: number | `${number}%`; pauseMs: number; stopAfter: number };
+  };
   /** how much of a peer's capacity a run takes; absent = 1 */
   weight?: number;
   /** it sends a request instead of starting a process */
@@ -92,7 +98,7 @@ export function peersFor({ peers, knownTo }: JobRules): readonly PeerId[] | unde
   return peers.filter((peer) => knownTo.includes(peer));
 }
 
-/** The slots of each of the job's ticks. */
+/** The slots of each of the job's ticks, unless it runs on all peers (checkers/all-peers.ts). */
 export function slotsOf({ count = 1 }: JobRules): string[] {
   return Array.from({ length: count }, (_, slot) => String(slot));
 }

@@ -1,0 +1,57 @@
+/**
+ * The slots of ticks that run on all peers (`target.count: "all"`): one for each peer that the job admits when the tick comes.
+ *
+ * Each record of such a tick names the slots, so the first records fix them for every peer. Two sets that were made at the
+ * same time, or on two sides of a split, are united. Until there is a record, each peer has the set that it would write.
+ */
+import type { JobId, TickId } from "../../schema/ids.ts";
+import { countMax } from "../../schema/job.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { entryOf, isPastWatermark, keyOf } from "./history.ts";
+import type { HistoryState, TickSet } from "./ledger-state.ts";
+import { isDecision } from "./records.ts";
+
+/** Undefined for ticks with numbered slots, and for those about which nothing is known. */
+export function tickSetOf(history: HistoryState, job: JobId, tick: TickId): TickSet | undefined {
+  return history.jobs.get(job)?.sets.get(keyOf(tick));
+}
+
+/** The slots that this peer sees. The first record of the tick replaces them. */
+export function proposeSet(
+  history: HistoryState,
+  job: JobId,
+  tick: TickId,
+  slots: readonly string[],
+): readonly string[] {
+  const { sets } = entryOf(history, job);
+  const known = sets.get(keyOf(tick));
+  if (known !== undefined) return known.slots;
+  sets.set(keyOf(tick), { slots, isRecorded: false, ends: new Map() });
+  return slots;
+}
+
+/** The job was edited before there was a record. */
+export function dropProposedSet(history: HistoryState, job: JobId, tick: TickId): void {
+  const sets = history.jobs.get(job)?.sets;
+  if (sets?.get(keyOf(tick))?.isRecorded === false) sets.delete(keyOf(tick));
+}
+
+/** Takes in what a record says about the slots of its tick. `endsSlot`: no other attempt follows this one. */
+export function noteInSet(history: HistoryState, record: RunRecord, endsSlot: boolean): void {
+  const { job, tick, slot, set } = record;
+  if (set === undefined || !isPastWatermark(history, job, tick)) return;
+  const { sets } = entryOf(history, job);
+  const known = sets.get(keyOf(tick));
+  const slots = known?.isRecorded === true ? united(known.slots, set) : united(set, [slot]);
+  const ends = known?.ends ?? new Map();
+  const ran = !isDecision(record);
+  // A peer that was taken for dead may have run it: its own word counts.
+  if (endsSlot && isFinal(record.state) && (ran || ends.get(slot)?.ran !== true))
+    ends.set(slot, { state: record.state, ran, at: record.finishedAt ?? record.due });
+  sets.set(keyOf(tick), { slots, isRecorded: true, ends });
+}
+
+function united(known: readonly string[], others: readonly string[]): readonly string[] {
+  const added = others.filter((slot) => !known.includes(slot));
+  return added.length === 0 ? known : [...new Set([...known, ...added])].slice(0, countMax);
+}

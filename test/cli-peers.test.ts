@@ -382,7 +382,6 @@ describe("the command line", () => {
     [["runs", "list"], "runs ls"],
     [["peers", "remove", "x"], "peers forget"],
     [["peers", "readmit", "x"], "peers unforget"],
-    [["apply", "-f", "x"], "jobs create -f FILE --update"],
     [["join"], "start --join FILE"],
     [["status"], "doctor"],
   ];

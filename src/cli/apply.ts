@@ -57,7 +57,7 @@ export function applyCommands(program: Command, terminal: Terminal): void {
         tell(terminal, options.output, planned);
         terminal.exitCode = planned.items.some(({ action }) => action !== "unchanged") ? 1 : 0;
       } catch (error) {
-        terminal.exitCode = Math.max(2, explain(terminal, error));
+        terminal.exitCode = Math.max(2, explain(terminal, error, "`cicada diff --help` shows the usage."));
       }
     });
 

@@ -382,8 +382,8 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     .action(async (named: string | undefined, options: PauseOptions) => {
       const { note, until } = options;
       const body = { ...(note === undefined ? {} : { note }), ...(until === undefined ? {} : { until }) };
-      const client = openClient(options, terminal);
       const select = selectionOf(options, named === undefined ? [] : [named]);
+      const client = openClient(options, terminal);
       if (select !== undefined) return bulk(client, select, { action: "pause", ...body }, terminal);
       const id = named ?? "";
       await client.send(pathOf(id, "/pause"), { method: "POST", body });
@@ -394,8 +394,8 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     .description("end the pause of a job")
     .argument("[id]")
     .action(async (named: string | undefined, options: PeerOptions & Selection) => {
-      const client = openClient(options, terminal);
       const select = selectionOf(options, named === undefined ? [] : [named]);
+      const client = openClient(options, terminal);
       if (select !== undefined) return bulk(client, select, { action: "resume" }, terminal);
       const id = named ?? "";
       const { paused } = await client.ask<JobAnswer>(pathOf(id));

@@ -80,7 +80,11 @@ export function withSuggestion(message: string, argv: readonly string[]): string
 
 /** The message with the command that shows the right usage, unless it already has a guess. */
 export function withHelp(message: string, program: Command, argv: readonly string[]): string {
-  if (message.includes("(Did you mean")) return message;
+  return message.includes("(Did you mean") ? message : `${message}hint:  ${usageOf(program, argv)}\n`;
+}
+
+/** Names the command that shows the usage of the one that was given. */
+export function usageOf(program: Command, argv: readonly string[]): string {
   const words: string[] = [];
   let command: Command | undefined = program;
   for (const word of argv) {
@@ -88,5 +92,5 @@ export function withHelp(message: string, program: Command, argv: readonly strin
     if (command === undefined) break;
     words.push(word);
   }
-  return `${message}hint:  \`${["cicada", ...words, "--help"].join(" ")}\` shows the usage.\n`;
+  return `\`${["cicada", ...words, "--help"].join(" ")}\` shows the usage.`;
 }

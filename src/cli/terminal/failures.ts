@@ -30,11 +30,11 @@ const hints: Partial<Record<ErrorCode, string>> = {
     "Is it running? --peer URL names another peer, --data DIR the folder of a peer on this machine.",
 };
 
-/** Prints what went wrong in two or three lines, and returns the exit code. */
-export function explain(terminal: Terminal, error: unknown): number {
+/** Prints what went wrong in two or three lines, and returns the exit code. `usage`: where the command's usage is shown. */
+export function explain(terminal: Terminal, error: unknown, usage: string): number {
   const known = error instanceof CicadaError ? error : unexpected(error);
   printFailure(terminal, "error:", known);
-  const hint = asInvoked(hints[known.code] ?? known.hint, terminal.env);
+  const hint = asInvoked(known.code === "USAGE" ? usage : (hints[known.code] ?? known.hint), terminal.env);
   terminal.notify(`${paint(terminal, "cyan", "hint:")}  ${hint}`);
   if (known.code === "INTERNAL" && error instanceof Error) terminal.notify(error.stack ?? "");
   return known.exit;

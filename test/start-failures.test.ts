@@ -80,6 +80,7 @@ test("an exception inside the peer ends it, and never reaches the calling librar
       disk: {},
       executor: {},
       scripts: {},
+      secrets: {},
       notifier: {},
       keyring: {},
     } as unknown as Doors,

@@ -3,6 +3,7 @@
  * receive and forward what core doesn't decide about. Each part knows only the parts that are made before it.
  */
 import type { EventBody } from "../core/events.ts";
+import { meshSight } from "../core/operator/mesh-sight.ts";
 import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import {
@@ -31,6 +32,8 @@ import { KeyRotation } from "./key-rotation.ts";
 import { LogCopies } from "./log-copies.ts";
 import { Logs, type OutputDeps } from "./logs.ts";
 import { LongRuns } from "./long-runs.ts";
+import { MeshNotices } from "./mesh-notices.ts";
+import { NoticeSender } from "./notice-sender.ts";
 import { Notices } from "./notices.ts";
 import { Pings } from "./pings.ts";
 import { Receiver } from "./receiver.ts";
@@ -57,7 +60,9 @@ export interface Assembly {
   secrets: SecretKeeper;
   keyRotation: KeyRotation;
   workShares: WorkShares;
+  noticeSender: NoticeSender;
   notices: Notices;
+  meshNotices: MeshNotices;
   longRuns: LongRuns;
   pings: Pings;
 }
@@ -108,7 +113,10 @@ export function assemble(deps: AssemblyDeps): Assembly {
     isOpen: (record) => isOpen(state, record),
     isPossiblyStale: (record) => isPossiblyStale(state, record),
     feed,
-    onOthers: (records) => notices.heard(records),
+    onOthers: (records) => {
+      notices.heard(records);
+      meshNotices.heard(records);
+    },
     count,
   });
   const edits = new Edits({ doors, booted, sender, onChange: deps.tableChanged });
@@ -189,14 +197,23 @@ export function assemble(deps: AssemblyDeps): Assembly {
     changed: () => feed({ kind: "keyChanged" }),
   });
   const jobOf = (id: JobId): Job | undefined => table.jobs().get(id);
-  const notices = new Notices({
+  const noticeSender = new NoticeSender({
     doors,
-    jobOf,
     channelOf: (name) => table.values(channelsRoot.name).get(name),
-    nameOf: (peer) => nameOfPeer(state, peer),
-    isAlive: (peer) => livingOthers(state).includes(peer),
     gossip: deps.gossipOther,
     count,
+  });
+  const aboutPeers = {
+    nameOf: (peer: PeerId) => nameOfPeer(state, peer),
+    isAlive: (peer: PeerId) => livingOthers(state).includes(peer),
+  };
+  const notices = new Notices({ doors, sender: noticeSender, jobOf, ...aboutPeers });
+  const meshNotices: MeshNotices = new MeshNotices({
+    doors,
+    sender: noticeSender,
+    channels: () => table.values(channelsRoot.name),
+    sight: () => meshSight(state, clock.now()),
+    ...aboutPeers,
   });
   const longRuns = new LongRuns({
     self: doors.keys.self,
@@ -230,7 +247,9 @@ export function assemble(deps: AssemblyDeps): Assembly {
     secrets,
     keyRotation,
     workShares,
+    noticeSender,
     notices,
+    meshNotices,
     longRuns,
     pings,
   };

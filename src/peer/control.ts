@@ -42,7 +42,7 @@ export function controlOf(peer: Peer): Control {
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     values: (root) => peer.parts.table.values(root),
-    channelHealth: (name) => peer.parts.notices.healthOf(name),
+    channelHealth: (name) => peer.parts.noticeSender.healthOf(name),
     testChannel: (channel, name, by) =>
       new Promise((resolve) => peer.parts.notices.test(channel, name, by, resolve)),
     revisions: (id) => readRevisions(disk, id),

@@ -1,25 +1,20 @@
 /**
- * Tells people what became of a tick, when core says that it is this peer's turn (core/orders/announce.ts).
- *
- * A record of each notice says which channels are to get it and which have it. It is stored and gossiped before the first try,
- * and again when a channel has accepted it. So this peer continues after a restart, another one continues if this peer dies,
- * and a notice is sent again only if its sender died between a channel's acceptance and that record. All copies carry one key.
+ * Tells people what became of a tick, when core says that it is this peer's turn (core/orders/announce.ts). notice-sender.ts
+ * sends what is to be told.
  */
 import { makeNotice } from "../core/records/notice-text.ts";
 import { isDecided, noticesOf } from "../core/records/notices.ts";
 import { storyOf } from "../core/records/records.ts";
-import { assert, CicadaError } from "../errors.ts";
+import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
-import type { ChannelHealth } from "../ports/control.ts";
 import type { Delivered } from "../ports/notifier.ts";
-import { checkChannel, type NoticeChannel } from "../schema/channel.ts";
+import type { NoticeChannel } from "../schema/channel.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";
 import {
   afterFailuresMax,
   isNoticeRecord,
   noticeEvents,
-  noticeKey,
   noticeKind,
   type Notice,
   type NoticeEvent,
@@ -27,8 +22,7 @@ import {
 } from "../schema/notice.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { RunRecord, RunState } from "../schema/run.ts";
-import { signOtherRecord } from "../wire/records.ts";
-import { NoticeQueue, type Outcome } from "./notice-queue.ts";
+import { allOpen, openChannels, type NoticeSender } from "./notice-sender.ts";
 
 /** What ended longer ago is no news any more, ms. */
 const newsMs = 86_400_000;
@@ -40,31 +34,21 @@ const recordsOfTick = 512;
 const recordsBefore = 4 * afterFailuresMax;
 /** Own notices that were not sent yet when the last life ended. */
 const resumedMax = 1_000;
-const errorCap = 256;
 /** How soon the disk is asked again when it can't be read, ms. */
 const againMs = 10_000;
 /** The most notices that wait for the disk: each asks again, and a disk that is gone for good must cost little. */
 const waitingMax = 1_000;
 
 export interface NoticesDeps {
-  doors: Pick<Doors, "clock" | "disk" | "keys" | "log" | "notifier">;
+  doors: Pick<Doors, "clock" | "disk" | "keys" | "log">;
+  sender: NoticeSender;
   jobOf: (id: JobId) => Job | undefined;
-  /** the value under the root of the channels */
-  channelOf: (name: string) => unknown;
   nameOf: (peer: PeerId) => string;
   isAlive: (peer: PeerId) => boolean;
-  gossip: (record: OtherRecord) => void;
-  count: (name: string) => void;
 }
-
-type Channels = NoticeRecord["channels"];
 
 export class Notices {
   readonly #deps: NoticesDeps;
-  readonly #queues = new Map<string, NoticeQueue>();
-  /** the latest versions of the notices that this peer is sending, by key */
-  readonly #sending = new Map<string, NoticeRecord>();
-  readonly #health = new Map<string, ChannelHealth>();
   #waiting = 0;
 
   constructor(deps: NoticesDeps) {
@@ -78,7 +62,11 @@ export class Notices {
     disk.others(query, (found) => {
       if (found instanceof CicadaError) return this.#later(found, () => this.resume());
       for (const record of found) {
-        if (!isNoticeRecord(record) || record.peer !== keys.self || openChannels(record).length === 0)
+        if (
+          !isNoticeRecord(record) ||
+          record.peer !== keys.self ||
+          openChannels(record.channels).length === 0
+        )
           continue;
         this.#resumeOne(record);
       }
@@ -138,22 +126,21 @@ export class Notices {
     const notice = this.#make(job, tick, "paused", []);
     const channels = new Set(rules.flatMap(({ to }) => to));
     const text = `${notice.text}: ${reason}`;
-    this.#open(this.#recordOf(job.id, tick, "paused", channels), { ...notice, state: "paused", text });
+    this.#deps.sender.open(this.#recordOf(job.id, tick, "paused", channels), {
+      ...notice,
+      state: "paused",
+      text,
+    });
   }
 
   /** Records of notices that other peers send: they show which channels work. */
   heard(records: readonly OtherRecord[]): void {
-    for (const record of records) if (isNoticeRecord(record)) this.#noteHealth(record.channels);
-  }
-
-  /** How the last message to the channel went, as far as this peer knows. */
-  healthOf(channel: string): ChannelHealth | undefined {
-    return this.#health.get(channel);
+    for (const record of records) if (isNoticeRecord(record)) this.#deps.sender.heard(record.channels);
   }
 
   /** Sends a notice that says that it is a test, once, without waiting in line. */
   test(channel: NoticeChannel, name: string, by: string, done: (result: Delivered) => void): void {
-    const { clock, keys, notifier } = this.#deps.doors;
+    const { clock, keys } = this.#deps.doors;
     const { wall } = clock.now();
     const tick = tickAt(Math.floor(wall / 1_000) * 1_000);
     const peer = { id: keys.self, name: this.#deps.nameOf(keys.self) };
@@ -175,10 +162,7 @@ export class Notices {
       description: undefined,
       text: `This is a test of the channel ${name}, asked for by ${by}`,
     };
-    notifier.deliver({ channel, notices: [notice], id: notice.key }, (result) => {
-      this.#note(name, result.ok ? { sent: true } : { sent: false, why: result.why });
-      done(result);
-    });
+    this.#deps.sender.once(channel, name, notice, done);
   }
 
   #isNews(job: Job, records: readonly RunRecord[]): boolean {
@@ -198,7 +182,10 @@ export class Notices {
     channels: ReadonlySet<string>,
     records: readonly RunRecord[],
   ): void {
-    this.#open(this.#recordOf(job.id, tick, event, channels), this.#make(job, tick, event, records));
+    this.#deps.sender.open(
+      this.#recordOf(job.id, tick, event, channels),
+      this.#make(job, tick, event, records),
+    );
   }
 
   #make(job: Job, tick: TickId, event: NoticeEvent, records: readonly RunRecord[]): Notice {
@@ -209,97 +196,16 @@ export class Notices {
 
   #recordOf(job: JobId, tick: TickId, event: NoticeEvent, channels: ReadonlySet<string>): NoticeRecord {
     const { clock, keys } = this.#deps.doors;
-    const open: Channels = Object.fromEntries([...channels].map((name) => [name, { state: "open" }]));
     const shared = { kind: noticeKind, job, tick, name: event, peer: keys.self, signature: "" } as const;
-    return { ...shared, version: 1, at: clock.now().wall, channels: open };
-  }
-
-  /** Stores the record, and then sends the notice. A disk that refuses the record doesn't keep anybody from being told. */
-  #open(record: NoticeRecord, notice: Notice): void {
-    const key = keyOf(record);
-    if (this.#sending.has(key)) return;
-    this.#sending.set(key, record);
-    this.#store(record, () => this.#queue(record, notice));
+    return { ...shared, version: 1, at: clock.now().wall, channels: allOpen(channels) };
   }
 
   /** A record of an earlier life. */
   #send(record: NoticeRecord, records: readonly RunRecord[]): void {
     const job = this.#deps.jobOf(record.job);
     const event = noticeEvents.find((one) => one === record.name);
-    const key = keyOf(record);
-    if (job === undefined || event === undefined || this.#sending.has(key)) return;
-    this.#sending.set(key, record);
-    this.#queue(record, { ...this.#make(job, record.tick, event, records), at: record.at });
-  }
-
-  #queue(record: NoticeRecord, notice: Notice): void {
-    for (const name of openChannels(record)) {
-      this.#queueOf(name).add(notice, (outcome) => this.#ended(keyOf(record), name, outcome));
-    }
-  }
-
-  #queueOf(name: string): NoticeQueue {
-    const known = this.#queues.get(name);
-    if (known !== undefined) return known;
-    const { clock, notifier } = this.#deps.doors;
-    const queue = new NoticeQueue({
-      clock,
-      deliver: (message, done) => {
-        const found = checkChannel(this.#deps.channelOf(name));
-        if (found.ok) return notifier.deliver({ ...message, channel: found.channel }, done);
-        const isThere = this.#deps.channelOf(name) !== undefined;
-        const why = isThere
-          ? `the channel "${name}" can't be read: ${found.problems.map(({ message: text }) => text).join("; ")}`
-          : `there is no channel "${name}"`;
-        done({ ok: false, isFinal: true, why });
-      },
-    });
-    this.#queues.set(name, queue);
-    return queue;
-  }
-
-  #ended(key: string, name: string, outcome: Outcome): void {
-    this.#note(name, outcome);
-    const record = this.#sending.get(key);
-    assert(record !== undefined, `the notice ${key} is being sent`);
-    const at = this.#deps.doors.clock.now().wall;
-    const state = outcome.sent
-      ? ({ state: "sent", at } as const)
-      : ({ state: "failed", at, error: outcome.why.slice(0, errorCap) } as const);
-    const channels = { ...record.channels, [name]: state };
-    const next = { ...record, version: record.version + 1, channels };
-    this.#sending.set(key, next);
-    this.#store(next, () => {
-      const latest = this.#sending.get(key);
-      if (latest !== undefined && openChannels(latest).length === 0) this.#sending.delete(key);
-    });
-    if (this.#queues.get(name)?.isIdle === true) this.#queues.delete(name);
-  }
-
-  #note(name: string, outcome: Outcome): void {
-    this.#deps.count(outcome.sent ? "notices_sent" : "notices_failed");
-    const at = this.#deps.doors.clock.now().wall;
-    if (outcome.sent) this.#health.set(name, { at, ok: true, error: undefined });
-    else {
-      this.#health.set(name, { at, ok: false, error: outcome.why });
-      this.#warn(`the channel "${name}" did not take a notice`, outcome.why);
-    }
-  }
-
-  #noteHealth(channels: Channels): void {
-    for (const [name, { state, at = 0, error }] of Object.entries(channels)) {
-      if (state === "open" || at <= (this.#health.get(name)?.at ?? 0)) continue;
-      this.#health.set(name, { at, ok: state === "sent", error });
-    }
-  }
-
-  #store(unsigned: NoticeRecord, done: () => void): void {
-    const record = signOtherRecord(unsigned, this.#deps.doors.keys);
-    this.#deps.doors.disk.store([{ kind: "other", record }], (error) => {
-      if (error !== undefined) this.#warn("the record of a notice can't be stored", error.detail);
-      this.#deps.gossip(record);
-      done();
-    });
+    if (job === undefined || event === undefined) return;
+    this.#deps.sender.resume(record, { ...this.#make(job, record.tick, event, records), at: record.at });
   }
 
   // ------------------------------------------------------------------------------------------- the disk
@@ -357,7 +263,7 @@ export class Notices {
       for (const record of found) {
         const event = noticeEvents.find((one) => one === record.name);
         if (event === undefined || !isNoticeRecord(record)) continue;
-        const open = openChannels(record);
+        const open = openChannels(record.channels);
         const isOurs = record.peer === keys.self;
         if (open.length === 0 || isOurs || this.#deps.isAlive(record.peer)) told.set(event, "told");
         else if (!told.has(event)) told.set(event, new Set(open));
@@ -369,14 +275,4 @@ export class Notices {
   #warn(message: string, why: string): void {
     this.#deps.doors.log.warn(message, { why });
   }
-}
-
-function openChannels({ channels }: NoticeRecord): string[] {
-  return Object.entries(channels).flatMap(([name, { state }]) => (state === "open" ? name : []));
-}
-
-function keyOf({ job, tick, name }: NoticeRecord): string {
-  const event = noticeEvents.find((one) => one === name);
-  assert(event !== undefined, `${name} is an event`);
-  return noticeKey(job, tick, event);
 }

@@ -146,7 +146,8 @@ export class Peer {
       gossipOther: (record) => this.#outbox.other(record),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
-    const { table, edits, scripts, secrets, sync, keyRotation, workShares, notices } = this.#assembly;
+    const { table, edits, scripts, secrets, sync, keyRotation, workShares, notices, meshNotices } =
+      this.#assembly;
     onLive?.({
       state: this.#state,
       table,
@@ -180,6 +181,7 @@ export class Peer {
     scripts.begin();
     secrets.begin();
     notices.resume();
+    meshNotices.resume();
   }
 
   get doors(): Doors {
@@ -332,6 +334,7 @@ export class Peer {
     this.#writer.woke(now);
     for (const part of [sync, keyRotation, edits, retention]) part.woke(now);
     scripts.woke(now.mono);
+    this.parts.meshNotices.woke(now);
     secrets.woke(now.mono);
   }
 

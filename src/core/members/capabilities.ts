@@ -20,6 +20,11 @@ export function lacking(state: State, { needs, maintenance }: Plan, peer: PeerId
   return isUnmaintained ? [...lacks, "maintenance"] : lacks;
 }
 
+/** Whether the peer has said that it is capable of it. */
+export function isAble(state: State, peer: PeerId, capability: Capability): boolean {
+  return capabilitiesOf(state, peer)?.includes(capability) ?? false;
+}
+
 function capabilitiesOf(state: State, peer: PeerId): readonly string[] | undefined {
   if (peer === state.settings.self) return state.settings.capabilities;
   const heartbeat = state.members.byId.get(peer)?.heartbeat;

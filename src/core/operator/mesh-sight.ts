@@ -1,0 +1,164 @@
+/**
+ * What this peer sees of the mesh that people may want to be told of (records/mesh-news.ts), and which peer's turn it is to
+ * tell: the first in rank of the living members that can. Each side of a split has such a peer, so a split silences nobody.
+ */
+import type { Now } from "../../ports.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import { troubleEnds, type MeshFact, type ToldEvent, type Trouble } from "../../schema/mesh-event.ts";
+import { votersSubject } from "../../schema/mesh-notice.ts";
+import type { Capability } from "../../schema/protocol.ts";
+import { isDoubted, ownClockOffset, timekeepers } from "../members/clocks.ts";
+import { isAble } from "../members/capabilities.ts";
+import { standsBack } from "../members/duplicate-identity.ts";
+import { livingMembers } from "../members/members.ts";
+import type { Member } from "../members/members-state.ts";
+import { shownAuthor, shownName } from "../members/names.ts";
+import { memberHashesOf, rankKey } from "../members/rank.ts";
+import { hasSupersededKey } from "../members/superseded-key.ts";
+import { votersMissing } from "../orders/job-status.ts";
+import type { State } from "../state.ts";
+
+/** A peer that is started again within this time was not away for people, ms. */
+const settledMs = 15_000;
+/** The same for a peer that has not been heard in this life: the whole mesh may be starting. */
+const unheardMs = 120_000;
+/** A write that the disk refuses is told sooner: the peer claims nothing meanwhile. */
+const diskMs = 5_000;
+/** A peer that came in longer ago is no news, ms. */
+const joinedMs = 3_600_000;
+
+export interface Seen {
+  trouble: Trouble;
+  subject: string;
+  isTrouble: boolean;
+  toldAfterMs: number;
+  /** one sentence that says so */
+  text: string;
+}
+
+/** What happened once, and is told once. */
+export interface SeenFact {
+  fact: MeshFact;
+  subject: string;
+  at: number;
+  text: string;
+}
+
+export interface MeshSight {
+  seen: readonly Seen[];
+  facts: readonly SeenFact[];
+  /** the peer whose turn it is to tell it */
+  tellerOf: (told: ToldEvent, subject: string) => PeerId | undefined;
+}
+
+/** Undefined while this peer can't judge: it is starting, or the mesh doesn't count on it. */
+export function meshSight(stateThen: Readonly<State>, now: Now): MeshSight | undefined {
+  const state: State = { ...stateThen, now };
+  const { operator, upkeep } = state;
+  if (!state.alive || upkeep.warmUp !== undefined || operator.draining) return undefined;
+  if (operator.selfForgotten !== undefined || hasSupersededKey(state) || standsBack(state)) return undefined;
+  return {
+    seen: [...seenOfPeers(state), ...seenOfClocks(state), seenOfVoters(state), seenOfDisk(state)],
+    facts: joinsOf(state),
+    tellerOf: tellers(state),
+  };
+}
+
+/** One that has left cleanly is neither dead nor back; nor is one that has only just fallen silent. */
+function seenOfPeers(state: State): Seen[] {
+  return [...state.members.byId.values()].flatMap((member): Seen[] => {
+    const { id, state: how, heardMono, heardWall } = member;
+    if (how !== "alive" && how !== "dead") return [];
+    const name = shownName(state, id);
+    const isTrouble = how === "dead";
+    const toldAfterMs = heardMono === undefined ? unheardMs : settledMs;
+    const since = heardWall === undefined ? "since this peer started" : `since ${instantText(heardWall)}`;
+    const text = isTrouble
+      ? `${name} is dead: ${selfName(state)} has not heard it ${since}, and it did not say goodbye`
+      : `${name} is back`;
+    return [{ trouble: "peer-dead", subject: id, isTrouble, toldAfterMs, text }];
+  });
+}
+
+function seenOfClocks(state: State): Seen[] {
+  const keepsTime = timekeepers(state);
+  const others = [...state.members.byId.values()].flatMap((member) => seenOfClock(state, member, keepsTime));
+  const own = ownClockOffset(state);
+  if (own === undefined) return others;
+  return [...others, clockOf(selfName(state), state.settings.self, isDoubted(state), own)];
+}
+
+function seenOfClock(state: State, member: Member, keepsTime: (peer: PeerId) => boolean): Seen[] {
+  const { id, clockOffsetMs, state: how } = member;
+  if (how !== "alive" || clockOffsetMs === undefined) return [];
+  const offsetMs = clockOffsetMs + (ownClockOffset(state) ?? 0);
+  return [clockOf(shownName(state, id), id, !keepsTime(id), offsetMs)];
+}
+
+function clockOf(name: string, subject: string, isTrouble: boolean, offsetMs: number): Seen {
+  const seconds = (Math.abs(offsetMs) / 1_000).toFixed(1);
+  const side = offsetMs < 0 ? "behind" : "ahead of";
+  const text = isTrouble
+    ? `the clock of ${name} is ${seconds} s ${side} the clocks that count as right: it takes no ticks until its clock is set`
+    : `the clock of ${name} is right again`;
+  return { trouble: "clock", subject, isTrouble, toldAfterMs: settledMs, text };
+}
+
+function seenOfVoters(state: State): Seen {
+  const missing = votersMissing(state);
+  const text =
+    missing === undefined
+      ? "a majority of the voters is in reach again"
+      : `no majority, as ${selfName(state)} sees it: ${missing}; such jobs don't run here until then`;
+  const isTrouble = missing !== undefined;
+  return { trouble: "no-majority", subject: votersSubject, isTrouble, toldAfterMs: settledMs, text };
+}
+
+function seenOfDisk(state: State): Seen {
+  const isTrouble = state.diskFailures > 0;
+  const text = isTrouble
+    ? `${selfName(state)} can't write its data folder: it takes no ticks until that is right`
+    : `${selfName(state)} can write its data folder again`;
+  return { trouble: "disk", subject: state.settings.self, isTrouble, toldAfterMs: diskMs, text };
+}
+
+function joinsOf(state: State): SeenFact[] {
+  const { joins, confirmed } = state.members.admissions;
+  return [...joins.values()].flatMap(({ peer, at, by, name, invitation }): SeenFact[] => {
+    if (at < state.now.wall - joinedMs || at > state.now.wall + settledMs) return [];
+    const how = invitation === undefined ? "" : ` by the invitation ${invitation}`;
+    const isConfirmed = confirmed.has(peer) ? "" : "; no person has confirmed it yet";
+    const text = `${name} joined the mesh${how}, as ${shownAuthor(state, by)} saw it${isConfirmed}`;
+    return [{ fact: "peer-joined", subject: peer, at, text }];
+  });
+}
+
+/**
+ * Only the peer itself knows about its disk. A peer whose clock is doubted tells nothing that another one can tell, nor does the
+ * subject itself: its signature of a webhook would be refused as too old.
+ */
+function tellers(state: State): MeshSight["tellerOf"] {
+  const isStopping = (peer: PeerId) => {
+    const heartbeat = state.members.byId.get(peer)?.heartbeat;
+    return heartbeat?.draining === true && heartbeat.drained !== true;
+  };
+  const able = livingMembers(state).filter(
+    (peer) => isAble(state, peer, "mesh-notices" satisfies Capability) && !isStopping(peer),
+  );
+  const keepsTime = timekeepers(state);
+  const right = able.filter(keepsTime);
+  return (told, subject) => {
+    if (told === "disk" || told === troubleEnds.disk) return subject as PeerId;
+    const preferred = right.filter((peer) => peer !== subject);
+    const candidates = [preferred, right, able].find((some) => some.length > 0) ?? [];
+    return rankKey(`${told}/${subject}`, memberHashesOf(candidates))[0];
+  };
+}
+
+function selfName(state: State): string {
+  return state.settings.name;
+}
+
+function instantText(wall: number): string {
+  return `${new Date(wall).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,291 @@
+/**
+ * Tells the channels that have subscribed to them of troubles of the mesh and their ends (core/records/mesh-news.ts), and of what
+ * happens to it once. The peer whose turn it is tells; the others keep its records, and the next one goes on with them if it
+ * dies. What was told before is read from the disk, so that a restart forgets no trouble and repeats none.
+ */
+import type { MeshSight, Seen, SeenFact } from "../core/operator/mesh-sight.ts";
+import { newsOf, type Incident } from "../core/records/mesh-news.ts";
+import { CicadaError } from "../errors.ts";
+import type { Doors, Now } from "../ports.ts";
+import { subscriptionsOf, type Subscriptions } from "../schema/channel.ts";
+import { tickAt, type PeerId } from "../schema/ids.ts";
+import { troubleEnds, type ToldEvent } from "../schema/mesh-event.ts";
+import {
+  isMeshNoticeRecord,
+  meshJob,
+  meshNoticeKey,
+  meshNoticeKind,
+  readTopic,
+  topicName,
+  type MeshNoticeRecord,
+  type MeshTopic,
+} from "../schema/mesh-notice.ts";
+import { noticeTextMax, type Notice } from "../schema/notice.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
+import { allOpen, openChannels, type NoticeSender, type SentRecord } from "./notice-sender.ts";
+
+/** How often it looks, ms. */
+const lookEveryMs = 2_000;
+/** What was told longer ago is forgotten, ms. */
+const rememberedMs = 14 * 86_400_000;
+/** The most notices that are remembered, about 500 bytes each; the oldest go first. */
+const rememberedMax = 4_096;
+/** What nobody was told within this time is no news any more, ms. */
+const newsMs = 86_400_000;
+/** A rotation longer ago is no news to a peer that tells it instead of a dead one, ms. */
+const factMs = 3_600_000;
+
+export interface MeshNoticesDeps {
+  doors: Pick<Doors, "clock" | "disk" | "keys" | "keyring" | "log">;
+  sender: NoticeSender;
+  /** the values under the root of the channels; the same map until one of them changes */
+  channels: () => ReadonlyMap<string, unknown>;
+  sight: () => MeshSight | undefined;
+  nameOf: (peer: PeerId) => string;
+  isAlive: (peer: PeerId) => boolean;
+}
+
+interface Told {
+  readonly topic: MeshTopic;
+  readonly records: Map<PeerId, MeshNoticeRecord>;
+}
+
+/** What is to be told, in words. */
+export interface MeshWords {
+  text: string;
+  more?: readonly string[];
+  state?: string;
+}
+
+export class MeshNotices {
+  readonly #deps: MeshNoticesDeps;
+  /** by name */
+  readonly #told = new Map<string, Told>();
+  /** the names that begin so: `TOLD/SUBJECT` */
+  readonly #namesOf = new Map<string, Set<string>>();
+  /** since when it has been so; by trouble and subject */
+  readonly #seen = new Map<string, { isTrouble: boolean; sinceMono: number }>();
+  #lookAtMono = -Infinity;
+  #isRead = false;
+  #subscriptions: { of: ReadonlyMap<string, unknown>; are: Subscriptions } | undefined;
+
+  constructor(deps: MeshNoticesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads what was told before, and continues with what the last life had not sent. */
+  resume(): void {
+    const { disk, clock, keys, log } = this.#deps.doors;
+    const from = clock.now().wall - rememberedMs;
+    disk.others({ kind: meshNoticeKind, of: { from }, limit: rememberedMax }, (found) => {
+      this.#isRead = true;
+      if (found instanceof CicadaError) {
+        return log.warn("the notices about the mesh can't be read", { why: found.detail });
+      }
+      this.heard(found);
+      const since = clock.now().wall - newsMs;
+      for (const record of found) {
+        if (!isMeshNoticeRecord(record) || record.peer !== keys.self || record.at < since) continue;
+        if (openChannels(record.channels).length === 0) continue;
+        this.#deps.sender.resume(record, this.#noticeOf(record), (next) => this.#remember(next));
+      }
+    });
+  }
+
+  /** Records of any kind that have come from other peers. */
+  heard(records: readonly OtherRecord[]): void {
+    for (const record of records) {
+      if (!isMeshNoticeRecord(record)) continue;
+      this.#remember(record);
+      if (record.peer !== this.#deps.doors.keys.self) this.#deps.sender.heard(record.channels);
+    }
+  }
+
+  /** The channels that take digests, and what they have asked for. */
+  get digests(): Subscriptions["digests"] {
+    return this.#read().digests;
+  }
+
+  /** Called about once a second. */
+  woke(now: Now): void {
+    if (now.mono < this.#lookAtMono || !this.#isRead) return;
+    this.#lookAtMono = now.mono + lookEveryMs;
+    const { events } = this.#read();
+    if (events.size === 0 && this.#told.size === 0) return this.#seen.clear();
+    const sight = this.#deps.sight();
+    if (sight === undefined) return this.#seen.clear();
+    for (const one of sight.seen) this.#judge(one, sight, now);
+    const subjects = new Set(sight.seen.map(({ trouble, subject }) => `${trouble}/${subject}`));
+    for (const key of this.#seen.keys()) if (!subjects.has(key)) this.#seen.delete(key);
+    for (const { fact, subject, text } of [...sight.facts, ...this.#rotations(now)]) {
+      const topic = { told: fact, subject, episode: "once" };
+      if (sight.tellerOf(fact, subject) === this.#deps.doors.keys.self) {
+        this.tell(topic, events.get(fact) ?? [], { text });
+      }
+    }
+    this.#takeOver(sight, now);
+  }
+
+  /** Tells it, unless that has been done or is being done. */
+  tell(topic: MeshTopic, channels: Iterable<string>, words: MeshWords): void {
+    const name = topicName(topic);
+    const all = [...channels];
+    if (all.length === 0 || this.hasTold(name)) return;
+    this.#open(name, all, words, this.#deps.doors.clock.now().wall);
+  }
+
+  /** This peer or another one has told it, or is telling it. */
+  hasTold(name: string): boolean {
+    return this.#told.has(name) || this.#deps.sender.isSending(meshNoticeKey(name));
+  }
+
+  #rotations({ wall }: Now): SeenFact[] {
+    const { keyring } = this.#deps.doors;
+    const at = keyring.madeAt();
+    if (at < wall - factMs) return [];
+    const subject = keyring.fingerprint();
+    return [{ fact: "key-rotated", subject, at, text: `the cluster key was rotated: it is ${subject} now` }];
+  }
+
+  #judge(one: Seen, sight: MeshSight, { mono, wall }: Now): void {
+    const { trouble, subject, isTrouble, toldAfterMs, text } = one;
+    const key = `${trouble}/${subject}`;
+    const before = this.#seen.get(key);
+    const sinceMono = before?.isTrouble === isTrouble ? before.sinceMono : mono;
+    this.#seen.set(key, { isTrouble, sinceMono });
+    const sighting = { isTrouble, toldAfterMs, lastedMs: mono - sinceMono };
+    const news = newsOf(sighting, this.#incidentsOf(trouble, subject), wall);
+    if (news === undefined) return;
+    const told: ToldEvent = news.kind === "begins" ? trouble : troubleEnds[trouble];
+    if (sight.tellerOf(told, subject) !== this.#deps.doors.keys.self) return;
+    const subscribed = this.#read().events.get(trouble) ?? [];
+    const channels =
+      news.kind === "begins" ? subscribed : news.channels.filter((name) => subscribed.includes(name));
+    const topic = { told, subject, episode: news.episode };
+    if (news.kind === "ends" && channels.length === 0) return this.#close(topic, text);
+    this.tell(topic, channels, { text });
+  }
+
+  /** Nobody wants to be told of the end: a record without channels says that it is over. */
+  #close(topic: MeshTopic, text: string): void {
+    const name = topicName(topic);
+    if (!this.hasTold(name)) this.#open(name, [], { text }, this.#deps.doors.clock.now().wall);
+  }
+
+  #incidentsOf(trouble: keyof typeof troubleEnds, subject: string): Incident[] {
+    const incidents: Incident[] = [];
+    for (const name of this.#namesOf.get(`${trouble}/${subject}`) ?? []) {
+      const { topic, records } = this.#told.get(name) ?? {};
+      if (topic === undefined || records === undefined) continue;
+      const isEnded = this.hasTold(topicName({ ...topic, told: troubleEnds[trouble] }));
+      const at = Math.min(...[...records.values()].map((record) => record.at));
+      incidents.push({ episode: topic.episode, at, channels: mergedChannels(records.values()), isEnded });
+    }
+    return incidents;
+  }
+
+  /** What a peer that is gone has left unsent is sent by the one whose turn it is now. */
+  #takeOver(sight: MeshSight, { wall }: Now): void {
+    const { self } = this.#deps.doors.keys;
+    for (const [name, { topic, records }] of this.#told) {
+      const [first] = records.values();
+      if (first === undefined || first.at < wall - newsMs) continue;
+      const left = openChannels(mergedChannels(records.values()));
+      if (left.length === 0) continue;
+      if ([...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer))) continue;
+      if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(name, left, first, first.at);
+    }
+  }
+
+  #open(name: string, channels: readonly string[], words: MeshWords, at: number): void {
+    const { keys } = this.#deps.doors;
+    const { text, more, state } = words;
+    const record: MeshNoticeRecord = {
+      kind: meshNoticeKind,
+      job: meshJob,
+      tick: tickAt(Math.floor(at / 1_000) * 1_000),
+      name,
+      peer: keys.self,
+      version: 1,
+      signature: "",
+      at,
+      text: text.slice(0, noticeTextMax),
+      ...(more === undefined ? {} : { more: [...more] }),
+      ...(state === undefined ? {} : { state }),
+      channels: allOpen(channels),
+    };
+    this.#deps.sender.open(record, this.#noticeOf(record), (next) => this.#remember(next));
+  }
+
+  #noticeOf({ name, at, text, more, state }: MeshNoticeRecord): Notice {
+    const { told = "digest", subject = "" } = readTopic(name) ?? {};
+    const { self } = this.#deps.doors.keys;
+    const isAboutPeer = !["no-majority", "majority", "key-rotated", "digest"].includes(told);
+    const peer = isAboutPeer ? (subject as PeerId) : self;
+    return {
+      key: meshNoticeKey(name),
+      event: told,
+      job: undefined,
+      tick: undefined,
+      run: undefined,
+      state: state ?? told,
+      reason: undefined,
+      exitCode: undefined,
+      peer: { id: peer, name: this.#deps.nameOf(peer) },
+      at,
+      startedAt: undefined,
+      finishedAt: undefined,
+      group: "default",
+      owner: undefined,
+      description: undefined,
+      text,
+      ...(more === undefined ? {} : { more }),
+    };
+  }
+
+  #remember(record: SentRecord): void {
+    const topic = record.kind === meshNoticeKind ? readTopic(record.name) : undefined;
+    if (record.kind !== meshNoticeKind || topic === undefined) return;
+    const told = this.#told.get(record.name) ?? { topic, records: new Map() };
+    if ((told.records.get(record.peer)?.version ?? 0) >= record.version) return;
+    told.records.set(record.peer, record);
+    this.#told.set(record.name, told);
+    const start = `${topic.told}/${topic.subject}`;
+    const names = this.#namesOf.get(start) ?? new Set();
+    this.#namesOf.set(start, names.add(record.name));
+    if (this.#told.size > rememberedMax) this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    let oldest: { name: string; topic: MeshTopic; at: number } | undefined;
+    for (const [name, { topic, records }] of this.#told) {
+      const at = Math.max(...[...records.values()].map((record) => record.at));
+      if (oldest === undefined || at < oldest.at) oldest = { name, topic, at };
+    }
+    if (oldest === undefined) return;
+    const { name, topic } = oldest;
+    this.#told.delete(name);
+    const start = `${topic.told}/${topic.subject}`;
+    const names = this.#namesOf.get(start);
+    names?.delete(name);
+    if (names?.size === 0) this.#namesOf.delete(start);
+  }
+
+  #read(): Subscriptions {
+    const of = this.#deps.channels();
+    if (this.#subscriptions?.of !== of) this.#subscriptions = { of, are: subscriptionsOf(of) };
+    return this.#subscriptions.are;
+  }
+}
+
+/** Whether each channel has the notice, whoever sent it. */
+function mergedChannels(records: Iterable<MeshNoticeRecord>): MeshNoticeRecord["channels"] {
+  const merged: MeshNoticeRecord["channels"] = {};
+  for (const { channels } of records) {
+    for (const [name, how] of Object.entries(channels)) {
+      const before = merged[name];
+      if (before === undefined || how.state === "sent" || before.state === "open") merged[name] = how;
+    }
+  }
+  return merged;
+}

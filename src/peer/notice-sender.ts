@@ -1,0 +1,181 @@
+/**
+ * Sends notices, and keeps a record of each that says which channels are to get it and which have it. The record is stored and
+ * gossiped before the first try, and again when a channel has accepted the notice. So this peer continues after a restart,
+ * another one continues if this peer dies, and a notice is sent again only if its sender died between a channel's acceptance and
+ * that record. All copies carry one key.
+ */
+import { assert } from "../errors.ts";
+import type { Doors } from "../ports.ts";
+import type { ChannelHealth } from "../ports/control.ts";
+import type { Delivered } from "../ports/notifier.ts";
+import { checkChannel, knownFields, textRooms, type NoticeChannel } from "../schema/channel.ts";
+import type { MeshNoticeRecord } from "../schema/mesh-notice.ts";
+import type { Notice, NoticeChannels, NoticeRecord } from "../schema/notice.ts";
+import type { OtherRecord } from "../schema/other-record.ts";
+import { signOtherRecord } from "../wire/records.ts";
+import { NoticeQueue, type Outcome } from "./notice-queue.ts";
+
+const errorCap = 256;
+
+export type SentRecord = NoticeRecord | MeshNoticeRecord;
+
+export interface NoticeSenderDeps {
+  doors: Pick<Doors, "clock" | "disk" | "keys" | "log" | "notifier">;
+  /** the value under the root of the channels */
+  channelOf: (name: string) => unknown;
+  gossip: (record: OtherRecord) => void;
+  count: (name: string) => void;
+}
+
+/** A notice that is being sent. */
+interface Sending {
+  record: SentRecord;
+  /** is told of each new version of the record */
+  moved: ((record: SentRecord) => void) | undefined;
+}
+
+export class NoticeSender {
+  readonly #deps: NoticeSenderDeps;
+  readonly #queues = new Map<string, NoticeQueue>();
+  /** by key */
+  readonly #sending = new Map<string, Sending>();
+  readonly #health = new Map<string, ChannelHealth>();
+
+  constructor(deps: NoticeSenderDeps) {
+    this.#deps = deps;
+  }
+
+  isSending(key: string): boolean {
+    return this.#sending.has(key);
+  }
+
+  /** Stores the record, and then sends the notice. A disk that refuses the record doesn't keep anybody from being told. */
+  open(record: SentRecord, notice: Notice, moved?: (record: SentRecord) => void): void {
+    const { key } = notice;
+    if (this.#sending.has(key)) return;
+    this.#sending.set(key, { record, moved });
+    moved?.(record);
+    this.#store(record, () => {
+      this.#queue(record, notice);
+      this.#forgetIfSent(key);
+    });
+  }
+
+  /** Continues with a record of an earlier life. */
+  resume(record: SentRecord, notice: Notice, moved?: (record: SentRecord) => void): void {
+    if (this.#sending.has(notice.key)) return;
+    this.#sending.set(notice.key, { record, moved });
+    this.#queue(record, notice);
+  }
+
+  /** Sends a notice once, without a record and without waiting in line. */
+  once(channel: NoticeChannel, name: string, notice: Notice, done: (result: Delivered) => void): void {
+    const message = { channel, notices: [notice], id: notice.key };
+    this.#deps.doors.notifier.deliver(message, (result) => {
+      this.#note(name, result.ok ? { sent: true } : { sent: false, why: result.why });
+      done(result);
+    });
+  }
+
+  /** How the last message to the channel went, as far as this peer knows. */
+  healthOf(channel: string): ChannelHealth | undefined {
+    return this.#health.get(channel);
+  }
+
+  /** Another peer's record shows which channels work. */
+  heard(channels: NoticeChannels): void {
+    for (const [name, { state, at = 0, error }] of Object.entries(channels)) {
+      if (state === "open" || at <= (this.#health.get(name)?.at ?? 0)) continue;
+      this.#health.set(name, { at, ok: state === "sent", error });
+    }
+  }
+
+  #queue(record: SentRecord, notice: Notice): void {
+    for (const name of openChannels(record.channels)) {
+      this.#queueOf(name).add(notice, (outcome) => this.#ended(notice.key, name, outcome));
+    }
+  }
+
+  #queueOf(name: string): NoticeQueue {
+    const known = this.#queues.get(name);
+    if (known !== undefined) return known;
+    const { clock, notifier } = this.#deps.doors;
+    const queue = new NoticeQueue({
+      clock,
+      deliver: (message, done) => {
+        const value = this.#deps.channelOf(name);
+        // What a later version has added to the channel doesn't keep its notices from being sent.
+        const found = checkChannel(knownFields(value));
+        if (found.ok) return notifier.deliver({ ...message, channel: found.channel }, done);
+        const why =
+          value === undefined
+            ? `there is no channel "${name}"`
+            : `the channel "${name}" can't be read: ${found.problems.map(({ message: text }) => text).join("; ")}`;
+        done({ ok: false, isFinal: true, why });
+      },
+      // A channel that fails for now is shown as failing, although its notices are still tried.
+      room: () => {
+        const found = checkChannel(knownFields(this.#deps.channelOf(name)));
+        return found.ok ? textRooms[found.channel.type] : Infinity;
+      },
+      failed: (why) => this.#setHealth(name, { ok: false, error: why }),
+    });
+    this.#queues.set(name, queue);
+    return queue;
+  }
+
+  #ended(key: string, name: string, outcome: Outcome): void {
+    this.#note(name, outcome);
+    const sending = this.#sending.get(key);
+    assert(sending !== undefined, `the notice ${key} is being sent`);
+    const { record, moved } = sending;
+    const at = this.#deps.doors.clock.now().wall;
+    const state = outcome.sent
+      ? ({ state: "sent", at } as const)
+      : ({ state: "failed", at, error: outcome.why.slice(0, errorCap) } as const);
+    const channels = { ...record.channels, [name]: state };
+    const next = { ...record, version: record.version + 1, channels };
+    this.#sending.set(key, { record: next, moved });
+    moved?.(next);
+    this.#store(next, () => this.#forgetIfSent(key));
+    if (this.#queues.get(name)?.isIdle === true) this.#queues.delete(name);
+  }
+
+  #forgetIfSent(key: string): void {
+    const latest = this.#sending.get(key);
+    if (latest !== undefined && openChannels(latest.record.channels).length === 0) this.#sending.delete(key);
+  }
+
+  #note(name: string, outcome: Outcome): void {
+    this.#deps.count(outcome.sent ? "notices_sent" : "notices_failed");
+    if (outcome.sent) return this.#setHealth(name, { ok: true, error: undefined });
+    this.#setHealth(name, { ok: false, error: outcome.why });
+    this.#warn(`the channel "${name}" did not take a notice`, outcome.why);
+  }
+
+  #setHealth(name: string, how: Omit<ChannelHealth, "at">): void {
+    this.#health.set(name, { at: this.#deps.doors.clock.now().wall, ...how });
+  }
+
+  #store(unsigned: SentRecord, done: () => void): void {
+    const record = signOtherRecord(unsigned, this.#deps.doors.keys);
+    this.#deps.doors.disk.store([{ kind: "other", record }], (error) => {
+      if (error !== undefined) this.#warn("the record of a notice can't be stored", error.detail);
+      this.#deps.gossip(record);
+      done();
+    });
+  }
+
+  #warn(message: string, why: string): void {
+    this.#deps.doors.log.warn(message, { why });
+  }
+}
+
+export function openChannels(channels: NoticeChannels): string[] {
+  return Object.entries(channels).flatMap(([name, { state }]) => (state === "open" ? name : []));
+}
+
+/** None of them has the notice yet. */
+export function allOpen(channels: Iterable<string>): NoticeChannels {
+  return Object.fromEntries([...channels].map((name) => [name, { state: "open" as const }]));
+}

@@ -53,6 +53,18 @@ test("a secret is never shown, and stays when the channel is written back as it 
   assert.deepEqual(stored(fake, "hook"), { type: "webhook", url: "https://example.org/b" });
 });
 
+test("a channel that names secrets is kept and shown with their names", async () => {
+  const fake = fakeApi();
+  const named = { type: "slack", url: { name: "SLACK_URL" }, mesh: ["peer-dead"], link: "https://c.example" };
+  const made = await put(fake, "ops", named);
+  assert.equal(made.statusCode, 201, made.body);
+  const { type, url, mesh, link } = made.json();
+  assert.deepEqual({ type, url, mesh, link }, named);
+  assert.deepEqual(stored(fake, "ops"), named);
+  assert.equal((await put(fake, "ops", made.json())).statusCode, 200);
+  assert.deepEqual(stored(fake, "ops"), named);
+});
+
 test("a hidden part of another type's channel is not taken over", async () => {
   const fake = fakeApi();
   await put(fake, "ops", { type: "telegram", chat: "1", secret: "bot" });
@@ -83,6 +95,27 @@ describe("what is no channel is refused with the place, and nothing changes", ()
       body: { type: "email", server: "smtp://m:25", from: "a@b.c", to: ["d@e.f", "x\r\nBcc: y@z.w"] },
       pointer: "/to/1",
       message: /is not an e-mail address/,
+    },
+    "an event that the mesh doesn't have": {
+      body: { ...slack, mesh: ["disk", "peer-ded"] },
+      pointer: "/mesh/1",
+      message: /"peer-ded" is none of: peer-dead, .*did you mean "peer-dead"/,
+    },
+    "a link that is none": { body: { ...slack, link: "page" }, pointer: "/link", message: /https:/ },
+    "a password in an address": {
+      body: { type: "gotify", url: "https://me:pass@push.example.org", secret: "token-1" },
+      pointer: "/url",
+      message: /no name or password in an address/,
+    },
+    "a token in an address that is shown": {
+      body: { type: "ntfy", url: "https://ntfy.example.org/ops?auth=x" },
+      pointer: "/url",
+      message: /a token goes into secret/,
+    },
+    "a secret's name that is none": {
+      body: { type: "slack", url: { name: "my secret" } },
+      pointer: "/url/name",
+      message: /letters, digits and _/,
     },
     "no receiver": {
       body: { type: "email", server: "smtp://m:25", from: "a@b.c", to: [] },

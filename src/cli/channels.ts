@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CicadaError } from "../errors.ts";
 import { channelTypes } from "../schema/channel.ts";
+import { meshEvents } from "../schema/mesh-event.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
@@ -27,7 +28,11 @@ interface SetOptions extends ChannelOptions {
   file?: string;
   type?: string;
   url?: string;
+  urlSecret?: string;
   secretFile?: string;
+  secret?: string;
+  link?: string;
+  mesh?: string[];
   server?: string;
   user?: string;
   from?: string;
@@ -93,16 +98,22 @@ function setCommand(channels: Command, terminal: Terminal): void {
       "--url <url>",
       "webhook, slack, discord, teams: its address; ntfy: the topic's; gotify: the server's",
     )
+    .option("--url-secret <name>", "instead of --url: the secret whose value is the address")
     .option(
       "--secret-file <file>",
       "its secret: a webhook's whsec_…, a token, a password; - reads standard input",
     )
+    .option("--secret <name>", "instead of --secret-file: a secret that `cicada secrets set` has made")
     .option("--server <url>", "email: smtp://HOST:PORT or smtps://HOST:PORT")
     .option("--user <user>", "email: who logs in there")
     .option("--from <address>", "email: the sender")
     .addOption(repeatable("--to <address>", "email: a receiver; repeatable"))
     .option("--chat <id>", "telegram: the chat")
     .option("--priority <n>", "ntfy, gotify: instead of one that fits the notice")
+    .addOption(
+      repeatable("--mesh <event>", `what of the mesh is told there: ${meshEvents.join(", ")}; repeatable`),
+    )
+    .option("--link <url>", "where people open a peer's page: notices then have a link")
     .option("--description <text>", "a text for people")
     .action(async (name: string, options: SetOptions) => {
       const body = options.file === undefined ? fromFlags(options) : parseFile(options.file);
@@ -120,10 +131,16 @@ function setCommand(channels: Command, terminal: Terminal): void {
 }
 
 function fromFlags(options: SetOptions): Record<string, unknown> {
-  const { type, url, secretFile, server, user, from, to, chat, priority, description } = options;
+  const { type, server, user, from, to, chat, priority, mesh, link, description } = options;
   if (type === undefined) throw new CicadaError("USAGE", "give --type, or a file with -f");
-  const secret = secretFile === undefined ? undefined : readText(secretFile).trim();
-  const given = { type, url, secret, server, user, from, to, chat, description };
+  const { secretFile } = options;
+  const url = oneOf("url", options.url, options.urlSecret);
+  const secret = oneOf(
+    "secret",
+    secretFile === undefined ? undefined : readText(secretFile).trim(),
+    options.secret,
+  );
+  const given = { type, url, secret, server, user, from, to, chat, mesh, link, description };
   if (priority !== undefined && !/^\d+$/.test(priority)) {
     throw new CicadaError("USAGE", `--priority ${priority}: give a whole number`);
   }
@@ -131,6 +148,18 @@ function fromFlags(options: SetOptions): Record<string, unknown> {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...(priority === undefined ? {} : { priority: Number(priority) }),
   };
+}
+
+/** The text itself, or the name of the secret that stands for it. */
+function oneOf(
+  what: "url" | "secret",
+  text: string | undefined,
+  name: string | undefined,
+): string | { name: string } | undefined {
+  if (name === undefined) return text;
+  const [one, other] = what === "url" ? ["--url", "--url-secret"] : ["--secret-file", "--secret"];
+  if (text !== undefined) throw new CicadaError("USAGE", `give ${one} or ${other}, not both`);
+  return { name };
 }
 
 function parseFile(file: string): unknown {

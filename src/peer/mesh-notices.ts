@@ -32,6 +32,8 @@ const rememberedMs = 14 * 86_400_000;
 const rememberedMax = 4_096;
 /** What nobody was told within this time is no news any more, ms. */
 const newsMs = 86_400_000;
+/** So long the peers that are sending a notice must be gone before another one does: after a split a record comes before its writer is heard. */
+const takeOverMs = 15_000;
 /** A rotation longer ago is no news to a peer that tells it instead of a dead one, ms. */
 const factMs = 3_600_000;
 
@@ -48,6 +50,8 @@ export interface MeshNoticesDeps {
 interface Told {
   readonly topic: MeshTopic;
   readonly records: Map<PeerId, MeshNoticeRecord>;
+  /** since when it is unsent and nobody is sending it */
+  leftAtMono?: number | undefined;
 }
 
 /** What is to be told, in words. */
@@ -101,16 +105,11 @@ export class MeshNotices {
     }
   }
 
-  /** The channels that take digests, and what they have asked for. */
-  get digests(): Subscriptions["digests"] {
-    return this.#read().digests;
-  }
-
   /** Called about once a second. */
   woke(now: Now): void {
     if (now.mono < this.#lookAtMono || !this.#isRead) return;
     this.#lookAtMono = now.mono + lookEveryMs;
-    const { events } = this.#read();
+    const events = this.#read();
     if (events.size === 0 && this.#told.size === 0) return this.#seen.clear();
     const sight = this.#deps.sight();
     if (sight === undefined) return this.#seen.clear();
@@ -158,7 +157,7 @@ export class MeshNotices {
     if (news === undefined) return;
     const told: ToldEvent = news.kind === "begins" ? trouble : troubleEnds[trouble];
     if (sight.tellerOf(told, subject) !== this.#deps.doors.keys.self) return;
-    const subscribed = this.#read().events.get(trouble) ?? [];
+    const subscribed = this.#read().get(trouble) ?? [];
     const channels =
       news.kind === "begins" ? subscribed : news.channels.filter((name) => subscribed.includes(name));
     const topic = { told, subject, episode: news.episode };
@@ -185,14 +184,16 @@ export class MeshNotices {
   }
 
   /** What a peer that is gone has left unsent is sent by the one whose turn it is now. */
-  #takeOver(sight: MeshSight, { wall }: Now): void {
+  #takeOver(sight: MeshSight, { wall, mono }: Now): void {
     const { self } = this.#deps.doors.keys;
-    for (const [name, { topic, records }] of this.#told) {
+    for (const [name, told] of this.#told) {
+      const { topic, records } = told;
       const [first] = records.values();
       if (first === undefined || first.at < wall - newsMs) continue;
       const left = openChannels(mergedChannels(records.values()));
-      if (left.length === 0) continue;
-      if ([...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer))) continue;
+      const isInHand = [...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer));
+      told.leftAtMono = left.length === 0 || isInHand ? undefined : (told.leftAtMono ?? mono);
+      if (told.leftAtMono === undefined || mono - told.leftAtMono < takeOverMs) continue;
       if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(name, left, first, first.at);
     }
   }
@@ -246,7 +247,7 @@ export class MeshNotices {
   #remember(record: SentRecord): void {
     const topic = record.kind === meshNoticeKind ? readTopic(record.name) : undefined;
     if (record.kind !== meshNoticeKind || topic === undefined) return;
-    const told = this.#told.get(record.name) ?? { topic, records: new Map() };
+    const told: Told = this.#told.get(record.name) ?? { topic, records: new Map() };
     if ((told.records.get(record.peer)?.version ?? 0) >= record.version) return;
     told.records.set(record.peer, record);
     this.#told.set(record.name, told);

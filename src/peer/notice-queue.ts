@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../ports.ts";
 import type { Delivered, Delivery } from "../ports/notifier.ts";
-import type { Notice } from "../schema/notice.ts";
+import { leastLength, type Notice } from "../schema/notice.ts";
 
 /** Between two messages, ms. Less lets a burst through as single messages; more makes the next notice later. */
 const spacingMs = 2_000;
@@ -83,7 +83,7 @@ export class NoticeQueue {
     let left = this.#deps.room();
     let count = 0;
     for (const { notice } of this.#waiting.slice(0, togetherMax)) {
-      left -= shortestLength(notice);
+      left -= leastLength(notice);
       if (left < 0) break;
       count += 1;
     }
@@ -122,11 +122,6 @@ export class NoticeQueue {
     this.#message = undefined;
     for (const { done } of items) done(outcome);
   }
-}
-
-/** So long is the part of its line that says which job's tick it is about, and what became of it; escapes may double an id. */
-function shortestLength({ job, text }: Notice): number {
-  return job === undefined ? Math.min(text.length, 200) : 2 * job.length + 70;
 }
 
 /** Of several notices in one message, the first one's key and their number: the message never changes. */

@@ -38,18 +38,6 @@ const shared = {
       description: "what of the mesh is told there; the end of a trouble is told with it",
     }),
   ),
-  digest: Type.Optional(
-    Type.Object(
-      {
-        at: Type.String({
-          pattern: "^([01]\\d|2[0-3]):[0-5]\\d$",
-          description: "time of day, such as 08:00",
-        }),
-        timezone: Type.Optional(Type.String({ maxLength: 64, description: "IANA zone; default UTC" })),
-      },
-      { additionalProperties: false, description: "once a day: what ran, and what did not" },
-    ),
-  ),
   link: Type.Optional(
     Type.String({
       ...Address,
@@ -187,8 +175,6 @@ const hints: Readonly<Record<string, string>> = {
     'an address is a text that begins with https:// or http://; where it is a secret, {"name": NAME} can stand for it',
   "/server": "the server is smtp://HOST:PORT or smtps://HOST:PORT; user and secret have fields of their own",
   "/to": "to is a list of 1 to 32 addresses",
-  "/digest": 'the digest is {"at": "08:00", "timezone": "Europe/Berlin"}; without a timezone it is UTC',
-  "/digest/at": "at is a time of day from 00:00 to 23:59",
   "/mesh": `mesh is a list of: ${meshEvents.join(", ")}`,
 };
 
@@ -208,6 +194,7 @@ export function checkChannel(input: unknown): ChannelCheck {
       pointer: pointerTo(name),
       message: `a ${String(input["type"])} channel has no field ${JSON.stringify(name)}${didYouMean(name, fields)}`,
     }));
+  problems.push(...subscriptionProblems(input));
   for (const error of check.Errors(input)) {
     if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
     // Said once, and not once for each form that the field could have.
@@ -219,7 +206,7 @@ export function checkChannel(input: unknown): ChannelCheck {
       problems.push({ pointer: error.instancePath, message: hints[error.instancePath] ?? error.message });
     }
   }
-  problems.push(...addressProblems(input), ...subscriptionProblems(input));
+  problems.push(...addressProblems(input));
   if (problems.length > 0) return { ok: false, problems };
   // Only this line makes the type: the schema of its type has just accepted it.
   return { ok: true, channel: input as NoticeChannel };
@@ -259,7 +246,7 @@ function addressProblems({ type, url, link, from, to }: Readonly<Record<string, 
   return problems;
 }
 
-function subscriptionProblems({ mesh, digest }: Readonly<Record<string, unknown>>): Problem[] {
+function subscriptionProblems({ mesh }: Readonly<Record<string, unknown>>): Problem[] {
   const problems: Problem[] = [];
   if (Array.isArray(mesh)) {
     for (const [index, event] of mesh.entries()) {
@@ -269,20 +256,7 @@ function subscriptionProblems({ mesh, digest }: Readonly<Record<string, unknown>
       problems.push({ pointer: `/mesh/${index}`, message });
     }
   }
-  if (isObject(digest) && typeof digest["timezone"] === "string" && !isTimeZone(digest["timezone"])) {
-    const message = `"${digest["timezone"]}" is no IANA zone such as Europe/Berlin`;
-    problems.push({ pointer: "/digest/timezone", message });
-  }
   return problems;
-}
-
-function isTimeZone(name: string): boolean {
-  if (!/^[A-Za-z]/.test(name)) return false;
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
 }
 
 function entriesOf(pointer: string, list: unknown): [string, unknown][] {
@@ -302,27 +276,18 @@ export function isChannelName(name: string): boolean {
 // ---------------------------------------------------------------------------------------------------------
 // What channels ask for
 
-export type Digest = NonNullable<NoticeChannel["digest"]>;
-
-export interface Subscriptions {
-  /** the channels of each event of the mesh */
-  events: ReadonlyMap<MeshEvent, readonly string[]>;
-  /** by channel */
-  digests: ReadonlyMap<string, Digest>;
-}
+/** The channels of each event of the mesh. */
+export type Subscriptions = ReadonlyMap<MeshEvent, readonly string[]>;
 
 /** `channels`: values of the table, which a later version may have written. One that can't be read asks for nothing. */
 export function subscriptionsOf(channels: ReadonlyMap<string, unknown>): Subscriptions {
   const events = new Map<MeshEvent, string[]>();
-  const digests = new Map<string, Digest>();
   for (const [name, value] of channels) {
     const found = checkChannel(knownFields(value));
     if (!found.ok) continue;
-    const { mesh = [], digest } = found.channel;
-    for (const event of mesh) events.set(event, [...(events.get(event) ?? []), name]);
-    if (digest !== undefined) digests.set(name, digest);
+    for (const event of found.channel.mesh ?? []) events.set(event, [...(events.get(event) ?? []), name]);
   }
-  return { events, digests };
+  return events;
 }
 
 // ---------------------------------------------------------------------------------------------------------

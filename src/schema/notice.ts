@@ -69,6 +69,14 @@ export interface Notice {
   more?: readonly string[];
 }
 
+/**
+ * In so many characters a notice's sentence says which job's tick it is about and what became of it, whatever a service's
+ * escapes make of the job's name; with the line break after it.
+ */
+export function leastLength({ job, text }: Pick<Notice, "job" | "text">): number {
+  return job === undefined ? Math.min(text.length, 200) + 1 : 2 * job.length + 70;
+}
+
 export function noticeKey(job: JobId, tick: TickId, event: NoticeEvent): string {
   return `${job}@${tick}:${event}`;
 }

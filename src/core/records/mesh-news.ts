@@ -4,12 +4,12 @@
  *
  * A trouble is told when it has lasted for some seconds. Its end is told only if the trouble was, and only when it has stayed
  * away for a while: a minute after the first time within a day, and twice as long after each further time, up to an hour. Until
- * then it counts as the same trouble, so one that comes and goes is told of ever more rarely, and never forgotten.
+ * then it counts as the same trouble. So what comes and goes all the time is told at most about thirty times a day, with its ends.
  */
 import type { NoticeChannels } from "../../schema/notice.ts";
 
 /** How long a trouble must be over before its end is told, the first time; ms. */
-export const calmFirstMs = 60_000;
+const calmFirstMs = 60_000;
 const calmMostMs = 3_600_000;
 /** Troubles of the same kind and subject within this time lengthen the wait, ms. */
 const dayMs = 86_400_000;
@@ -50,7 +50,9 @@ export function newsOf(sighting: Sighting, incidents: readonly Incident[], wall:
   const isOn = last !== undefined && !last.isEnded;
   if (isTrouble && !isOn && lastedMs >= toldAfterMs)
     return { kind: "begins", episode: episodeAfter(last, wall) };
-  if (isTrouble || !isOn || lastedMs < calmMs(incidents, wall)) return undefined;
+  // A peer on the other side of a split may never have seen the trouble: then the wait begins when it was told.
+  const calmSoFarMs = Math.min(lastedMs, wall - (last?.at ?? wall));
+  if (isTrouble || !isOn || calmSoFarMs < calmMs(incidents, wall)) return undefined;
   const channels = Object.entries(last.channels).flatMap(([name, { state }]) =>
     state === "failed" ? [] : name,
   );

@@ -1,5 +1,5 @@
 /** What all services share: the request, and one text for several notices that fits into a service's limit. */
-import type { Notice } from "../../schema/notice.ts";
+import { leastLength, type Notice } from "../../schema/notice.ts";
 
 export interface HttpMessage {
   url: string;
@@ -44,15 +44,21 @@ export function textOf(
 ): string {
   const [first] = notices;
   if (first !== undefined && notices.length === 1) return singleText(first, limit, escape);
-  const lines: string[] = [];
-  let left = limit;
-  for (const [index, notice] of notices.entries()) {
-    const share = Math.floor(left / (notices.length - index)) - 1;
-    const line = lineOf(notice, share, escape);
-    lines.push(line);
-    left -= line.length + 1;
-  }
-  return lines.join("\n");
+  const sentences = notices.map(({ text }) => escape(oneLine(text)).length);
+  const needed = notices.map((notice, index) => Math.min(leastLength(notice) - 1, sentences[index] ?? 0));
+  const total = needed.reduce((sum, length) => sum + length + 1, 0);
+  // They fit, unless the channel was made another service's while the message waited.
+  const least = total <= limit ? needed : needed.map(() => 0);
+  // What is left when each has said what it is about; one that needs less than its share leaves the rest to those after it.
+  let spare = total <= limit ? limit - total : limit - notices.length;
+  return notices
+    .map((notice, index) => {
+      const own = least[index] ?? 0;
+      const line = lineOf(notice, own + Math.floor(Math.max(0, spare) / (notices.length - index)), escape);
+      spare -= line.length - own;
+      return line;
+    })
+    .join("\n");
 }
 
 function singleText(notice: Notice, limit: number, escape: (text: string) => string): string {
@@ -70,25 +76,22 @@ function singleText(notice: Notice, limit: number, escape: (text: string) => str
 
 const ownerCap = 100;
 
-function lineOf({ text, owner, run }: Notice, limit: number, escape: (text: string) => string): string {
+function lineOf({ job, text, owner, run }: Notice, limit: number, escape: (text: string) => string): string {
   const said = [
     ...(run === undefined ? [] : [`run ${run}`]),
     ...(owner === undefined ? [] : [`owner ${cut(owner, ownerCap)}`]),
   ].join(", ");
   const tail = said === "" ? "" : escape(oneLine(` (${said})`));
   const sentence = oneLine(text);
-  const keepsTail = limit - tail.length >= Math.min(headChars, escape(sentence).length);
+  const keepsTail = limit - tail.length >= Math.min(leastLength({ job, text }) - 1, escape(sentence).length);
   return keepsTail
     ? cutEscaped(sentence, limit - tail.length, escape) + tail
     : cutEscaped(sentence, limit, escape);
 }
 
-/** In so many characters a sentence has said which job's tick it is about, and what became of it. */
-const headChars = 200;
-
 /** No text of a job or a program may begin a line of its own, or hide what follows. */
 export function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ");
+  return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").toWellFormed();
 }
 
 /** Cuts before it escapes, so that no escape is cut in two. */

@@ -30,5 +30,5 @@ export function telegramRequest(
 
 /** In plain text, too, @name mentions a person. */
 function unmentioned(text: string): string {
-  return text.replaceAll("@", "@\u200b");
+  return text.replaceAll(/@(?=[A-Za-z])/g, "@\u200b");
 }

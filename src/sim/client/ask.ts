@@ -146,7 +146,13 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[], askedA
     case "unforget":
       return { kind: "unforget-peer", peer: request.target, by };
     case "channel":
-      return { kind: "set-value", root: "channels", id: channelName, value: channel, by };
+      return {
+        kind: "set-value",
+        root: "channels",
+        id: channelName,
+        value: { ...channel, ...request.more },
+        by,
+      };
     case "rotate":
       return { kind: "rotate-key", graceMs: request.graceMs, accept: everybody, by };
   }

@@ -129,8 +129,8 @@ export type ClientRequest =
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId; force?: boolean }
   | { kind: "unforget"; target: PeerId }
-  /** makes the channel that jobs tell */
-  | { kind: "channel" }
+  /** makes the channel that jobs tell; `more`: further fields of it */
+  | { kind: "channel"; more?: object }
   /** replaces the cluster key; the old one is accepted for `graceMs` */
   | { kind: "rotate"; graceMs: number };
 

@@ -1,0 +1,285 @@
+/** Who tells channels what happens to the mesh, and how often: whole peers in simulated worlds. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Delivered, Delivery } from "../src/ports/notifier.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { meshEvents } from "../src/schema/mesh-event.ts";
+import type { Notice } from "../src/schema/notice.ts";
+import { everySeconds } from "../src/sim/client/schedules.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
+import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+
+interface Heard extends Notice {
+  by: PeerId;
+  afterMs: number;
+}
+
+/** Peers that know each other, a channel that has subscribed to everything, and what it has taken. */
+class Stage {
+  readonly world: World;
+  readonly heard: Heard[] = [];
+  /** what the channel answers instead of taking a message */
+  refuses: ((by: PeerId, delivery: Delivery) => Delivered | undefined) | undefined;
+
+  constructor(names: number, more: object = { mesh: [...meshEvents] }, later: readonly number[] = []) {
+    this.world = new World({
+      ...calmWorld,
+      seed: "mesh notices",
+      peers: names,
+      skewMs: 20,
+      driftPpm: 10,
+      traits: () => ({ role: "worker", capacity: 100 }),
+      makePeer: (doors, name, traits) => {
+        const by = doors.keys.self;
+        const notifier: typeof doors.notifier = {
+          ...doors.notifier,
+          close: () => undefined,
+          ping: (ping, done) => doors.notifier.ping(ping, done),
+          deliver: (delivery, done) => {
+            const answer = this.refuses?.(by, delivery) ?? { ok: true };
+            if (answer.ok) {
+              const afterMs = this.world.now() - epoch;
+              this.heard.push(...delivery.notices.map((notice) => ({ ...notice, by, afterMs })));
+            }
+            doors.clock.alarm(doors.clock.now().mono + 100, () => done(answer));
+          },
+        };
+        return startRealPeer({ ...doors, notifier }, name, traits);
+      },
+    });
+    for (const peer of this.world.peers) {
+      if (later.some((number) => this.peer(number) === peer)) continue;
+      this.world.at(epoch, () => this.world.hosts.start(peer));
+    }
+    this.pass(minute);
+    this.world.ask(this.peer(1), { kind: "channel", more });
+    this.pass(10 * second);
+  }
+
+  peer(number: number): PeerId {
+    return `peer-${number}` as PeerId;
+  }
+
+  pass(ms: number): void {
+    this.world.runUntil(this.world.now() + ms);
+  }
+
+  /** What was told since the last time that this was asked, without joins. */
+  news(): Heard[] {
+    return this.heard.splice(0).filter(({ event }) => event !== "peer-joined");
+  }
+
+  cut(some: readonly number[], others: readonly number[]): () => void {
+    const ends = some.flatMap((a) =>
+      others.flatMap((b) => [
+        this.world.disturbances.cut(this.peer(a), this.peer(b)),
+        this.world.disturbances.cut(this.peer(b), this.peer(a)),
+      ]),
+    );
+    return () => ends.forEach((end) => end());
+  }
+}
+
+function eventsOf(heard: readonly Heard[]): string[] {
+  return heard.map(({ event, peer }) => `${event} ${peer.id}`);
+}
+
+test("a dead peer is told once, by one of the others, and that it is back when it has been back for a minute", () => {
+  const stage = new Stage(3);
+  assert.deepEqual(stage.news(), []);
+  stage.world.hosts.kill(stage.peer(3));
+  stage.pass(2 * minute);
+  const [dead, ...more] = stage.news();
+  assert.deepEqual(more, []);
+  assert.equal(dead?.event, "peer-dead");
+  assert.equal(dead.peer.id, "peer-3");
+  assert.notEqual(dead.by, "peer-3");
+  assert.match(dead.text, /^peer-3 is dead: peer-[12] has not heard it since 2026-11-20T00:01:/);
+  stage.world.hosts.start(stage.peer(3));
+  stage.pass(50 * second);
+  assert.deepEqual(stage.news(), []);
+  stage.pass(minute);
+  const back = stage.news();
+  assert.deepEqual(eventsOf(back), ["peer-back peer-3"]);
+  assert.notEqual(back[0]?.by, "peer-3");
+  stage.pass(hour);
+  assert.deepEqual(stage.news(), []);
+});
+
+test("a peer that leaves cleanly, or is away for a moment only, is no dead peer", () => {
+  const stage = new Stage(3);
+  stage.world.hosts.stop(stage.peer(3));
+  stage.pass(5 * minute);
+  stage.world.hosts.start(stage.peer(3));
+  stage.pass(minute);
+  stage.world.hosts.kill(stage.peer(2));
+  stage.pass(3 * second);
+  stage.world.hosts.start(stage.peer(2));
+  stage.pass(5 * minute);
+  assert.deepEqual(eventsOf(stage.news()), []);
+});
+
+test("each side of a split tells who is dead for it and that the voters have no majority, and afterwards that both are over", () => {
+  const stage = new Stage(3);
+  const heal = stage.cut([1, 2], [3]);
+  stage.pass(2 * minute);
+  const split = stage.news();
+  assert.deepEqual(
+    new Set(eventsOf(split)),
+    new Set(["peer-dead peer-3", "peer-dead peer-1", "peer-dead peer-2", "no-majority peer-3"]),
+  );
+  assert.equal(split.length, 4, "each is told once");
+  heal();
+  stage.pass(5 * minute);
+  const after = stage.news();
+  assert.deepEqual(after.map(({ event }) => event).toSorted(), [
+    "majority",
+    "peer-back",
+    "peer-back",
+    "peer-back",
+  ]);
+  const keys = new Set(split.map(({ key }) => key));
+  assert.equal(keys.size, 4);
+  stage.pass(hour);
+  assert.deepEqual(stage.news(), []);
+});
+
+test("two sides of a split that tell the same trouble give it one key, by which receivers drop the repeat", () => {
+  const stage = new Stage(5);
+  stage.world.hosts.kill(stage.peer(5));
+  const heal = stage.cut([1, 2], [3, 4]);
+  stage.pass(3 * minute);
+  const told = stage.news().filter(({ event, peer }) => event === "peer-dead" && peer.id === "peer-5");
+  assert.equal(told.length, 2);
+  assert.equal(new Set(told.map(({ key }) => key)).size, 1);
+  heal();
+});
+
+test("a clock that is doubted is told, and that it is right again", () => {
+  const stage = new Stage(4);
+  const setBack = stage.world.disturbances.stepClock(stage.peer(2), 5 * minute);
+  stage.pass(3 * minute);
+  const told = stage.news();
+  assert.deepEqual(eventsOf(told), ["clock peer-2"]);
+  assert.match(
+    told[0]?.text ?? "",
+    /the clock of peer-2 is 300\.\d s ahead of the clocks that count as right/,
+  );
+  assert.notEqual(told[0]?.by, "peer-2");
+  setBack();
+  stage.pass(5 * minute);
+  assert.deepEqual(eventsOf(stage.news()), ["clock-right peer-2"]);
+});
+
+test("a disk that can't be written is told by its own peer, and that it can be again", () => {
+  const stage = new Stage(3);
+  const rules = {
+    id: "beat" as JobId,
+    schedule: everySeconds(5),
+    overlap: "allow",
+    catchUp: { policy: "none", windowMs: minute },
+    peers: [stage.peer(2)],
+  } as const;
+  stage.world.ask(stage.peer(1), { kind: "put", rules });
+  stage.pass(10 * second);
+  const empty = stage.world.disturbances.fillDisk(stage.peer(2));
+  stage.pass(2 * minute);
+  const told = stage.news();
+  assert.deepEqual(eventsOf(told), ["disk peer-2"]);
+  assert.equal(told[0]?.by, "peer-2");
+  empty();
+  stage.pass(5 * minute);
+  assert.deepEqual(eventsOf(stage.news()), ["disk-right peer-2"]);
+});
+
+test("a rotated key is told once, and a mesh's first key is no news", () => {
+  const stage = new Stage(3);
+  stage.world.ask(stage.peer(1), { kind: "rotate", graceMs: minute });
+  stage.pass(5 * minute);
+  const told = stage.news();
+  assert.deepEqual(
+    told.map(({ event }) => event),
+    ["key-rotated"],
+  );
+  stage.pass(2 * hour);
+  assert.deepEqual(stage.news(), []);
+});
+
+test("a peer that joins is told once", () => {
+  const stage = new Stage(4, { mesh: [...meshEvents] }, [4]);
+  stage.world.hosts.start(stage.peer(4));
+  stage.pass(5 * minute);
+  const joins = stage.heard.filter(({ event, peer }) => event === "peer-joined" && peer.id === "peer-4");
+  assert.equal(joins.length, 1, eventsOf(stage.heard).join(", "));
+  assert.match(joins[0]?.text ?? "", /^peer-4 joined the mesh, as peer-\d saw it/);
+});
+
+test("nothing is told to a channel that has not asked for it", () => {
+  const stage = new Stage(3, { mesh: ["disk"] });
+  stage.world.hosts.kill(stage.peer(3));
+  stage.pass(2 * minute);
+  stage.world.hosts.start(stage.peer(3));
+  stage.pass(5 * minute);
+  assert.deepEqual(stage.news(), []);
+});
+
+test("a peer that dies and comes back all the time is told of a few times an hour, not each time", () => {
+  const stage = new Stage(3);
+  for (let times = 0; times < 40; times++) {
+    stage.world.hosts.kill(stage.peer(3));
+    stage.pass(45 * second);
+    stage.world.hosts.start(stage.peer(3));
+    stage.pass(75 * second);
+  }
+  const told = stage.news();
+  assert.ok(told.length >= 1 && told.length <= 6, eventsOf(told).join(", "));
+  stage.pass(2 * hour);
+  assert.equal(stage.news().at(-1)?.event ?? told.at(-1)?.event, "peer-back", "its end is not forgotten");
+});
+
+test("if the peer that tells it dies before the channel has taken it, another one sends it under the same key", () => {
+  const stage = new Stage(4);
+  const tried: { by: PeerId; key: string }[] = [];
+  stage.refuses = (by, { notices }) => {
+    tried.push(...notices.map(({ key }) => ({ by, key })));
+    return tried[0]?.by === by ? { ok: false, isFinal: false, why: "no answer" } : undefined;
+  };
+  stage.world.hosts.kill(stage.peer(4));
+  stage.pass(minute);
+  const [first] = tried;
+  assert.ok(first !== undefined);
+  stage.world.hosts.kill(first.by);
+  stage.pass(2 * minute);
+  const told = stage.news();
+  const again = told.filter(({ key }) => key === first.key);
+  assert.equal(again.length, 1, eventsOf(told).join(", "));
+  assert.notEqual(again[0]?.by, first.by);
+});
+
+test("a peer that is started again sends what its last life had not, and repeats nothing that it had", () => {
+  const stage = new Stage(2);
+  stage.refuses = () => ({ ok: false, isFinal: false, why: "no answer" });
+  stage.world.hosts.kill(stage.peer(2));
+  stage.pass(minute);
+  stage.world.hosts.kill(stage.peer(1));
+  stage.refuses = undefined;
+  stage.pass(minute);
+  stage.world.hosts.start(stage.peer(1));
+  stage.pass(minute);
+  assert.deepEqual(
+    eventsOf(stage.news()).filter((one) => one === "peer-dead peer-2"),
+    ["peer-dead peer-2"],
+  );
+  stage.world.hosts.kill(stage.peer(1));
+  stage.world.hosts.start(stage.peer(1));
+  stage.pass(10 * minute);
+  assert.deepEqual(
+    eventsOf(stage.news()).filter((one) => one === "peer-dead peer-2"),
+    [],
+  );
+});

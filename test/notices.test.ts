@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { noticesOf } from "../src/core/records/notices.ts";
 import { CicadaError } from "../src/errors.ts";
+import { NoticeSender, type NoticeSenderDeps } from "../src/peer/notice-sender.ts";
 import { Notices, type NoticesDeps } from "../src/peer/notices.ts";
 import { noticeEvents, noticeKey, type NoticeEvent, type NotifyRule } from "../src/schema/notice.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -186,7 +187,7 @@ describe("a peer whose disk can't be read", () => {
       gossip: () => undefined,
       count: (name: string) => counted.push(name),
     } as unknown as NoticesDeps;
-    const notices = new Notices(deps);
+    const notices = new Notices({ ...deps, sender: new NoticeSender(deps as unknown as NoticeSenderDeps) });
     notices.announce(record.job, record.tick);
     alarms.shift()?.();
     assert.deepEqual([sent, alarms.length], [[], 1], "it asks again");

@@ -207,7 +207,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     nameOf: (peer: PeerId) => nameOfPeer(state, peer),
     isAlive: (peer: PeerId) => livingOthers(state).includes(peer),
   };
-  const notices = new Notices({ doors, sender: noticeSender, jobOf, ...aboutPeers });
+  const notices = new Notices({ doors, sender: noticeSender, jobOf, ...aboutPeers, count });
   const meshNotices: MeshNotices = new MeshNotices({
     doors,
     sender: noticeSender,

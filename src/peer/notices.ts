@@ -45,6 +45,7 @@ export interface NoticesDeps {
   jobOf: (id: JobId) => Job | undefined;
   nameOf: (peer: PeerId) => string;
   isAlive: (peer: PeerId) => boolean;
+  count: (name: string) => void;
 }
 
 export class Notices {

@@ -20,6 +20,7 @@ import { perhapsInForce, surelyInForce, jobsOf, type InForce } from "./requests.
 import { retainedTicks } from "./retained.ts";
 import { retriesOf } from "./retries.ts";
 import { together, workers } from "./surroundings.ts";
+import { slotTakenWithinMs, waitedForSlot } from "./pools.ts";
 import { clockErrorMs, firstAttempts, groupRuns, repeatedWithinMs, wasBusy } from "./ticks.ts";
 
 type After = NonNullable<JobRules["after"]>;
@@ -244,6 +245,7 @@ function mustStart(evidence: Evidence, { rules, ends, ended, begun, job, tick }:
     const runs = evidence.runs.filter((run) => run.job === job);
     if (wasBusy(runs, repeatedWithinMs(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
   }
+  if (waitedForSlot(evidence, rules, begun, until, slotTakenWithinMs)) return false;
   const able = workers(evidence, peersFor(rules), ended);
   if (able.length === 0) return false;
   const due = instantOf(ends[0]?.tick ?? tick);

@@ -21,16 +21,9 @@
  * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.
  */
 import { tickAt, type PeerId } from "../../schema/ids.ts";
-import {
-  peersFor,
-  type Breach,
-  type Evidence,
-  type FaultWindow,
-  type JobRules,
-  type Run,
-} from "../world/truth.ts";
+import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
-import { longestFreeMs } from "./pools.ts";
+import { slotTakenWithinMs, waitedForSlot } from "./pools.ts";
 import { perhapsInForce } from "./requests.ts";
 import { wasRefusedByAll, wasStranded, wasWell, withoutRestores, workers } from "./surroundings.ts";
 import {
@@ -53,8 +46,6 @@ const wellBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
-/** When a slot of a pool is free for so long, a tick that waits for one has got it, ms. */
-const slotTakenWithinMs = 30_000;
 /** Clocks that differ by less count as equal, even with their skew and drift, ms. */
 const neverDoubtedMs = 1_000;
 
@@ -270,19 +261,7 @@ function heldUp(
   freeForMs: number,
 ): boolean {
   const [begins, ends] = [instant - wellBeforeMs, instant + startsWithinMs];
-  if (rules.pool !== undefined && waitedForSlot(evidence, rules, begins, ends, freeForMs)) return true;
+  if (waitedForSlot(evidence, rules, begins, ends, freeForMs)) return true;
   if (rules.overlap === "allow") return false;
   return wasBusy(runsOfJob, repeatedWithinMs(evidence, job), tick, begins, ends);
-}
-
-/** The pool was full at some time, and never had a slot for longer than that. */
-function waitedForSlot(
-  evidence: Evidence,
-  rules: JobRules,
-  from: number,
-  to: number,
-  freeForMs: number,
-): boolean {
-  const freeMs = longestFreeMs(evidence, rules, from, to);
-  return freeMs < to - from && freeMs < freeForMs;
 }

@@ -37,7 +37,7 @@ const takenForOnMs = 30_000;
  * The longest time from `from` to `to` in which a slot of the job's pool was surely free, ms. The pool is taken to have one slot,
  * which is what it has until it is set. A run whose peer did not see its end holds its slot for a while longer.
  */
-export function longestFreeMs(evidence: Evidence, rules: JobRules, from: number, to: number): number {
+function longestFreeMs(evidence: Evidence, rules: JobRules, from: number, to: number): number {
   const runs = runsOfPool(evidence, rules).map(({ start, end = Infinity, outcome }) => ({
     start,
     end: outcome === undefined || outcome === "killed" ? end + takenForOnMs : end,
@@ -54,6 +54,22 @@ export function longestFreeMs(evidence: Evidence, rules: JobRules, from: number,
     else freeFrom ??= at;
   }
   return longest;
+}
+
+/** When a slot of a pool is free for so long, a tick that waits for one has got it, ms. */
+export const slotTakenWithinMs = 30_000;
+
+/** The job's pool was full at some time from `from` to `to`, and never had a free slot for longer than that. */
+export function waitedForSlot(
+  evidence: Evidence,
+  rules: JobRules,
+  from: number,
+  to: number,
+  freeForMs: number,
+): boolean {
+  if (rules.pool === undefined) return false;
+  const freeMs = longestFreeMs(evidence, rules, from, to);
+  return freeMs < to - from && freeMs < freeForMs;
 }
 
 function slotsSurelySet(evidence: Evidence, name: string | undefined, at: number): number {

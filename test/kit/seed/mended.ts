@@ -238,6 +238,11 @@ export const mendedSeeds: readonly MendedSeed[] = [
     why: "a tick that had waited for a run of its job went before one that was already with its launcher",
   },
   {
+    ...sizeOf("plv-13"),
+    rule: "I17",
+    why: "the checker expected a tick that runs after another to start while its pool was full",
+  },
+  {
     seed: "49",
     peers: 3,
     jobs: 8,

@@ -1136,6 +1136,31 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
   assert.deepEqual(only("success", ofRequest), [], "a request has none");
 });
 
+test("I17: a child need not come while its pool is full", () => {
+  const [child, other] = ["report", "restore"] as [JobId, JobId];
+  const pool = { name: "db", slots: 1 };
+  const operations = [
+    asked({ kind: "put", rules }, 1_000),
+    asked({ kind: "put", rules: { ...rules, id: other, schedule: noSchedule, pool } }, 1_000),
+    asked(
+      {
+        kind: "put",
+        rules: { ...rules, id: child, schedule: noSchedule, after: { jobs: [job], on: "success" }, pool },
+      },
+      1_000,
+    ),
+  ];
+  const parent = runOf(sixth, ann, { outcome: "succeeded" });
+  const beside = (forMs: number) =>
+    runOf(sixth, ben, { job: other, start: sixth - minute, end: sixth + forMs, outcome: "succeeded" });
+  const found = (forMs: number) =>
+    checkChains(flawless({ operations, runs: [parent, beside(forMs)] })).flatMap(
+      ({ what }) => /never started/.exec(what)?.[0] ?? [],
+    );
+  assert.deepEqual(found(10 * minute), []);
+  assert.deepEqual(found(-50_000), ["never started"], "it has a free slot");
+});
+
 test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {
   const operations = [asked({ kind: "put", rules: { ...rules, notifies: true } }, 1_000)];
   const failed = runOf(sixth, ann, { outcome: "failed" });

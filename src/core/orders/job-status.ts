@@ -5,7 +5,7 @@
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
 import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts";
-import { slotOfPeer, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { isPeerSlot, slotOfPeer, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { JobState, Skip } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
@@ -338,6 +338,8 @@ function waitForPeer(state: State, plan: Plan, order: Order): Wait {
   const eligibility = eligibilityOf(state, plan, order);
   const ranks = ranksFor(state, plan, order);
   const first = ranks.find((peer) => eligibility(peer) === "alive" || eligibility(peer) === "suspect");
+  if (first !== undefined && isPeerSlot(order.slot) && eligibility(first) === "suspect")
+    return { waitsFor: "peer", why: `${shownName(state, first)} has fallen silent` };
   if (first !== undefined) return { waitsFor: "start", why: waitsOn(state, first, eligibility(first)) };
   if (ranks.some((peer) => eligibility(peer) === "declined")) {
     return { waitsFor: "capacity", why: "every peer that can run it is full" };

@@ -19,9 +19,26 @@ interface Run {
   peer: { id: string; name: string } | string;
 }
 
+async function runsOf(peer: RunningPeer, job: string): Promise<Run[]> {
+  const { items } = (await peer.ask("GET", `/v1/jobs/${job}/runs?limit=100`)) as { items: Run[] };
+  return items;
+}
+
+async function stateOf(peer: RunningPeer, job: string, tick: string): Promise<string> {
+  const { items } = (await peer.ask("GET", `/v1/jobs/${job}/ticks`)) as {
+    items: { tick: string; state: string }[];
+  };
+  return items.find((one) => one.tick === tick)?.state ?? "unknown";
+}
+
 describe("three peers and jobs that run on all of them", () => {
   let cluster: Cluster;
   let peers: RunningPeer[] = [];
+  const first = (): RunningPeer => {
+    const [peer] = peers;
+    assert.ok(peer);
+    return peer;
+  };
   let file = "";
 
   before(async () => {
@@ -37,44 +54,31 @@ describe("three peers and jobs that run on all of them", () => {
       .split("\n")
       .filter((line) => line.startsWith(`${job} `))
       .map((line) => line.split(" "));
+  const namesIn = (job: string): string[] =>
+    lines(job)
+      .map(([, , name = ""]) => name)
+      .toSorted((a, b) => a.localeCompare(b));
   const write = (job: string, what: string) => `echo "${job} ${what} $CICADA_PEER_NAME" >> ${file}`;
 
   async function make(spec: { id: string }): Promise<void> {
-    await peers[0]?.ask("POST", "/v1/jobs", spec);
+    await first().ask("POST", "/v1/jobs", spec);
     for (const peer of peers)
       await until(`${peer.name} knows the job`, 10_000, async () => {
         return (await peer.call("GET", `/v1/jobs/${spec.id}`)).status === 200;
       });
   }
 
-  async function runsOf(peer: RunningPeer, job: string): Promise<Run[]> {
-    const { items } = (await peer.ask("GET", `/v1/jobs/${job}/runs?limit=100`)) as { items: Run[] };
-    return items;
-  }
-
-  async function stateOf(peer: RunningPeer, job: string, tick: string): Promise<string> {
-    const { items } = (await peer.ask("GET", `/v1/jobs/${job}/ticks`)) as {
-      items: { tick: string; state: string }[];
-    };
-    return items.find((one) => one.tick === tick)?.state ?? "unknown";
-  }
-
   test("a run by hand runs once on each peer, and all tell one story of it", async () => {
     await make({ id: "everywhere", command: write("everywhere", "ran"), target: { count: "all" } } as {
       id: string;
     });
-    const { tick } = (await peers[1]?.ask("POST", "/v1/jobs/everywhere/run", {})) as { tick: string };
+    const { tick } = (await first().ask("POST", "/v1/jobs/everywhere/run", {})) as { tick: string };
     for (const peer of peers)
       await until(`${peer.name} says that it succeeded`, 20_000, async () => {
         return (await stateOf(peer, "everywhere", tick)) === "succeeded";
       });
-    assert.deepEqual(
-      lines("everywhere")
-        .map(([, , name]) => name)
-        .toSorted(),
-      [...names],
-    );
-    const runs = await runsOf(peers[2] as RunningPeer, "everywhere");
+    assert.deepEqual(namesIn("everywhere"), [...names]);
+    const runs = await runsOf(first(), "everywhere");
     assert.equal(new Set(runs.map(({ slot }) => slot)).size, 3);
     for (const { id, slot } of runs) assert.ok(id.endsWith(`@${slot}#${slot}`), id);
   });
@@ -85,7 +89,7 @@ describe("three peers and jobs that run on all of them", () => {
       command: `${write("upgrade", "begins")}; sleep 2; ${write("upgrade", "ends")}`,
       target: { count: "all", rolling: { max: 1, stopAfter: 0 } },
     } as { id: string });
-    const { tick } = (await peers[0]?.ask("POST", "/v1/jobs/upgrade/run", {})) as { tick: string };
+    const { tick } = (await first().ask("POST", "/v1/jobs/upgrade/run", {})) as { tick: string };
     const victim = await until("the first has its turn", 20_000, () => lines("upgrade")[0]?.[2]);
     const killed = peers.find(({ name }) => name === victim);
     assert.ok(killed);
@@ -137,11 +141,6 @@ describe("three peers and jobs that run on all of them", () => {
       await until(`${peer.name} says that it succeeded`, 20_000, async () => {
         return (await stateOf(peer, "later", tick)) === "succeeded";
       });
-    assert.deepEqual(
-      lines("later")
-        .map(([, , name]) => name)
-        .toSorted(),
-      [...names],
-    );
+    assert.deepEqual(namesIn("later"), [...names]);
   });
 });

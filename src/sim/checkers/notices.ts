@@ -27,7 +27,8 @@ export function checkNotices(evidence: Evidence): Breach[] {
     const [first] = runs;
     if (first === undefined) continue;
     const key = noticeKey(first.job, first.tick, "failed");
-    if (runs.some(({ outcome }) => outcome === "failed" || outcome === "timeout")) failed.add(key);
+    // Of one whose precheck had passed, the start may have failed.
+    if (runs.some(({ outcome = "" }) => ["failed", "timeout", "checked"].includes(outcome))) failed.add(key);
     const last = lastOf(evidence, runs);
     if (last === undefined) continue;
     const count = told.get(key)?.length ?? 0;

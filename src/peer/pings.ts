@@ -1,7 +1,8 @@
 /**
  * Tells the services in a job's `ping` when a tick is begun and how it ended. The start is told by the peer that runs the first
- * attempt, the end by the peer that writes the tick's final word: one start, one end, with the same id. A run never waits for a
- * ping. It is tried a few times and then given up, because a late ping misleads more than a missing one.
+ * attempt, the end by the peer that writes the tick's final word: one start, one end, with the same id. A word that follows one,
+ * because a peer that was taken for dead reports its run's end after all, is no second end. A run never waits for a ping. It is
+ * tried a few times and then given up, because a late ping misleads more than a missing one.
  */
 import { tickUuid } from "../core/records/notice-text.ts";
 import { settles } from "../core/records/ledger.ts";
@@ -16,6 +17,9 @@ const pausesMs = [5_000, 30_000];
 /** The most pings on their way at once; beyond it they are dropped and counted, so that a dead service costs nothing. */
 const atOnceMax = 200;
 
+/** The most starts and ends that are remembered, so that none is told twice; the oldest go first. */
+const rememberedMax = 10_000;
+
 export interface PingsDeps {
   self: PeerId;
   doors: Pick<Doors, "clock" | "notifier" | "log">;
@@ -26,6 +30,7 @@ export interface PingsDeps {
 export class Pings {
   readonly #deps: PingsDeps;
   #onTheirWay = 0;
+  readonly #told = new Set<string>();
 
   constructor(deps: PingsDeps) {
     this.#deps = deps;
@@ -36,17 +41,30 @@ export class Pings {
     const ping = this.#deps.jobOf(record.job)?.spec.ping;
     if (ping === undefined) return;
     const { self } = this.#deps;
+    const which = slotOf(record);
     // What was begun has ended as it failed, if it is not repeated after all.
-    const isUnmade = endsRetries(record) && settles(record) && record.peer === self;
-    if (isUnmade) return this.#ping(ping.failure, record, "is not repeated");
-    if (record.startedAt === undefined) return;
-    if (record.state === "running" && record.peer === self && record.attempt === 1) {
-      this.#ping(ping.start, record, "started");
-    } else if (isFinal(record.state) && settles(record) && (record.by ?? record.peer) === self) {
+    const isUnmade = endsRetries(record);
+    if (!isUnmade && record.startedAt === undefined) return;
+    if (record.state === "running" && record.attempt === 1) {
+      if (this.#isFirst(`${which} start`) && record.peer === self) this.#ping(ping.start, record, "started");
+    } else if (isFinal(record.state) && settles(record)) {
+      // Another peer's word is noted, too: it has told the end.
+      if (!this.#isFirst(`${which} end`)) return;
+      if (isUnmade)
+        return record.peer === self ? this.#ping(ping.failure, record, "is not repeated") : undefined;
+      if ((record.by ?? record.peer) !== self) return;
       // A run that found nothing to do has gone as it should.
       const isWell = record.state === "succeeded" || record.state === "skipped";
       this.#ping(isWell ? ping.success : ping.failure, record, record.state);
     }
+  }
+
+  #isFirst(what: string): boolean {
+    if (this.#told.has(what)) return false;
+    this.#told.add(what);
+    const [oldest] = this.#told;
+    if (this.#told.size > rememberedMax && oldest !== undefined) this.#told.delete(oldest);
+    return true;
   }
 
   #ping(address: string | undefined, record: RunRecord, what: string): void {
@@ -54,7 +72,7 @@ export class Pings {
     if (this.#onTheirWay >= atOnceMax) return this.#deps.count("pings_dropped");
     const url = URL.parse(address);
     if (url === null) return;
-    url.searchParams.set("rid", tickUuid(record.job, record.tick));
+    url.searchParams.set("rid", tickUuid(slotOf(record)));
     const reason = record.reason === undefined ? "" : `: ${record.reason}`;
     const text = `${runId(record)} ${what}${reason}`;
     this.#onTheirWay += 1;
@@ -74,4 +92,9 @@ export class Pings {
       if (!result.ok) log.warn("a ping was not accepted", { run: ping.run, why: result.why });
     });
   }
+}
+
+/** Each slot of a tick has its own start and end. */
+function slotOf({ job, tick, slot }: RunRecord): string {
+  return slot === "" ? `${job}@${tick}` : `${job}@${tick}/${slot}`;
 }

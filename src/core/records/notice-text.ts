@@ -99,8 +99,8 @@ function roundedDuration(ms: number): string {
 }
 
 /** Services that pair a start with its end want a UUID (RFC 9562, version 8: made from a hash of the tick's name). */
-export function tickUuid(job: JobId, tick: TickId): string {
-  const digits = hash("sha256", `${job}@${tick}`, "hex");
+export function tickUuid(name: string): string {
+  const digits = hash("sha256", name, "hex");
   const variant = (8 + (Number.parseInt(digits.slice(16, 17), 16) % 4)).toString(16);
   return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-8${digits.slice(13, 16)}-${variant}${digits.slice(17, 20)}-${digits.slice(20, 32)}`;
 }

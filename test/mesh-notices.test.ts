@@ -29,6 +29,7 @@ class Stage {
   constructor(names: number, more: object = { mesh: [...meshEvents] }, later: readonly number[] = []) {
     this.world = new World({
       ...calmWorld,
+      children: { ...calmWorld.children, behaviour: () => ({ lastsMs: 100, exitCode: 1 }) },
       seed: "mesh notices",
       peers: names,
       skewMs: 20,
@@ -217,6 +218,36 @@ test("a peer that joins is told once", () => {
   const joins = stage.heard.filter(({ event, peer }) => event === "peer-joined" && peer.id === "peer-4");
   assert.equal(joins.length, 1, eventsOf(stage.heard).join(", "));
   assert.match(joins[0]?.text ?? "", /^peer-4 joined the mesh, as peer-\d saw it/);
+});
+
+test("a job's notice is sent exactly once where no sender died in between, and under one key if another peer has to send it", () => {
+  const stage = new Stage(3, {});
+  const rules = {
+    id: "beat" as JobId,
+    schedule: everySeconds(60),
+    overlap: "allow",
+    catchUp: { policy: "none", windowMs: minute },
+    peers: [stage.peer(1)],
+    notifies: true,
+  } as const;
+  stage.world.ask(stage.peer(1), { kind: "put", rules });
+  stage.pass(5 * minute);
+  const calm = stage.news();
+  assert.ok(calm.length >= 4, `${calm.length} notices`);
+  assert.equal(new Set(calm.map(({ key }) => key)).size, calm.length);
+  const tried: { by: PeerId; key: string }[] = [];
+  stage.refuses = (by, { notices }) => {
+    tried.push(...notices.map(({ key }) => ({ by, key })));
+    return tried[0]?.by === by ? { ok: false, isFinal: false, why: "no answer" } : undefined;
+  };
+  while (tried.length === 0) stage.pass(10 * second);
+  const [first] = tried;
+  assert.ok(first !== undefined);
+  stage.world.hosts.kill(first.by);
+  stage.pass(3 * minute);
+  const again = stage.news().filter(({ key }) => key === first.key);
+  assert.equal(again.length, 1);
+  assert.notEqual(again[0]?.by, first.by);
 });
 
 test("nothing is told to a channel that has not asked for it", () => {

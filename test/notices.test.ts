@@ -65,6 +65,16 @@ const cases: Readonly<Record<string, Case>> = {
     earlier: ["succeeded", "failed"],
     expected: [],
   },
+  "recovered is told only after failed: a job's first success is none": {
+    records: [{ state: "succeeded", ...ran }],
+    earlier: [],
+    expected: [],
+  },
+  "a success after ticks that were skipped, missed or cancelled is no recovery": {
+    records: [{ state: "succeeded", ...ran }],
+    earlier: ["skipped", "missed", "cancelled", "succeeded", "failed"],
+    expected: [],
+  },
   "the second failure in a row is not yet the third": {
     records: [{ state: "failed", ...ran }],
     earlier: ["failed", "succeeded", "failed"],

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { describe, test } from "node:test";
 import { SMTPServer } from "smtp-server";
 import type { Delivered } from "../src/ports/notifier.ts";
@@ -206,7 +206,7 @@ function messageId(mail: Mail | undefined): string | undefined {
 }
 
 async function serve(
-  options: { refuse?: string; auth?: boolean } = {},
+  options: { refuse?: string; refused?: string; auth?: boolean; breaksAfter?: boolean } = {},
 ): Promise<{ server: SMTPServer; mails: Mail[]; port: number; users: string[] }> {
   const mails: Mail[] = [];
   const users: string[] = [];
@@ -218,8 +218,9 @@ async function serve(
       users.push(`${auth.username}:${auth.password}`);
       done(null, { user: auth.username });
     },
-    onRcptTo: (_address, _session, done) => {
-      if (options.refuse === undefined) return done();
+    onRcptTo: ({ address }, _session, done) => {
+      const isRefused = options.refuse !== undefined && (options.refused ?? address) === address;
+      if (!isRefused) return done();
       done(Object.assign(new Error("no such mailbox"), { responseCode: Number(options.refuse) }));
     },
     onData: (stream, session, done) => {
@@ -234,9 +235,13 @@ async function serve(
           text: Buffer.concat(parts).toString(),
         });
         done();
+        if (options.breaksAfter === true)
+          setImmediate(() => sockets.forEach((socket) => socket.destroySoon()));
       });
     },
   });
+  const sockets: Socket[] = [];
+  server.server.on("connection", (socket: Socket) => sockets.push(socket));
   server.listen(0, "127.0.0.1");
   await once(server.server, "listening");
   return { server, mails, users, port: (server.server.address() as AddressInfo).port };
@@ -276,6 +281,34 @@ describe("mail", () => {
         await new Promise<void>((done) => server.close(done));
       }
     }
+  });
+
+  test("mail that was accepted counts as sent, even if the connection breaks before the farewell", async () => {
+    const { server, mails, port } = await serve({ breaksAfter: true });
+    try {
+      assert.deepEqual(await deliver(mailbox(port)), { ok: true });
+    } finally {
+      await new Promise<void>((done) => server.close(done));
+    }
+    assert.equal(mails.length, 1);
+  });
+
+  test("a receiver that is refused beside others is told as a failure, and the others get it once", async () => {
+    const { server, mails, port } = await serve({ refuse: "450", refused: "boss@example.org" });
+    try {
+      const result = await deliver(mailbox(port));
+      assert.deepEqual(result, {
+        ok: false,
+        isFinal: true,
+        why: "127.0.0.1: accepted, but not for boss@example.org",
+      });
+    } finally {
+      await new Promise<void>((done) => server.close(done));
+    }
+    assert.deepEqual(
+      mails.map(({ to }) => to),
+      [["ops@example.org"]],
+    );
   });
 
   test("a password is never sent over a connection that is not encrypted", async () => {

@@ -38,7 +38,6 @@ describe("webhook", () => {
       {
         key: id,
         link: null,
-        more: [],
         event: "failed",
         job: "backup",
         tick: "2026-11-20T12:00:00Z",

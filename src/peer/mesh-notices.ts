@@ -54,13 +54,6 @@ interface Told {
   leftAtMono?: number | undefined;
 }
 
-/** What is to be told, in words. */
-export interface MeshWords {
-  text: string;
-  more?: readonly string[];
-  state?: string;
-}
-
 export class MeshNotices {
   readonly #deps: MeshNoticesDeps;
   /** by name */
@@ -90,8 +83,9 @@ export class MeshNotices {
       const since = clock.now().wall - newsMs;
       for (const record of found) {
         if (!isMeshNoticeRecord(record) || record.peer !== keys.self || record.at < since) continue;
-        if (openChannels(record.channels).length === 0) continue;
-        this.#deps.sender.resume(record, this.#noticeOf(record), (next) => this.#remember(next));
+        const topic = readTopic(record.name);
+        if (topic === undefined || openChannels(record.channels).length === 0) continue;
+        this.#deps.sender.resume(record, this.#noticeOf(record, topic), (next) => this.#remember(next));
       }
     });
   }
@@ -119,18 +113,17 @@ export class MeshNotices {
     for (const { fact, subject, text } of [...sight.facts, ...this.#rotations(now)]) {
       const topic = { told: fact, subject, episode: "once" };
       if (sight.tellerOf(fact, subject) === this.#deps.doors.keys.self) {
-        this.tell(topic, events.get(fact) ?? [], { text });
+        this.#tell(topic, events.get(fact) ?? [], text);
       }
     }
     this.#takeOver(sight, now);
   }
 
   /** Tells it, unless that has been done or is being done. */
-  tell(topic: MeshTopic, channels: Iterable<string>, words: MeshWords): void {
+  #tell(topic: MeshTopic, channels: readonly string[], text: string): void {
     const name = topicName(topic);
-    const all = [...channels];
-    if (all.length === 0 || this.hasTold(name)) return;
-    this.#open(name, all, words, this.#deps.doors.clock.now().wall);
+    if (channels.length === 0 || this.hasTold(name)) return;
+    this.#open(topic, channels, text, this.#deps.doors.clock.now().wall);
   }
 
   /** This peer or another one has told it, or is telling it. */
@@ -162,13 +155,13 @@ export class MeshNotices {
       news.kind === "begins" ? subscribed : news.channels.filter((name) => subscribed.includes(name));
     const topic = { told, subject, episode: news.episode };
     if (news.kind === "ends" && channels.length === 0) return this.#close(topic, text);
-    this.tell(topic, channels, { text });
+    this.#tell(topic, channels, text);
   }
 
   /** Nobody wants to be told of the end: a record without channels says that it is over. */
   #close(topic: MeshTopic, text: string): void {
     const name = topicName(topic);
-    if (!this.hasTold(name)) this.#open(name, [], { text }, this.#deps.doors.clock.now().wall);
+    if (!this.hasTold(name)) this.#open(topic, [], text, this.#deps.doors.clock.now().wall);
   }
 
   #incidentsOf(trouble: keyof typeof troubleEnds, subject: string): Incident[] {
@@ -186,7 +179,7 @@ export class MeshNotices {
   /** What a peer that is gone has left unsent is sent by the one whose turn it is now. */
   #takeOver(sight: MeshSight, { wall, mono }: Now): void {
     const { self } = this.#deps.doors.keys;
-    for (const [name, told] of this.#told) {
+    for (const told of this.#told.values()) {
       const { topic, records } = told;
       const [first] = records.values();
       if (first === undefined || first.at < wall - newsMs) continue;
@@ -194,34 +187,30 @@ export class MeshNotices {
       const isInHand = [...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer));
       told.leftAtMono = left.length === 0 || isInHand ? undefined : (told.leftAtMono ?? mono);
       if (told.leftAtMono === undefined || mono - told.leftAtMono < takeOverMs) continue;
-      if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(name, left, first, first.at);
+      if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(topic, left, first.text, first.at);
     }
   }
 
-  #open(name: string, channels: readonly string[], words: MeshWords, at: number): void {
+  #open(topic: MeshTopic, channels: readonly string[], text: string, at: number): void {
     const { keys } = this.#deps.doors;
-    const { text, more, state } = words;
     const record: MeshNoticeRecord = {
       kind: meshNoticeKind,
       job: meshJob,
       tick: tickAt(Math.floor(at / 1_000) * 1_000),
-      name,
+      name: topicName(topic),
       peer: keys.self,
       version: 1,
       signature: "",
       at,
       text: text.slice(0, noticeTextMax),
-      ...(more === undefined ? {} : { more: [...more] }),
-      ...(state === undefined ? {} : { state }),
       channels: allOpen(channels),
     };
-    this.#deps.sender.open(record, this.#noticeOf(record), (next) => this.#remember(next));
+    this.#deps.sender.open(record, this.#noticeOf(record, topic), (next) => this.#remember(next));
   }
 
-  #noticeOf({ name, at, text, more, state }: MeshNoticeRecord): Notice {
-    const { told = "digest", subject = "" } = readTopic(name) ?? {};
+  #noticeOf({ name, at, text }: MeshNoticeRecord, { told, subject }: MeshTopic): Notice {
     const { self } = this.#deps.doors.keys;
-    const isAboutPeer = !["no-majority", "majority", "key-rotated", "digest"].includes(told);
+    const isAboutPeer = !["no-majority", "majority", "key-rotated"].includes(told);
     const peer = isAboutPeer ? (subject as PeerId) : self;
     return {
       key: meshNoticeKey(name),
@@ -229,7 +218,7 @@ export class MeshNotices {
       job: undefined,
       tick: undefined,
       run: undefined,
-      state: state ?? told,
+      state: told,
       reason: undefined,
       exitCode: undefined,
       peer: { id: peer, name: this.#deps.nameOf(peer) },
@@ -240,7 +229,6 @@ export class MeshNotices {
       owner: undefined,
       description: undefined,
       text,
-      ...(more === undefined ? {} : { more }),
     };
   }
 

@@ -24,6 +24,5 @@ export const meshEvents = [
 ] as const;
 export type MeshEvent = Trouble | MeshFact;
 
-export const digestEvent = "digest";
-export type ToldEvent = MeshEvent | (typeof troubleEnds)[Trouble] | typeof digestEvent;
-export const toldEvents: readonly ToldEvent[] = [...meshEvents, ...Object.values(troubleEnds), digestEvent];
+export type ToldEvent = MeshEvent | (typeof troubleEnds)[Trouble];
+export const toldEvents: readonly ToldEvent[] = [...meshEvents, ...Object.values(troubleEnds)];

@@ -1,6 +1,5 @@
 /**
- * Notices about the mesh and its peers, and daily digests: what a channel can subscribe to, and the record that says which
- * channels have them. Such a notice belongs to no job; its record stands under an id that no ordinary job has.
+ * Notices about the mesh and its peers, and the record that says which channels have them. Such a notice belongs to no job; its record stands under an id that no ordinary job has.
  */
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
@@ -18,7 +17,7 @@ export const meshJob = "cicada.mesh" as JobId;
 /** What a notice is about. `episode` tells this trouble of the subject from its earlier ones. */
 export interface MeshTopic {
   told: ToldEvent;
-  /** a peer's id, `voters`, a key's fingerprint, or the name of a digest's channel */
+  /** a peer's id, `voters`, or a key's fingerprint */
   subject: string;
   episode: string;
 }
@@ -49,10 +48,6 @@ export const MeshNoticeRecordSchema = Type.Intersect([
     kind: Type.Literal(meshNoticeKind),
     at: InstantSchema,
     text: Type.String({ maxLength: noticeTextMax }),
-    /** further lines, such as a digest's */
-    more: Type.Optional(Type.Array(Type.String({ maxLength: noticeTextMax }), { maxItems: 64 })),
-    /** of a digest: how the day was */
-    state: Type.Optional(Type.String({ maxLength: 32 })),
     channels: NoticeChannelsSchema,
   }),
 ]);

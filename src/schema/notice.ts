@@ -38,7 +38,7 @@ export const NotifyRuleSchema = Type.Object(
 );
 export type NotifyRule = Static<typeof NotifyRuleSchema>;
 
-/** The longest sentence of a notice, and the longest of its further lines, in characters. */
+/** The longest sentence of a notice about the mesh, in characters. */
 export const noticeTextMax = 2_048;
 
 /** What a person is told. */
@@ -46,7 +46,7 @@ export interface Notice {
   /** the same for every copy of this notice, whoever sends it: receivers drop repeats by it */
   key: string;
   event: NoticeEvent | ToldEvent | "test";
-  /** undefined if it is about the mesh, or a digest; so is `tick` */
+  /** undefined if it is about the mesh; so is `tick` */
   job: JobId | undefined;
   tick: TickId | undefined;
   /** the run that it is about; undefined if none was started */
@@ -65,8 +65,6 @@ export interface Notice {
   description: string | undefined;
   /** one sentence for people */
   text: string;
-  /** further lines for people, such as a digest's */
-  more?: readonly string[];
 }
 
 /**

@@ -25,17 +25,15 @@ export function titleOf(notices: readonly Notice[]): string {
   return `${notices.length} notices about ${first.job ?? "the mesh"}`;
 }
 
-function subjectOf({ job, event, peer, text }: Notice): string {
+function subjectOf({ job, event, peer }: Notice): string {
   if (job !== undefined) return `${job}: ${event}`;
-  if (event === "digest") return oneLine(text);
   return `mesh: ${event} (${peer.name.slice(0, 64)})`;
 }
 
 /**
  * The notices as lines, in at most `limit` characters of what `escape` makes of them. None is left out: the queue puts no more
  * into one message than fits. What doesn't fit is cut from the ends of the sentences, where the reasons are. The job, its tick
- * and its state come first in each, and a single notice's run stays. Of the further lines of a digest as many are kept as fit,
- * and the others are counted.
+ * and its state come first in each, and a single notice's run stays.
  */
 export function textOf(
   notices: readonly Notice[],
@@ -43,7 +41,7 @@ export function textOf(
   escape: (text: string) => string = (text) => text,
 ): string {
   const [first] = notices;
-  if (first !== undefined && notices.length === 1) return singleText(first, limit, escape);
+  if (first !== undefined && notices.length === 1) return lineOf(first, limit, escape);
   const sentences = notices.map(({ text }) => escape(oneLine(text)).length);
   const needed = notices.map((notice, index) => Math.min(leastLength(notice) - 1, sentences[index] ?? 0));
   const total = needed.reduce((sum, length) => sum + length + 1, 0);
@@ -59,19 +57,6 @@ export function textOf(
       return line;
     })
     .join("\n");
-}
-
-function singleText(notice: Notice, limit: number, escape: (text: string) => string): string {
-  let text = lineOf(notice, limit, escape);
-  const more = notice.more ?? [];
-  for (const [index, line] of more.entries()) {
-    const rest = `\n… and ${more.length - index} more lines`;
-    const isLast = index === more.length - 1;
-    const next = `${text}\n${escape(oneLine(line))}`;
-    if (next.length + (isLast ? 0 : rest.length) > limit) return `${text}${rest}`.slice(0, limit);
-    text = next;
-  }
-  return text;
 }
 
 const ownerCap = 100;
@@ -144,9 +129,6 @@ const good: ReadonlySet<string> = new Set([
 
 /** How much a person has to hurry: 0 = none, 1 = some, 2 = something is broken. */
 export function urgencyOf(notices: readonly Notice[]): 0 | 1 | 2 {
-  if (notices.some(({ event, state }) => broken.has(event) || (event === "digest" && state === "trouble")))
-    return 2;
-  return notices.every(({ event, state }) => good.has(event) || (event === "digest" && state === "well"))
-    ? 0
-    : 1;
+  if (notices.some(({ event }) => broken.has(event))) return 2;
+  return notices.every(({ event }) => good.has(event)) ? 0 : 1;
 }

@@ -36,18 +36,16 @@ export function signWebhook(secret: string, id: string, time: string, body: stri
 
 function typeOf({ job, event }: Notice): string {
   if (job !== undefined) return `cicada.job.${event}`;
-  return event === "digest" ? "cicada.digest" : `cicada.mesh.${event}`;
+  return `cicada.mesh.${event}`;
 }
 
 /** Every field is there; what isn't known is null. */
 function dataOf(notice: Notice, link: string | undefined): Record<string, unknown> {
-  const { reason, exitCode, job, tick, run, owner, description, at, startedAt, finishedAt, more, ...rest } =
-    notice;
+  const { reason, exitCode, job, tick, run, owner, description, at, startedAt, finishedAt, ...rest } = notice;
   return {
     ...rest,
     job: job ?? null,
     tick: tick ?? null,
-    more: more ?? [],
     link: linkOf(link, [notice]) ?? null,
     run: run ?? null,
     reason: reason ?? null,

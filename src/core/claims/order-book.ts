@@ -236,6 +236,8 @@ function add(
   // An order that is with the launcher has left the book, and its record does not say yet that it is running.
   const launched = state.book.runs.has(runId({ job, tick, attempt, slot, of, peer: state.settings.self }));
   if (state.book.orders.has(key) || launched || isBegun(state, key)) return;
+  // A verdict about a tick of which no parent is known names no instant.
+  const given = [chainedDue, due].find(Number.isFinite) ?? instantOf(tick);
   const order: Order = {
     key,
     job,
@@ -248,7 +250,7 @@ function add(
     slot,
     of,
     round: roundOf(state, key),
-    due: last?.retryAt ?? dueOfSlot(state, plan, { job, tick, slot, due: chainedDue ?? due }),
+    due: last?.retryAt ?? dueOfSlot(state, plan, { job, tick, slot, due: given }),
     weight: plan?.weight ?? 1,
     trigger: last !== undefined ? "retry" : isChained ? "chain" : trigger,
     requested,

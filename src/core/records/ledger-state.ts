@@ -24,6 +24,7 @@ export interface OverSlots {
 
 /** How one slot of a tick ended. */
 export interface SlotEnd {
+  readonly attempt: number;
   readonly state: RunState;
   /** it was started */
   readonly ran: boolean;

@@ -38,16 +38,20 @@ export function dropProposedSet(history: HistoryState, job: JobId, tick: TickId)
 
 /** Takes in what a record says about the slots of its tick. `endsSlot`: no other attempt follows this one. */
 export function noteInSet(history: HistoryState, record: RunRecord, endsSlot: boolean): void {
-  const { job, tick, slot, set } = record;
+  const { job, tick, slot, set, attempt } = record;
   if (set === undefined || !isPastWatermark(history, job, tick)) return;
   const { sets } = entryOf(history, job);
   const known = sets.get(keyOf(tick));
   const slots = known?.isRecorded === true ? united(known.slots, set) : united(set, [slot]);
   const ends = known?.ends ?? new Map();
   const ran = !isDecision(record);
+  const endsOrder = record.state !== "claimed" && record.state !== "withdrawn";
+  const before = ends.get(slot);
   // A peer that was taken for dead may have run it: its own word counts.
-  if (endsSlot && isFinal(record.state) && (ran || ends.get(slot)?.ran !== true))
-    ends.set(slot, { state: record.state, ran, at: record.finishedAt ?? record.due });
+  if (endsSlot && isFinal(record.state)) {
+    if (ran || before?.ran !== true)
+      ends.set(slot, { attempt, state: record.state, ran, at: record.finishedAt ?? record.due });
+  } else if (before !== undefined && endsOrder && attempt >= before.attempt) ends.delete(slot);
   sets.set(keyOf(tick), { slots, isRecorded: true, ends });
 }
 

@@ -136,6 +136,7 @@ export interface Disk {
   /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
   /** Reads see every write whose `store` was called before. */
+  /** `total`: how many records the query fits, on all pages together; counted up to 100,000. */
   history(
     query: RunQuery,
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,

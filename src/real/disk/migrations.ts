@@ -93,7 +93,7 @@ const migrations: readonly string[] = [
    CREATE INDEX job_revision_of_job ON job_revision (job, sequence);
    CREATE INDEX job_revision_deleted ON job_revision (at) WHERE deleted = 1;`,
   // Runs of a peer that has long been gone.
-  `CREATE INDEX record_of_peer ON record (peer, instant);`,
+  `CREATE INDEX record_of_peer ON record (peer, state, instant);`,
 ];
 
 export const fileVersion = migrations.length;

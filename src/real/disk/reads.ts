@@ -9,6 +9,7 @@ import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
 import type { OthersQuery, RunQuery, ThingsQuery } from "../../ports/disk.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
+import { runStates } from "../../schema/run.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
@@ -36,7 +37,10 @@ const newestFirst = rowKey
  * Up to this many jobs, their newest records are looked up job by job. With more, that takes longer than going through all records,
  * which takes long when the jobs are among those that run the least.
  */
-const jobsAtOnce = 300;
+const jobsAtOnce = 50;
+
+/** Records are counted up to this number, which takes some milliseconds; with more, each page of a long history would wait. */
+const countedMost = 100_000;
 
 export class Reads {
   private readonly statements: Statements;
@@ -102,7 +106,8 @@ export class Reads {
     tickInstant: number | undefined,
   ): { records: string[]; next: string | null; total: number } {
     const { where, values } = conditions(query, tickInstant, "counting");
-    const total = this.statements.first(`SELECT count(*) AS total FROM record${where}`, ...values)?.["total"];
+    const counted = `SELECT count(*) AS total FROM (SELECT 1 FROM record${where} LIMIT ${countedMost})`;
+    const total = this.statements.first(counted, ...values)?.["total"];
     const limit = Math.max(1, Math.floor(query.limit));
     const after = query.after === undefined ? undefined : readCursor(query.after);
     const rows = this.page(query, tickInstant, after, limit + 1);
@@ -122,10 +127,7 @@ export class Reads {
     after: SQLInputValue[] | undefined,
     limit: number,
   ): Row[] {
-    const { jobs = [], ...rest } = query;
-    const isFew = query.job === undefined && jobs.length > 0 && jobs.length <= jobsAtOnce;
-    // The newest of each job are few. Of many jobs, the newest of all records are soon found by going through them.
-    const queries = isFew ? jobs.map((job) => ({ ...rest, job })) : [query];
+    const queries = inOrder(query);
     const rows = queries.flatMap((one) => {
       const { where, values } = conditions(one, tickInstant, "paging");
       const older =
@@ -259,6 +261,22 @@ export class Reads {
       if (database.isTransaction) database.exec("COMMIT");
     }
   }
+}
+
+/**
+ * The query, or several that find the same together, each of which reads its newest records one after the other in an index. The
+ * newest of each of a few jobs are few; of many jobs, the newest of all records are soon found by going through them.
+ */
+function inOrder(query: RunQuery): RunQuery[] {
+  const { job, jobs, peer, states } = query;
+  if (job !== undefined) return [query];
+  if (jobs !== undefined) {
+    const isFew = jobs.length > 0 && jobs.length <= jobsAtOnce;
+    const { jobs: _all, ...others } = query;
+    return isFew ? jobs.map((one) => ({ ...others, job: one })) : [query];
+  }
+  const each = states ?? (peer === undefined ? [] : runStates);
+  return each.length === 0 ? [query] : each.map((state) => ({ ...query, states: [state] }));
 }
 
 /**

@@ -6,7 +6,7 @@ import { isBusy } from "../src/cli/start/busy-port.ts";
 import { Cluster, freePort, plainEnv, root, Started, until } from "./kit/cluster.ts";
 
 const limitMs = 120_000;
-const jobs = ["hello", "slow", "extract", "load", "ledger", "script", "flaky"] as const;
+const jobs = ["hello", "slow", "extract", "load", "ledger", "script", "flaky", "everywhere"] as const;
 
 /** The first of six ports that were free a moment ago: three for pages, ten apart, and one above each for the mesh. */
 async function freeDemoPort(): Promise<number> {
@@ -19,7 +19,7 @@ async function freeDemoPort(): Promise<number> {
   });
 }
 
-test("a demo shows a chain, a retry, a majority job and a script, and goes on when a peer is killed", async () => {
+test("a demo shows a chain, a retry, a majority job, a script and a job of all peers, and goes on when a peer is killed", async () => {
   await using cluster = new Cluster();
   const data = path.join(cluster.folder, "demo");
   const program = path.join(root, "src", "cicada.mjs");

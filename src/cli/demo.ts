@@ -85,6 +85,13 @@ const sampleJobs = (sha256: string): object[] => [
     script: { interpreter: "sh", sha256, args: ["one argument"] },
   },
   {
+    id: "everywhere",
+    description: "runs on each peer; its tick succeeds when all have",
+    schedule: "@every 30s",
+    command: 'echo "here is $CICADA_PEER_NAME"',
+    target: { count: "all" },
+  },
+  {
     id: "nightly",
     description: "as a crontab would have it",
     schedule: "30 2 * * *",

@@ -101,6 +101,11 @@ describe("what is no channel is refused with the place, and nothing changes", ()
       pointer: "/mesh/1",
       message: /"peer-ded" is none of: peer-dead, .*did you mean "peer-dead"/,
     },
+    "an address that was hidden where it was read": {
+      body: { ...slack, url: "https://hooks.example.org/…" },
+      pointer: "/url",
+      message: /was hidden when it was read: write it here/,
+    },
     "a link that is none": { body: { ...slack, link: "page" }, pointer: "/link", message: /https:/ },
     "a password in an address": {
       body: { type: "gotify", url: "https://me:pass@push.example.org", secret: "token-1" },

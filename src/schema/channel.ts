@@ -229,6 +229,11 @@ function addressProblems({ type, url, link, from, to }: Readonly<Record<string, 
       problems.push({ pointer, message: "an address begins with https:// or http://" });
     } else if (parsed.username !== "" || parsed.password !== "") {
       problems.push({ pointer, message: "no name or password in an address: it may be shown" });
+    } else if (pointer === "/url" && address.endsWith(`/${hidden}`)) {
+      problems.push({
+        pointer,
+        message: "the rest of this address was hidden when it was read: write it here",
+      });
     } else if (pointer === "/url" && parsed.search !== "" && !addressIsSecret(type)) {
       problems.push({
         pointer,

@@ -14,7 +14,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
 import type { Ready } from "../schema/ready.ts";
 import { isFinal } from "../schema/run.ts";
-import type { RunAnswer } from "./terminal/answers.ts";
+import type { PeerAnswer, RunAnswer } from "./terminal/answers.ts";
 import { Client, readReady } from "./terminal/client.ts";
 import { invocationOf, programFile, quoted } from "./program.ts";
 import { runLine } from "./terminal/run-words.ts";
@@ -139,6 +139,7 @@ async function showMesh(port: number, data: string | undefined, terminal: Termin
       children.push(peer.child);
       peers.push(await untilReady(peer, stopped.signal));
     }
+    await untilMembers(peers, stopped.signal);
     await createJobs(peers);
     introduce(peers, folder, data !== undefined, terminal);
     watchEnds(peers, stopped.signal, terminal);
@@ -218,6 +219,21 @@ async function untilReady(peer: Beginning, stopped: AbortSignal): Promise<DemoPe
         `${name} did not get ready: ${errorText().trim() || "it printed nothing"}`,
       );
     }
+    await sleep(lookEveryMs, undefined, { signal: stopped });
+  }
+}
+
+/** Waits until the first peer sees the others alive: only then can it make voters of them. */
+async function untilMembers([first, ...others]: readonly DemoPeer[], stopped: AbortSignal): Promise<void> {
+  if (first === undefined) return;
+  const client = new Client(first.ready.http, first.token);
+  const giveUpAt = performance.now() + readyLimitMs;
+  for (;;) {
+    const { items } = await client.list<PeerAnswer>("/v1/peers", {}, names.length);
+    const alive = new Set(items.filter(({ state }) => state === "alive").map(({ id }) => id));
+    if (others.every(({ ready }) => alive.has(ready.peerId))) return;
+    if (performance.now() > giveUpAt)
+      throw new CicadaError("INTERNAL", "the three peers did not find each other");
     await sleep(lookEveryMs, undefined, { signal: stopped });
   }
 }

@@ -230,7 +230,7 @@ async function untilMembers([first, ...others]: readonly DemoPeer[], stopped: Ab
   const giveUpAt = performance.now() + readyLimitMs;
   for (;;) {
     const { items } = await client.list<PeerAnswer>("/v1/peers", {}, names.length);
-    const alive = new Set(items.filter(({ state }) => state === "alive").map(({ id }) => id));
+    const alive = new Set<string>(items.filter(({ state }) => state === "alive").map(({ id }) => id));
     if (others.every(({ ready }) => alive.has(ready.peerId))) return;
     if (performance.now() > giveUpAt)
       throw new CicadaError("INTERNAL", "the three peers did not find each other");

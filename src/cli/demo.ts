@@ -229,7 +229,7 @@ async function untilMembers([first, ...others]: readonly DemoPeer[], stopped: Ab
   const client = new Client(first.ready.http, first.token);
   const giveUpAt = performance.now() + readyLimitMs;
   for (;;) {
-    const { items } = await client.list<PeerAnswer>("/v1/peers", {}, names.length);
+    const { items } = await client.ask<{ items: PeerAnswer[] }>("/v1/peers");
     const alive = new Set<string>(items.filter(({ state }) => state === "alive").map(({ id }) => id));
     if (others.every(({ ready }) => alive.has(ready.peerId))) return;
     if (performance.now() > giveUpAt)

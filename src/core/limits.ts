@@ -53,9 +53,9 @@ export const forgetEveryMs = 60_000;
  * How long after its window it is remembered that an order without a tick of a schedule is over, in case a sync brings the
  * order late.
  */
+export const requestedKeptMs = 3_600_000;
 /** How long a tick that was asked for again (backfill) may wait for its turn behind the others of its request, ms. */
 export const backfillWindowMs = 7 * 86_400_000;
-export const requestedKeptMs = 3_600_000;
 /**
  * How long the watermark of a job that is not in the table, claims that were given back, and requests whose run may be repeated
  * are remembered.

@@ -24,13 +24,13 @@ import type { OtherRecord } from "../schema/other-record.ts";
 import type { RunRecord, RunState } from "../schema/run.ts";
 import { allOpen, openChannels, type NoticeSender } from "./notice-sender.ts";
 
-/** What ended longer ago is no news any more, ms. */
+/** Ends that are older than this are not announced, ms. */
 const newsMs = 86_400_000;
 /** An edit of the job applies to ticks that ended after it, or so shortly before it that nobody was told yet; ms. */
 const editGraceMs = 60_000;
 /** Enough for every record of a tick on a hundred peers, with a few attempts each. */
 const recordsOfTick = 512;
-/** Records read for the ticks before it. */
+/** Records read for earlier ticks. */
 const recordsBefore = 4 * afterFailuresMax;
 /** Own notices that were not sent yet when the last life ended. */
 const resumedMax = 1_000;
@@ -79,7 +79,7 @@ export class Notices {
     this.#readTick(record.job, record.tick, again, (records) => this.#send(record, records));
   }
 
-  /** The tick's final word is in: tells what the job's rules want to be told, unless that has been done. */
+  /** The tick's outcome is final: sends the notices that the job's rules ask for, unless that has been done. */
   announce(id: JobId, tick: TickId): void {
     const job = this.#deps.jobOf(id);
     const rules = job?.spec.notify ?? [];
@@ -211,7 +211,7 @@ export class Notices {
 
   // ------------------------------------------------------------------------------------------- the disk
 
-  /** The disk can't be read now. Whoever is to be told must be told all the same. */
+  /** The disk can't be read now. Retry later: the notice must still go out. */
   #later({ detail }: CicadaError, again: () => void): void {
     if (this.#waiting >= waitingMax) {
       this.#deps.count("notices_dropped");

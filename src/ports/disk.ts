@@ -114,7 +114,7 @@ export interface PruneRule {
   keepsLast: boolean;
 }
 
-/** Everything of the job before the instant (ms) has been pruned, but for its last tick and last success. */
+/** Everything of the job before the instant (ms) has been pruned, except its last tick and last success. */
 export interface Horizon {
   job: JobId;
   before: number;

@@ -2,9 +2,9 @@
  * Copies of finished outputs outside the mesh: in an S3-compatible store (`--archive`), and as messages to a syslog server
  * (`--syslog`). Each peer sends what its own runs have written, secrets masked as everywhere else.
  *
- * No run ever waits for it. Each destination has a queue of its own; `archived.json` says up to which end of a run all outputs have
- * been sent, so that after a stop or a crash the peer goes on from there, and may send some outputs again. What a destination that
- * is new to this peer gets begins now: the past is not sent.
+ * No run ever waits for it. Each destination has a queue of its own; `archived.json` holds the run end up to which all outputs have
+ * been sent, so that after a stop or a crash the peer resumes there, and may send some outputs again. A new destination gets only
+ * outputs from now on.
  */
 import { gunzipSync } from "node:zlib";
 import { CicadaError } from "../errors.ts";
@@ -21,11 +21,11 @@ import { Syslog, type SyslogAddress } from "./archive/syslog.ts";
 const largestGzip = 33_554_432;
 /** How many objects are put at the same time. */
 const objectsAtOnce = 8;
-/** How often it is noted up to where all has been sent, ms. More repeats more outputs after a crash. */
-const notedEveryMs = 10_000;
-/** A run's end is told here a moment after the instant that its record names. */
-const toldWithinMs = 10_000;
-/** How long before its end a run's tick may lie that is found again after a restart, ms. */
+/** How often the progress is saved, ms. More repeats more outputs after a crash. */
+const savedEveryMs = 10_000;
+/** A run's end is reported here a moment after the instant that its record names. */
+const reportedWithinMs = 10_000;
+/** After a restart, only runs with a tick at most this long before the resume point are found, ms. */
 const longestRunMs = 7 * 86_400_000;
 const pageLimit = 500;
 const endStates = ["succeeded", "failed", "timeout", "cancelled", "skipped"] as const;
@@ -41,8 +41,8 @@ export interface ArchiveOptions {
   disk: Pick<Disk, "history">;
   log: Log;
   /** `archived.json` */
-  noted: () => string | undefined;
-  note: (text: string) => void;
+  loadProgress: () => string | undefined;
+  saveProgress: (text: string) => void;
 }
 
 interface Destination {
@@ -60,7 +60,7 @@ export class Archive {
   readonly #destinations: readonly Destination[];
   readonly #closing = new AbortController();
   readonly #syslog: Syslog | undefined;
-  #noted: string | undefined;
+  #saved: string | undefined;
   #cancelAlarm: (() => void) | undefined;
 
   constructor(options: ArchiveOptions) {
@@ -76,17 +76,17 @@ export class Archive {
   /** Goes on where the last process stopped, and follows the runs of this one. Returns what ends that. */
   open(runs: Pick<Control, "subscribe">): () => void {
     const now = this.#options.clock.now().wall;
-    const noted = parseNoted(this.#options.noted());
+    const progress = parseProgress(this.#options.loadProgress());
     for (const destination of this.#destinations) {
-      const since = noted[destination.name];
+      const since = progress[destination.name];
       if (since === undefined) continue;
       destination.resumedFrom = Math.min(since, now);
-      this.#find(destination, destination.resumedFrom, now, undefined, []);
+      this.#findUnsent(destination, destination.resumedFrom, now, undefined, []);
     }
-    if (this.#destinations.some(({ name }) => noted[name] === undefined)) this.#writeDown();
-    this.#note();
+    if (this.#destinations.some(({ name }) => progress[name] === undefined)) this.#saveProgress();
+    this.#scheduleSave();
     const unsubscribe = runs.subscribe((event) => {
-      if (event.kind === "run") this.#moved(event.record);
+      if (event.kind === "run") this.#onRecord(event.record);
     });
     return () => {
       unsubscribe();
@@ -117,7 +117,7 @@ export class Archive {
   }
 
   /** A record has moved. If it is the end of a run of this peer that wrote something, its output is sent. */
-  #moved(record: RunRecord): void {
+  #onRecord(record: RunRecord): void {
     const { self } = this.#options;
     if (record.peer !== self || !isFinal(record.state) || !isOutput(record)) return;
     for (const { queue } of this.#destinations) queue.add(record);
@@ -126,7 +126,7 @@ export class Archive {
   /** What still waits is sent by the next process. */
   #close(): void {
     this.#cancelAlarm?.();
-    this.#writeDown();
+    this.#saveProgress();
     for (const { queue } of this.#destinations) queue.close();
     this.#closing.abort();
     this.#syslog?.close();
@@ -168,7 +168,7 @@ export class Archive {
   }
 
   /** Looks for the runs that ended in that time, page by page from the newest tick on, and adds them oldest first. */
-  #find(
+  #findUnsent(
     destination: Destination,
     since: number,
     until: number,
@@ -192,30 +192,30 @@ export class Archive {
         (record) => isOutput(record) && isBetween(record.finishedAt ?? record.due, since, until),
       );
       const all = [...found, ...ended];
-      if (next !== null) return this.#find(destination, since, until, next, all);
+      if (next !== null) return this.#findUnsent(destination, since, until, next, all);
       for (const record of all.toReversed()) destination.queue.add(record);
       destination.resumedFrom = undefined;
     });
   }
 
-  #note(): void {
+  #scheduleSave(): void {
     const { clock } = this.#options;
-    this.#cancelAlarm = clock.alarm(clock.now().mono + notedEveryMs, () => {
-      this.#writeDown();
-      this.#note();
+    this.#cancelAlarm = clock.alarm(clock.now().mono + savedEveryMs, () => {
+      this.#saveProgress();
+      this.#scheduleSave();
     });
   }
 
-  #writeDown(): void {
-    const told = this.#options.clock.now().wall - toldWithinMs;
+  #saveProgress(): void {
+    const told = this.#options.clock.now().wall - reportedWithinMs;
     const until = this.#destinations.map(({ name, queue, resumedFrom }) => [
       name,
       Math.min(queue.oldestEnd ?? told, resumedFrom ?? told, told),
     ]);
     const text = `${JSON.stringify(Object.fromEntries(until))}\n`;
-    if (text === this.#noted) return;
-    this.#noted = text;
-    this.#options.note(text);
+    if (text === this.#saved) return;
+    this.#saved = text;
+    this.#options.saveProgress(text);
   }
 }
 
@@ -236,7 +236,7 @@ function nameOfSyslog({ tls, host, port }: SyslogAddress): string {
 }
 
 /** Up to when all outputs have been sent, by destination; wall clock, ms. What can't be read says nothing. */
-function parseNoted(text: string | undefined): Readonly<Record<string, number>> {
+function parseProgress(text: string | undefined): Readonly<Record<string, number>> {
   try {
     const value: unknown = JSON.parse(text ?? "{}");
     if (typeof value !== "object" || value === null) return {};

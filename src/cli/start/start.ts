@@ -274,8 +274,8 @@ async function archiveOf(
     executor,
     disk,
     log,
-    noted: () => folder.archived(),
-    note: (text) => folder.keepArchived(text),
+    loadProgress: () => folder.archived(),
+    saveProgress: (text) => folder.keepArchived(text),
   });
 }
 

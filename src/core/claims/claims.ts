@@ -79,7 +79,7 @@ function newRecord(
   };
 }
 
-/** A record of a tick that runs on all peers names its slots, so that the first ones fix them. */
+/** A record of a tick that runs on all peers names its slots, so the first records fix the set. */
 function setOf({ ledger }: State, { job, tick, slot }: Order): Pick<RunRecord, "set"> {
   if (!isPeerSlot(slot)) return {};
   const known = tickSetOf(ledger.history, job, tick)?.slots ?? [];
@@ -99,7 +99,7 @@ export function nextVersion(
 }
 
 /**
- * True for a claim that this peer made and gave back. It stays in memory however old it is, because this peer's next claim of
+ * True for a claim that this peer made and withdrew. It stays in memory however old it is, because this peer's next claim of
  * the order continues its version: a claim with version 1 would lose against it, on this disk and on every other peer.
  */
 export function isOwnGivenBack(state: State, { peer, state: how }: RunRecord): boolean {
@@ -168,7 +168,7 @@ export function wakeCapacityQueue(state: State): void {
 
 /**
  * Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. A claim that waited
- * for other runs of its job joins its pool's line only now, at its end, and first waits for others that do so too.
+ * for other runs of its job joins its pool's line only now, at its end, after waiting briefly for others that join at the same time.
  */
 export function hold(state: State, order: Order, why: "overlap" | "capacity" | "pool"): void {
   if (order.local.stage !== "claimed") return;
@@ -190,7 +190,7 @@ export function hold(state: State, order: Order, why: "overlap" | "capacity" | "
   });
   const mayStartAt = joins ? state.now.wall + claimWaitMs : order.local.mayStartAt;
   transition(state.book, order, { ...order.local, claim: held, mayStartAt });
-  // The order has given up its turn for a place, or for a slot.
+  // The order has stopped waiting for capacity or a slot.
   if (record.waiting === "capacity") wakeCapacityQueue(state);
   if (record.pool !== undefined) wakePool(state, record.pool);
 }
@@ -212,7 +212,7 @@ export function giveClaimsBack(state: State): void {
   touchAll(state);
 }
 
-/** The record without what its claim waited for. */
+/** The record without its waiting fields. */
 export function unqueued(record: RunRecord): RunRecord {
   const { waiting: _waiting, pool: _pool, linedUpAt: _linedUpAt, ...rest } = record;
   return rest;
@@ -385,14 +385,14 @@ function traceparentOf(tick: string, run: RunId): string {
   return `00-${hash("sha256", tick).slice(0, 32)}-${hash("sha256", run).slice(0, 16)}-01`;
 }
 
-/** Of several runs of a tick each is told which one it is, and has a key of its own: they are not one effect. */
+/** Of several runs of a tick each is told which one it is, and has a key of its own: each has its own effect. */
 function slotEnv({ job, tick: named, slot, of }: Order): Readonly<Record<string, string>> {
   const tick = toldTick(named);
   if (of === 1 && !isPeerSlot(slot)) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
   return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}#${slot}`, CICADA_SLOT: slot };
 }
 
-/** Takes out the run of a child that has ended, which frees its place. */
+/** Removes the run of a child that has ended, which frees its place. */
 export function endRun(state: State, run: RunId): OwnRun | undefined {
   const own = state.book.runs.get(run);
   state.book.runs.delete(run);

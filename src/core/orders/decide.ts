@@ -28,9 +28,9 @@ export interface Facts {
   readonly isOver: boolean;
   /** the instant is a tick of the job's current schedule */
   readonly isTick: boolean;
-  /** of a job that runs after others: what its parents' ends mean for the tick; undefined = it is no tick of theirs any more */
+  /** of a job that runs after others: what its parents' ends mean for the tick; undefined = the parents no longer have this tick */
   readonly chain: ChainVerdict | undefined;
-  /** … and: the disk has not told yet what is known of the parents */
+  /** … and: the disk has not yet answered about the parents */
   readonly awaitsParents: boolean;
   /** this peer reports the order if no peer runs it */
   readonly isReporter: boolean;
@@ -59,7 +59,7 @@ export interface Facts {
   readonly eligibility: Eligibility;
   /** this peer's place among the peers that may run it, and when its turn comes; undefined = it has none */
   readonly failover: Failover | undefined;
-  /** … and if it is the first, it is so for all peers, whoever has claimed other slots of the tick */
+  /** … and this peer is first in every peer's view, regardless of who has claimed other slots of the tick */
   readonly isFirstForAll: boolean;
   /** its place among all peers that the job admits, for claims that don't depend on whose turn it is */
   readonly admittedRank: number;
@@ -69,9 +69,9 @@ export interface Facts {
   readonly hasForeignClaim: boolean;
   /** of an attempt that is repeated: some living peer may run it, now or later */
   readonly canBeRepeated: boolean;
-  /** of a tick that runs on all peers: whether the one that it is for is away, and for how long it is awaited */
+  /** of a tick that runs on all peers: whether the slot's peer is away, and whether the tick waits for it */
   readonly absence: Absence;
-  /** … and: its slots stand, so that a window is not all that decides whether it starts */
+  /** … and: its slots are fixed, so the catch-up window alone doesn't decide whether it starts */
   readonly isFixed: boolean;
   /** … and: whether it is its turn, if the tick goes from peer to peer */
   readonly turn: Turn;
@@ -128,7 +128,7 @@ type OrderDecision =
   | { readonly kind: "let-go"; readonly reason: string; readonly next: Decision }
   /** decides about the order again */
   | { readonly kind: "again" }
-  /** the order leaves the book; with `as`, its story is written */
+  /** the order leaves the book; with `as`, its outcome is recorded */
   | { readonly kind: "close"; readonly reason: string; readonly as?: "skipped" | "missed" | "cancelled" };
 
 /** Decisions that need the job. */
@@ -224,7 +224,7 @@ function isStale(plan: Plan, { requested, attempt, isChained }: DecidedOrder, fa
   return requested === undefined && !isChained && !facts.isTick ? isOff || !facts.isInProgress : isOff;
 }
 
-/** A tick in progress ends with the runs that it has had. One peer reports why. */
+/** A tick in progress ends with the runs so far. One peer reports why. */
 function endTick(reason: string, as: "missed" | "cancelled", { isReporter }: Facts): Decision {
   return isReporter ? { kind: "close", reason, as } : wait(Infinity);
 }
@@ -291,7 +291,7 @@ function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
   const rest = wait(stop.until);
   if (local.stage !== "claimed") return just(rest);
   if (local.claim.waiting === undefined) return just(letGo(stop.why, rest));
-  // It keeps its claim, but no place in the line for a slot or for capacity.
+  // It keeps its claim, but no place in the queue for a slot or for capacity.
   return just({ kind: "hold", why: "overlap", until: stop.until });
 }
 
@@ -320,7 +320,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > windowOf(plan, facts)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
-  // Its voters may have forgotten what they voted.
+  // Its voters may have forgotten how they voted.
   if (isElected && wall - order.instant > voteUntilMs) {
     return just(
       facts.isReporter ? { kind: "close", reason: "too-old-to-vote", as: "missed" } : wait(Infinity),
@@ -344,12 +344,12 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   // Before it is put to the vote, the others are asked whether the same past tick was asked for elsewhere.
   if (isElected && !facts.isBackfill) return just({ kind: "elect" });
   // A peer that skipped this one may have claimed the order unheard if the order came into the book before this peer had
-  // warmed up. The same holds for a tick whose time to be claimed is past: this peer may have been drained then, or no target
+  // warmed up. The same holds for a tick that should already have been claimed: this peer may have been drained then, or no target
   // yet.
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
-  // Another peer may hold or be about to take the pool's last slot, may take itself for the first, or may have been asked for the
+  // Another peer may hold or be about to take the pool's last slot, may believe it is first, or may have been asked for the
   // same past tick.
   const isClear =
     !facts.hasForeignClaim && plan.pool === undefined && facts.isFirstForAll && !facts.isBackfill;
@@ -362,7 +362,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
 }
 
 /**
- * From when on the window runs of an order that may start whatever the job catches up, ms. What waited while the job was stopped
+ * When the start window begins for an order that may start regardless of catch-up, ms. What waited while the job was stopped
  * is wanted when that ends.
  */
 export function wantedAt(due: number, isInProgress: boolean, plan: Plan, wall: number): number {
@@ -390,17 +390,17 @@ function decideAsking(
 ): Decision {
   if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + recheckMs));
   if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
-  // It is asked again, until it answers or falls silent.
+  // It is asked again, until that peer answers or is suspected.
   if (lacksAnswers) return letGo("asked", wait(wall + 1));
   if (isFull) return letGo("declined", { kind: "decline" });
   // The job may have become a majority job while the other peers were asked.
   const isElected = plan.partition === "majority";
   if (isElected) return letGo("asked", { kind: "elect" });
-  // The next of a backfill may be claimed elsewhere at the same moment: it waits until its claim must be known.
+  // The next of a backfill may be claimed elsewhere at the same moment: it waits until any rival claim must have arrived.
   return letGo("asked", { kind: "claim", failover, ...(isBackfill ? {} : { asked: true }) });
 }
 
-/** This peer's claim is durable and was announced. Everything is checked again in the very step that starts the run. */
+/** This peer's claim is durable and was announced. Everything is checked again in the same step that starts the run. */
 function decideClaimed(
   order: DecidedOrder,
   local: Extract<LocalStage, { stage: "claimed" }>,
@@ -448,7 +448,7 @@ function decideClaimed(
         return just({ kind: "hold", why: "pool", until: wall + poolRecheckMs }, "held-by-pool");
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
-      // While it was held, the live ticks went before it. It claims again, so that they know before it starts.
+      // While it was held, the live ticks went first. It claims again, so that they know before it starts.
       if (own.waiting === "overlap" && facts.isBackfill && !isChosen)
         return just(letGo("turn", { kind: "again" }));
       return just({ kind: "start" });

@@ -46,7 +46,7 @@ export const plantedBugs = {
   "retry-dropped": "a failed run is repeated only by the peer that ran it",
   "chain-dropped": "a job is run after its parent only by the peer that ran the parent",
   "chain-on-any-end": "a job runs after its parents however they ended",
-  "told-by-all": "every peer tells people about a tick at once, whoever's turn it is",
+  "told-by-all": "every peer tells people about a tick at once, whichever peer's turn it is",
   "set-follows-living": "a tick that runs on all peers is for those that live when it is looked at",
   "rolls-at-once": "a tick that goes from peer to peer doesn't wait for the runs before",
   "slot-ends-all": "when one peer's part of a tick has ended, the rest of the tick is over",

@@ -2,7 +2,7 @@
  * The slots of ticks that run on all peers (`target.count: "all"`): one for each peer that the job admits when the tick comes.
  *
  * Each record of such a tick names the slots, so the first records fix them for every peer. Two sets that were made at the
- * same time, or on two sides of a split, are united. Until there is a record, each peer has the set that it would write.
+ * same time, or on two sides of a split, are merged. Until there is a record, each peer has the set that it would write.
  */
 import type { JobId, TickId } from "../../schema/ids.ts";
 import { countMax } from "../../schema/job.ts";
@@ -16,7 +16,7 @@ export function tickSetOf(history: HistoryState, job: JobId, tick: TickId): Tick
   return history.jobs.get(job)?.sets.get(keyOf(tick));
 }
 
-/** The slots that this peer sees. The first record of the tick replaces them. */
+/** The slots that this peer proposes. The first record of the tick replaces them. */
 export function proposeSet(
   history: HistoryState,
   job: JobId,
@@ -47,7 +47,7 @@ export function noteInSet(history: HistoryState, record: RunRecord, endsSlot: bo
   const ran = !isDecision(record);
   const endsOrder = record.state !== "claimed" && record.state !== "withdrawn";
   const before = ends.get(slot);
-  // A peer that was taken for dead may have run it: its own word counts.
+  // A peer that was taken for dead may have run it: its own record wins.
   if (endsSlot && isFinal(record.state)) {
     if (ran || before?.ran !== true)
       ends.set(slot, { attempt, state: record.state, ran, at: record.finishedAt ?? record.due });

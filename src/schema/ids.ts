@@ -24,9 +24,15 @@ export type OrderKey = Branded<string, "OrderKey">;
 export type RunId = Branded<string, "RunId">;
 
 export const jobIdPattern = "^[a-z0-9][a-z0-9._-]{0,127}$";
-/** Admits only real instants: `9999-99-99T99:99:99Z` has no number by which it could be sorted or stored. */
-export const tickIdPattern =
-  "^(\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\dZ|manual-[0-9A-HJKMNP-TV-Z]{26})$";
+const leapYear = "\\d\\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00";
+const date =
+  "(\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))|" +
+  `(${leapYear})-02-29)`;
+/**
+ * Admits only real instants, each in one form. `9999-99-99T99:99:99Z` has no number by which it could be sorted or stored, and
+ * `2026-02-30T00:00:00Z` has the number of another tick. Years before 1000 are none that `Date.UTC` reads as they are written.
+ */
+export const tickIdPattern = `^((?!0)${date}T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\dZ|manual-[0-9A-HJKMNP-TV-Z]{26})$`;
 
 const peerIdLetters = 128;
 export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: peerIdLetters }));

@@ -353,3 +353,48 @@ test("a peer of a version without it has no part of such a job", () => {
   assert.deepEqual(startsOf(cores), ["a.1", "b.1"]);
   assert.deepEqual(storiesOf(cores, "c"), ["a succeeded", "b succeeded"]);
 });
+
+const script = { sha256: "a".repeat(64), interpreter: "python3" };
+const notLookedYet = [`script:${script.sha256}`, `interpreter:${script.interpreter}`];
+const { command: _, ...withoutCommand } = base;
+
+test("a peer that is just starting when the tick comes, or fetches its script, belongs to the set and runs its part", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: second });
+  cores.pass(hour - (cores.wall(cores.now) % hour) - minute);
+  cores.kill("c");
+  cores.pass(minute - 3 * second);
+  // It hears the others, and their records have not come yet.
+  cores.up("c" as PeerId, { unlinked: true });
+  for (const peer of ["a", "b"] as PeerId[]) {
+    cores.feed(peer, { kind: "linkUp", peer: "c" as PeerId });
+    cores.feed("c" as PeerId, { kind: "linkUp", peer });
+  }
+  cores.feed("c" as PeerId, { kind: "equipment", lacks: notLookedYet });
+  cores.feed("b" as PeerId, { kind: "equipment", lacks: notLookedYet.slice(0, 1) });
+  cores.pass(second);
+  cores.put({ ...withoutCommand, script });
+  cores.pass(2_100);
+  assert.ok(cores.state("c").upkeep.warmUp !== undefined, "it is still starting");
+  assert.deepEqual(startsOf(cores), ["a.1"]);
+  for (const peer of ["b", "c"]) cores.feed(peer as PeerId, { kind: "equipment", lacks: [] });
+  cores.pass(minute);
+  assert.deepEqual(startsOf(cores), ["a.1", "b.1", "c.1"]);
+  for (const peer of "abc")
+    assert.deepEqual(storiesOf(cores, peer), ["a succeeded", "b succeeded", "c succeeded"]);
+});
+
+test("a peer whose settings don't allow the job has no part of it, also while it is starting", () => {
+  const cores = new Cores(["a", "b"], { runMs: second, lacks: { b: ["executor:*"] } });
+  cores.pass(hour - (cores.wall(cores.now) % hour) - minute);
+  cores.kill("b");
+  cores.pass(minute - 3 * second);
+  cores.up("b" as PeerId, { unlinked: true });
+  cores.feed("a" as PeerId, { kind: "linkUp", peer: "b" as PeerId });
+  cores.feed("b" as PeerId, { kind: "linkUp", peer: "a" as PeerId });
+  cores.pass(second);
+  cores.put(base);
+  cores.pass(minute);
+  assert.deepEqual(startsOf(cores), ["a.1"]);
+  assert.deepEqual(storiesOf(cores, "a"), ["a succeeded"]);
+  assert.equal(cores.state("a").book.orders.size, 0);
+});

@@ -11,7 +11,7 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { numberedSlots, ranksOfSlot } from "../job/slots.ts";
 import type { Plan } from "../job/plan.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
-import { isScript } from "../members/equipment.ts";
+import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
 import { memberHashesOf, rank } from "../members/rank.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -58,14 +58,18 @@ export function slotsAsOfNow(
 
 /** One for each peer that the job admits, in order of rank: living or not, but none that the mesh has forgotten. */
 function admittedSlots(state: State, plan: Plan, tick: TickId, requested?: RequestedOrder): string[] {
-  // A peer that has just started can't tell yet what its host has, and fetches the scripts of its jobs within seconds.
+  // A peer fetches the scripts of its jobs within seconds. While it starts it can't tell yet what else its host has.
   const equipment = plan.equipment.filter((item) => !isScript(item));
+  const ofSettings = equipment.filter((item) => !isLookedUp(item));
   const ofAny = { requested, declined: nobody };
   const eligibility = eligibilityOf(state, { ...plan, equipment }, ofAny);
-  const atStart = eligibilityOf(state, { ...plan, equipment: [] }, ofAny);
+  const atStart = eligibilityOf(state, { ...plan, equipment: ofSettings }, ofAny);
+  const isStarting = (peer: PeerId): boolean =>
+    peer === state.settings.self
+      ? state.upkeep.warmUp !== undefined
+      : state.members.byId.get(peer)?.heartbeat?.warmingUp === true;
   const isAdmitted = (peer: PeerId): boolean => {
-    const isStarting = state.members.byId.get(peer)?.heartbeat?.warmingUp === true;
-    const how = (isStarting ? atStart : eligibility)(peer);
+    const how = (isStarting(peer) ? atStart : eligibility)(peer);
     if (state.operator.forgotten.has(peer) || !isRanked(how)) return false;
     return !isPlanted(state, "set-follows-living") || present.has(how);
   };

@@ -86,6 +86,11 @@ export function isScript(item: string): boolean {
   return item.startsWith("script:");
 }
 
+/** Whether the peer has to look before it can tell, because its settings don't say. */
+export function isLookedUp(item: string): boolean {
+  return isScript(item) || item.startsWith("interpreter:") || item.startsWith(secretItem);
+}
+
 /** Whether the peer lacks everything of that kind, and the item is not one of the exceptions that it names. */
 function isOfRefusedKind(item: string, lacks: readonly string[]): boolean {
   const [kind = "", name = ""] = item.split(/:(.*)/s);

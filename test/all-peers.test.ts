@@ -398,3 +398,29 @@ test("a peer whose settings don't allow the job has no part of it, also while it
   assert.deepEqual(storiesOf(cores, "a"), ["a succeeded"]);
   assert.equal(cores.state("a").book.orders.size, 0);
 });
+
+test("the part of a peer whose host is sick waits for it, in words, and is missed when its time is over", () => {
+  const cores = beforeTick(["a", "b", "c"], { catchUp: { policy: "latest", window: "30m" } });
+  cores.starved.add("c");
+  cores.pass(minute);
+  assert.deepEqual(startsOf(cores), ["a.1", "b.1"]);
+  const now = (peer: string) => jobNow(cores.state(peer), cores.state(peer).now, beat);
+  for (const peer of ["a", "c"]) {
+    const [pending] = pendingOf(cores.state(peer), cores.state(peer).now, beat);
+    assert.match(
+      pending?.why ?? "",
+      /^1 of its 3 runs are to come; the first: host-c can't start runs now, because of its host; its run is missed unless that ends by \d\d:30:00 UTC$/,
+    );
+    assert.deepEqual(
+      now(peer)?.hindrances.map(({ code, pointer, message }) => `${code} ${pointer} ${message}`),
+      [
+        "FEW_PEERS /target/count of its ticks, which run on all its peers, these parts wait and are missed if that lasts: host-c can't start runs now, because of its host",
+      ],
+    );
+  }
+  cores.pass(31 * minute);
+  assert.deepEqual(storiesOf(cores, "a"), ["a succeeded", "b succeeded", "c missed"]);
+  cores.starved.delete("c");
+  cores.pass(10 * minute);
+  assert.deepEqual(now("a")?.hindrances, []);
+});

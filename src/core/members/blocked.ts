@@ -54,7 +54,8 @@ export function whyBlocked(state: State, plan: Plan): Problem | undefined {
 /** That a tick of the job has more runs than there are peers that can run it; undefined while there are enough. */
 export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   const { count } = plan.target;
-  if (count === 1 || count === "all") return undefined;
+  if (count === 1) return undefined;
+  if (count === "all") return whyPartsWait(state, plan);
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const able = [state.settings.self, ...state.members.byId.keys()].filter((peer) =>
     passing.has(eligibility(peer)),
@@ -62,6 +63,31 @@ export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   if (able >= count) return undefined;
   const message = `it asks for ${count} peers, and ${able} can run it: some of its runs share a peer`;
   return { pointer: "/target/count", message };
+}
+
+/** Peers that are there, so that ticks that run on all peers have a part for them, and that can't run it now. */
+function whyPartsWait(state: State, plan: Plan): Problem | undefined {
+  const reasons = [state.settings.self, ...state.members.byId.keys()].flatMap((peer) => {
+    const why = isUnwell(state, plan, peer) ? whyPeerWaits(state, plan, peer) : undefined;
+    return why === undefined ? [] : [`${shownName(state, peer)} ${why}`];
+  });
+  if (reasons.length === 0) return undefined;
+  const message = `of its ticks, which run on all its peers, these parts wait and are missed if that lasts: ${listed(reasons)}`;
+  return { pointer: "/target/count", message };
+}
+
+/** What is wrong with it may pass, and doesn't keep it out of the job's ticks. */
+function isUnwell(state: State, plan: Plan, peer: PeerId): boolean {
+  const how = eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(peer);
+  return unwell.has(how);
+}
+const unwell: ReadonlySet<Eligibility> = new Set(["host", "clock", "duplicate"]);
+
+/** What keeps the peer from running its part of the job's tick; undefined = nothing. Completes a sentence that begins with its name. */
+export function whyPeerWaits(state: State, plan: Plan, peer: PeerId): string | undefined {
+  const how = eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(peer);
+  if (how === "warming-up") return "has just started and takes no ticks yet";
+  return isLasting(how) ? describe(state, plan, peer, how) : undefined;
 }
 
 /** Of a job that names no peers: `reasons` are those of the peers that it admits. */

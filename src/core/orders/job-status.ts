@@ -5,6 +5,7 @@
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
 import type { JobHindrance, NextTick, PendingTick } from "../../ports/control.ts";
+import { backfilledInstant } from "../../schema/backfill.ts";
 import { isPeerSlot, slotOfPeer, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { JobState, Skip } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
@@ -14,9 +15,9 @@ import { isInProgress, peerOfSlot, slotsInOrder } from "../claims/slots.ts";
 import { slotsOfPool } from "../job/pools.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { windowAt } from "../job/maintenance.ts";
-import { isTickOf, nextPlannedTickOf, nextTickOf, type Plan } from "../job/plan.ts";
+import { isTickOf, nextPlannedTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { pauseAt, stopAt, type Stop } from "../job/stops.ts";
-import { instantText, whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
+import { instantText, whyBlocked, whyFewPeers, whyNotHere, whyPeerWaits } from "../members/blocked.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import {
   describeAfter,
@@ -35,7 +36,8 @@ import { rank } from "../members/rank.ts";
 import { isOver, overSlotsOf } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
-import { OrderFacts, ranksFor } from "./facts.ts";
+import { wantedAt } from "./decide.ts";
+import { isFixed, OrderFacts, ranksFor } from "./facts.ts";
 import { majorityOf } from "../voting/paxos.ts";
 import { epochAt } from "../voting/roster.ts";
 import { votersHeard } from "../voting/proposer.ts";
@@ -329,9 +331,22 @@ function waitForItsPeer(state: State, plan: Plan, order: Order): Wait | undefine
   }
   if (absence !== "none" || turn.kind === "stopped")
     return { waitsFor: "peer", why: `a peer is about to record that the run on ${name} is skipped` };
-  if (turn.kind === "go") return undefined;
+  if (turn.kind === "go") {
+    const why = peer === undefined ? undefined : whyPeerWaits(state, plan, peer);
+    return why === undefined
+      ? undefined
+      : { waitsFor: "peer", why: `${name} ${why}${missedBy(state, plan, order)}` };
+  }
   const then = turn.until === Infinity ? "" : `, not before ${instantText(state, turn.until)}`;
   return { waitsFor: "turn", why: `it is not the turn of ${name} yet${then}` };
+}
+
+/** When a part whose peer is there and can't run it is given up. */
+function missedBy(state: State, plan: Plan, order: Order): string {
+  if (!isFixed(state, plan, order) || backfilledInstant(order.tick) !== undefined) return "";
+  const from = wantedAt(order.due, isInProgress(state, order), plan, state.now.wall);
+  const until = from + startWindowMs(plan, true) + plan.target.offlineMs;
+  return `; its run is missed unless that ends by ${instantText(state, until)}`;
 }
 
 function waitForPeer(state: State, plan: Plan, order: Order): Wait {

@@ -347,4 +347,27 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I6",
     why: "of a tick that had begun, one order waited for ever, because each peer waited for one whose word that it was full had been lost",
   },
+  {
+    ...small,
+    peers: 5,
+    person: true,
+    seed: "3013",
+    rule: "crash",
+    why: "a tick that runs after another one, and of whose parents none was known, had an order without an instant to be due",
+  },
+  {
+    ...small,
+    peers: 5,
+    person: true,
+    seed: "3022",
+    rule: "I10",
+    why: "a run on one of all peers that others had taken for lost, and that its own peer repeated, no longer held its place",
+  },
+  {
+    ...small,
+    person: true,
+    seed: "1001",
+    rule: "I17",
+    why: "the checker expected no notice of a start that had failed after its precheck had passed",
+  },
 ];

@@ -1161,6 +1161,23 @@ test("I17: a child need not come while its pool is full", () => {
   assert.deepEqual(found(-50_000), ["never started"], "it has a free slot");
 });
 
+test("I17: a tick that goes from peer to peer may be told as failed if a run of it may have been taken for lost", () => {
+  const rolling = { max: 1, pauseMs: 0, stopAfter: 1 };
+  const key = `${job}@${tickAt(sixth)}:failed`;
+  const runs = [...without(sixth), runOf(sixth, ann)];
+  const found = (one: Partial<typeof rolling> | undefined, changes: Partial<Evidence> = {}) => {
+    const onAll = one === undefined ? { offlineMs: 0 } : { offlineMs: 0, rolling: { ...rolling, ...one } };
+    const operations = [asked({ kind: "put", rules: { ...rules, notifies: true, onAll } }, 1_000)];
+    const notices = [{ key, by: ben, at: sixth + 2_000 }];
+    return rulesIn(checkNotices(flawless({ operations, runs, notices, ...changes })));
+  };
+  const dies = away(ann, sixth + 100);
+  assert.deepEqual(found({}, dies), [], "its rest was stopped");
+  assert.deepEqual(found({}), ["I17"], "its peer was well");
+  assert.deepEqual(found({ stopAfter: 0 }, dies), ["I17"], "nothing stops it");
+  assert.deepEqual(found(undefined, dies), ["I17"], "it runs on all at once, so it was lost");
+});
+
 test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {
   const operations = [asked({ kind: "put", rules: { ...rules, notifies: true } }, 1_000)];
   const failed = runOf(sixth, ann, { outcome: "failed" });

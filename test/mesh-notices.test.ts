@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Delivered, Delivery } from "../src/ports/notifier.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { slotsInOrder } from "../src/core/claims/slots.ts";
+import { slotOfPeer, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import { meshEvents } from "../src/schema/mesh-event.ts";
 import type { Notice } from "../src/schema/notice.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
@@ -26,10 +27,15 @@ class Stage {
   /** what the channel answers instead of taking a message */
   refuses: ((by: PeerId, delivery: Delivery) => Delivered | undefined) | undefined;
 
-  constructor(names: number, more: object = { mesh: [...meshEvents] }, later: readonly number[] = []) {
+  constructor(
+    names: number,
+    more: object = { mesh: [...meshEvents] },
+    later: readonly number[] = [],
+    child = { lastsMs: 100, exitCode: 1 },
+  ) {
     this.world = new World({
       ...calmWorld,
-      children: { ...calmWorld.children, behaviour: () => ({ lastsMs: 100, exitCode: 1 }) },
+      children: { ...calmWorld.children, behaviour: () => child },
       seed: "mesh notices",
       peers: names,
       skewMs: 20,
@@ -248,6 +254,34 @@ test("a job's notice is sent exactly once where no sender died in between, and u
   const again = stage.news().filter(({ key }) => key === first.key);
   assert.equal(again.length, 1);
   assert.notEqual(again[0]?.by, first.by);
+});
+
+test("a tick that was stopped on its way from peer to peer, because a peer died, is told once, as failed", () => {
+  const stage = new Stage(3, {}, [], { lastsMs: 20 * second, exitCode: 0 });
+  const rules = {
+    id: "beat" as JobId,
+    schedule: everySeconds(600),
+    overlap: "allow",
+    catchUp: { policy: "latest", windowMs: minute },
+    peers: undefined,
+    onAll: { offlineMs: 0, rolling: { max: 1, pauseMs: 0, stopAfter: 1 } },
+    notifies: true,
+  } as const;
+  stage.world.ask(stage.peer(1), { kind: "put", rules });
+  const due = Math.ceil((stage.world.now() + second) / (10 * minute)) * 10 * minute;
+  stage.pass(due + 5 * second - stage.world.now());
+  const peers = [1, 2, 3].map((number) => stage.peer(number));
+  const [first] = slotsInOrder(rules.id, tickAt(due), peers.map(slotOfPeer));
+  const dies = peers.find((peer) => slotOfPeer(peer) === first);
+  assert.ok(dies !== undefined);
+  stage.world.hosts.kill(dies);
+  stage.pass(3 * minute);
+  assert.deepEqual(
+    stage.news().map(({ event, state, text }) => `${event} ${state} ${text}`),
+    [
+      `failed failed beat, tick ${tickAt(due)}, failed and was stopped: a run was lost on ${dies}, and 2 of its 3 runs were not started`,
+    ],
+  );
 });
 
 test("nothing is told to a channel that has not asked for it", () => {

@@ -98,6 +98,22 @@ const cases: Readonly<Record<string, Case>> = {
     told: ["lost"],
     expected: ["recovered"],
   },
+  "a tick that was stopped on its way from peer to peer has failed, also if it was a run that was lost": {
+    records: [
+      { state: "lost", ...ran, slot: "a", of: 2, set: ["a", "b"] },
+      { state: "skipped", reason: "stopped", slot: "b", of: 2, set: ["a", "b"] },
+    ],
+    expected: ["failed"],
+  },
+  "… and if that run then reports success, it is no recovery": {
+    records: [
+      { state: "succeeded", ...ran, slot: "a", of: 2, set: ["a", "b"] },
+      { state: "skipped", reason: "stopped", slot: "b", of: 2, set: ["a", "b"] },
+    ],
+    earlier: ["failed"],
+    told: ["failed"],
+    expected: [],
+  },
   "nothing is told twice": { records: [{ state: "failed", ...ran }], told: ["failed"], expected: [] },
   "a start more than 30 s after due is late": {
     records: [{ state: "succeeded", due: noon, startedAt: noon + 30_001, finishedAt: noon + 40_000 }],

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { dueInTurn, placesOf, rollingOf, turnOf, type SlotNow } from "../src/core/job/rolling.ts";
-import { storyOf } from "../src/core/records/records.ts";
+import { finalWordOf, storyOf } from "../src/core/records/records.ts";
+import { describeTick } from "../src/core/records/why.ts";
 import { isTickOver } from "../src/core/claims/slots.ts";
 import { slotsInOrder } from "../src/core/claims/slots.ts";
 import { pendingOf } from "../src/core/view.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import { noon, someRecord } from "./kit/contract/disk.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -213,12 +215,118 @@ test("whoever is alive carries it on: a peer that dies in its turn is lost, and 
   assert.equal(mostAtOnce(cores, 20 * second, order[0]), 1);
 });
 
-test("the death of a peer in its turn is a failure, which stops the rest by default", () => {
+test("the death of a peer in its turn is a failure, which stops the rest by default: the tick has failed", () => {
   const { cores, order, tick } = beforeTick({});
   cores.pass(8 * second);
   cores.kill(order[0] ?? "");
   cores.pass(2 * minute);
+  for (const peer of order.slice(1)) {
+    assert.equal(storiesOf(cores, peer, tick), "lost stopped stopped stopped stopped");
+    const told = describeTick(tick, recordsOf(cores, peer, tick), (id) => `host-${id}`);
+    assert.equal(told.state, "failed");
+    assert.equal(told.why[0], "It has 5 runs: 1 lost, 4 skipped.");
+  }
+});
+
+test("a tick that was stopped because of a dead peer runs what runs after failures, and nothing that runs after a success", () => {
+  const { cores, order, tick } = beforeTick({});
+  cores.put({ id: "alarm", command: "true", after: { jobs: [beat], on: "failure" } });
+  cores.put({ id: "report", command: "true", after: { jobs: [beat] } });
+  cores.pass(8 * second);
+  cores.kill(order[0] ?? "");
+  cores.pass(2 * minute);
+  assert.deepEqual(
+    cores.starts.filter(({ run }) => run.startsWith("alarm@")).map((start) => start.tick),
+    [tick],
+  );
+  assert.ok(cores.starts.every(({ run }) => !run.startsWith("report@")));
+  const ofReport = [...(cores.records.get(order[1] as PeerId)?.values() ?? [])].find(
+    (record) => record.job === "report",
+  );
+  assert.equal(`${ofReport?.state} ${ofReport?.reason}`, "skipped parent beat failed");
+});
+
+test("ticks that were stopped count as failed for pauseAfterFailures, also if the run that was lost was well", () => {
+  const { cores, order, tick } = beforeTick({}, { pauseAfterFailures: 2 }, { runMs: 40 * second });
+  cores.pass(8 * second);
+  const [first = ""] = order;
+  cores.split([first], order.slice(1));
+  for (const other of order.slice(1)) {
+    cores.feed(other as PeerId, { kind: "linkDown", peer: first as PeerId, why: "reset" });
+    for (const times of [1, 2])
+      cores.feed(other as PeerId, { kind: "redialRefused", peer: first as PeerId, times });
+  }
+  cores.pass(20 * second);
   assert.equal(storiesOf(cores, order[1] ?? "", tick), "lost stopped stopped stopped stopped");
+  cores.heal();
+  cores.link(first as PeerId);
+  cores.pass(minute);
+  for (const peer of order) {
+    assert.equal(storiesOf(cores, peer, tick), "succeeded stopped stopped stopped stopped");
+    assert.equal(finalWordOf(recordsOf(cores, peer, tick))?.state, "failed");
+  }
+  assert.equal(cores.pauses.get(beat)?.size ?? 0, 0, "one tick has failed");
+  cores.exitCodeOf = () => 1;
+  cores.pass(10 * minute);
+  const [pause, ...others] = cores.pauses.get(beat)?.values() ?? [];
+  assert.equal(pause?.failedTick, Date.parse(tick) + 10 * minute);
+  assert.deepEqual(others, []);
+});
+
+describe("the final word about a tick that goes from peer to peer", () => {
+  const set = ["a", "b", "c"];
+  const ran = { startedAt: noon, finishedAt: noon + 1_000 };
+  const cases: [what: string, slots: readonly Partial<RunRecord>[], expected: string][] = [
+    ["one failed and the rest was stopped", [{ state: "failed", ...ran }], "failed: stopped"],
+    ["one was lost and the rest was stopped", [{ state: "lost", ...ran }], "failed: stopped"],
+    ["one timed out and the rest was stopped", [{ state: "timeout", ...ran }], "failed: stopped"],
+    ["the one that was taken for lost was well", [{ state: "succeeded", ...ran }], "failed: stopped"],
+    [
+      "one could not be started and the rest was stopped",
+      [{ state: "failed", ...ran, reason: "not started: no such file" }],
+      "failed: not started: no such file",
+    ],
+    [
+      "one runs on",
+      [
+        { state: "lost", ...ran },
+        { state: "running", startedAt: noon },
+      ],
+      "running",
+    ],
+    [
+      "what was recorded as stopped did run",
+      [
+        { state: "lost", ...ran },
+        { state: "succeeded", ...ran },
+        { state: "succeeded", ...ran },
+      ],
+      "lost",
+    ],
+    [
+      "one was lost and others were away",
+      [
+        { state: "lost", ...ran },
+        { state: "skipped", reason: "offline" },
+        { state: "skipped", reason: "offline" },
+      ],
+      "lost",
+    ],
+  ];
+  for (const [what, slots, expected] of cases)
+    it(`${what}: ${expected}`, () => {
+      const records = set.flatMap((slot, place) => {
+        const ofSlot = { slot, of: set.length, set, peer: slot as PeerId };
+        const stopped = someRecord({ ...ofSlot, peer: "d" as PeerId, state: "skipped", reason: "stopped" });
+        const own = slots[place];
+        if (own === undefined) return [stopped];
+        return place === 0
+          ? [someRecord({ ...ofSlot, ...own })]
+          : [stopped, someRecord({ ...ofSlot, ...own })];
+      });
+      const { state, reason } = finalWordOf(records) ?? {};
+      assert.equal(`${state}${reason === undefined ? "" : `: ${reason}`}`, expected);
+    });
 });
 
 test("a peer that is awaited lets the others go first, and has its turn when it is back", () => {

@@ -243,8 +243,11 @@ export type Effect =
    * follows. With a tick only that tick's, and `tickLookedUp` follows.
    */
   | { kind: "lookUp"; job: JobId; from: number; to: number; parents?: readonly JobId[]; tick?: TickId }
-  /** Reads the job's newest records of runs that have succeeded or failed, at most `limit`; `endsRead` follows. */
-  | { kind: "readEnds"; job: JobId; limit: number }
+  /**
+   * Reads the job's newest records of runs that have succeeded or failed, at most `limit`, and as many of what was skipped if it
+   * is `rolling`; `endsRead` follows.
+   */
+  | { kind: "readEnds"; job: JobId; limit: number; rolling: boolean }
   /** Counts up by `by`, or by 1. */
   | { kind: "count"; name: string; by?: number }
   | {

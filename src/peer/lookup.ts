@@ -30,13 +30,19 @@ export function lookUp(
 
 const ends = ["succeeded", "failed", "timeout", "lost"] as const;
 
-/** The newest records of the job's runs that have succeeded or failed. */
+/**
+ * The newest records of the job's runs that have succeeded or failed; of a `rolling` one also of what was skipped, because a tick
+ * that was stopped has failed.
+ */
 export function readEnds(
   doors: Doors,
-  { job, limit }: { job: JobId; limit: number },
+  { job, limit, rolling }: { job: JobId; limit: number; rolling: boolean },
   done: (records: RunRecord[]) => void,
 ): void {
-  read(doors, { job, states: ends, limit }, done);
+  read(doors, { job, states: ends, limit }, (ended) => {
+    if (!rolling) return done(ended);
+    read(doors, { job, states: ["skipped"], limit }, (skipped) => done([...ended, ...skipped]));
+  });
 }
 
 /** Page by page, until there are `limit` records or no more. */

@@ -4,7 +4,7 @@
  */
 import { makeNotice } from "../core/records/notice-text.ts";
 import { isDecided, noticesOf } from "../core/records/notices.ts";
-import { storyOf } from "../core/records/records.ts";
+import { finalWordOf, storyOf } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { Delivered } from "../ports/notifier.ts";
@@ -240,7 +240,7 @@ export class Notices {
       const ticks = Map.groupBy(page.records, (record) => record.tick);
       done(
         [...ticks.values()].flatMap((records) => {
-          const story = storyOf(records);
+          const story = finalWordOf(records);
           return story !== undefined && isDecided(records) ? story.state : [];
         }),
       );

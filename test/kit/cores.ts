@@ -550,12 +550,14 @@ export class Cores {
         );
       }
       case "readEnds": {
-        const { job, limit } = effect;
-        const ends = new Set(["succeeded", "failed", "timeout", "lost"]);
-        const records = [...(this.records.get(peer)?.values() ?? [])]
-          .filter((record) => record.job === job && ends.has(record.state))
-          .toSorted((a, b) => instantOf(b.tick) - instantOf(a.tick))
-          .slice(0, limit);
+        const { job, limit, rolling } = effect;
+        const newest = (states: readonly string[]): RunRecord[] =>
+          [...(this.records.get(peer)?.values() ?? [])]
+            .filter((record) => record.job === job && states.includes(record.state))
+            .toSorted((a, b) => instantOf(b.tick) - instantOf(a.tick))
+            .slice(0, limit);
+        const records = newest(["succeeded", "failed", "timeout", "lost"]);
+        if (rolling) records.push(...newest(["skipped"]));
         return this.#later(1, () => this.feed(peer, { kind: "endsRead", job, records }));
       }
       case "sweep":

@@ -19,7 +19,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { historyBegan, isOver, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
 import { openOf, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
-import { mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
+import { finalWordOf, mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
 import type { ChainTick } from "./book-state.ts";
@@ -50,7 +50,7 @@ export function followChains(state: State, record: RunRecord): void {
   const ends = endsOfTick(state, record);
   if (ends === undefined) return;
   // If records of some slots have left memory, the disk is asked how they ended.
-  const story = isWholeEnd(ends) ? storyOf(ends) : undefined;
+  const story = isWholeEnd(ends) ? finalWordOf(ends) : undefined;
   // First all children learn of the end: one of them may be a parent of another.
   for (const child of children) noteEnd(state, child, record, story);
   for (const child of children) review(state, child, record.tick);
@@ -60,7 +60,7 @@ export function followChains(state: State, record: RunRecord): void {
 export function learnChains(state: State, child: JobId, records: readonly RunRecord[]): void {
   const ticks = Map.groupBy(records.filter(isEndOrRepeated), ({ job, tick }) => `${job}@${tick}`);
   for (const ofTick of ticks.values()) {
-    const story = isWholeEnd(ofTick) ? storyOf(ofTick) : undefined;
+    const story = isWholeEnd(ofTick) ? finalWordOf(ofTick) : undefined;
     if (story !== undefined) noteEnd(state, child, story, story);
   }
   for (const record of records) if (record.range !== undefined) passOnRange(state, child, record);

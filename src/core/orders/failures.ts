@@ -18,7 +18,7 @@ import { tooFarAheadToWrite } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isWholeOver } from "../records/history.ts";
 import { settles } from "../records/ledger.ts";
-import { storyOf } from "../records/records.ts";
+import { finalWordOf } from "../records/records.ts";
 import { emit, nextToken, note, type State } from "../state.ts";
 import { reporterPlace } from "./facts.ts";
 
@@ -45,7 +45,7 @@ function review(state: State, job: JobId): void {
   failedTicks.delete(job);
   // At most so many records, unless a split has doubled some.
   const limit = plan.pauseAfterFailures * (1 + plan.retry.attempts) * slotsPerTick(state, plan);
-  emit(state, { kind: "readEnds", job, limit });
+  emit(state, { kind: "readEnds", job, limit, rolling: plan.target.rolling !== undefined });
 }
 
 function isPausedByFailures({ pauses }: Plan): boolean {
@@ -74,7 +74,7 @@ interface EndedTick {
 /** The ticks after that instant (ms) that are over. */
 function endedTicks(state: State, records: readonly RunRecord[], after: number): EndedTick[] {
   return [...Map.groupBy(records, ({ tick }) => tick)].flatMap(([tick, ofTick]) => {
-    const story = storyOf(ofTick);
+    const story = finalWordOf(ofTick);
     if (story === undefined) return [];
     const isWhole = story.of === undefined || isTickOver(state, story.job, tick);
     // The record that says that an attempt is not made is not among them.

@@ -4,7 +4,7 @@ import { instantOf, runId, type JobId, type PeerId, type TickId } from "../../sc
 import type { Job } from "../../schema/job.ts";
 import { noticeKey, type Notice, type NoticeEvent } from "../../schema/notice.ts";
 import type { RunRecord } from "../../schema/run.ts";
-import { duplicatesIn, finalWordOf, hasStarted } from "./records.ts";
+import { duplicatesIn, finalWordOf, hasStarted, slotCountIn, stoppedSlots, storyOf } from "./records.ts";
 import { formatDuration } from "../time/units.ts";
 
 export interface NoticeFacts {
@@ -59,6 +59,11 @@ function sentence(
   const because = story.reason === undefined ? "" : `: ${story.reason}`;
   switch (event) {
     case "failed": {
+      const stopped = stoppedSlots(records);
+      if (stopped > 0) {
+        const all = slotCountIn(records);
+        return `${which} failed and was stopped: ${howItWent(records)}${on}, and ${stopped} of its ${all} runs were not started`;
+      }
       if (story.state === "timeout") return `${which} was stopped at its timeout${on}${lasted(story)}`;
       const how = story.exitCode === undefined ? signalOf(story) : ` with exit code ${story.exitCode}`;
       const tries = story.attempt > 1 ? `, the last of ${story.attempt} attempts` : "";
@@ -82,6 +87,15 @@ function sentence(
     case "long":
       return `${which} is still running${on}, since ${new Date(story.startedAt ?? instantOf(tick)).toISOString()}`;
   }
+}
+
+/** The run that went worst of a tick that was stopped on its way from peer to peer. */
+function howItWent(records: readonly RunRecord[]): string {
+  const worst = storyOf(records);
+  if (worst?.state === "failed")
+    return `a run failed${worst.exitCode === undefined ? signalOf(worst) : ` with exit code ${worst.exitCode}`}`;
+  if (worst?.state === "timeout") return "a run was stopped at its timeout";
+  return worst?.state === "lost" ? "a run was lost" : "a run was taken for lost";
 }
 
 function signalOf({ signal }: RunRecord): string {

@@ -5,7 +5,7 @@
 import { overdueMs } from "../limits.ts";
 import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
 import type { NoticeEvent, NotifyRule } from "../../schema/notice.ts";
-import { duplicatesIn, slotCountIn, slotStories, storyOf } from "./records.ts";
+import { duplicatesIn, finalWordOf, slotCountIn, slotStories } from "./records.ts";
 import { settles } from "./ledger.ts";
 
 /** What is known of a tick whose final word is in. */
@@ -33,7 +33,7 @@ export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<
 }
 
 function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afterFailures: number): boolean {
-  const story = storyOf(records);
+  const story = finalWordOf(records);
   if (story === undefined || !isDecided(records)) return false;
   switch (event) {
     case "failed":

@@ -113,11 +113,18 @@ export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
 
 /**
  * The record that decides the tick's story, as its final word. If it is of an attempt that was to be repeated and was not, it gives
- * the reason for that.
+ * the reason for that. A tick that was stopped on its way from peer to peer has failed, even if all that ran turn out to be well.
  */
 export function finalWordOf(records: readonly RunRecord[]): RunRecord | undefined {
   const story = storyOf(records);
-  if (story?.retryAt === undefined) return story;
+  if (story === undefined) return undefined;
+  const word = wordWithReason(records, story);
+  const hasFailed = isFinal(story.state) && stoppedSlots(records) > 0;
+  return hasFailed ? { ...word, state: "failed", reason: word.reason ?? "stopped" } : word;
+}
+
+function wordWithReason(records: readonly RunRecord[], story: RunRecord): RunRecord {
+  if (story.retryAt === undefined) return story;
   const ending = records.find((one) => endsRetries(one) && one.slot === story.slot);
   return ending?.reason === undefined ? story : { ...story, reason: ending.reason };
 }
@@ -132,6 +139,16 @@ const unmade: ReadonlySet<RunState> = new Set(["skipped", "missed", "cancelled"]
 export function slotCountIn(records: readonly RunRecord[]): number {
   const slots = new Set(records.flatMap(({ set = [] }) => set));
   return Math.max(1, slots.size, ...records.map(({ of = 1 }) => of));
+}
+
+/** How many of the tick's slots were not run, because others had failed (`target.rolling`). */
+export function stoppedSlots(records: readonly RunRecord[]): number {
+  if (!records.some(isStopped)) return 0;
+  return slotStories(records).filter(({ record }) => isStopped(record)).length;
+}
+
+function isStopped(record: RunRecord): boolean {
+  return isDecision(record) && record.set !== undefined && record.reason === "stopped";
 }
 
 /** For each slot of which there are records, the one that decides its story. */

@@ -7,7 +7,7 @@ import { instantOf, isPeerSlot, type PeerId, type TickId } from "../../schema/id
 import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { parentReason } from "../job/chain.ts";
-import { duplicatesIn, endsRetries, hasStarted, slotCountIn, slotStories, storyOf } from "./records.ts";
+import { duplicatesIn, endsRetries, finalWordOf, hasStarted, slotCountIn, slotStories } from "./records.ts";
 
 /** The name of a peer by its id, or by its slot in a tick that runs on all peers. */
 type NameOf = (peer: PeerId | string) => string;
@@ -214,7 +214,7 @@ export function describeTick(
   pending?: PendingTick,
 ): TickStory {
   const ordered = records.toSorted(byTime);
-  const story = storyOf(ordered);
+  const story = finalWordOf(ordered);
   const doubles = duplicatesIn(ordered);
   const why = [
     ...summaryOf(ordered),

@@ -130,7 +130,7 @@ function alwaysSkips(evidence: Evidence, { job, outcome }: Run): boolean {
 }
 
 /** Something may have kept the others from hearing of the run, or its own peer from recording its end. */
-function mayCountAsLost(evidence: Evidence, run: Run, before: number): boolean {
+export function mayCountAsLost(evidence: Evidence, run: Run, before: number): boolean {
   const touches = (span: { from: number; to: number }) =>
     span.from <= before && span.to >= run.start - lingersMs;
   return (

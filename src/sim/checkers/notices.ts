@@ -1,7 +1,8 @@
 /**
  * I17, notices: people are told what became of a tick.
  *
- * - A notice is about a tick of which a child has failed.
+ * - A notice is about a tick of which a child has failed. One that goes from peer to peer has failed too if a run of it may have
+ *   been taken for lost, because then the rest is stopped.
  * - A tick whose last attempt has failed is told at least once if its runner was well for some minutes afterwards, even if it
  *   was cut off; and exactly once if nothing was disturbed.
  *
@@ -9,7 +10,8 @@
  */
 import { noticeKey } from "../../schema/notice.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
-import { surelyInForce } from "./requests.ts";
+import { mayCountAsLost } from "./chains.ts";
+import { perhapsInForce, surelyInForce } from "./requests.ts";
 import { wasWell } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
@@ -23,12 +25,20 @@ export function checkNotices(evidence: Evidence): Breach[] {
   const told = Map.groupBy(notices, ({ key }) => key);
   const breaches: Breach[] = [];
   const failed = new Set<string>();
+  const mayBeStopped = (runs: readonly Run[], by: number): boolean =>
+    runs.some(
+      (run) =>
+        perhapsInForce(evidence, run.job).some(({ rules }) => (rules.onAll?.rolling?.stopAfter ?? 0) > 0) &&
+        mayCountAsLost(evidence, run, by),
+    );
   for (const runs of groupRuns(evidence, (run) => `${run.job}@${run.tick}`).values()) {
     const [first] = runs;
     if (first === undefined) continue;
     const key = noticeKey(first.job, first.tick, "failed");
     // Of one whose precheck had passed, the start may have failed.
-    if (runs.some(({ outcome = "" }) => ["failed", "timeout", "checked"].includes(outcome))) failed.add(key);
+    const hasFailed = runs.some(({ outcome = "" }) => ["failed", "timeout", "checked"].includes(outcome));
+    if (hasFailed || mayBeStopped(runs, Math.max(0, ...(told.get(key) ?? []).map(({ at }) => at))))
+      failed.add(key);
     const last = lastOf(evidence, runs);
     if (last === undefined) continue;
     const count = told.get(key)?.length ?? 0;

@@ -1161,6 +1161,24 @@ test("I17: a child need not come while its pool is full", () => {
   assert.deepEqual(found(-50_000), ["never started"], "it has a free slot");
 });
 
+test("I10: a tick on all peers is one unit, but one that only waits for a drained peer holds up no other", () => {
+  const seventh = sixth + minute;
+  const put = (offlineMs: number) =>
+    asked({ kind: "put", rules: { ...rules, overlap: "queue", onAll: { offlineMs } } }, 1_000);
+  const runs = [
+    runOf(sixth, ann, { slot: ann }),
+    runOf(seventh, ann, { slot: ann }),
+    runOf(sixth, ben, { slot: ben, start: seventh + 2 * minute, end: seventh + 2 * minute + 1_000 }),
+  ];
+  const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ben, on }, atMs);
+  const drained = [drain(true, 5 * minute), drain(false, 8 * minute)];
+  const found = (offlineMs: number, more: readonly Operation[]) =>
+    rulesIn(checkOverlap(flawless({ operations: [put(offlineMs), ...more], runs })));
+  assert.deepEqual(found(10 * minute, drained), [], "it waited for the drained peer");
+  assert.deepEqual(found(10 * minute, []), ["I10"], "its peer was there");
+  assert.deepEqual(found(0, drained), ["I10"], "it doesn't await a peer");
+});
+
 test("I17: a tick that goes from peer to peer may be told as failed if a run of it may have been taken for lost", () => {
   const rolling = { max: 1, pauseMs: 0, stopAfter: 1 };
   const key = `${job}@${tickAt(sixth)}:failed`;

@@ -10,8 +10,8 @@
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
-import { together } from "./surroundings.ts";
-import { groupRuns } from "./ticks.ts";
+import { together, workers } from "./surroundings.ts";
+import { dueOf, groupRuns } from "./ticks.ts";
 import { perhapsInForce } from "./requests.ts";
 
 const beforeMs = 15_000;
@@ -41,7 +41,12 @@ function checkUnits(evidence: Evidence): Breach[] {
   return [...groupRuns(evidence, (run) => run.job)].flatMap(([job, runs]) => {
     const rules = perhapsInForce(evidence, job as JobId).map((span) => span.rules);
     if (mayOverlap(rules) || rules.some(isNoUnit)) return [];
-    const ticks = [...Map.groupBy(runs, ({ tick }) => tick)].map(([tick, some]) => {
+    const awaitsPeers = rules.some(({ onAll }) => (onAll?.offlineMs ?? 0) > 0);
+    // What only waits for a peer that is drained holds up no other tick.
+    const wasAwaited = (run: Run) =>
+      awaitsPeers && workers(evidence, [run.peer], dueOf(evidence, run)).length === 0;
+    const inTime = runs.filter((run) => !wasAwaited(run));
+    const ticks = [...Map.groupBy(inTime, ({ tick }) => tick)].map(([tick, some]) => {
       const starts = some.map(({ start }) => start);
       return { tick, from: Math.min(...starts), to: Math.max(...starts) };
     });

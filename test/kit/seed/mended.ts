@@ -370,4 +370,12 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I17",
     why: "the checker expected no notice of a start that had failed after its precheck had passed",
   },
+  {
+    ...small,
+    peers: 4,
+    person: true,
+    seed: "3007",
+    rule: "I10",
+    why: "the checker expected ticks to wait for one of all peers that was drained, and that ran its part later",
+  },
 ];

@@ -1163,8 +1163,6 @@ test("I17: a child need not come while its pool is full", () => {
 
 test("I10: a tick on all peers is one unit, but one that only waits for a drained peer holds up no other", () => {
   const seventh = sixth + minute;
-  const put = (offlineMs: number) =>
-    asked({ kind: "put", rules: { ...rules, overlap: "queue", onAll: { offlineMs } } }, 1_000);
   const runs = [
     runOf(sixth, ann, { slot: ann }),
     runOf(seventh, ann, { slot: ann }),
@@ -1172,8 +1170,10 @@ test("I10: a tick on all peers is one unit, but one that only waits for a draine
   ];
   const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ben, on }, atMs);
   const drained = [drain(true, 5 * minute), drain(false, 8 * minute)];
-  const found = (offlineMs: number, more: readonly Operation[]) =>
-    rulesIn(checkOverlap(flawless({ operations: [put(offlineMs), ...more], runs })));
+  const found = (offlineMs: number, more: readonly Operation[]) => {
+    const put = asked({ kind: "put", rules: { ...rules, overlap: "queue", onAll: { offlineMs } } }, 1_000);
+    return rulesIn(checkOverlap(flawless({ operations: [put, ...more], runs })));
+  };
   assert.deepEqual(found(10 * minute, drained), [], "it waited for the drained peer");
   assert.deepEqual(found(10 * minute, []), ["I10"], "its peer was there");
   assert.deepEqual(found(0, drained), ["I10"], "it doesn't await a peer");

@@ -424,3 +424,23 @@ test("the part of a peer whose host is sick waits for it, in words, and is misse
   cores.pass(10 * minute);
   assert.deepEqual(now("a")?.hindrances, []);
 });
+
+test("a tick of which only an absent peer's part is decided has not begun: a person may still have it skipped", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  for (const peer of ["a", "b"]) cores.starved.add(peer);
+  cores.kill("c");
+  cores.pass(20 * second);
+  assert.deepEqual(
+    storiesOf(cores, "a").filter((story) => story.startsWith("c")),
+    ["c skipped offline"],
+  );
+  const tick = cores.wall(cores.now) - (cores.wall(cores.now) % hour);
+  const before = cores.answers.length;
+  cores.ask("a", { kind: "skip-ticks", id: beat, which: { tick }, by: "ann" });
+  cores.pass(5 * second);
+  assert.deepEqual(
+    cores.answers.slice(before).map(({ kind }) => kind),
+    ["skips"],
+  );
+  assert.deepEqual(storiesOf(cores, "b"), ["a skipped asked", "b skipped asked", "c skipped offline"]);
+});

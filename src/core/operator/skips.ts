@@ -108,8 +108,10 @@ function stageOf(state: State, plan: Plan, tick: number): "is over" | "has begun
   const { ledger, book } = state;
   const name = tickAt(tick);
   if (isWholeOver(ledger.history, plan.id, name)) return "is over";
+  // What was only decided about one of its slots, such as that its peer was away, begins nothing.
+  const runners = overSlotsOf(ledger.history, plan.id, name)?.slots.values() ?? [];
   const hasBegun =
-    overSlotsOf(ledger.history, plan.id, name) !== undefined ||
+    [...runners].some((runner) => runner !== undefined) ||
     ticksInProgress(state, plan.id).includes(tick) ||
     [...openOf(ledger, plan.id)].some((record) => record.tick === name && record.state === "running") ||
     [...book.runs.values()].some(({ order }) => order.job === plan.id && order.tick === name);

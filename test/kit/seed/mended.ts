@@ -12,6 +12,8 @@ export interface MendedSeed extends Omit<SeedJob, "faults"> {
 }
 
 /** The sizes of worlds in which jobs repeat what fails and run after others. */
+/** What jobs that run on all their peers show under these seeds is open (bench/README.md); what the seeds once showed is not. */
+const noneOnAll = { allPeers: false } as const;
 const small = { peers: 3, jobs: 8, hours: 0.3, world: "wide", retries: true, chains: true } as const;
 const large = { ...small, peers: 5, jobs: 20 } as const;
 
@@ -61,6 +63,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     jobs: 8,
     hours: 0.3,
     world: "wide",
+    ...noneOnAll,
     keptFaults: [32, 34, 35, 36, 39, 44],
     rule: "I6",
     why: "with slow disks and wires each election ended before the voters answered, and no peer reported the tick",
@@ -71,6 +74,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     jobs: 50,
     hours: 0.4,
     world: "wide",
+    ...noneOnAll,
     rule: "I1",
     why: "a voter announced votes that its full disk had refused, and after a restart all took it for an old copy for ever",
   },
@@ -129,6 +133,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     jobs: 8,
     hours: 0.3,
     world: "wide",
+    ...noneOnAll,
     keptFaults: [5, 10, 11, 13, 14, 18],
     rule: "I4",
     why: "a chosen runner that was paused at the tick ran it minutes later, although its job catches nothing up",
@@ -157,6 +162,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     jobs: 50,
     hours: 1,
     world: "wide",
+    ...noneOnAll,
     rule: "I6",
     why: "the checker expected a claim's last change, made 14 ms before the end, on all peers",
   },
@@ -248,6 +254,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     jobs: 8,
     hours: 0.3,
     world: "wide",
+    ...noneOnAll,
     retries: true,
     rule: "I6",
     why: "when a tick that was over turned out to be repeated in one slot, its others were open again, and the job waited for an old run for ever",

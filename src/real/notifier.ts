@@ -14,6 +14,7 @@ import {
 } from "../schema/channel.ts";
 import { Masker } from "./executor/masker.ts";
 import type { RealSecrets } from "./secrets.ts";
+import { describeFetchFailure } from "./fetch-failure.ts";
 import { discordRequest } from "./notifier/discord.ts";
 import { sendMail } from "./notifier/email.ts";
 import { gotifyRequest } from "./notifier/gotify.ts";
@@ -102,7 +103,7 @@ async function attempt(once: () => Promise<Delivered>, done: (result: Delivered)
   try {
     result = await once();
   } catch (error) {
-    result = { ok: false, isFinal: false, why: reasonOf(error) };
+    result = { ok: false, isFinal: false, why: describeFetchFailure(error, triedMs) };
   }
   done(result);
 }
@@ -153,12 +154,4 @@ function retryAfterMs(header: string | null, wall: number): number | undefined {
   if (/^\d{1,6}$/.test(header)) return Number(header) * 1_000;
   const at = Date.parse(header);
   return Number.isNaN(at) ? undefined : Math.max(0, at - wall);
-}
-
-/** `fetch` says only "fetch failed"; its cause says why. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `no answer within ${triedMs / 1_000} s`;
-  const { cause } = error;
-  return cause instanceof Error && cause.message !== "" ? cause.message : error.message;
 }

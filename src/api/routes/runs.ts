@@ -60,7 +60,7 @@ function listRuns(app: Api, { control, decisions }: ApiOptions): void {
     {
       schema: {
         tags,
-        summary: "List runs and decisions, newest tick first",
+        summary: "List runs and decisions, newest tick first; X-Total-Count counts up to 100,000",
         querystring: Type.Object(
           {
             ...RunFilter,
@@ -88,7 +88,7 @@ function listRunsOfJob(app: Api, { control, decisions }: ApiOptions): void {
     {
       schema: {
         tags,
-        summary: "List a job's runs and decisions, newest tick first",
+        summary: "List a job's runs and decisions, newest tick first; X-Total-Count counts up to 100,000",
         params: JobParams,
         querystring: Type.Object(RunFilter, closed),
         response: { 200: ListOf(RunSchema) },

@@ -11,6 +11,7 @@ import { createHash } from "node:crypto";
 import { CicadaError } from "../../errors.ts";
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import { describeFetchFailure } from "../fetch-failure.ts";
 import type { Sent } from "./queue.ts";
 
 /** Longest try, ms: the largest output over a slow line. */
@@ -74,7 +75,7 @@ export async function putObject(
       refused: refusesObject.has(response.status),
     };
   } catch (error) {
-    return { failed: `${store.endpoint.host}: ${reasonOf(error)}`, refused: false };
+    return { failed: `${store.endpoint.host}: ${describeFetchFailure(error, triedMs)}`, refused: false };
   }
 }
 
@@ -157,12 +158,4 @@ function describe(xml: string): string {
   const code = part("Code");
   const message = part("Message");
   return code === undefined ? "" : `: ${code}${message === undefined ? "" : ` (${message})`}`;
-}
-
-/** `fetch` says only "fetch failed"; its cause says why. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `no answer within ${triedMs / 1_000} s`;
-  const { cause } = error;
-  return cause instanceof Error && cause.message !== "" ? cause.message : error.message;
 }

@@ -76,7 +76,7 @@ test("a job that only other peers allow runs there; one that none allows is bloc
 test("a peer that was started with --allow-group runs nothing of other groups, not even by hand", async () => {
   await using cluster = new Cluster();
   const ada = await cluster.start({ name: "ada", flags: ["--allow-group", "web"] });
-  for (const group of ["web", "db"]) {
+  for (const group of ["db", "web"]) {
     const job = { id: `of-${group}`, command: "true", group };
     const answer = await ada.ask("POST", "/v1/jobs", job);
     const { warnings = [] } = answer as { warnings?: string[] };

@@ -301,7 +301,7 @@ async function tcpServer(onSocket: (socket: Socket) => void): Promise<{ server: 
   return { server, port: typeof address === "object" && address !== null ? address.port : 0 };
 }
 
-test("an output whose connection broke is sent again on a new one; a server that is away fails with its address", async () => {
+test("after its connection has ended, a server gets the next output on a new one; a server that is away fails with its address", async () => {
   let got = "";
   const sockets: Socket[] = [];
   const { server, port } = await tcpServer((socket) => {

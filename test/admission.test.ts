@@ -11,7 +11,7 @@ import { requestRotation } from "../src/peer/rotation-request.ts";
 import type { Answer, Command, Heir } from "../src/ports/control.ts";
 import type { Confirmation } from "../src/schema/admission.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import { Cores, wordBy } from "./kit/cores.ts";
+import { Cores, statementBy } from "./kit/cores.ts";
 
 const second = 1_000;
 const day = 86_400 * second;
@@ -67,10 +67,10 @@ describe("a confirmation", () => {
 
   test("no longer counts after its peer was forgotten, nor does what a forgotten peer signed", () => {
     const cores = withConfirmations(new Cores(["a", "b", "c"]), confirmation(b, a, 5), confirmation(c, b, 5));
-    cores.say(a, wordBy(a, { peer: b, forgotten: true, at: 9 }));
+    cores.say(a, statementBy(a, { peer: b, forgotten: true, at: 9 }));
     cores.pass(2 * second);
     assert.deepEqual(confirmed(cores, a), []);
-    cores.say(a, wordBy(a, { peer: b, forgotten: false, at: 10 }));
+    cores.say(a, statementBy(a, { peer: b, forgotten: false, at: 10 }));
     cores.pass(2 * second);
     assert.deepEqual(confirmed(cores, a), []);
     withConfirmations(cores, confirmation(b, a, 15));

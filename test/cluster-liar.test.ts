@@ -1,7 +1,7 @@
 /**
- * A member with the cluster key lies to three real peers: in its own name, in theirs, and in that of nobody. What it says without
- * a signature that holds takes no peer's standing; what it signs itself can be undone by people; and `key rotate --without` ends
- * it.
+ * A member with the cluster key lies to three real peers: in its own name, in theirs, and in that of nobody. What it says
+ * without a signature that holds takes no peer's standing; what it signs itself can be undone by people; and `key rotate
+ * --without` ends it.
  */
 import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
@@ -53,14 +53,14 @@ async function lieAbout(liar: Liar): Promise<void> {
   for (let round = 0; round < 3; round++) {
     const unsigned = victims.map((peer) => ({ peer, forgotten: true, at: Date.now(), by: "x", name: "x" }));
     const inOthersNames = victims.map((peer, index) =>
-      liar.word({ peer, forgotten: true }, victims[(index + 1) % victims.length]),
+      liar.statement({ peer, forgotten: true }, victims[(index + 1) % victims.length]),
     );
-    const byStranger = victims.map((peer) => liar.word({ peer, forgotten: true }, stranger));
-    for (const words of [unsigned, inOthersNames, byStranger]) {
+    const byStranger = victims.map((peer) => liar.statement({ peer, forgotten: true }, stranger));
+    for (const statements of [unsigned, inOthersNames, byStranger]) {
       liar.edit(
-        words.flatMap((word) =>
+        statements.flatMap((statement) =>
           ["peers", "membership"].map((root) => {
-            return { kind: "set", root, id: word.peer, value: entryOf(word), by: "x" } as const;
+            return { kind: "set", root, id: statement.peer, value: entryOf(statement), by: "x" } as const;
           }),
         ),
       );
@@ -171,12 +171,12 @@ test("nothing that a member invents takes a peer's standing; what it signs is un
 
     await until("mallory is linked again", limitMs, () => liar.links === 3);
     await untilMember(liar, ada);
-    const word = liar.word({ peer: bob.ready.peerId as PeerId, forgotten: true });
-    liar.edit([{ kind: "set", root: "membership", id: word.peer, value: entryOf(word), by: "x" }]);
-    await until("bob is forgotten, by a word that mallory signed", limitMs, async () =>
+    const statement = liar.statement({ peer: bob.ready.peerId as PeerId, forgotten: true });
+    liar.edit([{ kind: "set", root: "membership", id: statement.peer, value: entryOf(statement), by: "x" }]);
+    await until("bob is forgotten, by a statement that mallory signed", limitMs, async () =>
       /has forgotten this peer/.test((await health(bob)).reasons.join()),
     );
-    // The word travels by gossip, so ada may learn of it later than bob, and says until then that there is nothing to undo.
+    // The statement travels by gossip, so ada may learn of it later than bob, and says until then that there is nothing to undo.
     await until("bob is taken in again by a person at ada", limitMs, async () => {
       const back = await ada.command("peers", "unforget", "bob");
       assert.ok(back.code === 0 || /not forgotten here/.test(back.stderr), back.stderr);
@@ -197,7 +197,9 @@ test("nothing that a member invents takes a peer's standing; what it signs is un
       signer?: string;
     };
     assert.equal(proof.signer, ada.ready.peerId, "it was shown who had it forgotten");
-    liar.edit([{ kind: "set", root: "membership", id: word.peer, value: entryOf({ ...word }), by: "x" }]);
+    liar.edit([
+      { kind: "set", root: "membership", id: statement.peer, value: entryOf({ ...statement }), by: "x" },
+    ]);
     await untilReady(peers);
     const ticks = readStarts(file).map(({ tick }) => tick);
     assert.equal(new Set(ticks).size, ticks.length, "no majority tick was started twice");

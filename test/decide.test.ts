@@ -84,7 +84,7 @@ const plain: Facts = {
   isToBeSkipped: false,
   lacksCalendar: false,
   isBackfill: false,
-  isAskedBefore: false,
+  isBackfilledBefore: false,
   skippedBy: undefined,
   stop: undefined,
   isQueued: false,

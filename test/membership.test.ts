@@ -1,16 +1,17 @@
 /**
- * Who belongs to the mesh, against a member that lies: which words about membership count, what a refusal at the door proves,
- * what an earlier version's unsigned words mean, and that nothing in the table can take a counted word back.
+ * Who belongs to the mesh, against a member that lies: which statements about membership count, what a refusal at the
+ * door proves, what an earlier version's unsigned statements mean, and that nothing in the table can take a counted
+ * statement back.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { stretch } from "../src/core/members/members-state.ts";
-import { judgeWords, type WordFacts } from "../src/core/operator/membership-rule.ts";
+import { judgeStatements, type StatementFacts } from "../src/core/operator/membership-rule.ts";
 import { epochBytes, hashOfEpoch } from "../src/core/voting/roster.ts";
 import { notReady, viewOf } from "../src/core/view.ts";
-import { isSigned, type MembershipWord } from "../src/schema/membership.ts";
+import { isSigned, type MembershipStatement } from "../src/schema/membership.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import { Cores, signedBy, wordBy } from "./kit/cores.ts";
+import { Cores, signedBy, statementBy } from "./kit/cores.ts";
 import { membershipBytes } from "../src/schema/membership.ts";
 
 const second = 1_000;
@@ -18,49 +19,53 @@ const minute = 60 * second;
 const by = "ops";
 const [a, b, c, d] = ["a", "b", "c", "d"] as [PeerId, PeerId, PeerId, PeerId];
 
-const forget = (signer: PeerId, peer: PeerId, at: number) => wordBy(signer, { peer, forgotten: true, at });
-const unforget = (signer: PeerId, peer: PeerId, at: number) => wordBy(signer, { peer, forgotten: false, at });
+const forget = (signer: PeerId, peer: PeerId, at: number) =>
+  statementBy(signer, { peer, forgotten: true, at });
+const unforget = (signer: PeerId, peer: PeerId, at: number) =>
+  statementBy(signer, { peer, forgotten: false, at });
 
-function unsigned(word: MembershipWord): MembershipWord {
-  return { ...word, signer: undefined, signature: undefined };
+function unsigned(statement: MembershipStatement): MembershipStatement {
+  return { ...statement, signer: undefined, signature: undefined };
 }
 
-function holds(word: MembershipWord): boolean {
-  const bytes = membershipBytes(word);
-  return isSigned(word) && bytes !== undefined && word.signature === signedBy(word.signer, bytes);
+function holds(statement: MembershipStatement): boolean {
+  const bytes = membershipBytes(statement);
+  return (
+    isSigned(statement) && bytes !== undefined && statement.signature === signedBy(statement.signer, bytes)
+  );
 }
 
-const facts: WordFacts = {
+const facts: StatementFacts = {
   self: a,
   now: 100 * minute,
   isKnown: (peer) => peer !== "stranger",
   hasCounted: () => false,
-  isSignatureGood: (word) => holds(word),
+  isSignatureGood: (statement) => holds(statement),
 };
 
-/** The peers that are forgotten, and why words don't count. */
-function judged(...words: readonly MembershipWord[]): [string, string] {
-  const { standing, refused } = judgeWords(words, facts);
-  const forgotten = [...standing.values()].filter((word) => word.forgotten).map(({ peer }) => peer);
+/** The peers that are forgotten, and why statements don't count. */
+function judged(...statements: readonly MembershipStatement[]): [string, string] {
+  const { deciding, refused } = judgeStatements(statements, facts);
+  const forgotten = [...deciding.values()].filter((statement) => statement.forgotten).map(({ peer }) => peer);
   return [forgotten.toSorted().join(""), refused.map(({ why }) => why).join()];
 }
 
-describe("a word about membership", () => {
+describe("a statement about membership", () => {
   test("counts with the signature of a member, and the latest one decides, however they come", () => {
-    const words = [forget(b, c, 1), unforget(a, c, 2), forget(b, c, 3)];
-    assert.deepEqual(judged(...words), ["c", ""]);
-    assert.deepEqual(judged(...words.toReversed()), ["c", ""]);
-    assert.deepEqual(judged(...words.slice(0, 2)), ["", ""]);
+    const statements = [forget(b, c, 1), unforget(a, c, 2), forget(b, c, 3)];
+    assert.deepEqual(judged(...statements), ["c", ""]);
+    assert.deepEqual(judged(...statements.toReversed()), ["c", ""]);
+    assert.deepEqual(judged(...statements.slice(0, 2)), ["", ""]);
   });
 
-  const cases: readonly (readonly [what: string, word: MembershipWord, why: string])[] = [
+  const cases: readonly (readonly [what: string, statement: MembershipStatement, why: string])[] = [
     ["without a signature", unsigned(forget(b, c, 1)), "unsigned"],
-    ["with the signature of another word", { ...forget(b, c, 1), at: 2 }, "forged"],
+    ["with the signature of another statement", { ...forget(b, c, 1), at: 2 }, "forged"],
     ["about another peer than was signed", { ...forget(b, d, 1), peer: c }, "forged"],
     ["with another's signature", { ...forget(d, c, 1), signer: b }, "forged"],
     [
       "with a field that was added later by another one",
-      { ...forget(b, c, 1), more: 1 } as MembershipWord,
+      { ...forget(b, c, 1), more: 1 } as MembershipStatement,
       "forged",
     ],
     ["by a stranger", forget("stranger" as PeerId, c, 1), "unknown"],
@@ -69,21 +74,25 @@ describe("a word about membership", () => {
     ["of a peer about itself, to be forgotten", forget(c, c, 1), "itself"],
     ["from a time at which its signer was forgotten", forget(b, c, 5), "silenced"],
   ];
-  for (const [what, word, why] of cases) {
+  for (const [what, statement, why] of cases) {
     test(`${what} changes nothing`, () => {
       const before = why === "silenced" ? [forget(d, b, 4)] : [];
-      assert.deepEqual(judged(...before, word), [before.length === 0 ? "" : "b", why]);
+      assert.deepEqual(judged(...before, statement), [before.length === 0 ? "" : "b", why]);
     });
   }
 
   test("counts with the fields of a later version, which are signed too", () => {
     const said = { peer: c, forgotten: true, at: 1, reason: { level: 3 } };
-    assert.deepEqual(judged(wordBy(b, said)), ["c", ""]);
+    assert.deepEqual(judged(statementBy(b, said)), ["c", ""]);
   });
 
   test("that has counted goes on counting when this peer's clock is set back to before it", () => {
-    const back = judgeWords([forget(b, c, 50 * minute)], { ...facts, now: -minute, hasCounted: () => true });
-    assert.equal(back.standing.get(c)?.forgotten, true);
+    const back = judgeStatements([forget(b, c, 50 * minute)], {
+      ...facts,
+      now: -minute,
+      hasCounted: () => true,
+    });
+    assert.equal(back.deciding.get(c)?.forgotten, true);
     const cores = new Cores(["a", "b", "c"]);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
     cores.pass(10 * second);
@@ -94,10 +103,10 @@ describe("a word about membership", () => {
   });
 
   test("of a peer about itself lets that peer carry on, and only there", () => {
-    const words = [forget(b, a, 1), unforget(a, a, 2)];
-    assert.deepEqual(judged(...words), ["", ""]);
-    const elsewhere = judgeWords(words, { ...facts, self: c });
-    assert.equal(elsewhere.standing.get(a)?.forgotten, true);
+    const statements = [forget(b, a, 1), unforget(a, a, 2)];
+    assert.deepEqual(judged(...statements), ["", ""]);
+    const elsewhere = judgeStatements(statements, { ...facts, self: c });
+    assert.equal(elsewhere.deciding.get(a)?.forgotten, true);
   });
 
   test("stays in force when its signer is forgotten later, and of two that forget each other the first one wins", () => {
@@ -123,7 +132,7 @@ function forgottenAt(cores: Cores, peer: PeerId): string {
 const beat = { id: "beat", schedule: "@every 5s", command: "true", overlap: "allow" } as const;
 
 describe("a forget", () => {
-  test("without a signature is shown as refused and changes no standing; asked for again by a person, it is in force", () => {
+  test("without a signature is shown as refused and changes no deciding; asked for again by a person, it is in force", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(beat);
     cores.say(a, unsigned(forget(b, c, cores.wall(1))));
@@ -149,7 +158,7 @@ describe("a forget", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
     cores.pass(10 * second);
-    const [old] = cores.wordsAt("a");
+    const [old] = cores.statementsAt("a");
     assert.ok(old);
     cores.ask("a", { kind: "unforget-peer", peer: "c", by });
     cores.pass(10 * second);
@@ -162,7 +171,7 @@ describe("a forget", () => {
     assert.equal(cores.state(c).voting.voter.barredThrough, barred);
   });
 
-  test("whose check comes late, behind a flood of words, leaves the peer as quick as it was", () => {
+  test("whose check comes late, behind a flood of statements, leaves the peer as quick as it was", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.ask("a", { kind: "forget-peer", peer: "c", by });
     cores.pass(10 * second);
@@ -190,15 +199,15 @@ describe("a forget", () => {
     cores.pass(10 * second);
     assert.equal(forgottenAt(cores, a), "c", "after a restart, too");
     assert.ok(
-      cores.wordsAt("a").some((word) => word.signature === kept[0]?.signature),
+      cores.statementsAt("a").some((statement) => statement.signature === kept[0]?.signature),
       "and one member has written it again",
     );
-    const writes = cores.wordsAt("a").length;
+    const writes = cores.statementsAt("a").length;
     cores.pass(10 * minute);
-    assert.equal(cores.wordsAt("a").length, writes, "once");
+    assert.equal(cores.statementsAt("a").length, writes, "once");
   });
 
-  test("counts although another member floods the table with words, and no step checks more than a hundred of them", () => {
+  test("counts although another member floods the table with statements, and no step checks more than a hundred of them", () => {
     const cores = new Cores(["a", "b", "c", "d"]);
     const junk = Array.from({ length: 3_000 }, (_, number) => ({
       ...forget(d, `x${number}` as PeerId, number),
@@ -229,18 +238,18 @@ describe("a forget", () => {
   });
 });
 
-describe("a flood of words that a member signs one by one", () => {
-  test("costs a judgement or two in a second, and a write for each word", () => {
+describe("a flood of statements that a member signs one by one", () => {
+  test("costs a judgement or two in a second, and a write for each statement", () => {
     const cores = new Cores(["a", "b"]);
-    const words: MembershipWord[] = [];
+    const statements: MembershipStatement[] = [];
     let refusals = 0;
     cores.onEffect = (peer, effect) => {
       if (peer === a && effect.kind === "refuse") refusals++;
     };
     const before = cores.storedWrites;
     for (let number = 0; number < 200; number++) {
-      words.push(forget(b, `x${number}` as PeerId, cores.wall(cores.now)));
-      cores.overwrite(a, [...words]);
+      statements.push(forget(b, `x${number}` as PeerId, cores.wall(cores.now)));
+      cores.overwrite(a, [...statements]);
       cores.pass(20);
     }
     cores.pass(5 * second);
@@ -251,16 +260,16 @@ describe("a flood of words that a member signs one by one", () => {
 });
 
 describe("a refusal at the door", () => {
-  test("without a person's signed word is shown and changes nothing, in this life and the next", () => {
+  test("without a person's signed statement is shown and changes nothing, in this life and the next", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put(beat);
-    for (const word of [
+    for (const statement of [
       undefined,
       unsigned(forget(b, c, 1)),
       forget(b, d, 1),
       { ...forget(b, c, 1), at: 2 },
     ]) {
-      cores.turnAway(b, c, word);
+      cores.turnAway(b, c, statement);
       cores.pass(second);
       assert.equal(reasons(cores, c), "");
       assert.match(warnings(cores, c), /host-b turns this peer away as forgotten.*changes nothing/);
@@ -272,7 +281,7 @@ describe("a refusal at the door", () => {
     assert.equal(warnings(cores, c), "", "it fades");
   });
 
-  test("with a word that a known member has signed stops the peer, even if that member has gone", () => {
+  test("with a statement that a known member has signed stops the peer, even if that member has gone", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.kill("a");
     cores.turnAway(b, c, forget(a, c, cores.wall(cores.now)));
@@ -341,7 +350,7 @@ describe("what an earlier version has written without a signature", () => {
     assert.equal(forgottenAt(cores, a), "c");
     cores.up(c);
     cores.pass(10 * second);
-    assert.equal(reasons(cores, c), "forgotten", "it was away, and is shown the word");
+    assert.equal(reasons(cores, c), "forgotten", "it was away, and is shown the statement");
     assert.equal(forgottenAt(cores, b), "c", "from the table");
     cores.kill("a");
     cores.up(a, { membership: old, keptMembership: cores.keptBy(a) });
@@ -353,7 +362,7 @@ describe("what an earlier version has written without a signature", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.kill("a");
     cores.up(a, { keptMembership: "none" });
-    for (const word of old) cores.say(b, word);
+    for (const statement of old) cores.say(b, statement);
     cores.pass(10 * second);
     assert.equal(forgottenAt(cores, a), "");
     assert.match(warnings(cores, a), /forget host-c/);

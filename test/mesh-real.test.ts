@@ -446,7 +446,7 @@ describe("the address book", () => {
     book.learnFromPeer({ peer: a, since: 1, addresses: at(1) });
     book.name(b, "/dns/b/tcp/1");
     const later = new AddressBook(self, 2_000);
-    later.recall(book.toRemember().map((text) => splitAddress(text) ?? assert.fail(text)));
+    later.restore(book.toRemember().map((text) => splitAddress(text) ?? assert.fail(text)));
     assert.deepEqual(later.addressesOf(a).others, at(1));
     assert.deepEqual(later.others(), []);
   });

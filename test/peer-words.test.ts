@@ -415,7 +415,7 @@ describe("unforget", () => {
     cores.ask("c", { kind: "unforget-peer", peer: "c", by });
     cores.pass(second);
     assert.equal(cores.state("c").operator.selfForgotten, undefined);
-    cores.turnAway("a" as PeerId, "c" as PeerId, cores.wordsAt("a").at(-1));
+    cores.turnAway("a" as PeerId, "c" as PeerId, cores.statementsAt("a").at(-1));
     cores.pass(second);
     assert.match(reasonsAt(cores, "c"), /has forgotten this peer/);
     cores.ask("a", { kind: "unforget-peer", peer: "c", by });
@@ -425,7 +425,7 @@ describe("unforget", () => {
 
   test("outlives the refusal of a member that does not know yet", () => {
     const cores = withForgotten();
-    const forget = cores.wordsAt("b").at(-1);
+    const forget = cores.statementsAt("b").at(-1);
     cores.ask("a", { kind: "unforget-peer", peer: "c", by });
     cores.pass(10 * second);
     cores.turnAway("b" as PeerId, "c" as PeerId, forget);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
-import { entryOf, membershipBytes, type MembershipWord } from "../src/schema/membership.ts";
+import { entryOf, membershipBytes, type MembershipStatement } from "../src/schema/membership.ts";
 import { SimKeys } from "../src/sim/keys.ts";
 import type { PeerTraits } from "../src/sim/world/settings.ts";
 import { World } from "../src/sim/world/world.ts";
@@ -129,21 +129,26 @@ test("a person at its own machine lets it carry on alone when all others are gon
   assert.equal(stage.startsOfGone(13 * minute, 20 * minute), (7 * minute) / everyMs);
 });
 
-/** A word of that peer's, in the table of a member that holds the key and lies. `isSigned`: with that peer's own signature. */
-function writtenBy(signer: PeerId, words: readonly Said[], isSigned: boolean): Uint8Array[] {
+/**
+ * A statement of that peer's, in the table of a member that holds the key and lies. `isSigned`: with that peer's own
+ * signature.
+ */
+function writtenBy(signer: PeerId, statements: readonly Said[], isSigned: boolean): Uint8Array[] {
   const keys = new SimKeys(signer, "");
   const table = makeTable(signer);
-  return words.flatMap((said) => {
-    const word = { ...said, by: "mallory", name: "x", ...(isSigned ? { signer } : {}) };
-    const signature = Buffer.from(keys.sign(membershipBytes(word) ?? new Uint8Array())).toString("base64url");
-    const value = entryOf(isSigned ? { ...word, signature } : word);
+  return statements.flatMap((said) => {
+    const statement = { ...said, by: "mallory", name: "x", ...(isSigned ? { signer } : {}) };
+    const signature = Buffer.from(keys.sign(membershipBytes(statement) ?? new Uint8Array())).toString(
+      "base64url",
+    );
+    const value = entryOf(isSigned ? { ...statement, signature } : statement);
     return ["peers", "membership"].map((root) =>
       edit(table, { kind: "set", root, id: said.peer, value, by: "mallory" }, epoch),
     );
   });
 }
 
-type Said = Pick<MembershipWord, "peer" | "forgotten" | "at">;
+type Said = Pick<MembershipStatement, "peer" | "forgotten" | "at">;
 
 function complaints(world: World): (string | undefined)[] {
   return world.peers.map((peer) => world.hosts.get(peer).life?.peer.complaint());

@@ -6,7 +6,7 @@ import { checkJob, checkedJob } from "../src/core/job/job.ts";
 import { scriptName } from "../src/core/job/script.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { CicadaError } from "../src/errors.ts";
-import { ScriptKeeper } from "../src/peer/scripts.ts";
+import { ScriptStore } from "../src/peer/scripts.ts";
 import type { Scripts } from "../src/ports/scripts.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
@@ -125,7 +125,7 @@ describe("a job with a script", () => {
 
 /** Some keepers side by side, whose messages arrive at once unless they are cut. */
 class Mesh {
-  readonly keepers = new Map<PeerId, ScriptKeeper>();
+  readonly keepers = new Map<PeerId, ScriptStore>();
   readonly disks = new Map<PeerId, Map<string, Uint8Array>>();
   readonly lacks = new Map<PeerId, readonly string[]>();
   readonly counts: string[] = [];
@@ -153,7 +153,7 @@ class Mesh {
       missingInterpreters: (names, done) =>
         later(() => done(names.filter((one) => !installed.includes(one)))),
     };
-    const keeper = new ScriptKeeper(
+    const keeper = new ScriptStore(
       {
         door,
         clock: {
@@ -195,7 +195,7 @@ class Mesh {
     }
   }
 
-  keeper(peer: PeerId): ScriptKeeper {
+  keeper(peer: PeerId): ScriptStore {
     const keeper = this.keepers.get(peer);
     assert.ok(keeper !== undefined);
     return keeper;

@@ -11,7 +11,7 @@ import { runScenario, scenarios } from "../src/sim/faults/scenarios.ts";
 import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import { World } from "../src/sim/world/world.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
-import { Cores, wordBy } from "./kit/cores.ts";
+import { Cores, statementBy } from "./kit/cores.ts";
 
 const second = 1_000;
 const [a, b, c, d] = ["a", "b", "c", "d"] as [PeerId, PeerId, PeerId, PeerId];
@@ -178,7 +178,7 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     const cores = new Cores(["a", "b"]);
     cores.feed(b, {
       kind: "membership",
-      words: [wordBy(a, { peer: d, forgotten: true, at: 0, name: "mallory" })],
+      statements: [statementBy(a, { peer: d, forgotten: true, at: 0, name: "mallory" })],
     });
     cores.feed(b, { kind: "keySuperseded", by: d, key });
     assert.equal(cores.state(b).members.supersededKey, undefined);
@@ -211,7 +211,10 @@ describe("a simulated mesh that rotates its key again and again while a peer is 
   const hour = 3_600 * second;
   const day = 24 * hour;
 
-  /** Two peers rotate so many times, in equal intervals; a third one that was down since the first day comes back at the end. */
+  /**
+   * Two peers rotate so many times, in equal intervals; a third one that was down since the first day comes back at the
+   * end.
+   */
   function awayFor(days: number, rotations: number, isForgotten: boolean) {
     const world = new World({
       ...calmWorld,

@@ -11,7 +11,7 @@ import type { Job, TableEdit } from "../schema/job.ts";
 import type { Message, MessageOf, Protocol } from "../schema/message.ts";
 import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
-import type { MembershipWord } from "../schema/membership.ts";
+import type { MembershipStatement } from "../schema/membership.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { OwnSecrets } from "./members/members-state.ts";
 import type { Epoch, StoredVote } from "../schema/vote.ts";
@@ -96,9 +96,9 @@ export type Event = { now: Now } & (
       lastAlive: number | undefined;
       addresses: readonly string[];
       /** what stands in the table about the membership of peers */
-      membership?: readonly MembershipWord[];
-      /** the words that counted in an earlier life; undefined = no earlier life had a version that keeps them */
-      keptMembership?: readonly MembershipWord[] | undefined;
+      membership?: readonly MembershipStatement[];
+      /** the statements that counted in an earlier life; undefined = no earlier life had a version that keeps them */
+      keptMembership?: readonly MembershipStatement[] | undefined;
       joins?: readonly Join[];
       unreadableJoins?: readonly PeerId[];
       confirmations?: readonly Confirmation[];
@@ -140,13 +140,16 @@ export type Event = { now: Now } & (
       cyclic?: ReadonlyMap<JobId, readonly JobId[]>;
     }
   /** what stands in the table about the membership of peers has changed */
-  | { kind: "membership"; words: readonly MembershipWord[] }
+  | { kind: "membership"; statements: readonly MembershipStatement[] }
   /** settings of a kind have changed: all of them, by name */
   | { kind: "settingsChanged"; setting: SettingKind; values: SettingValues }
   /** the table's joins or confirmations have changed */
   | ({ kind: "admissions" } & Admissions)
-  /** a peer has turned this one away as forgotten, and has shown a person's word, unless it showed none that can be read */
-  | { kind: "turnedAway"; by: PeerId; word?: MembershipWord | undefined }
+  /**
+   * a peer has turned this one away as forgotten, and has shown a person's statement, unless it showed none that can be
+   * read
+   */
+  | { kind: "turnedAway"; by: PeerId; statement?: MembershipStatement | undefined }
   /** a peer has proved that this peer's current key was replaced; `key` is the key's fingerprint */
   | { kind: "keySuperseded"; by: PeerId; key: string }
   /** this peer has a new key */
@@ -188,7 +191,7 @@ export const storedKeys = {
   drained: "drained",
   /** empty = not forgotten */
   selfForgotten: "selfForgotten",
-  /** not empty = this folder keeps the words about membership that count, each under `keptWordKey` */
+  /** not empty = this folder keeps the statements about membership that count, each under `keptStatementKey` */
   membership: "membership",
   /** the last epoch that this peer knew when it was forgotten */
   barredThrough: "barredThrough",
@@ -198,14 +201,14 @@ export const storedKeys = {
   incarnation: "incarnation",
 } as const;
 
-const keptWordPrefix = "membership ";
+const keptStatementPrefix = "membership ";
 
-export function keptWordKey(peer: PeerId): string {
-  return keptWordPrefix + peer;
+export function keptStatementKey(peer: PeerId): string {
+  return keptStatementPrefix + peer;
 }
 
-export function isKeptWordKey(key: string): boolean {
-  return key.startsWith(keptWordPrefix);
+export function isKeptStatementKey(key: string): boolean {
+  return key.startsWith(keptStatementPrefix);
 }
 
 export type Effect =
@@ -244,8 +247,8 @@ export type Effect =
    */
   | { kind: "lookUp"; job: JobId; from: number; to: number; parents?: readonly JobId[]; tick?: TickId }
   /**
-   * Reads the job's newest records of runs that have succeeded or failed, at most `limit`, and as many of what was skipped if it
-   * is `rolling`; `endsRead` follows.
+   * Reads the job's newest records of runs that have succeeded or failed, at most `limit`, and as many of what was
+   * skipped if it is `rolling`; `endsRead` follows.
    */
   | { kind: "readEnds"; job: JobId; limit: number; rolling: boolean }
   /** Counts up by `by`, or by 1. */

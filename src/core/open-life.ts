@@ -1,6 +1,6 @@
 /** A life of this peer begins: it takes up what it finds on its disk (DESIGN, Starting, stopping, restarting). */
 import { runId } from "../schema/ids.ts";
-import { takeWord } from "./claims/record-moved.ts";
+import { noteAnnouncement } from "./claims/record-moved.ts";
 import { settingKinds } from "../schema/setting.ts";
 import { isFinal } from "../schema/run.ts";
 import { noteBackfilled } from "./claims/backfill-index.ts";
@@ -69,7 +69,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
       admitRetry(state, record);
     }
     // A notice may not have been sent yet when the last life ended; whether it was, its record says.
-    if (wall - (record.finishedAt ?? record.due) < toldAgainMs) takeWord(state, record, record);
+    if (wall - (record.finishedAt ?? record.due) < toldAgainMs) noteAnnouncement(state, record, record);
   }
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);

@@ -4,7 +4,7 @@
 import type { Now } from "../ports.ts";
 import type { Answer } from "../ports/control.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
-import type { MembershipWord } from "../schema/membership.ts";
+import type { MembershipStatement } from "../schema/membership.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Skip, TableEdit } from "../schema/job.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
@@ -63,8 +63,8 @@ export type Pending =
       kind: "answer";
       command: number;
       answer: Answer;
-      /** a person's word about membership, which is in force here once it is durable */
-      word?: MembershipWord;
+      /** a person's statement about membership, which is in force here once it is durable */
+      statement?: MembershipStatement;
     }
   | { kind: "skip"; command: number; id: JobId; skips: readonly Skip[] }
   | { kind: "drain"; drained: Attribution | undefined; by: string; asker: DrainAsker }

@@ -3,8 +3,8 @@
  * nothing outside `state` is read or changed. Only this file branches on events: it passes an event to the folder that handles
  * it, then reconciles the orders that have come due or were touched, then says when it wants to be woken.
  */
-import { announceWords } from "./orders/announce.ts";
-import { reviewWords } from "./records/words.ts";
+import { announceTicks } from "./orders/announce.ts";
+import { reviewDeferred } from "./records/announcements.ts";
 import { never } from "../errors.ts";
 import type { MessageOf } from "../schema/message.ts";
 import { mark } from "./probes/marks.ts";
@@ -22,7 +22,13 @@ import type { CoreMessage, Effect, Event } from "./events.ts";
 import { drain, drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
 import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
 import { isForgotten } from "./operator/forgotten.ts";
-import { hearRefusal, repeatWords, reviewMembership, takeWord, takeWords } from "./operator/membership.ts";
+import {
+  hearRefusal,
+  repeatStatements,
+  reviewMembership,
+  takeStatement,
+  takeStatements,
+} from "./operator/membership.ts";
 import { acceptedBy } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
 import {
@@ -148,12 +154,12 @@ function take(state: State, event: Event): void {
     case "settingsChanged":
       return takeSettings(state, event.setting, event.values);
     case "membership":
-      if (takeWords(state, event.words)) membersChanged(state);
+      if (takeStatements(state, event.statements)) membersChanged(state);
       return;
     case "admissions":
       return takeAdmissions(state, event);
     case "turnedAway":
-      return hearRefusal(state, event.by, event.word);
+      return hearRefusal(state, event.by, event.statement);
     case "keySuperseded":
       if (!isForgotten(state, event.by)) noteSuperseded(state, event.by, event.key);
       return;
@@ -280,7 +286,7 @@ function upWith(state: State, peer: PeerId): void {
 function membersChanged(state: State): void {
   recountAllPeers(state);
   touchAll(state);
-  reviewWords(state.ledger.words);
+  reviewDeferred(state.ledger.announcements);
   if (state.upkeep.warmUp === undefined) declareLost(state);
 }
 
@@ -295,8 +301,8 @@ function stored(state: State, token: number, failed: boolean): void {
   else if (pending.kind === "drain") drainStored(state, pending, failed);
   else {
     // What a person has said here is in force before it is answered: the next command may build on it.
-    const word = pending.kind === "answer" && !failed ? pending.word : undefined;
-    if (word !== undefined && takeWord(state, word)) membersChanged(state);
+    const statement = pending.kind === "answer" && !failed ? pending.statement : undefined;
+    if (statement !== undefined && takeStatement(state, statement)) membersChanged(state);
     commandStored(state, pending, failed);
   }
 }
@@ -339,8 +345,8 @@ function everySecond(state: State): void {
     if (assessAll(state)) membersChanged(state);
     recordAdmissions(state);
     if (reviewMembership(state)) membersChanged(state);
-    repeatWords(state);
-    announceWords(state);
+    repeatStatements(state);
+    announceTicks(state);
     signLife(state);
     sendHeartbeats(
       state,

@@ -3,7 +3,7 @@
  * ticks, and the few facts that the peer's own parts need. Nothing here changes the state. `now` is the caller's, because the
  * view is as of this moment and not as of the last event.
  */
-import { refusedWords } from "./operator/membership.ts";
+import { refusedStatements } from "./operator/membership.ts";
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
 import { ticksToBackfill } from "./operator/backfill.ts";
@@ -78,7 +78,7 @@ export function viewOf(
   };
 }
 
-/** The most refused words that are shown: a member can write any number. */
+/** The most refused statements that are shown: a member can write any number. */
 const refusedShownMax = 10;
 /** How long a refusal without proof is shown; a refused peer tries again every few seconds. */
 const bareRefusalShownMs = 60_000;
@@ -115,11 +115,11 @@ function warningsOf(state: State): string[] {
   return [...forced, ...stuck, ...membershipWarnings(state), ...clockWarnings(state)];
 }
 
-/** A member's bare word on membership changes nothing, but people should know of it. */
+/** A member's bare statement on membership changes nothing, but people should know of it. */
 function membershipWarnings(state: State): string[] {
-  const refused = refusedWords(state)
+  const refused = refusedStatements(state)
     .slice(0, refusedShownMax)
-    .map(({ word: { peer, by, forgotten }, why }) => {
+    .map(({ statement: { peer, by, forgotten }, why }) => {
       const verb = forgotten ? "forget" : "unforget";
       return (
         `a request to ${verb} ${shownName(state, peer)} (${shownAuthor(state, by)}) changes nothing: ${why}. If a person wants that, ` +
@@ -130,7 +130,7 @@ function membershipWarnings(state: State): string[] {
   const isShown = bareRefusal !== undefined && state.now.mono - bareRefusal.mono < bareRefusalShownMs;
   if (!isShown || state.operator.selfForgotten !== undefined) return refused;
   const bare =
-    `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, and shows no signed word of a person: that changes ` +
+    `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, and shows no signed statement of a person: that changes ` +
     "nothing here. If this peer is to be forgotten, ask for it again at a member";
   return [...refused, bare];
 }
@@ -341,8 +341,8 @@ export function mayPlan(state: Readonly<State>): boolean {
 }
 
 /**
- * The oldest tick (ms) of the job that has an open record in this peer's memory, or of which a job that runs after it still has to
- * decide; of such a job, the oldest that its parents have not decided. Infinity = none.
+ * The oldest tick (ms) of the job that has an open record in this peer's memory, or of which a job that runs after it
+ * still has to decide; of such a job, the oldest that its parents have not decided. Infinity = none.
  */
 export function openSince(state: Readonly<State>, job: JobId): number {
   const { jobs, ledger } = state;

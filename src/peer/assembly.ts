@@ -41,8 +41,8 @@ import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
-import { ScriptKeeper } from "./scripts.ts";
-import { SecretKeeper } from "./secrets.ts";
+import { ScriptStore } from "./scripts.ts";
+import { SecretStore } from "./secrets.ts";
 import { Sync } from "./sync.ts";
 import { exchangeWindowMs } from "./sync-records.ts";
 import { stepsOfMessage, WorkShares } from "./work-shares.ts";
@@ -56,8 +56,8 @@ export interface Assembly {
   retention: Retention;
   logs: Logs;
   copies: LogCopies;
-  scripts: ScriptKeeper;
-  secrets: SecretKeeper;
+  scripts: ScriptStore;
+  secrets: SecretStore;
   keyRotation: KeyRotation;
   workShares: WorkShares;
   noticeSender: NoticeSender;
@@ -161,7 +161,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
   };
   const logs = new Logs({ ...outputDeps, send: (to, message) => send(to, "log", message), executor });
   const copies = new LogCopies({ ...outputDeps, executor });
-  const scripts = new ScriptKeeper(
+  const scripts = new ScriptStore(
     {
       door: doors.scripts,
       clock,
@@ -172,7 +172,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     },
     table.jobs().values(),
   );
-  const secrets = new SecretKeeper({
+  const secrets = new SecretStore({
     door: doors.secrets,
     clock,
     sealed: () => table.values("secrets"),

@@ -7,15 +7,15 @@ import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { Loaded, Write } from "../ports/disk.ts";
 import { ulid } from "../schema/ids.ts";
-import { isKeptWordKey, storedKeys, type EventBody } from "../core/events.ts";
+import { isKeptStatementKey, storedKeys, type EventBody } from "../core/events.ts";
 import { readSpans } from "../core/time/spans.ts";
 import { awaitsOwnEnd } from "../core/records/records.ts";
 import { settingKinds } from "../schema/setting.ts";
 import type { Span } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
-import type { MembershipWord } from "../schema/membership.ts";
-import { readWord } from "../wire/membership.ts";
+import type { MembershipStatement } from "../schema/membership.ts";
+import { readStatement } from "../wire/membership.ts";
 import { readChain } from "../wire/roster.ts";
 import { readAttribution, readAttributionOfKey } from "../wire/attribution.ts";
 import { freshClientId, JobTable } from "../table/table.ts";
@@ -42,7 +42,7 @@ export interface Booted {
   votesLost: boolean;
   chain: readonly Epoch[];
   selfForgotten: Attribution | undefined;
-  keptMembership: readonly MembershipWord[] | undefined;
+  keptMembership: readonly MembershipStatement[] | undefined;
   votesLostIn: number | undefined;
   barredThrough: number | undefined;
   superseded: Attribution | undefined;
@@ -80,11 +80,13 @@ function proofIn(meta: ReadonlyMap<string, string>, prunedAt: number | undefined
   return lastRound === prunedAt && typeof leftMs === "number" ? leftMs : undefined;
 }
 
-/** The words about membership that counted in an earlier life; undefined = no earlier life kept any. */
-function keptWordsIn(meta: ReadonlyMap<string, string>): MembershipWord[] | undefined {
+/** The statements about membership that counted in an earlier life; undefined = no earlier life kept any. */
+function keptStatementsIn(meta: ReadonlyMap<string, string>): MembershipStatement[] | undefined {
   if (!meta.has(storedKeys.membership)) return undefined;
-  const words = [...meta].map(([key, text]) => (isKeptWordKey(key) ? readWord(text) : undefined));
-  return words.filter((word) => word !== undefined);
+  const statements = [...meta].map(([key, text]) =>
+    isKeptStatementKey(key) ? readStatement(text) : undefined,
+  );
+  return statements.filter((word) => word !== undefined);
 }
 
 /** `done` gets the error when the data folder can't be read or written. */
@@ -146,7 +148,7 @@ export function boot(
           started,
           ...votes,
           selfForgotten,
-          keptMembership: keptWordsIn(loaded.meta),
+          keptMembership: keptStatementsIn(loaded.meta),
           votesLostIn: numberIn(loaded.meta, storedKeys.votesLostIn),
           barredThrough: numberIn(loaded.meta, storedKeys.barredThrough),
           superseded,

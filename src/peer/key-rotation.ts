@@ -40,7 +40,7 @@ export interface KeyRotationDeps {
   changed(): void;
 }
 
-interface Asked {
+interface PendingRotation {
   members: readonly KnownMember[];
   untilMono: number;
   answer: (answer: Answer) => void;
@@ -55,7 +55,7 @@ export class KeyRotation {
    * take over neither's key, because their clocks are far apart, would answer each other for ever.
    */
   readonly #corrected = new Set<PeerId>();
-  #asked: Asked | undefined;
+  #pending: PendingRotation | undefined;
   #againAtMono = 0;
 
   constructor(deps: KeyRotationDeps) {
@@ -65,7 +65,7 @@ export class KeyRotation {
   /** `answer` is called once: when every linked member has confirmed, or after 5 s. */
   rotate(graceMs: number, by: string, answer: (answer: Answer) => void): void {
     const { keyring, clock, log, self } = this.#deps;
-    if (this.#asked !== undefined) {
+    if (this.#pending !== undefined) {
       const error = new CicadaError("NOT_READY", "a rotation is under way here");
       return answer({ kind: "refused", error });
     }
@@ -76,10 +76,10 @@ export class KeyRotation {
       oldUntil: Math.floor(wall) + Math.max(graceMs, graceMinMs),
       heirs: [self, ...members.map(({ id }) => id)],
     };
-    this.#asked = { members, untilMono: mono + confirmLimitMs, answer };
+    this.#pending = { members, untilMono: mono + confirmLimitMs, answer };
     keyring.rotate(change, (error) => {
       if (error !== undefined) {
-        this.#asked = undefined;
+        this.#pending = undefined;
         return answer({ kind: "refused", error });
       }
       log.warn("the cluster key has been rotated here", { by, key: keyring.fingerprint() });
@@ -152,17 +152,17 @@ export class KeyRotation {
   }
 
   #answerWhenDone(): void {
-    const asked = this.#asked;
-    if (asked === undefined || this.#deps.keyring.ongoingRotation() === undefined) return;
-    const waiting = asked.members.some(({ id, linked }) => linked && !this.#holders.has(id));
-    if (waiting && this.#deps.clock.now().mono < asked.untilMono) return;
-    this.#asked = undefined;
+    const pending = this.#pending;
+    if (pending === undefined || this.#deps.keyring.ongoingRotation() === undefined) return;
+    const waiting = pending.members.some(({ id, linked }) => linked && !this.#holders.has(id));
+    if (waiting && this.#deps.clock.now().mono < pending.untilMono) return;
+    this.#pending = undefined;
     const { keyring } = this.#deps;
-    asked.answer({
+    pending.answer({
       kind: "rotated",
       fingerprint: keyring.fingerprint(),
       oldUntil: keyring.ongoingRotation()?.oldUntil ?? 0,
-      peers: asked.members.map(({ id, name }) => ({ id, name, has: this.#holders.has(id) })),
+      peers: pending.members.map(({ id, name }) => ({ id, name, has: this.#holders.has(id) })),
     });
   }
 }

@@ -15,8 +15,8 @@ import type { Cancel, Doors, LogFields } from "../ports.ts";
 import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
-import type { MembershipWord } from "../schema/membership.ts";
-import { readWord } from "../wire/membership.ts";
+import type { MembershipStatement } from "../schema/membership.ts";
+import { readStatement } from "../wire/membership.ts";
 import { signRecord } from "../wire/records.ts";
 import { settingKinds, type SettingKind, type SettingValues } from "../schema/setting.ts";
 import type { Job } from "../schema/job.ts";
@@ -64,7 +64,7 @@ export class Peer {
   #assembly: Assembly | undefined;
   #working = false;
   #nextCommand = 1;
-  #membership: readonly MembershipWord[] = [];
+  #membership: readonly MembershipStatement[] = [];
   #admissions: Admissions | undefined;
   /** what core knows of them */
   readonly #settingValues = new Map<SettingKind, SettingValues>();
@@ -170,7 +170,7 @@ export class Peer {
         this.#feed({ kind: "linkDown", peer, why });
       },
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
-      turnedAway: (by, proof) => this.#feed({ kind: "turnedAway", by, word: readWord(proof) }),
+      turnedAway: (by, proof) => this.#feed({ kind: "turnedAway", by, statement: readStatement(proof) }),
       keySuperseded: (by) => this.#feed({ kind: "keySuperseded", by, key: doors.keyring.fingerprint() }),
       received: (from, channel, bytes) => {
         if (!this.#stopped) workShares.received(from, channel, bytes);
@@ -235,10 +235,10 @@ export class Peer {
       this.#admissions = admissions;
       this.#feed({ kind: "admissions", ...admissions });
     }
-    const words = table.membership();
-    if (words === this.#membership) return;
-    this.#membership = words;
-    this.#feed({ kind: "membership", words });
+    const statements = table.membership();
+    if (statements === this.#membership) return;
+    this.#membership = statements;
+    this.#feed({ kind: "membership", statements });
   }
 
   // ------------------------------------------------------------------------------------------ effects

@@ -9,7 +9,7 @@ import type { Intake } from "./intake.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { LogCopies } from "./log-copies.ts";
 import type { Logs } from "./logs.ts";
-import type { ScriptKeeper } from "./scripts.ts";
+import type { ScriptStore } from "./scripts.ts";
 import type { Sync } from "./sync.ts";
 import { stepsOf } from "./work-prices.ts";
 
@@ -19,7 +19,7 @@ export interface ReceiverDeps {
   sync: Sync;
   logs: Logs;
   copies: LogCopies;
-  scripts: ScriptKeeper;
+  scripts: ScriptStore;
   keyRotation: KeyRotation;
   /** Work that a message of this peer causes, in steps (work-shares.ts). */
   charge: (peer: PeerId, steps: number) => void;

@@ -51,7 +51,7 @@ interface Fetch {
 
 type Found = (bytes: Uint8Array | undefined) => void;
 
-export class ScriptKeeper {
+export class ScriptStore {
   readonly #deps: ScriptDeps;
   /** names and sizes; undefined = not read yet */
   #kept: Map<string, number> | undefined;

@@ -31,7 +31,7 @@ interface SecretDeps {
   write(name: string, value: SealedSecret | null, by: string, done: Done): void;
 }
 
-export class SecretKeeper {
+export class SecretStore {
   readonly #deps: SecretDeps;
   #held: HeldSecrets = { own: new Map(), faults: new Map(), unopened: [] };
   #read: SettingValues | undefined;

@@ -1,8 +1,8 @@
 /**
- * Asks the disk about records that core doubts: open records of orders that were settled long ago and are no longer in memory.
- * A record that the disk knows to be over is dropped; the others are news after all and go on to core, a little later. Records of
- * the same run that are heard in the meantime count too, because the disk's answer may be older, and so do records that the disk
- * has refused.
+ * Asks the disk about records that core doubts: open records of orders that were settled long ago and are no longer in
+ * memory. A record that the disk knows to be over is dropped; the others are news after all and go on to core, a little
+ * later. Records of the same run that are heard in the meantime count too, because the disk's answer may be older, and so
+ * do records that the disk has refused.
  */
 import { movesUp, recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
@@ -16,7 +16,7 @@ const recordsOfTick = 64;
 export class StaleRecords {
   readonly #disk: Disk;
   readonly #writer: Writer;
-  readonly #asked = new Map<string, RunRecord>();
+  readonly #lookups = new Map<string, RunRecord>();
   #pending = 0;
   readonly #afterwards: (() => void)[] = [];
 
@@ -27,7 +27,7 @@ export class StaleRecords {
 
   /** Asks the disk about each record, then calls `news` with those that say more than the disk does. */
   ask(records: readonly RunRecord[], news: (records: RunRecord[]) => void): void {
-    for (const record of records) this.#asked.set(recordKey(record), record);
+    for (const record of records) this.#lookups.set(recordKey(record), record);
     const next = (index: number): void => {
       const record = records[index];
       if (record === undefined) {
@@ -40,7 +40,7 @@ export class StaleRecords {
       const { job, tick, peer } = record;
       this.#disk.history({ job, tick, peer, limit: recordsOfTick }, (page) => {
         // A record that can't be compared doesn't count as news. A sync will offer it again.
-        if (page instanceof CicadaError) this.#asked.delete(recordKey(record));
+        if (page instanceof CicadaError) this.#lookups.delete(recordKey(record));
         const found = page instanceof CicadaError ? [] : page.records;
         const refused = this.#writer.refusedOf(record);
         for (const known of refused === undefined ? found : [...found, refused]) this.heard(known);
@@ -53,10 +53,10 @@ export class StaleRecords {
 
   /** A record that says as much as one that is being asked about makes that one old news. */
   heard(record: RunRecord): void {
-    if (this.#asked.size === 0) return;
+    if (this.#lookups.size === 0) return;
     const key = recordKey(record);
-    const asked = this.#asked.get(key);
-    if (asked !== undefined && asked !== record && !movesUp(record, asked)) this.#asked.delete(key);
+    const lookup = this.#lookups.get(key);
+    if (lookup !== undefined && lookup !== record && !movesUp(record, lookup)) this.#lookups.delete(key);
   }
 
   /** Calls `run` when all questions have been answered; at once if there are none. */
@@ -67,8 +67,8 @@ export class StaleRecords {
 
   /** Whether the record is still news: nothing that says as much was heard. */
   #take(record: RunRecord): boolean {
-    if (this.#asked.get(recordKey(record)) !== record) return false;
-    this.#asked.delete(recordKey(record));
+    if (this.#lookups.get(recordKey(record)) !== record) return false;
+    this.#lookups.delete(recordKey(record));
     return true;
   }
 }

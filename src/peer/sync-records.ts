@@ -3,8 +3,8 @@
  * what this side lacks in them, page by page, the newest bucket first.
  *
  * Each `want` names a stretch of some buckets that holds at most a page of records on the asking side. The serving side
- * (sync-serving.ts) also reads at most a page of it, and says how far it got. So the cost of a request is bounded on both sides,
- * however much a bucket holds, and each answer moves the place where the next request begins.
+ * (sync-serving.ts) also reads at most a page of it, and says how far it got. So the cost of a request is bounded on both
+ * sides, however much a bucket holds, and each answer moves the place where the next request begins.
  */
 import { bucketMs, digestOf } from "../core/records/buckets.ts";
 import { comparePlaces, readPlace } from "../core/records/place.ts";
@@ -68,7 +68,7 @@ interface Exchange {
   routine: boolean;
   /** the request that the neighbour has not answered yet; undefined while this side reads its own disk */
   asked: { message: Message; sinceMono: number } | undefined;
-  mine: Digests;
+  local: Digests;
   /** differing buckets that are still to be fetched, the last group first; undefined until the neighbour has answered */
   groups: number[][] | undefined;
   /** how far the last group has been fetched, and the end of the stretch that is asked for now */
@@ -181,10 +181,10 @@ export class RecordSync {
       this.#deps.charge(from, (digests.length + message.digests.length) * stepsPerDigest);
       this.#deps.send(from, { kind: "buckets", id: message.id, from: first, to, digests, reply: true });
       if (this.#neighbours.get(from) !== neighbour || neighbour.exchange !== undefined) return;
-      const mine = new Map(digests);
-      if (differing(message, mine, first).length === 0) return;
+      const local = new Map(digests);
+      if (differing(message, local, first).length === 0) return;
       const exchange = newExchange(this.#deps.nextId(), true);
-      exchange.mine = mine;
+      exchange.local = local;
       neighbour.exchange = exchange;
       this.#fetchDifference(from, neighbour, exchange, { ...message, from: first });
     });
@@ -251,7 +251,7 @@ export class RecordSync {
     this.#deps.disk.digests(from, to, (digests) => {
       if (!this.#isCurrent(peer, neighbour, exchange)) return;
       if (digests instanceof CicadaError) return this.#giveUp(neighbour, digests);
-      exchange.mine = new Map(digests);
+      exchange.local = new Map(digests);
       this.#ask(peer, exchange, { kind: "buckets", id: exchange.id, from, to, digests, reply: false });
     });
   }
@@ -269,7 +269,7 @@ export class RecordSync {
     theirs: MessageOf<"buckets">,
   ): void {
     exchange.asked = undefined;
-    const buckets = differing(theirs, exchange.mine, theirs.from).filter(
+    const buckets = differing(theirs, exchange.local, theirs.from).filter(
       (bucket) => !exchange.routine || !this.#large.has(bucket),
     );
     const groups: number[][] = [];
@@ -336,7 +336,7 @@ function newExchange(id: number, routine: boolean): Exchange {
     id,
     routine,
     asked: undefined,
-    mine: new Map(),
+    local: new Map(),
     groups: undefined,
     after: undefined,
     upTo: undefined,
@@ -365,9 +365,9 @@ function isFurther(reached: string | undefined, after: string | undefined): bool
 }
 
 /** The neighbour's buckets, oldest first, that may hold something that this side lacks. */
-function differing(theirs: MessageOf<"buckets">, mine: Digests, first: number): number[] {
+function differing(theirs: MessageOf<"buckets">, local: Digests, first: number): number[] {
   return theirs.digests
-    .filter(([bucket, digest]) => bucket >= Math.max(first, theirs.from) && mine.get(bucket) !== digest)
+    .filter(([bucket, digest]) => bucket >= Math.max(first, theirs.from) && local.get(bucket) !== digest)
     .map(([bucket]) => bucket)
     .toSorted((a, b) => a - b);
 }

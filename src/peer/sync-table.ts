@@ -56,7 +56,7 @@ interface OutgoingVector {
 
 interface Neighbour {
   /** this side's request, until it is answered in full */
-  asked?: { id: number; digest: string; since: number };
+  request?: { id: number; digest: string; since: number };
   /** a difference that is arriving */
   incoming?: Incoming;
   /** by `reply`: its arriving state vectors, the one in its request and the one in its answer to this side */
@@ -125,7 +125,7 @@ export class TableSync {
     const again = neighbour.differs;
     neighbour.differs = differs;
     neighbour.differsSinceMono = differs ? (neighbour.differsSinceMono ?? now.mono) : undefined;
-    if (!differs || neighbour.asked !== undefined || now.mono < neighbour.restUntil) return;
+    if (!differs || neighbour.request !== undefined || now.mono < neighbour.restUntil) return;
     if (again || this.#deps.table.pending()) this.#ask(peer, neighbour, now);
   }
 
@@ -136,7 +136,7 @@ export class TableSync {
     if (applied === "changed") return this.#deps.onUpdate(update);
     if (applied === "known") return;
     if (applied === "pending") {
-      if (neighbour !== undefined && neighbour.asked === undefined) this.#ask(from, neighbour, now);
+      if (neighbour !== undefined && neighbour.request === undefined) this.#ask(from, neighbour, now);
       return;
     }
     this.#deps.count("refused_update");
@@ -145,10 +145,10 @@ export class TableSync {
 
   woke(now: Now): void {
     for (const [peer, neighbour] of this.#neighbours) {
-      const { asked, incoming, outgoing } = neighbour;
+      const { request, incoming, outgoing } = neighbour;
       const stalled = incoming !== undefined && now.mono - incoming.since >= answerLimitMs;
-      if (stalled && asked === undefined) this.#ask(peer, neighbour, now);
-      if (asked !== undefined && now.mono - asked.since >= answerLimitMs) {
+      if (stalled && request === undefined) this.#ask(peer, neighbour, now);
+      if (request !== undefined && now.mono - request.since >= answerLimitMs) {
         this.#deps.count("sync_table_timeouts");
         this.#ask(peer, neighbour, now);
       }
@@ -163,11 +163,11 @@ export class TableSync {
     if (neighbour === undefined) return;
     neighbour.heardAtMono = now.mono;
     const { id, reply } = message;
-    if (reply && neighbour.asked?.id !== id) return;
-    if (neighbour.asked?.id === id) neighbour.asked.since = now.mono;
-    const mine = table.digest();
+    if (reply && neighbour.request?.id !== id) return;
+    if (neighbour.request?.id === id) neighbour.request.since = now.mono;
+    const localDigest = table.digest();
     // Equal tables have equal state vectors, so there is nothing to fetch.
-    if (message.digest === mine) {
+    if (message.digest === localDigest) {
       neighbour.incomingVectors.delete(reply);
       this.#deps.onHave(from);
       if (reply) this.#finish(from, neighbour, now);
@@ -183,8 +183,8 @@ export class TableSync {
       this.#offer(from, id, stateVector, now);
       return;
     }
-    if (!hasOffered(neighbour, mine, stateVector, now)) this.#offer(from, id, stateVector, now);
-    if (message.digest === neighbour.asked?.digest) this.#finish(from, neighbour, now);
+    if (!hasOffered(neighbour, localDigest, stateVector, now)) this.#offer(from, id, stateVector, now);
+    if (message.digest === neighbour.request?.digest) this.#finish(from, neighbour, now);
   }
 
   /** Returns the whole vector when its last piece has come; otherwise asks for the next piece. */
@@ -211,7 +211,7 @@ export class TableSync {
     const outgoing = neighbour?.outgoingVectors.get(reply);
     if (neighbour === undefined || outgoing?.id !== id) return;
     neighbour.heardAtMono = now.mono;
-    if (neighbour.asked?.id === id) neighbour.asked.since = now.mono;
+    if (neighbour.request?.id === id) neighbour.request.since = now.mono;
     this.#sendHavePiece(from, outgoing, reply, piece);
   }
 
@@ -219,12 +219,12 @@ export class TableSync {
     const neighbour = this.#neighbours.get(from);
     if (neighbour === undefined) return;
     neighbour.heardAtMono = now.mono;
-    if (neighbour.asked?.id === message.id) neighbour.asked.since = now.mono;
+    if (neighbour.request?.id === message.id) neighbour.request.since = now.mono;
     const { id, piece, pieces: of } = message;
     if (piece === 0) {
       if (of > 1 && this.#fetching !== undefined && this.#fetching !== from) {
         neighbour.postponed = true;
-        delete neighbour.asked;
+        delete neighbour.request;
         return;
       }
       neighbour.incoming = { id, pieces: [], bytes: 0, of, since: now.mono };
@@ -233,7 +233,7 @@ export class TableSync {
     if (incoming?.id !== id || incoming.of !== of || incoming.pieces.length !== piece) return;
     incoming.since = now.mono;
     // What was asked for is this peer's own work.
-    if (neighbour.asked?.id === id) this.#deps.charge(from, -stepsOfBytes(message.update.length));
+    if (neighbour.request?.id === id) this.#deps.charge(from, -stepsOfBytes(message.update.length));
     const bytes = Buffer.from(message.update, "base64");
     incoming.bytes += bytes.length;
     incoming.pieces.push(bytes);
@@ -245,14 +245,14 @@ export class TableSync {
     }
     delete neighbour.incoming;
     if (this.#fetching === from) this.#fetching = undefined;
-    if (neighbour.asked?.id !== id) this.#deps.charge(from, stepsOfUpdate(incoming.bytes));
+    if (neighbour.request?.id !== id) this.#deps.charge(from, stepsOfUpdate(incoming.bytes));
     const applied = this.#take(from, neighbour, Buffer.concat(incoming.pieces), now);
-    if (neighbour.asked?.id !== id || applied === "pending") return;
+    if (neighbour.request?.id !== id || applied === "pending") return;
     if (typeof applied !== "object") {
       this.#finish(from, neighbour, now);
       return;
     }
-    delete neighbour.asked;
+    delete neighbour.request;
     neighbour.restUntil = now.mono + refusedRestMs;
   }
 
@@ -262,7 +262,7 @@ export class TableSync {
     neighbour.refused = "it is larger than a table can be";
     if (this.#fetching === from) this.#fetching = undefined;
     delete neighbour.incoming;
-    delete neighbour.asked;
+    delete neighbour.request;
     neighbour.restUntil = now.mono + refusedRestMs;
   }
 
@@ -279,7 +279,7 @@ export class TableSync {
     delete neighbour.incoming;
     neighbour.postponed = false;
     const id = this.#deps.nextId();
-    neighbour.asked = { id, digest: this.#deps.table.digest(), since: now.mono };
+    neighbour.request = { id, digest: this.#deps.table.digest(), since: now.mono };
     neighbour.unfinishedSinceMono ??= now.mono;
     this.#sendHave(peer, neighbour, id, false);
   }
@@ -366,7 +366,7 @@ export class TableSync {
   }
 
   #finish(peer: PeerId, neighbour: Neighbour, now: Now): void {
-    delete neighbour.asked;
+    delete neighbour.request;
     neighbour.differs = false;
     neighbour.unfinishedSinceMono = undefined;
     neighbour.refused = undefined;

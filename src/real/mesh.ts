@@ -168,7 +168,7 @@ class Libp2pMesh implements RealMesh {
   }
 
   private loadAddresses(bootstrap: readonly NamedAddress[]): void {
-    this.book.recall(
+    this.book.restore(
       this.options.remembered.map((text) => splitAddress(text)).filter((address) => address !== undefined),
     );
     for (const { address, peer } of bootstrap) {

@@ -1,13 +1,13 @@
 /**
  * What a person said about a peer's membership: that the mesh forgets it, or that it takes it in again. The peer at which the
- * person said so signs it, with all fields that a later version adds. The table keeps these words; which of them count is
+ * person said so signs it, with all fields that a later version adds. The table keeps these statements; which of them count is
  * decided in core/operator/membership-rule.ts.
  */
 import type { Forgotten } from "./attribution.ts";
 import { canonicalText } from "./canonical.ts";
 import type { PeerId } from "./ids.ts";
 
-export interface MembershipWord extends Readonly<Forgotten> {
+export interface MembershipStatement extends Readonly<Forgotten> {
   /** false: the mesh takes the peer in again */
   readonly forgotten: boolean;
   /** the peer at which the person said it; undefined, like the signature, if an earlier version wrote it */
@@ -15,23 +15,23 @@ export interface MembershipWord extends Readonly<Forgotten> {
   readonly signature?: string | undefined;
 }
 
-/** A word that its signer stands by; whether the signature holds is another question. */
-export type SignedWord = MembershipWord & { readonly signer: PeerId; readonly signature: string };
+/** A statement that its signer stands by; whether the signature holds is another question. */
+export type SignedStatement = MembershipStatement & { readonly signer: PeerId; readonly signature: string };
 
-export function isSigned(word: MembershipWord): word is SignedWord {
-  return word.signer !== undefined && word.signature !== undefined;
+export function isSigned(statement: MembershipStatement): statement is SignedStatement {
+  return statement.signer !== undefined && statement.signature !== undefined;
 }
 
-/** The bytes that the signer signs; undefined if the word has no canonical form. */
-export function membershipBytes(word: Omit<MembershipWord, "signature">): Uint8Array | undefined {
-  const signed: Record<string, unknown> = { ...word, what: "membership" };
+/** The bytes that the signer signs; undefined if the statement has no canonical form. */
+export function membershipBytes(statement: Omit<MembershipStatement, "signature">): Uint8Array | undefined {
+  const signed: Record<string, unknown> = { ...statement, what: "membership" };
   delete signed["signature"];
   const text = canonicalText(signed);
   return text === undefined ? undefined : Buffer.from(text);
 }
 
-/** A table's entry about that peer, as a word; undefined if it can't be read. Entries without `forgotten` forget. */
-export function wordOf(peer: PeerId, entry: unknown): MembershipWord | undefined {
+/** A table's entry about that peer, as a statement; undefined if it can't be read. Entries without `forgotten` forget. */
+export function statementOf(peer: PeerId, entry: unknown): MembershipStatement | undefined {
   if (!isAttributed(entry)) return undefined;
   const { forgotten = true, signer, signature } = entry as Readonly<Record<string, unknown>>;
   if (typeof forgotten !== "boolean") return undefined;
@@ -39,9 +39,9 @@ export function wordOf(peer: PeerId, entry: unknown): MembershipWord | undefined
   return { ...entry, peer, forgotten, ...(isWhole ? {} : { signer: undefined, signature: undefined }) };
 }
 
-/** What the table keeps of a word, under the id of its peer. */
-export function entryOf(word: MembershipWord): Omit<MembershipWord, "peer"> {
-  const { peer: _, ...entry } = word;
+/** What the table keeps of a statement, under the id of its peer. */
+export function entryOf(statement: MembershipStatement): Omit<MembershipStatement, "peer"> {
+  const { peer: _, ...entry } = statement;
   return entry;
 }
 

@@ -9,7 +9,7 @@
  * objects, or maps of such objects under keys of a known form.
  */
 import { isChannelName } from "../schema/channel.ts";
-import { isAttributed, wordOf } from "../schema/membership.ts";
+import { isAttributed, statementOf } from "../schema/membership.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
 import { readMaintenance } from "../core/job/maintenance.ts";
 import { readSlots } from "../core/job/pools.ts";
@@ -273,5 +273,5 @@ export function isConfirmationEntry(entry: unknown): entry is Omit<Confirmation,
 
 /** True of an entry that can be read; any other says nothing. */
 export function isMembershipEntry(entry: unknown): boolean {
-  return wordOf("" as PeerId, entry) !== undefined;
+  return statementOf("" as PeerId, entry) !== undefined;
 }

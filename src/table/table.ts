@@ -16,7 +16,7 @@ import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
-import { wordOf, type MembershipWord } from "../schema/membership.ts";
+import { statementOf, type MembershipStatement } from "../schema/membership.ts";
 import { readAdmissions, type Admissions } from "./admissions.ts";
 import { TableCaps } from "./caps.ts";
 import { DocumentDigest } from "./digest.ts";
@@ -82,8 +82,8 @@ export class JobTable {
   #roots: Roots;
   readonly #rootRows: readonly Root[];
   readonly #caps: TableCaps;
-  #membership: { read: readonly unknown[]; words: readonly MembershipWord[] } | undefined;
-  readonly #words = new WeakMap<object, MembershipWord>();
+  #membership: { read: readonly unknown[]; statements: readonly MembershipStatement[] } | undefined;
+  readonly #statements = new WeakMap<object, MembershipStatement>();
   #admissions: { read: readonly unknown[]; admissions: Admissions } | undefined;
   #digest = new DocumentDigest();
   readonly #effective: EffectiveJobs;
@@ -273,22 +273,22 @@ export class JobTable {
   }
 
   /**
-   * Everything that was said about the membership of peers, unchecked; the last word about a peer is that which counted for
-   * earlier versions. The same list until something is said.
+   * Everything that was said about the membership of peers, unchecked; the last statement about a peer is that which
+   * counted for earlier versions. The same list until something is said.
    */
-  membership(): readonly MembershipWord[] {
+  membership(): readonly MembershipStatement[] {
     const read = [peersRoot.name, membershipRoot.name].map((name) => this.#valuesOf(name).entries());
     if (this.#membership?.read.some((one, index) => one !== read[index]) !== false) {
-      const words = read.flat().map(({ id, value }) => this.#wordOf(id, value));
-      this.#membership = { read, words: words.filter((word) => word !== undefined) };
+      const statements = read.flat().map(({ id, value }) => this.#statementOf(id, value));
+      this.#membership = { read, statements: statements.filter((word) => word !== undefined) };
     }
-    return this.#membership.words;
+    return this.#membership.statements;
   }
 
   /** The same object for the same entry. */
-  #wordOf(id: string, entry: object): MembershipWord | undefined {
-    const known = this.#words.get(entry) ?? wordOf(id as PeerId, entry);
-    if (known !== undefined) this.#words.set(entry, known);
+  #statementOf(id: string, entry: object): MembershipStatement | undefined {
+    const known = this.#statements.get(entry) ?? statementOf(id as PeerId, entry);
+    if (known !== undefined) this.#statements.set(entry, known);
     return known;
   }
 

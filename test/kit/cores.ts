@@ -20,10 +20,10 @@ import type { SettingKind } from "../../src/schema/setting.ts";
 import type { Job, JobSpec, Pause, Skip, TableEdit } from "../../src/schema/job.ts";
 import type { Heartbeat, Life } from "../../src/schema/heartbeat.ts";
 import type { Refusal } from "../../src/ports.ts";
-import { readWord } from "../../src/wire/membership.ts";
+import { readStatement } from "../../src/wire/membership.ts";
 import type { RunRecord, Watermark } from "../../src/schema/run.ts";
 import type { Attribution } from "../../src/schema/attribution.ts";
-import { membershipBytes, wordOf, type MembershipWord } from "../../src/schema/membership.ts";
+import { membershipBytes, statementOf, type MembershipStatement } from "../../src/schema/membership.ts";
 import type { StoredVote } from "../../src/schema/vote.ts";
 
 const epoch = Date.UTC(2026, 10, 20, 2, 0, 0);
@@ -47,19 +47,19 @@ export function signedBy(peer: PeerId, bytes: Uint8Array): string {
   return `${peer} ${Buffer.from(bytes).toString("hex")}`;
 }
 
-/** The word of a process that uses that peer's identity about its life. */
+/** The statement of a process that uses that peer's identity about its life. */
 export function signedLife(peer: PeerId, incarnation: number, beside?: number): Life {
   const life = beside === undefined ? { incarnation } : { incarnation, beside };
   return { ...life, signature: signedBy(peer, lifeBytes(peer, life)) };
 }
 
-/** A person's word about a peer, signed as the peers of `Cores` sign. */
-export function wordBy(
+/** A person's statement about a peer, signed as the peers of `Cores` sign. */
+export function statementBy(
   signer: PeerId,
-  said: Pick<MembershipWord, "peer" | "forgotten" | "at"> & Partial<MembershipWord>,
-): MembershipWord {
-  const word = { by: "ann", name: `host-${said.peer}`, ...said, signer };
-  return { ...word, signature: signedBy(signer, membershipBytes(word) ?? new Uint8Array()) };
+  said: Pick<MembershipStatement, "peer" | "forgotten" | "at"> & Partial<MembershipStatement>,
+): MembershipStatement {
+  const statement = { by: "ann", name: `host-${said.peer}`, ...said, signer };
+  return { ...statement, signature: signedBy(signer, membershipBytes(statement) ?? new Uint8Array()) };
 }
 
 export class Cores {
@@ -77,12 +77,12 @@ export class Cores {
   /** runs of which any peer has ended what was left */
   readonly swept: RunId[] = [];
   /** each peer's table: what was said about membership */
-  readonly #words = new Map<PeerId, readonly MembershipWord[]>();
+  readonly #statements = new Map<PeerId, readonly MembershipStatement[]>();
   /** peers whose hosts can start nothing, and the starts that failed there */
   readonly starved = new Set<string>();
   readonly refusals: { peer: PeerId; at: number }[] = [];
-  /** `A B`: A refuses B, and shows that word */
-  readonly #refused = new Map<string, MembershipWord | undefined>();
+  /** `A B`: A refuses B, and shows that statement */
+  readonly #refused = new Map<string, MembershipStatement | undefined>();
   readonly #cut = new Set<string>();
   readonly #states = new Map<PeerId, State>();
   readonly #queue: { at: number; order: number; act: () => void }[] = [];
@@ -203,9 +203,9 @@ export class Cores {
       drained?: Attribution;
       selfForgotten?: Attribution;
       /** what its table says about membership; default: the table that it had, or that of its neighbours */
-      membership?: readonly MembershipWord[];
-      /** the words that counted in its earlier life; `none` = that had an earlier version */
-      keptMembership?: readonly MembershipWord[] | "none";
+      membership?: readonly MembershipStatement[];
+      /** the statements that counted in its earlier life; `none` = that had an earlier version */
+      keptMembership?: readonly MembershipStatement[] | "none";
       superseded?: Attribution;
       /** its table; default: the one that it had, or that of its neighbours */
       jobs?: readonly Job[];
@@ -241,8 +241,8 @@ export class Cores {
     // Its table is the one that it had, or that of its neighbours.
     const table = others[0] === undefined ? before : this.state(others[0]);
     const jobs = loaded.jobs ?? [...(table?.jobs.plans.values() ?? [])].map((plan) => plan.job);
-    const words = this.#words.get(peer) ?? this.#words.get(others[0] ?? peer) ?? [];
-    this.#words.set(peer, loaded.membership ?? words);
+    const statements = this.#statements.get(peer) ?? this.#statements.get(others[0] ?? peer) ?? [];
+    this.#statements.set(peer, loaded.membership ?? statements);
     this.feed(peer, {
       kind: "loaded",
       jobs,
@@ -260,7 +260,7 @@ export class Cores {
       unresolved: 0,
       lastAlive: loaded.lastAlive,
       addresses: [],
-      membership: this.#words.get(peer) ?? [],
+      membership: this.#statements.get(peer) ?? [],
       keptMembership: loaded.keptMembership === "none" ? undefined : (loaded.keptMembership ?? []),
       joins: [...this.joins],
       confirmations: [...this.confirmations],
@@ -525,8 +525,9 @@ export class Cores {
           else if (change.kind === "skip" || change.kind === "unskip") this.#skip(peer, change);
           else if (change.kind !== "set") throw new Error("these cores have no table; use `put`");
           else {
-            const word = change.root === "membership" ? wordOf(change.id as PeerId, change.value) : undefined;
-            if (word !== undefined) this.say(peer, word);
+            const statement =
+              change.root === "membership" ? statementOf(change.id as PeerId, change.value) : undefined;
+            if (statement !== undefined) this.say(peer, statement);
             else this.#admit(change.root, change.id, change.value);
           }
         }
@@ -623,38 +624,38 @@ export class Cores {
     }
   }
 
-  /** A word stands in the peer's table from now on, and soon in that of every peer that it can reach. */
-  say(peer: PeerId, word: MembershipWord): void {
+  /** A statement stands in the peer's table from now on, and soon in that of every peer that it can reach. */
+  say(peer: PeerId, statement: MembershipStatement): void {
     const inReach = [...this.#states.keys()].filter((other) => other !== peer && !this.#cutOff(peer, other));
-    this.#learnWord(peer, word);
-    for (const other of inReach) this.#later(messageMs, () => this.#learnWord(other, word));
+    this.#learnStatement(peer, statement);
+    for (const other of inReach) this.#later(messageMs, () => this.#learnStatement(other, statement));
   }
 
-  /** A member has written these words over all that stood in that peer's table. */
-  overwrite(peer: PeerId, words: readonly MembershipWord[]): void {
-    this.#words.set(peer, words);
-    this.feed(peer, { kind: "membership", words });
+  /** A member has written these statements over all that stood in that peer's table. */
+  overwrite(peer: PeerId, statements: readonly MembershipStatement[]): void {
+    this.#statements.set(peer, statements);
+    this.feed(peer, { kind: "membership", statements });
   }
 
-  /** The words that count for that peer. */
-  keptBy(peer: PeerId): MembershipWord[] {
+  /** The statements that count for that peer. */
+  keptBy(peer: PeerId): MembershipStatement[] {
     return [...this.state(peer).operator.membership.kept.values()];
   }
 
-  wordsAt(peer: string): readonly MembershipWord[] {
-    return this.#words.get(peer as PeerId) ?? [];
+  statementsAt(peer: string): readonly MembershipStatement[] {
+    return this.#statements.get(peer as PeerId) ?? [];
   }
 
-  #learnWord(peer: PeerId, word: MembershipWord): void {
+  #learnStatement(peer: PeerId, statement: MembershipStatement): void {
     if (this.#down.has(peer)) return;
-    const words = [...(this.#words.get(peer) ?? []).filter((one) => one !== word), word];
-    this.#words.set(peer, words);
-    this.feed(peer, { kind: "membership", words });
+    const statements = [...(this.#statements.get(peer) ?? []).filter((one) => one !== statement), statement];
+    this.#statements.set(peer, statements);
+    this.feed(peer, { kind: "membership", statements });
   }
 
   /** The peer's mesh door keeps these peers out from now on, and no others. */
   #refuse(peer: PeerId, refusals: readonly Refusal[]): void {
-    const now = new Map(refusals.map(({ peer: other, proof }) => [`${peer} ${other}`, readWord(proof)]));
+    const now = new Map(refusals.map(({ peer: other, proof }) => [`${peer} ${other}`, readStatement(proof)]));
     const before = [...this.#refused.keys()].filter((pair) => pair.startsWith(`${peer} `));
     const otherOf = (pair: string) => pair.slice(peer.length + 1) as PeerId;
     for (const pair of before) {
@@ -662,9 +663,9 @@ export class Cores {
       this.#refused.delete(pair);
       this.#later(messageMs, () => this.#meet(peer, otherOf(pair)));
     }
-    for (const [pair, word] of now) {
+    for (const [pair, statement] of now) {
       const isNew = !this.#refused.has(pair);
-      this.#refused.set(pair, word);
+      this.#refused.set(pair, statement);
       if (!isNew || !this.#states.has(otherOf(pair))) continue;
       const canReach = !this.#cut.has(pair);
       this.#later(0, () => this.feed(peer, { kind: "linkDown", peer: otherOf(pair), why: "reset" }));
@@ -682,9 +683,9 @@ export class Cores {
     });
   }
 
-  /** A refusal at the door, with the word of a person or without any. */
-  turnAway(by: PeerId, peer: PeerId, word?: MembershipWord): void {
-    this.feed(peer, { kind: "turnedAway", by, word });
+  /** A refusal at the door, with the statement of a person or without any. */
+  turnAway(by: PeerId, peer: PeerId, statement?: MembershipStatement): void {
+    this.feed(peer, { kind: "turnedAway", by, statement });
   }
 
   /** Two peers that no longer refuse each other are linked and in sync soon after. */
@@ -696,7 +697,7 @@ export class Cores {
       [two, one],
     ] as const) {
       this.feed(self, { kind: "linkUp", peer: other });
-      for (const word of this.wordsAt(other)) this.#learnWord(self, word);
+      for (const statement of this.statementsAt(other)) this.#learnStatement(self, statement);
       this.learn(self, [...(this.records.get(other)?.values() ?? [])]);
       this.feed(self, { kind: "synced", peer: other });
     }

@@ -235,7 +235,7 @@ const slices: Readonly<Record<string, string>> = {
   jobs: "job",
   ledger: "records",
   history: "records",
-  words: "records",
+  announcements: "records",
   members: "members",
   book: "claims",
   voting: "voting",

@@ -1,6 +1,6 @@
 /**
- * A member that lies to real peers: it holds the cluster key, has a link to each of them, and says whatever a test wants, in its
- * own name or in another's.
+ * A member that lies to real peers: it holds the cluster key, has a link to each of them, and says whatever a test wants,
+ * in its own name or in another's.
  */
 import { readFileSync } from "node:fs";
 import { parseClusterKey } from "../../src/identity/cluster-key.ts";
@@ -10,7 +10,7 @@ import type { Keys } from "../../src/ports.ts";
 import { ulid, type PeerId } from "../../src/schema/ids.ts";
 import type { Heartbeat } from "../../src/schema/heartbeat.ts";
 import type { TableEdit } from "../../src/schema/job.ts";
-import { membershipBytes, type MembershipWord } from "../../src/schema/membership.ts";
+import { membershipBytes, type MembershipStatement } from "../../src/schema/membership.ts";
 import type { Message, Protocol, Topic } from "../../src/schema/message.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import type { Epoch } from "../../src/schema/vote.ts";
@@ -129,10 +129,13 @@ export class Liar {
     return Buffer.from(this.keys.sign(bytes ?? new Uint8Array())).toString("base64url");
   }
 
-  /** A word about membership with the liar's signature, in its own name or in another's. */
-  word(said: Pick<MembershipWord, "peer" | "forgotten">, signer: PeerId = this.keys.self): MembershipWord {
-    const word = { at: Date.now(), by: "mallory", name: "x", ...said, signer };
-    return { ...word, signature: this.sign(membershipBytes(word)) };
+  /** A statement about membership with the liar's signature, in its own name or in another's. */
+  statement(
+    said: Pick<MembershipStatement, "peer" | "forgotten">,
+    signer: PeerId = this.keys.self,
+  ): MembershipStatement {
+    const statement = { at: Date.now(), by: "mallory", name: "x", ...said, signer };
+    return { ...statement, signature: this.sign(membershipBytes(statement)) };
   }
 
   stop(): Promise<void> {

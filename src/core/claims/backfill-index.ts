@@ -3,28 +3,28 @@ import { backfilledInstant, isForcedBackfill } from "../../schema/backfill.ts";
 import { instantOf, orderKey, type JobId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { State } from "../state.ts";
-import type { AskedAgain } from "./book-state.ts";
+import type { BackfillRequests } from "./book-state.ts";
 import { slotNames } from "./slots.ts";
 
 /** Remembers a tick that was asked for. */
 export function noteBackfill(state: State, job: JobId, tick: TickId): void {
-  entryOf(state, job, tick)?.asked.add(tick);
+  entryOf(state, job, tick)?.requested.add(tick);
 }
 
 /** … and whether it has begun. */
 export function noteBackfilled(state: State, { job, tick, state: how, startedAt }: RunRecord): void {
   const entry = entryOf(state, job, tick);
   if (entry === undefined) return;
-  entry.asked.add(tick);
+  entry.requested.add(tick);
   if (startedAt !== undefined || how === "running" || how === "lost") entry.begun ??= tick;
 }
 
-function entryOf({ book }: State, job: JobId, tick: TickId): AskedAgain | undefined {
+function entryOf({ book }: State, job: JobId, tick: TickId): BackfillRequests | undefined {
   const instant = backfilledInstant(tick);
   if (instant === undefined || isForcedBackfill(tick)) return undefined;
-  const ofJob = book.backfills.get(job) ?? new Map<number, AskedAgain>();
+  const ofJob = book.backfills.get(job) ?? new Map<number, BackfillRequests>();
   book.backfills.set(job, ofJob);
-  const entry = ofJob.get(instant) ?? { asked: new Set(), begun: undefined };
+  const entry = ofJob.get(instant) ?? { requested: new Set(), begun: undefined };
   ofJob.set(instant, entry);
   return entry;
 }
@@ -36,15 +36,15 @@ export function isBackfilled(state: Readonly<State>, job: JobId, instant: number
     slotNames(state, { job, tick, of: 1 }).some((slot) => book.orders.has(orderKey(job, tick, 1, slot)));
   const entry = book.backfills.get(job)?.get(instant);
   if (entry === undefined) return false;
-  return entry.begun !== undefined || [...entry.asked].some(isInBook);
+  return entry.begun !== undefined || [...entry.requested].some(isInBook);
 }
 
 /** Forgets requests from before the instant (ms). */
 export function forgetBackfills({ book }: State, before: number): void {
   for (const [job, ofJob] of book.backfills) {
-    for (const [instant, { asked }] of ofJob) {
-      for (const tick of asked) if (instantOf(tick) < before) asked.delete(tick);
-      if (asked.size === 0) ofJob.delete(instant);
+    for (const [instant, { requested }] of ofJob) {
+      for (const tick of requested) if (instantOf(tick) < before) requested.delete(tick);
+      if (requested.size === 0) ofJob.delete(instant);
     }
     if (ofJob.size === 0) book.backfills.delete(job);
   }

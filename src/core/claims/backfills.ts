@@ -10,7 +10,7 @@ import type { Order } from "./order.ts";
 import { slotNames } from "./slots.ts";
 
 /** Whether another request runs the order's tick, or has run it. */
-export function isAskedBefore(state: State, { job, tick, requested }: Order): boolean {
+export function isBackfilledBefore(state: State, { job, tick, requested }: Order): boolean {
   return requested?.trigger === "backfill" && requestBefore(state, job, tick) !== undefined;
 }
 
@@ -22,7 +22,7 @@ export function requestBefore(state: State, job: JobId, tick: TickId): TickId | 
   if (known?.begun !== undefined) return known.begun === tick ? undefined : known.begun;
   const count = state.jobs.plans.get(job)?.target.count ?? 1;
   const of = count === "all" ? 1 : count;
-  for (const other of known?.asked ?? []) {
+  for (const other of known?.requested ?? []) {
     const isInBook = slotNames(state, { job, tick: other, of }).some((slot) =>
       state.book.orders.has(orderKey(job, other, 1, slot)),
     );

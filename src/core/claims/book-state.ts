@@ -30,9 +30,9 @@ export interface PendingRange {
 }
 
 /** What is known of a past tick that people have asked for again. */
-export interface AskedAgain {
+export interface BackfillRequests {
   /** one for each request */
-  readonly asked: Set<TickId>;
+  readonly requested: Set<TickId>;
   /** the one that has begun */
   begun: TickId | undefined;
 }
@@ -45,7 +45,7 @@ export interface BookState extends ClaimIndexes {
   /** what people asked for of jobs that may be repeated, by job and tick, until the tick is over */
   readonly requests: Map<string, RequestedOrder>;
   /** ticks that people have asked for again, by job, then by the tick (ms) that is made up for */
-  readonly backfills: Map<JobId, Map<number, AskedAgain>>;
+  readonly backfills: Map<JobId, Map<number, BackfillRequests>>;
   /** orders that repeat an attempt, by job: their ticks are in progress */
   readonly retries: Map<JobId, Set<Order>>;
   /** orders of ticks that have several slots, by job, then by tick */

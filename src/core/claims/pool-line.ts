@@ -2,8 +2,8 @@
  * Who holds a pool's slots and who waits for one, read from the records, heartbeats and questions that are known now. Claims go
  * first by when they start, as those of one job do (contention.ts), so peers that know the same claims agree on who goes first.
  *
- * A claim that waits for other runs of its job, or whose job is stopped, is not in the line: what it waits for may itself need a
- * slot, or last for ever. When that is over, the claim joins the line at its end (`joinsPool`).
+ * A claim that waits for other runs of its job, or whose job is stopped, is not in the line: what it waits for may itself
+ * need a slot, or last for ever. When that is over, the claim joins the line at its end (`joinsPool`).
  */
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -72,11 +72,11 @@ export function hasNoSlot(state: State, order: Order, own: RunRecord, pool: stri
     if (!goesFirst && !mayBeLaunched(state, record)) continue;
     if (--free === 0) return true;
   }
-  return isAskedBefore(state, order, own, pool, free);
+  return hasAskedEarlier(state, order, own, pool, free);
 }
 
 /** Other peers ask about so many orders that go first: they may hold places, although their claims aren't known yet. */
-function isAskedBefore(state: State, order: Order, own: RunRecord, pool: string, slots: number): boolean {
+function hasAskedEarlier(state: State, order: Order, own: RunRecord, pool: string, slots: number): boolean {
   let free = slots;
   const ownStartsAt = lineStartsAt(own);
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {

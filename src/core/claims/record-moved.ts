@@ -9,7 +9,7 @@ import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
 import { withRetry } from "../job/retry.ts";
 import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts";
-import { noteWord } from "../records/words.ts";
+import { queueAnnouncement } from "../records/announcements.ts";
 import { endsRetries, orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { noteBackfilled } from "./backfill-index.ts";
@@ -64,7 +64,7 @@ export function recordMoved(
   followSet(state, record);
   followChains(state, record);
   admitRetry(state, record);
-  takeWord(state, before, record);
+  noteAnnouncement(state, before, record);
   if (!isNewClaim(state, before, record)) touchWaiting(state, record);
   // A run has ended, or a claim has let others go first.
   const mayFreeSlot = isFinal(record.state) || record.waiting !== undefined;
@@ -90,11 +90,11 @@ function noteFailure({ jobs, book }: State, record: RunRecord): void {
 }
 
 /** People may want to be told what became of the tick. */
-export function takeWord(state: State, before: RunRecord | undefined, record: RunRecord): void {
+export function noteAnnouncement(state: State, before: RunRecord | undefined, record: RunRecord): void {
   if ((state.jobs.plans.get(record.job)?.notify.length ?? 0) === 0) return;
   const { ledger, now, settings } = state;
   const facts = { before, record, others: recordsOf(ledger, orderKeyOf(record)), self: settings.self };
-  const dropped = noteWord(ledger.words, facts, now.mono);
+  const dropped = queueAnnouncement(ledger.announcements, facts, now.mono);
   if (dropped > 0) emit(state, { kind: "count", name: "notices_dropped", by: dropped });
 }
 

@@ -1,6 +1,7 @@
 /**
- * A set of changes that a person asks for as one (`cicada apply`). Each is judged as a command of its own would be, but in the
- * table that all of them make together: a job may name a calendar, a group or a parent of the same set. If one is refused, all are.
+ * A set of changes that a person asks for as one (`cicada apply`). Each is judged as a command of its own would be, but
+ * in the table that all of them make together: a job may name a calendar, a group or a parent of the same set. If one is
+ * refused, all are.
  */
 import type { Change, Command } from "../../ports/control.ts";
 import { CicadaError } from "../../errors.ts";
@@ -20,11 +21,11 @@ import { jobsMax, storedSetting } from "./stored-setting.ts";
 /** How many problems a refusal names. */
 const problemsShown = 50;
 
-type Asked = Extract<Command, { kind: "apply" }>;
+type ApplyCommand = Extract<Command, { kind: "apply" }>;
 type SettingChange = Extract<Change, { kind: "setting" }>;
 
 /** The edits, or why there are none. */
-export function judgeAll(state: State, { changes, by }: Asked): TableEdit[] | CicadaError {
+export function judgeAll(state: State, { changes, by }: ApplyCommand): TableEdit[] | CicadaError {
   const conflicts = changes.flatMap((change) => conflictOf(state, change));
   if (conflicts.length > 0) return new CicadaError("APPLY_CONFLICT", "see errors", cut(conflicts));
   const settings = changes.filter((change) => change.kind === "setting");

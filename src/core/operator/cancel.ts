@@ -50,7 +50,7 @@ export function cancelRuns(
     emit(state, { kind: "send", to: record.peer, protocol: "ask", message });
   }
   if (waiting.size === 0 || isPlanted(state, "cancel-unconfirmed")) return { kind: "done" };
-  state.operator.cancelsAsked.push({ command, waiting, untilMono });
+  state.operator.openCancels.push({ command, waiting, untilMono });
   return undefined;
 }
 
@@ -72,22 +72,22 @@ export function cancelOwn(state: State, run: string, by: string, reason: string)
 }
 
 export function hearCancelConfirmed(state: State, { id }: MessageOf<"cancel-heard">): void {
-  const asked = state.operator.cancelsAsked.find(({ waiting }) => waiting.delete(id));
-  if (asked === undefined || asked.waiting.size > 0) return;
-  state.operator.cancelsAsked.splice(state.operator.cancelsAsked.indexOf(asked), 1);
-  emit(state, { kind: "answer", token: asked.command, answer: { kind: "done" } });
+  const open = state.operator.openCancels.find(({ waiting }) => waiting.delete(id));
+  if (open === undefined || open.waiting.size > 0) return;
+  state.operator.openCancels.splice(state.operator.openCancels.indexOf(open), 1);
+  emit(state, { kind: "answer", token: open.command, answer: { kind: "done" } });
 }
 
 /** Called in every step: refuses the cancels whose peers have not confirmed in time. */
 export function giveUpCancels(state: State): void {
-  const { cancelsAsked } = state.operator;
-  for (let place = cancelsAsked.length - 1; place >= 0; place--) {
-    const asked = cancelsAsked[place];
-    if (asked === undefined || state.now.mono < asked.untilMono) continue;
-    cancelsAsked.splice(place, 1);
-    const peers = [...new Set(asked.waiting.values())].join(", ");
+  const { openCancels } = state.operator;
+  for (let place = openCancels.length - 1; place >= 0; place--) {
+    const open = openCancels[place];
+    if (open === undefined || state.now.mono < open.untilMono) continue;
+    openCancels.splice(place, 1);
+    const peers = [...new Set(open.waiting.values())].join(", ");
     const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: the run may go on`;
-    emit(state, { kind: "answer", token: asked.command, answer: refuse("CANCEL_UNCONFIRMED", detail) });
+    emit(state, { kind: "answer", token: open.command, answer: refuse("CANCEL_UNCONFIRMED", detail) });
   }
 }
 

@@ -42,8 +42,8 @@ function refuse(code: ErrorCode, detail: string): Answer {
 }
 
 /** Carries out a command. Undefined when the answer comes later, once the change is durable. */
-export function obey(state: State, asked: Extract<Event, { kind: "command" }>): Answer | undefined {
-  const { command, token, random } = asked;
+export function obey(state: State, event: Extract<Event, { kind: "command" }>): Answer | undefined {
+  const { command, token, random } = event;
   if (!state.alive) return refuse("NOT_READY", "the peer is starting");
   if (command.kind !== "cancel-run" && command.kind !== "drain-peer") {
     const refused = readmitsItself(state, command) ? undefined : refuseExcluded(state, command);
@@ -55,7 +55,7 @@ export function obey(state: State, asked: Extract<Event, { kind: "command" }>): 
     case "patch-job":
       return patchJob(state, command, token);
     case "delete-job":
-      return deleteJob(state, command, token, asked.inTable ?? false);
+      return deleteJob(state, command, token, event.inTable ?? false);
     case "pause-job":
       return withJob(state, command, (plan) => {
         const { note: said, until, by } = command;

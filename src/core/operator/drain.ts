@@ -35,7 +35,7 @@ export function drainPeer(
     return undefined;
   }
   if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
-  state.operator.drainsAsked.set(token, { command: token, untilMono: state.now.mono + confirmLimitMs });
+  state.operator.openDrains.set(token, { command: token, untilMono: state.now.mono + confirmLimitMs });
   emit(state, { kind: "send", to: peer, protocol: "ask", message: { kind: "drain", id: token, on, by } });
   return undefined;
 }
@@ -98,18 +98,18 @@ export function hearDrain(state: State, from: PeerId, { id, on, by }: MessageOf<
 }
 
 export function hearDrained(state: State, { id, stored }: MessageOf<"drained">): void {
-  const asked = state.operator.drainsAsked.get(id);
-  if (!state.operator.drainsAsked.delete(id) || asked === undefined) return;
+  const open = state.operator.openDrains.get(id);
+  if (!state.operator.openDrains.delete(id) || open === undefined) return;
   const failed = new CicadaError("DISK_FAILED", "that peer could not store it");
   const answer: Answer = stored ? { kind: "done" } : { kind: "refused", error: failed };
-  emit(state, { kind: "answer", token: asked.command, answer });
+  emit(state, { kind: "answer", token: open.command, answer });
 }
 
 /** Called in every step: refuses the requests that their peers have not confirmed in time. */
 export function giveUpDrains(state: State): void {
-  for (const [id, { command, untilMono }] of state.operator.drainsAsked) {
+  for (const [id, { command, untilMono }] of state.operator.openDrains) {
     if (state.now.mono < untilMono) continue;
-    state.operator.drainsAsked.delete(id);
+    state.operator.openDrains.delete(id);
     const answer = unreachable(`the peer has not confirmed within ${confirmLimitMs / 1_000} s`);
     emit(state, { kind: "answer", token: command, answer });
   }

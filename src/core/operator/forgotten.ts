@@ -32,7 +32,7 @@ export function takeForgotten(state: State, forgotten: readonly Forgotten[]): bo
       noteSelfForgotten(state, { by: one.by, at: one.at });
       continue;
     }
-    // The name in the word is whatever its signer wrote: people look for the one that they know.
+    // The name in the statement is whatever its signer wrote: people look for the one that they know.
     const name = state.members.byId.get(one.peer)?.heartbeat?.name ?? one.name;
     const { peer, at, by } = one;
     state.operator.forgotten.set(peer, { peer, at, by, name });

@@ -5,8 +5,8 @@
 import type { Attribution, Forgotten } from "../../schema/attribution.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Skip } from "../../schema/job.ts";
-import type { MembershipWord } from "../../schema/membership.ts";
-import type { RefusedWord } from "./membership-rule.ts";
+import type { MembershipStatement } from "../../schema/membership.ts";
+import type { RefusedStatement } from "./membership-rule.ts";
 
 /** A change of the roster that a person asked for, until it is answered (roster-requests.ts). */
 export interface RosterRequest {
@@ -23,26 +23,26 @@ export type DrainAsker = { kind: "command"; command: number } | { kind: "peer"; 
 
 /** What was said about the membership of peers (membership.ts). */
 export interface MembershipState {
-  /** by peer: the word that decides; kept on disk */
-  kept: ReadonlyMap<PeerId, MembershipWord>;
+  /** by peer: the statement that decides; kept on disk */
+  kept: ReadonlyMap<PeerId, MembershipStatement>;
   /** what stands in the table */
-  words: readonly MembershipWord[];
-  /** the signatures of `words` */
+  statements: readonly MembershipStatement[];
+  /** the signatures of `statements` */
   inTable: ReadonlySet<string>;
-  /** whether the signatures of the words hold; undefined = not checked yet. In the order in which they came */
-  readonly checked: Map<MembershipWord, boolean | undefined>;
-  refused: readonly RefusedWord[];
-  /** the words must be judged again */
+  /** whether the signatures of the statements hold; undefined = not checked yet. In the order in which they came */
+  readonly checked: Map<MembershipStatement, boolean | undefined>;
+  refused: readonly RefusedStatement[];
+  /** the statements must be judged again */
   isUnreviewed: boolean;
   /** when they were last judged; monotonic, ms */
   reviewedMono: number;
-  /** the forget by which this peer itself was forgotten, if its word is known */
-  selfForgottenBy: MembershipWord | undefined;
+  /** the forget by which this peer itself was forgotten, if its statement is known */
+  selfForgottenBy: MembershipStatement | undefined;
   /** the last member that turned this peer away without a proof, and when (monotonic, ms) */
   bareRefusal: { readonly by: PeerId; readonly mono: number } | undefined;
-  /** the signatures of words that this life has written into the table again */
+  /** the signatures of statements that this life has written into the table again */
   readonly repeated: Set<string>;
-  /** peers about which a refused word was logged */
+  /** peers about which a refused statement was logged */
   readonly described: Set<PeerId>;
 }
 
@@ -52,15 +52,15 @@ export interface OperatorState {
   /** takes no ticks, because a person said so (drain.ts) */
   drained: Attribution | undefined;
   /** drains forwarded to peers that have not confirmed yet; by the id of the message */
-  readonly drainsAsked: Map<number, { readonly command: number; readonly untilMono: number }>;
+  readonly openDrains: Map<number, { readonly command: number; readonly untilMono: number }>;
   /** forwarded cancels, with the messages that are not confirmed yet and the names of their peers */
-  readonly cancelsAsked: {
+  readonly openCancels: {
     readonly command: number;
     readonly waiting: Map<number, string>;
     readonly untilMono: number;
   }[];
   /** skips of which holders of claims have been told, and which of these have not confirmed yet (skips.ts) */
-  readonly skipsAsked: {
+  readonly openSkips: {
     readonly command: number;
     readonly id: JobId;
     readonly skips: readonly Skip[];
@@ -87,9 +87,9 @@ export function createOperator(): OperatorState {
   return {
     draining: false,
     drained: undefined,
-    drainsAsked: new Map(),
-    cancelsAsked: [],
-    skipsAsked: [],
+    openDrains: new Map(),
+    openCancels: [],
+    openSkips: [],
     skipsHeard: new Map(),
     forgotten: new Map(),
     selfForgotten: undefined,
@@ -98,7 +98,7 @@ export function createOperator(): OperatorState {
     tries: new Map(),
     membership: {
       kept: new Map(),
-      words: [],
+      statements: [],
       inTable: new Set(),
       checked: new Map(),
       refused: [],

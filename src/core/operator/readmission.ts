@@ -19,12 +19,12 @@ import { beginWarmUp } from "../orders/warm-up.ts";
 import { mark } from "../probes/marks.ts";
 import { emit, expectStored, note, type State } from "../state.ts";
 import { entryOf } from "../../schema/membership.ts";
-import { signedWord } from "./own-words.ts";
+import { signedStatement } from "./own-statements.ts";
 import { memberNamed } from "./roster-requests.ts";
 
 /**
  * Undefined when the answer comes later, once the change is durable. For a peer that is not forgotten here there is nothing to
- * do, and that is not answered as done: the word that forgets it may still be on its way, and would then hold.
+ * do, and that is not answered as done: the statement that forgets it may still be on its way, and would then hold.
  */
 export function unforget(
   state: State,
@@ -43,9 +43,9 @@ export function unforget(
     return { kind: "refused", error };
   }
   const { id, name = id.slice(-8) } = found.peer;
-  const word = signedWord(state, { peer: id, forgotten: false, by, name });
-  const value = entryOf(word);
-  const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" }, word });
+  const statement = signedStatement(state, { peer: id, forgotten: false, by, name });
+  const value = entryOf(statement);
+  const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" }, statement });
   emit(state, { kind: "edit", edits: [{ kind: "set", root: "membership", id, value, by }], token });
   return undefined;
 }

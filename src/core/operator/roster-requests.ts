@@ -27,7 +27,7 @@ import { storedKeys } from "../events.ts";
 import { mark } from "../probes/marks.ts";
 import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
 import { emit, note, type State, expectStored } from "../state.ts";
-import { signedWord } from "./own-words.ts";
+import { signedStatement } from "./own-statements.ts";
 import type { RosterRequest } from "./operator-state.ts";
 
 /** The longest that a person waits for the voters. */
@@ -151,9 +151,9 @@ function grant(state: State, { kind, peer, command, by }: RosterRequest): void {
     return emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.roster, value }], token });
   }
   const name = state.members.byId.get(peer)?.heartbeat?.name ?? peer.slice(-8);
-  const word = signedWord(state, { peer, forgotten: true, by, name });
-  const token = expectStored(state, { kind: "answer", command, answer, word });
-  const value = entryOf(word);
+  const statement = signedStatement(state, { peer, forgotten: true, by, name });
+  const token = expectStored(state, { kind: "answer", command, answer, statement });
+  const value = entryOf(statement);
   const edits: TableEdit[] = [
     // Members of earlier versions know only this root, in which nothing is ever taken back.
     { kind: "set", root: "peers", id: peer, value, by },

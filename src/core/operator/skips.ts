@@ -2,10 +2,9 @@
  * Skipping single ticks of a job, and taking that back. What is to be skipped stands in the table, so every peer knows it, also
  * after a restart; when the tick comes, its reporter records it as `skipped(asked)`.
  *
- * A tick that another peer has claimed may start before the table reaches that peer. So the peer that is asked tells the claim's
- * holder directly, and every living peer if the tick is due soon. It answers when they have confirmed that they will not start
- * the tick. Requests whose ticks are over are
- * removed from the table after a while.
+ * A tick that another peer has claimed may start before the table reaches that peer. So the peer that is asked tells the
+ * claim's holder directly, and every living peer if the tick is due soon. It answers when they have confirmed that they
+ * will not start the tick. Requests whose ticks are over are removed from the table after a while.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { Answer, Command } from "../../ports/control.ts";
@@ -148,7 +147,7 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
       if (how === "alive" || how === "suspect") tell(peer, skip);
     }
   }
-  const asked = {
+  const open = {
     command,
     id,
     skips,
@@ -158,7 +157,7 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
   };
   for (const [peer, some] of holders) {
     const message = nextToken(state);
-    asked.waiting.set(message, state.members.byId.get(peer)?.heartbeat?.name ?? peer);
+    open.waiting.set(message, state.members.byId.get(peer)?.heartbeat?.name ?? peer);
     mark(state, "skip-told");
     emit(state, {
       kind: "send",
@@ -167,15 +166,15 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
       message: { kind: "skip", id: message, job: id, skips: [...some] },
     });
   }
-  if (asked.waiting.size === 0) return answerSkip(state, asked);
-  state.operator.skipsAsked.push(asked);
+  if (open.waiting.size === 0) return answerSkip(state, open);
+  state.operator.openSkips.push(open);
 }
 
-type SkipAsked = State["operator"]["skipsAsked"][number];
+type OpenSkip = State["operator"]["openSkips"][number];
 
 function answerSkip(
   state: State,
-  { command, id, skips, begun }: Omit<SkipAsked, "waiting" | "untilMono">,
+  { command, id, skips, begun }: Omit<OpenSkip, "waiting" | "untilMono">,
 ): void {
   const ticks = skips.map(({ tick }) => tick);
   // A skip that came too late leaves no trace.
@@ -211,24 +210,24 @@ export function hearSkip(state: State, from: PeerId, { id, job, skips }: Message
 }
 
 export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-heard">): void {
-  const { skipsAsked } = state.operator;
-  const asked = skipsAsked.find(({ waiting }) => waiting.delete(id));
-  if (asked === undefined) return;
-  const wanted = new Set(asked.skips.map(({ tick }) => tick));
-  for (const tick of begun) if (wanted.has(tick)) asked.begun.add(tick);
-  if (asked.waiting.size > 0) return;
-  skipsAsked.splice(skipsAsked.indexOf(asked), 1);
-  answerSkip(state, asked);
+  const { openSkips } = state.operator;
+  const open = openSkips.find(({ waiting }) => waiting.delete(id));
+  if (open === undefined) return;
+  const wanted = new Set(open.skips.map(({ tick }) => tick));
+  for (const tick of begun) if (wanted.has(tick)) open.begun.add(tick);
+  if (open.waiting.size > 0) return;
+  openSkips.splice(openSkips.indexOf(open), 1);
+  answerSkip(state, open);
 }
 
 /** Called in every step: answers for the skips that were not confirmed in time, and forgets what was heard long ago. */
 export function giveUpSkips(state: State): void {
-  const { skipsAsked, skipsHeard } = state.operator;
-  for (const asked of skipsAsked.filter(({ untilMono }) => untilMono <= state.now.mono)) {
-    skipsAsked.splice(skipsAsked.indexOf(asked), 1);
-    const peers = [...new Set(asked.waiting.values())].join(", ");
+  const { openSkips, skipsHeard } = state.operator;
+  for (const open of openSkips.filter(({ untilMono }) => untilMono <= state.now.mono)) {
+    openSkips.splice(openSkips.indexOf(open), 1);
+    const peers = [...new Set(open.waiting.values())].join(", ");
     const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: a claimed tick may start`;
-    emit(state, { kind: "answer", token: asked.command, answer: refuse("SKIP_UNCONFIRMED", detail) });
+    emit(state, { kind: "answer", token: open.command, answer: refuse("SKIP_UNCONFIRMED", detail) });
   }
   for (const [job, heard] of skipsHeard) {
     for (const [tick, { untilMono }] of heard) if (untilMono <= state.now.mono) heard.delete(tick);

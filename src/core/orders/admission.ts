@@ -25,7 +25,7 @@ import { holdBack, reportHeldBack } from "./held-back.ts";
 import { begunByNow } from "./replan.ts";
 import { isPlanning } from "./planning.ts";
 import { scanJob } from "./scan.ts";
-import { dropJob } from "../records/words.ts";
+import { dropJob } from "../records/announcements.ts";
 
 export function takeChange(state: State, change: JobChange): void {
   workOn(state, change.id, () => takeJob(state, change));
@@ -47,7 +47,7 @@ function takeJob(state: State, { id, job }: JobChange): void {
     recountSlots(state, begun);
     if (isPlanning(state)) scanJob(state, begun);
   }
-  if ((state.jobs.plans.get(id)?.notify.length ?? 0) === 0) dropJob(state.ledger.words, id);
+  if ((state.jobs.plans.get(id)?.notify.length ?? 0) === 0) dropJob(state.ledger.announcements, id);
   touchJob(state, id);
 }
 

@@ -28,7 +28,10 @@ export interface Facts {
   readonly isOver: boolean;
   /** the instant is a tick of the job's current schedule */
   readonly isTick: boolean;
-  /** of a job that runs after others: what its parents' ends mean for the tick; undefined = the parents no longer have this tick */
+  /**
+   * of a job that runs after others: what its parents' ends mean for the tick; undefined = the parents no longer have
+   * this tick
+   */
   readonly chain: ChainVerdict | undefined;
   /** … and: the disk has not yet answered about the parents */
   readonly awaitsParents: boolean;
@@ -47,7 +50,7 @@ export interface Facts {
   /** it is a tick that a person has asked for again */
   readonly isBackfill: boolean;
   /** … and another request runs that tick, or has run it */
-  readonly isAskedBefore: boolean;
+  readonly isBackfilledBefore: boolean;
   /** a person has asked for its tick to be skipped, and it has not begun */
   readonly isToBeSkipped: boolean;
   /** why its tick is skipped: the job was stopped when it was due */
@@ -93,7 +96,10 @@ export interface Facts {
   readonly hasNoSlot: boolean;
   /** it has waited for something else, and only now needs a slot of its pool */
   readonly joinsPool: boolean;
-  /** of a job in a pool, or a rolling one: a living member that may hold a slot has not answered the question about this order */
+  /**
+   * of a job in a pool, or a rolling one: a living member that may hold a slot has not answered the question about this
+   * order
+   */
   readonly lacksAnswers: boolean;
   /** when the last open question about an order of the job ends; Infinity = none is open */
   readonly questionsEnd: number;
@@ -174,7 +180,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
     return just(skipByParent(order, facts.chain.reason, facts), "skipped-by-parent");
   if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
   if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
-  if (facts.isAskedBefore && !facts.isInProgress) return decideSkipped(order, "backfilled", facts);
+  if (facts.isBackfilledBefore && !facts.isInProgress) return decideSkipped(order, "backfilled", facts);
   if (facts.isToBeSkipped && !facts.isInProgress) return decideSkipped(order, "asked", facts);
   const isForced = order.requested?.force === true;
   if (!isForced && !facts.isInProgress && facts.skippedBy !== undefined)
@@ -252,7 +258,10 @@ function decideUnknown({ local }: DecidedOrder): Decision {
   return local.stage === "claimed" ? letGo("calendar", wait(Infinity)) : wait(Infinity);
 }
 
-/** The tick comes while the job is stopped, or a person wants it skipped. It is skipped then, and not when its jitter has passed: the stop may have ended by then. */
+/**
+ * The tick comes while the job is stopped, or a person wants it skipped. It is skipped then, and not when its jitter has
+ * passed: the stop may have ended by then.
+ */
 function decideSkipped(
   order: DecidedOrder,
   why: StopReason | "asked" | "backfilled",
@@ -268,8 +277,8 @@ function decideSkipped(
 }
 
 /**
- * When the order's tick comes: by the schedule, when the parents have ended, or when a person asked for it; ms. Whether a job is
- * stopped then says whether it is skipped.
+ * When the order's tick comes: by the schedule, when the parents have ended, or when a person asked for it; ms. Whether a
+ * job is stopped then says whether it is skipped.
  */
 export function comesAtOf({
   requested,
@@ -281,8 +290,8 @@ export function comesAtOf({
 }
 
 /**
- * The order was due before the job was stopped, so it waits until the stop ends. But if a peer was just about to start it when a
- * person paused the job, it is skipped.
+ * The order was due before the job was stopped, so it waits until the stop ends. But if a peer was just about to start it
+ * when a person paused the job, it is skipped.
  */
 function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
   const { local } = order;

@@ -12,7 +12,7 @@ import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../
 import { hasNoSlot, joinsPool } from "../claims/pool-line.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
-import { isAskedBefore } from "../claims/backfills.ts";
+import { isBackfilledBefore } from "../claims/backfills.ts";
 import { isToBeSkipped } from "../claims/skipped.ts";
 import { turnOfOrder } from "../claims/rolling-turns.ts";
 import {
@@ -171,8 +171,8 @@ export class OrderFacts implements Facts {
     return backfilledInstant(this.#order.tick) !== undefined;
   }
 
-  get isAskedBefore(): boolean {
-    return isAskedBefore(this.#state, this.#order);
+  get isBackfilledBefore(): boolean {
+    return isBackfilledBefore(this.#state, this.#order);
   }
 
   get isToBeSkipped(): boolean {

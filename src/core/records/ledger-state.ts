@@ -3,7 +3,7 @@
  * change it.
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
-import { createWords, type WordsState } from "./words-state.ts";
+import { createAnnouncements, type AnnouncementsState } from "./announcements-state.ts";
 import type { RunRecord, RunState } from "../../schema/run.ts";
 
 /** The count and digest of a peer's open records, as in its heartbeats. */
@@ -72,7 +72,7 @@ export interface LedgerState {
   readonly openDigests: Map<PeerId, string>;
   /** the records that a peer's last heartbeat has shown to be over, kept until its open records change */
   readonly overByPeer: Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>;
-  readonly words: WordsState;
+  readonly announcements: AnnouncementsState;
   /** how large the outputs of the records in `orders` are together; bytes, roughly */
   outputBytes: number;
   /** settled orders, oldest first, that leave memory after a while */
@@ -93,7 +93,7 @@ export function createLedger(): LedgerState {
     openByPeer: new Map(),
     openDigests: new Map(),
     overByPeer: new Map(),
-    words: createWords(),
+    announcements: createAnnouncements(),
     outputBytes: 0,
     fading: [],
   };

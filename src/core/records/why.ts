@@ -156,13 +156,13 @@ function unmade(record: RunRecord, nameOf: NameOf): string {
 function ran(record: RunRecord, nameOf: NameOf): string {
   const began = `${nameOf(record.peer)} started it${clock(record.startedAt)}`;
   const notes = (record.notes ?? []).map((one) => ` Note: ${one}.`).join("");
-  return `${began}; ${endOf(record)}. ${chosen(record, nameOf)}${notes}`;
+  return `${began}; ${describeEnd(record)}. ${chosen(record, nameOf)}${notes}`;
 }
 
 /** The beginning of the reason of a run whose process could not be started (orders/runs.ts). */
 const notStarted = "not started: ";
 
-function endOf(record: RunRecord): string {
+function describeEnd(record: RunRecord): string {
   const at = clock(record.finishedAt);
   if (record.state === "skipped" && record.reason?.startsWith("precheck") === true) {
     const code = record.exitCode === undefined ? "" : ` with exit code ${record.exitCode}`;

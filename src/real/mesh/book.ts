@@ -68,7 +68,7 @@ export class AddressBook {
   }
 
   /** Takes in what `toRemember` returned in an earlier process. */
-  recall(remembered: readonly NamedAddress[]): void {
+  restore(remembered: readonly NamedAddress[]): void {
     for (const { address, peer } of remembered) {
       if (peer === undefined) continue;
       const entry = this.entries.get(peer) ?? nothing;

@@ -90,7 +90,7 @@ export class Directory {
   /** A peer was found on the LAN. */
   discover(peer: PeerId, addresses: readonly string[]): void {
     const found = addresses.map((address) => splitAddress(joinAddress(withoutPeer(address), peer)));
-    this.book.recall(found.filter((address) => address !== undefined));
+    this.book.restore(found.filter((address) => address !== undefined));
     if (peer !== this.self) this.doors.expect(peer, true);
   }
 

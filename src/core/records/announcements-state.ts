@@ -1,0 +1,23 @@
+/** Ticks that are over and that wait for the peer that tells people about them. Only the files of this folder change it. */
+import type { JobId, TickId } from "../../schema/ids.ts";
+
+export interface Announcement {
+  readonly job: JobId;
+  readonly tick: TickId;
+  readonly sinceMono: number;
+  /** this peer wrote it, so nobody knew it before */
+  readonly isOwn: boolean;
+}
+
+export interface AnnouncementsState {
+  /** by `JOB@TICK`: those that this peer has not looked at since the members last changed */
+  queued: Map<string, Announcement>;
+  /** those that are another peer's turn, kept in case it dies before it has told */
+  deferred: Map<string, Announcement>;
+  /** jobs whose last tick in this life succeeded: another success is no news */
+  readonly healthy: Set<JobId>;
+}
+
+export function createAnnouncements(): AnnouncementsState {
+  return { queued: new Map(), deferred: new Map(), healthy: new Set() };
+}

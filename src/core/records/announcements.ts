@@ -1,0 +1,103 @@
+/**
+ * Ticks that are over, and that people may have to be told about. Every peer keeps them until the peer whose turn it is
+ * has taken them up (orders/announce.ts).
+ */
+import type { JobId, PeerId } from "../../schema/ids.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { overdueMs } from "../limits.ts";
+import { settles } from "./ledger.ts";
+import { duplicatesIn } from "./records.ts";
+import type { Announcement, AnnouncementsState } from "./announcements-state.ts";
+
+/**
+ * The most announcements that wait. Of a burst of failures beyond it only a part is told. More costs memory on every
+ * peer: about 200 bytes each.
+ */
+const waitingMax = 10_000;
+
+/**
+ * Queues the record's tick if it is over and people may have to be told. Returns how many older announcements were
+ * dropped for it.
+ */
+export function queueAnnouncement(
+  waiting: AnnouncementsState,
+  { before, record, others, self }: MovedRecord,
+  nowMono: number,
+): number {
+  if (!isFinal(record.state) || !settles(record) || record.range !== undefined) return 0;
+  const { job, tick } = record;
+  const isLate = record.startedAt !== undefined && record.startedAt - record.due > overdueMs;
+  // A run of which this peer knew nothing may be the second one of its tick: it comes after a split.
+  const isSurprise = before === undefined && record.peer !== self && record.startedAt !== undefined;
+  const isTwice = duplicatesIn([...others]).length > 0;
+  const isQuiet =
+    record.state === "succeeded" && waiting.healthy.has(job) && !isLate && !isSurprise && !isTwice;
+  if (record.state === "succeeded") waiting.healthy.add(job);
+  else waiting.healthy.delete(job);
+  if (isQuiet) return 0;
+  const key = `${job}@${tick}`;
+  waiting.deferred.delete(key);
+  waiting.queued.set(key, { job, tick, sinceMono: nowMono, isOwn: (record.by ?? record.peer) === self });
+  let dropped = 0;
+  for (const one of waiting.deferred.keys()) {
+    if (waiting.queued.size + waiting.deferred.size <= waitingMax) break;
+    waiting.deferred.delete(one);
+    dropped += 1;
+  }
+  for (const one of waiting.queued.keys()) {
+    if (waiting.queued.size <= waitingMax) break;
+    waiting.queued.delete(one);
+    dropped += 1;
+  }
+  return dropped;
+}
+
+export interface MovedRecord {
+  before: RunRecord | undefined;
+  record: RunRecord;
+  /** the records of its order that are in memory, itself included */
+  others: Iterable<RunRecord>;
+  self: PeerId;
+}
+
+/** The members have changed, so another peer's turn may be this one's now. */
+export function reviewDeferred(waiting: AnnouncementsState): void {
+  if (waiting.deferred.size === 0) return;
+  waiting.queued = new Map([...waiting.deferred, ...waiting.queued]);
+  waiting.deferred = new Map();
+}
+
+/** The job is gone, or nobody wants to be told about it any more. */
+export function dropJob(waiting: AnnouncementsState, job: JobId): void {
+  waiting.healthy.delete(job);
+}
+
+/** Drops the deferred announcements from before that time: the peer whose turn it was has made them. */
+export function dropOldAnnouncements(waiting: AnnouncementsState, beforeMono: number): void {
+  for (const [key, { sinceMono }] of waiting.deferred) {
+    if (sinceMono >= beforeMono) break;
+    waiting.deferred.delete(key);
+  }
+}
+
+/** Takes at most so many queued announcements of those that `isReady` admits. */
+export function takeQueued(
+  waiting: AnnouncementsState,
+  limit: number,
+  isReady: (announcement: Announcement) => boolean,
+): Announcement[] {
+  const taken: Announcement[] = [];
+  let looked = 0;
+  for (const [key, announcement] of waiting.queued) {
+    if (looked++ >= limit) break;
+    if (!isReady(announcement)) continue;
+    waiting.queued.delete(key);
+    taken.push(announcement);
+  }
+  return taken;
+}
+
+/** It is another peer's turn. If that peer dies, this one looks again. */
+export function deferAnnouncement(waiting: AnnouncementsState, announcement: Announcement): void {
+  waiting.deferred.set(`${announcement.job}@${announcement.tick}`, announcement);
+}

@@ -45,6 +45,12 @@ export const errorTable = {
     exit: exit.usage,
     hint: "Nothing was changed; `errors` names each field and what is wrong with it.",
   },
+  INVALID_OBJECT: {
+    title: "What is declared is not valid",
+    status: 422,
+    exit: exit.usage,
+    hint: "Nothing was changed; `errors` names each object and field, and what is wrong with it.",
+  },
   INVALID_SCHEDULE: {
     title: "The schedule is not valid",
     status: 422,

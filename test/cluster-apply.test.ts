@@ -196,8 +196,42 @@ describe("apply on two real peers", () => {
     assert.equal(pruned.code, 0, pruned.stderr);
     assert.match(pruned.stderr, /- job shop-b/);
     assert.match(pruned.stdout, /2 removed, 1 unchanged/);
+    assert.match(pruned.stdout, /- pool shop\n +slots +1/, "what no history keeps is shown");
+    assert.match(pruned.stderr, /jobs history shop-b/);
     assert.deepEqual(await jobs(ada), ["after-load", "by-hand", "call", "load", "shop-a"]);
     assert.equal((await ada.call("GET", "/v1/pools/db")).status, 200);
+  });
+
+  test("what --prune has removed can be brought back", async () => {
+    const [, written] = await items<{ revision: string }>(ada, "/v1/jobs/shop-b/history");
+    assert.ok(written !== undefined);
+    const back = await ada.command("jobs", "revert", "shop-b", written.revision);
+    assert.equal(back.code, 0, back.stderr);
+    assert.ok((await jobs(ada)).includes("shop-b"));
+    await ada.ask("DELETE", "/v1/jobs/shop-b");
+  });
+
+  test("five hundred jobs are one change: another peer sees none or all of them", async () => {
+    const file = write(
+      "many.yaml",
+      Array.from({ length: 500 }, (_, at) => `id: many-${at}\ncommand: 'true'\ngroup: many\n`).join("---\n"),
+    );
+    const seen = new Set<number>();
+    const applied = ada.command("apply", "-f", file, "--source", "many");
+    await until("bob has them", 30_000, async () => {
+      const answer = (await bob.ask("GET", "/v1/export")) as { items: { group?: string }[] };
+      const count = answer.items.filter(({ group }) => group === "many").length;
+      seen.add(count);
+      return count === 500;
+    });
+    assert.equal((await applied).code, 0);
+    assert.deepEqual(
+      [...seen].filter((count) => count !== 0),
+      [500],
+    );
+    const nothing = write("none.yaml", "");
+    const flags = ["--source", "many", "--prune", "--allow-empty"];
+    assert.equal((await ada.command("apply", "-f", nothing, ...flags)).code, 0);
   });
 
   test("a job that was edited meanwhile, or that is another source's, is a named conflict", async () => {

@@ -5,15 +5,14 @@
 import type { Command } from "commander";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { stringify } from "yaml";
 import { CicadaError } from "../errors.ts";
-import type { PlanAnswer, PlanItem } from "./terminal/answers.ts";
+import type { ExportAnswer, PlanAnswer, PlanItem } from "./terminal/answers.ts";
 import { formatError, openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { readDocuments, type WrittenObject } from "./terminal/documents.ts";
 import { explain } from "./terminal/failures.ts";
-import { show, withOutput, type Output } from "./terminal/output.ts";
-import { repeatable } from "./program.ts";
-import { paint, plain, type Terminal } from "./terminal/terminal.ts";
+import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
+import { asInvoked, repeatable } from "./program.ts";
+import { escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 interface Options extends PeerOptions {
   file: readonly string[];
@@ -45,7 +44,9 @@ export function applyCommands(program: Command, terminal: Terminal): void {
         for (const item of removed) terminal.notify(lineOf(terminal, item));
         await confirmRemoval(removed.length, options, terminal);
       }
-      tell(terminal, options.output, await send(client, objects, options, { plan: planned.plan }));
+      const applied = await send(client, objects, options, { plan: planned.plan });
+      tell(terminal, options.output, applied);
+      sayWayBack(removed, terminal);
     });
 
   withFiles(program.command("diff"))
@@ -64,10 +65,9 @@ export function applyCommands(program: Command, terminal: Terminal): void {
   withOutput(withPeer(program.command("export")))
     .description("print the whole table as YAML that apply takes; secrets are left out")
     .action(async (options: PeerOptions & { output: Output }) => {
-      const answer = await openClient(options, terminal).ask<{ items: object[] }>("/v1/export");
-      show(terminal, options.output, answer, () =>
-        terminal.print(answer.items.map((item) => stringify(item).trimEnd()).join("\n---\n")),
-      );
+      const answer = await openClient(options, terminal).ask<ExportAnswer>("/v1/export");
+      for (const left of answer.leftOut ?? []) terminal.notify(paint(terminal, "yellow", leftOutLine(left)));
+      show(terminal, options.output, answer, () => terminal.print(asDocuments(answer, terminal)));
     });
 }
 
@@ -155,10 +155,35 @@ async function confirmRemoval(count: number, { yes }: ApplyOptions, terminal: Te
     throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
 }
 
+/** One document per object; what could not be said stands above them. */
+function asDocuments({ items, leftOut = [] }: ExportAnswer, terminal: Terminal): string {
+  const texts = items.map((item) => {
+    const text = toYaml(item);
+    // On a screen no text of a job may move the cursor or turn letters around.
+    const isPlain = !terminal.interactive || escapeUnseen(text) === text;
+    return isPlain ? text : escapeUnseen(toYaml(item, quoted));
+  });
+  const comments = leftOut.map((left) => `# ${leftOutLine(left)}\n`).join("");
+  return `${comments}${texts.join("\n---\n")}`;
+}
+
+function leftOutLine({ kind, name, reason }: NonNullable<ExportAnswer["leftOut"]>[number]): string {
+  return `left out: ${kind} ${plain(name)}: ${plain(reason)}`;
+}
+
+function sayWayBack(removed: readonly PlanItem[], terminal: Terminal): void {
+  const job = removed.find(({ kind }) => kind === "job");
+  if (job === undefined) return;
+  const way = `\`cicada jobs history ${job.name}\` lists its revisions, \`cicada jobs revert ${job.name} REVISION\` brings it back.`;
+  terminal.notify(asInvoked(way, terminal.env));
+}
+
 function tell(terminal: Terminal, output: Output, answer: PlanAnswer): void {
   show(terminal, output, answer, () => {
     for (const item of answer.items) {
-      if (item.action !== "unchanged") terminal.print(lineOf(terminal, item));
+      if (item.action === "unchanged") continue;
+      terminal.print(lineOf(terminal, item));
+      for (const line of changeLines(terminal, item)) terminal.print(line);
     }
     const { create, update, delete: removed, unchanged } = answer.counts;
     const [made, changed, gone] = answer.applied
@@ -174,4 +199,25 @@ function lineOf(terminal: Terminal, { kind, name, action, fields, conflict }: Pl
   const what = action === "update" ? `: ${fields.map(plain).join(", ")}` : "";
   const but = conflict === null ? "" : paint(terminal, "red", ` (conflict: ${plain(conflict)})`);
   return `${paint(terminal, colour[action], `${sign} ${kind} ${plain(name)}`)}${what}${but}`;
+}
+
+/** How many characters of a value are shown where no screen says how many fit. `-o json` shows all of them. */
+const valueLength = 100;
+
+/** The values before and after, one field a line; of a removed job its history tells them. */
+function changeLines(terminal: Terminal, { kind, action, changes = [] }: PlanItem): string[] {
+  if (action === "create" || (action === "delete" && kind === "job")) return [];
+  const room = terminal.interactive ? Math.max(20, (terminal.columns - 12) / 2) : valueLength;
+  const width = Math.max(0, ...changes.map(({ field }) => plain(field).length));
+  return changes.map(({ field, before, after }) => {
+    const name = `      ${paint(terminal, "dim", plain(field).padEnd(width))}  `;
+    if (action === "delete") return `${name}${valueText(before, room * 2)}`;
+    return `${name}${paint(terminal, "red", valueText(before, room))} → ${paint(terminal, "green", valueText(after, room))}`;
+  });
+}
+
+function valueText(value: unknown, room: number): string {
+  if (value === null) return "nothing";
+  const text = plain(JSON.stringify(value));
+  return text.length <= room ? text : `${text.slice(0, room - 1)}…`;
 }

@@ -32,6 +32,9 @@ const percentPattern = "^([1-9]|[1-9][0-9]|100)%$";
 /** As in heartbeats (schema/message.ts). */
 const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
 
+/** Where an editor finds the schema of a file that a person writes. */
+export const schemaField = "$schema";
+
 /** Of a job that names none. */
 export const defaultGroup = "default";
 export const groupPattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
@@ -312,8 +315,12 @@ export const jobStates = [
 ] as const;
 export type JobState = (typeof jobStates)[number];
 
-/** Fields that only cicada writes. A person may send them back, as in an edited `GET`; they are dropped. */
+/**
+ * Fields that only cicada writes. A person may send them back, as in an edited `GET`; they are dropped, and so is the name of
+ * the schema by which an editor checks a file.
+ */
 export const readOnlyFields = [
+  schemaField,
   "revision",
   "createdAt",
   "updatedAt",

@@ -7,7 +7,7 @@ import type { Control, View } from "../../ports/control.ts";
 import { checkChannel, hidden, isChannelName, withoutSecrets, withSecretsOf } from "../../schema/channel.ts";
 import { objectKinds, type ObjectKind } from "../../schema/declared.ts";
 import type { JobId } from "../../schema/ids.ts";
-import type { CheckedSpec, Problem } from "../../schema/job.ts";
+import { schemaField, type CheckedSpec, type Problem } from "../../schema/job.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import type { SettingKind } from "../../schema/setting.ts";
 import type { Decisions } from "../options.ts";
@@ -59,7 +59,7 @@ export function readObjects(objects: readonly unknown[], control: Control, decis
   });
   if (problems.length > 0) {
     const [first] = problems;
-    throw new CicadaError("INVALID_JOB", `${first?.pointer}: ${first?.message}`, problems.slice(0, 50));
+    throw new CicadaError("INVALID_OBJECT", `${first?.pointer}: ${first?.message}`, problems.slice(0, 50));
   }
   return read;
 }
@@ -74,8 +74,7 @@ function readObject(
   const { kind: given = "job", ...fields } = object;
   const kind = objectKinds.find((one) => one === given);
   if (kind === undefined) {
-    const hint = typeof given === "string" ? didYouMean(given, objectKinds) : "";
-    return [{ pointer: "/kind", message: `unknown kind${hint || `: known are ${objectKinds.join(", ")}`}` }];
+    return [{ pointer: "/kind", message: unknownKind(given) }];
   }
   if (kind === "job") {
     const checked = decisions.checkJob(fields);
@@ -85,7 +84,7 @@ function readObject(
   }
   const { name, ...rest } = fields;
   if (typeof name !== "string") return [{ pointer: "/name", message: "the name is missing" }];
-  const dropped = readOnly[kind];
+  const dropped = [...readOnly[kind], schemaField];
   const value = Object.fromEntries(Object.entries(rest).filter(([field]) => !dropped.includes(field)));
   if (kind !== "channel") return { kind, name, value, at };
   if (!isChannelName(name))
@@ -99,13 +98,31 @@ function readObject(
   return { kind, name, value: { ...checked.channel }, at };
 }
 
+function unknownKind(given: unknown): string {
+  const known = `known are ${objectKinds.join(", ")}`;
+  if (typeof given !== "string") return `a kind is a word: ${known}`;
+  if (given === "CronJob")
+    return `unknown kind "CronJob": \`cicada import k8s FILE\` reads it; here ${known}`;
+  const meant = didYouMean(given, objectKinds);
+  return meant === "" ? `unknown kind ${JSON.stringify(given)}: ${known}` : `unknown kind${meant}`;
+}
+
+export interface LeftOut {
+  kind: ObjectKind;
+  name: string;
+  reason: string;
+}
+
 /** What the table has, by kind and name, as it would be declared. It is read once, because a set may have thousands of objects. */
 export class Present {
   readonly jobs: View["jobs"];
+  readonly #quarantined: View["quarantined"];
   readonly #values: Readonly<Record<Exclude<ObjectKind, "job">, ReadonlyMap<string, unknown>>>;
 
   constructor(control: Control) {
-    this.jobs = control.view().jobs;
+    const { jobs, quarantined } = control.view();
+    this.jobs = jobs;
+    this.#quarantined = quarantined;
     this.#values = {
       channel: control.values("channels"),
       group: control.settings("groups"),
@@ -128,6 +145,27 @@ export class Present {
     if (kind !== "calendar") return value;
     const { at: _, expanded: __, ...written } = value;
     return written;
+  }
+
+  /** A job that the table holds and that can't be read. */
+  isQuarantined(name: string): boolean {
+    return this.#quarantined.some(({ id }) => id === name);
+  }
+
+  /** What the table holds and an export can't say, because it can't be read. */
+  leftOut(): LeftOut[] {
+    const jobs = this.#quarantined.map(({ id, problems: [first] }) => ({
+      kind: "job" as const,
+      name: id,
+      reason: first === undefined ? "it can't be read" : `${first.pointer} ${first.message}`.trim(),
+    }));
+    const channels = [...this.#values.channel].flatMap(([name, value]) => {
+      const checked = checkChannel(value);
+      return checked.ok
+        ? []
+        : [{ kind: "channel" as const, name, reason: checked.problems[0]?.message ?? "" }];
+    });
+    return [...jobs, ...channels];
   }
 
   /** Everything that can be declared, without what is hidden. */

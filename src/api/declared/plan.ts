@@ -5,6 +5,7 @@
 import { hash } from "node:crypto";
 import type { Change, Control } from "../../ports/control.ts";
 import { canonicalText } from "../../schema/canonical.ts";
+import { checkChannel, withoutSecrets } from "../../schema/channel.ts";
 import { isSourceMark, objectKinds, type ObjectKind } from "../../schema/declared.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { JobId } from "../../schema/ids.ts";
@@ -16,8 +17,16 @@ export interface PlanItem {
   action: "create" | "update" | "delete" | "unchanged";
   /** the fields that would be others */
   fields: string[];
+  /** what they hold and would hold, without what is hidden; of a removal, all that goes. Null = the field is absent. */
+  changes: FieldChange[];
   /** who has changed it, or made it, in words */
   conflict: string | null;
+}
+
+interface FieldChange {
+  field: string;
+  before: unknown;
+  after: unknown;
 }
 
 export interface Plan {
@@ -47,13 +56,14 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
     const before = present.get(kind, name);
     const own = marks.get(source)?.get(key);
     if (before !== undefined && sameValue(before, value)) {
-      items.push({ kind, name, action: "unchanged", fields: [], conflict: null });
+      items.push({ kind, name, action: "unchanged", fields: [], changes: [], conflict: null });
       if (own !== undefined && own !== hashOf(value)) changes.push(markOf(source, key, value, at));
       continue;
     }
     const action = before === undefined ? "create" : "update";
     const conflict = conflictOf(present, marks, source, { kind, name }, before);
-    items.push({ kind, name, action, fields: changedFields(before ?? {}, value), conflict });
+    const fields = changedFields(before ?? {}, value);
+    items.push({ kind, name, action, fields, changes: changesOf(kind, fields, before, value), conflict });
     changes.push(changeTo(present, object), markOf(source, key, value, at));
   }
   if (prune) {
@@ -61,9 +71,10 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
       if (declared.has(key)) continue;
       const { kind, name } = splitKey(key);
       const before = present.get(kind, name);
-      if (before !== undefined) {
+      if (before !== undefined || (kind === "job" && present.isQuarantined(name))) {
         const conflict = conflictOf(present, marks, source, { kind, name }, before);
-        items.push({ kind, name, action: "delete", fields: [], conflict });
+        const gone = changesOf(kind, Object.keys(before ?? {}).toSorted(), before, undefined);
+        items.push({ kind, name, action: "delete", fields: [], changes: gone, conflict });
         changes.push(removalOf(present, kind, name));
       }
       changes.push({ kind: "value", root: "sources", id: `${source}/${key}`, value: null, at: "" });
@@ -133,6 +144,27 @@ function markOf(source: string, key: string, value: Value, at: string): Change {
 
 function hashOf(value: Value): string {
   return hash("sha256", canonicalText(value) ?? JSON.stringify(value)).slice(0, 16);
+}
+
+function changesOf(
+  kind: ObjectKind,
+  fields: readonly string[],
+  before: Value | undefined,
+  after: Value | undefined,
+): FieldChange[] {
+  const [shownBefore, shownAfter] = [shown(kind, before), shown(kind, after)];
+  return fields.map((field) => ({
+    field,
+    before: shownBefore[field] ?? null,
+    after: shownAfter[field] ?? null,
+  }));
+}
+
+/** Without what is hidden in a channel. One that can't be read is not shown. */
+function shown(kind: ObjectKind, value: Value | undefined): Value {
+  if (kind !== "channel" || value === undefined) return value ?? {};
+  const checked = checkChannel(value);
+  return checked.ok ? withoutSecrets(checked.channel) : {};
 }
 
 function changedFields(before: Value, after: Value): string[] {

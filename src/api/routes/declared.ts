@@ -43,6 +43,10 @@ const PlanSchema = Type.Object({
       name: Type.String(),
       action: Type.Enum(["create", "update", "delete", "unchanged"]),
       fields: Type.Array(Type.String(), { description: "that differ" }),
+      changes: Type.Array(
+        Type.Object({ field: Type.String(), before: Type.Unknown(), after: Type.Unknown() }),
+        { description: "what they hold and would hold, null = nothing; of a removal, all that goes" },
+      ),
       conflict: orNull(Type.String({ description: "who has changed it since, or made it" })),
     }),
   ),
@@ -57,10 +61,21 @@ export function declaredRoutes(app: Api, options: ApiOptions): void {
         tags,
         summary: "The whole table as objects that apply takes; secrets are left out",
         querystring: none,
-        response: { 200: Type.Object({ items: Type.Array(DeclaredObject) }) },
+        response: {
+          200: Type.Object({
+            items: Type.Array(DeclaredObject),
+            leftOut: Type.Array(
+              Type.Object({ kind: Type.Enum(objectKinds), name: Type.String(), reason: Type.String() }),
+              { description: "what the table holds and this peer can't read" },
+            ),
+          }),
+        },
       },
     },
-    async () => ({ items: new Present(control).exported() }),
+    async () => {
+      const present = new Present(control);
+      return { items: present.exported(), leftOut: present.leftOut() };
+    },
   );
   app.post(
     "/v1/apply",

@@ -106,7 +106,15 @@ export interface PlanItem {
   name: string;
   action: "create" | "update" | "delete" | "unchanged";
   fields: string[];
+  /** absent in the answer of an older peer */
+  changes?: { field: string; before: unknown; after: unknown }[];
   conflict: string | null;
+}
+
+export interface ExportAnswer {
+  items: Record<string, unknown>[];
+  /** absent in the answer of an older peer */
+  leftOut?: { kind: string; name: string; reason: string }[];
 }
 
 export interface PlanAnswer {

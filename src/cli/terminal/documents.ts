@@ -13,13 +13,27 @@ export interface WrittenObject {
 /** `-` reads standard input. Empty documents are passed over. */
 export function readDocuments(path: string): WrittenObject[] {
   const source = path === "-" ? "standard input" : path;
-  const documents = parseAllDocuments(readTextFile(path), { logLevel: "error" });
+  const text = readTextFile(path);
+  const lines = jsonLines(text, source);
+  if (lines !== undefined) return lines;
+  const documents = parseAllDocuments(text, { logLevel: "error" });
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((document, index) => {
     const where = documents.length === 1 ? source : `${source}, document ${index + 1}`;
     const content: unknown = contentOf(document, where);
     return content === null ? [] : objectsIn(content, where);
   });
+}
+
+/** Objects in JSON, one a line, which are no YAML; undefined if the text is anything else. */
+function jsonLines(text: string, source: string): WrittenObject[] | undefined {
+  const lines = text.split("\n").flatMap((line, index) => (line.trim() === "" ? [] : [{ line, index }]));
+  if (lines.length < 2 || !lines.every(({ line }) => line.startsWith("{"))) return undefined;
+  try {
+    return lines.flatMap(({ line, index }) => objectsIn(JSON.parse(line), `${source}, line ${index + 1}`));
+  } catch {
+    return undefined;
+  }
 }
 
 /** An object, a list of objects, or what a command prints as a list. */

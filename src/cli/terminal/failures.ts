@@ -12,6 +12,7 @@ const sameVersion = "The peer and this command may be of different versions: `ci
 const hints: Partial<Record<ErrorCode, string>> = {
   BAD_REQUEST: "--help after a command shows its usage.",
   INVALID_JOB: "Nothing was changed. `cicada jobs create --help` shows every field.",
+  INVALID_OBJECT: "Nothing was changed. `cicada export` shows objects of each kind as they are written.",
   UNAUTHORISED:
     "Give --token TOKEN or, for a peer on this machine, --data DIR (its token is in DIR/admin.token).",
   FOREIGN_HOST: "Use the address that the peer printed when it started.",

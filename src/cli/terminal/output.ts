@@ -20,13 +20,23 @@ export function withOutput(command: Command): Command {
 /** Shows the API's answer in the requested form; `draw` draws a table. */
 export function show(terminal: Terminal, output: Output, answer: unknown, draw: () => void): void {
   if (output === "table") return draw();
-  const text = output === "json" ? JSON.stringify(answer, undefined, 2) : stringify(answer).trimEnd();
+  const text = output === "json" ? JSON.stringify(answer, undefined, 2) : toYaml(answer);
   if (!terminal.interactive || escapeUnseen(text) === text) return terminal.print(text);
   // On a screen no text of a job or a host may move the cursor or turn letters around.
-  terminal.print(escapeUnseen(output === "json" ? text : stringify(answer, quoted).trimEnd()));
+  terminal.print(escapeUnseen(output === "json" ? text : toYaml(answer, quoted)));
 }
 
-const quoted = { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "QUOTE_DOUBLE", lineWidth: 0 } as const;
+/** Without the last line's end, which `print` adds. More must not go: a text at the end may have empty lines of its own. */
+export function toYaml(value: unknown, options: typeof quoted | Record<string, never> = {}): string {
+  return stringify(value, options).replace(/\n$/, "");
+}
+
+/** YAML in which every unusual character can be an escape. */
+export const quoted = {
+  defaultStringType: "QUOTE_DOUBLE",
+  defaultKeyType: "QUOTE_DOUBLE",
+  lineWidth: 0,
+} as const;
 
 const gap = "   ";
 /** A shortened cell shows at least this many characters. */

@@ -7,10 +7,10 @@ import { CicadaError } from "../../errors.ts";
 import { readUtf8 } from "../../schema/text.ts";
 import { formatError } from "./client.ts";
 
-/** `-` reads standard input. Throws BAD_FILE. */
+/** `-` reads standard input. A byte order mark is no part of the text. Throws BAD_FILE. */
 export function readTextFile(path: string): string {
   const read = readUtf8(readBytes(path));
-  if (read.ok) return read.text;
+  if (read.ok) return read.text.replace(/^\ufeff/, "");
   const source = path === "-" ? "standard input" : path;
   throw new CicadaError("BAD_FILE", `${source}: line ${read.line}, byte ${read.column} is not UTF-8`);
 }

@@ -4,7 +4,7 @@
  */
 import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { Effect, EventBody } from "../src/core/events.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { sizesOf } from "../src/core/view.ts";
 import { createState, type State } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";

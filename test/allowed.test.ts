@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { notAllowed } from "../src/cli/start/allowed.ts";
-import { equipmentOf } from "../src/core/job/action.ts";
+import { equipmentOf } from "../src/core/checks/action.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { missing } from "../src/core/members/equipment.ts";
 import { executors, type JobSpec } from "../src/schema/job.ts";

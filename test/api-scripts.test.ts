@@ -1,7 +1,7 @@
 /** Scripts over HTTP. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { scriptName } from "../src/core/job/script.ts";
+import { scriptName } from "../src/core/checks/script.ts";
 import { scriptCapBytes } from "../src/schema/script.ts";
 import { call, fakeApi } from "./kit/fake-api.ts";
 

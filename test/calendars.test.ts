@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { calendarProblems, readCalendars } from "../src/core/job/calendars.ts";
 import { divideGap } from "../src/core/job/gap.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { countTicks } from "../src/core/time/count.ts";
 import { previewSchedule } from "../src/core/time/preview.ts";

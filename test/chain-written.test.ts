@@ -1,7 +1,7 @@
 /** Chains as they are written: what is refused, what is warned about, cycles of two sides, and what a job shows of its parents. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { checkJob } from "../src/core/job/job.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 import { cycleThrough, describeKnot, knots } from "../src/core/job/cycle.ts";
 import { checkChain } from "../src/core/operator/chain-check.ts";
 import { obstaclesOf, jobNow, nextTicks, pendingOf, whyNoTick } from "../src/core/view.ts";

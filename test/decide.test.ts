@@ -11,7 +11,7 @@ import type { Eligibility, Failover } from "../src/core/members/failover.ts";
 import { decide, type Decision, type Facts } from "../src/core/orders/decide.ts";
 import { AssertionFailed } from "../src/errors.ts";
 import { orderKey, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../src/schema/run.ts";
 

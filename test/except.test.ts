@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { divideGap } from "../src/core/job/gap.ts";
-import { checkedJob, checkJob } from "../src/core/job/job.ts";
+import { checkedJob, checkJob } from "../src/core/checks/job.ts";
 import { createJobs } from "../src/core/job/jobs-state.ts";
 import { nextTickOf, planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { enterJob, nextTickAt } from "../src/core/job/timetable.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as Y from "yjs";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { parseJobs } from "../src/cli/terminal/job-text.ts";
 import {
   dropRecord,

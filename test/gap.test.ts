@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
 import { planJob, type Plan } from "../src/core/job/plan.ts";
 import type { JobId } from "../src/schema/ids.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import type { JobSpec, Pause } from "../src/schema/job.ts";
 
 const hour = 3_600_000;

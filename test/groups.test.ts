@@ -1,7 +1,7 @@
 /** Groups that give their jobs defaults: what a job takes, what it keeps, and that every peer sees the same job. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { groupProblems, inheritedBy, storedGroup } from "../src/core/job/group.ts";
 import { createJobs } from "../src/core/job/jobs-state.ts";
 import { planJob } from "../src/core/job/plan.ts";

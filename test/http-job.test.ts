@@ -1,8 +1,8 @@
 /** A job that sends a request (core/job/http.ts, core/job/action.ts): what it may say, and which peers run it. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { actionOf, timeoutOf } from "../src/core/job/action.ts";
-import { checkJob } from "../src/core/job/job.ts";
+import { actionOf, timeoutOf } from "../src/core/checks/action.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
 import { dueOf, firstDueFrom } from "../src/core/job/jitter.ts";
-import { checkedJob, checkJob } from "../src/core/job/job.ts";
+import { checkedJob, checkJob } from "../src/core/checks/job.ts";
 import { planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { jobNow, nextTicks } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { checkJob } from "../src/core/job/job.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 
 const least = { id: "backup", command: "true" };
 

@@ -1,8 +1,8 @@
 /** Limits of a job's processes (core/job/limits.ts): what a job may say, and which peers run it. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { actionOf, equipmentOf } from "../src/core/job/action.ts";
-import { checkJob } from "../src/core/job/job.ts";
+import { actionOf, equipmentOf } from "../src/core/checks/action.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";

@@ -6,7 +6,7 @@ import { notReady, viewOf } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { soonestTick } from "../src/core/job/timetable.ts";
 import { openOn } from "../src/core/records/ledger.ts";
 import { tellsOfStart } from "../src/core/records/records.ts";

@@ -1,8 +1,8 @@
 /** A job's parameters: what may be declared, which values a run gets (core/job/params.ts), and where they are shown. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { checkJob } from "../src/core/job/job.ts";
-import { paramsOfRun, type Params } from "../src/core/job/params.ts";
+import { checkJob } from "../src/core/checks/job.ts";
+import { paramsOfRun, type Params } from "../src/core/checks/params.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { ParamValues } from "../src/schema/run.ts";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { withCheckedPatterns } from "../src/cli/start/checked-patterns.ts";
-import { checkJob, checkedJob } from "../src/core/job/job.ts";
-import { patternRulesOf } from "../src/core/job/patterns.ts";
+import { checkJob, checkedJob } from "../src/core/checks/job.ts";
+import { patternRulesOf } from "../src/core/checks/patterns.ts";
 import { judgeEnd, successOf } from "../src/core/job/success.ts";
 import type { Command, Control } from "../src/ports/control.ts";
 import type { JobId } from "../src/schema/ids.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { failedInARow } from "../src/core/job/failures.ts";
-import { checkJob } from "../src/core/job/job.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 import { obstaclesOf, jobNow } from "../src/core/view.ts";
 import type { JobId } from "../src/schema/ids.ts";
 import type { RunState } from "../src/schema/run.ts";

@@ -1,7 +1,7 @@
 /** Pools, in cores: at most so many runs at once of all jobs that name one, first come first, whatever peers and jobs they are of. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { checkJob } from "../src/core/job/job.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 import { settingProblems } from "../src/core/job/settings.ts";
 import { jobNow, pendingOf, poolNow } from "../src/core/view.ts";
 import type { JobId } from "../src/schema/ids.ts";

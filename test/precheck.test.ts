@@ -1,8 +1,8 @@
 /** A job's precheck (core/job/precheck.ts, core/orders/precheck.ts): when the job itself starts after it, and when not. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { checkJob } from "../src/core/job/job.ts";
-import { judgePrecheck } from "../src/core/job/precheck.ts";
+import { checkJob } from "../src/core/checks/job.ts";
+import { judgePrecheck } from "../src/core/checks/precheck.ts";
 import type { ChildOutcome } from "../src/ports.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";

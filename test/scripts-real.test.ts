@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { scriptName } from "../src/core/job/script.ts";
+import { scriptName } from "../src/core/checks/script.ts";
 import type { ChildOutcome, Log, ProcessAction, RunSpec } from "../src/ports.ts";
 import type { Scripts } from "../src/ports/scripts.ts";
 import { openDisk } from "../src/real/disk.ts";

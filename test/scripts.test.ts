@@ -1,9 +1,9 @@
 /** Scripts (peer/scripts.ts): fetched ahead by every peer, verified, kept while a job names them; and who runs such a job. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { actionOf } from "../src/core/job/action.ts";
-import { checkJob, checkedJob } from "../src/core/job/job.ts";
-import { scriptName } from "../src/core/job/script.ts";
+import { actionOf } from "../src/core/checks/action.ts";
+import { checkJob, checkedJob } from "../src/core/checks/job.ts";
+import { scriptName } from "../src/core/checks/script.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { CicadaError } from "../src/errors.ts";
 import { ScriptStore } from "../src/peer/scripts.ts";

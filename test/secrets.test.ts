@@ -13,8 +13,8 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it, test } from "node:test";
-import { checkJob } from "../src/core/job/job.ts";
-import { fillIn, secretValueProblem } from "../src/core/job/secrets.ts";
+import { checkJob } from "../src/core/checks/job.ts";
+import { fillIn, secretValueProblem } from "../src/core/checks/secrets.ts";
 import { settingProblems } from "../src/core/job/settings.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { CicadaError } from "../src/errors.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { planJob } from "../src/core/job/plan.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { nextTicks, obstaclesOf } from "../src/core/view.ts";

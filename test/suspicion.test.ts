@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { inSight, noteAcks } from "../src/core/members/members.ts";
 import { stretch } from "../src/core/members/members-state.ts";
 import { tooFarAheadToWrite } from "../src/core/members/clocks.ts";

@@ -61,3 +61,11 @@ export const backfillWindowMs = 7 * 86_400_000;
  * are remembered.
  */
 export const forgetAfterMs = 7 * 86_400_000;
+
+/** The longest pause before a retry: the tick waits for its retries, and its job with it; ms. */
+export const longestBackoffMs = 24 * 3_600_000;
+
+/** The longest `target.offline`, ms: every tick stays open for that long in every peer's memory. */
+export const longestOfflineMs = 30 * 24 * 3_600_000;
+/** … of a majority job: then its voters still remember their votes. */
+export const votedWithinMs = 22 * 3_600_000;

@@ -5,7 +5,7 @@
 import type { Clock } from "../ports.ts";
 import type { Secrets } from "../ports/secrets.ts";
 import { CicadaError } from "../errors.ts";
-import { readSealed, secretNameProblem, secretValueProblem } from "../core/job/secrets.ts";
+import { readSealed, secretNameProblem, secretValueProblem } from "../core/checks/secrets.ts";
 import {
   ownSecretsMax,
   recipientsMax,

@@ -5,7 +5,7 @@
 import { constants } from "node:fs";
 import { access, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { scriptName } from "../core/job/script.ts";
+import { scriptName } from "../core/checks/script.ts";
 import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Scripts } from "../ports/scripts.ts";

@@ -21,7 +21,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { secretValueProblem } from "../core/job/secrets.ts";
+import { secretValueProblem } from "../core/checks/secrets.ts";
 import { CicadaError } from "../errors.ts";
 import type { Keys, Log } from "../ports.ts";
 import type { Secrets } from "../ports/secrets.ts";

@@ -2,7 +2,7 @@
  * The Scripts door: what is on the host's storage, after a moment. Every host has the interpreters that it is given, and the
  * one script of the world from the beginning.
  */
-import { scriptName } from "../core/job/script.ts";
+import { scriptName } from "../core/checks/script.ts";
 import { CicadaError } from "../errors.ts";
 import type { Scripts } from "../ports/scripts.ts";
 import type { StableStorage } from "./disk/storage.ts";

@@ -8,7 +8,7 @@
  */
 import { hash } from "node:crypto";
 import { instantOfHlc } from "./hlc.ts";
-import { checkJob, type JobCheck } from "../core/job/job.ts";
+import { checkJob, type JobCheck } from "../core/checks/job.ts";
 import { isInstant, jobIdPattern, type JobId } from "../schema/ids.ts";
 import type { Job, PartNeeds, Pause, Problem, Quarantined, Skip } from "../schema/job.ts";
 import { checkInGroup, inheritedBy } from "../core/job/group.ts";

@@ -14,7 +14,7 @@ import { isInvitationId, type Confirmation, type Join } from "../schema/admissio
 import { readMaintenance } from "../core/job/maintenance.ts";
 import { readSlots } from "../core/job/pools.ts";
 import { readGroup } from "../core/job/group.ts";
-import { readSealed } from "../core/job/secrets.ts";
+import { readSealed } from "../core/checks/secrets.ts";
 import { secretNamePattern } from "../schema/secret.ts";
 import { isSourceMark, sourceMarkPattern } from "../schema/declared.ts";
 import { isSettingName } from "../core/job/settings.ts";

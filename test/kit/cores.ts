@@ -3,7 +3,7 @@
  * a run lasts as long as the test says. For tests of single rules; whole protocols belong in the simulator.
  */
 import { ownCapabilities } from "../../src/schema/protocol.ts";
-import { checkedJob } from "../../src/core/job/job.ts";
+import { checkedJob } from "../../src/core/checks/job.ts";
 import type { CoreCommand, Effect, EventBody, PrunedHistory } from "../../src/core/events.ts";
 import { lifeBytes } from "../../src/core/members/lives.ts";
 import { isPossiblyStale } from "../../src/core/orders/runs.ts";

@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
-import { checkedJob, checkJob } from "../../src/core/job/job.ts";
-import { scriptName } from "../../src/core/job/script.ts";
+import { checkedJob, checkJob } from "../../src/core/checks/job.ts";
+import { scriptName } from "../../src/core/checks/script.ts";
 import { planJob } from "../../src/core/job/plan.ts";
 import { enterJob } from "../../src/core/job/timetable.ts";
 import { hearCancelConfirmed } from "../../src/core/operator/cancel.ts";

@@ -81,7 +81,7 @@ const rooms: Readonly<Record<string, Room>> = {
 const exceptions: Readonly<Record<string, Room>> = {
   "src/core/time/rules.ts": { rooms: [], packages: ["cron-parser"] },
   // A compiled schema check is a pure function from a value to problems.
-  "src/core/job/job-shapes.ts": { rooms: [], packages: ["typebox"] },
+  "src/core/checks/job-shapes.ts": { rooms: [], packages: ["typebox"] },
   "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
   "src/cli/start/open-doors.ts": { rooms: ["real"] },
 };
@@ -169,6 +169,7 @@ export function importComplaints(files: readonly SourceFacts[]): string[] {
 const coreFolders: readonly string[] = [
   "probes",
   "time",
+  "checks",
   "job",
   "records",
   "members",

@@ -10,7 +10,7 @@
  * same crontab gives the same ids, and a line whose times have changed updates its job.
  */
 import { createHash } from "node:crypto";
-import { checkJob } from "../../core/job/job.ts";
+import { checkJob } from "../../core/checks/job.ts";
 import { zoneProblem } from "../../core/time/zone.ts";
 import type { JobSpec } from "../../schema/job.ts";
 

@@ -1,6 +1,6 @@
 /** The API's control, which refuses a job with a pattern that is none, with its place, before anything is written. */
 import { CicadaError } from "../../errors.ts";
-import { patternsIn } from "../../core/job/patterns.ts";
+import { patternsIn } from "../../core/checks/patterns.ts";
 import type { Command, Control } from "../../ports/control.ts";
 
 type Check = (patterns: readonly string[]) => Promise<(string | undefined)[]>;

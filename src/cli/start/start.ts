@@ -13,7 +13,7 @@ import { loopbackHosts, type Api } from "../../api/options.ts";
 import { buildApi } from "../../api/server.ts";
 import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
 import type { HostPort } from "../../config/values.ts";
-import { checkJob } from "../../core/job/job.ts";
+import { checkJob } from "../../core/checks/job.ts";
 import { previewWithCalendars } from "../../core/job/calendars.ts";
 import { duplicatesIn, storyOf } from "../../core/records/records.ts";
 import { parseDuration } from "../../core/time/units.ts";

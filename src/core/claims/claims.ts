@@ -15,7 +15,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
-import { paramEnv } from "../job/params.ts";
+import { paramEnv } from "../checks/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
 import { parentsText } from "./chain-ticks.ts";

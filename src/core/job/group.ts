@@ -22,9 +22,9 @@ import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { shapeOf } from "../../schema/shape.ts";
 import { missingCalendars } from "./calendar-jobs.ts";
-import { isObject } from "./fields.ts";
-import { actionFields, processFields } from "./action.ts";
-import { checkJob, type JobCheck } from "./job.ts";
+import { isObject } from "../checks/fields.ts";
+import { actionFields, processFields } from "../checks/action.ts";
+import { checkJob, type JobCheck } from "../checks/job.ts";
 import type { JobsState } from "./jobs-state.ts";
 import type { Plan } from "./plan.ts";
 

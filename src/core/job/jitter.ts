@@ -6,7 +6,6 @@
  */
 import { createHash } from "node:crypto";
 import { tickAt } from "../../schema/ids.ts";
-import { ticksBetween, type Schedule } from "../time/schedule.ts";
 import { ticksOf, type Plan } from "./plan.ts";
 
 /** The instant from which the job's tick (ms) is to run; ms. */
@@ -27,13 +26,3 @@ export function firstDueFrom(plan: Plan, instant: number): number {
 
 /** Ticks within one jitter: two, or a few more where the clocks change or expressions are close to each other. */
 const nearMax = 64;
-
-/** Ticks and days of the schedule that are looked at for its shortest period. */
-const looksAt = { ticks: 2_000, days: 400, from: Date.UTC(2024, 0, 1) };
-
-/** True if two ticks of the schedule, next to each other, are closer than the jitter; ms. */
-export function isLongerThanPeriod(schedule: Schedule, jitterMs: number): boolean {
-  const to = looksAt.from + looksAt.days * 86_400_000;
-  const ticks = ticksBetween(schedule, looksAt.from, to, looksAt.ticks);
-  return ticks.some((tick, index) => tick - (ticks[index - 1] ?? -Infinity) < jitterMs);
-}

@@ -6,11 +6,6 @@
 import type { JobSpec } from "../../schema/job.ts";
 import { parseDuration } from "../time/units.ts";
 
-/** The longest `target.offline`, ms: every tick stays open for that long in every peer's memory. */
-export const longestOfflineMs = 30 * 24 * 3_600_000;
-/** … of a majority job: then its voters still remember their votes. */
-export const votedWithinMs = 22 * 3_600_000;
-
 /** How long a peer that is away is awaited, ms. */
 export function offlineOf(offline: NonNullable<JobSpec["target"]>["offline"]): number {
   return offline === undefined || offline === "skip" ? 0 : offline === 0 ? 0 : (parseDuration(offline) ?? 0);

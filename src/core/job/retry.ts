@@ -21,9 +21,6 @@ export interface RetryRule {
   readonly where: "same" | "other" | "any";
 }
 
-/** A tick waits for its retries, so a longer pause would hold up its job for too long, ms. */
-export const longestBackoffMs = 24 * 3_600_000;
-
 /** How many attempts may follow this one. */
 export function retriesAfter({ attempts }: RetryRule, attempt: number): number {
   return Math.max(0, attempts + 1 - attempt);

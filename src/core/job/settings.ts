@@ -5,7 +5,7 @@ import { calendarProblems } from "./calendars.ts";
 import { groupProblems } from "./group.ts";
 import { checkMaintenance } from "./maintenance.ts";
 import { poolProblems } from "./pools.ts";
-import { sealedProblems } from "./secrets.ts";
+import { sealedProblems } from "../checks/secrets.ts";
 
 const nameForm = new RegExp(settingNamePattern);
 

@@ -11,7 +11,7 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { isBackfilled } from "../claims/backfill-index.ts";
 import { requestedMax, ticksInProgress } from "../claims/order-book.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
-import { paramsOfRun } from "../job/params.ts";
+import { paramsOfRun } from "../checks/params.ts";
 import { planJob, ticksOf, type Plan } from "../job/plan.ts";
 import { stopAt } from "../job/stops.ts";
 import { emit, expectStored, type State } from "../state.ts";

@@ -16,7 +16,7 @@ import {
   unqueued,
 } from "../claims/claims.ts";
 import { commit, commitEnd, recordMoved } from "../claims/record-moved.ts";
-import { longestBackoffMs, retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
+import { retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
   closeIfEnded,
@@ -30,9 +30,9 @@ import {
   takeRecord,
 } from "../records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead, orderKeyOf } from "../records/records.ts";
-import { claimAheadMs, recentMs, reportEveryMs } from "../limits.ts";
+import { claimAheadMs, longestBackoffMs, recentMs, reportEveryMs } from "../limits.ts";
 import { readOutputs } from "../job/outputs.ts";
-import { judgePrecheck } from "../job/precheck.ts";
+import { judgePrecheck } from "../checks/precheck.ts";
 import { whyNotAfterPrecheck } from "./precheck.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";

@@ -9,7 +9,7 @@
  */
 import type { Client } from "undici";
 import type { HttpSpec } from "../../ports.ts";
-import { fillIn } from "../../core/job/secrets.ts";
+import { fillIn } from "../../core/checks/secrets.ts";
 import { formatDuration } from "../../core/time/units.ts";
 import type { SecretValues } from "../secrets.ts";
 import { describeBroken, describeUnconnected, HeldUp, Stopped } from "./http-errors.ts";

@@ -1,7 +1,7 @@
 /** A client of one peer's API: it sends a request to the peer and notes the answer and its time. */
 import type { Answer, Command } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { checkedJob } from "../../core/job/job.ts";
+import { checkedJob } from "../../core/checks/job.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { Hosts } from "../world/hosts.ts";
 import type { Queue } from "../world/queue.ts";

@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { checkJob } from "../../../src/core/job/job.ts";
+import { checkJob } from "../../../src/core/checks/job.ts";
 import type { JobId } from "../../../src/schema/ids.ts";
 import { Dice } from "../../../src/sim/random.ts";
 import { everySeconds } from "../../../src/sim/client/schedules.ts";

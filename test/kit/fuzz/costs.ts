@@ -5,7 +5,7 @@
  */
 import { parseCrontab } from "../../../src/cli/import/crontab.ts";
 import { readJson } from "../../../src/api/http/json.ts";
-import { checkJob } from "../../../src/core/job/job.ts";
+import { checkJob } from "../../../src/core/checks/job.ts";
 import { decodeJoin, encodeJoin } from "../../../src/identity/join.ts";
 import { decodeGreeting } from "../../../src/real/mesh/greeting.ts";
 import { FrameReader } from "../../../src/real/mesh/frames.ts";

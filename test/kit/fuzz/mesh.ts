@@ -6,7 +6,7 @@
 import { ownCapabilities } from "../../../src/schema/protocol.ts";
 import assert from "node:assert/strict";
 import Compile from "typebox/compile";
-import { checkedJob } from "../../../src/core/job/job.ts";
+import { checkedJob } from "../../../src/core/checks/job.ts";
 import { Peer } from "../../../src/peer/peer.ts";
 import type { Inside } from "../../../src/peer/settings.ts";
 import type { Doors, Mesh, MeshEvents } from "../../../src/ports.ts";

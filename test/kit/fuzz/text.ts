@@ -8,7 +8,7 @@ import { parseJobs } from "../../../src/cli/terminal/job-text.ts";
 import { readConfig } from "../../../src/config.ts";
 import { settings } from "../../../src/config/settings.ts";
 import { founderIn, formatClusterKey, parseClusterKey } from "../../../src/identity/cluster-key.ts";
-import { checkJob } from "../../../src/core/job/job.ts";
+import { checkJob } from "../../../src/core/checks/job.ts";
 import { decodeJoin, encodeJoin } from "../../../src/identity/join.ts";
 import { nextTickOf, planJob, ticksOf } from "../../../src/core/job/plan.ts";
 import { previewSchedule } from "../../../src/core/time/preview.ts";

@@ -5,20 +5,18 @@
 import type { Problem } from "../../schema/job.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
-import { parseSchedule, type Schedule } from "../time/schedule.ts";
+import { isShorterApart, parseSchedule, type Schedule } from "../time/schedule.ts";
 import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
 import { zoneProblem } from "../time/zone.ts";
 import { inside, listOfTexts, text, type Fields } from "./fields.ts";
 import { httpProblems } from "./http.ts";
-import { isLongerThanPeriod } from "./jitter.ts";
 import { durationFields } from "./job-shapes.ts";
 import { paramProblems, type Params } from "./params.ts";
 import { limitProblems } from "./limits.ts";
 import { precheckProblems } from "./precheck.ts";
 import { scriptProblems } from "./script.ts";
 import { secretProblems } from "./secrets.ts";
-import { longestBackoffMs } from "./retry.ts";
-import { longestOfflineMs, votedWithinMs } from "./offline.ts";
+import { longestBackoffMs, longestOfflineMs, votedWithinMs } from "../limits.ts";
 
 export function meaningProblems(given: Fields): Problem[] {
   return [
@@ -86,7 +84,7 @@ function scheduleProblems(given: Fields): Problem[] {
 
 function jitterProblems(schedule: Schedule, jitter: string | undefined): Problem[] {
   const jitterMs = jitter === undefined ? undefined : parseDuration(jitter);
-  if (jitterMs === undefined || !isLongerThanPeriod(schedule, jitterMs)) return [];
+  if (jitterMs === undefined || !isShorterApart(schedule, jitterMs)) return [];
   return [
     {
       pointer: "/jitter",

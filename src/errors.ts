@@ -141,7 +141,7 @@ export const errorTable = {
     title: "No such setting",
     status: 404,
     exit: exit.notFound,
-    hint: "`cicada maintenance ls`, `cicada pools ls` and `cicada calendars ls` list them.",
+    hint: "`cicada groups ls`, `cicada pools ls`, `cicada calendars ls` and `cicada maintenance ls` list them.",
   },
   REVISION_NOT_FOUND: {
     title: "No such revision",

@@ -20,7 +20,8 @@ import { startCommand } from "./cli/start/command.ts";
 import { explain } from "./cli/terminal/failures.ts";
 import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
 import { asInvoked, readVersion } from "./cli/program.ts";
-import { usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
+import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
+import { inWordsOf } from "./cli/pointers.ts";
 import { CicadaError, errorTable } from "./errors.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
@@ -35,7 +36,9 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     await program.parseAsync(argv, { from: "user" });
     return terminal.exitCode;
   } catch (error) {
-    if (!(error instanceof CommanderError)) return explain(terminal, error, usageOf(program, argv));
+    if (!(error instanceof CommanderError)) {
+      return explain(terminal, inWordsOf(error, commandOf(program, argv)), usageOf(program, argv));
+    }
     // commander has printed its message already. --help and --version also end here, with 0.
     return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
   }

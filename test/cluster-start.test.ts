@@ -213,6 +213,10 @@ describe("a peer by itself", () => {
       assert.deepEqual(await late.started.ended, { code: 4, signal: null }, flags.join(" "));
       for (const port of ports) assert.ok(late.started.said.includes(port), late.started.said);
       assert.match(late.started.said, /in use/);
+      const line =
+        /These are free: `\S*node? ?\S* start .*`/.exec(late.started.said)?.[0] ?? late.started.said;
+      assert.equal(/--http \d+/.test(line), flags.includes(http[0]), line);
+      assert.equal(/--listen \d+/.test(line), flags.includes(listen[0]), line);
       assert.equal(readReadyFile(late.data), undefined);
     }
   });

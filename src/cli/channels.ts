@@ -6,7 +6,8 @@ import { CicadaError } from "../errors.ts";
 import { channelTypes } from "../schema/channel.ts";
 import { meshEvents } from "../schema/mesh-event.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
-import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { fields, table } from "./terminal/table.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 import { relative } from "./terminal/times.ts";
 import { asInvoked, repeatable } from "./program.ts";
@@ -200,7 +201,7 @@ function channelTable(terminal: Terminal, channels: readonly ChannelAnswer[]): v
     lastMessage === null ? "-" : relative(Date.parse(lastMessage.at), now),
     stateOf(terminal, lastMessage, problems),
   ]);
-  table(terminal, ["NAME", "TYPE", "JOBS", "LAST MESSAGE", "STATE"], rows);
+  table(terminal, [{ title: "NAME", min: 12 }, "TYPE", "JOBS", "LAST MESSAGE", "STATE"], rows);
 }
 
 function stateOf(

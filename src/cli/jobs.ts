@@ -20,18 +20,27 @@ import {
   revisionList,
   whenNext,
 } from "./terminal/job-words.ts";
-import { show, withOutput, type Output } from "./terminal/output.ts";
+import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
 import { backfillCommand } from "./backfill.ts";
 import { skipCommands } from "./skips.ts";
 import { invocationOf, quoted, repeatable } from "./program.ts";
 import { printFailure } from "./terminal/failures.ts";
+import { checkGroup, readTickOf } from "./terminal/references.ts";
 import { readBytes } from "./terminal/text-file.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
-import { readTick } from "./terminal/ticks.ts";
+import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 
 interface JobOptions extends PeerOptions {
   output: Output;
+}
+
+interface ListOptions extends JobOptions, Watched {
+  group?: string;
+  label?: string;
+  state?: string;
+  query?: string;
+  failed?: true;
 }
 
 export function jobsCommands(program: Command, terminal: Terminal): void {
@@ -50,24 +59,25 @@ function pathOf(id: string, call = ""): string {
 // ------------------------------------------------------------------------------------------------- reading
 
 function readingCommands(jobs: Command, terminal: Terminal): void {
-  withOutput(withPeer(jobs.command("ls")))
+  withWatch(withOutput(withPeer(jobs.command("ls"))))
     .description("list jobs with their next tick and last run")
     .option("--group <group>", "only jobs of this group")
     .option("--label <K=V>", "only jobs with this label")
     .option("--state <state>", `only jobs in this state: ${jobStates.join(", ")}`)
     .option("-q, --query <text>", "only jobs with this text in id, description, owner, command or address")
-    .action(
-      async (options: JobOptions & Record<"group" | "label" | "state" | "query", string | undefined>) => {
-        const { group, label, state, query } = options;
-        const answer = await openClient(options, terminal).list<JobAnswer>("/v1/jobs", {
-          group,
-          label,
-          state,
-          q: query,
-        });
+    .option("--failed", "only jobs whose last tick went wrong: --state failing")
+    .action((options: ListOptions) =>
+      watching(options, terminal, async (screen) => {
+        const { group, label, query, failed } = options;
+        if (failed === true && options.state !== undefined)
+          throw new CicadaError("USAGE", "give --failed or --state, not both");
+        const state = failed === true ? "failing" : options.state;
+        const client = openClient(options, terminal);
+        const answer = await client.list<JobAnswer>("/v1/jobs", { group, label, state, q: query });
         const isFiltered = [group, label, state, query].some((filter) => filter !== undefined);
-        show(terminal, options.output, answer, () => jobTable(terminal, answer.items, isFiltered));
-      },
+        if (answer.items.length === 0 && group !== undefined) await checkGroup(client, group);
+        show(screen, options.output, answer, (wide) => jobTable(screen, answer.items, { isFiltered, wide }));
+      }),
     );
 
   withOutput(withPeer(jobs.command("get")))
@@ -96,14 +106,11 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
     .argument("<id>")
     .argument(
       "[tick...]",
-      "03:00, yesterday 03:00 or 2026-11-28T03:54 in the job's zone, or as the lists show it",
+      "03:00, yesterday 03:00 or 2026-11-28T03:54 in the job's zone, latest, or as the lists show it",
     )
     .action(async (id: string, words: string[], options: JobOptions) => {
       const client = openClient(options, terminal);
-      const tick =
-        words.length === 0
-          ? undefined
-          : readTick(words.join(" "), await zoneOfJob(client, id), terminal.now());
+      const tick = words.length === 0 ? undefined : await readTickOf(client, id, words.join(" "), terminal);
       const answer = await client.ask<WhyAnswer>(pathOf(id, "/why"), { query: { tick } });
       show(terminal, options.output, answer, () => printWhy(terminal, id, answer));
     });
@@ -115,14 +122,6 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
       const answer = await openClient(options, terminal).list<RevisionAnswer>(pathOf(id, "/history"));
       show(terminal, options.output, answer, () => revisionList(terminal, answer.items));
     });
-}
-
-/** A deleted job has no zone any more, but its ticks can still be asked about. */
-async function zoneOfJob(client: Client, id: string): Promise<string> {
-  const reply = await client.send(pathOf(id), { allow: [404] });
-  if (reply.status === 404) return "UTC";
-  // The peer answers with the job as it is (openapi.json).
-  return (JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer).timezone ?? "UTC";
 }
 
 // ------------------------------------------------------------------------------------------------- writing
@@ -266,7 +265,7 @@ async function createAll(
       // The peer answers with the job as it is now (openapi.json).
       const answer = JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer;
       made.push(answer);
-      if (options.output === "table") {
+      if (isForPeople(options.output)) {
         const verb = before === answer.revision ? "unchanged" : "updated";
         describeWritten(terminal, answer, reply.status === 201 ? "created" : verb);
       }
@@ -278,7 +277,7 @@ async function createAll(
       terminal.exitCode = error.exit;
     }
   }
-  if (options.output !== "table")
+  if (!isForPeople(options.output))
     show(terminal, options.output, written.length === 1 ? made[0] : made, () => {});
   if (refused.length > 0) terminal.notify(`${made.length} accepted, ${refused.length} refused`);
 }
@@ -370,7 +369,7 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
         show(terminal, options.output, answer, () => terminal.print(`${run} ordered`));
         return;
       }
-      if (options.output === "table") terminal.notify(`${run} ordered; waiting for it to end`);
+      if (isForPeople(options.output)) terminal.notify(`${run} ordered; waiting for it to end`);
       terminal.exitCode = await waitForRun(client, run, options.output, terminal);
     });
 

@@ -12,7 +12,8 @@ import type { HeirAnswer, HeirsAnswer, RotationAnswer } from "./terminal/answers
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { asInvoked } from "./program.ts";
 import { joinText } from "./peers.ts";
-import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
+import { table } from "./terminal/table.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 type Options = PeerOptions & { output: Output; grace: string; without: string[]; yes?: true };
@@ -43,7 +44,7 @@ async function rotate(options: Options, terminal: Terminal): Promise<void> {
   const client = openClient(options, terminal);
   const { peers } = await client.ask<HeirsAnswer>("/v1/key");
   const leftOut = new Set(without.map((named) => idOf(peers, named)));
-  if (output === "table") showHeirs(terminal, peers, leftOut);
+  if (isForPeople(output)) showHeirs(terminal, peers, leftOut);
   const doubted = peers.filter(({ id, doubt }) => doubt !== null && !leftOut.has(id));
   const accept = (await isAccepted(doubted, options, terminal)) ? doubted.map(({ id }) => id) : [];
   const body = {
@@ -90,7 +91,9 @@ function showHeirs(terminal: Terminal, peers: readonly HeirAnswer[], leftOut: Re
     leftOut.has(peer.id) ? "no: left out, and forgotten" : heirText(terminal, peer),
     plain(peer.id),
   ]);
-  table(terminal, ["NAME", "STATE", "JOINED", "GETS IT", "ID"], rows);
+  const id = { title: "ID", cut: "front", min: 9 } as const;
+  const columns = ["NAME", "STATE", { title: "JOINED", min: 10 }, { title: "GETS IT", min: 12 }, id];
+  table(terminal, columns, rows);
   terminal.print("");
 }
 
@@ -108,7 +111,7 @@ function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: Rota
       has ? "yes" : paint(terminal, "yellow", "no"),
       plain(id),
     ]);
-    table(terminal, ["NAME", "HAS IT", "ID"], rows);
+    table(terminal, ["NAME", "HAS IT", { title: "ID", cut: "front", min: 9 }], rows);
   }
   terminal.notify("");
   const advise = (text: string) => terminal.notify(asInvoked(text, terminal.env));

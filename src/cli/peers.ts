@@ -14,7 +14,9 @@ import { CicadaError } from "../errors.ts";
 import type { AdmissionAnswer, PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { asInvoked, invocationOf } from "./program.ts";
-import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { table, type Column } from "./terminal/table.ts";
+import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
 import { durationText, relative } from "./terminal/times.ts";
 
@@ -24,15 +26,17 @@ const invitationBytes = 4;
 export function peersCommands(program: Command, terminal: Terminal): void {
   const peers = program.command("peers").description("list the peers of the mesh, invite and manage them");
 
-  withOutput(withPeer(peers.command("ls")))
+  withWatch(withOutput(withPeer(peers.command("ls"))))
     .description("list all known peers and their state")
-    .action(async (options: PeerOptions & { output: Output }) => {
-      const answer = await openClient(options, terminal).ask<PeersAnswer>("/v1/peers");
-      show(terminal, options.output, answer, () => {
-        peerTable(terminal, answer.items);
-        rosterLines(terminal, answer);
-      });
-    });
+    .action((options: PeerOptions & Watched & { output: Output }) =>
+      watching(options, terminal, async (screen) => {
+        const answer = await openClient(options, terminal).ask<PeersAnswer>("/v1/peers");
+        show(screen, options.output, answer, (wide) => {
+          peerTable(screen, answer.items, wide);
+          rosterLines(screen, answer);
+        });
+      }),
+    );
 
   actionCommands(peers, terminal);
 
@@ -135,7 +139,23 @@ export function isLoopback(multiaddr: string): boolean {
 
 const colours: Readonly<Record<string, Colour>> = { alive: "green", suspect: "yellow", dead: "red" };
 
-function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
+const columns: readonly (string | Column)[] = [
+  { title: "NAME", cut: "front", min: 16 },
+  { title: "STATE", min: 8 },
+  { title: "ROLE", spare: 4 },
+  { title: "VOTER", spare: 2 },
+  "LOAD",
+  "CLOCK",
+  { title: "VERSION", spare: 5 },
+  { title: "TAGS", min: 10, spare: 6 },
+  // Run ids have the end of the peer's id.
+  { title: "ID", cut: "front", min: 9 },
+  { title: "JOINED", min: 10, spare: 3 },
+  { title: "CONFIRMED", spare: 1 },
+  { title: "ADDRESSES", wide: true },
+];
+
+function peerTable(terminal: Terminal, peers: readonly PeerAnswer[], wide: boolean): void {
   const rows = peers.map((peer) => {
     return [
       plain(peer.name) + (peer.self ? " *" : ""),
@@ -151,10 +171,10 @@ function peerTable(terminal: Terminal, peers: readonly PeerAnswer[]): void {
       plain(peer.id),
       joinText(terminal, peer),
       confirmedText(terminal, peer),
+      plain(peer.addresses.join(" ")),
     ];
   });
-  const titles = ["NAME", "STATE", "ROLE", "VOTER", "LOAD", "CLOCK", "VERSION", "TAGS", "ID"];
-  table(terminal, [...titles, "JOINED", "CONFIRMED"], rows);
+  table(terminal, columns, rows, wide);
 }
 
 /** When it joined, and by which invitation. */

@@ -3,21 +3,28 @@
  */
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseDuration } from "../core/time/units.ts";
 import { CicadaError } from "../errors.ts";
 import { isFinal, runStates } from "../schema/run.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { openClient, withPeer, type Client, type PeerOptions, type Reply } from "./terminal/client.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { fields, table, type Column } from "./terminal/table.ts";
 import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
-import { runState } from "./terminal/run-words.ts";
+import { exitText, runState } from "./terminal/run-words.ts";
+import { checkGroup, readRun, zoneOfJob } from "./terminal/references.ts";
 import { plain, plainLines, type Terminal } from "./terminal/terminal.ts";
+import { instantExample, readInstant } from "./terminal/ticks.ts";
 import { durationText, relative } from "./terminal/times.ts";
+import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 
 interface RunsOptions extends PeerOptions {
   output: Output;
 }
 
-interface ListOptions extends RunsOptions {
+interface ListOptions extends RunsOptions, Watched {
+  failed?: true;
+  since?: string;
   job?: string;
   group?: string;
   state?: string;
@@ -27,14 +34,15 @@ interface ListOptions extends RunsOptions {
   limit: string;
 }
 
-const runNames = "a run's id, JOB@TICK, JOB (its last run) or JOB~failed (its last failed run)";
+const runNames =
+  "a run's id, JOB (its last run), JOB~failed (its last failed one), JOB@TICK, or JOB@03:00 and \"JOB@yesterday 03:00\" in the job's zone";
 
 export function runsCommands(program: Command, terminal: Terminal): void {
   const runs = program
     .command("runs")
     .description("list runs, show their output, cancel them, wait for them");
 
-  withOutput(withPeer(runs.command("ls")))
+  withWatch(withOutput(withPeer(runs.command("ls"))))
     .description("list runs and decisions not to run, newest tick first")
     .option("--job <id>", "only runs of this job")
     .option("--group <name>", "only runs of the jobs that are in this group now")
@@ -42,28 +50,28 @@ export function runsCommands(program: Command, terminal: Terminal): void {
       "--state <state>",
       `only runs in this state (or several, separated by commas): ${runStates.join(", ")}; default: all but claimed`,
     )
+    .option("--failed", `only those that went wrong: --state ${statesFailed}`)
+    .option(
+      "--since <time>",
+      'only ticks of the last 2h (30m, 7d …), or since 03:00, "yesterday 03:00" or an instant',
+    )
     .option("--on <peer>", "only runs on this peer (its name, its id or a part of either)")
-    .option("--from <instant>", "only ticks at or after this instant")
-    .option("--to <instant>", "only ticks before this instant")
+    .option("--from <time>", "the same as --since")
+    .option("--to <time>", "only ticks before this time")
     .option("-n, --limit <n>", "the most runs to list", "50")
-    .action(async (options: ListOptions) => {
-      const { job, group, state = statesListed, on: peer, from, to } = options;
-      const wanted = readCount("--limit", options.limit);
-      const client = openClient(options, terminal);
-      const query = { job, group, state, peer, from, to };
-      const answer = await client.list<RunAnswer>("/v1/runs", query, wanted);
-      // A misspelt job has no runs either, but is refused instead of shown as an empty list.
-      if (answer.items.length === 0 && job !== undefined) {
-        await client.send(`/v1/jobs/${encodeURIComponent(job)}/runs`, { query: { limit: 1 } });
-      }
-      show(terminal, options.output, answer, () => runTable(terminal, answer.items));
-    });
+    .action((options: ListOptions) =>
+      watching(options, terminal, async (screen) => {
+        const { items, nextCursor } = await listRuns(options, terminal);
+        show(screen, options.output, { items, nextCursor }, (wide) => runTable(screen, items, wide));
+      }),
+    );
 
   withOutput(withPeer(runs.command("get")))
     .description("show one run with all its fields")
     .argument("<run>", runNames)
-    .action(async (run: string, options: RunsOptions) => {
-      const answer = await openClient(options, terminal).ask<RunAnswer>(pathOfRun(run));
+    .action(async (named: string, options: RunsOptions) => {
+      const client = openClient(options, terminal);
+      const answer = await client.ask<RunAnswer>(pathOfRun(await readRun(client, named, terminal)));
       show(terminal, options.output, answer, () => {
         fields(
           terminal,
@@ -80,11 +88,12 @@ export function runsCommands(program: Command, terminal: Terminal): void {
       "--raw",
       "print the bytes unchanged, even on a screen, where control characters are otherwise shown as text",
     )
-    .action(async (run: string, options: PeerOptions & { follow?: true; raw?: true }) => {
+    .action(async (named: string, options: PeerOptions & { follow?: true; raw?: true }) => {
       const client = openClient(options, terminal);
+      const run = await readRun(client, named, terminal);
       const write = outputWriter(terminal, options.raw === true);
       if (options.follow === true) return followLog(client, run, write);
-      const reply = await client.send(pathOfRun(run, "/log"), { headers: { accept: "text/plain" } });
+      const reply = await readLog(client, run);
       write(reply.bytes);
       write();
       if (reply.headers.get("x-cicada-log-truncated") === "true") {
@@ -99,24 +108,72 @@ export function runsCommands(program: Command, terminal: Terminal): void {
       "end a run: TERM to its processes, KILL after the job's killGrace; fails if its peer does not confirm",
     )
     .argument("<run>", runNames)
-    .action(async (run: string, options: PeerOptions) => {
+    .action(async (named: string, options: PeerOptions) => {
       const call = { method: "POST", body: {} } as const;
-      const answer = await openClient(options, terminal).ask<{ run: string }>(
-        pathOfRun(run, "/cancel"),
-        call,
-      );
+      const client = openClient(options, terminal);
+      const run = await readRun(client, named, terminal);
+      const answer = await client.ask<{ run: string }>(pathOfRun(run, "/cancel"), call);
       terminal.print(`${plain(answer.run)} is being cancelled`);
     });
 
   withOutput(withPeer(runs.command("wait")))
     .description("wait until a run has ended; exit with the job's own code (124 timeout, 128+n signal)")
     .argument("<run>", runNames)
-    .action(async (run: string, options: RunsOptions) => {
-      terminal.exitCode = await waitForRun(openClient(options, terminal), run, options.output, terminal);
+    .action(async (named: string, options: RunsOptions) => {
+      const client = openClient(options, terminal);
+      const run = await readRun(client, named, terminal);
+      terminal.exitCode = await waitForRun(client, run, options.output, terminal);
     });
 }
 
+async function listRuns(
+  options: ListOptions,
+  terminal: Terminal,
+): Promise<{ items: RunAnswer[]; nextCursor: string | null }> {
+  const { job, group, on: peer, to, failed, since } = options;
+  if (failed === true && options.state !== undefined)
+    throw new CicadaError("USAGE", "give --failed or --state, not both");
+  if (since !== undefined && options.from !== undefined)
+    throw new CicadaError("USAGE", "give --since or --from, not both");
+  const client = openClient(options, terminal);
+  const state = failed === true ? statesFailed : (options.state ?? statesListed);
+  const from = await readTime("--since", since, job, client, terminal);
+  const query = {
+    job,
+    group,
+    state,
+    peer,
+    from: from ?? (await readTime("--from", options.from, job, client, terminal)),
+    to: await readTime("--to", to, job, client, terminal),
+  };
+  const answer = await client.list<RunAnswer>("/v1/runs", query, readCount("--limit", options.limit));
+  if (answer.items.length > 0) return answer;
+  // What is misspelt has no runs either, but is refused instead of shown as an empty list.
+  if (job !== undefined)
+    await client.send(`/v1/jobs/${encodeURIComponent(job)}/runs`, { query: { limit: 1 } });
+  if (group !== undefined) await checkGroup(client, group);
+  return answer;
+}
+
+/** `2h` = so long ago; otherwise as ticks are written, in the job's zone or this machine's. */
+async function readTime(
+  flag: string,
+  text: string | undefined,
+  job: string | undefined,
+  client: Client,
+  terminal: Terminal,
+): Promise<string | undefined> {
+  if (text === undefined) return undefined;
+  const length = parseDuration(text);
+  if (length !== undefined) return new Date(terminal.now() - length).toISOString();
+  const zone = job === undefined ? terminal.timezone : await zoneOfJob(client, job);
+  const instant = readInstant(text, zone, terminal.now());
+  if (instant !== undefined) return new Date(instant).toISOString();
+  throw new CicadaError("USAGE", `${flag} ${text}: write 2h, 03:00, "yesterday 03:00" or ${instantExample}`);
+}
+
 /** Claims are for future ticks. At the top of a list they would look like stuck runs. */
+const statesFailed = "failed,timeout,lost,missed";
 const statesListed = runStates.filter((state) => state !== "claimed").join(",");
 
 function valueText(value: unknown): string | undefined {
@@ -129,30 +186,40 @@ function readCount(flag: string, text: string): number {
   throw new CicadaError("USAGE", `${flag} ${text}: give a whole number, at least 1`);
 }
 
-function runTable(terminal: Terminal, runs: readonly RunAnswer[]): void {
+const runColumns: readonly (string | Column)[] = [
+  { title: "RUN", cut: "front", min: 38 },
+  "STATE",
+  { title: "PEER", cut: "front", min: 10, spare: 2 },
+  "STARTED",
+  { title: "LASTED", spare: 3 },
+  { title: "REASON", min: 14 },
+];
+
+/** On a narrow screen a run is named without its peer, which has a column of its own. */
+const narrowScreen = 110;
+
+function runTable(terminal: Terminal, runs: readonly RunAnswer[], wide: boolean): void {
   if (runs.length === 0) return terminal.print("There are no runs.");
   const now = terminal.now();
-  const rows = runs.map((run) => {
+  const isShort = terminal.interactive && !wide && terminal.columns < narrowScreen;
+  const names = runs.map(({ id }) => (isShort ? id.replace(/(?:~1)?@[^@#]+(#[^#]*)?$/, "") : id));
+  const rows = runs.map((run, place) => {
     const started = run.startedAt === null ? undefined : Date.parse(run.startedAt);
     const ended = run.finishedAt === null ? now : Date.parse(run.finishedAt);
-    const exit = run.exitCode === null ? (run.signal ?? "") : String(run.exitCode);
+    // Two peers that ran the same tick are told apart by their names alone.
+    const isOne = names.filter((name) => name === names[place]).length === 1;
     return [
-      plain(run.id),
+      plain(isOne ? (names[place] ?? run.id) : run.id),
       runState(terminal, run.state),
-      plain(exit),
       plain(run.peerName ?? run.peer),
       started === undefined ? "-" : relative(started, now),
       started === undefined ? "-" : durationText(ended - started),
-      [
-        run.trigger === "schedule" ? "" : run.trigger,
-        run.duplicate ? "duplicate" : "",
-        plain(reasonText(run)),
-      ]
+      [endText(run), run.duplicate ? "duplicate" : "", run.trigger === "schedule" ? "" : run.trigger]
         .filter((note) => note !== "")
         .join(", "),
     ];
   });
-  table(terminal, ["RUN", "STATE", "EXIT", "PEER", "STARTED", "LASTED", "NOTE"], rows);
+  table(terminal, runColumns, rows, wide);
 }
 
 // -------------------------------------------------------------------------------------------------- output
@@ -176,6 +243,19 @@ function outputWriter(terminal: Terminal, raw: boolean): WriteOutput {
   };
 }
 
+/** The whole output. Of a run that never started, the error says why it didn't. */
+async function readLog(client: Client, run: string): Promise<Reply> {
+  try {
+    return await client.send(pathOfRun(run, "/log"), { headers: { accept: "text/plain" } });
+  } catch (error) {
+    if (!(error instanceof CicadaError) || error.code !== "LOG_NOT_FOUND") throw error;
+    const { id, state, startedAt, reason } = await client.ask<RunAnswer>(pathOfRun(run));
+    if (startedAt !== null || !isFinal(state)) throw error;
+    const why = reason === null || reason === "" ? "" : `: ${reason}`;
+    throw new CicadaError("LOG_NOT_FOUND", `${id} never started; it is ${state}${why}`);
+  }
+}
+
 /** Prints the output so far and what is added, until no more will be written. */
 async function followLog(client: Client, run: string, write: WriteOutput): Promise<void> {
   let offset = 0;
@@ -196,6 +276,13 @@ async function followLog(client: Client, run: string, write: WriteOutput): Promi
     if (reply.headers.get("x-cicada-log-complete") === "true" || isFinal(state)) return write();
     await sleep(pollEveryMs);
   }
+}
+
+/** How it ended, unless the reason says that too. */
+function endText(run: RunAnswer): string {
+  const reason = plain(reasonText(run));
+  const exit = run.state === "succeeded" && run.exitCode === 0 ? "" : exitText(run);
+  return reason.includes(exit) ? reason : [exit, reason].filter((text) => text !== "").join(", ");
 }
 
 /** The reason; for a range record, also how many ticks it stands for. */

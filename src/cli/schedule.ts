@@ -7,7 +7,8 @@ import { previewSchedule } from "../core/time/preview.ts";
 import type { PreviewTick } from "../core/time/preview.ts";
 import { CicadaError } from "../errors.ts";
 import { tickAt } from "../schema/ids.ts";
-import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { table } from "./terminal/table.ts";
 import { repeatable } from "./program.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { relative } from "./terminal/times.ts";
@@ -77,7 +78,7 @@ function tickTable({ ticks, skipped }: Found, timezone: string, terminal: Termin
       leftOut.has(one) ? "left out" : relative(one.tick, now),
       plain(one.dst?.note ?? ""),
     ]);
-  table(terminal, ["TICK (UTC)", ...(isUtc ? [] : [plain(timezone)]), "", ""], rows);
+  table(terminal, ["TICK (UTC)", ...(isUtc ? [] : [plain(timezone)]), "WHEN", { title: "", min: 12 }], rows);
 }
 
 function readInstant(text: string | undefined, terminal: Terminal): number {

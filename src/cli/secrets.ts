@@ -8,7 +8,8 @@ import { isatty } from "node:tty";
 import { CicadaError } from "../errors.ts";
 import type { SecretAnswer } from "./terminal/answers.ts";
 import { formatError, openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
-import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { table } from "./terminal/table.ts";
 import { repeatable } from "./program.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 

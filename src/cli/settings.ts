@@ -10,7 +10,8 @@ import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
 import { readDocuments } from "./terminal/documents.ts";
 import { readTextFile } from "./terminal/text-file.ts";
-import { fields, show, table, withOutput, type Output } from "./terminal/output.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { fields, table } from "./terminal/table.ts";
 import { repeatable } from "./program.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 

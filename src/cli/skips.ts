@@ -4,9 +4,9 @@
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
-import type { JobAnswer } from "./terminal/answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
+import { zoneOfJob } from "./terminal/references.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { readTick } from "./terminal/ticks.ts";
 
@@ -56,7 +56,7 @@ async function send(
   const which =
     tick === undefined
       ? { next: readCount(options.next) }
-      : { tick: readTick(tick, await zoneOf(client, path), terminal.now()) };
+      : { tick: readTick(tick, await zoneOfJob(client, id), terminal.now()) };
   const answer = await client.ask<{ job: string; ticks: string[] }>(`${path}/${verb}`, {
     method: "POST",
     headers: { "idempotency-key": randomUUID() },
@@ -71,8 +71,4 @@ async function send(
 function readCount(text = ""): number {
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
   throw new CicadaError("USAGE", `--next ${text}: how many ticks, from 1 to 1000`);
-}
-
-async function zoneOf(client: Client, path: string): Promise<string> {
-  return (await client.ask<JobAnswer>(path)).timezone ?? "UTC";
 }

@@ -83,14 +83,17 @@ export function withHelp(message: string, program: Command, argv: readonly strin
   return message.includes("(Did you mean") ? message : `${message}hint:  ${usageOf(program, argv)}\n`;
 }
 
+/** The command that was given, as far as there is one. */
+export function commandOf(program: Command, argv: readonly string[]): Command {
+  const [word, ...more] = argv;
+  const next = program.commands.find((one) => one.name() === word);
+  return next === undefined ? program : commandOf(next, more);
+}
+
 /** Names the command that shows the usage of the one that was given. */
 export function usageOf(program: Command, argv: readonly string[]): string {
   const words: string[] = [];
-  let command: Command | undefined = program;
-  for (const word of argv) {
-    command = command.commands.find((one) => one.name() === word);
-    if (command === undefined) break;
-    words.push(word);
-  }
-  return `\`${["cicada", ...words, "--help"].join(" ")}\` shows the usage.`;
+  for (let at: Command | null = commandOf(program, argv); at !== null; at = at.parent)
+    words.unshift(at.name());
+  return `\`${[...words, "--help"].join(" ")}\` shows the usage.`;
 }

@@ -31,6 +31,8 @@ export function recordingTerminal(env: Record<string, string> = {}, interactive 
     colours: false,
     timezone: "UTC",
     columns: 100,
+    rows: 40,
+    rest: () => Promise.resolve(false),
     exitCode: 0,
   };
   return terminal;

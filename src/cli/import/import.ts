@@ -19,7 +19,7 @@ import { openClient, withPeer, type Client, type PeerOptions } from "../terminal
 import { readTextFile } from "../terminal/text-file.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
 import { writable } from "../terminal/job-text.ts";
-import { table } from "../terminal/output.ts";
+import { table } from "../terminal/table.ts";
 import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.ts";
 
 interface ImportOptions extends PeerOptions {

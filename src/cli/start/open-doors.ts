@@ -18,7 +18,7 @@ import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openScripts } from "../../real/scripts.ts";
 import { openSecrets } from "../../real/secrets.ts";
 import { openRandom } from "../../real/random.ts";
-import { withBusyHttp } from "./busy-port.ts";
+import { meshPortBusy } from "./busy-port.ts";
 import type { FailureWatch } from "./failures.ts";
 import { guardDoors } from "./guarded-doors.ts";
 import { chooseKey, type Membership } from "./keys.ts";
@@ -93,7 +93,7 @@ export async function openDoors(
     random,
     log,
   }).catch(async (error: unknown) => {
-    throw await withBusyHttp(error, config.http);
+    throw await meshPortBusy(error, config.http, process.argv.slice(2));
   });
   opened.move();
   return {

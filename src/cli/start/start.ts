@@ -8,6 +8,7 @@
 import { flushCompileCache } from "node:module";
 import { availableParallelism, hostname } from "node:os";
 import { resolve } from "node:path";
+import { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { loopbackHosts, type Api } from "../../api/options.ts";
 import { buildApi } from "../../api/server.ts";
@@ -33,6 +34,7 @@ import { CalendarReader } from "../../real/calendars.ts";
 import { Patterns } from "../../real/patterns.ts";
 import { isSystemError, formatError } from "../terminal/client.ts";
 import { readTextFile } from "../terminal/text-file.ts";
+import { httpPortBusy } from "./busy-port.ts";
 import { parseBrokenExits, quarantineBy, recentExits } from "./broken-exits.ts";
 import { withReadCalendars } from "./read-calendars.ts";
 import { withCheckedPatterns } from "./checked-patterns.ts";
@@ -244,8 +246,9 @@ function readSettings(flags: Flags, terminal: Terminal): Config {
 
 async function withJoinString(config: Config, terminal: Terminal): Promise<Config> {
   if (config.join !== "-") return config;
-  if (isatty(process.stdin.fd)) terminal.notify("Paste what `cicada peers invite` printed:");
-  return { ...config, join: await readJoinFrom(process.stdin) };
+  if (terminal.askHidden === undefined) return { ...config, join: await readJoinFrom(process.stdin) };
+  const typed = await terminal.askHidden("Paste what `cicada peers invite` printed (it is not shown): ");
+  return { ...config, join: await readJoinFrom(Readable.from([typed])) };
 }
 
 /** Makes the path absolute: other programs find the folder through ready.json, wherever they are started. */
@@ -320,7 +323,7 @@ async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string
     await api.listen({ host, port, backlog: unacceptedConnections });
   } catch (error) {
     if (isSystemError(error) && error.code === "EADDRINUSE") {
-      throw new CicadaError("PORT_IN_USE", `${host}:${port} (--http)`);
+      throw await httpPortBusy({ host, port }, process.argv.slice(2));
     }
     if (isSystemError(error))
       throw new CicadaError("BAD_SETTING", `--http ${host}:${port}: ${formatError(error)}`);

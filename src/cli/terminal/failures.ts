@@ -10,9 +10,11 @@ import { paint, plain, type Terminal } from "./terminal.ts";
 const sameVersion = "The peer and this command may be of different versions: `cicada doctor` shows both.";
 
 const hints: Partial<Record<ErrorCode, string>> = {
-  BAD_REQUEST: "--help after a command shows its usage.",
   INVALID_JOB: "Nothing was changed. `cicada jobs create --help` shows every field.",
   INVALID_OBJECT: "Nothing was changed. `cicada export` shows objects of each kind as they are written.",
+  INVALID_SCHEDULE:
+    "Write five cron fields such as '0 3 * * *', @daily, @every 90s, 'rate(5 minutes)' or '@at 2026-12-24T18:00:00Z'.",
+  LOG_NOT_FOUND: "`cicada jobs why JOB` tells how its last ticks went.",
   UNAUTHORISED:
     "Give --token TOKEN or, for a peer on this machine, --data DIR (its token is in DIR/admin.token).",
   FOREIGN_HOST: "Use the address that the peer printed when it started.",
@@ -35,10 +37,14 @@ const hints: Partial<Record<ErrorCode, string>> = {
 export function explain(terminal: Terminal, error: unknown, usage: string): number {
   const known = error instanceof CicadaError ? error : unexpected(error);
   printFailure(terminal, "error:", known);
-  const hint = asInvoked(known.code === "USAGE" ? usage : (hints[known.code] ?? known.hint), terminal.env);
+  const hint = asInvoked(isOfUsage(known.code) ? usage : (hints[known.code] ?? known.hint), terminal.env);
   terminal.notify(`${paint(terminal, "cyan", "hint:")}  ${hint}`);
   if (known.code === "INTERNAL" && error instanceof Error) terminal.notify(error.stack ?? "");
   return known.exit;
+}
+
+function isOfUsage(code: ErrorCode): boolean {
+  return code === "USAGE" || code === "BAD_REQUEST";
 }
 
 /**

@@ -7,7 +7,7 @@ import type { JobState } from "../../schema/job.ts";
 import { invocationOf } from "../program.ts";
 import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./answers.ts";
 import { writable } from "./job-text.ts";
-import { fields, table } from "./output.ts";
+import { fields, table, type Column } from "./table.ts";
 import { runState } from "./run-words.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
 import { local, relative, utc } from "./times.ts";
@@ -49,7 +49,27 @@ function fieldText(value: unknown): string {
   return text.length <= longestValue ? text : `${text.slice(0, longestValue - 1)}…`;
 }
 
-export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFiltered: boolean): void {
+const jobColumns: readonly (string | Column)[] = [
+  { title: "ID", min: 12 },
+  { title: "SCHEDULE", min: 10 },
+  { title: "ZONE", cut: "front", min: 6, spare: 2 },
+  "STATE",
+  { title: "NEXT TICK (UTC)", spare: 4 },
+  "NEXT",
+  { title: "LAST TICK", min: 13 },
+  { title: "LAST SUCCESS", spare: 3 },
+  { title: "PROBLEM", min: 14 },
+  { title: "GROUP", wide: true },
+  { title: "OWNER", wide: true },
+  { title: "NEXT PEER", wide: true },
+  { title: "COMMAND", wide: true },
+];
+
+export function jobTable(
+  terminal: Terminal,
+  jobs: readonly JobAnswer[],
+  { isFiltered, wide }: { isFiltered: boolean; wide: boolean },
+): void {
   if (jobs.length === 0) {
     const { program } = invocationOf(terminal.env);
     terminal.print(
@@ -69,9 +89,22 @@ export function jobTable(terminal: Terminal, jobs: readonly JobAnswer[], isFilte
     job.nextTick === null ? "" : relative(Date.parse(job.nextTick), now),
     lastTickText(terminal, job.lastTick, now),
     job.lastSuccess === null ? "-" : relative(Date.parse(job.lastSuccess), now),
+    problemText(terminal, job),
+    plain(job.group ?? job.inherited?.group ?? "default"),
+    plain(job.owner ?? ""),
+    plain(job.nextPeer?.name ?? ""),
+    plain(job.command ?? job.argv?.join(" ") ?? job.http?.url ?? ""),
   ]);
-  const columns = ["ID", "SCHEDULE", "ZONE", "STATE", "NEXT TICK (UTC)", "", "LAST TICK", "LAST SUCCESS"];
-  table(terminal, columns, rows);
+  table(terminal, jobColumns, rows, wide);
+}
+
+/** What keeps it from running, or why its last tick went wrong. */
+function problemText(terminal: Terminal, { problems, state, lastTick }: JobAnswer): string {
+  // The last tick's own column has the code of one that was not run.
+  const isShown = lastTick?.state === "missed" || lastTick?.state === "skipped";
+  const reason = state === "failing" && !isShown ? lastTick?.reason : undefined;
+  const text = problems[0]?.message ?? reason ?? "";
+  return text === "" ? "" : paint(terminal, "red", plain(text));
 }
 
 /** The job's own time zone, or its group's. */
@@ -171,7 +204,8 @@ export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): voi
     if (skipped !== undefined) return [tick, skipped === "except" ? "left out" : plain(skipped), "-", ""];
     return [tick + later, relative(Date.parse(startsAt), now), runner ?? "no peer can", fallbacks.join(", ")];
   });
-  table(terminal, ["TICK (UTC)", "", "RUNNER", "THEN"], rows);
+  const columns = ["TICK (UTC)", { title: "", min: 10 }, "RUNNER", { title: "THEN", min: 12 }];
+  table(terminal, columns, rows);
 }
 
 export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {

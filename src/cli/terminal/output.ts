@@ -1,25 +1,41 @@
 /**
- * Shows the result of a command in one of three forms: a table for people, or the API's own answer as JSON or YAML.
+ * Shows the result of a command in one of five forms: a table for people, the same with every column, the API's own answer as
+ * JSON or YAML, or only the names, one per line, for other commands.
  */
 import { Option, type Command } from "commander";
-import { stripVTControlCharacters } from "node:util";
 import { stringify } from "yaml";
-import { escapeUnseen, paint, type Terminal } from "./terminal.ts";
+import { escapeUnseen, plain, type Terminal } from "./terminal.ts";
 
-export const outputs = ["table", "json", "yaml"] as const;
+export const outputs = ["table", "wide", "json", "yaml", "name"] as const;
 export type Output = (typeof outputs)[number];
 
 export function withOutput(command: Command): Command {
   return command.addOption(
-    new Option("-o, --output <form>", "the form of the result; json is exactly the API's answer")
+    new Option(
+      "-o, --output <form>",
+      "the form of the result: wide = every column, name = names only, json = exactly the API's answer",
+    )
       .choices(outputs)
       .default("table"),
   );
 }
 
+export function isForPeople(output: Output): boolean {
+  return output === "table" || output === "wide";
+}
+
 /** Shows the API's answer in the requested form; `draw` draws a table. */
-export function show(terminal: Terminal, output: Output, answer: unknown, draw: () => void): void {
-  if (output === "table") return draw();
+export function show(
+  terminal: Terminal,
+  output: Output,
+  answer: unknown,
+  draw: (wide: boolean) => void,
+): void {
+  if (isForPeople(output)) return draw(output === "wide");
+  if (output === "name") {
+    for (const name of namesIn(answer)) terminal.print(plain(name));
+    return;
+  }
   const text = output === "json" ? JSON.stringify(answer, undefined, 2) : toYaml(answer);
   if (!terminal.interactive || escapeUnseen(text) === text) return terminal.print(text);
   // On a screen no text of a job or a host may move the cursor or turn letters around.
@@ -38,46 +54,25 @@ export const quoted = {
   lineWidth: 0,
 } as const;
 
-const gap = "   ";
-/** A shortened cell shows at least this many characters. */
-const roomMin = 12;
-
-/** Prints aligned columns under a heading. On a screen, the last column is shortened to fit. */
-export function table(terminal: Terminal, heading: readonly string[], rows: readonly string[][]): void {
-  const widths = heading.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => shownLength(row[column] ?? ""))),
-  );
-  const before = widths.slice(0, -1).reduce((sum, width) => sum + width + gap.length, 0);
-  const room = terminal.interactive ? Math.max(roomMin, terminal.columns - before) : Infinity;
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => {
-        const isLast = column === widths.length - 1;
-        return isLast
-          ? cut(cell, room)
-          : cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - shownLength(cell)));
-      })
-      .join(gap)
-      .trimEnd();
-  terminal.print(paint(terminal, "dim", line(heading)));
-  for (const row of rows) terminal.print(line(row));
-}
-
-/** Prints the names and values of one thing, one per line. Undefined and empty values are left out. */
-export function fields(terminal: Terminal, pairs: readonly (readonly [string, string | undefined])[]): void {
-  const known = pairs.filter(([, value]) => value !== undefined && value !== "");
-  const width = Math.max(...known.map(([name]) => name.length));
-  for (const [name, value] of known) {
-    terminal.print(`${paint(terminal, "dim", name.padEnd(width))}${gap}${value ?? ""}`);
-  }
-}
-
-/** Shortens a cell. Coloured cells are short anyway and stay whole. */
-function cut(cell: string, room: number): string {
-  const isPlain = stripVTControlCharacters(cell) === cell;
-  return !isPlain || cell.length <= room ? cell : `${cell.slice(0, room - 1)}…`;
-}
-
-function shownLength(text: string): number {
-  return [...stripVTControlCharacters(text)].length;
+/** What other commands take for each thing of the answer: a peer's name, a job's or run's id, a tick. */
+function namesIn(answer: unknown): string[] {
+  if (Array.isArray(answer)) return answer.flatMap(namesIn);
+  if (typeof answer !== "object" || answer === null) return typeof answer === "string" ? [answer] : [];
+  const { items, ticks, id, name, job, tick, revision, peer, run, capacity }: Record<string, unknown> = {
+    ...answer,
+  };
+  if (Array.isArray(items)) return items.flatMap(namesIn);
+  if (Array.isArray(ticks)) return ticks.map(String);
+  // Only peers have a capacity; people name them by their names.
+  const known = [
+    capacity === undefined ? undefined : name,
+    id,
+    name,
+    run,
+    typeof job === "string" && typeof tick === "string" ? `${job}@${tick}` : undefined,
+    tick,
+    job,
+    revision,
+  ].find((one) => typeof one === "string");
+  return known === undefined ? namesIn(peer) : [known];
 }

@@ -4,6 +4,7 @@
  */
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 
@@ -26,8 +27,11 @@ export interface Terminal {
   readonly colours: boolean;
   /** The zone of this machine's clock, such as `Europe/Berlin`. */
   readonly timezone: string;
-  /** Width of the screen in characters. */
+  /** Width and height of the screen in characters. */
   readonly columns: number;
+  readonly rows: number;
+  /** Waits so many ms; false = a program that repeats something shall stop. */
+  rest(ms: number): Promise<boolean>;
   /** The exit code that the program will end with. */
   exitCode: number;
 }
@@ -39,6 +43,7 @@ export function paint(terminal: Terminal, colour: Colour, text: string): string 
 }
 
 const defaultColumns = 100;
+const defaultRows = 40;
 
 export function processTerminal(): Terminal {
   const { stdout, stderr, env } = process;
@@ -58,7 +63,14 @@ export function processTerminal(): Terminal {
     interactive,
     colours: interactive && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    columns: stdout.columns ?? defaultColumns,
+    // Read again each time: a person may make the window larger.
+    get columns() {
+      return stdout.columns ?? defaultColumns;
+    },
+    get rows() {
+      return stdout.rows ?? defaultRows;
+    },
+    rest: (ms) => sleep(ms, true),
     exitCode: 0,
   };
 }

@@ -9,14 +9,27 @@ import { tickAt, tickIdPattern } from "../../schema/ids.ts";
 
 const wholeTick = new RegExp(tickIdPattern);
 
+export function isTickId(text: string): boolean {
+  return wholeTick.test(text);
+}
+
+/** The job's last tick, where a tick may be given as a word. */
+export const latestTick = "latest";
+export const instantExample = "2026-11-28T03:54:00Z";
+
+/** An instant (ms) as people write it: in full, or on the clock of the zone; undefined for any other text. */
+export function readInstant(text: string, timezone: string, now: number): number | undefined {
+  return parseInstant(text) ?? onTheClock(text, timezone, now);
+}
+
 /** The tick's id. Throws USAGE for any other text. `now` in ms. */
 export function readTick(text: string, timezone: string, now: number): string {
-  if (wholeTick.test(text)) return text;
-  const instant = parseInstant(text) ?? onTheClock(text, timezone, now);
+  if (isTickId(text)) return text;
+  const instant = readInstant(text, timezone, now);
   if (instant !== undefined) return tickAt(Math.floor(instant / 1_000) * 1_000);
   throw new CicadaError(
     "USAGE",
-    `${text} is not a tick; write 03:00, "yesterday 03:00", 2026-11-28T03:54 or 2026-11-28T03:54:00Z`,
+    `${text} is not a tick; write 03:00, "yesterday 03:00", 2026-11-28T03:54, ${instantExample} or ${latestTick}`,
   );
 }
 

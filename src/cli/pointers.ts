@@ -1,0 +1,38 @@
+/**
+ * What a peer refuses, it names by its place in the request (`/peer`, `/retry/attempts`). At the command line that is a flag, or a
+ * field of a file.
+ */
+import type { Command } from "commander";
+import { CicadaError } from "../errors.ts";
+
+/** Flags that are called otherwise than what they are in the request. */
+const otherNames: Readonly<Record<string, string>> = { peer: "on", q: "query" };
+
+/** The error with flags of the command that was given, where it has them, and with `retry.attempts` for other places. */
+export function inWordsOf(error: unknown, command: Command): unknown {
+  if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
+  const problems = error.problems.map(({ pointer, message }) => ({
+    pointer: pointer.startsWith("/") ? placeOf(pointer, command) : pointer,
+    message,
+  }));
+  return new CicadaError(error.code, error.detail, problems);
+}
+
+function placeOf(pointer: string, command: Command): string {
+  const names = pointer.slice(1).split("/").map(unescaped);
+  const [first = ""] = names;
+  // A file's own fields stay fields, although there are flags for them too.
+  const isFile = command.getOptionValue("file") !== undefined;
+  const named = (flag: string | undefined) => command.options.find((one) => one.attributeName() === flag);
+  const option = isFile ? undefined : (named(otherNames[first]) ?? named(first));
+  if (typeof option?.long === "string") return option.long;
+  return names.reduce((path, name) => {
+    if (/^\d+$/.test(name)) return `${path}[${name}]`;
+    return path === "" ? name : `${path}.${name}`;
+  }, "");
+}
+
+/** RFC 6901 */
+function unescaped(name: string): string {
+  return name.replaceAll("~1", "/").replaceAll("~0", "~");
+}

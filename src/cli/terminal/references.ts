@@ -1,0 +1,62 @@
+/** What people write for a run, a tick or a group on the command line, as the API names it. */
+import { CicadaError } from "../../errors.ts";
+import { didYouMean } from "../../schema/nearest.ts";
+import type { JobAnswer } from "./answers.ts";
+import type { Client } from "./client.ts";
+import type { Terminal } from "./terminal.ts";
+import { isTickId, latestTick, readTick } from "./ticks.ts";
+
+/** The job's zone. A deleted job has none any more, but its ticks can still be asked about: in UTC. */
+export async function zoneOfJob(client: Client, id: string): Promise<string> {
+  const job = await jobOrNone(client, id);
+  return job?.timezone ?? job?.inherited?.timezone ?? "UTC";
+}
+
+/** Undefined if there is no such job (any more). */
+async function jobOrNone(client: Client, id: string): Promise<JobAnswer | undefined> {
+  const reply = await client.send(`/v1/jobs/${encodeURIComponent(id)}`, { allow: [404] });
+  if (reply.status === 404) return undefined;
+  // The peer answers with the job as it is (openapi.json).
+  return JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer;
+}
+
+/** `latest` is the job's last tick that is over. Throws USAGE for a text that is no tick. */
+export async function readTickOf(
+  client: Client,
+  id: string,
+  text: string,
+  terminal: Terminal,
+): Promise<string> {
+  const job = await jobOrNone(client, id);
+  if (text.toLowerCase() !== latestTick) {
+    return readTick(text, job?.timezone ?? job?.inherited?.timezone ?? "UTC", terminal.now());
+  }
+  const tick = job?.lastTick?.tick;
+  if (tick !== undefined) return tick;
+  throw new CicadaError(
+    job === undefined ? "JOB_NOT_FOUND" : "TICK_NOT_FOUND",
+    job === undefined ? `there is no job "${id}"` : `no tick of ${id} is over yet`,
+  );
+}
+
+const runWithTick = /^([^@~#]+)@([^@~#]+)(~[^~]*)?$/;
+
+/** A run as the API takes it: `backup@03:00` becomes `backup@2026-11-28T02:00:00Z`, `backup@latest` the job's last run. */
+export async function readRun(client: Client, text: string, terminal: Terminal): Promise<string> {
+  const [, job, tick, attempt = ""] = runWithTick.exec(text) ?? [];
+  if (job === undefined || tick === undefined) return text;
+  if (tick.toLowerCase() === latestTick) return `${job}${attempt}`;
+  if (isTickId(tick)) return text;
+  return `${job}@${readTick(tick, await zoneOfJob(client, job), terminal.now())}${attempt}`;
+}
+
+/** Throws for a group that no job is in and that has no defaults, with the nearest one that there is. */
+export async function checkGroup(client: Client, group: string): Promise<void> {
+  const [{ items: jobs }, { items: settings }] = await Promise.all([
+    client.list<JobAnswer>("/v1/jobs"),
+    client.list<{ name: string }>("/v1/groups"),
+  ]);
+  const known = new Set([...jobs.map((job) => job.group ?? "default"), ...settings.map(({ name }) => name)]);
+  if (known.has(group)) return;
+  throw new CicadaError("SETTING_NOT_FOUND", `there is no group "${group}"${didYouMean(group, known)}`);
+}

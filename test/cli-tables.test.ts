@@ -1,0 +1,251 @@
+/** Tables of the command line: they fit a screen of 80 columns, other programs get them whole, and -w follows them. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
+import { run } from "../src/main.ts";
+import { table } from "../src/cli/terminal/table.ts";
+import { jobAnswer, problem, recordingTerminal, runAnswer, StubPeer } from "./kit/cli-stage.ts";
+
+const columns = 80;
+const screen = (env: Record<string, string> = {}) =>
+  Object.assign(recordingTerminal(env, true), { columns, rows: 10 });
+
+const longReason = "not started: this peer runs as nobody and only root can run jobs as postgres";
+const failed = runAnswer({
+  id: "a-nightly-backup-of-everything@2026-11-20T02:00:00Z~1@aaaaaaaa",
+  state: "failed",
+  reason: longReason,
+  startedAt: null,
+  finishedAt: null,
+  exitCode: null,
+  peerName: "a-host-with-quite-a-long-name.example",
+});
+
+function listPeer(stub: StubPeer): StubPeer {
+  return stub
+    .on("GET /v1/runs", { body: { items: [failed, runAnswer({})], nextCursor: null } })
+    .on("GET /v1/jobs", {
+      body: {
+        items: [
+          {
+            ...jobAnswer({
+              id: "a-nightly-backup-of-everything",
+              schedule: "0,15,30,45 3-5 * * mon-fri",
+              timezone: "America/Argentina/Buenos_Aires",
+            }),
+            lastTick: { tick: "2026-11-20T02:00:00Z", state: "failed", reason: longReason, run: null },
+            state: "failing",
+          },
+        ],
+        nextCursor: null,
+      },
+    });
+}
+
+describe("on a screen of 80 columns", () => {
+  for (const noun of ["runs", "jobs"]) {
+    test(`${noun} ls fits, and shows the reason in a column of its own`, async () => {
+      await using stub = await StubPeer.open();
+      listPeer(stub);
+      const terminal = screen({ CICADA_DATA: stub.data });
+      assert.equal(await run([noun, "ls"], terminal), 0, terminal.stderr);
+      const lines = terminal.stdout.trimEnd().split("\n");
+      for (const line of lines) assert.ok([...line].length <= columns, `${line.length}: ${line}`);
+      assert.match(lines[0] ?? "", noun === "runs" ? /STATE +STARTED +REASON$/ : /PROBLEM$/);
+      assert.match(lines[1] ?? "", / not started.*…$/);
+    });
+  }
+
+  test("a run is named without its peer, unless two peers ran the same tick", async () => {
+    await using stub = await StubPeer.open();
+    const twice = ["aaaaaaaa", "bbbbbbbb"].map((end) =>
+      runAnswer({ id: `b@2026-11-20T03:00:00Z~1@${end}`, tick: "2026-11-20T03:00:00Z" }),
+    );
+    const retried = runAnswer({ id: "b@2026-11-20T04:00:00Z~2@aaaaaaaa", attempt: 2 });
+    stub.on("GET /v1/runs", { body: { items: [...twice, retried, runAnswer({})], nextCursor: null } });
+    const terminal = screen({ CICADA_DATA: stub.data });
+    await run(["runs", "ls"], terminal);
+    const names = terminal.stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(" ")[0]);
+    assert.deepEqual(names.slice(1), [
+      "b@2026-11-20T03:00:00Z~1@aaaaaaaa",
+      "b@2026-11-20T03:00:00Z~1@bbbbbbbb",
+      "b@2026-11-20T04:00:00Z~2",
+      "backup@2026-11-20T02:00:00Z",
+    ]);
+  });
+
+  test("ids lose their front, and coloured cells keep their colour", () => {
+    const terminal = Object.assign(recordingTerminal({}, true), { columns: 20 });
+    const red = "\u001b[31mfailed as planned\u001b[39m";
+    table(
+      terminal,
+      [
+        { title: "ID", cut: "front", min: 8 },
+        { title: "STATE", min: 8 },
+      ],
+      [["12D3KooWDEm4Gy1e", red]],
+    );
+    const [, row = ""] = terminal.stdout.split("\n");
+    assert.match(stripVTControlCharacters(row), /^…\S*Gy1e {2}failed a?…?/);
+    assert.ok(row.includes("\u001b[31m") && row.includes("\u001b[39m"));
+    assert.ok(stripVTControlCharacters(row).length <= 20);
+  });
+});
+
+describe("in other forms", () => {
+  test("a pipe and -o wide get everything", async () => {
+    await using stub = await StubPeer.open();
+    listPeer(stub);
+    const wide = screen({ CICADA_DATA: stub.data });
+    await run(["runs", "ls", "-o", "wide"], wide);
+    const piped = await stub.cicada("runs", "ls");
+    for (const text of [wide.stdout, piped.stdout]) {
+      assert.ok(text.includes(longReason), text);
+      assert.ok(text.includes("~1@aaaaaaaa"), text);
+    }
+    const jobs = await stub.cicada("jobs", "ls", "-o", "wide");
+    assert.match(jobs.stdout, /GROUP .*NEXT PEER/);
+  });
+
+  test("-o name prints what other commands take, one per line", async () => {
+    await using stub = await StubPeer.open();
+    listPeer(stub).on("GET /v1/peers", {
+      body: { items: [{ id: "12D3KooWa", name: "vm·DEm4Gy1e", capacity: 20 }], roster: null },
+    });
+    assert.equal((await stub.cicada("jobs", "ls", "-o", "name")).stdout, "a-nightly-backup-of-everything\n");
+    assert.equal((await stub.cicada("peers", "ls", "-o", "name")).stdout, "vm·DEm4Gy1e\n");
+    assert.match(
+      (await stub.cicada("runs", "ls", "-o", "name")).stdout,
+      /\nbackup@2026-11-20T02:00:00Z~1@aaaaaaaa\n/,
+    );
+  });
+});
+
+describe("filters", () => {
+  test("--failed and --since are states and an instant", async () => {
+    await using stub = await StubPeer.open();
+    listPeer(stub);
+    await stub.cicada("runs", "ls", "--failed", "--since", "2h");
+    await stub.cicada("runs", "ls", "--since", "yesterday 03:00", "--to", "03:00");
+    await stub.cicada("jobs", "ls", "--failed");
+    const queries = stub.asked.map(({ query }) => query);
+    assert.equal(queries[0]?.["state"], "failed,timeout,lost,missed");
+    assert.equal(queries[0]?.["from"], "2026-11-20T10:00:00.000Z");
+    assert.equal(queries[1]?.["from"], "2026-11-19T03:00:00.000Z");
+    assert.equal(queries[1]?.["to"], "2026-11-20T03:00:00.000Z");
+    assert.equal(queries[2]?.["state"], "failing");
+    for (const wrong of [
+      ["--failed", "--state", "lost"],
+      ["--since", "soon"],
+      ["--since", "2h", "--from", "03:00"],
+    ])
+      assert.equal((await stub.cicada("runs", "ls", ...wrong)).code, 2);
+  });
+
+  test("a group that doesn't exist is refused, with the nearest one", async () => {
+    await using stub = await StubPeer.open();
+    const none = { body: { items: [], nextCursor: null } };
+    stub
+      .on("GET /v1/runs", none)
+      .on("GET /v1/groups", { body: { items: [{ name: "etl" }], nextCursor: null } });
+    stub.on("GET /v1/jobs", ({ query }) =>
+      query["group"] === undefined
+        ? { body: { items: [jobAnswer({ id: "x", group: "billing" })], nextCursor: null } }
+        : none,
+    );
+    for (const noun of ["jobs", "runs"]) {
+      const said = await stub.cicada(noun, "ls", "--group", "biling");
+      assert.equal(said.code, 3);
+      assert.match(said.stderr, /no group "biling": did you mean "billing"\?/);
+      assert.equal((await stub.cicada(noun, "ls", "--group", "etl")).code, 0);
+    }
+  });
+
+  test("what the API refuses is told by the flag's name", async () => {
+    await using stub = await StubPeer.open();
+    const errors = [{ pointer: "/peer", message: '"vm" could be two' }];
+    stub.on("GET /v1/runs", problem(400, "BAD_REQUEST", "x", errors));
+    const said = await stub.cicada("runs", "ls", "--on", "vm");
+    assert.match(said.stderr, /--on: "vm" could be two/);
+    assert.match(said.stderr, /runs ls --help` shows the usage/);
+  });
+});
+
+describe("a run", () => {
+  test("may be named by a time on the job's clock, or as the latest", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs/backup", { body: jobAnswer({ id: "backup", timezone: "Europe/Berlin" }) });
+    stub.otherwise(({ path: asked }) =>
+      asked.startsWith("/v1/runs/") ? { body: runAnswer({}) } : undefined,
+    );
+    for (const [named, asked] of [
+      ["backup@03:00", "backup@2026-11-20T02:00:00Z"],
+      ["backup@yesterday 03:00~2", "backup@2026-11-19T02:00:00Z~2"],
+      ["backup@latest", "backup"],
+      ["backup~failed", "backup~failed"],
+      ["backup@2026-11-20T02:00:00Z~1@aaaaaaaa", "backup@2026-11-20T02:00:00Z~1@aaaaaaaa"],
+    ] as const) {
+      const said = await stub.cicada("runs", "get", named);
+      assert.equal(said.code, 0, said.stderr);
+      assert.equal(stub.asked.at(-1)?.path, `/v1/runs/${asked}`);
+    }
+    assert.equal((await stub.cicada("runs", "get", "backup@noon")).code, 2);
+  });
+
+  test("that never started has no output, and the reason is told", async () => {
+    await using stub = await StubPeer.open();
+    const reason = "not started: the folder /nope doesn't exist";
+    stub
+      .on("GET /v1/runs/x/log", problem(404, "LOG_NOT_FOUND", "no reachable peer has it"))
+      .on("GET /v1/runs/x", { body: runAnswer({ state: "failed", reason, startedAt: null }) });
+    const said = await stub.cicada("runs", "log", "x");
+    assert.equal(said.code, 3);
+    assert.match(said.stderr, /never started; it is failed: not started: the folder/);
+  });
+});
+
+/** Each answer is the state of x; after the last one the peer is gone. */
+async function watch(interactive: boolean, answers: readonly string[]): Promise<string> {
+  await using stub = await StubPeer.open();
+  let round = 0;
+  stub.on("GET /v1/jobs", () => {
+    const state = answers[round];
+    if (state === undefined) return problem(503, "PEER_UNREACHABLE", "it has gone");
+    return {
+      body: { items: [{ ...jobAnswer({ id: "x" }), state }, jobAnswer({ id: "y" })], nextCursor: null },
+    };
+  });
+  const terminal = recordingTerminal({ CICADA_DATA: stub.data }, interactive);
+  terminal.rest = () => {
+    round += 1;
+    return Promise.resolve(round <= answers.length);
+  };
+  assert.equal(await run(["jobs", "ls", "-w"], terminal), 0, terminal.stderr);
+  return terminal.stdout;
+}
+
+describe("-w", () => {
+  test("redraws a screen, and goes on while the peer doesn't answer", async () => {
+    const pictures = (await watch(true, ["scheduled", "running"])).split("\u001b[H\u001b[J").slice(1);
+    assert.equal(pictures.length, 3);
+    assert.match(pictures[0] ?? "", /x .*scheduled/);
+    assert.match(pictures[1] ?? "", /x .*running/);
+    assert.match(pictures[2] ?? "", /it has gone/);
+  });
+
+  test("prints only new lines into a pipe", async () => {
+    const lines = (await watch(false, ["scheduled", "scheduled", "running"])).trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => line.split(/ +/)[0]),
+      ["ID", "x", "y", "x", "No"],
+    );
+  });
+
+  test("is refused for JSON", async () => {
+    await using stub = await StubPeer.open();
+    assert.equal((await stub.cicada("jobs", "ls", "-w", "-o", "json")).code, 2);
+  });
+});

@@ -11,6 +11,8 @@ const otherNames: Readonly<Record<string, string>> = { peer: "on", q: "query" };
 /** The error with flags of the command that was given, where it has them, and with `retry.attempts` for other places. */
 export function inWordsOf(error: unknown, command: Command): unknown {
   if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
+  // A command that takes several files names the file and the place in it itself.
+  if (Array.isArray(command.getOptionValue("file"))) return error;
   const problems = error.problems.map(({ pointer, message }) => ({
     pointer: pointer.startsWith("/") ? placeOf(pointer, command) : pointer,
     message,

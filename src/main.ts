@@ -67,7 +67,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
       writeOut: (text) => terminal.print(text.trimEnd()),
       writeErr: (text) => terminal.notify(text.trimEnd()),
       outputError: (text, write) =>
-        write(asInvoked(withHelp(withSuggestion(text, argv), program, argv), terminal.env)),
+        write(asInvoked(withHelp(withSuggestion(text, program, argv), program, argv), terminal.env)),
       getOutHelpWidth: () => terminal.columns,
       getErrHelpWidth: () => terminal.columns,
       getOutHasColors: () => terminal.colours,

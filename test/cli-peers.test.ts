@@ -384,6 +384,13 @@ describe("the command line", () => {
     [["peers", "readmit", "x"], "peers unforget"],
     [["join"], "start --join FILE"],
     [["status"], "doctor"],
+    [["pools", "list"], "pools ls"],
+    [["calendars", "add", "x"], "calendars set"],
+    [["jobs", "update", "x"], "jobs edit"],
+    [["concurrencyPolicy"], "jobs edit JOB --overlap POLICY"],
+    [["jobs", "create", "x", "--concurrencyPolicy", "Forbid"], "--overlap"],
+    [["jobs", "create", "x", "--depends-on", "y"], "--after-jobs"],
+    [["jobs", "edit", "x", "--backoff-limit", "3"], "--retry-attempts"],
   ];
   for (const [args, guess] of words) {
     test(`answers "${args.join(" ")}", as other schedulers have it, with "${guess}"`, async () => {

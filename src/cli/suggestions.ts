@@ -3,6 +3,7 @@
  * other schedulers and kubectl to ours, because the nearest spelling would often be wrong.
  */
 import type { Command } from "commander";
+import { flagInOtherWords } from "./terminal/job-flags.ts";
 
 /** By the word alone or, if the noun matters, by noun and word. */
 const guesses: ReadonlyMap<string, string> = new Map([
@@ -67,13 +68,82 @@ const guesses: ReadonlyMap<string, string> = new Map([
   ["peers join", "start --join FILE"],
   ["peers cordon", "peers drain"],
   ["peers uncordon", "peers undrain"],
+  ["cordon", "peers drain"],
+  ["drain", "peers drain"],
+  ["uncordon", "peers undrain"],
+  ["leave", "peers forget"],
+  ["forget", "peers forget"],
+  ["confirm", "peers confirm"],
+  ["promote", "peers promote"],
+  ["runs rm", "runs cancel"],
+  ["runs logs", "runs log"],
+  ["runs tail", "runs log -f"],
+  ["tail", "runs log -f RUN"],
+  ["follow", "runs log -f RUN"],
+  ["wait", "runs wait"],
+  ["retry", "jobs run"],
+  ["rerun", "jobs run"],
+  ["start", "jobs run"],
+  ["toggle", "jobs pause"],
+  ["jobs status", "jobs get"],
+  ["jobs copy", "jobs create -f FILE (jobs get JOB -o yaml prints the file)"],
+  ["jobs clone", "jobs create -f FILE (jobs get JOB -o yaml prints the file)"],
+  ["jobs rename", "jobs create -f FILE (jobs get JOB -o yaml prints the file), then jobs rm"],
+  ["rollback", "jobs revert"],
+  ["rollout", "jobs revert"],
+  ["undo", "jobs revert"],
+  ["cronjob", "jobs"],
+  ["cronjobs", "jobs"],
+  ["cron", "jobs"],
+  ["timers", "jobs ls"],
+  ["list-timers", "jobs ls"],
+  ["events", "runs ls -w"],
+  ["watch", "jobs ls -w"],
+  ["version", "--version"],
+  ["validate", "schedule explain"],
+  ["retries", "jobs edit JOB --retry-attempts N"],
+  ["tz", "jobs edit JOB --tz ZONE"],
+  ["timezone", "jobs edit JOB --tz ZONE"],
+  ["concurrencypolicy", "jobs edit JOB --overlap POLICY"],
+  ["config", "start --help"],
+  ["notify", "channels"],
+  ["notifications", "channels"],
+  ["webhook", "channels set NAME --type webhook --url URL"],
+  ["script", "jobs create ID --script FILE"],
+  ["dump", "export"],
+  ["pull", "export"],
+  ["push", "apply"],
+  ["sync", "apply"],
+  ["plan", "diff"],
 ]);
 
+/** What a word means within a noun that has such a command: `pools delete` is `pools rm`. */
+const ownWords: ReadonlyMap<string, readonly string[]> = new Map([
+  ["ls", ["list", "all"]],
+  ["get", ["show", "describe", "inspect", "view", "info"]],
+  ["set", ["create", "add", "edit", "update", "new", "put"]],
+  ["create", ["add", "new"]],
+  ["edit", ["update", "set", "change", "modify"]],
+  ["rm", ["delete", "remove", "del", "destroy", "revoke"]],
+]);
+
+function ownCommand(word: string, noun: Command | undefined): string | undefined {
+  const has = (name: string) => noun?.commands.some((one) => one.name() === name) === true;
+  const found = [...ownWords].find(([name, words]) => words.includes(word) && has(name));
+  return found === undefined ? undefined : `${noun?.name()} ${found[0]}`;
+}
+
 /** commander's message, with our guess instead of its own if we have one. */
-export function withSuggestion(message: string, argv: readonly string[]): string {
+export function withSuggestion(message: string, program: Command, argv: readonly string[]): string {
+  const [, flag] = /^error: unknown option '([^'=]+)/.exec(message) ?? [];
+  const meantFlag = flag === undefined || argv[0] !== "jobs" ? undefined : flagInOtherWords(flag);
+  if (meantFlag !== undefined) return `error: unknown option '${flag}'\n(Did you mean ${meantFlag}?)\n`;
   const [, word] = /^error: unknown command '([^']+)'/.exec(message) ?? [];
   if (word === undefined) return message;
-  const guess = guesses.get(`${argv[0]} ${word}`) ?? guesses.get(word);
+  const [first] = argv;
+  const noun = program.commands.find((one) => one.name() === first);
+  const meant = word.toLowerCase();
+  const guess = guesses.get(`${first} ${meant}`) ?? ownCommand(meant, noun) ?? guesses.get(meant);
   if (guess === undefined) return message;
   return `error: unknown command '${word}'\n(Did you mean ${guess}?)\n`;
 }

@@ -37,10 +37,23 @@ function flagOf(field: string): string {
   return `--${field.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
+/** A field that is a group of others has a flag for each of them: the first one that matters. */
+function flagForField(field: string): string {
+  const own = offered.find(({ flag: { path } }) => path.length === 1 && path[0] === field);
+  const part = offered.find(({ flag: { path } }) => path[0] === field);
+  return (own ?? part)?.option.long ?? flagOf(field);
+}
+
+/** For `--concurrencyPolicy` or `--depends-on`, as other schedulers call it: the flag of `jobs create`. */
+export function flagInOtherWords(flag: string): string | undefined {
+  const field = fieldSynonyms.get(flag.replaceAll("-", "").toLowerCase());
+  return field === undefined ? undefined : flagForField(field);
+}
+
 function refuseSynonyms(given: Readonly<Record<string, unknown>>): void {
   for (const { field, option } of synonymFlags) {
     if (given[option.attributeName()] === undefined) continue;
-    throw new CicadaError("USAGE", `unknown option ${option.long}: did you mean ${flagOf(field)}?`);
+    throw new CicadaError("USAGE", `unknown option ${option.long}: did you mean ${flagForField(field)}?`);
   }
 }
 

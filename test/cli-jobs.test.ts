@@ -1,6 +1,6 @@
 /** `cicada jobs` and `cicada runs` against a peer's API: what they send, what they print, and their exit codes. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
@@ -432,60 +432,6 @@ describe("jobs ls, get, next and why", () => {
     const said = await stub.cicada("jobs", "why", "a", "lunchtime");
     assert.equal(said.code, 2);
     assert.match(said.stderr, /write 03:00/);
-  });
-});
-
-/** The environment with an editor that runs this script. */
-function editor(stub: StubPeer, script: string): Record<string, string> {
-  const file = path.join(stub.folder, "editor");
-  writeFileSync(file, `#!/bin/sh\n${script}\n`);
-  chmodSync(file, 0o700);
-  return { CICADA_DATA: stub.data, EDITOR: file, PATH: process.env["PATH"] ?? "" };
-}
-
-async function editedPeer(): Promise<StubPeer> {
-  const stub = await StubPeer.open();
-  const job = jobAnswer({ id: "a", command: "true" });
-  const headers = { "content-type": "application/json", etag: '"r1"' };
-  return stub.on("GET /v1/jobs/a", { headers, body: job }).on("PUT /v1/jobs/a", { body: job });
-}
-
-describe("jobs edit", () => {
-  test("with flags changes only these fields", async () => {
-    await using stub = await StubPeer.open();
-    stub.on("PATCH /v1/jobs/a", { body: jobAnswer({ id: "a" }) });
-    const said = await stub.cicada("jobs", "edit", "a", "--schedule", "@hourly", "--enabled", "false");
-    assert.equal(said.code, 0, said.stderr);
-    assert.deepEqual(stub.asked[0]?.body, { schedule: "@hourly", enabled: false });
-  });
-
-  test("opens $EDITOR on the job as YAML and sends what was saved, unless the job was changed meanwhile", async () => {
-    await using stub = await editedPeer();
-    const env = editor(stub, `sed -i 's/"true"/date/' "$1"`);
-    const said = await cicada(["jobs", "edit", "a"], env);
-    assert.equal(said.code, 0, said.stderr);
-    const put = stub.asked.find(({ method }) => method === "PUT");
-    assert.deepEqual(put?.body, { id: "a", command: "date" });
-    assert.equal(put?.headers["if-match"], '"r1"');
-  });
-
-  test("leaves the job as it is if nothing was changed or the editor failed", async () => {
-    await using stub = await editedPeer();
-    const untouched = await cicada(["jobs", "edit", "a"], editor(stub, "exit 0"));
-    assert.equal(untouched.stdout, "a not changed\n");
-    const failed = await cicada(["jobs", "edit", "a"], editor(stub, "exit 3"));
-    assert.equal(failed.code, 2);
-    assert.match(failed.stderr, /the editor .* failed/);
-    assert.ok(stub.asked.every(({ method }) => method === "GET"));
-  });
-
-  test("keeps the edited text if the peer refuses it", async () => {
-    await using stub = await editedPeer();
-    stub.on("PUT /v1/jobs/a", problem(412, "REVISION_CONFLICT", "changed"));
-    const said = await cicada(["jobs", "edit", "a"], editor(stub, `echo 'owner: me' >> "$1"`));
-    assert.equal(said.code, 4);
-    const draft = /-f (\S+) --update/.exec(said.stderr)?.[1];
-    assert.ok(draft !== undefined && existsSync(draft), said.stderr);
   });
 });
 

@@ -1,7 +1,7 @@
 /**
  * `cicada jobs`: list, create, change, pause and run jobs. Each command is one or two calls of the API at any peer.
  */
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
 import { randomUUID } from "node:crypto";
 import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
@@ -10,7 +10,7 @@ import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./termina
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { bulk, deleteSelected, selectionOf, withSelection, type Selection } from "./terminal/bulk.ts";
 import { inTermsOfFlags, jobFromFlags, pairsOf, withJobFlags } from "./terminal/job-flags.ts";
-import { editJob, readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
+import { readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
 import {
   describeWritten,
   jobFields,
@@ -24,10 +24,11 @@ import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts
 import { waitForRun } from "./terminal/run-wait.ts";
 import { backfillCommand } from "./backfill.ts";
 import { skipCommands } from "./skips.ts";
-import { invocationOf, quoted, repeatable } from "./program.ts";
+import { editCommand } from "./edit.ts";
+import { repeatable } from "./program.ts";
+import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
 import { printFailure } from "./terminal/failures.ts";
 import { checkGroup, readTickOf } from "./terminal/references.ts";
-import { readBytes } from "./terminal/text-file.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 
@@ -47,6 +48,7 @@ export function jobsCommands(program: Command, terminal: Terminal): void {
   const jobs = program.command("jobs").description("list, create, change, pause and run jobs");
   readingCommands(jobs, terminal);
   writingCommands(jobs, terminal);
+  editCommand(jobs, terminal);
   runningCommands(jobs, terminal);
   backfillCommand(jobs, terminal);
   skipCommands(jobs, terminal);
@@ -126,11 +128,6 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
 
 // ------------------------------------------------------------------------------------------------- writing
 
-interface ScriptOptions {
-  /** a file to upload */
-  script?: string;
-}
-
 interface CreateOptions extends JobOptions, ScriptOptions {
   file?: string;
   update?: true;
@@ -164,25 +161,6 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
         await createAll(client, complete, options, terminal);
       } catch (error) {
         throw options.file === undefined ? inTermsOfFlags(error) : error;
-      }
-    });
-
-  withJobFlags(withOutput(withPeer(jobs.command("edit"))))
-    .description(
-      "change a job: with flags, only those fields ('' clears one); without flags, as YAML in $EDITOR",
-    )
-    .argument("<id>")
-    .addOption(scriptOption())
-    .action(async (id: string, options: JobOptions & ScriptOptions) => {
-      const client = openClient(options, terminal);
-      const script = await upload(client, options);
-      const patch = withScript(jobFromFlags({ ...options }, "patch"), script);
-      if (Object.keys(patch).length === 0) return editByHand(client, id, options, terminal);
-      try {
-        const job = await client.ask<JobAnswer>(pathOf(id), { method: "PATCH", body: patch });
-        show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
-      } catch (error) {
-        throw inTermsOfFlags(error);
       }
     });
 
@@ -223,25 +201,6 @@ function fromFlags(id: string | undefined, argv: readonly string[], options: Cre
   if (program !== undefined)
     Object.assign(job, isScript ? { script: { ...Object(job["script"]), args: argv } } : { argv });
   return { job, where: "the command line" };
-}
-
-function scriptOption(): Option {
-  return new Option(
-    "--script <file>",
-    "upload this script and run it with --interpreter; - reads standard input",
-  );
-}
-
-/** The name of the script's bytes; undefined if none was given. */
-async function upload(client: Client, { script }: ScriptOptions): Promise<string | undefined> {
-  if (script === undefined) return undefined;
-  const body = readBytes(script);
-  const { sha256 } = await client.ask<{ sha256: string }>("/v1/scripts", { method: "PUT", body });
-  return sha256;
-}
-
-function withScript(job: Record<string, unknown>, sha256: string | undefined): Record<string, unknown> {
-  return sha256 === undefined ? job : { ...job, script: { ...Object(job["script"]), sha256 } };
 }
 
 /** Creates every job that can be created. A refused job is named, and the others are still created. */
@@ -288,39 +247,6 @@ async function revisionOf(client: Client, id: string): Promise<string | null | u
   if (reply.status === 404) return undefined;
   // The peer answers with the job as it is (openapi.json).
   return (JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer).revision;
-}
-
-async function editByHand(
-  client: Client,
-  id: string,
-  options: JobOptions,
-  terminal: Terminal,
-): Promise<void> {
-  const reply = await client.send(pathOf(id));
-  const etag = reply.headers.get("etag");
-  // The peer answers with the job as it is (openapi.json).
-  const before = JSON.parse(new TextDecoder().decode(reply.bytes)) as Record<string, unknown>;
-  const draft = editJob(writable(before), terminal);
-  if (draft.job === undefined) {
-    draft.done();
-    terminal.print(`${plain(id)} not changed`);
-    return;
-  }
-  try {
-    const job = await client.ask<JobAnswer>(pathOf(id), {
-      method: "PUT",
-      headers: etag === null ? {} : { "if-match": etag },
-      body: draft.job,
-    });
-    draft.done();
-    show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
-  } catch (error) {
-    const { program } = invocationOf(terminal.env);
-    terminal.notify(
-      `Your text is kept. Correct it, then run: ${program} jobs create -f ${quoted(draft.path)} --update`,
-    );
-    throw error;
-  }
 }
 
 // ------------------------------------------------------------------------------------------------- running

@@ -21,20 +21,27 @@ export function inWordsOf(error: unknown, command: Command): unknown {
 }
 
 function placeOf(pointer: string, command: Command): string {
-  const names = pointer.slice(1).split("/").map(unescaped);
-  const [first = ""] = names;
+  const [first = ""] = namesIn(pointer);
   // A file's own fields stay fields, although there are flags for them too.
   const isFile = command.getOptionValue("file") !== undefined;
   const named = (flag: string | undefined) => command.options.find((one) => one.attributeName() === flag);
   const option = isFile ? undefined : (named(otherNames[first]) ?? named(first));
   if (typeof option?.long === "string") return option.long;
-  return names.reduce((path, name) => {
+  return fieldPath(pointer);
+}
+
+/** `/retry/attempts` → `retry.attempts`, `/except/0` → `except[0]` */
+export function fieldPath(pointer: string): string {
+  return namesIn(pointer).reduce((path, name) => {
     if (/^\d+$/.test(name)) return `${path}[${name}]`;
     return path === "" ? name : `${path}.${name}`;
   }, "");
 }
 
 /** RFC 6901 */
-function unescaped(name: string): string {
-  return name.replaceAll("~1", "/").replaceAll("~0", "~");
+function namesIn(pointer: string): string[] {
+  return pointer
+    .slice(1)
+    .split("/")
+    .map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
 }

@@ -1,16 +1,8 @@
-/**
- * Jobs as text: YAML or JSON files with one or several jobs, and the draft that an editor opens.
- */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { isCollection, parseAllDocuments, stringify } from "yaml";
+/** Jobs as text: YAML or JSON files with one or several jobs. */
+import { isCollection, parseAllDocuments } from "yaml";
 import { contentOf } from "../../config/yaml.ts";
 import { CicadaError } from "../../errors.ts";
 import { readOnlyFields } from "../../schema/job.ts";
-import { isSystemError, formatError } from "./client.ts";
-import type { Terminal } from "./terminal.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** One job as it was written, and where it was found: `jobs.yaml, document 2`. */
@@ -69,44 +61,4 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 export function writable(job: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const ownFields: readonly string[] = readOnlyFields;
   return Object.fromEntries(Object.entries(job).filter(([field]) => !ownFields.includes(field)));
-}
-
-/** The result of an edit; `job` is undefined if nothing was changed. The draft is kept until `done` is called. */
-export interface Draft {
-  path: string;
-  job: Record<string, unknown> | undefined;
-  done(): void;
-}
-
-function chosenEditor({ env, interactive }: Terminal): string {
-  const editor = env["VISUAL"] || env["EDITOR"];
-  if (editor) return editor;
-  if (interactive) return "vi";
-  throw new CicadaError("USAGE", "vi needs a terminal: give the fields to change as flags, or set EDITOR");
-}
-
-/** Opens $VISUAL or $EDITOR (else vi) on the job as YAML and reads what was saved. */
-export function editJob(job: Readonly<Record<string, unknown>>, terminal: Terminal): Draft {
-  const editor = chosenEditor(terminal);
-  const folder = mkdtempSync(join(tmpdir(), "cicada-edit-"));
-  const path = join(folder, `${String(job["id"])}.yaml`);
-  const done = () => rmSync(folder, { recursive: true, force: true });
-  const before = `# Save and close to change the job. Close without a change to leave it as it is.\n${stringify(job)}`;
-  writeFileSync(path, before, { mode: 0o600 });
-
-  // $EDITOR may contain arguments (`code --wait`), so a shell splits it, as git and crontab do.
-  const ended = spawnSync("/bin/sh", ["-c", `${editor} "$1"`, "sh", path], {
-    stdio: "inherit",
-    env: { ...terminal.env },
-  });
-  if (ended.status !== 0) {
-    done();
-    const why = isSystemError(ended.error)
-      ? formatError(ended.error)
-      : `it exited with ${ended.status ?? ended.signal}`;
-    throw new CicadaError("USAGE", `the editor "${editor}" failed: ${why}; set EDITOR to one that works`);
-  }
-  const after = readTextFile(path);
-  if (after === before) return { path, job: undefined, done };
-  return { path, job: parseJobs(after, path)[0]?.job, done };
 }

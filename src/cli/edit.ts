@@ -1,0 +1,111 @@
+/**
+ * `cicada jobs edit`: changes single fields by flags, or the whole job as YAML in $EDITOR. What a person has written there is
+ * never lost: a text that is refused is opened again or kept in a file that is named.
+ */
+import type { Command } from "commander";
+import { CicadaError } from "../errors.ts";
+import type { JobAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { Draft } from "./terminal/draft.ts";
+import { printFailure } from "./terminal/failures.ts";
+import { inTermsOfFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { parseJobs, writable } from "./terminal/job-text.ts";
+import { describeWritten } from "./terminal/job-words.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { invocationOf, quoted } from "./program.ts";
+import { fieldPath } from "./pointers.ts";
+import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
+import { plain, type Terminal } from "./terminal/terminal.ts";
+
+type Options = PeerOptions & ScriptOptions & { output: Output };
+
+export function editCommand(jobs: Command, terminal: Terminal): void {
+  withJobFlags(withOutput(withPeer(jobs.command("edit"))))
+    .description(
+      "change a job: with flags, only those fields ('' clears one); without flags, as YAML in $EDITOR",
+    )
+    .argument("<id>")
+    .addOption(scriptOption())
+    .action(async (id: string, options: Options) => {
+      const client = openClient(options, terminal);
+      const script = await upload(client, options);
+      const patch = withScript(jobFromFlags({ ...options }, "patch"), script);
+      const path = `/v1/jobs/${encodeURIComponent(id)}`;
+      if (Object.keys(patch).length === 0) return editByHand(client, { id, path }, options, terminal);
+      try {
+        const job = await client.ask<JobAnswer>(path, { method: "PATCH", body: patch });
+        show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
+      } catch (error) {
+        throw inTermsOfFlags(error);
+      }
+    });
+}
+
+async function editByHand(
+  client: Client,
+  { id, path }: { id: string; path: string },
+  options: Options,
+  terminal: Terminal,
+): Promise<void> {
+  const reply = await client.send(path);
+  const etag = reply.headers.get("etag");
+  // The peer answers with the job as it is (openapi.json).
+  const before = JSON.parse(new TextDecoder().decode(reply.bytes)) as Record<string, unknown>;
+  const draft = new Draft(id, writable(before), terminal);
+  for (;;) {
+    if (!draft.open()) {
+      if (draft.isEdited) tellWhereKept(undefined, id, draft, terminal);
+      else draft.remove();
+      return terminal.print(`${plain(id)} not changed`);
+    }
+    try {
+      const body = onlyJob(draft);
+      const headers = etag === null ? {} : { "if-match": etag };
+      const job = await client.ask<JobAnswer>(path, { method: "PUT", headers, body });
+      draft.remove();
+      return show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
+    } catch (refused) {
+      const error = inTermsOfFields(refused);
+      if (!(await isOpenedAgain(error, draft, terminal))) {
+        tellWhereKept(error, id, draft, terminal);
+        throw error;
+      }
+    }
+  }
+}
+
+function onlyJob(draft: Draft): Record<string, unknown> {
+  const [job, ...others] = parseJobs(draft.text(), draft.path);
+  if (job !== undefined && others.length === 0) return job.job;
+  throw new CicadaError("BAD_FILE", `${draft.path}: it holds several jobs; only one can be edited at a time`);
+}
+
+/** Asks the person, if another text can help. Shows there what was wrong with this one. */
+async function isOpenedAgain(error: unknown, draft: Draft, terminal: Terminal): Promise<boolean> {
+  const isMistake = error instanceof CicadaError && error.exit === 2;
+  const isConflict = error instanceof CicadaError && error.code === "ID_MISMATCH";
+  if (terminal.ask === undefined || !(isMistake || isConflict)) return false;
+  printFailure(terminal, "refused:", error);
+  const said = await terminal.ask("Open it again? [Y/n] ");
+  if (/^n(o)?$/i.test(said.trim())) return false;
+  draft.explain(error);
+  return true;
+}
+
+function tellWhereKept(error: unknown, id: string, draft: Draft, terminal: Terminal): void {
+  const { program } = invocationOf(terminal.env);
+  terminal.notify(`Your text is kept in ${draft.path}.`);
+  const send = `${program} jobs create -f ${quoted(draft.path)} --update`;
+  if (error instanceof CicadaError && error.code === "REVISION_CONFLICT") {
+    terminal.notify(`See what others have changed: ${program} jobs history ${quoted(id)}`);
+    terminal.notify(`Take that over into your text, then run: ${send}`);
+  } else if (error instanceof CicadaError && error.exit !== 2) terminal.notify(`Later, run: ${send}`);
+  else terminal.notify(`Correct it, then run: ${send}`);
+}
+
+/** In the file, a field is written as it is called. */
+function inTermsOfFields(error: unknown): unknown {
+  if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
+  const problems = error.problems.map(({ pointer, message }) => ({ pointer: fieldPath(pointer), message }));
+  return new CicadaError(error.code, error.detail, problems);
+}

@@ -24,6 +24,14 @@ class KeepingPeer implements AsyncDisposable {
       });
       return { status: 201, body: jobAnswer(job) };
     });
+    stub.on("GET /v1/jobs", ({ query }) => {
+      const wanted = [query["label"] ?? []].flat().map((label) => label.split("="));
+      const items = [...this.jobs.values()].filter((job) => {
+        const labels = (job["labels"] ?? {}) as Record<string, string>;
+        return wanted.every(([name = "", value]) => labels[name] === value);
+      });
+      return { body: { items: items.map((job) => jobAnswer(job as { id: string })), nextCursor: null } };
+    });
     const unknown = problem(404, "JOB_NOT_FOUND", "there is no such job");
     stub.otherwise((asked) => (asked.path.startsWith("/v1/jobs/") ? unknown : undefined));
   }
@@ -86,6 +94,36 @@ test("importing twice changes nothing", async () => {
   assert.equal(again.code, 0, again.stderr);
   assert.match(again.stdout, /2 unchanged\./);
   assert.deepEqual(peer.writes(), ["POST", "POST"]);
+});
+
+test("--update says which jobs no line stands for any more, and --prune removes them, and no other's", async () => {
+  await using peer = await KeepingPeer.open();
+  peer.stub.otherwise((asked) => {
+    const id = asked.path.replace("/v1/jobs/", "");
+    if (asked.method === "DELETE" && peer.jobs.delete(id)) return { status: 204 };
+    return problem(404, "JOB_NOT_FOUND", "there is no such job");
+  });
+  await peer.import(crontab);
+  await peer.import("0 5 * * * root clean\n", "--system");
+  const edited = crontab.replace("--full", "--full --verbose");
+  const updated = await peer.import(edited, "--update");
+  assert.equal(updated.code, 0, updated.stderr);
+  assert.match(updated.stdout, /stands any more for:\n  backup-full-\w+: 0 3 \* \* \* .*--full\n/);
+  assert.match(updated.stdout, /--prune removes them/);
+  assert.doesNotMatch(updated.stdout, /any more for:[^]*clean/);
+  assert.equal(peer.jobs.size, 4);
+  const dry = await peer.import(edited, "--prune", "--dry-run");
+  assert.match(dry.stdout, /1 to remove/);
+  assert.equal(peer.jobs.size, 4);
+  const pruned = await peer.import(edited, "--prune");
+  assert.match(pruned.stdout, /2 unchanged, 1 removed\./);
+  assert.deepEqual(
+    [...peer.jobs.keys()].map((id) => id.slice(0, -7)),
+    ["poll", "clean", "backup-full-verbose"],
+  );
+  const emptied = await peer.import("# nothing\n", "--prune");
+  assert.equal(emptied.code, 2);
+  assert.equal(peer.jobs.size, 3);
 });
 
 test("a job that differs from its line stays as it is (4), unless --update replaces it", async () => {

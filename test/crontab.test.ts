@@ -152,6 +152,51 @@ describe("a line means what it means to cron", () => {
   });
 });
 
+describe("what was perhaps not meant is asked", () => {
+  const table: [line: string, doubt: RegExp | undefined][] = [
+    ["@daily date +%F", /ends at its first %/],
+    ['@daily echo "$(date +%F)" >> /x', /a quote in the command is never closed/],
+    ["@daily a \\", /ends with a backslash/],
+    ["0 3 * * * mon x", /begins with mon: is that a further field/],
+    ["@daily echo it\\'s", undefined],
+    ["@daily a # don't", undefined],
+    [String.raw`@daily date +\%F`, undefined],
+  ];
+  for (const [line, doubt] of table) {
+    it(line, () => {
+      const { jobs, doubts, refused } = parseCrontab(line, options);
+      assert.deepEqual([jobs.length, refused], [1, []]);
+      const all = doubts.join("\n");
+      if (doubt === undefined) assert.equal(all, "");
+      else assert.match(all, doubt);
+    });
+  }
+});
+
+describe("options of other crons before the command", () => {
+  it("-n and -q are noted, and are no command", () => {
+    for (const [text, notes] of [
+      ["@daily -n check", 1],
+      ["5 4 * * * -q -n check", 2],
+      ["-*/5 * * * * check", 0],
+      ["-@daily check", 0],
+    ] as const) {
+      const reading = parseCrontab(text, options);
+      assert.equal(reading.jobs[0]?.spec.command, "check");
+      assert.equal(reading.notes.length, notes);
+    }
+    const system = parseCrontab("@daily root -n check", { ...options, system: true });
+    assert.deepEqual([system.jobs[0]?.spec.user, system.jobs[0]?.spec.command], ["root", "check"]);
+  });
+});
+
+it("a line that is longer than a description is imported whole", () => {
+  const command = `echo ${"x".repeat(6_000)}`;
+  const spec = only(`@daily ${command}`);
+  assert.equal(spec.command, command);
+  assert.equal(spec.description?.length, 4_096);
+});
+
 describe("the system form", () => {
   const homes = new Map([["www-data", "/var/www"]]);
   it("names the user before the command", () => {
@@ -173,8 +218,14 @@ describe("the system form", () => {
     assert.match(notes[0] ?? "", /^line 1: the home of nobody-here is not known/);
   });
   it("is suggested when a user's crontab looks like it", () => {
-    const { notes } = parseCrontab("@daily www-data php /srv/cron.php", { ...options, homes });
-    assert.match(notes[0] ?? "", /--system/);
+    const { doubts } = parseCrontab("@daily www-data php /srv/cron.php", { ...options, homes });
+    assert.match(doubts[0] ?? "", /--system/);
+  });
+  it("is not suggested for a command that is called like a user", () => {
+    const users = new Map(["backup", "sync", "mail", "man"].map((name) => [name, "/x"]));
+    const text = "@daily backup --full\n@daily sync\n@daily mail -s x y </z\n@daily sync && poweroff";
+    const { doubts, userLike } = parseCrontab(text, { ...options, homes: users });
+    assert.deepEqual([doubts, userLike], [[], 0]);
   });
 });
 
@@ -225,6 +276,14 @@ describe("a line that can't be imported is named with its number and reason, and
     ["@dayly x", /did you mean "@daily"/],
     ["A-B=1", /can't be a variable's name/],
     ["CRON_TZ=Europe/Berln", /did you mean "Europe\/Berlin"/],
+    ["*/10 * * * * * cmd", /looks like a further one/],
+    ["0 */10 * * * * * cmd", /looks like a further one/],
+    ["@monthly 45 cron.monthly cmd", /looks like a further one/],
+    ["0 3 * * * 1-5 cmd", /looks like a further one/],
+    ["0 3 * * * 2026 root cmd", /looks like a further one/, true],
+    ["0 3 * * * * root cmd", /looks like a further one/, true],
+    ["0 3 * * * -x cmd", /cron refuses a command that begins with -x/],
+    ["0 3 * * * -n", /no command/],
     ["@daily root", /no command after the user/, true],
     ["@daily ro;ot x", /^user: /, true],
   ];
@@ -241,6 +300,25 @@ describe("a line that can't be imported is named with its number and reason, and
       assert.match(refused[0]?.reason ?? "", reason);
     });
   }
+  it("lines below a variable that can't be read are not imported without it", () => {
+    assert.match(
+      parseCrontab('X="in" out\n', options).refused[0]?.reason ?? "",
+      /something follows the value's closing "/,
+    );
+    const text = "PATH='/opt/bin\n@daily x\nPATH=/bin\n@daily y";
+    const { jobs, refused } = parseCrontab(text, options);
+    assert.deepEqual(
+      refused.map(({ line, reason }) => [line, reason]),
+      [
+        [1, "the value begins with ' and never ends"],
+        [2, "it is below PATH (line 1), whose value can't be read"],
+      ],
+    );
+    assert.deepEqual(
+      jobs.map(({ line }) => line),
+      [4],
+    );
+  });
   it("lines below an invalid CRON_TZ are not imported into another zone", () => {
     const { jobs, refused } = parseCrontab("CRON_TZ=Mars\n@daily x\nCRON_TZ=UTC\n@daily y", options);
     assert.equal(jobs.length, 1);

@@ -2,14 +2,17 @@
  * `cicada apply`, `diff` and `export`: the table as files. A path is a file with one or several objects, or a folder of such
  * files. One file that can't be read, and nothing is changed.
  */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CicadaError } from "../errors.ts";
-import type { ExportAnswer, PlanAnswer, PlanItem } from "./terminal/answers.ts";
+import type { JobSpec } from "../schema/job.ts";
+import { crontabOf } from "./crontab-text.ts";
+import type { ExportAnswer, JobAnswer, PlanAnswer, PlanItem } from "./terminal/answers.ts";
 import { formatError, openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { readDocuments, type WrittenObject } from "./terminal/documents.ts";
 import { explain } from "./terminal/failures.ts";
+import { writable } from "./terminal/job-text.ts";
 import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
 import { asInvoked, repeatable } from "./program.ts";
 import { escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
@@ -64,7 +67,17 @@ export function applyCommands(program: Command, terminal: Terminal): void {
 
   withOutput(withPeer(program.command("export")))
     .description("print the whole table as YAML that apply takes; secrets are left out")
-    .action(async (options: PeerOptions & { output: Output }) => {
+    .addOption(
+      new Option(
+        "--format <form>",
+        "crontab: the jobs as lines for /etc/cron.d, with comments where it can't say them",
+      )
+        .choices(["objects", "crontab"])
+        .default("objects"),
+    )
+    .option("--user <name>", "with --format crontab: who jobs without a user run as")
+    .action(async (options: PeerOptions & { output: Output; format: string; user?: string }) => {
+      if (options.format === "crontab") return exportCrontab(options, terminal);
       const answer = await openClient(options, terminal).ask<ExportAnswer>("/v1/export");
       for (const left of answer.leftOut ?? []) terminal.notify(paint(terminal, "yellow", leftOutLine(left)));
       show(terminal, options.output, answer, () => terminal.print(asDocuments(answer, terminal)));
@@ -153,6 +166,18 @@ async function confirmRemoval(count: number, { yes }: ApplyOptions, terminal: Te
   const said = await terminal.ask(`Remove ${count === 1 ? "it" : `these ${count}`}? [y/N] `);
   if (!/^y(es)?$/i.test(said.trim()))
     throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+}
+
+async function exportCrontab(options: PeerOptions & { user?: string }, terminal: Terminal): Promise<void> {
+  const { items } = await openClient(options, terminal).list<JobAnswer>("/v1/jobs");
+  const jobs = items
+    .filter(({ state }) => state !== "invalid")
+    .map(({ inherited, ...job }) => ({
+      ...inherited,
+      ...writable(job),
+      env: { ...inherited?.env, ...job.env },
+    }));
+  terminal.print(crontabOf(jobs as unknown as JobSpec[], { user: options.user }));
 }
 
 /** One document per object; what could not be said stands above them. */

@@ -13,6 +13,7 @@ import { createHash } from "node:crypto";
 import { checkJob } from "../../core/checks/job.ts";
 import { zoneProblem } from "../../core/time/zone.ts";
 import type { JobSpec } from "../../schema/job.ts";
+import { readEntry, readVariable, type Entry } from "./crontab-lines.ts";
 
 export interface CrontabOptions {
   /** the form of /etc/crontab and /etc/cron.d, with a user before each command */
@@ -21,8 +22,8 @@ export interface CrontabOptions {
   prefix: string;
   /** the host's time zone */
   zone: string;
-  /** the home of `user` */
-  home: string;
+  /** the home of `user`; absent = not known here */
+  home?: string;
   /** whose crontab it is; in the system form each line names its own */
   user: string;
   host: string;
@@ -30,6 +31,8 @@ export interface CrontabOptions {
   pinTo?: string;
   /** homes of other users, for the system form */
   homes?: ReadonlyMap<string, string>;
+  /** of the system form: the crontab's file, by which its jobs are told from those of another */
+  file?: string;
 }
 
 export interface CrontabReading {
@@ -38,6 +41,8 @@ export interface CrontabReading {
   refused: { line: number; text: string; reason: string }[];
   /** what the crontab says and cicada does not carry over, in the order of the lines */
   notes: string[];
+  /** what is carried over, and was perhaps not meant */
+  doubts: string[];
   /** lines whose command begins with the name of a user */
   userLike: number;
 }
@@ -48,11 +53,18 @@ interface Surroundings {
   zone: string;
   /** why the times of the lines below can't be read */
   zoneProblem: string | undefined;
+  /** variables that the lines below should have and whose values can't be read, with the lines that say them */
+  unread: Map<string, number>;
 }
 
 export function parseCrontab(text: string, options: CrontabOptions): CrontabReading {
-  const reading: CrontabReading = { jobs: [], refused: [], notes: [], userLike: 0 };
-  const surroundings: Surroundings = { variables: new Map(), zone: options.zone, zoneProblem: undefined };
+  const reading: CrontabReading = { jobs: [], refused: [], notes: [], doubts: [], userLike: 0 };
+  const surroundings: Surroundings = {
+    variables: new Map(),
+    zone: options.zone,
+    zoneProblem: undefined,
+    unread: new Map(),
+  };
   const taken = new Map<string, number>();
   for (const [index, raw] of text.split("\n").entries()) {
     const line = index + 1;
@@ -61,7 +73,9 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     const refuse = (reason: string) => reading.refused.push({ line, text: content, reason });
     const variable = readVariable(content);
     if (variable !== undefined) {
-      const problem = setVariable(variable, surroundings, options, line, reading.notes);
+      surroundings.unread.delete(variable.name);
+      if (variable.problem !== undefined) surroundings.unread.set(variable.name, line);
+      const problem = variable.problem ?? setVariable(variable, surroundings, options, line, reading.notes);
       if (problem !== undefined) refuse(problem);
       continue;
     }
@@ -74,10 +88,17 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
       refuse(surroundings.zoneProblem);
       continue;
     }
+    const [unread] = surroundings.unread;
+    if (unread !== undefined) {
+      refuse(`it is below ${unread[0]} (line ${unread[1]}), whose value can't be read`);
+      continue;
+    }
     if (!options.system && beginsWithUser(entry, options)) {
       reading.userLike++;
-      reading.notes.push(`line ${line}: the command begins with the name of a user; did you mean --system?`);
+      reading.doubts.push(`line ${line}: the command begins with the name of a user; did you mean --system?`);
     }
+    reading.notes.push(...entry.notes.map((note) => `line ${line}: ${note}`));
+    reading.doubts.push(...entry.doubts.map((doubt) => `line ${line}: ${doubt}`));
     const check = checkJob(specOf(entry, content, line, surroundings, options, taken, reading.notes));
     if (check.ok) reading.jobs.push({ line, spec: check.spec });
     else refuse(check.problems.map(({ pointer, message }) => `${pointer.slice(1)}: ${message}`).join("; "));
@@ -87,14 +108,6 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
 
 // ---------------------------------------------------------------------------------------------------------
 // Variables
-
-function readVariable(content: string): { name: string; value: string } | undefined {
-  const match = /^(?:"([^"]*)"|'([^']*)'|([^\s"'=]+))[ \t]*=[ \t]*(.*?)[ \t]*$/.exec(content);
-  if (match === null) return undefined;
-  const value = match[4] ?? "";
-  const quoted = /^(["'])(.*)\1$/.exec(value);
-  return { name: match[1] ?? match[2] ?? match[3] ?? "", value: quoted?.[2] ?? value };
-}
 
 /** Returns why the variable was refused; undefined if it was accepted. */
 function setVariable(
@@ -137,70 +150,14 @@ function setVariable(
   }
 }
 
-// ---------------------------------------------------------------------------------------------------------
-// Entries
-
-interface Entry {
-  schedule: string;
-  /** undefined = the owner of the crontab */
-  user: string | undefined;
-  command: string;
-  stdin: string | undefined;
-}
-
-function readEntry(content: string, system: boolean): Entry | { reason: string } {
-  // A minus before the minutes tells cronie not to log the start.
-  const line = content.replace(/^-(?=[*\d])/, "");
-  const fields = line.startsWith("@") ? 1 : 5;
-  const parts = new RegExp(`^((?:\\S+[ \\t]+){${fields - 1}}\\S+)(?:[ \\t]+(.*))?$`).exec(line);
-  const schedule = parts?.[1]?.replaceAll(/[ \t]+/g, " ");
-  if (schedule === undefined)
-    return { reason: "no schedule: expected 5 fields (or @daily and the like) and a command" };
-  const problem = foreignSchedule(schedule);
-  if (problem !== undefined) return { reason: problem };
-  const { user, rest } = system ? splitUser(parts?.[2] ?? "") : { user: undefined, rest: parts?.[2] ?? "" };
-  if (user === "") return { reason: "no user before the command, as --system requires" };
-  if (rest.trim() === "") {
-    return {
-      reason: system
-        ? "no command after the user: import a user's own crontab without --system"
-        : "no command",
-    };
-  }
-  return { schedule, user, ...splitInput(rest) };
-}
-
-/** Why a schedule is refused that cron, or some kinds of cron, read differently from cicada. */
-function foreignSchedule(schedule: string): string | undefined {
-  if (schedule === "@reboot") {
-    return "@reboot is not carried over: on this host, use a systemd unit (WantedBy=multi-user.target)";
-  }
-  if (/~/.test(schedule))
-    return "random times (~) are not carried over: use H instead, which spreads jobs by their ids";
-  if (/(^|[ ,])[0-9a-z]+\/\d/i.test(schedule) && !schedule.startsWith("@")) {
-    return "different crons read a single value with a step (N/STEP) differently: write a range N-LAST/STEP instead";
-  }
-  return undefined;
-}
-
-/** True for a line that seems to come from /etc/cron.d but is read as a line of a user's crontab. */
+/**
+ * True for a line that seems to come from /etc/cron.d but is read as a line of a user's crontab. Some users are called like
+ * commands (`mail`, `sync`), and a command is followed by options or by nothing.
+ */
 function beginsWithUser({ command }: Entry, options: CrontabOptions): boolean {
-  const [word = ""] = command.split(/\s/, 1);
-  return word === "root" || word === options.user || options.homes?.has(word) === true;
-}
-
-function splitUser(text: string): { user: string; rest: string } {
-  const [, user = "", rest = ""] = /^(\S*)[ \t]*(.*)$/.exec(text) ?? [];
-  return { user, rest };
-}
-
-/** As in cron: the first bare `%` ends the command, each further one is a new line of the input, and `\%` is a `%`. */
-function splitInput(text: string): { command: string; stdin: string | undefined } {
-  const [, head = "", input] = /^((?:\\[^]|[^%\\]|\\$)*)(?:%([^]*))?$/.exec(text) ?? [];
-  const command = head.replaceAll("\\%", "%");
-  if (input === undefined) return { command, stdin: undefined };
-  const stdin = input.replaceAll(/\\?%/g, (percent) => (percent === "%" ? "\n" : "%"));
-  return { command, stdin: stdin === "" || stdin.endsWith("\n") ? stdin : `${stdin}\n` };
+  const [word = "", next = ""] = command.split(/\s+/, 2);
+  const isUser = word === "root" || word === options.user || options.homes?.has(word) === true;
+  return isUser && /^[A-Za-z0-9_/.~$[({"']/.test(next);
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -236,8 +193,13 @@ function specOf(
     overlap: "allow",
     ...(leavesRunning(entry.command) ? { background: "leave" } : {}),
     ...(options.pinTo === undefined ? {} : { target: { peers: [options.pinTo] } }),
-    labels: { "imported-from": "crontab", host: options.host },
-    description: content,
+    labels: {
+      "imported-from": "crontab",
+      host: options.host,
+      ...(options.file === undefined ? {} : { file: options.file.slice(0, labelLength) }),
+    },
+    description:
+      content.length <= descriptionLength ? content : `${content.slice(0, descriptionLength - 1)}…`,
   };
 }
 
@@ -254,6 +216,9 @@ function leavesRunning(command: string): boolean {
 }
 
 const slugLength = 40;
+/** The most that a job's description and a label may hold. */
+const descriptionLength = 4_096;
+const labelLength = 256;
 
 function idOf(entry: Entry, user: string, options: CrontabOptions, taken: Map<string, number>): string {
   const meaning = JSON.stringify([options.host, user, entry.command, entry.stdin ?? ""]);

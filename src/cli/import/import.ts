@@ -1,91 +1,187 @@
 /**
- * `cicada import crontab`: creates jobs from the lines of a crontab through the API, and reports the result for each
- * line.
+ * `cicada import`: creates jobs from those of another scheduler through the API, and reports the result for each.
  *
- * An import can be repeated: jobs that exist and are unchanged are left alone. The crontab itself is never touched.
- * Cron keeps running it until a person turns it off, and the command says so.
+ * What becomes of no job, and what is not carried over, is said before anything is made; on a terminal a person is asked then.
+ * An import can be repeated: jobs that exist and are unchanged are left alone. The other scheduler is never touched. It keeps
+ * running its jobs until a person turns them off, and the command says so.
  */
 import type { Command } from "commander";
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { basename, dirname } from "node:path";
+import { resolve } from "node:path";
 import { CicadaError } from "../../errors.ts";
-import { sameValue } from "../../schema/equal.ts";
-import type { JobSpec } from "../../schema/job.ts";
-import { ownerOfProcess } from "../start/host.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
+import { paint, plain, type Terminal } from "../terminal/terminal.ts";
 import { readTextFile } from "../terminal/text-file.ts";
+import { jobsGone, makeJobs, removeJobs, type Outcome, type Source } from "./carry-out.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
+<<<<<<< HEAD
 import { writable } from "../terminal/job-text.ts";
 import { table } from "../terminal/table.ts";
 import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.ts";
+=======
+import { hostZone } from "./host-zone.ts";
+import { formOf, homesOfHost, ownerOf } from "./owner.ts";
+import type { Reading } from "./reading.ts";
+import { reportBefore, reportCounts, reportGone, reportJobs } from "./report.ts";
+>>>>>>> 26fa8ce (import crontab: owners and zones are not guessed, lines of other crons are refused or noted before anything is made, --prune removes what no line stands for; export to crontab; 0-sun is Sunday, as in cronie)
 
 interface ImportOptions extends PeerOptions {
-  system?: true;
   dryRun?: true;
   update?: true;
+  prune?: true;
+  yes?: true;
   pin?: true;
+  user?: string;
+  tz?: string;
   prefix: string;
+}
+
+interface CrontabImportOptions extends ImportOptions {
+  system?: true;
 }
 
 export function importCommands(program: Command, terminal: Terminal): void {
   const imports = program.command("import").description("create jobs from those of another scheduler");
-  withPeer(imports.command("crontab"))
+  withImportFlags(imports.command("crontab"))
     .description("create a job from each line of a crontab; the job behaves as the line does under cron")
     .argument("<file>", "a crontab; - reads standard input, such as the output of `crontab -l`")
     .option("--system", "the lines have a user field, as in /etc/crontab and /etc/cron.d")
+    .action((file: string, options: CrontabImportOptions) => importCrontab(file, options, terminal));
+}
+
+function withImportFlags(command: Command): Command {
+  return withPeer(command)
     .option("--dry-run", "show what would be created, and create nothing")
     .option("--prefix <name>", "text to put before every id", "")
     .option("--pin", "let only the asked peer run the jobs (default: any peer)")
-    .option("--update", "replace jobs of an earlier import whose lines have changed")
-    .action((file: string, options: ImportOptions) => importCrontab(file, options, terminal));
+    .option("--user <name>", "who the jobs run as, where the file doesn't say it")
+    .option("--tz <zone>", "the zone of the times, where the file doesn't say it (default: this host's)")
+    .option("--update", "replace jobs of an earlier import that have changed, and list those that are gone")
+    .option("--prune", "remove jobs of an earlier import that are gone, after listing them")
+    .option("--yes", "don't ask before anything is made");
 }
 
-/** What was done with a line, or would be done in a dry run. */
-type LineResult = "create" | "created" | "unchanged" | "differs" | "update" | "updated" | "refused";
-
-interface Outcome {
-  line: number;
-  spec: JobSpec;
-  result: LineResult;
-  why?: string;
-}
-
-async function importCrontab(file: string, options: ImportOptions, terminal: Terminal): Promise<void> {
+async function importCrontab(file: string, options: CrontabImportOptions, terminal: Terminal): Promise<void> {
+  const system = options.system === true;
+  refuseOtherForm(file, system);
   const text = readTextFile(file);
-  const client = clientFor(options, terminal);
-  const self = await askSelf(client, options);
-  const reading = parseCrontab(text, {
-    system: options.system === true,
-    prefix: options.prefix,
-    zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    ...ownerOf(file),
-    host: hostname(),
-    ...(options.pin === true && self !== undefined ? { pinTo: self.id } : {}),
-    homes: homesOfHost(),
-  });
-  refuseSystemForm(reading, options);
-  const outcomes: Outcome[] = [];
-  for (const { line, spec } of reading.jobs) {
-    outcomes.push({ line, spec, ...(await importJob(spec, client, options)) });
+  const zone = hostZone(options.tz, terminal.now());
+  const owner = system ? { user: options.user ?? "root", home: "/root" } : ownerOf(file, options.user);
+  if (system && options.user !== undefined) {
+    throw new CicadaError(
+      "USAGE",
+      "--user is for a user's own crontab: with --system each line names its user",
+    );
   }
-  report(reading, outcomes, options, terminal);
-  reportConsequences(file, reading, outcomes, options, self, terminal);
-  terminal.exitCode = exitCodeOf(reading, outcomes);
+  const host = hostname();
+  const path = file === "-" ? "standard input" : resolve(file);
+  await importJobs(options, terminal, {
+    place: "LINE",
+    users: system,
+    source: {
+      labels: { "imported-from": "crontab", host, ...(system ? { file: path.slice(0, 256) } : {}) },
+      ...(system ? {} : { user: owner.user }),
+      prefix: options.prefix,
+    },
+    what: file === "-" ? "The crontab" : `The crontab ${plain(file)}`,
+    other: { active: "cron keeps running it", turnOff: "Disable its lines" },
+    missing: system
+      ? `No line of ${plain(path)} stands any more for:`
+      : `No line of ${plain(owner.user)} on ${plain(host)} stands any more for:`,
+    read: (pinTo) => {
+      const reading = parseCrontab(text, {
+        system,
+        prefix: options.prefix,
+        zone,
+        user: owner.user,
+        ...(owner.home === undefined ? {} : { home: owner.home }),
+        host,
+        homes: homesOfHost(),
+        ...(pinTo === undefined ? {} : { pinTo }),
+        ...(system ? { file: path } : {}),
+      });
+      refuseSystemForm(reading, options);
+      return {
+        ...reading,
+        jobs: reading.jobs.map(({ line, spec }) => ({ at: String(line), spec })),
+        refused: reading.refused.map(({ line, ...rest }) => ({ at: `line ${line}`, ...rest })),
+      };
+    },
+  });
+}
+
+function refuseOtherForm(file: string, system: boolean): void {
+  const form = formOf(file);
+  if (form === "system" && !system) {
+    throw new CicadaError(
+      "USAGE",
+      `each line of ${file} has a user field: use --system; nothing was created`,
+    );
+  }
+  if (form === "user" && system) {
+    throw new CicadaError("USAGE", `${file} is a user's own crontab: import it without --system`);
+  }
 }
 
 /**
  * Refuses a file in which every line begins with a user's name: without --system, cicada would run that name as a
  * command.
  */
-function refuseSystemForm({ jobs, userLike }: CrontabReading, { system, dryRun }: ImportOptions): void {
+function refuseSystemForm(
+  { jobs, userLike }: CrontabReading,
+  { system, dryRun }: CrontabImportOptions,
+): void {
   if (system === true || dryRun === true || jobs.length === 0 || userLike < jobs.length) return;
   throw new CicadaError(
     "USAGE",
     "every line begins with the name of a user: use --system; nothing was created",
   );
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What all imports have in common
+
+interface Import {
+  /** the heading of the column that says where a job stands */
+  place: string;
+  /** whether each job's user is shown */
+  users: boolean;
+  source: Source;
+  /** what was imported, in words */
+  what: string;
+  other: { active: string; turnOff: string };
+  /** the line above the jobs for which nothing stands any more */
+  missing: string;
+  /** `pinTo`: the id of the only peer that may run the jobs */
+  read(pinTo: string | undefined): Reading;
+}
+
+async function importJobs(options: ImportOptions, terminal: Terminal, made: Import): Promise<void> {
+  const client = clientFor(options, terminal);
+  const self = await askSelf(client, options);
+  const reading = made.read(options.pin === true ? self?.id : undefined);
+  const dryRun = options.dryRun === true;
+  const how = { dryRun, update: options.update === true };
+  const gone = await goneJobs(client, made, reading, options);
+  reportBefore(reading, terminal);
+  reportGone(gone, made.missing, terminal);
+  const asks =
+    !dryRun && options.yes !== true && terminal.ask !== undefined && hasSomethingToSay(reading, gone);
+  if (asks) {
+    reportJobs(await makeJobs(reading.jobs, client, { ...how, dryRun: true }), made, terminal);
+    await confirm(reading, gone, options, terminal);
+  }
+  const outcomes = await makeJobs(reading.jobs, client, how);
+  const removed = options.prune === true ? gone : [];
+  if (client !== undefined && !dryRun) await removeJobs(client, removed);
+  if (!asks) reportJobs(outcomes, made, terminal);
+  reportCounts(reading, outcomes, { count: removed.length, dryRun }, terminal);
+  reportConsequences(made, outcomes, options, self, terminal);
+  if (gone.length > 0 && options.prune !== true) {
+    terminal.print(`${gone.length} jobs are gone from the file and still run; --prune removes them.`);
+  }
+  terminal.exitCode = exitCodeOf(reading, outcomes);
 }
 
 /** A dry run also works without a peer. It then can't tell which jobs exist already. */
@@ -107,186 +203,58 @@ async function askSelf(client: Client | undefined, options: ImportOptions): Prom
   );
 }
 
-/** A crontab in cron's spool belongs to the user that it is named after, any other to the person who imports it. */
-function ownerOf(file: string): { user: string; home: string } {
-  const inSpool = /\/cron(\/crontabs|\/tabs)?$/.test(dirname(file));
-  const owner = basename(file);
-  const home = inSpool ? homeOf(owner) : undefined;
-  if (home !== undefined) return { user: owner, home };
-  const self = ownerOfProcess();
-  return { user: self.name ?? "", home: self.home ?? "/" };
-}
-
-/** The users of this host and their homes, also those of a directory that lists its users. */
-function homesOfHost(): ReadonlyMap<string, string> {
-  return new Map(passwordLines().map(({ user, home }) => [user, home] as const));
-}
-
-/** A user's home. A directory may know a user that it doesn't list. */
-function homeOf(user: string): string | undefined {
-  return homesOfHost().get(user) ?? passwordLines(user).find((line) => line.user === user)?.home;
-}
-
-function passwordLines(...users: readonly string[]): { user: string; home: string }[] {
-  return passwordText(users)
-    .split("\n")
-    .flatMap((line) => {
-      const [user, , , , , home] = line.split(":");
-      return user === undefined || home === undefined ? [] : [{ user, home }];
-    });
-}
-
-function passwordText(users: readonly string[]): string {
-  try {
-    return execFileSync("getent", ["passwd", "--", ...users], {
-      encoding: "utf8",
-      timeout: directoryLimitMs,
-      maxBuffer: directoryLimitBytes,
-      stdio: ["ignore", "pipe", "ignore"],
-    });
-  } catch {
-    // The user is unknown, the directory doesn't answer, or there is no getent.
-    return readOrNothing("/etc/passwd");
-  }
-}
-
-/** There may be no /etc/passwd. Unknown homes are reported with their lines. */
-function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** How long a directory of users may take, and how much of it is read. */
-const directoryLimitMs = 10_000;
-const directoryLimitBytes = 16 * 1_048_576;
-
-async function importJob(
-  spec: JobSpec,
+async function goneJobs(
   client: Client | undefined,
-  options: ImportOptions,
-): Promise<{ result: LineResult; why?: string }> {
-  if (client === undefined) return { result: "create" };
-  try {
-    const known = await existing(client, spec.id);
-    if (known === undefined) {
-      if (options.dryRun !== true) await client.send("/v1/jobs", { method: "POST", body: spec });
-      return { result: options.dryRun === true ? "create" : "created" };
-    }
-    if (sameValue(known, spec)) return { result: "unchanged" };
-    if (options.update !== true) return { result: "differs", why: differences(known, spec) };
-    if (options.dryRun === true) return { result: "update", why: differences(known, spec) };
-    await client.send(`/v1/jobs/${encodeURIComponent(spec.id)}`, { method: "PUT", body: spec });
-    return { result: "updated", why: differences(known, spec) };
-  } catch (error) {
-    // This refuses only the one job. When the peer can't be reached, the import stops.
-    if (!(error instanceof CicadaError) || !aboutTheJob.has(error.code)) throw error;
-    return { result: "refused", why: error.detail };
+  { source }: Import,
+  { jobs }: Reading,
+  { update, prune }: ImportOptions,
+): Promise<JobAnswer[]> {
+  if (client === undefined || (update !== true && prune !== true)) return [];
+  const gone = await jobsGone(client, source, jobs);
+  if (prune === true && jobs.length === 0 && gone.length > 0) {
+    throw new CicadaError(
+      "USAGE",
+      `it contains no job at all, so --prune would remove all ${gone.length} of the earlier import: \`cicada jobs rm\` removes them`,
+    );
   }
-}
-const aboutTheJob: ReadonlySet<string> = new Set(["INVALID_JOB", "JOB_EXISTS"]);
-
-async function existing(client: Client, id: string): Promise<Record<string, unknown> | undefined> {
-  try {
-    return writable({ ...(await client.ask<JobAnswer>(`/v1/jobs/${encodeURIComponent(id)}`)) });
-  } catch (error) {
-    if (error instanceof CicadaError && error.code === "JOB_NOT_FOUND") return undefined;
-    throw error;
-  }
+  return gone;
 }
 
-/** Names the fields in which the job differs from the line. */
-function differences(known: Record<string, unknown>, spec: JobSpec): string {
-  const wanted: Record<string, unknown> = { ...spec };
-  const names = new Set([...Object.keys(known), ...Object.keys(wanted)]);
-  return [...names].filter((name) => !sameValue(known[name], wanted[name])).join(", ");
+function hasSomethingToSay({ refused, notes, doubts }: Reading, gone: readonly JobAnswer[]): boolean {
+  return refused.length + notes.length + doubts.length + gone.length > 0;
 }
 
-// ----------------------------------------------------------------------------------------------- reporting
-
-const colours: Readonly<Partial<Record<LineResult, Colour>>> = {
-  create: "green",
-  created: "green",
-  update: "yellow",
-  updated: "yellow",
-  differs: "yellow",
-  refused: "red",
-};
-
-function report(
-  reading: CrontabReading,
-  outcomes: readonly Outcome[],
-  options: ImportOptions,
+async function confirm(
+  { jobs }: Reading,
+  gone: readonly JobAnswer[],
+  { prune }: ImportOptions,
   terminal: Terminal,
-): void {
-  // Each line of the system form names its user. All lines of a user's own crontab have the same.
-  const users = options.system === true;
-  const rows = outcomes.map(({ line, spec, result, why }) => {
-    const colour = colours[result];
-    return [
-      String(line),
-      plain(spec.id),
-      (colour === undefined ? result : paint(terminal, colour, result)) +
-        (why === undefined ? "" : `: ${plain(why)}`),
-      plain([spec.schedule ?? ""].flat().join("; ")),
-      plain(spec.timezone ?? "UTC"),
-      ...(users ? [plain(spec.user ?? "")] : []),
-      plain(spec.command ?? (spec.argv ?? []).join(" ")),
-    ];
-  });
-  const heading = ["LINE", "JOB", "", "SCHEDULE", "ZONE", ...(users ? ["USER"] : []), "COMMAND"];
-  if (rows.length > 0) table(terminal, heading, rows);
-  if (reading.refused.length > 0) {
-    terminal.print("");
-    terminal.print(paint(terminal, "red", `Not imported (${reading.refused.length}):`));
-    for (const { line, text, reason } of reading.refused) {
-      terminal.print(`  line ${line}: ${plain(text)}`);
-      terminal.print(`    ${plain(reason)}`);
-    }
-  }
-  if (reading.notes.length > 0) {
-    terminal.print("");
-    terminal.print("Not carried over:");
-    for (const note of reading.notes) terminal.print(`  ${plain(note)}`);
-  }
+): Promise<void> {
+  const removing = prune === true && gone.length > 0 ? `, and remove ${gone.length}` : "";
+  const said = await terminal.ask?.(`Import these ${jobs.length} jobs${removing}? [y/N] `);
+  if (said !== undefined && !/^y(es)?$/i.test(said.trim()))
+    throw new CicadaError("USAGE", "you did not say yes; nothing was created");
 }
 
 function reportConsequences(
-  file: string,
-  reading: CrontabReading,
+  { what, other }: Import,
   outcomes: readonly Outcome[],
   options: ImportOptions,
   self: PeerAnswer | undefined,
   terminal: Terminal,
 ): void {
-  const count = (...results: readonly LineResult[]) =>
-    outcomes.filter(({ result }) => results.includes(result)).length;
-  const counts = [
-    ["to create", count("create")],
-    ["created", count("created")],
-    ["to update", count("update")],
-    ["updated", count("updated")],
-    ["unchanged", count("unchanged")],
-    ["different", count("differs")],
-    ["not imported", reading.refused.length + count("refused")],
-  ] as const;
-  const parts = counts.filter(([, number]) => number > 0).map(([what, number]) => `${number} ${what}`);
-  terminal.print("");
-  terminal.print(parts.length === 0 ? "It contains no jobs." : `${parts.join(", ")}.`);
-  if (count("differs") > 0) {
+  if (outcomes.some(({ result }) => result === "differs")) {
     terminal.print("Jobs that differ from their lines were not changed; --update replaces them.");
   }
   if (outcomes.length === 0) return;
-  if (options.dryRun === true) terminal.print("Nothing was created: this was a dry run.");
-  const whose = file === "-" ? "The crontab" : `The crontab ${plain(file)}`;
-  const twice = options.dryRun === true ? "" : " Disable its lines, or each job runs twice.";
+  const dryRun = options.dryRun === true;
+  if (dryRun) terminal.print("Nothing was created: this was a dry run.");
+  const twice = dryRun ? "" : ` ${other.turnOff}, or each job runs twice.`;
   terminal.print(
     paint(
       terminal,
       "yellow",
-      `${whose} is still active: cicada doesn't touch it, and cron keeps running it.${twice}`,
+      `${what} is still active: cicada doesn't touch it, and ${other.active}.${twice}`,
     ),
   );
   terminal.print(
@@ -297,7 +265,7 @@ function reportConsequences(
 }
 
 /** 0 if every line has its job, 4 if jobs differ from their lines, 1 if lines were refused. */
-function exitCodeOf(reading: CrontabReading, outcomes: readonly Outcome[]): number {
+function exitCodeOf(reading: Reading, outcomes: readonly Outcome[]): number {
   if (reading.refused.length > 0 || outcomes.some(({ result }) => result === "refused")) return 1;
   return outcomes.some(({ result }) => result === "differs") ? 4 : 0;
 }

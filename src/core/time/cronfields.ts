@@ -147,9 +147,10 @@ function readItem(rule: FieldRule, text: string, position: number): Item | { pro
   if (from === undefined) return { position, kind: "values", text: text.replace("?", "*") };
   const first = valueOf(rule, from);
   if (typeof first === "string") return refuse(first);
-  // In a range that ends on Sunday, as in fri-sun, Sunday is day 7.
-  const last = to?.toLowerCase() === "sun" ? 7 : to === undefined ? undefined : valueOf(rule, to);
-  if (typeof last === "string") return refuse(last);
+  const end = to === undefined ? undefined : valueOf(rule, to);
+  if (typeof end === "string") return refuse(end);
+  // As in cronie: at the end of a range Sunday is day 7 (fri-sun, 5-0), unless the range begins with Sunday (0-sun, sun-sun).
+  const last = rule.name === "dayOfWeek" && end === 0 && first > 0 ? 7 : end;
   if (last !== undefined && last < first) return refuse("the range runs backwards");
   return {
     position,

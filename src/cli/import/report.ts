@@ -1,0 +1,92 @@
+/** What an import says: before anything is made what becomes of no job and what is not carried over, then the jobs. */
+import type { JobAnswer } from "../terminal/answers.ts";
+import { table } from "../terminal/output.ts";
+import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.ts";
+import type { Outcome, Result } from "./carry-out.ts";
+import type { Reading } from "./reading.ts";
+
+export function reportBefore({ refused, notes, doubts }: Reading, terminal: Terminal): void {
+  if (refused.length > 0) {
+    terminal.print(paint(terminal, "red", `Not imported (${refused.length}):`));
+    for (const { at, text, reason } of refused) {
+      terminal.print(`  ${plain(at)}: ${plain(text)}`);
+      terminal.print(`    ${plain(reason)}`);
+    }
+    terminal.print("");
+  }
+  for (const [title, lines] of [
+    ["Not carried over:", notes],
+    ["Please check:", doubts],
+  ] as const) {
+    if (lines.length === 0) continue;
+    terminal.print(paint(terminal, "yellow", title));
+    for (const line of lines) terminal.print(`  ${plain(line)}`);
+    terminal.print("");
+  }
+}
+
+export function reportGone(gone: readonly JobAnswer[], what: string, terminal: Terminal): void {
+  if (gone.length === 0) return;
+  terminal.print(paint(terminal, "yellow", what));
+  for (const { id, schedule, command, argv } of gone) {
+    const times = [schedule ?? ""].flat().join("; ");
+    terminal.print(`  ${plain(id)}: ${plain(times)} ${plain(command ?? (argv ?? []).join(" "))}`);
+  }
+  terminal.print("");
+}
+
+const colours: Readonly<Partial<Record<Result, Colour>>> = {
+  create: "green",
+  created: "green",
+  update: "yellow",
+  updated: "yellow",
+  differs: "yellow",
+  refused: "red",
+};
+
+/** `place` is the heading of the column that says where each job stands in the file. */
+export function reportJobs(
+  outcomes: readonly Outcome[],
+  { place, users }: { place: string; users: boolean },
+  terminal: Terminal,
+): void {
+  const rows = outcomes.map(({ at, spec, result, why }) => {
+    const colour = colours[result];
+    return [
+      plain(at),
+      plain(spec.id),
+      (colour === undefined ? result : paint(terminal, colour, result)) +
+        (why === undefined ? "" : `: ${plain(why)}`),
+      plain([spec.schedule ?? ""].flat().join("; ")) + (spec.enabled === false ? " (disabled)" : ""),
+      plain(spec.timezone ?? "UTC"),
+      ...(users ? [plain(spec.user ?? "")] : []),
+      plain(spec.command ?? spec.http?.url ?? (spec.argv ?? []).join(" ")),
+    ];
+  });
+  const heading = [place, "JOB", "", "SCHEDULE", "ZONE", ...(users ? ["USER"] : []), "COMMAND"];
+  if (rows.length === 0) return;
+  table(terminal, heading, rows);
+  terminal.print("");
+}
+
+export function reportCounts(
+  { refused }: Reading,
+  outcomes: readonly Outcome[],
+  removed: { count: number; dryRun: boolean },
+  terminal: Terminal,
+): void {
+  const count = (...results: readonly Result[]) =>
+    outcomes.filter(({ result }) => results.includes(result)).length;
+  const counts = [
+    ["to create", count("create")],
+    ["created", count("created")],
+    ["to update", count("update")],
+    ["updated", count("updated")],
+    ["unchanged", count("unchanged")],
+    ["different", count("differs")],
+    [removed.dryRun ? "to remove" : "removed", removed.count],
+    ["not imported", refused.length + count("refused")],
+  ] as const;
+  const parts = counts.filter(([, number]) => number > 0).map(([what, number]) => `${number} ${what}`);
+  terminal.print(parts.length === 0 ? "It contains no jobs." : `${parts.join(", ")}.`);
+}

@@ -1,0 +1,109 @@
+/** Jobs as lines of a crontab: what can be said comes back by the import, and what can't is a comment. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { crontabOf } from "../src/cli/crontab-text.ts";
+import { parseCrontab, type CrontabOptions } from "../src/cli/import/crontab.ts";
+import type { JobSpec } from "../src/schema/job.ts";
+
+const options: CrontabOptions = {
+  system: false,
+  prefix: "",
+  zone: "Europe/Berlin",
+  home: "/home/shop",
+  user: "shop",
+  host: "web1",
+};
+
+const job = (fields: object) =>
+  ({ id: "a", command: "x", schedule: "@daily", user: "shop", ...fields }) as JobSpec;
+const active = (text: string) =>
+  text.split("\n").filter((line) => line !== "" && !line.startsWith("#") && !/^\w+=/.test(line));
+
+test("what was imported from a crontab goes back into one, and comes back the same", () => {
+  for (const name of ["crontab-30", "crontab-to-run"]) {
+    const text = readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
+    const { jobs } = parseCrontab(text, options);
+    const said = crontabOf(
+      jobs.map(({ spec }) => spec),
+      { user: undefined },
+    );
+    const again = parseCrontab(said, { ...options, system: true, user: "root", home: "/root" });
+    assert.deepEqual(again.refused, []);
+    const meaning = ({ id: _, description: __, labels: ___, env, ...rest }: JobSpec) => ({
+      ...rest,
+      // Variables other than those of cron's own go into the command.
+      env: Object.fromEntries(["PATH", "HOME", "SHELL"].map((one) => [one, env?.[one]])),
+    });
+    const plainJobs = jobs.filter(({ spec }) => Object.keys(spec.env ?? {}).length === 4);
+    for (const { spec } of plainJobs) {
+      const found = again.jobs.find((one) => one.spec.id === spec.id);
+      assert.ok(found !== undefined, spec.description);
+      assert.deepEqual(meaning(found.spec), meaning(spec));
+    }
+    assert.equal(again.jobs.length, jobs.length);
+  }
+});
+
+describe("a line says", () => {
+  const table: [what: string, fields: object, line: string][] = [
+    [
+      "another umask than cron's, folder and variables",
+      { cwd: "/srv/a b", env: { A: "it's" } },
+      String.raw`@daily shop umask 077; export A='it'\''s'; cd '/srv/a b' && x`,
+    ],
+    [
+      "each of several schedules",
+      { umask: "022", schedule: ["@daily", "0 12 * * 1-5"] },
+      "@daily shop x\n0 12 * * 1-5 shop x",
+    ],
+    [
+      "a program with its arguments",
+      { umask: "022", command: undefined, argv: ["/bin/echo", "50% off", ""] },
+      String.raw`@daily shop /bin/echo '50\% off' ''`,
+    ],
+    ["its input", { umask: "022", stdin: "a\n50%\n" }, String.raw`@daily shop x%a%50\%`],
+  ];
+  for (const [what, fields, line] of table) {
+    test(what, () => assert.equal(active(crontabOf([job(fields)], { user: undefined })).join("\n"), line));
+  }
+});
+
+describe("what a crontab can't say is a comment", () => {
+  const table: [fields: object, says: RegExp][] = [
+    [{ schedule: "@every 90s" }, /can't say the schedule @every 90s/],
+    [{ schedule: "0 0 L * *" }, /can't say the schedule/],
+    [{ schedule: "H 3 * * *" }, /can't say the schedule/],
+    [{ schedule: "0 0 3 * * *" }, /can't say the schedule/],
+    [{ schedule: "5/15 * * * *" }, /can't say the schedule/],
+    [{ schedule: undefined }, /no schedule/],
+    [{ except: ["2026-12-24"] }, /can't say except/],
+    [{ after: { jobs: ["b"] }, schedule: undefined }, /can't say after/],
+    [{ command: undefined, http: { url: "https://x.example" } }, /can't say http/],
+    [{ command: "a\nb" }, /several lines/],
+    [{ secrets: ["KEY"] }, /can't say secrets/],
+    [{ user: undefined }, /give --user NAME/],
+    [{ env: { PATH: "/a\n* * * * * root evil" } }, /several lines/],
+  ];
+  for (const [fields, says] of table) {
+    test(says.source, () => {
+      const given = Object.fromEntries(
+        Object.entries(job(fields)).filter(([, value]) => value !== undefined),
+      );
+      const text = crontabOf([given as JobSpec], { user: undefined });
+      assert.match(text, says);
+      assert.deepEqual(active(text), []);
+    });
+  }
+  test("what only softens a run is named above its line, and a disabled job is no line", () => {
+    const text = crontabOf(
+      [job({ retry: { attempts: 2 }, timeout: "5m", description: "a\n* * * * * root evil" })],
+      {
+        user: undefined,
+      },
+    );
+    assert.match(text, /# not said here: retry, timeout\n/);
+    assert.equal(active(text).length, 1);
+    assert.deepEqual(active(crontabOf([job({ enabled: false })], { user: undefined })), []);
+  });
+});

@@ -17,6 +17,12 @@ const options: CrontabOptions = {
 
 const job = (fields: object) =>
   ({ id: "a", command: "x", schedule: "@daily", user: "shop", ...fields }) as JobSpec;
+/** Without what is only told of a line. Variables other than those of cron's own go into the command. */
+function meaning(spec: JobSpec): object {
+  const env = Object.fromEntries(["PATH", "HOME", "SHELL"].map((one) => [one, spec.env?.[one]]));
+  return { ...spec, id: "", description: "", labels: {}, env };
+}
+
 const active = (text: string) =>
   text.split("\n").filter((line) => line !== "" && !line.startsWith("#") && !/^\w+=/.test(line));
 
@@ -30,11 +36,6 @@ test("what was imported from a crontab goes back into one, and comes back the sa
     );
     const again = parseCrontab(said, { ...options, system: true, user: "root", home: "/root" });
     assert.deepEqual(again.refused, []);
-    const meaning = ({ id: _, description: __, labels: ___, env, ...rest }: JobSpec) => ({
-      ...rest,
-      // Variables other than those of cron's own go into the command.
-      env: Object.fromEntries(["PATH", "HOME", "SHELL"].map((one) => [one, env?.[one]])),
-    });
     const plainJobs = jobs.filter(({ spec }) => Object.keys(spec.env ?? {}).length === 4);
     for (const { spec } of plainJobs) {
       const found = again.jobs.find((one) => one.spec.id === spec.id);

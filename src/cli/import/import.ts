@@ -15,16 +15,10 @@ import { paint, plain, type Terminal } from "../terminal/terminal.ts";
 import { readTextFile } from "../terminal/text-file.ts";
 import { jobsGone, makeJobs, removeJobs, type Outcome, type Source } from "./carry-out.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
-<<<<<<< HEAD
-import { writable } from "../terminal/job-text.ts";
-import { table } from "../terminal/table.ts";
-import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.ts";
-=======
 import { hostZone } from "./host-zone.ts";
 import { formOf, homesOfHost, ownerOf } from "./owner.ts";
 import type { Reading } from "./reading.ts";
 import { reportBefore, reportCounts, reportGone, reportJobs } from "./report.ts";
->>>>>>> 26fa8ce (import crontab: owners and zones are not guessed, lines of other crons are refused or noted before anything is made, --prune removes what no line stands for; export to crontab; 0-sun is Sunday, as in cronie)
 
 interface ImportOptions extends PeerOptions {
   dryRun?: true;
@@ -166,16 +160,12 @@ async function importJobs(options: ImportOptions, terminal: Terminal, made: Impo
   const gone = await goneJobs(client, made, reading, options);
   reportBefore(reading, terminal);
   reportGone(gone, made.missing, terminal);
-  const asks =
-    !dryRun && options.yes !== true && terminal.ask !== undefined && hasSomethingToSay(reading, gone);
-  if (asks) {
-    reportJobs(await makeJobs(reading.jobs, client, { ...how, dryRun: true }), made, terminal);
-    await confirm(reading, gone, options, terminal);
-  }
+  const isTold = options.yes === true || terminal.ask === undefined || !hasSomethingToSay(reading, gone);
+  if (!dryRun && !isTold) await askFirst(reading, gone, client, options, terminal, made);
   const outcomes = await makeJobs(reading.jobs, client, how);
   const removed = options.prune === true ? gone : [];
   if (client !== undefined && !dryRun) await removeJobs(client, removed);
-  if (!asks) reportJobs(outcomes, made, terminal);
+  reportJobs(outcomes, made, terminal);
   reportCounts(reading, outcomes, { count: removed.length, dryRun }, terminal);
   reportConsequences(made, outcomes, options, self, terminal);
   if (gone.length > 0 && options.prune !== true) {
@@ -224,14 +214,22 @@ function hasSomethingToSay({ refused, notes, doubts }: Reading, gone: readonly J
   return refused.length + notes.length + doubts.length + gone.length > 0;
 }
 
-async function confirm(
+/** Shows what would be made, and asks, unless nothing would be. */
+async function askFirst(
   { jobs }: Reading,
   gone: readonly JobAnswer[],
-  { prune }: ImportOptions,
+  client: Client | undefined,
+  options: ImportOptions,
   terminal: Terminal,
+  made: Import,
 ): Promise<void> {
-  const removing = prune === true && gone.length > 0 ? `, and remove ${gone.length}` : "";
-  const said = await terminal.ask?.(`Import these ${jobs.length} jobs${removing}? [y/N] `);
+  const planned = await makeJobs(jobs, client, { dryRun: true, update: options.update === true });
+  const changes = planned.filter(({ result }) => result === "create" || result === "update").length;
+  const removes = options.prune === true ? gone.length : 0;
+  if (changes + removes === 0) return;
+  reportJobs(planned, made, terminal);
+  const removing = removes === 0 ? "" : `, and remove ${removes}`;
+  const said = await terminal.ask?.(`Write ${changes} of these ${jobs.length} jobs${removing}? [y/N] `);
   if (said !== undefined && !/^y(es)?$/i.test(said.trim()))
     throw new CicadaError("USAGE", "you did not say yes; nothing was created");
 }

@@ -1,6 +1,6 @@
 /** What an import says: before anything is made what becomes of no job and what is not carried over, then the jobs. */
 import type { JobAnswer } from "../terminal/answers.ts";
-import { table } from "../terminal/output.ts";
+import { table } from "../terminal/table.ts";
 import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.ts";
 import type { Outcome, Result } from "./carry-out.ts";
 import type { Reading } from "./reading.ts";

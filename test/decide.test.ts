@@ -73,6 +73,7 @@ const plain: Facts = {
   chain: undefined,
   awaitsParents: false,
   isReporter: true,
+  mayReport: true,
   isForgotten: false,
   isSuperseded: false,
   isWarmingUp: false,
@@ -82,6 +83,7 @@ const plain: Facts = {
   isFixed: false,
   turn: { kind: "go" },
   isToBeSkipped: false,
+  skipStandsAt: due,
   lacksCalendar: false,
   isBackfill: false,
   isBackfilledBefore: false,
@@ -450,8 +452,13 @@ const chosen: [title: string, one: Case, expected: string][] = [
   ["the choice of the voters is followed", { facts: { plan: majority, choice: "stands" } }, "follow-choice"],
   ["a chosen runner that is gone is lost", { facts: { plan: majority, choice: "gone" } }, "close-lost"],
   [
-    "… and reported by only one peer",
+    "… and reported by whoever knows it",
     { facts: { plan: majority, choice: "gone", isReporter: false } },
+    "close-lost",
+  ],
+  [
+    "… unless the others don't count on this peer",
+    { facts: { plan: majority, choice: "gone", isReporter: false, mayReport: false } },
     "wait",
   ],
   [

@@ -6,7 +6,7 @@ import { checkedJob } from "../src/core/checks/job.ts";
 import { planJob } from "../src/core/job/plan.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { nextTicks, obstaclesOf } from "../src/core/view.ts";
-import { instantOf, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import { instantOf, slotOfPeer, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
@@ -125,6 +125,58 @@ describe("a tick that a person has asked to skip", () => {
     cores.pass(3 * minute);
     assert.equal(answerOf(cores), tickAt(tick));
     assert.equal(startsOf(cores, tick), 1);
+  });
+
+  test("can be taken back by a peer of which its holder has only just heard that it is to be skipped", () => {
+    const cores = meshWith();
+    const tick = comingTick(cores);
+    cores.pass(tick - cores.wall(cores.now) - 8 * second);
+    skip(cores, "a", { tick });
+    cores.pass(second);
+    cores.ask("b", { kind: "unskip-ticks", id: beatId, which: { tick }, by: "ada" });
+    cores.pass(minute);
+    assert.equal(startsOf(cores, tick), 1);
+  });
+
+  for (const asker of ["a", "b", "c"]) {
+    test(`runs on all of its peers if it has begun on one of them before that was told, by ${asker}`, () => {
+      const cores = meshWith({ target: { count: "all" } });
+      const tick = comingTick(cores);
+      cores.pass(tick - cores.wall(cores.now) - 3);
+      skip(cores, asker, { tick });
+      cores.pass(20 * second);
+      assert.match(answerOf(cores), /^TICK_BEGUN: .* had begun before its peer was told/);
+      const ran = cores.starts.filter((start) => start.tick === tickAt(tick)).map(({ peer }) => peer);
+      assert.deepEqual(ran.toSorted(), ["a", "b", "c"]);
+      const told = storyAt(cores, tick).map(({ state }) => state);
+      assert.deepEqual(told, ["succeeded", "succeeded", "succeeded"]);
+    });
+  }
+
+  test("is skipped on a peer that knows so, although it has run on one that was out of reach when that was asked", () => {
+    const cores = meshWith({ target: { count: "all", offline: "1m" } }, ["a", "b"]);
+    cores.split(["a"], ["b"]);
+    cores.pass(20 * second);
+    const tick = comingTick(cores, 1);
+    skip(cores, "a", { tick });
+    cores.pass(second);
+    assert.equal(answerOf(cores), tickAt(tick));
+    const job = cores.state("a").jobs.plans.get(beatId)?.job;
+    assert.ok(job);
+    cores.kill("a");
+    cores.pass(tick - cores.wall(cores.now) + 3 * second);
+    assert.equal(startsOf(cores, tick), 1);
+    cores.heal();
+    cores.up("a" as PeerId, { jobs: [job], expected: ["b"] });
+    cores.pass(20 * second);
+    assert.equal(startsOf(cores, tick), 1);
+    assert.deepEqual(
+      storyAt(cores, tick).map(({ slot, state, reason }) => [slot, state, reason]),
+      [
+        [slotOfPeer("b" as PeerId), "succeeded", undefined],
+        [slotOfPeer("a" as PeerId), "skipped", "asked"],
+      ],
+    );
   });
 
   test("is one of the next N, of which those that are skipped already don't count", () => {

@@ -8,6 +8,9 @@ import type { State } from "../state.ts";
 import type { Order } from "./order.ts";
 import { isInProgress } from "./slots.ts";
 
+/** A peer that has not confirmed a request to skip after this time counts as out of reach, ms. */
+export const confirmLimitMs = 5_000;
+
 /** The request, if the job's tick (ms) is to be skipped. */
 export function skipOf({ jobs, operator, now }: State, job: JobId, tick: number): Skip | undefined {
   const known = jobs.plans.get(job)?.skips.get(tick);
@@ -16,8 +19,22 @@ export function skipOf({ jobs, operator, now }: State, job: JobId, tick: number)
   return heard === undefined || heard.untilMono < now.mono ? undefined : heard;
 }
 
-/** Only ticks of the schedule are skipped, and none that has begun. */
+/**
+ * Only ticks of the schedule are skipped, and no part of one that has begun. Its other parts are skipped too if the request was
+ * answered before the tick came; of a later request, which may be refused because a part has begun, they are not.
+ */
 export function isToBeSkipped(state: State, order: Order): boolean {
-  const isAsked = order.requested === undefined && skipOf(state, order.job, order.instant) !== undefined;
-  return isAsked && !isInProgress(state, order);
+  if (order.requested !== undefined || order.attempt > 1) return false;
+  const skip = skipOf(state, order.job, order.instant);
+  if (skip === undefined) return false;
+  return skip.at + confirmLimitMs <= order.instant || !isInProgress(state, order);
+}
+
+/**
+ * From when it is sure that the request stands (ms): until it is answered, it may be refused because a part of the tick has begun
+ * on some peer, and then the other parts are to run.
+ */
+export function skipStandsAt(state: State, { job, instant }: Pick<Order, "job" | "instant">): number {
+  const skip = skipOf(state, job, instant);
+  return skip === undefined ? -Infinity : Math.min(skip.at, instant) + confirmLimitMs;
 }

@@ -14,6 +14,7 @@ import type { MessageOf } from "../../schema/message.ts";
 import { ticksInProgress } from "../claims/order-book.ts";
 import { touchJob } from "../claims/touched.ts";
 import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../job/plan.ts";
+import { confirmLimitMs } from "../claims/skipped.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -22,8 +23,6 @@ import { openOf } from "../records/ledger.ts";
 import { comingAfter } from "../orders/job-status.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
 
-/** A peer that has not confirmed after this time counts as out of reach. */
-const confirmLimitMs = 5_000;
 /** Every living peer is told of a tick that is due within this time: until then the table reaches all of them. Unit: ms. */
 const soonMs = claimAheadMs + 30_000;
 /** How long a holder remembers what it was told, until the table says it. */
@@ -220,7 +219,10 @@ export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-h
   answerSkip(state, open);
 }
 
-/** Called in every step: answers for the skips that were not confirmed in time, and forgets what was heard long ago. */
+/**
+ * Called in every step: answers for the skips that were not confirmed in time, and forgets what was heard long ago or stands in the
+ * table, which says from then on whether the tick is to be skipped.
+ */
 export function giveUpSkips(state: State): void {
   const { openSkips, skipsHeard } = state.operator;
   for (const open of openSkips.filter(({ untilMono }) => untilMono <= state.now.mono)) {
@@ -230,7 +232,9 @@ export function giveUpSkips(state: State): void {
     emit(state, { kind: "answer", token: open.command, answer: refuse("SKIP_UNCONFIRMED", detail) });
   }
   for (const [job, heard] of skipsHeard) {
-    for (const [tick, { untilMono }] of heard) if (untilMono <= state.now.mono) heard.delete(tick);
+    const inTable = state.jobs.plans.get(job)?.skips;
+    for (const [tick, { untilMono }] of heard)
+      if (untilMono <= state.now.mono || inTable?.has(tick) === true) heard.delete(tick);
     if (heard.size === 0) skipsHeard.delete(job);
   }
 }

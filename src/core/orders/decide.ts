@@ -37,6 +37,8 @@ export interface Facts {
   readonly awaitsParents: boolean;
   /** this peer reports the order if no peer runs it */
   readonly isReporter: boolean;
+  /** … or could, if those before it in rank were away */
+  readonly mayReport: boolean;
   /** the mesh has forgotten this peer */
   readonly isForgotten: boolean;
   /** the mesh has replaced the cluster key that this peer has */
@@ -51,8 +53,10 @@ export interface Facts {
   readonly isBackfill: boolean;
   /** … and another request runs that tick, or has run it */
   readonly isBackfilledBefore: boolean;
-  /** a person has asked for its tick to be skipped, and it has not begun */
+  /** a person has asked for its tick to be skipped, and it has not begun, or began after the answer */
   readonly isToBeSkipped: boolean;
+  /** … and from when that is sure, ms */
+  readonly skipStandsAt: number;
   /** why its tick is skipped: the job was stopped when it was due */
   readonly skippedBy: StopReason | undefined;
   /** what stops the job now or, before it is due, at its due time */
@@ -181,7 +185,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
   if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
   if (facts.isBackfilledBefore && !facts.isInProgress) return decideSkipped(order, "backfilled", facts);
-  if (facts.isToBeSkipped && !facts.isInProgress) return decideSkipped(order, "asked", facts);
+  if (facts.isToBeSkipped) return decideSkipped(order, "asked", facts);
   const isForced = order.requested?.force === true;
   if (!isForced && !facts.isInProgress && facts.skippedBy !== undefined)
     return decideSkipped(order, facts.skippedBy, facts);
@@ -265,9 +269,9 @@ function decideUnknown({ local }: DecidedOrder): Decision {
 function decideSkipped(
   order: DecidedOrder,
   why: StopReason | "asked" | "backfilled",
-  { wall, isReporter }: Facts,
+  { wall, isReporter, skipStandsAt }: Facts,
 ): Decided {
-  const comesAt = comesAtOf(order);
+  const comesAt = Math.max(comesAtOf(order), why === "asked" ? skipStandsAt : -Infinity);
   const skip: Decision = isReporter ? { kind: "close", reason: why, as: "skipped" } : wait(Infinity);
   const rest = wall < comesAt ? wait(comesAt) : skip;
   const decision = order.local.stage === "claimed" ? letGo(why, rest) : rest;
@@ -389,7 +393,8 @@ function rankOnly({ admittedRank }: Facts): Failover {
 
 function decideChosen(facts: Facts): Decision {
   if (facts.choice === "stands") return { kind: "follow-choice", failover: rankOnly(facts) };
-  return facts.isReporter ? { kind: "close-lost" } : wait(Infinity);
+  // Only those that have proposed a runner know the choice, and the reporter may never do so: whoever knows of it says it.
+  return facts.mayReport ? { kind: "close-lost" } : wait(Infinity);
 }
 
 function decideAsking(

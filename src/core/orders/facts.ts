@@ -13,7 +13,7 @@ import { hasNoSlot, joinsPool } from "../claims/pool-line.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { isBackfilledBefore } from "../claims/backfills.ts";
-import { isToBeSkipped } from "../claims/skipped.ts";
+import { isToBeSkipped, skipStandsAt } from "../claims/skipped.ts";
 import { turnOfOrder } from "../claims/rolling-turns.ts";
 import {
   inOrderOfSlot,
@@ -104,6 +104,10 @@ export class OrderFacts implements Facts {
     return isReporter(this.#state, this.#order.job, this.#order.tick);
   }
 
+  get mayReport(): boolean {
+    return reporterPlace(this.#state, this.#order.job, this.#order.tick) !== undefined;
+  }
+
   get isForgotten(): boolean {
     return this.#state.operator.selfForgotten !== undefined;
   }
@@ -177,6 +181,10 @@ export class OrderFacts implements Facts {
 
   get isToBeSkipped(): boolean {
     return isToBeSkipped(this.#state, this.#order);
+  }
+
+  get skipStandsAt(): number {
+    return skipStandsAt(this.#state, this.#order);
   }
 
   get eligibility(): Eligibility {

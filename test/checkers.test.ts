@@ -493,6 +493,25 @@ test("I5: a start just after its skip was confirmed is found, unless its peer wa
   assert.deepEqual(rulesIn(checkSkips(flawless({ operations, cuts }))), []);
 });
 
+/** The sixth tick was cancelled. With `count: 2` one run of it never began, and with one run it didn't. */
+function cancelled(changes: Partial<JobRules>): Evidence {
+  const operations = [
+    asked({ kind: "put", rules: { ...rules, ...changes } }, 1_000),
+    asked({ kind: "cancel", id: job, tick: tickAt(sixth) }, 6 * minute - 20),
+  ];
+  const slots = changes.count === undefined ? [undefined] : ["0", "1"];
+  const runs = good.runs.flatMap((run) => {
+    const all = slots.map((slot) => (slot === undefined ? run : { ...run, slot }));
+    return run.tick === tickAt(sixth) ? all.slice(1) : all;
+  });
+  return flawless({ operations, runs });
+}
+
+test("I1: the runs of a tick that was cancelled need not all begin, but one that is its tick's only run has to", () => {
+  assert.deepEqual(rulesIn(checkLoss(cancelled({ count: 2 }))), []);
+  assert.deepEqual(rulesIn(checkLoss(cancelled({}))), ["I1"]);
+});
+
 test("I1: a tick that was skipped need not run", () => {
   const operations = [...good.operations, asked({ kind: "skip", id: job, tick: sixth }, 3 * minute)];
   assert.deepEqual(rulesIn(checkLoss(flawless({ runs: without(sixth), operations }))), []);
@@ -694,6 +713,11 @@ test("I13: a peer that remembers tick by tick what was over long ago is found, u
     (changes) => rulesIn(checkBounded(flawless(changes))),
   );
   assert.deepEqual([few, many, set], [[], ["I13"], []]);
+  const waiting = [6, 1].map((orders) => {
+    const sizes = [{ peer: ann, at: ending, sizes: { settled: 75, orders } }];
+    return rulesIn(checkBounded(flawless({ sizes })));
+  });
+  assert.deepEqual(waiting, [[], ["I13"]], "other runs of its ticks are still in the book");
 });
 
 test("I13: a forgotten peer, which decides no ticks any more, may keep what it remembered, but is found if that grows", () => {
@@ -1194,6 +1218,20 @@ test("I17: a tick that goes from peer to peer may be told as failed if a run of 
   assert.deepEqual(found({}), ["I17"], "its peer was well");
   assert.deepEqual(found({ stopAfter: 0 }, dies), ["I17"], "nothing stops it");
   assert.deepEqual(found(undefined, dies), ["I17"], "it runs on all at once, so it was lost");
+  const lost = good.final.map((known) => ({
+    ...known,
+    records: new Map([
+      ["lost", { job, tick: tickAt(sixth), attempt: 1, peer: ann, state: "lost", writing: "lost" }],
+    ]),
+  }));
+  const none = { runs: without(sixth), final: lost };
+  assert.deepEqual(found({}, { ...none, ...dies }), [], "its launcher may have had the run");
+  assert.deepEqual(found({}, none), ["I17"], "no process died");
+  assert.deepEqual(
+    found({}, { ...none, ...dies, final: good.final }),
+    ["I17"],
+    "nothing says that it was lost",
+  );
 });
 
 test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {

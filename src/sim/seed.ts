@@ -65,8 +65,6 @@ export interface SeedOptions {
   backfills?: boolean;
   /** half of the jobs share a pool, in two of five worlds */
   pools?: boolean;
-  /** in a wide world: false = no job runs on all its peers */
-  allPeers?: boolean;
   planted?: PlantedBug;
   /** collects the names of the rare branches that were taken */
   marks?: Set<Mark>;
@@ -157,7 +155,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
-  if (isWide && options.allPeers !== false) work = drawAllPeers(work, dice.fork("all peers"));
+  if (isWide) work = drawAllPeers(work, dice.fork("all peers"));
   if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"));
   if (isWide) work = drawNotices(work, dice.fork("notices"));
   const healedAt = epoch + lengthMs - livenessMs;

@@ -4,9 +4,10 @@
  * Short-lived things (questions, ballots, pending writes) stay below a small number at every measurement, and are
  * nearly zero at the last one, after minutes of quiet. Elections for which too few voters may vote are an exception:
  * they last as long as their orders. Orders in the book and entries of the heaps stay below the number of ticks that
- * all jobs can have within their windows. What is over is remembered one by one only for the last minutes, and for what
- * clients asked for. That isn't judged if a clock was set: what a clock that was ahead has started stays over until its
- * tick is due, perhaps in a year. A peer that was forgotten may keep what it remembers, but no more. The document grows only with clients' requests.
+ * all jobs can have within their windows. What is over is remembered one by one only for the last minutes, for what
+ * clients asked for, and for ticks of which other runs are still in the book. That isn't judged if a clock was set: what a
+ * clock that was ahead has started stays over until its tick is due, perhaps in a year. A peer that was forgotten may keep what
+ * it remembers, but no more. The document grows only with clients' requests.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
@@ -78,13 +79,15 @@ function limitsOf(evidence: Evidence): Limits {
 }
 
 /** The limits after minutes of quiet, when only orders that are due now remain. */
-function atRest(evidence: Evidence, { peer, at }: SizesSeen): Limits {
+function atRest(evidence: Evidence, { peer, at, sizes }: SizesSeen): Limits {
   const jobs = jobsOf(evidence).length;
   const now = 3 * jobs + smallNumber;
   const elections = hasLostItsVoters(evidence) ? ticksInBook(evidence) + 1 : now;
   // Ticks that are over lie below a watermark; orders by hand are remembered one by one.
   const wasSet = evidence.faultWindows.some(({ kind }) => kind === "clock step");
-  const settled = wasSet ? Infinity : now + evidence.operations.length;
+  // Of a tick with several runs, what is over is remembered until its last run is, and so is which peers it has.
+  const partlyOver = 2 * (sizes["orders"] ?? 0);
+  const settled = wasSet ? Infinity : now + evidence.operations.length + partlyOver;
   const kept = isOutside(evidence, peer) ? settledBefore(evidence, peer, at) : 0;
   return { asks: now, foreignInquiries: now, elections, pending: now, settled: Math.max(settled, kept) };
 }

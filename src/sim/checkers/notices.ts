@@ -2,12 +2,14 @@
  * I17, notices: people are told what became of a tick.
  *
  * - A notice is about a tick of which a child has failed. One that goes from peer to peer has failed too if a run of it may have
- *   been taken for lost, because then the rest is stopped.
+ *   been taken for lost, because then the rest is stopped. So it may if no child began: when its peer's process died, its launcher
+ *   may have had the run, which counts as begun then.
  * - A tick whose last attempt has failed is told at least once if its runner was well for some minutes afterwards, even if it
  *   was cut off; and exactly once if nothing was disturbed.
  *
  * It judges by what the channel has taken, which it does not always do at the first try.
  */
+import { instantOf } from "../../schema/ids.ts";
 import { noticeKey } from "../../schema/notice.ts";
 import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
 import { mayCountAsLost } from "./chains.ts";
@@ -47,10 +49,34 @@ export function checkNotices(evidence: Evidence): Breach[] {
     if (count > 1 && isCalm(evidence, last)) say(`was told ${count} times`);
   }
   for (const { key, by, at } of notices) {
-    if (!failed.has(key))
+    if (!failed.has(key) && !mayHaveBegun(evidence, key, at))
       breaches.push({ rule: "I17", at, what: `${key} was told by ${by}, and no child has failed` });
   }
   return breaches;
+}
+
+/** Of a tick that goes from peer to peer, the records say that a run was lost with a process that died before it was told. */
+function mayHaveBegun({ final, outages, operations }: Evidence, key: string, toldAt: number): boolean {
+  return final.some(({ records }) =>
+    [...records.values()].some(
+      ({ job, tick, peer, state }) =>
+        state === "lost" &&
+        noticeKey(job, tick, "failed") === key &&
+        operations.some(
+          ({ request }) =>
+            request.kind === "put" &&
+            request.rules.id === job &&
+            (request.rules.onAll?.rolling?.stopAfter ?? 0) > 0,
+        ) &&
+        outages.some(
+          (outage) =>
+            outage.peer === peer &&
+            outage.kind === "down" &&
+            instantOf(tick) <= outage.from &&
+            outage.from <= toldAt,
+        ),
+    ),
+  );
 }
 
 type Ended = Run & { end: number };

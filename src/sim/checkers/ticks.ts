@@ -31,6 +31,7 @@ export function requiredTicks(
   marginMs: number,
 ): RequiredTick[] {
   const skipped = skippedTicks(evidence);
+  const cancelled = cancelledTicks(evidence);
   return jobsOf(evidence).flatMap((job) =>
     surelyInForce(evidence, job).flatMap((span) =>
       ticksOf(span.rules.schedule, Math.max(from, span.from + 5_000), Math.min(to, span.to - marginMs))
@@ -45,7 +46,10 @@ export function requiredTicks(
           })),
         )
         .filter(
-          ({ tick, instant }) => !skipped.has(`${job}@${tick}`) && instant < Math.min(to, span.to - marginMs),
+          ({ tick, instant }) =>
+            !skipped.has(`${job}@${tick}`) &&
+            !(hasSlots(span.rules) && cancelled.has(`${job}@${tick}`)) &&
+            instant < Math.min(to, span.to - marginMs),
         ),
     ),
   );
@@ -64,6 +68,17 @@ function skippedTicks({ operations }: Evidence): ReadonlySet<string> {
         : [],
     ),
   );
+}
+
+/** Ticks that a client has asked to cancel: of several runs, those that had not started may never do so. */
+function cancelledTicks({ operations }: Evidence): ReadonlySet<string> {
+  return new Set(
+    operations.flatMap(({ request }) => (request.kind === "cancel" ? [`${request.id}@${request.tick}`] : [])),
+  );
+}
+
+function hasSlots({ count = 1, onAll }: JobRules): boolean {
+  return count > 1 || onAll !== undefined;
 }
 
 export function isScheduled(run: Run): boolean {

@@ -31,8 +31,6 @@ export interface SeedJob {
   /** some of the jobs run after others */
   chains?: boolean;
   pools?: boolean;
-  /** for a wide world: false = no job runs on all its peers */
-  allPeers?: boolean;
   /** a person asks for past ticks again; for a wide world without chains */
   backfills?: boolean;
   planted?: PlantedBug;

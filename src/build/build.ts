@@ -1,18 +1,31 @@
 /**
- * Makes `dist/`, which the published package has in place of the sources and of all packages: Node doesn't run
- * TypeScript below node_modules. npm runs this before it packs (`prepack`); a clone runs its sources and needs no build.
+ * Makes `dist/`: the program in few files, from which a peer starts in a third of the time and in half the memory. npm runs this
+ * after `npm ci`, and before it packs: the published package has no sources, because Node doesn't run TypeScript below
+ * node_modules. A clone runs the bundle only while it is as new as the sources (cicada.mjs).
  *
  * `dist/program/` is the bundle, with a file for each process and thread. `dist/static/` are the files of the API's
  * documentation, where Swagger UI looks for them from there. `dist/THIRD-PARTY-NOTICES.txt` holds the licences of
  * everything in it.
  */
 import { build } from "esbuild";
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { formatNotices, packagesOf } from "./notices.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const dist = join(root, "dist");
+/** Built here, and put into its place when it is whole, because peers may be running the earlier one. */
+const dist = mkdtempSync(join(root, "dist-"));
+const begunAt = new Date();
 
 /** By the names under which the program starts them, seen from the file that starts them. */
 const entryPoints = {
@@ -29,7 +42,6 @@ const commonJs =
   'import { createRequire as requireFrom } from "node:module"; ' +
   "const require = requireFrom(import.meta.url), __dirname = import.meta.dirname;";
 
-rmSync(dist, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints,
@@ -59,3 +71,18 @@ writeFileSync(
   join(dist, "THIRD-PARTY-NOTICES.txt"),
   formatNotices(packages, readFileSync(join(root, "LICENSE"), "utf8")),
 );
+// A source that was edited meanwhile is newer than the bundle.
+utimesSync(join(dist, "program", "main.js"), begunAt, begunAt);
+putInPlace(join(root, "dist"));
+
+/** Two builds may end at the same time: then either is as good. */
+function putInPlace(place: string): void {
+  const earlier = `${dist}-earlier`;
+  try {
+    if (existsSync(place)) renameSync(place, earlier);
+    chmodSync(dist, 0o755);
+    renameSync(dist, place);
+  } finally {
+    for (const left of [dist, earlier]) rmSync(left, { recursive: true, force: true });
+  }
+}

@@ -89,6 +89,36 @@ export const errorTable = {
     exit: exit.unauthorised,
     hint: "Send Authorization: Bearer TOKEN. The token is in the peer's data folder, in admin.token.",
   },
+  FORBIDDEN: {
+    title: "This token may not do that",
+    status: 403,
+    exit: exit.unauthorised,
+    hint: "GET /v1/me says what this token may do. An admin makes others: `cicada token create NAME --role ROLE`.",
+  },
+  TOKEN_NOT_FOUND: {
+    title: "No such token",
+    status: 404,
+    exit: exit.notFound,
+    hint: "`cicada token ls` lists them.",
+  },
+  TOKEN_EXISTS: {
+    title: "That name is taken",
+    status: 409,
+    exit: exit.conflict,
+    hint: "Choose another name, or revoke the other token first.",
+  },
+  LAST_ADMIN: {
+    title: "It is the last admin token",
+    status: 409,
+    exit: exit.policy,
+    hint: "Make another one first, or use `force`: then only the admin.token files of the peers are left.",
+  },
+  TOKENS_FULL: {
+    title: "There is no room for another token",
+    status: 507,
+    exit: exit.policy,
+    hint: "Revoke tokens that are no longer used: `cicada token ls` shows them.",
+  },
   FOREIGN_HOST: {
     title: "That Host is not served here",
     status: 403,

@@ -153,26 +153,28 @@ test("a change by cookie must say that it comes from the page", async () => {
   assert.equal((await post({ origin: `http://${host}` })).statusCode, 201);
 });
 
-test("a session expires, and an invented one is refused", () => {
+test("a session stands for its token, expires, and an invented one is refused", () => {
   let now = 1_000;
-  const sessions = new Sessions("token", () => now);
-  const id = sessions.open();
-  assert.ok(sessions.has(id));
-  assert.ok(!sessions.has(""));
-  assert.ok(!sessions.has("token"));
+  const sessions = new Sessions(() => now);
+  const id = sessions.open("ours");
+  assert.equal(sessions.tokenOf(id), "ours");
+  assert.equal(sessions.tokenOf(""), undefined);
+  assert.equal(sessions.tokenOf("ours"), undefined);
   now += sessionLifeMs - 1;
-  assert.ok(sessions.has(id));
+  assert.equal(sessions.tokenOf(id), "ours");
   now += 1;
-  assert.ok(!sessions.has(id));
+  assert.equal(sessions.tokenOf(id), undefined);
 });
 
-test("the number of sessions is limited: the oldest one ends", () => {
-  const sessions = new Sessions("token", () => 0);
-  const first = sessions.open();
-  const second = sessions.open();
-  for (let i = 0; i < 999; i++) sessions.open();
-  assert.ok(!sessions.has(first));
-  assert.ok(sessions.has(second));
+test("the number of sessions is limited: the oldest one ends, first that of the same token", () => {
+  const sessions = new Sessions(() => 0);
+  const first = sessions.open("ours");
+  const busy = sessions.open("busy");
+  for (let i = 0; i < 100; i++) sessions.open("busy");
+  assert.equal(sessions.tokenOf(busy), undefined);
+  assert.equal(sessions.tokenOf(first), "ours");
+  for (let i = 0; i < 1_000; i++) sessions.open(`token-${i}`);
+  assert.equal(sessions.tokenOf(first), undefined);
 });
 
 test("failures are limited per minute, and a valid token always passes", async () => {

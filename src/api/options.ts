@@ -58,7 +58,7 @@ export interface Decisions {
 export interface ApiOptions {
   control: Control;
   decisions: Decisions;
-  /** Anyone who sends it may do everything. It has at least 128 random bits. */
+  /** The text of this peer's `admin.token`: anyone who sends it may do everything here. It has at least 128 random bits. */
   token: string;
   /** Where a person finds the token. Only a peer on loopback shows it, on its login form. */
   tokenFile: string;
@@ -76,6 +76,9 @@ export interface ApiOptions {
   /** limits of the API's sockets; absent = those of http/sockets.ts */
   socketLimits?: SocketLimits;
 }
+
+/** What routes get: they reach the peer only as the caller of each request may (`request.control`). */
+export type RouteOptions = Omit<ApiOptions, "control" | "token">;
 
 export type Api = FastifyInstance<
   RawServerDefault,

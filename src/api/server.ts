@@ -16,7 +16,8 @@ import { CicadaError } from "../errors.ts";
 import { compileCheck } from "./http/checking.ts";
 import { describeRoutes, documentRoutes } from "./http/docs.ts";
 import { eventRoutes } from "./routes/events.ts";
-import { countFailures, guard } from "./http/guard.ts";
+import { Callers } from "./access/callers.ts";
+import { countFailures, guard, requireRights, type Guarded } from "./http/guard.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { honourIdempotencyKeys } from "./http/idempotency.ts";
 import { readJson } from "./http/json.ts";
@@ -47,6 +48,7 @@ import { Sessions } from "./http/sessions.ts";
 import { Sockets } from "./http/sockets.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
 import { tickRoutes } from "./routes/ticks.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
 
 /** Largest body. Unit: bytes. A job whose texts all have their greatest length has 200 KiB. */
 const bodyCapBytes = 1_048_576;
@@ -113,49 +115,54 @@ export function buildApi(options: ApiOptions): Api {
   app.register(fastifySSE, { heartbeatInterval: keepAliveMs, serializer: String });
   // Plugins are loaded in this order, so the guard's hooks come after those of helmet and cookie, and before every route.
   app.after(() => {
-    const sessions = new Sessions(options.token, Date.now);
-    const refuse = countFailures(app);
-    guard(app, options, sessions, sockets, refuse);
+    const { control, token, self } = options;
+    const callers = new Callers(control, token, self.name, Date.now);
+    const guarded: Guarded = {
+      options,
+      callers,
+      sessions: new Sessions(Date.now),
+      sockets,
+      refuse: countFailures(app),
+    };
+    requireRights(app);
+    guard(app, guarded);
     honourIdempotencyKeys(app, Date.now);
     answerUnrouted(app);
     describeRoutes(app, options);
     app.register(async (scope) =>
-      routes(scope.withTypeProvider<TypeBoxTypeProvider>(), options, sessions, refuse),
+      routes(scope.withTypeProvider<TypeBoxTypeProvider>(), guarded),
     );
   });
   return app;
 }
 
-function routes(
-  app: Api,
-  options: ApiOptions,
-  sessions: Sessions,
-  refuse: ReturnType<typeof countFailures>,
-): void {
-  const streams = new Streams(app);
+function routes(app: Api, guarded: Guarded): void {
+  const { options, callers } = guarded;
+  const streams = new Streams(app, (caller) => callers.holds(caller));
   jobRoutes(app, options);
-  jobActionRoutes(app, options);
-  backfillRoutes(app, options);
-  skipRoutes(app, options);
+  jobActionRoutes(app);
+  backfillRoutes(app);
+  skipRoutes(app);
   jobHistoryRoutes(app, options);
-  channelRoutes(app, options);
+  channelRoutes(app);
   tickRoutes(app, options);
   runRoutes(app, options);
   logRoutes(app, options, streams);
   peerRoutes(app, options);
-  peerActionRoutes(app, options);
+  peerActionRoutes(app);
   keyRoutes(app, options);
-  settingRoutes(app, options);
+  settingRoutes(app);
   secretRoutes(app, options);
+  tokenRoutes(app, options, callers, streams);
   declaredRoutes(app, options);
-  bulkRoutes(app, options);
+  bulkRoutes(app);
   scheduleRoutes(app, options);
-  scriptRoutes(app, options);
+  scriptRoutes(app);
   eventRoutes(app, options, streams);
   healthRoutes(app, options);
   metricRoutes(app, options);
   documentRoutes(app);
-  loginRoutes(app, options, sessions, refuse);
+  loginRoutes(app, guarded);
   pageRoutes(app);
 }
 

@@ -78,7 +78,7 @@ export type Change =
   | { kind: "value"; root: ValueRoot | "sources"; id: string; value: unknown; at: string };
 
 /** The roots whose values a person writes. */
-export type ValueRoot = "channels";
+export type ValueRoot = "channels" | "tokens";
 
 export type Answer =
   /** `warnings`, of a job that was written: what the person should know about it */

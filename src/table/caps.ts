@@ -9,8 +9,9 @@
  */
 import { Buffer } from "node:buffer";
 import * as Y from "yjs";
+import { isRevocation } from "../schema/access.ts";
 import type { TableEdit } from "../schema/job.ts";
-import { jobsRoot, laterRoot, laterRootsCap, membershipRoot, peersRoot, type Root } from "./roots.ts";
+import { jobsRoot, laterRoot, laterRootsCap, membershipRoot, peersRoot, tokensRoot, type Root } from "./roots.ts";
 import { updateCapBytes, type Inspection } from "./update.ts";
 
 /** The table's encoded size: it has to fit into one update, for the peers that join. */
@@ -65,7 +66,7 @@ export class TableCaps {
 
   /**
    * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions exceed none, nor does forgetting a
-   * peer: they are what a person does about it, and a member that fills the table must not be safe from being forgotten.
+   * peer or revoking a token: they are what a person does about it, and a member that fills the table must not be safe from being forgotten.
    */
   exceededByOwn(
     edits: readonly TableEdit[],
@@ -110,7 +111,11 @@ export class TableCaps {
 }
 
 function isRemedy(edit: TableEdit): boolean {
-  if (edit.kind === "set") return edit.root === peersRoot.name || edit.root === membershipRoot.name;
+  if (edit.kind === "set") {
+    // A token is revoked by removing it, and by an entry that says so.
+    const isRevoked = edit.root === tokensRoot.name && (edit.value === null || isRevocation(edit.id));
+    return isRevoked || edit.root === peersRoot.name || edit.root === membershipRoot.name;
+  }
   return edit.kind === "delete" || edit.kind === "resume" || edit.kind === "unskip";
 }
 

@@ -9,6 +9,7 @@
  * objects, or maps of such objects under keys of a known form.
  */
 import { isChannelName } from "../schema/channel.ts";
+import { isTokenKey } from "../schema/access.ts";
 import { isAttributed, statementOf } from "../schema/membership.ts";
 import { isInvitationId, type Confirmation, type Join } from "../schema/admission.ts";
 import { readMaintenance } from "../core/job/maintenance.ts";
@@ -222,6 +223,18 @@ export const sourcesRoot: ValuesRoot = {
   idsCap: 131_072,
 };
 
+/** Tokens for the API, as hashes, and that one is revoked (schema/access.ts). What a value means is checked when it is used. */
+export const tokensRoot: ValuesRoot = {
+  name: "tokens",
+  holds: "values",
+  merge: "latest",
+  isId: isTokenKey,
+  accepts: (value) => typeof value === "object" && value !== null,
+  valueCapBytes: 8_192,
+  // Eight new tokens every day for years, each with its revocation.
+  idsCap: 32_768,
+};
+
 export const tableRoots: readonly Root[] = [
   jobsRoot,
   peersRoot,
@@ -235,6 +248,7 @@ export const tableRoots: readonly Root[] = [
   secretsRoot,
   groupsRoot,
   sourcesRoot,
+  tokensRoot,
 ];
 
 function isPeerId(id: string): boolean {

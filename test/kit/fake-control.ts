@@ -312,8 +312,9 @@ export class FakeControl implements Control {
   }
 
   #set({ root, id, value }: Extract<TableEdit, { kind: "set" }>): void {
-    const all = root === "channels" || root === "sources" ? this.roots : this.settingValues;
-    const values = all.get(root) ?? new Map<string, unknown>();
+    const all = ["channels", "sources", "tokens"].includes(root) ? this.roots : this.settingValues;
+    // As in the table, a map of values never changes.
+    const values = new Map(all.get(root));
     all.set(root, values);
     if (value === null) values.delete(id);
     else values.set(id, value);

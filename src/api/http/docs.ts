@@ -7,6 +7,7 @@ import swaggerUi from "@fastify/swagger-ui";
 import type { FastifySchema } from "fastify";
 import { Type } from "typebox";
 import { errorTable } from "../../errors.ts";
+import { own } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { readPageFile } from "./page-files.ts";
 
@@ -76,7 +77,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
 }
 
 export function documentRoutes(app: Api): void {
-  app.get("/openapi.json", { schema: { hide: true } }, async (_request, reply) =>
+  app.get("/openapi.json", { config: { right: own("viewer") }, schema: { hide: true } }, async (_request, reply) =>
     reply.type("application/json; charset=utf-8").send(JSON.stringify(app.swagger())),
   );
 }

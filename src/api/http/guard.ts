@@ -1,26 +1,31 @@
 /**
- * Guards every route: a route that isn't declared open needs credentials (DESIGN §12).
+ * Guards every route: it lets a request through if its caller has the right that the route names (DESIGN §12). A route that names
+ * none isn't registered.
  *
- * It checks four things, in this order. It must be possible to read the request in only one way. The `Host` must be one
+ * It checks five things, in this order. It must be possible to read the request in only one way. The `Host` must be one
  * of ours; otherwise a foreign site has pointed its name at this machine (DNS rebinding). The request must come from our
- * own page or from no page at all (`Origin`, `Sec-Fetch-Site`, on every method). It must carry the token or the cookie of
- * a session. There is no CORS, so no other site may call.
+ * own page or from no page at all (`Origin`, `Sec-Fetch-Site`, on every method). It must carry a token that counts, or the cookie of
+ * a session. The token must have the right. There is no CORS, so no other site may call.
  *
  * Failed attempts are counted per address and refused beyond a limit. A valid token always passes: nobody can guess 256
  * random bits, and a script may make thousands of calls.
  */
-import type { FastifyReply, FastifyRequest } from "fastify";
-import { CicadaError } from "../../errors.ts";
+import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
+import { assert, CicadaError } from "../../errors.ts";
+import type { Caller, Callers } from "../access/callers.ts";
+import { hiddenFrom } from "../access/hidden.ts";
+import { own, refusalFor, type RouteRight } from "../access/rights.ts";
+import { ScopedControl } from "../access/scoped-control.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Sockets } from "./sockets.ts";
 
 declare module "fastify" {
-  interface FastifyContextConfig {
-    /** Every request whose Host and Origin are right is answered; a function decides for which requests. */
-    open?: boolean | ((request: FastifyRequest) => boolean);
-  }
   interface FastifyRequest {
+    /** Who makes the request. Only routes for everyone have none. */
+    caller: Caller;
+    /** The peer, as this caller may see and use it. */
+    control: ScopedControl;
     /** Who makes the request, as the table keeps it in `updatedBy`. */
     actor: string;
   }
@@ -56,32 +61,60 @@ export function countFailures(app: Api): Refuse {
   };
 }
 
-export function guard(
-  app: Api,
-  options: ApiOptions,
-  sessions: Sessions,
-  sockets: Sockets,
-  refuse: Refuse,
-): void {
+/** Call it before any route is registered. */
+export function requireRights(app: Api): void {
+  app.addHook("onRoute", (route: RouteOptions) => {
+    // The routes of the documentation are registered by its plugin, which knows no rights.
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { right: own("viewer"), ...route.config };
+    if (route.config?.right === undefined) {
+      throw new Error(`${String(route.method)} ${route.url} doesn't say who may call it (config.right)`);
+    }
+  });
+}
+
+export interface Guarded {
+  options: ApiOptions;
+  callers: Callers;
+  sessions: Sessions;
+  sockets: Sockets;
+  refuse: Refuse;
+}
+
+export function guard(app: Api, { options, callers, sessions, sockets, refuse }: Guarded): void {
   const cookie = cookieName(options.self.id);
   app.decorateRequest("actor", "");
+  // Set for each request that has a caller, before any route sees it.
+  app.decorateRequest("caller");
+  app.decorateRequest("control");
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-cicada-peer", options.self.id);
     reply.header("cache-control", "no-store");
     checkHead(request);
     checkHost(request, options);
     checkOrigin(request);
-    const open = request.routeOptions.config?.open ?? false;
-    if (typeof open === "boolean" ? open : open(request)) return undefined;
-    const failure = credentialsFailure(request, cookie, sessions);
-    if (failure !== undefined && isDocsInBrowser(request)) {
+    const right = rightOf(request);
+    if (right === "everyone") return undefined;
+    const caller = callerOf(request, cookie, callers, sessions);
+    if (typeof caller === "string" && isDocsInBrowser(request)) {
       return reply.redirect(`/?back=${encodeURIComponent(request.url)}`);
     }
-    if (failure !== undefined) throw await refuse(request, reply, failure);
+    if (typeof caller === "string") throw await refuse(request, reply, caller);
     sockets.entitle(request.raw.socket);
-    request.actor = `admin@${options.self.name}`;
+    request.caller = caller;
+    request.actor = caller.actor;
+    request.control = new ScopedControl(options.control, caller, (one) => callers.holds(one));
+    const refused = right === "any-token" ? undefined : refusalFor(caller, right);
+    if (refused !== undefined) throw hiddenFrom(request) ?? refused;
     return undefined;
   });
+}
+
+/** An address without a route says nothing about the mesh, and says it to callers alone. */
+function rightOf(request: FastifyRequest): RouteRight {
+  if (request.is404) return "any-token";
+  const right = request.routeOptions.config.right;
+  assert(right !== undefined, "requireRights refuses a route without a right");
+  return typeof right === "function" ? right(request) : right;
 }
 
 /** A person who opens the documentation without a session logs in first and is then sent back to it. */
@@ -155,19 +188,25 @@ function hostOf(host: string | undefined): string | undefined {
   return host !== undefined && URL.canParse(`http://${host}`) ? new URL(`http://${host}`).host : undefined;
 }
 
-/** What is wrong with the request's credentials; undefined when they are valid. */
-function credentialsFailure(request: FastifyRequest, cookie: string, sessions: Sessions): string | undefined {
+/** The caller, or what is wrong with the request's credentials, in words. */
+function callerOf(
+  request: FastifyRequest,
+  cookie: string,
+  callers: Callers,
+  sessions: Sessions,
+): Caller | string {
   const { authorization } = request.headers;
   if (authorization !== undefined) {
     const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (token === undefined) return "the Authorization header is not `Bearer TOKEN`";
-    return sessions.knowsToken(token) ? undefined : "that is not this peer's token";
+    return token === undefined ? "the Authorization header is not `Bearer TOKEN`" : callers.byText(token);
   }
   const session = request.cookies[cookie];
   if (session === undefined) return "the request carries no token";
-  if (!sessions.has(session)) return "the session has ended; log in again";
+  const token = sessions.tokenOf(session);
+  const caller = token === undefined ? undefined : callers.byId(token);
+  if (caller === undefined) return "the session has ended; log in again";
   const changes = request.method !== "GET" && request.method !== "HEAD";
   if (changes && request.headers.origin === undefined)
     return "a change that is authorised by a cookie must come from the page";
-  return undefined;
+  return caller;
 }

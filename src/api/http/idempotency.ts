@@ -5,6 +5,8 @@
  * When the peer didn't answer in time, the outcome is unknown, and a repeat waits for the answer to the first request.
  * Other answers of 500 and above are not kept, because the caller may try again.
  *
+ * A key is its caller's own, and counts only while that has the same rights.
+ *
  * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB. A repeat at another peer, or after a
  * restart, is a new request.
  */
@@ -12,6 +14,7 @@ import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Answer as PeerAnswer } from "../../ports/control.ts";
+import { rightsOf } from "../access/callers.ts";
 import type { Api } from "../options.ts";
 
 const keptForMs = 24 * 3_600_000;
@@ -116,7 +119,7 @@ export function honourIdempotencyKeys(app: Api, now: () => number): void {
       throw new CicadaError("BAD_REQUEST", "Idempotency-Key: give 1 to 255 printable characters, no spaces");
     }
     const asked = fingerprint(request);
-    const scoped = `${request.actor}\n${key}`;
+    const scoped = `${rightsOf(request.caller)}\n${key}`;
     for (let first = kept.get(scoped, now()); first !== undefined; first = kept.get(scoped, now())) {
       if (first.request !== asked) {
         throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" was used for another request before`);

@@ -2,11 +2,11 @@
  * The login of the page: the token is sent once and exchanged for a cookie that scripts can't read.
  */
 import { Type } from "typebox";
-import { cookieName, type Refuse } from "./guard.ts";
-import type { Api, ApiOptions } from "../options.ts";
-import { sessionLifeMs, type Sessions } from "./sessions.ts";
+import { cookieName, type Guarded } from "./guard.ts";
+import type { Api } from "../options.ts";
+import { sessionLifeMs } from "./sessions.ts";
 
-export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, refuse: Refuse): void {
+export function loginRoutes(app: Api, { options, callers, sessions, refuse }: Guarded): void {
   const name = cookieName(options.self.id);
   const attributes = {
     path: "/",
@@ -18,7 +18,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
   app.get(
     "/login",
     {
-      config: { open: true },
+      config: { right: "everyone" },
       schema: {
         tags: ["login"],
         summary: "Whether this browser is logged in; if not, where its user finds the token",
@@ -34,7 +34,7 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
     },
     async (request, reply) =>
       reply.send({
-        loggedIn: sessions.has(request.cookies[name] ?? ""),
+        loggedIn: callers.byId(sessions.tokenOf(request.cookies[name] ?? "") ?? "") !== undefined,
         name: options.control.view().self.name,
         program: options.program,
         // Only programs on this machine reach loopback, and only the owner may read the file.
@@ -45,27 +45,29 @@ export function loginRoutes(app: Api, options: ApiOptions, sessions: Sessions, r
   app.post(
     "/login",
     {
-      config: { open: true },
+      config: { right: "everyone" },
       bodyLimit: 4_096,
       schema: {
         tags: ["login"],
-        summary: "Exchange the token for a cookie",
+        summary: "Exchange a token for a cookie: any that counts at this peer",
         body: Type.Object({ token: Type.String({ maxLength: 1_024 }) }, { additionalProperties: false }),
         response: { 204: Type.Null() },
       },
     },
     async (request, reply) => {
-      if (!sessions.knowsToken(request.body.token.trim())) {
-        throw await refuse(request, reply, "that is not this peer's token");
-      }
-      reply.setCookie(name, sessions.open(), { ...attributes, maxAge: sessionLifeMs / 1_000 });
+      const caller = callers.byText(request.body.token.trim());
+      if (typeof caller === "string") throw await refuse(request, reply, caller);
+      reply.setCookie(name, sessions.open(caller.token), { ...attributes, maxAge: sessionLifeMs / 1_000 });
       return reply.code(204).send(null);
     },
   );
 
   app.post(
     "/logout",
-    { schema: { tags: ["login"], summary: "End the session", response: { 204: Type.Null() } } },
+    {
+      config: { right: "any-token" },
+      schema: { tags: ["login"], summary: "End the session", response: { 204: Type.Null() } },
+    },
     async (request, reply) => {
       sessions.close(request.cookies[name] ?? "");
       reply.clearCookie(name, attributes);

@@ -1,16 +1,25 @@
 /**
  * Server-sent events: responses that stay open and report what happens.
  *
+ * A stream ends when its caller no longer has the rights with which it began. One caller can't take the places of all others, and
+ * some places are kept for admins.
+ *
  * A browser reconnects by itself when its stream ends. So a stream is simply ended when its reader is too slow, and
  * when the peer stops. A reader that reads nothing at all loses its socket (sockets.ts).
  */
 import type { FastifyReply } from "fastify";
 import type { SSEMessage } from "@fastify/sse";
 import { CicadaError } from "../../errors.ts";
+import type { Caller } from "../access/callers.ts";
 import type { Api } from "../options.ts";
 
 /** How many streams at once. Each holds a socket and its queue. */
 const streamCap = 256;
+/** … of which callers that are no admins may take so many, and one such caller so many. */
+const streamCapOfOthers = 192;
+const streamCapPerCaller = 64;
+/** How often to look whether the callers still have their rights; ms. */
+const checkEveryMs = 1_000;
 /** Events kept for a slow reader. A reader that falls further behind is cut off and has to start again. */
 const queueCap = 1_000;
 /** … and how long their texts may be together, in characters. Streams of the same events share them. */
@@ -38,22 +47,32 @@ export interface Stream {
 }
 
 export class Streams {
-  readonly #open = new Set<Stream>();
+  readonly #open = new Map<Stream, Caller>();
 
-  constructor(app: Api) {
+  /** `holds`: whether a caller still has its rights. */
+  constructor(app: Api, holds: (caller: Caller) => boolean) {
+    const checks = setInterval(() => this.endUnless(holds), checkEveryMs).unref();
     app.addHook("preClose", async () => {
-      for (const stream of this.#open) stream.end();
+      clearInterval(checks);
+      for (const stream of this.#open.keys()) stream.end();
     });
+  }
+
+  /** Ends the streams of callers that no longer have their rights. */
+  endUnless(holds: (caller: Caller) => boolean): void {
+    for (const [stream, caller] of this.#open) if (!holds(caller)) stream.end();
   }
 
   /** Sends what `produce` pushes until one side ends the stream. */
   async carry(reply: FastifyReply, produce: (stream: Stream) => void): Promise<void> {
-    if (this.#open.size >= streamCap) {
+    const { caller } = reply.request;
+    const full = this.#fullFor(caller);
+    if (full !== undefined) {
       reply.header("retry-after", 10);
-      throw new CicadaError("RATE_LIMITED", `${streamCap} streams are open already`);
+      throw new CicadaError("RATE_LIMITED", full);
     }
     const queue = new EventQueue();
-    this.#open.add(queue);
+    this.#open.set(queue, caller);
     reply.sse.onClose(() => {
       queue.end();
       this.#open.delete(queue);
@@ -62,6 +81,15 @@ export class Streams {
     reply.raw.flushHeaders();
     produce(queue);
     await reply.sse.send(queue);
+  }
+
+  /** Why the caller can't have another stream; undefined = it can. */
+  #fullFor({ role, token }: Caller): string | undefined {
+    const cap = role === "admin" ? streamCap : streamCapOfOthers;
+    if (this.#open.size >= cap) return `${this.#open.size} streams are open already`;
+    if (role === "admin") return undefined;
+    const ownCount = this.#open.values().reduce((sum, one) => sum + Number(one.token === token), 0);
+    return ownCount < streamCapPerCaller ? undefined : `this token has ${ownCount} streams open already`;
   }
 }
 

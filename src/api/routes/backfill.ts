@@ -6,10 +6,11 @@ import type { BackfillPlan } from "../../ports/control.ts";
 import { backfillMax } from "../../schema/backfill.ts";
 import { runId } from "../../schema/ids.ts";
 import { RunStateSchema } from "../../schema/run.ts";
+import { own } from "../access/rights.ts";
 import { askFor, jobNamed } from "../http/answers.ts";
 import { closed, none, readInstant } from "../http/checking.ts";
 import { refusal } from "../http/problems.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 import { JobParams } from "../show/show-job.ts";
 import { orNull } from "../show/show-run.ts";
 
@@ -32,11 +33,11 @@ const Backfill = Type.Object({
 
 const AnInstant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
 
-export function backfillRoutes(app: Api, { control }: ApiOptions): void {
+export function backfillRoutes(app: Api): void {
   app.post(
     "/v1/jobs/:id/backfill",
     {
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags: ["jobs"],
         summary: "Run past ticks of a job, from (in) to (out), one after the other and behind its live ticks",
@@ -68,10 +69,10 @@ export function backfillRoutes(app: Api, { control }: ApiOptions): void {
         const message = "to is after from: the tick at from runs, the one at to doesn't";
         throw refusal("BAD_REQUEST", [{ pointer: "/to", message }]);
       }
-      jobNamed(control, id);
-      const plan = await control.planBackfill(id, from, to, force);
+      jobNamed(request.control, id);
+      const plan = await request.control.planBackfill(id, from, to, force);
       if (dryRun) return reply.code(200).send({ job: id, dryRun, ticks: plan.ticks, leftOut: shown(plan) });
-      const { ticks } = await askFor("backfilled", request, control, {
+      const { ticks } = await askFor("backfilled", request, request.control, {
         kind: "backfill-job",
         id,
         ticks: plan.ticks.map((tick) => Date.parse(tick)),

@@ -6,8 +6,9 @@ import { Type, type Static } from "typebox";
 import { CicadaError, errorTable } from "../../errors.ts";
 import type { Command, Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
+import { own } from "../access/rights.ts";
 import { closed, none, readInstant } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { Environment, readParams, RunTarget } from "./job-actions.ts";
 import { filterJobs } from "./job-list.ts";
@@ -68,12 +69,12 @@ const fieldsOf: Readonly<Record<Asked["action"], readonly string[]>> = {
   delete: [],
 };
 
-export function bulkRoutes(app: Api, { control }: ApiOptions): void {
+export function bulkRoutes(app: Api): void {
   app.post(
     // Two colons stand for one.
     "/v1/jobs::bulk",
     {
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags: ["jobs"],
         summary: "Pause, resume, run or delete all jobs that are selected; each has its own answer",
@@ -85,12 +86,12 @@ export function bulkRoutes(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const asked = request.body;
       const commandFor = commandOf(asked, request.actor);
-      const ids = selected(control, asked.select);
+      const ids = selected(request.control, asked.select);
       const status = statusOf[asked.action];
       const items: Item[] = [];
       for (let at = 0; at < ids.length; at += atOnce) {
         const some = ids.slice(at, at + atOnce);
-        items.push(...(await Promise.all(some.map((id) => answerOf(id, commandFor(id), status, control)))));
+        items.push(...(await Promise.all(some.map((id) => answerOf(id, commandFor(id), status, request.control)))));
       }
       return reply.send({ items });
     },

@@ -12,9 +12,10 @@ import {
   withoutSecrets,
   withSecretsOf,
 } from "../../schema/channel.ts";
+import { all, own } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
@@ -41,18 +42,18 @@ const ShownChannel = Type.Object(
 type Shown = Static<typeof ShownChannel>;
 const readOnly = ["name", "usedBy", "lastMessage", "problems"];
 
-export function channelRoutes(app: Api, options: ApiOptions): void {
-  listChannels(app, options);
-  readChannel(app, options);
-  writeChannel(app, options);
-  removeChannel(app, options);
-  testChannel(app, options);
+export function channelRoutes(app: Api): void {
+  listChannels(app);
+  readChannel(app);
+  writeChannel(app);
+  removeChannel(app);
+  testChannel(app);
 }
 
-function listChannels(app: Api, { control }: ApiOptions): void {
+function listChannels(app: Api): void {
   app.get(
     "/v1/channels",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List channels by name",
@@ -63,19 +64,19 @@ function listChannels(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const { limit = defaultLimit, cursor } = request.query;
       const after = readCursor("channels", cursor) ?? "";
-      const all = [...control.values(root)];
+      const all = [...request.control.values(root)];
       const left = all.filter(([name]) => name > after);
-      const items = left.slice(0, limit).map(([name, value]) => showChannel(name, value, control));
+      const items = left.slice(0, limit).map(([name, value]) => showChannel(name, value, request.control));
       const next = left.length > limit ? (items.at(-1)?.name ?? null) : null;
       return page(request, reply, "channels", { items, next, total: all.length });
     },
   );
 }
 
-function readChannel(app: Api, { control }: ApiOptions): void {
+function readChannel(app: Api): void {
   app.get(
     "/v1/channels/:name",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Read a channel",
@@ -86,15 +87,15 @@ function readChannel(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      return reply.send(showChannel(name, valueOf(control, name), control));
+      return reply.send(showChannel(name, valueOf(request.control, name), request.control));
     },
   );
 }
 
-function writeChannel(app: Api, { control }: ApiOptions): void {
+function writeChannel(app: Api): void {
   app.put(
     "/v1/channels/:name",
-    {
+    { config: { right: all("editor") },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -112,22 +113,22 @@ function writeChannel(app: Api, { control }: ApiOptions): void {
           "a channel's name is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
         throw refusal("INVALID_CHANNEL", [{ pointer: "/name", message }]);
       }
-      const present = control.values(root).get(name);
+      const present = request.control.values(root).get(name);
       const before = checkChannel(present);
       const written = withSecretsOf(before.ok ? before.channel : undefined, withoutReadOnly(request.body));
       const checked = checkChannel(written);
       if (!checked.ok) throw refusal("INVALID_CHANNEL", checked.problems);
       const value = checked.channel;
-      await ask(request, control, { kind: "set-value", root, id: name, value, by: request.actor });
-      return reply.code(present === undefined ? 201 : 200).send(showChannel(name, value, control));
+      await ask(request, request.control, { kind: "set-value", root, id: name, value, by: request.actor });
+      return reply.code(present === undefined ? 201 : 200).send(showChannel(name, value, request.control));
     },
   );
 }
 
-function removeChannel(app: Api, { control }: ApiOptions): void {
+function removeChannel(app: Api): void {
   app.delete(
     "/v1/channels/:name",
-    {
+    { config: { right: all("editor") },
       schema: {
         tags,
         summary: "Remove a channel; 409 while jobs use it, unless ?force=true",
@@ -137,23 +138,23 @@ function removeChannel(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      valueOf(control, name);
-      const users = usersOf(name, control);
+      valueOf(request.control, name);
+      const users = usersOf(name, request.control);
       if (users.length > 0 && request.query.force !== true) {
         const shown =
           users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
         throw new CicadaError("CHANNEL_IN_USE", `"${name}" is told by ${shown}`);
       }
-      await ask(request, control, { kind: "set-value", root, id: name, value: null, by: request.actor });
+      await ask(request, request.control, { kind: "set-value", root, id: name, value: null, by: request.actor });
       return reply.code(204).send();
     },
   );
 }
 
-function testChannel(app: Api, { control }: ApiOptions): void {
+function testChannel(app: Api): void {
   app.post(
     "/v1/channels/:name/test",
-    {
+    { config: { right: all("editor") },
       schema: {
         tags,
         summary:
@@ -166,9 +167,9 @@ function testChannel(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      const checked = checkChannel(valueOf(control, name));
+      const checked = checkChannel(valueOf(request.control, name));
       if (!checked.ok) throw refusal("INVALID_CHANNEL", checked.problems);
-      const result = await control.testChannel(checked.channel, name, request.actor);
+      const result = await request.control.testChannel(checked.channel, name, request.actor);
       if (!result.ok) throw new CicadaError("CHANNEL_REFUSED", result.why);
       return reply.send({ delivered: true });
     },

@@ -7,9 +7,10 @@ import type { Control } from "../../ports/control.ts";
 import { objectKinds, objectsMax, sourceDefault, sourcePattern } from "../../schema/declared.ts";
 import { Present, readObjects } from "../declared/objects.ts";
 import { planOf, type Plan } from "../declared/plan.ts";
+import { own } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { orNull } from "../show/show-run.ts";
 
 const tags = ["declared"];
@@ -52,11 +53,11 @@ const PlanSchema = Type.Object({
   ),
 });
 
-export function declaredRoutes(app: Api, options: ApiOptions): void {
-  const { control, decisions } = options;
+export function declaredRoutes(app: Api, options: RouteOptions): void {
+  const { decisions } = options;
   app.get(
     "/v1/export",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "The whole table as objects that apply takes; secrets are left out",
@@ -72,8 +73,8 @@ export function declaredRoutes(app: Api, options: ApiOptions): void {
         },
       },
     },
-    async () => {
-      const present = new Present(control);
+    async (request) => {
+      const present = new Present(request.control);
       return { items: present.exported(), leftOut: present.leftOut() };
     },
   );
@@ -81,7 +82,7 @@ export function declaredRoutes(app: Api, options: ApiOptions): void {
     "/v1/apply",
     {
       bodyLimit: applyCapBytes,
-      config: { repeatable: true },
+      config: { right: own("editor"), repeatable: true },
       schema: {
         tags,
         summary: "Make the table what the objects say: all of them, or nothing",
@@ -115,17 +116,17 @@ export function declaredRoutes(app: Api, options: ApiOptions): void {
       if (objects.length === 0 && allowEmpty !== true) {
         throw new CicadaError("APPLY_EMPTY", "the set has no objects");
       }
-      const declared = readObjects(objects, control, decisions);
-      const plan = planOf(declared, control, { source, prune });
+      const declared = readObjects(objects, request.control, decisions);
+      const plan = planOf(declared, request.control, { source, prune });
       refuseUsedChannels(
-        control,
+        request.control,
         plan,
         declared.flatMap(({ spec }) => spec ?? []),
       );
       if (!dryRun) {
         refuseConflicts(plan, expected, force === true);
         // Only what differs is written, so an apply of what is there costs nothing.
-        await ask(request, control, { kind: "apply", changes: plan.changes, by: request.actor });
+        await ask(request, request.control, { kind: "apply", changes: plan.changes, by: request.actor });
       }
       return reply.send(shown(plan, source, !dryRun));
     },

@@ -7,19 +7,20 @@
  * kept for readers that are away. A reader that comes back reads the lists again.
  */
 import { never } from "../../errors.ts";
-import type { PeerEvent } from "../../ports/control.ts";
+import type { Control, PeerEvent } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
+import { own } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { showPeer } from "../show/show-peer.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
 import { eventText, type StreamEvent, type Streams } from "../http/streams.ts";
 
-export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: Streams): void {
+export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams): void {
   let count = 0;
   /** what all streams send of the event that was last reported */
   let last: { of: PeerEvent; sent: StreamEvent } | undefined;
-  const cloudEvent = (event: PeerEvent): StreamEvent => {
+  const cloudEvent = (event: PeerEvent, control: Control): StreamEvent => {
     if (last?.of === event) return last.sent;
     const { type, subject, data } = describe(event, control);
     const id = `${Date.now().toString(36)}-${(count++).toString(36)}`;
@@ -43,7 +44,7 @@ export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: St
 
   app.get(
     "/v1/events",
-    {
+    { config: { right: own("viewer") },
       exposeHeadRoute: false,
       sse: "manual",
       schema: {
@@ -53,9 +54,9 @@ export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: St
         produces: ["text/event-stream"],
       },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
       await streams.carry(reply, (stream) => {
-        const cancel = control.subscribe((event) => stream.push(cloudEvent(event)));
+        const cancel = request.control.subscribe((event) => stream.push(cloudEvent(event, request.control)));
         stream.ended.addEventListener("abort", cancel, { once: true });
       });
     },
@@ -64,7 +65,7 @@ export function eventRoutes(app: Api, { control, self }: ApiOptions, streams: St
 
 function describe(
   event: PeerEvent,
-  control: ApiOptions["control"],
+  control: Control,
 ): { type: string; subject: string; data: unknown } {
   switch (event.kind) {
     case "run": {

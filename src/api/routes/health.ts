@@ -4,6 +4,7 @@
  */
 import { Type } from "typebox";
 import type { Control } from "../../ports/control.ts";
+import { all } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 
@@ -13,7 +14,7 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
   app.get(
     "/livez",
     {
-      config: { open: true },
+      config: { right: "everyone" },
       schema: { tags, summary: "Whether the process answers", security: [], querystring: none },
     },
     async (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok\n"),
@@ -22,7 +23,10 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
   app.get(
     "/readyz",
     {
-      config: { open: (request) => !new URLSearchParams(request.url.split("?", 2)[1]).has("verbose") },
+      config: {
+        right: (request) =>
+          new URLSearchParams(request.url.split("?", 2)[1]).has("verbose") ? all("viewer") : "everyone",
+      },
       schema: {
         tags,
         summary: "Whether ticks are being kept: 200, or 503 with the reasons' codes; ?verbose says more",

@@ -5,9 +5,10 @@ import { Type } from "typebox";
 import { JobSpecSchema } from "../../schema/job.ts";
 import type { ParamValue, ParamValues } from "../../schema/run.ts";
 import { pointerTo } from "../../schema/pointer.ts";
+import { own } from "../access/rights.ts";
 import { ask, askFor, jobNamed } from "../http/answers.ts";
 import { closed, none, readInstant } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
 
@@ -27,18 +28,18 @@ export const RunTarget = Type.Object(
   { ...closed, description: "these peers instead of the job's target" },
 );
 
-export function jobActionRoutes(app: Api, options: ApiOptions): void {
-  runJob(app, options);
-  pauseJob(app, options);
-  resumeJob(app, options);
+export function jobActionRoutes(app: Api): void {
+  runJob(app);
+  pauseJob(app);
+  resumeJob(app);
 }
 
-function runJob(app: Api, { control }: ApiOptions): void {
+function runJob(app: Api): void {
   app.post(
     "/v1/jobs/:id/run",
     {
       bodyLimit: runBodyCapBytes,
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
         summary: "Run a job now, once",
@@ -60,7 +61,7 @@ function runJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { env, force, params, target } = request.body;
-      const { job, tick } = await askFor("ordered", request, control, {
+      const { job, tick } = await askFor("ordered", request, request.control, {
         kind: "run-job",
         id: request.params.id,
         ...(params === undefined ? {} : { params: readParams(params) }),
@@ -93,11 +94,11 @@ function isParamValue(value: unknown): value is ParamValue {
   return ["string", "number", "boolean"].includes(typeof value);
 }
 
-function pauseJob(app: Api, { control }: ApiOptions): void {
+function pauseJob(app: Api): void {
   app.post(
     "/v1/jobs/:id/pause",
     {
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
         summary: "Pause a job, for a while or until it is resumed",
@@ -120,23 +121,23 @@ function pauseJob(app: Api, { control }: ApiOptions): void {
       if (until !== undefined && until <= Date.now()) {
         throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "is in the past" }]);
       }
-      await ask(request, control, {
+      await ask(request, request.control, {
         kind: "pause-job",
         id,
         ...(note === undefined ? {} : { note }),
         ...(until === undefined ? {} : { until }),
         by: request.actor,
       });
-      return answerJob(reply, control, jobNamed(control, id));
+      return answerJob(reply, request.control, jobNamed(request.control, id));
     },
   );
 }
 
-function resumeJob(app: Api, { control }: ApiOptions): void {
+function resumeJob(app: Api): void {
   app.post(
     "/v1/jobs/:id/resume",
     {
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
         summary: "Let a paused job run again; ticks during the pause are not caught up",
@@ -148,8 +149,8 @@ function resumeJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      await ask(request, control, { kind: "resume-job", id, by: request.actor });
-      return answerJob(reply, control, jobNamed(control, id));
+      await ask(request, request.control, { kind: "resume-job", id, by: request.actor });
+      return answerJob(reply, request.control, jobNamed(request.control, id));
     },
   );
 }

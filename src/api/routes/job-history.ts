@@ -4,9 +4,10 @@
  */
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
+import { own } from "../access/rights.ts";
 import { askFor, noJob } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
 import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
@@ -15,15 +16,15 @@ import { acceptJob, readIfMatch } from "./jobs.ts";
 
 const tags = ["jobs"];
 
-export function jobHistoryRoutes(app: Api, options: ApiOptions): void {
-  listRevisions(app, options);
+export function jobHistoryRoutes(app: Api, options: RouteOptions): void {
+  listRevisions(app);
   revertJob(app, options);
 }
 
-function listRevisions(app: Api, { control }: ApiOptions): void {
+function listRevisions(app: Api): void {
   app.get(
     "/v1/jobs/:id/history",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Who changed which fields of a job, and when: newest first, also of a deleted job",
@@ -35,8 +36,8 @@ function listRevisions(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const { limit = defaultLimit, cursor } = request.query;
-      const revisions = await control.revisions(id);
-      if (revisions.length === 0 && !control.view().jobs.has(id)) throw noJob(id);
+      const revisions = await request.control.revisions(id);
+      if (revisions.length === 0 && !request.control.view().jobs.has(id)) throw noJob(id);
       const after = readCursor("revisions", cursor);
       const start = after === undefined ? 0 : revisions.findIndex(({ revision }) => revision === after) + 1;
       const shown = revisions.slice(start, start + limit);
@@ -48,11 +49,11 @@ function listRevisions(app: Api, { control }: ApiOptions): void {
   );
 }
 
-function revertJob(app: Api, { control, decisions }: ApiOptions): void {
+function revertJob(app: Api, { decisions }: RouteOptions): void {
   app.post(
     "/v1/jobs/:id/revert",
     {
-      config: { repeatable: true },
+      config: { right: own("editor"), repeatable: true },
       schema: {
         tags,
         summary:
@@ -66,8 +67,8 @@ function revertJob(app: Api, { control, decisions }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const { revision } = request.body;
-      const revisions = await control.revisions(id);
-      if (revisions.length === 0 && !control.view().jobs.has(id)) throw noJob(id);
+      const revisions = await request.control.revisions(id);
+      if (revisions.length === 0 && !request.control.view().jobs.has(id)) throw noJob(id);
       const wanted = revisions.find((one) => one.revision === revision);
       if (wanted === undefined) {
         throw new CicadaError("REVISION_NOT_FOUND", `"${id}" has no revision "${revision}" here`);
@@ -77,11 +78,11 @@ function revertJob(app: Api, { control, decisions }: ApiOptions): void {
         throw refusal("BAD_REQUEST", [{ pointer: "/revision", message }]);
       }
       const spec = acceptJob(decisions, wanted.spec);
-      const ifMatch = readIfMatch(request, control, id);
+      const ifMatch = readIfMatch(request, request.control, id);
       const by = request.actor;
       const command = { kind: "put-job", spec, mode: "replace", ...ifMatch, by } as const;
-      const answer = await askFor("job", request, control, command);
-      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed");
+      const answer = await askFor("job", request, request.control, command);
+      return answerJob(reply, request.control, answer.job, answer.created ? "created" : "changed");
     },
   );
 }

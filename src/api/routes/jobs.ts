@@ -10,29 +10,30 @@ import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { JobSpecSchema, jobStates, readOnlyFields, type CheckedSpec } from "../../schema/job.ts";
+import { own } from "../access/rights.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
 import { filterJobs, inState } from "./job-list.ts";
-import type { Api, ApiOptions, Decisions } from "../options.ts";
+import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
 import { answerJob, JobParams, JobSchema, showJob, showQuarantined } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
-export function jobRoutes(app: Api, options: ApiOptions): void {
-  listJobs(app, options);
+export function jobRoutes(app: Api, options: RouteOptions): void {
+  listJobs(app);
   createJob(app, options);
-  readJob(app, options);
+  readJob(app);
   replaceJob(app, options);
-  changeJob(app, options);
-  deleteJob(app, options);
+  changeJob(app);
+  deleteJob(app);
 }
 
-function listJobs(app: Api, { control }: ApiOptions): void {
+function listJobs(app: Api): void {
   app.get(
     "/v1/jobs",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List jobs by id",
@@ -59,24 +60,24 @@ function listJobs(app: Api, { control }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const view = control.view();
+      const view = request.control.view();
       const { state, ...filter } = request.query;
-      const fits = state === undefined ? undefined : await inState(state, control);
+      const fits = state === undefined ? undefined : await inState(state, request.control);
       const after = readCursor("jobs", request.query.cursor);
       const found = filterJobs(view, { ...filter, after }, fits);
       const items = await Promise.all(
-        found.items.map(async (item) => ("spec" in item ? showJob(item, control) : showQuarantined(item))),
+        found.items.map(async (item) => ("spec" in item ? showJob(item, request.control) : showQuarantined(item))),
       );
       return page(request, reply, "jobs", { ...found, items });
     },
   );
 }
 
-function createJob(app: Api, { control, decisions }: ApiOptions): void {
+function createJob(app: Api, { decisions }: RouteOptions): void {
   app.post(
     "/v1/jobs",
     {
-      config: { repeatable: true },
+      config: { right: own("editor"), repeatable: true },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -89,18 +90,18 @@ function createJob(app: Api, { control, decisions }: ApiOptions): void {
     async (request, reply) => {
       const spec = acceptJob(decisions, request.body);
       const mode = request.query.update === true ? "replace" : "create";
-      const ifMatch = readIfMatch(request, control, spec.id);
+      const ifMatch = readIfMatch(request, request.control, spec.id);
       const by = request.actor;
-      const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed", answer.warnings);
+      const answer = await askFor("job", request, request.control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      return answerJob(reply, request.control, answer.job, answer.created ? "created" : "changed", answer.warnings);
     },
   );
 }
 
-function readJob(app: Api, { control }: ApiOptions): void {
+function readJob(app: Api): void {
   app.get(
     "/v1/jobs/:id",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Read a job",
@@ -111,9 +112,9 @@ function readJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      const view = control.view();
+      const view = request.control.view();
       const job = view.jobs.get(id);
-      if (job !== undefined) return answerJob(reply, control, job);
+      if (job !== undefined) return answerJob(reply, request.control, job);
       const quarantined = view.quarantined.find((one) => one.id === id);
       if (quarantined === undefined) throw noJob(id);
       return showQuarantined(quarantined);
@@ -121,10 +122,10 @@ function readJob(app: Api, { control }: ApiOptions): void {
   );
 }
 
-function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
+function replaceJob(app: Api, { decisions }: RouteOptions): void {
   app.put(
     "/v1/jobs/:id",
-    {
+    { config: { right: own("editor") },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -141,18 +142,18 @@ function replaceJob(app: Api, { control, decisions }: ApiOptions): void {
       const spec = acceptJob(decisions, isObject(body) && body["id"] === undefined ? { ...body, id } : body);
       if (spec.id !== id) throw idMismatch(spec.id, id);
       const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
-      const ifMatch = readIfMatch(request, control, id);
+      const ifMatch = readIfMatch(request, request.control, id);
       const by = request.actor;
-      const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, answer.created ? "created" : "changed", answer.warnings);
+      const answer = await askFor("job", request, request.control, { kind: "put-job", spec, mode, ...ifMatch, by });
+      return answerJob(reply, request.control, answer.job, answer.created ? "created" : "changed", answer.warnings);
     },
   );
 }
 
-function changeJob(app: Api, { control }: ApiOptions): void {
+function changeJob(app: Api): void {
   app.patch(
     "/v1/jobs/:id",
-    {
+    { config: { right: own("editor") },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -166,18 +167,18 @@ function changeJob(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const patch = readPatch(request.body, id);
-      const ifMatch = readIfMatch(request, control, id);
+      const ifMatch = readIfMatch(request, request.control, id);
       const by = request.actor;
-      const answer = await askFor("job", request, control, { kind: "patch-job", id, patch, ...ifMatch, by });
-      return answerJob(reply, control, answer.job, "changed", answer.warnings);
+      const answer = await askFor("job", request, request.control, { kind: "patch-job", id, patch, ...ifMatch, by });
+      return answerJob(reply, request.control, answer.job, "changed", answer.warnings);
     },
   );
 }
 
-function deleteJob(app: Api, { control }: ApiOptions): void {
+function deleteJob(app: Api): void {
   app.delete(
     "/v1/jobs/:id",
-    {
+    { config: { right: own("editor") },
       schema: {
         tags,
         summary: "Delete a job; its history stays for a while",
@@ -187,8 +188,8 @@ function deleteJob(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      const ifMatch = readIfMatch(request, control, id);
-      await ask(request, control, { kind: "delete-job", id, ...ifMatch, by: request.actor });
+      const ifMatch = readIfMatch(request, request.control, id);
+      await ask(request, request.control, { kind: "delete-job", id, ...ifMatch, by: request.actor });
       return reply.code(204).send();
     },
   );

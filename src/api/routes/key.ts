@@ -3,9 +3,10 @@
  */
 import { Type, type Static } from "typebox";
 import type { Heir } from "../../ports/control.ts";
+import { all } from "../access/rights.ts";
 import { askFor } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { admissionFields, showAdmission } from "../show/show-peer.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
@@ -26,10 +27,10 @@ function showHeir({ id, name, state, doubt, ...admission }: Heir): Static<typeof
   return { id, name, state, ...showAdmission(admission), doubt: doubt ?? null };
 }
 
-export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
+export function keyRoutes(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/key",
-    {
+    { config: { right: all("admin") },
       schema: {
         tags: ["peers"],
         summary: "Who would get a new cluster key now",
@@ -37,13 +38,13 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
         response: { 200: Type.Object({ peers: Type.Array(HeirSchema) }) },
       },
     },
-    async () => ({ peers: control.heirs().map(showHeir) }),
+    async (request) => ({ peers: request.control.heirs().map(showHeir) }),
   );
 
   app.post(
     "/v1/key/rotate",
     {
-      config: { repeatable: true },
+      config: { right: all("admin"), repeatable: true },
       schema: {
         tags: ["peers"],
         summary: "Make a new cluster key and send it to every reachable member, without stopping anything",
@@ -98,7 +99,7 @@ export function keyRoutes(app: Api, { control, decisions }: ApiOptions): void {
         ]);
       }
       const command = { kind: "rotate-key", graceMs, ...chosen, by: request.actor } as const;
-      const { fingerprint, oldUntil, peers } = await askFor("rotated", request, control, command);
+      const { fingerprint, oldUntil, peers } = await askFor("rotated", request, request.control, command);
       return reply.send({ fingerprint, oldAcceptedUntil: showInstant(oldUntil), peers });
     },
   );

@@ -13,8 +13,9 @@ import type { Log, LogPiece } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import { own } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { codedError } from "../http/problems.ts";
 import { readRange, wholeText } from "../http/bytes.ts";
 import { findRun, RunParams } from "./runs.ts";
@@ -28,15 +29,15 @@ const pieceBytes = 131_072;
  */
 const readEveryMs = 500;
 
-export function logRoutes(app: Api, options: ApiOptions, streams: Streams): void {
+export function logRoutes(app: Api, options: RouteOptions, streams: Streams): void {
   readLog(app, options);
   followLog(app, options, streams);
 }
 
-function readLog(app: Api, { control, decisions }: ApiOptions): void {
+function readLog(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/runs/:run/log",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["runs"],
         summary: "A run's output as it is now; `Range: bytes=…` for a part of it",
@@ -46,8 +47,8 @@ function readLog(app: Api, { control, decisions }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const record = await findRun(request.params.run, control, decisions);
-      const { size, complete } = await readPiece(control, record, 0, 0);
+      const record = await findRun(request.params.run, request.control, decisions);
+      const { size, complete } = await readPiece(request.control, record, 0, 0);
       reply.header("accept-ranges", "bytes");
       reply.header("x-cicada-log-complete", String(complete));
       if (record.logTruncated === true) reply.header("x-cicada-log-truncated", "true");
@@ -59,15 +60,15 @@ function readLog(app: Api, { control, decisions }: ApiOptions): void {
       const { from, to } = range ?? { from: 0, to: size };
       if (range !== undefined) reply.code(206).header("content-range", `bytes ${from}-${to - 1}/${size}`);
       reply.type("text/plain; charset=utf-8").header("content-length", to - from);
-      return sendBytes(reply, control, record, from, to);
+      return sendBytes(reply, request.control, record, from, to);
     },
   );
 }
 
-function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: Streams): void {
+function followLog(app: Api, { decisions, log }: RouteOptions, streams: Streams): void {
   app.get(
     "/v1/runs/:run/log/stream",
-    {
+    { config: { right: own("viewer") },
       exposeHeadRoute: false,
       sse: "manual",
       schema: {
@@ -83,12 +84,12 @@ function followLog(app: Api, { control, decisions, log }: ApiOptions, streams: S
       },
     },
     async (request, reply) => {
-      const record = await findRun(request.params.run, control, decisions);
+      const record = await findRun(request.params.run, request.control, decisions);
       const offset = readOffset(request.headers["last-event-id"]);
-      const { size, complete } = await readPiece(control, record, 0, 0);
+      const { size, complete } = await readPiece(request.control, record, 0, 0);
       if (complete && offset > 0 && offset >= size) return reply.code(204).send();
       await streams.carry(reply, (stream) => {
-        void follow(control, record, offset, stream, log);
+        void follow(request.control, record, offset, stream, log);
       });
       return undefined;
     },

@@ -4,6 +4,7 @@
  * things happen.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+import { all } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { JobFigures } from "./job-figures.ts";
@@ -20,7 +21,7 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
 
   app.get(
     "/metrics",
-    {
+    { config: { right: all("metrics") },
       schema: {
         tags: ["health"],
         summary: "Figures for Prometheus",

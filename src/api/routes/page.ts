@@ -21,7 +21,7 @@ const files = [
 export function pageRoutes(app: Api): void {
   for (const { url, file, type } of files) {
     const content = readPageFile(file);
-    app.get(url, { config: { open: true }, schema: { hide: true } }, async (_request, reply) =>
+    app.get(url, { config: { right: "everyone" }, schema: { hide: true } }, async (_request, reply) =>
       reply.type(type).header("cache-control", "no-cache").send(content),
     );
   }

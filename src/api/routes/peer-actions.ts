@@ -4,9 +4,10 @@
  */
 import { Type } from "typebox";
 import type { Command, View } from "../../ports/control.ts";
+import { all } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 import { findShownPeer, PeerSchema, peersOf, type Peer } from "../show/show-peer.ts";
 
 const tags = ["peers"];
@@ -20,10 +21,9 @@ const PeerParams = Type.Object({
 /** `peer` is null when it isn't known by name: a voter that only the roster remembers, or a peer that is not back yet. */
 const Changed = Type.Object({ peer: Type.Union([PeerSchema, Type.Null()]) });
 
-export function peerActionRoutes(app: Api, options: ApiOptions): void {
+export function peerActionRoutes(app: Api): void {
   plain(
     app,
-    options,
     "promote",
     "Make a peer a voter; 503 NO_QUORUM when the voters can't agree",
     (peer, by) => ({
@@ -34,7 +34,6 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
   );
   plain(
     app,
-    options,
     "drain",
     "Drain a peer: it takes no ticks until it is undrained, even after a restart",
     (peer, by) => ({
@@ -44,7 +43,7 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
       by,
     }),
   );
-  plain(app, options, "undrain", "Let a drained peer take ticks again", (peer, by) => ({
+  plain(app, "undrain", "Let a drained peer take ticks again", (peer, by) => ({
     kind: "drain-peer",
     peer,
     on: false,
@@ -52,7 +51,6 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
   }));
   plain(
     app,
-    options,
     "unforget",
     "Take a forgotten peer in again; it does not vote until it is promoted. When the forgotten peer itself is asked, it carries on, and " +
       "members that refuse it must be asked as well",
@@ -60,17 +58,15 @@ export function peerActionRoutes(app: Api, options: ApiOptions): void {
   );
   plain(
     app,
-    options,
     "confirm",
     "Confirm that a peer belongs to the mesh, so that a rotation gives it the new key. The answering peer signs it",
     (peer, by) => ({ kind: "confirm-peer", peer, by }),
   );
-  forget(app, options);
+  forget(app);
 }
 
 function plain(
   app: Api,
-  { control }: ApiOptions,
   action: "confirm" | "promote" | "drain" | "undrain" | "unforget",
   summary: string,
   command: (peer: string, by: string) => Command,
@@ -78,7 +74,7 @@ function plain(
   app.post(
     `/v1/peers/:id/${action}`,
     {
-      config: { repeatable: true },
+      config: { right: all("admin"), repeatable: true },
       schema: {
         tags,
         summary,
@@ -90,18 +86,18 @@ function plain(
     },
     async (request, reply) => {
       const { id: named } = request.params;
-      const id = idOf(control.view(), named);
-      await ask(request, control, command(named, request.actor));
-      return reply.send({ peer: peerById(control.view(), id) });
+      const id = idOf(request.control.view(), named);
+      await ask(request, request.control, command(named, request.actor));
+      return reply.send({ peer: peerById(request.control.view(), id) });
     },
   );
 }
 
-function forget(app: Api, { control }: ApiOptions): void {
+function forget(app: Api): void {
   app.post(
     "/v1/peers/:id/forget",
     {
-      config: { repeatable: true },
+      config: { right: all("admin"), repeatable: true },
       schema: {
         tags,
         summary: "Cut a peer off for good: its identity is refused by every peer from now on",
@@ -125,9 +121,9 @@ function forget(app: Api, { control }: ApiOptions): void {
     async (request, reply) => {
       const { id: named } = request.params;
       const { force = false } = request.body;
-      const id = idOf(control.view(), named);
-      await ask(request, control, { kind: "forget-peer", peer: named, force, by: request.actor });
-      return reply.send({ peer: peerById(control.view(), id) });
+      const id = idOf(request.control.view(), named);
+      await ask(request, request.control, { kind: "forget-peer", peer: named, force, by: request.actor });
+      return reply.send({ peer: peerById(request.control.view(), id) });
     },
   );
 }

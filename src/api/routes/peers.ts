@@ -2,16 +2,17 @@
  * The members of the mesh, as the peer that answers sees them.
  */
 import { Type } from "typebox";
+import { own } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { ListOf } from "../http/paging.ts";
 import { PeerSchema, peersOf, RosterSchema, showPeer, showRoster } from "../show/show-peer.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
-export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
+export function peerRoutes(app: Api, { startedAt }: RouteOptions): void {
   app.get(
     "/v1/peers",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["peers"],
         summary: "List peers",
@@ -24,8 +25,8 @@ export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
         },
       },
     },
-    async (_request, reply) => {
-      const view = control.view();
+    async (request, reply) => {
+      const view = request.control.view();
       const items = peersOf(view);
       reply.header("x-total-count", items.length);
       return { items, nextCursor: null, roster: showRoster(view) };
@@ -34,7 +35,7 @@ export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
 
   app.get(
     "/v1/peers/self",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["peers"],
         summary: "The peer that answers",
@@ -50,8 +51,8 @@ export function peerRoutes(app: Api, { control, startedAt }: ApiOptions): void {
         },
       },
     },
-    async () => {
-      const view = control.view();
+    async (request) => {
+      const view = request.control.view();
       return {
         ...showPeer(view.self),
         startedAt: showInstant(startedAt),

@@ -18,9 +18,10 @@ import {
 import { defaultGroup } from "../../schema/job.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
 import { JobParams } from "../show/show-job.ts";
+import { own } from "../access/rights.ts";
 import { ask, noJob } from "../http/answers.ts";
 import { readInstant, closed, none } from "../http/checking.ts";
-import type { Api, ApiOptions, Decisions } from "../options.ts";
+import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
 import { findShownPeer } from "../show/show-peer.ts";
@@ -47,17 +48,17 @@ const RunFilter = {
   to: InstantQuery,
 };
 
-export function runRoutes(app: Api, options: ApiOptions): void {
+export function runRoutes(app: Api, options: RouteOptions): void {
   listRuns(app, options);
   listRunsOfJob(app, options);
   readRun(app, options);
   cancelRun(app, options);
 }
 
-function listRuns(app: Api, { control, decisions }: ApiOptions): void {
+function listRuns(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/runs",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List runs and decisions, newest tick first; X-Total-Count counts up to 100,000",
@@ -75,17 +76,17 @@ function listRuns(app: Api, { control, decisions }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const found = await control.history(readFilter(request.query, control.view()));
-      const items = await showRuns(found.records, control, decisions);
+      const found = await request.control.history(readFilter(request.query, request.control.view()));
+      const items = await showRuns(found.records, request.control, decisions);
       return page(request, reply, "runs", { ...found, items });
     },
   );
 }
 
-function listRunsOfJob(app: Api, { control, decisions }: ApiOptions): void {
+function listRunsOfJob(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/jobs/:id/runs",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List a job's runs and decisions, newest tick first; X-Total-Count counts up to 100,000",
@@ -96,20 +97,20 @@ function listRunsOfJob(app: Api, { control, decisions }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      const view = control.view();
-      const found = await control.history(readFilter({ ...request.query, job: id }, view));
+      const view = request.control.view();
+      const found = await request.control.history(readFilter({ ...request.query, job: id }, view));
       const known = view.jobs.has(id) || view.quarantined.some((one) => one.id === id);
       if (found.total === 0 && !known) throw noJob(id);
-      const items = await showRuns(found.records, control, decisions);
+      const items = await showRuns(found.records, request.control, decisions);
       return page(request, reply, "runs", { ...found, items });
     },
   );
 }
 
-function readRun(app: Api, { control, decisions }: ApiOptions): void {
+function readRun(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/runs/:run",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Read a run",
@@ -119,18 +120,18 @@ function readRun(app: Api, { control, decisions }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const record = await findRun(request.params.run, control, decisions);
-      const [run] = await showRuns([record], control, decisions);
+      const record = await findRun(request.params.run, request.control, decisions);
+      const [run] = await showRuns([record], request.control, decisions);
       if (run === undefined) throw new Error("a run was found and not shown");
       return reply.send(run);
     },
   );
 }
 
-function cancelRun(app: Api, { control, decisions }: ApiOptions): void {
+function cancelRun(app: Api, { decisions }: RouteOptions): void {
   app.post(
     "/v1/runs/:run/cancel",
-    {
+    { config: { right: own("operator") },
       schema: {
         tags,
         summary:
@@ -145,9 +146,9 @@ function cancelRun(app: Api, { control, decisions }: ApiOptions): void {
       const given = request.params.run;
       const latest = parseLatest(given);
       if (latest === undefined && parseRunReference(given) === undefined) throw noRun(given);
-      const run = latest === undefined ? given : runId(await findRun(given, control, decisions));
+      const run = latest === undefined ? given : runId(await findRun(given, request.control, decisions));
       const reason = request.body.reason ?? "asked";
-      await ask(request, control, { kind: "cancel-run", run, reason, by: request.actor });
+      await ask(request, request.control, { kind: "cancel-run", run, reason, by: request.actor });
       return reply.code(202).send({ run });
     },
   );

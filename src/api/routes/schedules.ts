@@ -4,16 +4,17 @@
 import { Type } from "typebox";
 import { tickAt } from "../../schema/ids.ts";
 import { JobSpecSchema } from "../../schema/job.ts";
+import { own } from "../access/rights.ts";
 import { readInstant, closed, none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 
 const Expressions = JobSpecSchema.properties.schedule;
 
-export function scheduleRoutes(app: Api, { control, decisions }: ApiOptions): void {
+export function scheduleRoutes(app: Api, { decisions }: RouteOptions): void {
   app.post(
     "/v1/schedules/preview",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["schedules"],
         summary: "The next ticks of a schedule",
@@ -61,7 +62,7 @@ export function scheduleRoutes(app: Api, { control, decisions }: ApiOptions): vo
     async (request, reply) => {
       const { schedule, timezone = "UTC", except = [], id = "", count = 10 } = request.body;
       const from = readInstant(request.body.from, "/from") ?? Date.now();
-      const calendars = control.settings("calendars");
+      const calendars = request.control.settings("calendars");
       const preview = decisions.previewSchedule({ schedule, timezone, except, id, from, count, calendars });
       if (!preview.ok) throw refusal("INVALID_SCHEDULE", preview.problems);
       return reply.send({

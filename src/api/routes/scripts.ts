@@ -5,19 +5,20 @@
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import { scriptCapBytes, sha256Pattern } from "../../schema/script.ts";
+import { own } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 
 const tags = ["scripts"];
 
-export function scriptRoutes(app: Api, { control }: ApiOptions): void {
+export function scriptRoutes(app: Api): void {
   // Only here a body is what it is, whatever its type.
   app.register(async (scope: Api) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
     scope.put(
       "/v1/scripts",
-      {
+      { config: { right: own("editor") },
         bodyLimit: scriptCapBytes,
         validatorCompiler: () => (value: unknown) => ({ value }),
         schema: {
@@ -36,7 +37,7 @@ export function scriptRoutes(app: Api, { control }: ApiOptions): void {
       async (request, reply) => {
         const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
         if (bytes.length === 0) throw new CicadaError("BAD_REQUEST", "the script is empty");
-        const { sha256, created } = await control.putScript(bytes);
+        const { sha256, created } = await request.control.putScript(bytes);
         if (created) reply.code(201).header("location", `/v1/scripts/${sha256}`);
         return { sha256, bytes: bytes.length };
       },
@@ -44,7 +45,7 @@ export function scriptRoutes(app: Api, { control }: ApiOptions): void {
   });
   app.get(
     "/v1/scripts/:sha256",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Download a script",
@@ -57,7 +58,7 @@ export function scriptRoutes(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { sha256 } = request.params;
-      const bytes = await control.script(sha256);
+      const bytes = await request.control.script(sha256);
       if (bytes === undefined) throw new CicadaError("SCRIPT_NOT_FOUND", sha256);
       return reply.type("application/octet-stream").send(Buffer.from(bytes));
     },

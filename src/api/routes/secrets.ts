@@ -8,9 +8,10 @@ import type { Control, MemberView } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { describeAmbiguous, describeMissing, findPeer } from "../../schema/find-peer.ts";
 import { recipientsMax, type SealedSecret } from "../../schema/secret.ts";
+import { all } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
 const tags = ["secrets"];
@@ -39,11 +40,10 @@ const ShownSecret = Type.Object({
 });
 type Shown = Static<typeof ShownSecret>;
 
-export function secretRoutes(app: Api, options: ApiOptions): void {
-  const { control } = options;
+export function secretRoutes(app: Api, options: RouteOptions): void {
   app.get(
     "/v1/secrets",
-    {
+    { config: { right: all("viewer") },
       schema: {
         tags,
         summary: "List every secret by name, without values: who has it, and which jobs name it",
@@ -54,16 +54,16 @@ export function secretRoutes(app: Api, options: ApiOptions): void {
     async (request, reply) => {
       const { limit = defaultLimit, cursor } = request.query;
       const after = readCursor("secrets", cursor) ?? "";
-      const names = namesOf(control);
+      const names = namesOf(request.control);
       const rest = names.filter((name) => name > after);
-      const items = rest.slice(0, limit).map((name) => showSecret(control, name));
+      const items = rest.slice(0, limit).map((name) => showSecret(request.control, name));
       const next = rest.length > limit ? (rest[limit - 1] ?? null) : null;
       return page(request, reply, "secrets", { items, next, total: names.length });
     },
   );
   app.get(
     "/v1/secrets/:name",
-    {
+    { config: { right: all("viewer") },
       schema: {
         tags,
         summary: "Show who has a secret, without its value",
@@ -74,16 +74,16 @@ export function secretRoutes(app: Api, options: ApiOptions): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      if (!namesOf(control).includes(name)) {
+      if (!namesOf(request.control).includes(name)) {
         throw new CicadaError("SECRET_NOT_FOUND", `this peer knows no value of ${JSON.stringify(name)}`);
       }
-      return reply.send(showSecret(control, name));
+      return reply.send(showSecret(request.control, name));
     },
   );
   setSecret(app, options);
   app.delete(
     "/v1/secrets/:name",
-    {
+    { config: { right: all("editor") },
       schema: {
         tags,
         summary: "Remove a secret: the sealed value, and the one that this peer has of its own",
@@ -92,16 +92,16 @@ export function secretRoutes(app: Api, options: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      await control.removeSecret(request.params.name, request.actor);
+      await request.control.removeSecret(request.params.name, request.actor);
       return reply.code(204).send();
     },
   );
 }
 
-function setSecret(app: Api, { control, self }: ApiOptions): void {
+function setSecret(app: Api, { self }: RouteOptions): void {
   app.put(
     "/v1/secrets/:name",
-    {
+    { config: { right: all("editor") },
       schema: {
         tags,
         summary: "Set a secret: for this peer alone, or sealed to the peers that are named",
@@ -128,14 +128,14 @@ function setSecret(app: Api, { control, self }: ApiOptions): void {
     async (request, reply) => {
       const { name } = request.params;
       const { value, peers } = request.body;
-      const recipients = peers === undefined ? undefined : recipientsOf(control, peers, self.id);
-      await control.setSecret({
+      const recipients = peers === undefined ? undefined : recipientsOf(request.control, peers, self.id);
+      await request.control.setSecret({
         name,
         value,
         by: request.actor,
         ...(recipients === undefined ? {} : { peers: recipients }),
       });
-      return reply.send(showSecret(control, name));
+      return reply.send(showSecret(request.control, name));
     },
   );
 }

@@ -19,17 +19,20 @@ import type { RunRecord } from "../../schema/run.ts";
 import { showInstant } from "../show/show-run.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import { readUtf8 } from "../../schema/text.ts";
+import { all, own, type Right } from "../access/rights.ts";
 import { refusal } from "../http/problems.ts";
 import { ask } from "../http/answers.ts";
 import { noCheck, none } from "../http/checking.ts";
 import { ListOf, page, PageQuery, readCursor, defaultLimit } from "../http/paging.ts";
 import { closed } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 
 interface Kind {
   readonly setting: SettingKind;
   /** what one is called */
   readonly one: string;
+  /** what writing one needs, whichever it is */
+  readonly writes: Right;
   /** what is written */
   readonly written: TSchema;
   /** what is shown beside the name */
@@ -43,12 +46,13 @@ interface Kind {
 
 const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 128 }) });
 
-export function settingRoutes(app: Api, options: ApiOptions): void {
+export function settingRoutes(app: Api): void {
   app.register(async (scope: Api) => {
     takesCalendarText(scope);
-    routesOf(scope, options, {
+    routesOf(scope, {
       setting: "calendars",
       one: "calendar",
+      writes: all("editor"),
       written: CalendarSchema,
       shown: ShownCalendar,
       consumes: ["application/json", "text/calendar"],
@@ -56,9 +60,10 @@ export function settingRoutes(app: Api, options: ApiOptions): void {
         showCalendar(control, name, value as StoredCalendar, isListed),
     });
   });
-  routesOf(app, options, {
+  routesOf(app, {
     setting: "groups",
     one: "group",
+    writes: own("editor"),
     written: GroupSchema,
     shown: ShownGroup,
     show: (control, name, value, isListed) => ({
@@ -67,16 +72,18 @@ export function settingRoutes(app: Api, options: ApiOptions): void {
       ...(isListed ? {} : { jobs: jobsOfGroup(control, name) }),
     }),
   });
-  routesOf(app, options, {
+  routesOf(app, {
     setting: "maintenance",
     one: "maintenance",
+    writes: own("editor"),
     written: MaintenanceSchema,
     shown: Type.Object({ name: Type.String(), ...MaintenanceSchema.properties }),
     show: (_control, name, value) => ({ name, ...(value as object) }),
   });
-  routesOf(app, options, {
+  routesOf(app, {
     setting: "pools",
     one: "pool",
+    writes: all("editor"),
     written: PoolSchema,
     shown: ShownPool,
     show: (control, name, value) => showPool(control, name, value as { slots: number }),
@@ -167,20 +174,20 @@ function showPool(control: Control, name: string, value: object): object {
   return { name, ...value, jobs, holders: held, waiting: waits };
 }
 
-function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
+function routesOf(app: Api, kind: Kind): void {
   const { setting, one } = kind;
   const tags = [setting];
   const path = `/v1/${setting}`;
-  const valueOf = (name: string): unknown => control.settings(setting).get(name);
-  const shown = (name: string, isListed = false): object => {
-    const value = valueOf(name) ?? kind.unset?.(control).get(name);
+  const valueOf = (control: Control, name: string): unknown => control.settings(setting).get(name);
+  const shown = (control: Control, name: string, isListed = false): object => {
+    const value = valueOf(control, name) ?? kind.unset?.(control).get(name);
     if (value === undefined) throw notFound(one, name);
     return kind.show(control, name, value, isListed);
   };
 
   app.get(
     path,
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: `List every ${one} by name`,
@@ -191,10 +198,10 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
     async (request, reply) => {
       const { limit = defaultLimit, cursor } = request.query;
       const after = readCursor(setting, cursor) ?? "";
-      const unset = kind.unset?.(control).keys() ?? [];
-      const names = [...new Set([...control.settings(setting).keys(), ...unset])].toSorted();
+      const unset = kind.unset?.(request.control).keys() ?? [];
+      const names = [...new Set([...request.control.settings(setting).keys(), ...unset])].toSorted();
       const rest = names.filter((name) => name > after);
-      const items = rest.slice(0, limit).map((name) => shown(name, true));
+      const items = rest.slice(0, limit).map((name) => shown(request.control, name, true));
       const next = rest.length > limit ? (rest[limit - 1] ?? null) : null;
       return page(request, reply, setting, { items, next, total: names.length });
     },
@@ -202,7 +209,7 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
 
   app.get(
     `${path}/:name`,
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags,
         summary: `Read one ${one}`,
@@ -211,12 +218,12 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
         response: { 200: kind.shown },
       },
     },
-    async (request) => shown(request.params.name),
+    async (request) => shown(request.control, request.params.name),
   );
 
   app.put(
     `${path}/:name`,
-    {
+    { config: { right: kind.writes },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -230,21 +237,21 @@ function routesOf(app: Api, { control }: ApiOptions, kind: Kind): void {
     },
     async (request, reply) => {
       const { name } = request.params;
-      const isNew = valueOf(name) === undefined;
+      const isNew = valueOf(request.control, name) === undefined;
       const body: unknown = request.body;
-      await ask(request, control, { kind: "put-setting", setting, name, value: body, by: request.actor });
+      await ask(request, request.control, { kind: "put-setting", setting, name, value: body, by: request.actor });
       if (isNew) reply.code(201).header("location", `${path}/${name}`);
-      return shown(name);
+      return shown(request.control, name);
     },
   );
 
   app.delete(
     `${path}/:name`,
-    { schema: { tags, summary: `Remove a ${one}`, params: NameParams, querystring: none } },
+    { config: { right: kind.writes }, schema: { tags, summary: `Remove a ${one}`, params: NameParams, querystring: none } },
     async (request, reply) => {
       const { name } = request.params;
-      if (valueOf(name) === undefined) throw notFound(one, name);
-      await ask(request, control, { kind: "remove-setting", setting, name, by: request.actor });
+      if (valueOf(request.control, name) === undefined) throw notFound(one, name);
+      await ask(request, request.control, { kind: "remove-setting", setting, name, by: request.actor });
       return reply.code(204).send();
     },
   );

@@ -4,10 +4,11 @@
 import { Type } from "typebox";
 import type { Command } from "../../ports/control.ts";
 import { skipNoteMax, skipsMax } from "../../schema/job.ts";
+import { own } from "../access/rights.ts";
 import { askFor } from "../http/answers.ts";
 import { closed, none, readInstant } from "../http/checking.ts";
 import { refusal } from "../http/problems.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api } from "../options.ts";
 import { JobParams } from "../show/show-job.ts";
 
 const tags = ["jobs"];
@@ -22,11 +23,11 @@ const Which = {
 };
 const Ticks = Type.Object({ job: Type.String(), ticks: Type.Array(Type.String()) });
 
-export function skipRoutes(app: Api, { control }: ApiOptions): void {
+export function skipRoutes(app: Api): void {
   app.post(
     "/v1/jobs/:id/skip",
     {
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
         summary: "Skip a tick, or the next ones; a peer that has claimed one has confirmed it",
@@ -44,7 +45,7 @@ export function skipRoutes(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { note, ...named } = request.body;
-      const { job, ticks } = await askFor("skips", request, control, {
+      const { job, ticks } = await askFor("skips", request, request.control, {
         kind: "skip-ticks",
         id: request.params.id,
         which: whichTicks(named),
@@ -57,7 +58,7 @@ export function skipRoutes(app: Api, { control }: ApiOptions): void {
   app.post(
     "/v1/jobs/:id/unskip",
     {
-      config: { repeatable: true },
+      config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
         summary: "Let a tick run that was to be skipped, or the next such ones",
@@ -68,7 +69,7 @@ export function skipRoutes(app: Api, { control }: ApiOptions): void {
       },
     },
     async (request, reply) => {
-      const { job, ticks } = await askFor("skips", request, control, {
+      const { job, ticks } = await askFor("skips", request, request.control, {
         kind: "unskip-ticks",
         id: request.params.id,
         which: whichTicks(request.body),

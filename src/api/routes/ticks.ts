@@ -4,10 +4,11 @@
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import { tickIdPattern, type TickId } from "../../schema/ids.ts";
+import { own } from "../access/rights.ts";
 import { noJob } from "../http/answers.ts";
 import { JobParams } from "../show/show-job.ts";
 import { readInstant, closed } from "../http/checking.ts";
-import type { Api, ApiOptions } from "../options.ts";
+import type { Api, RouteOptions } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { Instant, showInstant, showTick, TickSchema } from "../show/show-run.ts";
 
@@ -41,16 +42,16 @@ const AnyTick = Type.Unsafe<TickId>(
   }),
 );
 
-export function tickRoutes(app: Api, options: ApiOptions): void {
-  nextTicks(app, options);
+export function tickRoutes(app: Api, options: RouteOptions): void {
+  nextTicks(app);
   pastTicks(app, options);
   whyTick(app, options);
 }
 
-function nextTicks(app: Api, { control }: ApiOptions): void {
+function nextTicks(app: Api): void {
   app.get(
     "/v1/jobs/:id/next",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["ticks"],
         summary: "The next ticks, and which peers would run them",
@@ -66,7 +67,7 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      const ticks = control.next(id, request.query.count ?? 10);
+      const ticks = request.control.next(id, request.query.count ?? 10);
       if (ticks === undefined) throw noJob(id);
       const items = ticks.map(({ tick, startsAt, peers, skipped, skippedBy, note, after }) => ({
         tick,
@@ -82,10 +83,10 @@ function nextTicks(app: Api, { control }: ApiOptions): void {
   );
 }
 
-function pastTicks(app: Api, { control, decisions }: ApiOptions): void {
+function pastTicks(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/jobs/:id/ticks",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["ticks"],
         summary: "What was decided for each past tick, newest first",
@@ -100,14 +101,14 @@ function pastTicks(app: Api, { control, decisions }: ApiOptions): void {
       const after = readCursor("ticks", cursor);
       const from = readInstant(request.query.from, "/from");
       const to = readInstant(request.query.to, "/to");
-      const found = await control.ticks(id, {
+      const found = await request.control.ticks(id, {
         limit,
         ...(after === undefined ? {} : { after }),
         ...(from === undefined ? {} : { from }),
         ...(to === undefined ? {} : { to }),
       });
       if (found === undefined) throw noJob(id);
-      const view = control.view();
+      const view = request.control.view();
       const items = found.stories.map((story) => showTick(story, view, decisions));
       return page(request, reply, "ticks", { items, next: found.next });
     },
@@ -124,10 +125,10 @@ const WhySchema = Type.Object({
   }),
 });
 
-function whyTick(app: Api, { control, decisions }: ApiOptions): void {
+function whyTick(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/jobs/:id/why",
-    {
+    { config: { right: own("viewer") },
       schema: {
         tags: ["ticks"],
         summary: "Why a tick went as it did; without a tick, the last one that went wrong",
@@ -139,11 +140,11 @@ function whyTick(app: Api, { control, decisions }: ApiOptions): void {
     async (request, reply) => {
       const { id } = request.params;
       const { tick } = request.query;
-      const found = await control.why(id, tick);
+      const found = await request.control.why(id, tick);
       if (found === undefined) throw noJob(id);
       const { story, noTick, obstacles } = found;
       if (story !== undefined) {
-        return reply.send({ ...showTick(story, control.view(), decisions), obstacles });
+        return reply.send({ ...showTick(story, request.control.view(), decisions), obstacles });
       }
       if (tick !== undefined) {
         throw new CicadaError("TICK_NOT_FOUND", `"${id}" has no tick ${tick}: ${noTick ?? "none is known"}`);

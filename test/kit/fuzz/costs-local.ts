@@ -6,6 +6,7 @@ import cookies from "@fastify/cookie";
 import fastify from "fastify";
 import { readRange } from "../../../src/api/http/bytes.ts";
 import { readCursor } from "../../../src/api/http/paging.ts";
+import { Callers } from "../../../src/api/access/callers.ts";
 import { Sessions } from "../../../src/api/http/sessions.ts";
 import { readConfig } from "../../../src/config.ts";
 import { parseSchedule } from "../../../src/core/time/schedule.ts";
@@ -72,7 +73,8 @@ const run = "job@2026-11-20T00:00:00Z~1@peer0001";
 const someJson = (dice: Dice): string => JSON.stringify(anyJson(dice, 5));
 const app = fastify();
 await app.register(cookies);
-const sessions = new Sessions("a token", () => 0);
+const sessions = new Sessions(() => 0);
+const callers = new Callers({ values: () => new Map() }, "a token", "alpha", () => 0);
 const host = { hostname: "here", cores: 2, terminal: false };
 
 export const localDecoders: readonly Costed[] = [
@@ -154,8 +156,8 @@ export const localDecoders: readonly Costed[] = [
     ),
     take: refusedOrRead(
       (text) => app.parseCookie(text),
-      (text) => sessions.knowsToken(text),
-      (text) => sessions.has(text),
+      (text) => callers.byText(text),
+      (text) => sessions.tokenOf(text),
       (text) => readCursor("runs", text),
       (text) => readRange(text, 1_000),
     ),

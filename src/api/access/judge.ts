@@ -1,0 +1,192 @@
+/**
+ * Whether a caller may give the peer a command. Each command is judged here, whichever route it comes from, and each change of an
+ * `apply` as the single call would be. What the caller may not see doesn't exist for it: its refusal is that of a wrong name.
+ */
+import { CicadaError, type ErrorCode } from "../../errors.ts";
+import type { Change, Command, View } from "../../ports/control.ts";
+import type { Role } from "../../schema/access.ts";
+import { parseRunReference, type JobId } from "../../schema/ids.ts";
+import { defaultGroup, type Job, type Problem } from "../../schema/job.ts";
+import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import type { Caller } from "./callers.ts";
+import { all, forbidden, hasGroup, own, refusalFor } from "./rights.ts";
+
+/** What is judged by: the whole table, whatever the caller sees of it. */
+export interface Ground {
+  view(): Pick<View, "jobs" | "quarantined">;
+  settings(kind: SettingKind): SettingValues;
+}
+
+/** How many refused changes of an `apply` are named. */
+const problemsShown = 50;
+
+export function groupOfJob({ spec }: Job): string {
+  return spec.group ?? defaultGroup;
+}
+
+/** The group of a maintenance; undefined = it is the mesh's. */
+export function groupOfMaintenance(value: unknown): string | undefined {
+  return typeof value === "object" && value !== null && "group" in value && typeof value.group === "string"
+    ? value.group
+    : undefined;
+}
+
+/** The refusal; undefined = the caller may. */
+export function judge(caller: Caller, command: Command, ground: Ground): CicadaError | undefined {
+  switch (command.kind) {
+    case "put-job":
+      return judgeWrite(caller, command.spec, ground, command.mode === "create");
+    case "patch-job": {
+      const { group } = command.patch;
+      const moved = group === undefined ? undefined : typeof group === "string" ? group : defaultGroup;
+      return judgeJob(caller, command.id, "editor", ground) ?? judgeGroup(caller, moved, "editor");
+    }
+    case "delete-job":
+      return judgeJob(caller, command.id, "editor", ground);
+    case "run-job": {
+      const refused = judgeJob(caller, command.id, "operator", ground);
+      // With variables of one's own choice a program can be made to run another one.
+      return refused ?? (command.env === undefined ? undefined : refusalFor(caller, own("editor")));
+    }
+    case "pause-job":
+    case "resume-job":
+    case "skip-ticks":
+    case "unskip-ticks":
+    case "backfill-job":
+      return judgeJob(caller, command.id, "operator", ground);
+    case "cancel-run": {
+      const job = parseRunReference(command.run)?.job;
+      const refused = job === undefined ? undefined : judgeJob(caller, job, "operator", ground);
+      if (refused?.code !== "JOB_NOT_FOUND") return refused ?? refusalFor(caller, own("operator"));
+      return new CicadaError("RUN_NOT_FOUND", `there is no run "${command.run}"`);
+    }
+    case "set-value":
+      return judgeValue(caller, command.root, command.id, ground);
+    case "put-setting":
+      return judgeSetting(caller, command.setting, command.name, command.value, ground);
+    case "remove-setting":
+      return judgeSetting(caller, command.setting, command.name, null, ground);
+    case "apply":
+      return judgeApply(caller, command.changes, ground);
+    case "promote-peer":
+    case "forget-peer":
+    case "unforget-peer":
+    case "confirm-peer":
+    case "drain-peer":
+    case "rotate-key":
+      return refusalFor(caller, all("admin"));
+  }
+}
+
+/** A job that a caller of all groups names may not exist: the peer then says so. */
+function judgeJob(caller: Caller, id: JobId, role: Role, ground: Ground): CicadaError | undefined {
+  const job = ground.view().jobs.get(id);
+  const isSeen = caller.groups === undefined || (job !== undefined && hasGroup(caller, groupOfJob(job)));
+  if (!isSeen) return new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);
+  return refusalFor(caller, own(role));
+}
+
+/** A job that is moved needs the right in both groups. */
+function judgeWrite(
+  caller: Caller,
+  { id, group = defaultGroup }: { id: JobId; group?: string },
+  ground: Ground,
+  isNew: boolean,
+): CicadaError | undefined {
+  const { jobs, quarantined } = ground.view();
+  const before = jobs.get(id);
+  // The group of a job that can't be read is not known.
+  const isHidden =
+    caller.groups !== undefined &&
+    (before === undefined
+      ? quarantined.some((one) => one.id === id)
+      : !hasGroup(caller, groupOfJob(before)));
+  const role = refusalFor(caller, own("editor"));
+  if (role !== undefined) return role;
+  if (isHidden && isNew) return new CicadaError("JOB_EXISTS", `the id "${id}" is taken`);
+  if (isHidden) return new CicadaError("JOB_NOT_FOUND", `there is no job "${id}" that this token may see`);
+  return judgeGroup(caller, group, "editor");
+}
+
+function judgeGroup(caller: Caller, group: string | undefined, role: Role): CicadaError | undefined {
+  if (group === undefined || hasGroup(caller, group)) return refusalFor(caller, own(role));
+  return forbidden(caller, `the role ${role} in the group "${group}"`);
+}
+
+function judgeSetting(
+  caller: Caller,
+  setting: SettingKind,
+  name: string,
+  value: unknown,
+  ground: Ground,
+): CicadaError | undefined {
+  if (setting === "groups") {
+    return hasGroup(caller, name) ? refusalFor(caller, own("editor")) : notFound(setting, name);
+  }
+  if (setting !== "maintenance") return refusalFor(caller, all("editor"));
+  const before = ground.settings(setting).get(name);
+  const group = before === undefined ? undefined : groupOfMaintenance(before);
+  if (group !== undefined && !hasGroup(caller, group)) return notFound(setting, name);
+  const touched = [
+    ...(before === undefined ? [] : [group]),
+    ...(value === null ? [] : [groupOfMaintenance(value)]),
+  ];
+  for (const one of touched) {
+    const refused = one === undefined ? refusalFor(caller, all("editor")) : judgeGroup(caller, one, "editor");
+    if (refused !== undefined) return refused;
+  }
+  return refusalFor(caller, own("editor"));
+}
+
+function notFound(setting: SettingKind, name: string): CicadaError {
+  const one = setting === "groups" ? "group" : setting;
+  return new CicadaError("SETTING_NOT_FOUND", `there is no ${one} "${name}" that this token may see`);
+}
+
+function judgeValue(caller: Caller, root: string, id: string, ground: Ground): CicadaError | undefined {
+  if (root === "tokens") return refusalFor(caller, all("admin"));
+  if (root !== "sources") return refusalFor(caller, all("editor"));
+  // What a source has made is marked beside the object: whoever may change the one may change the other.
+  const [, kind = "", name = ""] = id.split("/");
+  switch (kind) {
+    case "job": {
+      const job = ground.view().jobs.get(name as JobId);
+      if (job === undefined) return refusalFor(caller, own("editor"));
+      return judgeJob(caller, job.id, "editor", ground);
+    }
+    case "group":
+      return judgeSetting(caller, "groups", name, null, ground);
+    case "maintenance":
+      return judgeSetting(caller, "maintenance", name, null, ground);
+    default:
+      return refusalFor(caller, all("editor"));
+  }
+}
+
+function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground): CicadaError | undefined {
+  const problems: Problem[] = [];
+  let code: ErrorCode | undefined;
+  for (const change of changes) {
+    const refused = judgeChange(caller, change, ground);
+    if (refused === undefined) continue;
+    code ??= refused.code;
+    problems.push({ pointer: change.at, message: refused.detail });
+  }
+  if (code !== undefined) {
+    return new CicadaError(code, `${problems[0]?.message}`, problems.slice(0, problemsShown));
+  }
+  return refusalFor(caller, own("editor"));
+}
+
+function judgeChange(caller: Caller, change: Change, ground: Ground): CicadaError | undefined {
+  switch (change.kind) {
+    case "job":
+      return judgeWrite(caller, change.spec, ground, false);
+    case "no-job":
+      return judgeJob(caller, change.id, "editor", ground);
+    case "setting":
+      return judgeSetting(caller, change.setting, change.name, change.value, ground);
+    case "value":
+      return judgeValue(caller, change.root, change.id, ground);
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * The peer as one caller may see and use it. Routes reach the peer only through this, so that no route can show or do what its
+ * caller has no right to. A caller of all groups sees everything that its role reads. A caller that is limited to groups sees
+ * their jobs, and the runs, ticks and outputs of these; everything else is as if it weren't there.
+ *
+ * An id that was another group's job before it was deleted doesn't show what that job did.
+ */
+import { CicadaError } from "../../errors.ts";
+import type { Cancel, LogPiece } from "../../ports.ts";
+import type {
+  Answer,
+  BackfillPlan,
+  ChannelHealth,
+  Command,
+  Control,
+  Explanation,
+  Heir,
+  JobHindrance,
+  JobStatus,
+  NextTick,
+  PeerEvent,
+  PoolView,
+  TickStory,
+  View,
+} from "../../ports/control.ts";
+import type { RunQuery } from "../../ports/disk.ts";
+import type { Delivered } from "../../ports/notifier.ts";
+import type { NoticeChannel } from "../../schema/channel.ts";
+import { instantOf, parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
+import { defaultGroup, type Job } from "../../schema/job.ts";
+import type { JobRevision } from "../../schema/revision.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { HeldSecrets, SecretChange } from "../../schema/secret.ts";
+import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import type { Caller } from "./callers.ts";
+import { groupOfJob, groupOfMaintenance, judge } from "./judge.ts";
+import { all, hasGroup, own, refusalFor, type Right } from "./rights.ts";
+
+/** Clocks of peers differ: so much before its job was made a run may have been claimed. Unit: ms. */
+const clockSlackMs = 5_000;
+
+export class ScopedControl implements Control {
+  readonly caller: Caller;
+  readonly #control: Control;
+  readonly #holds: (caller: Caller) => boolean;
+
+  /** `holds`: whether the caller still has the rights that it came with. */
+  constructor(control: Control, caller: Caller, holds: (caller: Caller) => boolean) {
+    this.#control = control;
+    this.caller = caller;
+    this.#holds = holds;
+  }
+
+  /** What would refuse the command; undefined = this caller may give it. */
+  refusalOf(command: Command): CicadaError | undefined {
+    return judge(this.caller, command, this.#control);
+  }
+
+  async ask(command: Command): Promise<Answer> {
+    const error = this.refusalOf(command);
+    return error === undefined ? this.#control.ask(command) : { kind: "refused", error };
+  }
+
+  /** True for a job that is there and in one of the caller's groups. A caller of all groups may name any job. */
+  sees(id: JobId): boolean {
+    if (this.#isUnlimited) return true;
+    const job = this.#control.view().jobs.get(id);
+    return job !== undefined && hasGroup(this.caller, groupOfJob(job));
+  }
+
+  get #isUnlimited(): boolean {
+    return this.caller.groups === undefined;
+  }
+
+  view(): View {
+    const view = this.#control.view();
+    if (this.#isUnlimited) return view;
+    let visible: ReadonlyMap<JobId, Job> | undefined;
+    const made = (): ReadonlyMap<JobId, Job> =>
+      new Map([...view.jobs].filter(([, job]) => hasGroup(this.caller, groupOfJob(job))));
+    return {
+      ...view,
+      get jobs() {
+        return (visible ??= made());
+      },
+      quarantined: [],
+      open: view.open.filter((record) => this.#isSeenRun(record)),
+      // The words may name jobs.
+      notReady: view.notReady.map(({ code }) => ({ code, message: code })),
+      warnings: [],
+    };
+  }
+
+  heirs(): Heir[] {
+    return this.#isUnlimited ? this.#control.heirs() : [];
+  }
+
+  next(id: JobId, count: number): NextTick[] | undefined {
+    return this.sees(id) ? this.#control.next(id, count) : undefined;
+  }
+
+  async status(id: JobId): Promise<JobStatus | undefined> {
+    if (!this.sees(id)) return undefined;
+    const status = await this.#control.status(id);
+    if (status === undefined || this.#isUnlimited) return status;
+    const seen = (record: RunRecord | undefined): RunRecord | undefined =>
+      record !== undefined && this.#isSeenRun(record) ? record : undefined;
+    const { lastSuccess } = status;
+    return {
+      ...status,
+      lastTick: seen(status.lastTick),
+      lastRun: seen(status.lastRun),
+      lastSuccess: lastSuccess !== undefined && lastSuccess >= this.#madeAt(id) ? lastSuccess : undefined,
+    };
+  }
+
+  async planBackfill(id: JobId, from: number, to: number, force: boolean): Promise<BackfillPlan> {
+    if (!this.sees(id)) throw new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);
+    return this.#control.planBackfill(id, from, to, force);
+  }
+
+  watermarkLagMs(): number {
+    return this.#control.watermarkLagMs();
+  }
+
+  async inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>> {
+    const found = await this.#control.inState(state);
+    return this.#isUnlimited ? found : new Set([...found].filter((id) => this.sees(id)));
+  }
+
+  settings(kind: SettingKind): SettingValues {
+    const values = this.#control.settings(kind);
+    if (this.#isUnlimited) return values;
+    switch (kind) {
+      case "groups":
+        return new Map([...values].filter(([name]) => hasGroup(this.caller, name)));
+      case "maintenance":
+        return new Map(
+          [...values].filter(([, value]) => {
+            const group = groupOfMaintenance(value);
+            return group === undefined || hasGroup(this.caller, group);
+          }),
+        );
+      case "secrets":
+        return new Map();
+      case "calendars":
+      case "pools":
+        return values;
+    }
+  }
+
+  pool(name: string): PoolView {
+    const pool = this.#control.pool(name);
+    if (this.#isUnlimited) return pool;
+    const { jobs, holders, waiting } = pool;
+    const seen = (records: readonly RunRecord[]): RunRecord[] =>
+      records.filter((record) => this.#isSeenRun(record));
+    return { jobs: jobs.filter((id) => this.sees(id)), holders: seen(holders), waiting: seen(waiting) };
+  }
+
+  blocked(): { id: JobId; hindrance: JobHindrance }[] {
+    return this.#control.blocked().filter(({ id }) => this.sees(id));
+  }
+
+  unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
+    return this.#control.unknownHere().filter(({ id }) => this.sees(id));
+  }
+
+  async history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }> {
+    if (this.#isUnlimited) return this.#control.history(query);
+    const { job, jobs } = query;
+    const isHidden = job !== undefined && !this.sees(job);
+    const among = job === undefined ? (jobs ?? [...this.view().jobs.keys()]).filter((id) => this.sees(id)) : [];
+    if (isHidden || (job === undefined && among.length === 0)) return { records: [], next: null, total: 0 };
+    const found = await this.#control.history(job === undefined ? { ...query, jobs: among } : query);
+    const records = found.records.filter((record) => this.#isSeenRun(record));
+    const hidden = found.records.length - records.length;
+    return { ...found, records, total: Math.max(found.total - hidden, records.length) };
+  }
+
+  values(root: string): ReadonlyMap<string, unknown> {
+    if (root === "tokens" && !this.#has(all("admin"))) return new Map();
+    const values = this.#control.values(root);
+    if (this.#isUnlimited || root === "channels") return values;
+    // Of what sources have made, the caller sees what is of its own groups (api/declared/plan.ts).
+    return root === "sources" ? new Map([...values].filter(([id]) => this.#seesMark(id))) : new Map();
+  }
+
+  channelHealth(name: string): ChannelHealth | undefined {
+    return this.#control.channelHealth(name);
+  }
+
+  async testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered> {
+    this.#require(all("editor"));
+    return this.#control.testChannel(channel, name, by);
+  }
+
+  async revisions(id: JobId): Promise<JobRevision[]> {
+    const revisions = await this.#control.revisions(id);
+    if (this.#isUnlimited) return revisions;
+    const job = this.#control.view().jobs.get(id);
+    if (job !== undefined && !this.sees(id)) return [];
+    const ofThisJob = job === undefined ? revisions : revisions.filter((one) => one.createdAt === job.createdAt);
+    return ofThisJob.filter((one, index) => {
+      // A deletion was of the group that the job had before.
+      const spec = one.spec ?? ofThisJob.slice(index).find((older) => older.spec !== undefined)?.spec;
+      return spec !== undefined && hasGroup(this.caller, String(spec["group"] ?? defaultGroup));
+    });
+  }
+
+  async ticks(
+    id: JobId,
+    query: { from?: number; to?: number; limit: number; after?: string },
+  ): Promise<{ stories: TickStory[]; next: string | null } | undefined> {
+    if (!this.sees(id)) return undefined;
+    if (this.#isUnlimited) return this.#control.ticks(id, query);
+    return this.#control.ticks(id, { ...query, from: Math.max(query.from ?? 0, this.#madeAt(id)) });
+  }
+
+  async why(id: JobId, tick?: TickId): Promise<Explanation | undefined> {
+    if (!this.sees(id)) return undefined;
+    const found = await this.#control.why(id, tick);
+    const { story } = found ?? {};
+    if (this.#isUnlimited || found === undefined || story === undefined) return found;
+    if (story.records.every((record) => this.#isSeenRun(record))) return found;
+    return { ...found, story: undefined };
+  }
+
+  async log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
+    // A long output is read piece by piece, and the right to it may end before it does.
+    if (!this.#holds(this.caller)) throw new CicadaError("FORBIDDEN", "the token no longer counts");
+    const job = parseRunReference(run)?.job;
+    return job !== undefined && this.sees(job) ? this.#control.log(run, offset, length) : undefined;
+  }
+
+  async putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }> {
+    this.#require(own("editor"));
+    return this.#control.putScript(bytes);
+  }
+
+  async script(sha256: string): Promise<Uint8Array | undefined> {
+    const isNamed = (): boolean =>
+      this.view()
+        .jobs.values()
+        .some(({ spec }) => spec.script?.sha256 === sha256);
+    return this.#isUnlimited || isNamed() ? this.#control.script(sha256) : undefined;
+  }
+
+  heldSecrets(): HeldSecrets {
+    return this.#isUnlimited
+      ? this.#control.heldSecrets()
+      : { own: new Map(), faults: new Map(), unopened: [] };
+  }
+
+  async setSecret(change: SecretChange): Promise<void> {
+    this.#require(all("editor"));
+    await this.#control.setSecret(change);
+  }
+
+  async removeSecret(name: string, by: string): Promise<void> {
+    this.#require(all("editor"));
+    await this.#control.removeSecret(name, by);
+  }
+
+  subscribe(listener: (event: PeerEvent) => void): Cancel {
+    if (this.#isUnlimited) return this.#control.subscribe(listener);
+    // A job that leaves the caller's groups is gone for it, and one that is deleted no longer says what its group was.
+    const known = new Set(this.view().jobs.keys());
+    return this.#control.subscribe((event) => {
+      if (event.kind === "run" && !this.#isSeenRun(event.record)) return;
+      if (event.kind !== "job") return listener(event);
+      const { id } = event;
+      if (event.change === "written" && this.sees(id)) {
+        known.add(id);
+        return listener(event);
+      }
+      if (known.delete(id)) listener({ kind: "job", id, change: "deleted" });
+    });
+  }
+
+  #has(right: Right): boolean {
+    return refusalFor(this.caller, right) === undefined;
+  }
+
+  #require(right: Right): void {
+    const refused = refusalFor(this.caller, right);
+    if (refused !== undefined) throw refused;
+  }
+
+  #isSeenRun({ job, tick, due, claimedAt = 0 }: RunRecord): boolean {
+    return this.sees(job) && Math.max(due, claimedAt, instantOf(tick)) >= this.#madeAt(job);
+  }
+
+  /** From when on what happened under the id was of the present job; ms. */
+  #madeAt(id: JobId): number {
+    return (this.#control.view().jobs.get(id)?.createdAt ?? 0) - clockSlackMs;
+  }
+
+  #seesMark(mark: string): boolean {
+    const [, kind, name = ""] = mark.split("/");
+    if (kind === "job") return this.sees(name as JobId);
+    if (kind === "group") return hasGroup(this.caller, name);
+    return kind === "maintenance" && this.settings("maintenance").has(name);
+  }
+}

@@ -87,7 +87,7 @@ export const errorTable = {
     title: "Not authorised",
     status: 401,
     exit: exit.unauthorised,
-    hint: "Send Authorization: Bearer TOKEN. The token is in the peer's data folder, in admin.token.",
+    hint: "Send Authorization: Bearer TOKEN: one that `cicada token create` made, or the one in the peer's data folder, in admin.token.",
   },
   FORBIDDEN: {
     title: "This token may not do that",

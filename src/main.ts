@@ -9,6 +9,7 @@ import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
 import { secretCommands } from "./cli/secrets.ts";
+import { tokenCommands } from "./cli/token.ts";
 import { serviceCommand } from "./cli/service/service.ts";
 import { settingCommands } from "./cli/settings.ts";
 import { peersCommands } from "./cli/peers.ts";
@@ -89,6 +90,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   keyCommands(program, terminal);
   settingCommands(program, terminal);
   secretCommands(program, terminal);
+  tokenCommands(program, terminal);
   applyCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);

@@ -129,9 +129,7 @@ export function buildApi(options: ApiOptions): Api {
     honourIdempotencyKeys(app, Date.now);
     answerUnrouted(app);
     describeRoutes(app, options);
-    app.register(async (scope) =>
-      routes(scope.withTypeProvider<TypeBoxTypeProvider>(), guarded),
-    );
+    app.register(async (scope) => routes(scope.withTypeProvider<TypeBoxTypeProvider>(), guarded));
   });
   return app;
 }

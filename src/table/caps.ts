@@ -11,7 +11,15 @@ import { Buffer } from "node:buffer";
 import * as Y from "yjs";
 import { isRevocation } from "../schema/access.ts";
 import type { TableEdit } from "../schema/job.ts";
-import { jobsRoot, laterRoot, laterRootsCap, membershipRoot, peersRoot, tokensRoot, type Root } from "./roots.ts";
+import {
+  jobsRoot,
+  laterRoot,
+  laterRootsCap,
+  membershipRoot,
+  peersRoot,
+  tokensRoot,
+  type Root,
+} from "./roots.ts";
 import { updateCapBytes, type Inspection } from "./update.ts";
 
 /** The table's encoded size: it has to fit into one update, for the peers that join. */

@@ -98,9 +98,7 @@ function judgeWrite(
   // The group of a job that can't be read is not known.
   const isHidden =
     caller.groups !== undefined &&
-    (before === undefined
-      ? quarantined.some((one) => one.id === id)
-      : !hasGroup(caller, groupOfJob(before)));
+    (before === undefined ? quarantined.some((one) => one.id === id) : !hasGroup(caller, groupOfJob(before)));
   const role = refusalFor(caller, own("editor"));
   if (role !== undefined) return role;
   if (isHidden && isNew) return new CicadaError("JOB_EXISTS", `the id "${id}" is taken`);

@@ -34,7 +34,10 @@ export function all(role: Role): Right {
 export function refusalFor(caller: Caller, needed: Right): CicadaError | undefined {
   const isLimited = needed.groups === "all" && caller.groups !== undefined;
   if (isAtLeast(caller.role, needed.role) && !isLimited) return undefined;
-  return forbidden(caller, `the role ${needed.role}${needed.groups === "all" ? ", not limited to groups" : ""}`);
+  return forbidden(
+    caller,
+    `the role ${needed.role}${needed.groups === "all" ? ", not limited to groups" : ""}`,
+  );
 }
 
 /** `needed` completes "this needs …". */

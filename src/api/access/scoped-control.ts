@@ -170,7 +170,8 @@ export class ScopedControl implements Control {
     if (this.#isUnlimited) return this.#control.history(query);
     const { job, jobs } = query;
     const isHidden = job !== undefined && !this.sees(job);
-    const among = job === undefined ? (jobs ?? [...this.view().jobs.keys()]).filter((id) => this.sees(id)) : [];
+    const among =
+      job === undefined ? (jobs ?? [...this.view().jobs.keys()]).filter((id) => this.sees(id)) : [];
     if (isHidden || (job === undefined && among.length === 0)) return { records: [], next: null, total: 0 };
     const found = await this.#control.history(job === undefined ? { ...query, jobs: among } : query);
     const records = found.records.filter((record) => this.#isSeenRun(record));
@@ -200,7 +201,8 @@ export class ScopedControl implements Control {
     if (this.#isUnlimited) return revisions;
     const job = this.#control.view().jobs.get(id);
     if (job !== undefined && !this.sees(id)) return [];
-    const ofThisJob = job === undefined ? revisions : revisions.filter((one) => one.createdAt === job.createdAt);
+    const ofThisJob =
+      job === undefined ? revisions : revisions.filter((one) => one.createdAt === job.createdAt);
     return ofThisJob.filter((one, index) => {
       // A deletion was of the group that the job had before.
       const spec = one.spec ?? ofThisJob.slice(index).find((older) => older.spec !== undefined)?.spec;

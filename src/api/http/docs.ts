@@ -4,10 +4,10 @@
  */
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import type { FastifySchema } from "fastify";
+import type { FastifySchema, RouteOptions } from "fastify";
 import { Type } from "typebox";
 import { errorTable } from "../../errors.ts";
-import { own } from "../access/rights.ts";
+import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { readPageFile } from "./page-files.ts";
 
@@ -37,10 +37,32 @@ const Problem = {
   },
 };
 
-/** Adds the one form in which every call may be refused. */
-function withProblem(schema: FastifySchema | undefined): FastifySchema {
+const refusedForToken = { ...Problem, description: "no token, or one that doesn't count" };
+const refusedForRight = { ...Problem, description: "the token may not do that" };
+
+/** Adds the one form in which every call may be refused, and who may make the call. */
+function withProblem(schema: FastifySchema | undefined, right: RouteRight | undefined): FastifySchema {
   const responses = typeof schema?.response === "object" ? schema.response : { "2XX": Type.Unknown() };
-  return { ...schema, response: { ...responses, default: Problem } };
+  if (right === "everyone") return { ...schema, security: [], response: { ...responses, default: Problem } };
+  return {
+    ...schema,
+    ...(schema?.description === undefined && right === undefined
+      ? {}
+      : { description: [schema?.description, describeRight(right)].filter(Boolean).join("\n\n") }),
+    response: { ...responses, 401: refusedForToken, 403: refusedForRight, default: Problem },
+  };
+}
+
+function describeRight(right: RouteRight | undefined): string {
+  if (right === undefined || right === "everyone") return "";
+  if (right === "any-token") return "Any token may call it.";
+  const within = right.groups === "all" ? ", not limited to groups" : "";
+  return `Needs the role ${right.role}${within}.`;
+}
+
+/** Of a call whose right depends on the request, what its strictest form needs is said by the call itself. */
+function rightOf({ config }: RouteOptions): RouteRight | undefined {
+  return typeof config?.right === "function" ? undefined : config?.right;
 }
 
 /** Call it before the routes that it describes are registered. */
@@ -61,7 +83,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       security: [{ token: [] }],
     },
-    transform: ({ schema, url }) => ({ schema: withProblem(schema), url }),
+    transform: ({ schema, url, route }) => ({ schema: withProblem(schema, rightOf(route)), url }),
   });
   app.register(swaggerUi, {
     routePrefix: "/docs",
@@ -77,7 +99,10 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
 }
 
 export function documentRoutes(app: Api): void {
-  app.get("/openapi.json", { config: { right: own("viewer") }, schema: { hide: true } }, async (_request, reply) =>
-    reply.type("application/json; charset=utf-8").send(JSON.stringify(app.swagger())),
+  app.get(
+    "/openapi.json",
+    { config: { right: own("viewer") }, schema: { hide: true } },
+    async (_request, reply) =>
+      reply.type("application/json; charset=utf-8").send(JSON.stringify(app.swagger())),
   );
 }

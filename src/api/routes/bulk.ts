@@ -91,7 +91,9 @@ export function bulkRoutes(app: Api): void {
       const items: Item[] = [];
       for (let at = 0; at < ids.length; at += atOnce) {
         const some = ids.slice(at, at + atOnce);
-        items.push(...(await Promise.all(some.map((id) => answerOf(id, commandFor(id), status, request.control)))));
+        items.push(
+          ...(await Promise.all(some.map((id) => answerOf(id, commandFor(id), status, request.control)))),
+        );
       }
       return reply.send({ items });
     },

@@ -53,7 +53,8 @@ export function channelRoutes(app: Api): void {
 function listChannels(app: Api): void {
   app.get(
     "/v1/channels",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List channels by name",
@@ -76,7 +77,8 @@ function listChannels(app: Api): void {
 function readChannel(app: Api): void {
   app.get(
     "/v1/channels/:name",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Read a channel",
@@ -95,7 +97,8 @@ function readChannel(app: Api): void {
 function writeChannel(app: Api): void {
   app.put(
     "/v1/channels/:name",
-    { config: { right: all("editor") },
+    {
+      config: { right: all("editor") },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -128,7 +131,8 @@ function writeChannel(app: Api): void {
 function removeChannel(app: Api): void {
   app.delete(
     "/v1/channels/:name",
-    { config: { right: all("editor") },
+    {
+      config: { right: all("editor") },
       schema: {
         tags,
         summary: "Remove a channel; 409 while jobs use it, unless ?force=true",
@@ -145,7 +149,13 @@ function removeChannel(app: Api): void {
           users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
         throw new CicadaError("CHANNEL_IN_USE", `"${name}" is told by ${shown}`);
       }
-      await ask(request, request.control, { kind: "set-value", root, id: name, value: null, by: request.actor });
+      await ask(request, request.control, {
+        kind: "set-value",
+        root,
+        id: name,
+        value: null,
+        by: request.actor,
+      });
       return reply.code(204).send();
     },
   );
@@ -154,7 +164,8 @@ function removeChannel(app: Api): void {
 function testChannel(app: Api): void {
   app.post(
     "/v1/channels/:name/test",
-    { config: { right: all("editor") },
+    {
+      config: { right: all("editor") },
       schema: {
         tags,
         summary:

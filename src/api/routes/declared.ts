@@ -57,7 +57,8 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
   const { decisions } = options;
   app.get(
     "/v1/export",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "The whole table as objects that apply takes; secrets are left out",
@@ -118,6 +119,10 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
       }
       const declared = readObjects(objects, request.control, decisions);
       const plan = planOf(declared, request.control, { source, prune });
+      const command = { kind: "apply", changes: plan.changes, by: request.actor } as const;
+      // A plan says what is there, so who may not apply it is not shown it.
+      const refused = request.control.refusalOf(command);
+      if (refused !== undefined) throw refused;
       refuseUsedChannels(
         request.control,
         plan,
@@ -126,7 +131,7 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
       if (!dryRun) {
         refuseConflicts(plan, expected, force === true);
         // Only what differs is written, so an apply of what is there costs nothing.
-        await ask(request, request.control, { kind: "apply", changes: plan.changes, by: request.actor });
+        await ask(request, request.control, command);
       }
       return reply.send(shown(plan, source, !dryRun));
     },

@@ -44,7 +44,8 @@ export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams):
 
   app.get(
     "/v1/events",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       exposeHeadRoute: false,
       sse: "manual",
       schema: {
@@ -63,10 +64,7 @@ export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams):
   );
 }
 
-function describe(
-  event: PeerEvent,
-  control: Control,
-): { type: string; subject: string; data: unknown } {
+function describe(event: PeerEvent, control: Control): { type: string; subject: string; data: unknown } {
   switch (event.kind) {
     case "run": {
       // Only all runs of a tick together would show whether this one is a duplicate.

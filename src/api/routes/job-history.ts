@@ -24,7 +24,8 @@ export function jobHistoryRoutes(app: Api, options: RouteOptions): void {
 function listRevisions(app: Api): void {
   app.get(
     "/v1/jobs/:id/history",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Who changed which fields of a job, and when: newest first, also of a deleted job",

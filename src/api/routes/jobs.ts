@@ -33,7 +33,8 @@ export function jobRoutes(app: Api, options: RouteOptions): void {
 function listJobs(app: Api): void {
   app.get(
     "/v1/jobs",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List jobs by id",
@@ -66,7 +67,9 @@ function listJobs(app: Api): void {
       const after = readCursor("jobs", request.query.cursor);
       const found = filterJobs(view, { ...filter, after }, fits);
       const items = await Promise.all(
-        found.items.map(async (item) => ("spec" in item ? showJob(item, request.control) : showQuarantined(item))),
+        found.items.map(async (item) =>
+          "spec" in item ? showJob(item, request.control) : showQuarantined(item),
+        ),
       );
       return page(request, reply, "jobs", { ...found, items });
     },
@@ -92,8 +95,20 @@ function createJob(app: Api, { decisions }: RouteOptions): void {
       const mode = request.query.update === true ? "replace" : "create";
       const ifMatch = readIfMatch(request, request.control, spec.id);
       const by = request.actor;
-      const answer = await askFor("job", request, request.control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, request.control, answer.job, answer.created ? "created" : "changed", answer.warnings);
+      const answer = await askFor("job", request, request.control, {
+        kind: "put-job",
+        spec,
+        mode,
+        ...ifMatch,
+        by,
+      });
+      return answerJob(
+        reply,
+        request.control,
+        answer.job,
+        answer.created ? "created" : "changed",
+        answer.warnings,
+      );
     },
   );
 }
@@ -101,7 +116,8 @@ function createJob(app: Api, { decisions }: RouteOptions): void {
 function readJob(app: Api): void {
   app.get(
     "/v1/jobs/:id",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Read a job",
@@ -125,7 +141,8 @@ function readJob(app: Api): void {
 function replaceJob(app: Api, { decisions }: RouteOptions): void {
   app.put(
     "/v1/jobs/:id",
-    { config: { right: own("editor") },
+    {
+      config: { right: own("editor") },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -144,8 +161,20 @@ function replaceJob(app: Api, { decisions }: RouteOptions): void {
       const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
       const ifMatch = readIfMatch(request, request.control, id);
       const by = request.actor;
-      const answer = await askFor("job", request, request.control, { kind: "put-job", spec, mode, ...ifMatch, by });
-      return answerJob(reply, request.control, answer.job, answer.created ? "created" : "changed", answer.warnings);
+      const answer = await askFor("job", request, request.control, {
+        kind: "put-job",
+        spec,
+        mode,
+        ...ifMatch,
+        by,
+      });
+      return answerJob(
+        reply,
+        request.control,
+        answer.job,
+        answer.created ? "created" : "changed",
+        answer.warnings,
+      );
     },
   );
 }
@@ -153,7 +182,8 @@ function replaceJob(app: Api, { decisions }: RouteOptions): void {
 function changeJob(app: Api): void {
   app.patch(
     "/v1/jobs/:id",
-    { config: { right: own("editor") },
+    {
+      config: { right: own("editor") },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -169,7 +199,13 @@ function changeJob(app: Api): void {
       const patch = readPatch(request.body, id);
       const ifMatch = readIfMatch(request, request.control, id);
       const by = request.actor;
-      const answer = await askFor("job", request, request.control, { kind: "patch-job", id, patch, ...ifMatch, by });
+      const answer = await askFor("job", request, request.control, {
+        kind: "patch-job",
+        id,
+        patch,
+        ...ifMatch,
+        by,
+      });
       return answerJob(reply, request.control, answer.job, "changed", answer.warnings);
     },
   );
@@ -178,7 +214,8 @@ function changeJob(app: Api): void {
 function deleteJob(app: Api): void {
   app.delete(
     "/v1/jobs/:id",
-    { config: { right: own("editor") },
+    {
+      config: { right: own("editor") },
       schema: {
         tags,
         summary: "Delete a job; its history stays for a while",

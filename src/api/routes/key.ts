@@ -30,7 +30,8 @@ function showHeir({ id, name, state, doubt, ...admission }: Heir): Static<typeof
 export function keyRoutes(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/key",
-    { config: { right: all("admin") },
+    {
+      config: { right: all("admin") },
       schema: {
         tags: ["peers"],
         summary: "Who would get a new cluster key now",

@@ -37,7 +37,8 @@ export function logRoutes(app: Api, options: RouteOptions, streams: Streams): vo
 function readLog(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/runs/:run/log",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["runs"],
         summary: "A run's output as it is now; `Range: bytes=…` for a part of it",
@@ -68,7 +69,8 @@ function readLog(app: Api, { decisions }: RouteOptions): void {
 function followLog(app: Api, { decisions, log }: RouteOptions, streams: Streams): void {
   app.get(
     "/v1/runs/:run/log/stream",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       exposeHeadRoute: false,
       sse: "manual",
       schema: {

@@ -21,7 +21,8 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
 
   app.get(
     "/metrics",
-    { config: { right: all("metrics") },
+    {
+      config: { right: all("metrics") },
       schema: {
         tags: ["health"],
         summary: "Figures for Prometheus",

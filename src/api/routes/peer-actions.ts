@@ -22,16 +22,11 @@ const PeerParams = Type.Object({
 const Changed = Type.Object({ peer: Type.Union([PeerSchema, Type.Null()]) });
 
 export function peerActionRoutes(app: Api): void {
-  plain(
-    app,
-    "promote",
-    "Make a peer a voter; 503 NO_QUORUM when the voters can't agree",
-    (peer, by) => ({
-      kind: "promote-peer",
-      peer,
-      by,
-    }),
-  );
+  plain(app, "promote", "Make a peer a voter; 503 NO_QUORUM when the voters can't agree", (peer, by) => ({
+    kind: "promote-peer",
+    peer,
+    by,
+  }));
   plain(
     app,
     "drain",

@@ -12,7 +12,8 @@ import { Instant, orNull, showInstant } from "../show/show-run.ts";
 export function peerRoutes(app: Api, { startedAt }: RouteOptions): void {
   app.get(
     "/v1/peers",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["peers"],
         summary: "List peers",
@@ -35,7 +36,8 @@ export function peerRoutes(app: Api, { startedAt }: RouteOptions): void {
 
   app.get(
     "/v1/peers/self",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["peers"],
         summary: "The peer that answers",

@@ -58,7 +58,8 @@ export function runRoutes(app: Api, options: RouteOptions): void {
 function listRuns(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/runs",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List runs and decisions, newest tick first; X-Total-Count counts up to 100,000",
@@ -86,7 +87,8 @@ function listRuns(app: Api, { decisions }: RouteOptions): void {
 function listRunsOfJob(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/jobs/:id/runs",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "List a job's runs and decisions, newest tick first; X-Total-Count counts up to 100,000",
@@ -110,7 +112,8 @@ function listRunsOfJob(app: Api, { decisions }: RouteOptions): void {
 function readRun(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/runs/:run",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Read a run",
@@ -131,7 +134,8 @@ function readRun(app: Api, { decisions }: RouteOptions): void {
 function cancelRun(app: Api, { decisions }: RouteOptions): void {
   app.post(
     "/v1/runs/:run/cancel",
-    { config: { right: own("operator") },
+    {
+      config: { right: own("operator") },
       schema: {
         tags,
         summary:

@@ -14,7 +14,8 @@ const Expressions = JobSpecSchema.properties.schedule;
 export function scheduleRoutes(app: Api, { decisions }: RouteOptions): void {
   app.post(
     "/v1/schedules/preview",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["schedules"],
         summary: "The next ticks of a schedule",

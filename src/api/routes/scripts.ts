@@ -18,7 +18,8 @@ export function scriptRoutes(app: Api): void {
     scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
     scope.put(
       "/v1/scripts",
-      { config: { right: own("editor") },
+      {
+        config: { right: own("editor") },
         bodyLimit: scriptCapBytes,
         validatorCompiler: () => (value: unknown) => ({ value }),
         schema: {
@@ -45,7 +46,8 @@ export function scriptRoutes(app: Api): void {
   });
   app.get(
     "/v1/scripts/:sha256",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: "Download a script",

@@ -43,7 +43,8 @@ type Shown = Static<typeof ShownSecret>;
 export function secretRoutes(app: Api, options: RouteOptions): void {
   app.get(
     "/v1/secrets",
-    { config: { right: all("viewer") },
+    {
+      config: { right: all("viewer") },
       schema: {
         tags,
         summary: "List every secret by name, without values: who has it, and which jobs name it",
@@ -63,7 +64,8 @@ export function secretRoutes(app: Api, options: RouteOptions): void {
   );
   app.get(
     "/v1/secrets/:name",
-    { config: { right: all("viewer") },
+    {
+      config: { right: all("viewer") },
       schema: {
         tags,
         summary: "Show who has a secret, without its value",
@@ -83,7 +85,8 @@ export function secretRoutes(app: Api, options: RouteOptions): void {
   setSecret(app, options);
   app.delete(
     "/v1/secrets/:name",
-    { config: { right: all("editor") },
+    {
+      config: { right: all("editor") },
       schema: {
         tags,
         summary: "Remove a secret: the sealed value, and the one that this peer has of its own",
@@ -101,7 +104,8 @@ export function secretRoutes(app: Api, options: RouteOptions): void {
 function setSecret(app: Api, { self }: RouteOptions): void {
   app.put(
     "/v1/secrets/:name",
-    { config: { right: all("editor") },
+    {
+      config: { right: all("editor") },
       schema: {
         tags,
         summary: "Set a secret: for this peer alone, or sealed to the peers that are named",

@@ -187,7 +187,8 @@ function routesOf(app: Api, kind: Kind): void {
 
   app.get(
     path,
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: `List every ${one} by name`,
@@ -209,7 +210,8 @@ function routesOf(app: Api, kind: Kind): void {
 
   app.get(
     `${path}/:name`,
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags,
         summary: `Read one ${one}`,
@@ -223,7 +225,8 @@ function routesOf(app: Api, kind: Kind): void {
 
   app.put(
     `${path}/:name`,
-    { config: { right: kind.writes },
+    {
+      config: { right: kind.writes },
       validatorCompiler: noCheck,
       schema: {
         tags,
@@ -239,7 +242,13 @@ function routesOf(app: Api, kind: Kind): void {
       const { name } = request.params;
       const isNew = valueOf(request.control, name) === undefined;
       const body: unknown = request.body;
-      await ask(request, request.control, { kind: "put-setting", setting, name, value: body, by: request.actor });
+      await ask(request, request.control, {
+        kind: "put-setting",
+        setting,
+        name,
+        value: body,
+        by: request.actor,
+      });
       if (isNew) reply.code(201).header("location", `${path}/${name}`);
       return shown(request.control, name);
     },
@@ -247,7 +256,10 @@ function routesOf(app: Api, kind: Kind): void {
 
   app.delete(
     `${path}/:name`,
-    { config: { right: kind.writes }, schema: { tags, summary: `Remove a ${one}`, params: NameParams, querystring: none } },
+    {
+      config: { right: kind.writes },
+      schema: { tags, summary: `Remove a ${one}`, params: NameParams, querystring: none },
+    },
     async (request, reply) => {
       const { name } = request.params;
       if (valueOf(request.control, name) === undefined) throw notFound(one, name);

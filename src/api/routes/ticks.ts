@@ -51,7 +51,8 @@ export function tickRoutes(app: Api, options: RouteOptions): void {
 function nextTicks(app: Api): void {
   app.get(
     "/v1/jobs/:id/next",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["ticks"],
         summary: "The next ticks, and which peers would run them",
@@ -86,7 +87,8 @@ function nextTicks(app: Api): void {
 function pastTicks(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/jobs/:id/ticks",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["ticks"],
         summary: "What was decided for each past tick, newest first",
@@ -128,7 +130,8 @@ const WhySchema = Type.Object({
 function whyTick(app: Api, { decisions }: RouteOptions): void {
   app.get(
     "/v1/jobs/:id/why",
-    { config: { right: own("viewer") },
+    {
+      config: { right: own("viewer") },
       schema: {
         tags: ["ticks"],
         summary: "Why a tick went as it did; without a tick, the last one that went wrong",

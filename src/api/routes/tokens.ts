@@ -108,7 +108,11 @@ function listTokens(app: Api): void {
     async (request, reply) => {
       const { limit = defaultLimit, cursor } = request.query;
       const after = readCursor("tokens", cursor) ?? "";
-      const tokens = [...living(request.control)].map(([id, entry]) => ({ key: `${entry.name} ${id}`, id, entry }));
+      const tokens = [...living(request.control)].map(([id, entry]) => ({
+        key: `${entry.name} ${id}`,
+        id,
+        entry,
+      }));
       const left = tokens.filter(({ key }) => key > after).toSorted((a, b) => (a.key < b.key ? -1 : 1));
       const shown = left.slice(0, limit);
       const next = left.length > limit ? (shown.at(-1)?.key ?? null) : null;
@@ -207,7 +211,13 @@ function changeToken(app: Api, callers: Callers, streams: Streams): void {
         ...(expires === undefined ? {} : { expires }),
       };
       refuseLastAdmin(request.control, id, value, request.query.force === true);
-      await ask(request, request.control, { kind: "set-value", root: "tokens", id, value, by: request.actor });
+      await ask(request, request.control, {
+        kind: "set-value",
+        root: "tokens",
+        id,
+        value,
+        by: request.actor,
+      });
       streams.endUnless((caller) => callers.holds(caller));
       return reply.send(showToken(id, value));
     },

@@ -152,6 +152,21 @@ export interface SecretAnswer {
   jobs: string[];
 }
 
+export interface TokenAnswer {
+  id: string;
+  name: string;
+  role: string;
+  groups: string[] | null;
+  expires: string | null;
+  expired: boolean;
+  createdAt: string;
+  createdBy: string;
+}
+
+export interface MadeTokenAnswer extends TokenAnswer {
+  token: string;
+}
+
 export interface MaintenanceAnswer extends MaintenanceSpec {
   name: string;
 }

@@ -17,6 +17,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   LOG_NOT_FOUND: "`cicada jobs why JOB` tells how its last ticks went.",
   UNAUTHORISED:
     "Give --token TOKEN or, for a peer on this machine, --data DIR (its token is in DIR/admin.token).",
+  FORBIDDEN: "Give another token (--token), or ask an admin for one: `cicada token create NAME --role ROLE`.",
   FOREIGN_HOST: "Use the address that the peer printed when it started.",
   NOT_FOUND: sameVersion,
   METHOD_NOT_ALLOWED: sameVersion,

@@ -1,0 +1,327 @@
+/** Tokens, roles and groups, as a person meets them: made, shown once, limited, narrowed, revoked; and what each caller is shown. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { get } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+import { isWholeToken, makeToken } from "../src/api/access/token-text.ts";
+import type { JobId } from "../src/schema/ids.ts";
+import { checkedJob } from "../src/core/job/job.ts";
+import { accessStage, marker, type Stage } from "./kit/access-stage.ts";
+import { call, host } from "./kit/fake-api.ts";
+import { selfId } from "./kit/fake-control.ts";
+
+async function made(stage: Stage, body: Record<string, unknown>) {
+  const answer = await call(stage, { method: "POST", url: "/v1/tokens", body });
+  assert.equal(answer.statusCode, 201, answer.body);
+  return answer.json();
+}
+
+test("a token is made, shown once, listed without its text, and kept as a hash", async () => {
+  const stage = await accessStage();
+  const token = await made(stage, {
+    name: "ci",
+    role: "operator",
+    groups: ["a"],
+    expires: "2099-01-01T00:00:00Z",
+  });
+  assert.match(token.token, /^cicada_[\w-]{49}$/);
+  const { token: text, ...shown } = token;
+  assert.deepEqual(shown.groups, ["a"]);
+  assert.equal(shown.createdBy, "admin@alpha");
+  const list = await call(stage, { url: "/v1/tokens" });
+  assert.deepEqual(list.json().items, [shown]);
+  assert.ok(!JSON.stringify([...(stage.control.roots.get("tokens") ?? [])]).includes(text));
+  assert.deepEqual((await stage.as(text, { url: "/v1/me" })).json(), {
+    name: "ci",
+    token: shown.id,
+    role: "operator",
+    groups: ["a"],
+    expires: "2099-01-01T00:00:00.000Z",
+    peer: { id: selfId, name: "alpha" },
+  });
+  const who = (
+    await stage.as(text, { method: "POST", url: "/v1/jobs/in-a/pause", body: { note: "x" } })
+  ).json();
+  assert.equal(who.paused.by, "ci@alpha");
+});
+
+test("a mistyped token is told from an unknown one", async () => {
+  const stage = await accessStage();
+  const { text } = stage.tokenFor("viewer");
+  const cut = (await stage.as(text.slice(0, -1), { url: "/v1/jobs" })).json();
+  assert.match(cut.detail, /mistyped or cut short/);
+  const swapped = text.slice(0, 10) + (text[10] === "A" ? "B" : "A") + text.slice(11);
+  assert.match((await stage.as(swapped, { url: "/v1/jobs" })).json().detail, /mistyped/);
+  assert.match(
+    (await stage.as(makeToken().text, { url: "/v1/jobs" })).json().detail,
+    /not this peer's token/,
+  );
+  for (let i = 0; i < 100; i++) assert.ok(isWholeToken(makeToken().text));
+});
+
+for (const [what, body, code] of [
+  ["a taken name", { name: "ci", role: "viewer" }, "TOKEN_EXISTS"],
+  ["the name of the peer's own token", { name: "admin", role: "viewer" }, "TOKEN_EXISTS"],
+  ["an unknown role", { name: "x", role: "root" }, "BAD_REQUEST"],
+  ["no groups at all", { name: "x", role: "viewer", groups: [] }, "BAD_REQUEST"],
+  ["a group that can't be one", { name: "x", role: "viewer", groups: ["A B"] }, "BAD_REQUEST"],
+  ["an expiry in the past", { name: "x", role: "viewer", expires: "2020-01-01T00:00:00Z" }, "BAD_REQUEST"],
+] as const) {
+  test(`a token with ${what} is refused as ${code}`, async () => {
+    const stage = await accessStage();
+    await made(stage, { name: "ci", role: "viewer" });
+    assert.equal((await call(stage, { method: "POST", url: "/v1/tokens", body })).json().code, code);
+    assert.equal((await call(stage, { url: "/v1/tokens" })).json().items.length, 1);
+  });
+}
+
+test("the last admin token is not revoked, narrowed or given an end without force; the peer's own file goes on", async () => {
+  const stage = await accessStage();
+  const { id, token } = await made(stage, { name: "boss", role: "admin" });
+  const url = `/v1/tokens/${id}`;
+  assert.equal((await stage.as(token, { method: "DELETE", url })).json().code, "LAST_ADMIN");
+  const narrowed = await stage.as(token, { method: "PATCH", url, body: { groups: ["a"] } });
+  assert.equal(narrowed.json().code, "LAST_ADMIN");
+  assert.equal((await stage.as(token, { method: "DELETE", url: `${url}?force=true` })).statusCode, 204);
+  assert.equal((await stage.as(token, { url: "/v1/me" })).statusCode, 401);
+  assert.equal((await call(stage, { url: "/v1/me" })).json().token, "admin.token");
+  assert.equal((await call(stage, { method: "DELETE", url })).json().code, "TOKEN_NOT_FOUND");
+});
+
+test("lists show the jobs, runs, settings and objects of the caller's groups, and count no others", async () => {
+  const stage = await accessStage();
+  const { text } = stage.tokenFor("viewer", ["b"]);
+  const ids = async (url: string): Promise<unknown[]> => {
+    const answer = await stage.as(text, { url });
+    assert.ok(!answer.body.includes(marker), url);
+    const { items } = answer.json();
+    assert.equal(Number(answer.headers["x-total-count"] ?? items.length), items.length, url);
+    return items.map((item: Record<string, string>) => item["id"] ?? item["name"] ?? item["job"]);
+  };
+  assert.deepEqual(await ids("/v1/jobs"), ["in-b"]);
+  assert.deepEqual(await ids("/v1/jobs?q=in-"), ["in-b"]);
+  assert.deepEqual(await ids("/v1/jobs?group=a"), []);
+  assert.deepEqual(await ids("/v1/runs?group=a"), []);
+  assert.deepEqual(await ids("/v1/runs?job=in-a"), []);
+  assert.equal((await ids("/v1/runs")).length, 1);
+  assert.deepEqual(await ids("/v1/groups"), ["b"]);
+  assert.deepEqual(await ids("/v1/maintenance"), ["m-b"]);
+  const exported = (await stage.as(text, { url: "/v1/export" })).body;
+  assert.ok(exported.includes("in-b") && !exported.includes(marker) && !exported.includes("in-a"));
+});
+
+test("moving a job needs the right in both groups, and no job is made in another's group", async () => {
+  const stage = await accessStage();
+  const editor = stage.tokenFor("editor", ["a"]).text;
+  const patch = await stage.as(editor, { method: "PATCH", url: "/v1/jobs/in-a", body: { group: "b" } });
+  assert.equal(patch.json().code, "FORBIDDEN");
+  const dropped = await stage.as(editor, { method: "PATCH", url: "/v1/jobs/in-a", body: { group: null } });
+  assert.equal(dropped.json().code, "FORBIDDEN", "without a group it would be of the default group");
+  const put = { method: "PUT", url: "/v1/jobs/in-a", body: { command: "x", group: "b" } } as const;
+  assert.equal((await stage.as(editor, put)).statusCode, 403);
+  const fresh = { method: "POST", url: "/v1/jobs", body: { id: "new", command: "x", group: "b" } } as const;
+  assert.equal((await stage.as(editor, fresh)).statusCode, 403);
+  const taken = { id: "in-b", command: "x", group: "a" };
+  assert.equal((await stage.as(editor, { method: "POST", url: "/v1/jobs", body: taken })).statusCode, 409);
+  assert.equal(
+    (await stage.as(editor, { method: "POST", url: "/v1/jobs?update=true", body: taken })).statusCode,
+    404,
+  );
+  assert.equal(
+    (await stage.as(editor, { method: "PUT", url: "/v1/jobs/in-b", body: taken })).statusCode,
+    404,
+  );
+  const both = stage.tokenFor("editor", ["a", "b"]).text;
+  assert.equal((await stage.as(both, put)).statusCode, 200);
+});
+
+test("a job that can't be read is hidden from callers of groups, and not overwritten by them", async () => {
+  const stage = await accessStage();
+  stage.control.quarantined = [{ id: "broken", problems: [{ pointer: "", message: marker }] }];
+  const editor = stage.tokenFor("editor", ["a"]).text;
+  assert.equal((await stage.as(editor, { url: "/v1/jobs/broken" })).statusCode, 404);
+  const body = { command: "x", group: "a" };
+  assert.equal((await stage.as(editor, { method: "PUT", url: "/v1/jobs/broken", body })).statusCode, 404);
+  assert.equal((await stage.as(editor, { method: "DELETE", url: "/v1/jobs/broken" })).statusCode, 404);
+});
+
+test("an operator runs jobs, and not with an environment of its own", async () => {
+  const stage = await accessStage();
+  const operator = stage.tokenFor("operator", ["a"]).text;
+  const run = { method: "POST", url: "/v1/jobs/in-a/run" } as const;
+  assert.equal((await stage.as(operator, run)).statusCode, 202);
+  const withEnv = { ...run, body: { env: { LD_PRELOAD: "/tmp/x.so" } } };
+  assert.equal((await stage.as(operator, withEnv)).json().code, "FORBIDDEN");
+  assert.equal((await stage.as(stage.tokenFor("editor", ["a"]).text, withEnv)).statusCode, 202);
+});
+
+test("jobs:bulk judges each job as the single call would", async () => {
+  const stage = await accessStage();
+  const operator = stage.tokenFor("operator", ["b"]).text;
+  const bulk = (body: unknown) => stage.as(operator, { method: "POST", url: "/v1/jobs:bulk", body });
+  const paused = (await bulk({ select: { ids: ["in-a", "in-b"] }, action: "pause" })).json().items;
+  assert.deepEqual(
+    paused.map((one: { job: string; status: number }) => [one.job, one.status]),
+    [
+      ["in-a", 404],
+      ["in-b", 200],
+    ],
+  );
+  const deleted = (await bulk({ select: { q: "in-" }, action: "delete" })).json().items;
+  assert.deepEqual(
+    deleted.map((one: { job: string; status: number }) => [one.job, one.status]),
+    [["in-b", 403]],
+  );
+  assert.ok(stage.control.jobs.has("in-a" as JobId) && stage.control.jobs.has("in-b" as JobId));
+});
+
+test("apply judges each object as the single call would, does all or nothing, and so does its dry run", async () => {
+  const stage = await accessStage();
+  const editor = stage.tokenFor("editor", ["b"]).text;
+  const mine = { kind: "job", id: "in-b", command: "changed", group: "b" };
+  const apply = (objects: unknown[], dryRun = false) =>
+    stage.as(editor, { method: "POST", url: `/v1/apply?dryRun=${dryRun}`, body: { objects } });
+  for (const [other, status] of [
+    [{ kind: "job", id: "in-a", command: "changed", group: "b" }, 404],
+    [{ kind: "job", id: "new", command: "changed", group: "a" }, 403],
+    [{ kind: "pool", name: "db", slots: 9 }, 403],
+    [{ kind: "group", name: "a", description: "x" }, 404],
+    [{ kind: "channel", name: "mine", type: "slack", url: "https://hooks.example/z" }, 403],
+  ] as const) {
+    for (const dryRun of [true, false]) {
+      const answer = await apply([mine, other], dryRun);
+      assert.equal(answer.statusCode, status, answer.body);
+      assert.match(answer.json().errors[0].pointer, /^\/objects\/1/);
+    }
+    assert.equal(stage.control.jobs.get("in-b" as JobId)?.spec.command, "true");
+  }
+  assert.equal((await apply([mine])).statusCode, 200);
+  assert.equal(stage.control.jobs.get("in-b" as JobId)?.spec.command, "changed");
+});
+
+test("an id that was another group's job doesn't show what that job did", async () => {
+  const stage = await accessStage();
+  const { control } = stage;
+  const id = "in-a" as JobId;
+  for (const record of control.records) {
+    if (record.job === id) Object.assign(record, { due: 0, claimedAt: 0, tick: "2020-01-01T00:00:00Z" });
+  }
+  await control.ask({ kind: "delete-job", id, by: "test" });
+  const spec = checkedJob({ id, command: "true", group: "b" });
+  await control.ask({ kind: "put-job", spec, mode: "create", by: "test" });
+  const viewer = stage.tokenFor("viewer", ["b"]).text;
+  assert.equal((await stage.as(viewer, { url: "/v1/jobs/in-a" })).statusCode, 200);
+  assert.deepEqual((await stage.as(viewer, { url: "/v1/jobs/in-a/runs" })).json().items, []);
+  assert.equal((await stage.as(viewer, { url: "/v1/runs/in-a@2020-01-01T00:00:00Z" })).statusCode, 404);
+  assert.equal((await stage.as(viewer, { url: "/v1/runs/in-a@2020-01-01T00:00:00Z/log" })).statusCode, 404);
+});
+
+test("an Idempotency-Key is its caller's own, and dies with the caller's rights", async () => {
+  const stage = await accessStage();
+  const ask = (token: string) =>
+    stage.as(token, {
+      method: "POST",
+      url: "/v1/jobs/in-a/run",
+      body: {},
+      headers: { "idempotency-key": "one" },
+    });
+  const first = stage.tokenFor("operator", ["a"]);
+  const ticks = [
+    await ask(first.text),
+    await ask(first.text),
+    await ask(stage.tokenFor("operator", ["a"]).text),
+  ];
+  const [one, again, other] = ticks.map((answer) => answer.json().tick);
+  assert.equal(one, again);
+  assert.notEqual(one, other);
+  await call(stage, { method: "PATCH", url: `/v1/tokens/${first.id}`, body: { groups: ["b"] } });
+  assert.equal((await ask(first.text)).statusCode, 404, "what was kept for it is not shown to it any more");
+});
+
+test("the page logs in with any token, and its session ends with the token", async () => {
+  const stage = await accessStage();
+  const { token, id } = await made(stage, { name: "eve", role: "viewer", groups: ["b"] });
+  const origin = `http://${host}`;
+  const login = await stage.api.inject({
+    method: "POST",
+    url: "/login",
+    headers: { host, origin },
+    payload: { token },
+  });
+  const cookie = String(login.headers["set-cookie"]).split(";")[0] ?? "";
+  const page = (method: "GET" | "POST", url: string) =>
+    stage.api.inject({ method, url, headers: { host, origin, cookie } });
+  assert.equal((await page("GET", "/v1/me")).json().role, "viewer");
+  assert.equal((await page("POST", "/v1/jobs/in-b/pause")).json().code, "FORBIDDEN");
+  assert.equal((await page("GET", "/v1/jobs/in-a")).statusCode, 404);
+  await call(stage, { method: "DELETE", url: `/v1/tokens/${id}` });
+  assert.equal((await page("GET", "/v1/me")).statusCode, 401);
+});
+
+test("open streams of a token end when it is revoked, narrowed or expires; other streams go on", async (t) => {
+  const stage = await accessStage({ hosts: () => [listening] });
+  await stage.api.listen({ host: "127.0.0.1", port: 0 });
+  t.after(() => stage.api.close());
+  const { port } = stage.api.server.address() as AddressInfo;
+  const listening = `127.0.0.1:${port}`;
+  const open = async (token: string) => {
+    const request = get({
+      host: "127.0.0.1",
+      port,
+      path: "/v1/events",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const [response] = await once(request, "response");
+    assert.equal(response.statusCode, 200);
+    let text = "";
+    response.on("data", (bytes: Buffer) => (text += bytes.toString()));
+    return { ended: once(response, "end"), response, heard: () => text };
+  };
+  const own = async (method: "PATCH" | "DELETE", id: string, body?: unknown) => {
+    const answer = await call(stage, { method, url: `/v1/tokens/${id}`, body, headers: { host: listening } });
+    assert.ok(answer.statusCode < 300, answer.body);
+  };
+  const tokens = Array.from({ length: 4 }, () => stage.tokenFor("viewer", ["a", "b"]));
+  const [revoked, narrowed, expiring, stays] = await Promise.all(tokens.map(({ text }) => open(text)));
+  assert.ok(revoked !== undefined && narrowed !== undefined && expiring !== undefined && stays !== undefined);
+  await own("DELETE", tokens[0]?.id ?? "");
+  await revoked.ended;
+  await own("PATCH", tokens[1]?.id ?? "", { groups: ["b"] });
+  await narrowed.ended;
+  await own("PATCH", tokens[2]?.id ?? "", { expires: new Date(Date.now() + 1_000).toISOString() });
+  await expiring.ended;
+  assert.equal(stays.response.readableEnded, false);
+});
+
+test("the stream of events tells a caller of groups of its own jobs and runs, and that one has left them", async (t) => {
+  const stage = await accessStage({ hosts: () => [listening] });
+  await stage.api.listen({ host: "127.0.0.1", port: 0 });
+  t.after(() => stage.api.close());
+  const { port } = stage.api.server.address() as AddressInfo;
+  const listening = `127.0.0.1:${port}`;
+  const { text: token } = stage.tokenFor("viewer", ["b"]);
+  const request = get({
+    host: "127.0.0.1",
+    port,
+    path: "/v1/events",
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const [response] = await once(request, "response");
+  let heard = "";
+  const seen = new Promise<void>((done) => {
+    response.on("data", (bytes: Buffer) => {
+      heard += bytes.toString();
+      if (heard.includes("cicada.job.deleted")) done();
+    });
+  });
+  const { control } = stage;
+  await control.ask({ kind: "run-job", id: "in-a" as JobId, by: "test" });
+  await control.ask({ kind: "pause-job", id: "in-a" as JobId, by: "test" });
+  await control.ask({ kind: "pause-job", id: "in-b" as JobId, by: "test" });
+  await control.ask({ kind: "patch-job", id: "in-b" as JobId, patch: { group: "a" }, by: "test" });
+  await seen;
+  assert.ok(heard.includes("cicada.job.written"), heard);
+  assert.ok(heard.includes("in-b") && !heard.includes("in-a"), heard);
+  response.destroy();
+});

@@ -3,6 +3,7 @@
  * written down once more: a route that isn't in it, or asks for another right, fails.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { before, describe, test } from "node:test";
 import type { RouteOptions } from "fastify";
 import { all, own, type Right } from "../src/api/access/rights.ts";
@@ -317,6 +318,38 @@ describe("every route asks for its right", () => {
       }
     }
   });
+});
+
+test("the README's table of rights is what the routes ask for", () => {
+  const rows = new Map<string, { read: Set<string>; write: Set<string> }>();
+  for (const [route, { right }] of Object.entries(expected)) {
+    const { method, url } = splitRoute(route);
+    if (typeof right === "string" || url === "/openapi.json") continue;
+    const what = url.split(/[/:]+/)[url.startsWith("/v1/") ? 2 : 1] ?? "";
+    const row = rows.get(what) ?? { read: new Set(), write: new Set() };
+    rows.set(what, row);
+    row[method === "GET" ? "read" : "write"].add(`${right.role}${right.groups === "all" ? " *" : ""}`);
+  }
+  const shown = [...rows].toSorted().map(([what, { read, write }]) => {
+    const inOrder = (found: Set<string>): string =>
+      roles
+        .flatMap((role) => [role, `${role} *`])
+        .filter((one) => found.has(one))
+        .join(", ") || "–";
+    return `${what} | ${inOrder(read)} | ${inOrder(write)}`;
+  });
+  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const section = readme.slice(readme.indexOf("\n## Access"), readme.indexOf("\n## Security"));
+  const written = section
+    .split("\n")
+    .filter((line) => line.startsWith("|") && !/^\|( of |[ -]*-)/.test(line))
+    .map((line) =>
+      line
+        .replaceAll(/^\| *| *\|$/g, "")
+        .replaceAll(/ +\| +/g, " | ")
+        .trim(),
+    );
+  assert.deepEqual(written, shown, "| of | read | write |");
 });
 
 /** Ways of writing an address that another program might take for the same. */

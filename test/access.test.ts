@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { isWholeToken, makeToken } from "../src/api/access/token-text.ts";
 import type { JobId } from "../src/schema/ids.ts";
-import { checkedJob } from "../src/core/job/job.ts";
+import { checkedJob } from "../src/core/checks/job.ts";
 import { accessStage, marker, type Stage } from "./kit/access-stage.ts";
 import { call, host } from "./kit/fake-api.ts";
 import { selfId } from "./kit/fake-control.ts";

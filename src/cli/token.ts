@@ -9,7 +9,8 @@ import { roles } from "../schema/access.ts";
 import { repeatable } from "./program.ts";
 import type { MadeTokenAnswer, TokenAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { show, table, withOutput, type Output } from "./terminal/output.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { table } from "./terminal/table.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 
 type Options = PeerOptions & { output: Output };

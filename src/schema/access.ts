@@ -12,10 +12,6 @@ import { settingNamePattern } from "./setting.ts";
 export const roles = ["metrics", "viewer", "operator", "editor", "admin"] as const;
 export type Role = (typeof roles)[number];
 
-export function isRole(text: unknown): text is Role {
-  return roles.some((role) => role === text);
-}
-
 export function isAtLeast(role: Role, needed: Role): boolean {
   return roles.indexOf(role) >= roles.indexOf(needed);
 }

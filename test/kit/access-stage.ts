@@ -2,7 +2,7 @@
 import { hashOfToken, makeToken } from "../../src/api/access/token-text.ts";
 import type { Role, TokenEntry } from "../../src/schema/access.ts";
 import type { JobId } from "../../src/schema/ids.ts";
-import { checkedJob } from "../../src/core/job/job.ts";
+import { checkedJob } from "../../src/core/checks/job.ts";
 import { call, fakeApi, type Asked, type FakeApi } from "./fake-api.ts";
 
 /** Stands in every text of the group "a" that only its callers may see. */

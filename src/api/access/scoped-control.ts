@@ -206,7 +206,8 @@ export class ScopedControl implements Control {
     return ofThisJob.filter((one, index) => {
       // A deletion was of the group that the job had before.
       const spec = one.spec ?? ofThisJob.slice(index).find((older) => older.spec !== undefined)?.spec;
-      return spec !== undefined && hasGroup(this.caller, String(spec["group"] ?? defaultGroup));
+      const group = spec?.["group"] ?? defaultGroup;
+      return spec !== undefined && typeof group === "string" && hasGroup(this.caller, group);
     });
   }
 

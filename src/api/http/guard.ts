@@ -170,8 +170,8 @@ function checkHost(request: FastifyRequest, options: ApiOptions): void {
 function checkOrigin(request: FastifyRequest): void {
   const { origin, host } = request.headers;
   if (origin !== undefined) {
-    const own = URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol);
-    if (!own || new URL(origin).host !== hostOf(host)) {
+    const isUrl = URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol);
+    if (!isUrl || new URL(origin).host !== hostOf(host)) {
       throw new CicadaError("FOREIGN_ORIGIN", `Origin is "${origin}"`);
     }
     return;

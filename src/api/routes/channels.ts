@@ -65,11 +65,11 @@ function listChannels(app: Api): void {
     async (request, reply) => {
       const { limit = defaultLimit, cursor } = request.query;
       const after = readCursor("channels", cursor) ?? "";
-      const all = [...request.control.values(root)];
-      const left = all.filter(([name]) => name > after);
+      const channels = [...request.control.values(root)];
+      const left = channels.filter(([name]) => name > after);
       const items = left.slice(0, limit).map(([name, value]) => showChannel(name, value, request.control));
       const next = left.length > limit ? (items.at(-1)?.name ?? null) : null;
-      return page(request, reply, "channels", { items, next, total: all.length });
+      return page(request, reply, "channels", { items, next, total: channels.length });
     },
   );
 }

@@ -74,9 +74,9 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const present = new Present(request.control);
-      return { items: present.exported(), leftOut: present.leftOut() };
+      return reply.send({ items: present.exported(), leftOut: present.leftOut() });
     },
   );
   app.post(

@@ -39,7 +39,7 @@ export function keyRoutes(app: Api, { decisions }: RouteOptions): void {
         response: { 200: Type.Object({ peers: Type.Array(HeirSchema) }) },
       },
     },
-    async (request) => ({ peers: request.control.heirs().map(showHeir) }),
+    async (request, reply) => reply.send({ peers: request.control.heirs().map(showHeir) }),
   );
 
   app.post(

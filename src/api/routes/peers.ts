@@ -53,13 +53,13 @@ export function peerRoutes(app: Api, { startedAt }: RouteOptions): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const view = request.control.view();
-      return {
+      return reply.send({
         ...showPeer(view.self),
         startedAt: showInstant(startedAt),
         notReady: view.notReady.map(({ message }) => message),
-      };
+      });
     },
   );
 }

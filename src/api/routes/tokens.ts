@@ -78,17 +78,17 @@ function whoCalls(app: Api, { self }: RouteOptions): void {
         },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { name, token, role, groups, expires } = request.caller;
       const peer = { id: self.id, name: self.name };
-      return {
+      return reply.send({
         name,
         token,
         role,
         groups: groups === undefined ? null : [...groups],
         expires: showInstantOrNull(expires),
         peer,
-      };
+      });
     },
   );
 }

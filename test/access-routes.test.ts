@@ -320,6 +320,12 @@ describe("every route asks for its right", () => {
   });
 });
 
+const inOrder = (found: Set<string>): string =>
+  roles
+    .flatMap((role) => [role, `${role} *`])
+    .filter((one) => found.has(one))
+    .join(", ") || "–";
+
 test("the README's table of rights is what the routes ask for", () => {
   const rows = new Map<string, { read: Set<string>; write: Set<string> }>();
   for (const [route, { right }] of Object.entries(expected)) {
@@ -330,14 +336,11 @@ test("the README's table of rights is what the routes ask for", () => {
     rows.set(what, row);
     row[method === "GET" ? "read" : "write"].add(`${right.role}${right.groups === "all" ? " *" : ""}`);
   }
-  const shown = [...rows].toSorted().map(([what, { read, write }]) => {
-    const inOrder = (found: Set<string>): string =>
-      roles
-        .flatMap((role) => [role, `${role} *`])
-        .filter((one) => found.has(one))
-        .join(", ") || "–";
-    return `${what} | ${inOrder(read)} | ${inOrder(write)}`;
-  });
+  const shown = [...rows]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([what, { read, write }]) => {
+      return `${what} | ${inOrder(read)} | ${inOrder(write)}`;
+    });
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
   const section = readme.slice(readme.indexOf("\n## Access"), readme.indexOf("\n## Security"));
   const written = section

@@ -8,7 +8,7 @@
  * (growth.ts).
  */
 import { parseArgs } from "node:util";
-import { rank, memberHashesOf } from "../src/core/members/rank.ts";
+import { rank, memberHashesOf } from "../src/core/job/rank.ts";
 import { nextTick, parseSchedule, ticksBetween } from "../src/core/time/schedule.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { tickAt, type JobId } from "../src/schema/ids.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Delivered, Delivery } from "../src/ports/notifier.ts";
-import { slotsInOrder } from "../src/core/claims/slots.ts";
+import { slotsInOrder } from "../src/core/job/slots.ts";
 import { slotOfPeer, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import { meshEvents } from "../src/schema/mesh-event.ts";
 import type { Notice } from "../src/schema/notice.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
-import { rank } from "../src/core/members/rank.ts";
+import { rank } from "../src/core/job/rank.ts";
 import { openRecords } from "../src/core/records/ledger.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { nextTicks, notReady, sizesOf, viewOf } from "../src/core/view.ts";

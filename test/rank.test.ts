@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { rank, memberHashesOf } from "../src/core/members/rank.ts";
+import { rank, memberHashesOf } from "../src/core/job/rank.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 
 const job = "backup" as JobId;

@@ -5,7 +5,7 @@ import { dueInTurn, placesOf, rollingOf, turnOf, type SlotNow } from "../src/cor
 import { finalWordOf, storyOf } from "../src/core/records/records.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { isTickOver } from "../src/core/claims/slots.ts";
-import { slotsInOrder } from "../src/core/claims/slots.ts";
+import { slotsInOrder } from "../src/core/job/slots.ts";
 import { pendingOf } from "../src/core/view.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";

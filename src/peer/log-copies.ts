@@ -12,7 +12,7 @@ import type { Cancel, Executor } from "../ports.ts";
 import { runId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { MessageOf } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
-import { memberHashesOf, rankKey } from "../core/members/rank.ts";
+import { memberHashesOf, rankKey } from "../core/job/rank.ts";
 import { isRunOf, type OutputDeps } from "./logs.ts";
 import { encodeBytes, pieceBytes } from "./pieces.ts";
 

@@ -7,7 +7,7 @@
 import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
-import { memberHashesOf, rankKey } from "../core/members/rank.ts";
+import { memberHashesOf, rankKey } from "../core/job/rank.ts";
 import { encodeBytes, pieceBytes } from "./pieces.ts";
 
 /** How long a peer may take to answer before the next one is asked. */

@@ -9,7 +9,7 @@ import type { Cancel, Clock } from "../ports.ts";
 import type { Scripts } from "../ports/scripts.ts";
 import { CicadaError } from "../errors.ts";
 import { scriptName } from "../core/checks/script.ts";
-import { memberHashesOf, rankKey } from "../core/members/rank.ts";
+import { memberHashesOf, rankKey } from "../core/job/rank.ts";
 import { parseRunReference, type JobId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
 import type { Message, MessageOf } from "../schema/message.ts";

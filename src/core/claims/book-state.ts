@@ -71,6 +71,8 @@ export interface BookState extends ClaimIndexes {
   readonly runs: Map<RunId, OwnRun>;
   /** how much of this peer's capacity they take together */
   runningWeight: number;
+  /** when the whole book was checked (book-check.ts), monotonic, ms */
+  checkedAtMono: number;
 }
 
 export function createBook(): BookState {
@@ -101,5 +103,6 @@ export function createBook(): BookState {
     failed: [],
     runs: new Map(),
     runningWeight: 0,
+    checkedAtMono: -Infinity,
   };
 }

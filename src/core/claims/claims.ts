@@ -7,7 +7,7 @@
 import { toldTick } from "../../schema/backfill.ts";
 import { hash } from "node:crypto";
 import { isPeerSlot, type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
-import type { Skip } from "../../schema/job.ts";
+import { countMax, type Skip } from "../../schema/job.ts";
 import type { ParamValues, SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import type { RunSpec } from "../../ports.ts";
@@ -79,11 +79,14 @@ function newRecord(
   };
 }
 
-/** A record of a tick that runs on all peers names its slots, so the first records fix the set. */
+/**
+ * A record of a tick that runs on all peers names its slots, so the first records fix the set. One that is not among them was left
+ * out because there are too many; each record names itself besides.
+ */
 function setOf({ ledger }: State, { job, tick, slot }: Order): Pick<RunRecord, "set"> {
   if (!isPeerSlot(slot)) return {};
   const known = tickSetOf(ledger.history, job, tick)?.slots ?? [];
-  return { set: known.includes(slot) ? [...known] : [...known, slot] };
+  return { set: known.includes(slot) || known.length >= countMax ? [...known] : [...known, slot] };
 }
 
 /** The version after that peer's last record of the order, and its round; version 1 if there is none. */

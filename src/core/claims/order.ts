@@ -8,7 +8,7 @@ import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
 import type { Plan } from "../job/plan.ts";
-import type { MemberHashes } from "../members/rank.ts";
+import type { MemberHashes } from "../job/rank.ts";
 import type { CapacityQueue } from "./capacity-queue.ts";
 import type { PoolQueues } from "./pool-queues.ts";
 import { assert } from "../../errors.ts";

@@ -18,7 +18,7 @@ import type { State } from "../state.ts";
 import { holdsLease } from "./contention.ts";
 import type { Order } from "./order.ts";
 import { startsAt } from "./pool-queues.ts";
-import { isAway, slotsInOrder } from "./slots.ts";
+import { isAway } from "./slots.ts";
 
 type Slot = Pick<Order, "job" | "tick" | "slot">;
 
@@ -56,10 +56,10 @@ export function dueOfSlot(state: State, plan: Plan | undefined, order: Slot & { 
   return dueInTurn(rolling, now, slots.indexOf(order.slot), order.due);
 }
 
-/** Undefined for a tick with numbered slots. */
+/** In order of rank; undefined for a tick with numbered slots. */
 function slotsInTurn(state: State, { job, tick, slot }: Slot): readonly string[] | undefined {
   const set = tickSetOf(state.ledger.history, job, tick);
-  return set?.slots.includes(slot) === true ? slotsInOrder(job, tick, set.slots) : undefined;
+  return set?.slots.includes(slot) === true ? set.slots : undefined;
 }
 
 /** Claims and questions don't count here. */

@@ -8,12 +8,11 @@
 import { isPeerSlot, orderKey, slotOfPeer, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { countMax } from "../../schema/job.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
-import { numberedSlots, ranksOfSlot } from "../job/slots.ts";
+import { numberedSlots, ranksOfSlot, slotsInOrder } from "../job/slots.ts";
 import type { Plan } from "../job/plan.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
-import { memberHashesOf, rank } from "../members/rank.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
@@ -74,12 +73,7 @@ function admittedSlots(state: State, plan: Plan, tick: TickId, requested?: Reque
     return !isPlanted(state, "set-follows-living") || present.has(how);
   };
   const peers = [state.settings.self, ...state.members.byId.keys()].filter(isAdmitted);
-  return slotsInOrder(plan.id, tick, [...new Set(peers.map(slotOfPeer))]).slice(0, countMax);
-}
-
-/** The slots in order of rank. It depends on nothing else, so all peers that know the slots agree. */
-export function slotsInOrder(job: JobId, tick: TickId, slots: readonly string[]): string[] {
-  return rank(job, tick, memberHashesOf(slots as readonly PeerId[]));
+  return slotsInOrder(plan.id, tick, peers.map(slotOfPeer)).slice(0, countMax);
 }
 
 /** How many slots a tick of the job has at most, as far as this peer knows. */

@@ -5,7 +5,8 @@
  * and a peer that has another slot of the tick comes after all that have none. So while there are as many peers as slots, no
  * peer gets two; and when a peer dies, its slot goes to one that has none, if there is one.
  */
-import type { PeerId } from "../../schema/ids.ts";
+import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
+import { memberHashesOf, rank } from "./rank.ts";
 
 /** The slots of a tick that has so many. */
 export function numberedSlots(count: number): readonly string[] {
@@ -17,6 +18,11 @@ export function numberedSlots(count: number): readonly string[] {
   return slots;
 }
 const known = new Map<number, readonly string[]>();
+
+/** The slots of a tick on all peers in order of rank, each once. It depends on nothing else, so all that know the slots agree. */
+export function slotsInOrder(job: JobId, tick: TickId, slots: Iterable<string>): string[] {
+  return rank(job, tick, memberHashesOf([...new Set(slots)] as PeerId[]));
+}
 
 /**
  * The ranks for one slot. Peers that are away stay first, as they are in `ranks`: nobody waits for them, and the records say

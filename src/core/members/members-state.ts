@@ -5,7 +5,7 @@
 import type { Confirmation, Join } from "../../schema/admission.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat, Life } from "../../schema/heartbeat.ts";
-import { memberHashesOf, type MemberHashes } from "./rank.ts";
+import { memberHashesOf, type MemberHashes } from "../job/rank.ts";
 import { stretchOf, type ClockSample } from "./suspicion.ts";
 
 export interface Member {

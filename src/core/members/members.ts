@@ -12,7 +12,7 @@ import { admissionOf } from "./admission.ts";
 import { compareClocks, judgeClocks } from "./clocks.ts";
 import { assert } from "../../errors.ts";
 import { shownName } from "./names.ts";
-import { memberHashesOf } from "./rank.ts";
+import { memberHashesOf } from "../job/rank.ts";
 import { emit, note, type State } from "../state.ts";
 import { createMember, stretch, type Member } from "./members-state.ts";
 import { sameValue } from "../../schema/equal.ts";

@@ -13,7 +13,7 @@ import { standsBack } from "../members/duplicate-identity.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Member } from "../members/members-state.ts";
 import { shownAuthor, shownName } from "../members/names.ts";
-import { memberHashesOf, rankKey } from "../members/rank.ts";
+import { memberHashesOf, rankKey } from "../job/rank.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { votersMissing } from "../orders/job-status.ts";
 import type { State } from "../state.ts";

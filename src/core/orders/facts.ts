@@ -41,7 +41,7 @@ import { standsBack } from "../members/duplicate-identity.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
 import { livingMembers } from "../members/members.ts";
-import { rank } from "../members/rank.ts";
+import { rank } from "../job/rank.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver } from "../records/history.ts";

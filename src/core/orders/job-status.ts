@@ -11,7 +11,8 @@ import type { JobState, Skip } from "../../schema/job.ts";
 import type { Order } from "../claims/order.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { poolHolders } from "../claims/pool-line.ts";
-import { isInProgress, peerOfSlot, slotsInOrder } from "../claims/slots.ts";
+import { isInProgress, peerOfSlot } from "../claims/slots.ts";
+import { slotsInOrder } from "../job/slots.ts";
 import { slotsOfPool } from "../job/pools.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { windowAt } from "../job/maintenance.ts";
@@ -32,7 +33,7 @@ import { calendarMissing, endingCalendars, whyLacking } from "./calendar-status.
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
-import { rank } from "../members/rank.ts";
+import { rank } from "../job/rank.ts";
 import { isOver, overSlotsOf } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";

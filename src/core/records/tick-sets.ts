@@ -9,6 +9,7 @@ import { countMax } from "../../schema/job.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { entryOf, isPastWatermark, keyOf } from "./history.ts";
 import type { HistoryState, TickSet } from "./ledger-state.ts";
+import { slotsInOrder } from "../job/slots.ts";
 import { isDecision } from "./records.ts";
 
 /** Undefined for ticks with numbered slots, and for those about which nothing is known. */
@@ -42,7 +43,7 @@ export function noteInSet(history: HistoryState, record: RunRecord, endsSlot: bo
   if (set === undefined || !isPastWatermark(history, job, tick)) return;
   const { sets } = entryOf(history, job);
   const known = sets.get(keyOf(tick));
-  const slots = known?.isRecorded === true ? united(known.slots, set) : united(set, [slot]);
+  const slots = united(record, known?.isRecorded === true ? known.slots : [], [...set, slot]);
   const ends = known?.ends ?? new Map();
   const ran = !isDecision(record);
   const endsOrder = record.state !== "claimed" && record.state !== "withdrawn";
@@ -55,7 +56,12 @@ export function noteInSet(history: HistoryState, record: RunRecord, endsSlot: bo
   sets.set(keyOf(tick), { slots, isRecorded: true, ends });
 }
 
-function united(known: readonly string[], others: readonly string[]): readonly string[] {
-  const added = others.filter((slot) => !known.includes(slot));
-  return added.length === 0 ? known : [...new Set([...known, ...added])].slice(0, countMax);
+/** The first in rank of those that either set names, so that all peers keep the same ones, in whatever order they hear of them. */
+function united(
+  { job, tick }: RunRecord,
+  known: readonly string[],
+  others: readonly string[],
+): readonly string[] {
+  const isNews = others.some((slot) => !known.includes(slot));
+  return isNews ? slotsInOrder(job, tick, [...known, ...others]).slice(0, countMax) : known;
 }

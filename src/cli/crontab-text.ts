@@ -6,6 +6,7 @@
  * becomes comments alone. What a line needs of its surroundings is set before it, because variables hold for all lines below.
  */
 import type { JobSpec } from "../schema/job.ts";
+import { quoted } from "./program.ts";
 
 interface Options {
   /** who jobs without a user run as; undefined: they become comments */
@@ -105,7 +106,7 @@ function shellOf({ argv }: JobSpec): string | undefined {
 function commandOf(job: JobSpec, user: string): { text: string } | { problem: string } {
   const { argv, command, stdin, umask = "077", cwd, env = {} } = job;
   const main =
-    command ?? (shellOf(job) === undefined ? (argv ?? []).map(quote).join(" ") : (argv?.[2] ?? ""));
+    command ?? (shellOf(job) === undefined ? (argv ?? []).map(quoted).join(" ") : (argv?.[2] ?? ""));
   const before = [
     ...(umask === "022" ? [] : [`umask ${umask};`]),
     ...Object.entries(env)
@@ -113,8 +114,8 @@ function commandOf(job: JobSpec, user: string): { text: string } | { problem: st
         ([name, value]) =>
           !["PATH", "HOME", "SHELL"].includes(name) && !(name === "LOGNAME" && value === user),
       )
-      .map(([name, value]) => `export ${name}=${quote(value)};`),
-    ...(cwd === undefined || cwd === env["HOME"] ? [] : [`cd ${quote(cwd)} &&`]),
+      .map(([name, value]) => `export ${name}=${quoted(value)};`),
+    ...(cwd === undefined || cwd === env["HOME"] ? [] : [`cd ${quoted(cwd)} &&`]),
   ];
   const text = [...before, main].join(" ");
   if (/[\n\r]/.test(text)) return { problem: "its command has several lines" };
@@ -125,10 +126,6 @@ function commandOf(job: JobSpec, user: string): { text: string } | { problem: st
   // The import reads these back; cron has them in its own variables.
   if (stdin === undefined) return { text: escaped };
   return { text: `${escaped}%${stdin.replace(/\n$/, "").replaceAll("%", "\\%").replaceAll("\n", "%")}` };
-}
-
-function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 function oneLine(text: string): string {

@@ -73,6 +73,8 @@ export interface Source {
   labels: Readonly<Record<string, string>>;
   /** of a crontab, whose jobs run as this user; a job with the label `file` is then of another one */
   user?: string;
+  /** the label `file` of its jobs is one of these */
+  files?: readonly string[];
   prefix: string;
 }
 
@@ -83,6 +85,7 @@ export async function jobsGone(client: Client, source: Source, jobs: Reading["jo
   const standing = new Set<string>(jobs.map(({ spec }) => spec.id));
   return items.filter(({ id, user, labels }) => {
     if (standing.has(id) || !id.startsWith(source.prefix)) return false;
+    if (source.files !== undefined && !source.files.includes(labels?.["file"] ?? "")) return false;
     return source.user === undefined || (user === source.user && labels?.["file"] === undefined);
   });
 }

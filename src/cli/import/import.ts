@@ -1,35 +1,15 @@
-/**
- * `cicada import`: creates jobs from those of another scheduler through the API, and reports the result for each.
- *
- * What becomes of no job, and what is not carried over, is said before anything is made; on a terminal a person is asked then.
- * An import can be repeated: jobs that exist and are unchanged are left alone. The other scheduler is never touched. It keeps
- * running its jobs until a person turns them off, and the command says so.
- */
+/** `cicada import`: creates jobs from those of another scheduler; importing.ts has what all imports share. */
 import type { Command } from "commander";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { CicadaError } from "../../errors.ts";
-import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
-import { paint, plain, type Terminal } from "../terminal/terminal.ts";
+import { plain, type Terminal } from "../terminal/terminal.ts";
 import { readTextFile } from "../terminal/text-file.ts";
-import { jobsGone, makeJobs, removeJobs, type Outcome, type Source } from "./carry-out.ts";
 import { parseCrontab, type CrontabReading } from "./crontab.ts";
 import { hostZone } from "./host-zone.ts";
+import { foreignImports } from "./foreign-imports.ts";
+import { importJobs, withImportFlags, type ImportOptions } from "./importing.ts";
 import { formOf, homesOfHost, ownerOf } from "./owner.ts";
-import type { Reading } from "./reading.ts";
-import { reportBefore, reportCounts, reportGone, reportJobs } from "./report.ts";
-
-interface ImportOptions extends PeerOptions {
-  dryRun?: true;
-  update?: true;
-  prune?: true;
-  yes?: true;
-  pin?: true;
-  user?: string;
-  tz?: string;
-  prefix: string;
-}
 
 interface CrontabImportOptions extends ImportOptions {
   system?: true;
@@ -42,18 +22,7 @@ export function importCommands(program: Command, terminal: Terminal): void {
     .argument("<file>", "a crontab; - reads standard input, such as the output of `crontab -l`")
     .option("--system", "the lines have a user field, as in /etc/crontab and /etc/cron.d")
     .action((file: string, options: CrontabImportOptions) => importCrontab(file, options, terminal));
-}
-
-function withImportFlags(command: Command): Command {
-  return withPeer(command)
-    .option("--dry-run", "show what would be created, and create nothing")
-    .option("--prefix <name>", "text to put before every id", "")
-    .option("--pin", "let only the asked peer run the jobs (default: any peer)")
-    .option("--user <name>", "who the jobs run as, where the file doesn't say it")
-    .option("--tz <zone>", "the zone of the times, where the file doesn't say it (default: this host's)")
-    .option("--update", "replace jobs of an earlier import that have changed, and list those that are gone")
-    .option("--prune", "remove jobs of an earlier import that are gone, after listing them")
-    .option("--yes", "don't ask before anything is made");
+  foreignImports(imports, terminal);
 }
 
 async function importCrontab(file: string, options: CrontabImportOptions, terminal: Terminal): Promise<void> {
@@ -131,139 +100,4 @@ function refuseSystemForm(
     "USAGE",
     "every line begins with the name of a user: use --system; nothing was created",
   );
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// What all imports have in common
-
-interface Import {
-  /** the heading of the column that says where a job stands */
-  place: string;
-  /** whether each job's user is shown */
-  users: boolean;
-  source: Source;
-  /** what was imported, in words */
-  what: string;
-  other: { active: string; turnOff: string };
-  /** the line above the jobs for which nothing stands any more */
-  missing: string;
-  /** `pinTo`: the id of the only peer that may run the jobs */
-  read(pinTo: string | undefined): Reading;
-}
-
-async function importJobs(options: ImportOptions, terminal: Terminal, made: Import): Promise<void> {
-  const client = clientFor(options, terminal);
-  const self = await askSelf(client, options);
-  const reading = made.read(options.pin === true ? self?.id : undefined);
-  const dryRun = options.dryRun === true;
-  const how = { dryRun, update: options.update === true };
-  const gone = await goneJobs(client, made, reading, options);
-  reportBefore(reading, terminal);
-  reportGone(gone, made.missing, terminal);
-  const isTold = options.yes === true || terminal.ask === undefined || !hasSomethingToSay(reading, gone);
-  if (!dryRun && !isTold) await askFirst(reading, gone, client, options, terminal, made);
-  const outcomes = await makeJobs(reading.jobs, client, how);
-  const removed = options.prune === true ? gone : [];
-  if (client !== undefined && !dryRun) await removeJobs(client, removed);
-  reportJobs(outcomes, made, terminal);
-  reportCounts(reading, outcomes, { count: removed.length, dryRun }, terminal);
-  reportConsequences(made, outcomes, options, self, terminal);
-  if (gone.length > 0 && options.prune !== true) {
-    terminal.print(`${gone.length} jobs are gone from the file and still run; --prune removes them.`);
-  }
-  terminal.exitCode = exitCodeOf(reading, outcomes);
-}
-
-/** A dry run also works without a peer. It then can't tell which jobs exist already. */
-function clientFor(options: ImportOptions, terminal: Terminal): Client | undefined {
-  try {
-    return openClient(options, terminal);
-  } catch (error) {
-    if (options.dryRun === true && error instanceof CicadaError) return undefined;
-    throw error;
-  }
-}
-
-async function askSelf(client: Client | undefined, options: ImportOptions): Promise<PeerAnswer | undefined> {
-  if (client !== undefined) return client.ask<PeerAnswer>("/v1/peers/self");
-  if (options.pin !== true) return undefined;
-  throw new CicadaError(
-    "PEER_UNREACHABLE",
-    "--pin needs the peer that is to run the jobs, but no peer is running here",
-  );
-}
-
-async function goneJobs(
-  client: Client | undefined,
-  { source }: Import,
-  { jobs }: Reading,
-  { update, prune }: ImportOptions,
-): Promise<JobAnswer[]> {
-  if (client === undefined || (update !== true && prune !== true)) return [];
-  const gone = await jobsGone(client, source, jobs);
-  if (prune === true && jobs.length === 0 && gone.length > 0) {
-    throw new CicadaError(
-      "USAGE",
-      `it contains no job at all, so --prune would remove all ${gone.length} of the earlier import: \`cicada jobs rm\` removes them`,
-    );
-  }
-  return gone;
-}
-
-function hasSomethingToSay({ refused, notes, doubts }: Reading, gone: readonly JobAnswer[]): boolean {
-  return refused.length + notes.length + doubts.length + gone.length > 0;
-}
-
-/** Shows what would be made, and asks, unless nothing would be. */
-async function askFirst(
-  { jobs }: Reading,
-  gone: readonly JobAnswer[],
-  client: Client | undefined,
-  options: ImportOptions,
-  terminal: Terminal,
-  made: Import,
-): Promise<void> {
-  const planned = await makeJobs(jobs, client, { dryRun: true, update: options.update === true });
-  const changes = planned.filter(({ result }) => result === "create" || result === "update").length;
-  const removes = options.prune === true ? gone.length : 0;
-  if (changes + removes === 0) return;
-  reportJobs(planned, made, terminal);
-  const removing = removes === 0 ? "" : `, and remove ${removes}`;
-  const said = await terminal.ask?.(`Write ${changes} of these ${jobs.length} jobs${removing}? [y/N] `);
-  if (said !== undefined && !/^y(es)?$/i.test(said.trim()))
-    throw new CicadaError("USAGE", "you did not say yes; nothing was created");
-}
-
-function reportConsequences(
-  { what, other }: Import,
-  outcomes: readonly Outcome[],
-  options: ImportOptions,
-  self: PeerAnswer | undefined,
-  terminal: Terminal,
-): void {
-  if (outcomes.some(({ result }) => result === "differs")) {
-    terminal.print("Jobs that differ from their lines were not changed; --update replaces them.");
-  }
-  if (outcomes.length === 0) return;
-  const dryRun = options.dryRun === true;
-  if (dryRun) terminal.print("Nothing was created: this was a dry run.");
-  const twice = dryRun ? "" : ` ${other.turnOff}, or each job runs twice.`;
-  terminal.print(
-    paint(
-      terminal,
-      "yellow",
-      `${what} is still active: cicada doesn't touch it, and ${other.active}.${twice}`,
-    ),
-  );
-  terminal.print(
-    options.pin === true && self !== undefined
-      ? `Only ${plain(self.name)} may run these jobs (--pin), so they don't run while that peer is down.`
-      : "Any peer may run these jobs, so every peer needs the programs, files and users that they name; --pin keeps them here.",
-  );
-}
-
-/** 0 if every line has its job, 4 if jobs differ from their lines, 1 if lines were refused. */
-function exitCodeOf(reading: Reading, outcomes: readonly Outcome[]): number {
-  if (reading.refused.length > 0 || outcomes.some(({ result }) => result === "refused")) return 1;
-  return outcomes.some(({ result }) => result === "differs") ? 4 : 0;
 }

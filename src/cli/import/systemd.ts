@@ -1,0 +1,317 @@
+/**
+ * Turns a systemd timer and its service into a job that behaves as they do. Pure: texts in, jobs and reports out.
+ *
+ * A timer that elapses while its service is still active starts nothing, so the jobs skip. What a service says about its
+ * sandbox is noted; what decides whether or as whom it runs, and has no counterpart, makes the job disabled.
+ */
+import { formatDuration } from "../../core/time/units.ts";
+import { Drafts, idFrom, type Draft, type ForeignOptions } from "./drafts.ts";
+import { dayAndWeekday } from "./days.ts";
+import { actionOf, readExecLine } from "./exec-lines.ts";
+import { readOnCalendar } from "./on-calendar.ts";
+import type { Reading } from "./reading.ts";
+import { isTrue, readSpan, readUnit, valueOf, valuesOf, type Unit } from "./unit-files.ts";
+
+/** A timer and the service that it starts. */
+export interface TimerFiles {
+  /** `backup.timer` */
+  name: string;
+  timer: string;
+  /** `backup.service` */
+  serviceName: string;
+  /** undefined: the file was not found */
+  service: string | undefined;
+  /** a unit of a user's own systemd, which runs as that user */
+  isUsers: boolean;
+}
+
+/** The unit that a timer starts. */
+export function serviceOf(name: string, timer: string): string {
+  return valueOf(readUnit(timer), "Timer", "Unit") ?? name.replace(/\.timer$/, ".service");
+}
+
+export function parseTimers(files: readonly TimerFiles[], options: ForeignOptions): Reading {
+  const drafts = new Drafts(options);
+  for (const file of files) {
+    drafts.add(file.name, file.serviceName, (draft) => jobOf(file, draft, options));
+  }
+  return drafts.reading;
+}
+
+function jobOf(file: TimerFiles, draft: Draft, options: ForeignOptions): Record<string, unknown> {
+  const timer = readUnit(file.timer);
+  if (!timer.has("Timer")) draft.refuse("it has no [Timer] section");
+  if (file.service === undefined) {
+    draft.refuse(
+      `${file.serviceName}, which it starts, was not found: give that file, too, or put it beside the timer`,
+    );
+  }
+  const service = readUnit(file.service);
+  if (!service.has("Service")) draft.refuse(`${file.serviceName} has no [Service] section`);
+  const when = timesOfTimer(timer, draft, options);
+  const action = actionOfService(service, file, draft);
+  noteOthers(timer, service, draft);
+  const description = valueOf(service, "Unit", "Description") ?? valueOf(timer, "Unit", "Description");
+  return {
+    id: idFrom(file.name.replace(/\.timer$/, ""), options.prefix),
+    ...when,
+    ...action,
+    ...limitsOf(service, draft),
+    user: userOf(service, file, draft, options),
+    overlap: "skip",
+    labels: { "imported-from": "systemd", host: options.host, file: file.name.slice(0, 256) },
+    description: description?.slice(0, 4_096),
+  };
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// When
+
+function timesOfTimer(timer: Unit, draft: Draft, options: ForeignOptions): Record<string, unknown> {
+  const calendars = valuesOf(timer, "Timer", "OnCalendar").map((text) => {
+    const read = readOnCalendar(text);
+    return "reason" in read ? draft.refuse(`OnCalendar=${text}: ${read.reason}`) : read;
+  });
+  const every = periodOf(timer, calendars.length > 0, draft);
+  const zones = new Set(calendars.map(({ zone = options.zone }) => zone));
+  if (zones.size > 1) draft.refuse("its OnCalendar= are in different zones: make a job of each");
+  const except = calendars.flatMap(({ except: left = [] }) => left);
+  if (except.length > 0) {
+    if (calendars.length > 1)
+      draft.refuse("of several OnCalendar=, one asks for a day AND a weekday: make a job of each");
+    draft.disable(dayAndWeekday);
+  }
+  const schedules = [...calendars.map(({ schedule }) => schedule), ...every];
+  if (schedules.length === 0)
+    draft.refuse(
+      "it has no OnCalendar= and no OnUnitActiveSec=: what else starts a timer has no counterpart",
+    );
+  const persistent = isTrue(valueOf(timer, "Timer", "Persistent"));
+  return {
+    schedule: schedules.length === 1 ? schedules[0] : schedules,
+    timezone: [...zones][0] ?? "UTC",
+    except: except.length === 0 ? undefined : except,
+    jitter: jitterOf(timer, draft),
+    catchUp: persistent ? { policy: "latest", window: "30d" } : { policy: "none" },
+  };
+}
+
+function periodOf(timer: Unit, hasCalendar: boolean, draft: Draft): string[] {
+  for (const name of ["OnActiveSec", "OnBootSec", "OnStartupSec"]) {
+    const value = valueOf(timer, "Timer", name);
+    if (value !== undefined)
+      draft.note(`${name}=${value} is not carried over: a job belongs to no host's start`);
+  }
+  for (const name of ["OnClockChange", "OnTimezoneChange"]) {
+    if (isTrue(valueOf(timer, "Timer", name))) draft.note(`${name} is not carried over`);
+  }
+  return (["OnUnitActiveSec", "OnUnitInactiveSec"] as const).flatMap((name) => {
+    const value = valueOf(timer, "Timer", name);
+    if (value === undefined) return [];
+    if (hasCalendar) return draft.refuse(`${name}= beside OnCalendar= can't be said in one job: make two`);
+    const ms = readSpan(value);
+    if (ms === undefined || ms < 1_000 || !Number.isFinite(ms) || ms % 1_000 !== 0)
+      return draft.refuse(`${name}=${value} is no span of whole seconds`);
+    if (name === "OnUnitInactiveSec") {
+      draft.disable(
+        `${name}=${value} counts from the end of a run, @every from fixed instants: look at it, then enable it`,
+      );
+    } else
+      draft.note(
+        `${name}=${value} counts from the last start, @every from fixed instants that no restart shifts`,
+      );
+    return [`@every ${formatDuration(ms)}`];
+  });
+}
+
+function jitterOf(timer: Unit, draft: Draft): string | undefined {
+  const value = valueOf(timer, "Timer", "RandomizedDelaySec");
+  if (value === undefined) return undefined;
+  const ms = readSpan(value);
+  if (ms === undefined || !Number.isFinite(ms)) return draft.refuse(`RandomizedDelaySec=${value} is no span`);
+  return ms === 0 ? undefined : formatDuration(ms);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What
+
+function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<string, unknown> {
+  const type = valueOf(service, "Service", "Type") ?? "simple";
+  const isOneshot = type === "oneshot";
+  const specifier = specifiersOf(file);
+  const read = (name: string) =>
+    valuesOf(service, "Service", name).flatMap((line) => {
+      const commands = readExecLine(line, specifier);
+      return "reason" in commands ? draft.refuse(`${name}=: ${commands.reason}`) : commands;
+    });
+  const main = read("ExecStart");
+  if (main.length === 0) draft.refuse(`${file.serviceName} has no ExecStart=`);
+  if (main.length > 1 && !isOneshot) draft.refuse("several ExecStart= are for Type=oneshot");
+  const after = read("ExecStartPost");
+  if (after.length > 0 && !isOneshot)
+    draft.refuse(`ExecStartPost= of a service of Type=${type} runs beside it, and not after it`);
+  if (type === "forking")
+    draft.note("Type=forking: what it leaves running goes on, and the run ends with its first process");
+  if (["dbus", "notify", "notify-reload", "idle"].includes(type))
+    draft.note(`Type=${type}: the run lasts until its process ends`);
+  if (isTrue(valueOf(service, "Service", "RemainAfterExit"))) {
+    draft.disable("RemainAfterExit=yes: its timer starts it once, and a job runs at each tick");
+  }
+  const conditions = read("ExecCondition");
+  const leaves = type === "forking" || /^(process|none)$/.test(valueOf(service, "Service", "KillMode") ?? "");
+  return {
+    ...actionOf([...read("ExecStartPre"), ...main, ...after]),
+    ...(conditions.length === 0 ? {} : { precheck: actionOf(conditions) }),
+    background: leaves ? "leave" : undefined,
+    env: environmentOf(service, draft, specifier),
+    cwd: folderOf(service, draft, specifier),
+    umask: umaskOf(service),
+    success: successOf(service, draft),
+  };
+}
+
+/** What `%x` stands for in a unit of the system, as far as it is the same on every host. */
+function specifiersOf({ serviceName }: TimerFiles): (letter: string) => string | undefined {
+  const plainName = serviceName.replace(/\.service$/, "");
+  const [prefix = plainName, instance = ""] = plainName.split(/@(.*)/s, 2);
+  const known: Readonly<Record<string, string>> = {
+    n: serviceName,
+    N: plainName,
+    p: prefix,
+    P: prefix,
+    i: instance,
+    I: instance.replaceAll("-", "/"),
+    t: "/run",
+    S: "/var/lib",
+    C: "/var/cache",
+    L: "/var/log",
+    E: "/etc",
+    T: "/tmp",
+    V: "/var/tmp",
+    h: "/root",
+  };
+  return (letter) => known[letter];
+}
+
+type Specifier = (letter: string) => string | undefined;
+
+function environmentOf(service: Unit, draft: Draft, specifier: Specifier): Record<string, string> {
+  const env: Record<string, string> = {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  };
+  for (const line of valuesOf(service, "Service", "Environment")) {
+    const words = readExecLine(`- ${line}`, specifier);
+    if ("reason" in words) return draft.refuse(`Environment=${line}: ${words.reason}`);
+    for (const word of words.flatMap((one) => one.words.slice(1))) {
+      const at = word.indexOf("=");
+      if (at < 1) draft.refuse(`Environment=${line}: ${JSON.stringify(word)} is no NAME=VALUE`);
+      env[word.slice(0, at)] = word.slice(at + 1);
+    }
+  }
+  return env;
+}
+
+function folderOf(service: Unit, draft: Draft, specifier: Specifier): string | undefined {
+  const written = valueOf(service, "Service", "WorkingDirectory");
+  if (written === undefined) return "/";
+  const folder = written
+    .replace(/^-/, "")
+    .replaceAll(/%(.)/g, (whole, letter: string) => specifier(letter) ?? whole);
+  if (folder !== "~") return folder;
+  draft.disable(
+    "WorkingDirectory=~ is a home that is not known here: give the job its `cwd`, then enable it",
+  );
+  return undefined;
+}
+
+function umaskOf(service: Unit): string {
+  const written = valueOf(service, "Service", "UMask") ?? "0022";
+  return /^[0-7]{1,4}$/.test(written) ? written.padStart(4, "0") : written;
+}
+
+function successOf(service: Unit, draft: Draft): { exitCodes: number[] } | undefined {
+  const words = valuesOf(service, "Service", "SuccessExitStatus").flatMap((line) => line.split(/\s+/));
+  const codes = words.filter((word) => /^\d{1,3}$/.test(word)).map(Number);
+  const others = words.filter((word) => !/^\d{1,3}$/.test(word));
+  if (others.length > 0)
+    draft.note(`SuccessExitStatus=${others.join(" ")} is not carried over: only numbers are`);
+  return codes.length === 0 ? undefined : { exitCodes: [...new Set([0, ...codes])] };
+}
+
+function limitsOf(service: Unit, draft: Draft): Record<string, unknown> {
+  const number = (name: string) => {
+    const text = valueOf(service, "Service", name)?.split(":").at(-1);
+    return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text);
+  };
+  const limits = { nice: number("Nice"), openFiles: number("LimitNOFILE"), processes: number("LimitNPROC") };
+  const known = Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
+  const duration = (name: string) => {
+    const text = valueOf(service, "Service", name);
+    const ms = text === undefined ? undefined : readSpan(text);
+    if (text !== undefined && ms === undefined) draft.refuse(`${name}=${text} is no span`);
+    return ms === undefined || ms === 0 || !Number.isFinite(ms) ? undefined : formatDuration(ms);
+  };
+  const isOneshot = valueOf(service, "Service", "Type") === "oneshot";
+  const start = isOneshot ? (duration("TimeoutStartSec") ?? duration("TimeoutSec")) : undefined;
+  return {
+    timeout: duration("RuntimeMaxSec") ?? start,
+    killGrace: duration("TimeoutStopSec") ?? duration("TimeoutSec") ?? "90s",
+    limits: Object.keys(known).length === 0 ? undefined : known,
+  };
+}
+
+function userOf(
+  service: Unit,
+  { isUsers, serviceName }: TimerFiles,
+  draft: Draft,
+  options: ForeignOptions,
+): string {
+  const written = valueOf(service, "Service", "User");
+  if (isUsers && options.user === undefined)
+    draft.refuse("it is a unit of a user's own systemd: say with --user whose");
+  const filled = written?.replaceAll("%i", specifiersOf({ serviceName } as TimerFiles)("i") ?? "");
+  return filled ?? options.user ?? "root";
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// What else the units say
+
+/** Settings that are carried over, or that say nothing about the runs of a job. */
+const known = new Set(
+  (
+    "Type ExecStart ExecStartPre ExecStartPost ExecCondition Environment WorkingDirectory UMask User Nice LimitNOFILE " +
+    "LimitNPROC TimeoutStartSec TimeoutStopSec TimeoutSec RuntimeMaxSec SuccessExitStatus KillMode RemainAfterExit " +
+    "SyslogIdentifier SyslogLevel SyslogFacility Description Documentation After Before DefaultDependencies SourcePath " +
+    "OnCalendar OnActiveSec OnBootSec OnStartupSec OnUnitActiveSec OnUnitInactiveSec RandomizedDelaySec " +
+    "FixedRandomDelay Persistent Unit AccuracySec RemainAfterElapse OnClockChange OnTimezoneChange"
+  ).split(" "),
+);
+
+/** Settings that decide whether, as whom or with what a service runs: without them the job would be another one. */
+const decisive =
+  /^(EnvironmentFile|ExecStop|ExecStopPost|ExecReload|Group|SupplementaryGroups|DynamicUser|Root\w+|Load\w+|SetCredential\w*|StandardInput\w*|Bind\w+|Condition(?!ACPower)\w+|Assert\w+|Restart|PAMName)$/;
+
+function noteOthers(timer: Unit, service: Unit, draft: Draft): void {
+  const others: string[] = [];
+  for (const [unit, section] of [
+    [timer, "Unit"],
+    [timer, "Timer"],
+    [service, "Unit"],
+    [service, "Service"],
+  ] as const) {
+    for (const { name, value } of unit.get(section) ?? []) {
+      if (known.has(name) || name.startsWith("X-") || value === "" || isHarmless(name, value)) continue;
+      if (decisive.test(name))
+        draft.disable(`${name}=${value} is not carried over: say it otherwise, then enable it`);
+      else others.push(`${name}=${value}`);
+    }
+  }
+  if (others.length > 0) draft.note(`not carried over: ${others.join(", ")}`);
+}
+
+function isHarmless(name: string, value: string): boolean {
+  if (/^Standard(Output|Error)$/.test(name)) return /^(journal|inherit|syslog|kmsg)(\+console)?$/.test(value);
+  if (name === "StandardInput") return value === "null";
+  if (name === "Restart") return value === "no";
+  return name === "DynamicUser" && !isTrue(value);
+}

@@ -14,6 +14,7 @@ import { serviceCommand } from "./cli/service/service.ts";
 import { settingCommands } from "./cli/settings.ts";
 import { peersCommands } from "./cli/peers.ts";
 import { applyCommands } from "./cli/apply.ts";
+import { backupCommands } from "./cli/backup/commands.ts";
 import { channelsCommands } from "./cli/channels.ts";
 import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
@@ -94,6 +95,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   applyCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
+  backupCommands(program, terminal);
   doctorCommand(program, terminal);
   serviceCommand(program, terminal);
   demoCommand(program, terminal);

@@ -84,6 +84,9 @@ const exceptions: Readonly<Record<string, Room>> = {
   "src/core/checks/job-shapes.ts": { rooms: [], packages: ["typebox"] },
   "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
   "src/cli/start/open-doors.ts": { rooms: ["real"] },
+  // They work on a data folder whose peer need not run. Loaded when the command runs.
+  "src/cli/backup/commands.ts": { rooms: ["real"] },
+  "src/cli/backup/contents.ts": { rooms: ["real", "table"] },
 };
 
 const timers = [

@@ -1,0 +1,78 @@
+/** What a backup means: its jobs, and what a peer that is made of it would catch up if no other peer has run it. */
+import { readCalendars } from "../../core/job/calendars.ts";
+import { divideGap, intervalsBetween } from "../../core/job/gap.ts";
+import { planJob, startWindowMs, type Plan } from "../../core/job/plan.ts";
+import type { Backup } from "../../real/backup.ts";
+import { openRandom } from "../../real/random.ts";
+import type { PeerId } from "../../schema/ids.ts";
+import type { Job } from "../../schema/job.ts";
+import { freshClientId, JobTable } from "../../table/table.ts";
+
+export interface CatchUp {
+  job: string;
+  /** ms, oldest first: ticks that would be started */
+  ticks: number[];
+  /** runs by hand that were ordered, and of which nothing is recorded */
+  byHand: number;
+  /** ticks that would be reported as missed or skipped */
+  missed: number;
+}
+
+export interface Contents {
+  jobs: readonly Job[];
+  /** only jobs for which there is something; at `now` (ms) */
+  catchUp(now: number): CatchUp[];
+}
+
+export function contentsOf(backup: Backup): Contents {
+  const random = openRandom();
+  const table = new JobTable({
+    // Nothing is written into this table.
+    self: "" as PeerId,
+    clientId: freshClientId(random),
+    freshClientId: () => freshClientId(random),
+    incarnation: () => "",
+  });
+  table.load(backup.updates);
+  const jobs = [...table.jobs().values()];
+  const calendars = readCalendars(table.values("calendars"));
+  return {
+    jobs,
+    catchUp: (now) =>
+      jobs
+        .map((job) => planJob(job, calendars))
+        .filter((plan): plan is Plan => !Array.isArray(plan))
+        .map((plan) => catchUpOf(plan, backup, now))
+        .filter(({ ticks, byHand, missed }) => ticks.length + byHand + missed > 0),
+  };
+}
+
+function catchUpOf(plan: Plan, backup: Backup, now: number): CatchUp {
+  const watermark = backup.watermarks.find(({ job }) => job === plan.id);
+  const at = watermark?.at ?? plan.earliest;
+  const open = watermark?.open ?? [];
+  const lowest = Math.min(at, ...open.map((tick) => tick - 1));
+  const recorded = new Set(backup.ticksAfter(plan.id, lowest));
+  const unknown = [
+    ...open.filter((tick) => !recorded.has(tick)).map((tick) => ({ from: tick, to: tick + 1 })),
+    ...intervalsBetween(
+      [...recorded].filter((tick) => tick > at).map((tick) => ({ from: tick, to: tick })),
+      at + 1,
+      now + 1,
+    ),
+  ];
+  const { admit, ranges } = divideGap(plan, unknown, now);
+  const windowMs = startWindowMs(plan, true);
+  const ordered = backup.orders.filter(
+    ({ job, requestedAt }) => job === plan.id && requestedAt > now - windowMs,
+  );
+  // Of a single tick that is too old, the book's own record says that it was missed.
+  const isLate = (tick: number) => tick < now - startWindowMs(plan, false);
+  const ticks = admit.filter((tick) => !plan.skips.has(tick) && !isLate(tick));
+  return {
+    job: plan.id,
+    ticks,
+    byHand: ordered.length,
+    missed: ranges.reduce((sum, { count }) => sum + count, 0) + admit.filter(isLate).length,
+  };
+}

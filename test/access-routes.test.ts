@@ -66,6 +66,10 @@ const expected: Record<string, Expected> = {
   "GET /v1/jobs/:id/ticks": { right: viewer, ofA: `${job}/ticks` },
   "GET /v1/jobs/:id/why": { right: viewer, ofA: `${job}/why` },
   "GET /v1/jobs/:id/runs": { right: viewer, ofA: `${job}/runs` },
+  "GET /v1/jobs/:id/chain": { right: viewer, ofA: `${job}/chain` },
+  "GET /v1/summary": { right: viewer },
+  "GET /v1/running": { right: viewer },
+  "GET /v1/coming": { right: viewer },
   "GET /v1/runs": { right: viewer },
   "GET /v1/runs/:run": { right: viewer, ofA: "/v1/runs/RUN" },
   "POST /v1/runs/:run/cancel": { right: operator, ofA: "/v1/runs/RUN/cancel" },
@@ -132,7 +136,7 @@ for (const action of ["confirm", "drain", "undrain", "forget", "unforget", "prom
 
 /** The page's files and those of the documentation, which hold nothing of the mesh. */
 const isFile = (url: string): boolean =>
-  /^\/[a-z-]+\.(js|css|svg|json)$/.test(url) || url.startsWith("/docs/");
+  url === "/icon.svg" || /^\/(jobs|runs|assets)(\/|$)/.test(url) || url.startsWith("/docs/");
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 type Method = (typeof methods)[number];

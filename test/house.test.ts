@@ -46,6 +46,7 @@ describe("the house", () => {
       "sim",
       "api",
       "cli",
+      "ui",
     ]) {
       assert.ok(rooms.has(room), `nothing of ${room} was read`);
     }

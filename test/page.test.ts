@@ -1,39 +1,71 @@
-/** The page at `/` as it is served: its files, and that they follow their content security policy. */
+/** The dashboard as it is served: its files, that they follow their content security policy, and how large they are. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { call, fakeApi, host } from "./kit/fake-api.ts";
 
-/** The page's scripts are plain JavaScript, without types. */
-interface PageRefreshing {
-  start(): void;
-  stop(): void;
-  soon(): void;
-}
-type NewRefreshing = new (
-  act: () => Promise<void>,
-  limits: { atMostEveryMs: number; atLeastEveryMs: number },
-) => PageRefreshing;
-
-const scripts = ["ask", "elements", "output", "page", "refreshing", "rows", "words"];
-
-async function served(url: string) {
-  const answer = await fakeApi().api.inject({ method: "GET", url, headers: { host } });
+async function served(url: string, headers: Record<string, string> = {}) {
+  const answer = await fakeApi().api.inject({ method: "GET", url, headers: { host, ...headers } });
   assert.equal(answer.statusCode, 200, url);
   return answer;
 }
 
-test("the page and its files are served without a token, each with the right type", async () => {
-  for (const [url, type] of [
-    ["/", "text/html; charset=utf-8"],
-    ["/page.css", "text/css; charset=utf-8"],
-    ...scripts.map((name) => [`/${name}.js`, "text/javascript; charset=utf-8"] as const),
-    ["/icon.svg", "image/svg+xml"],
-  ] as const) {
+/** The addresses of the files that the page and its scripts load. */
+async function assets(): Promise<string[]> {
+  const found = new Set<string>();
+  const look = async (url: string): Promise<void> => {
+    const { body } = await served(url);
+    for (const [name] of body.matchAll(/(?<=["'/.])[\w-]+-[\w-]{8}\.(?:js|css)/g)) {
+      const asset = `/assets/${name}`;
+      if (found.has(asset)) continue;
+      found.add(asset);
+      await look(asset);
+    }
+  };
+  await look("/");
+  return [...found];
+}
+
+test("the address of every view is answered with the page, without a token", async () => {
+  const { body } = await served("/");
+  for (const url of [
+    "/jobs",
+    "/jobs/backup",
+    "/jobs/backup?tab=ticks",
+    "/runs",
+    "/runs/backup%402026-11-29T02%3A00%3A00Z",
+  ]) {
     const answer = await served(url);
-    assert.equal(answer.headers["content-type"], type);
-    assert.equal(answer.headers["x-content-type-options"], "nosniff");
-    assert.ok(answer.body.length > 100);
+    assert.equal(answer.body, body, url);
+    assert.equal(answer.headers["content-type"], "text/html; charset=utf-8");
+    assert.equal(answer.headers["cache-control"], "no-cache");
   }
+});
+
+test("its files are kept by browsers for good, because their names change with their content", async () => {
+  const found = await assets();
+  assert.ok(found.length >= 3, found.join());
+  for (const url of found) {
+    const answer = await served(url);
+    assert.match(String(answer.headers["content-type"]), /^text\/(css|javascript); charset=utf-8$/);
+    assert.match(String(answer.headers["cache-control"]), /immutable/);
+    assert.equal(answer.headers["x-content-type-options"], "nosniff");
+    const zipped = await served(url, { "accept-encoding": "gzip, br" });
+    assert.equal(zipped.headers["content-encoding"], "gzip");
+    assert.equal(gunzipSync(zipped.rawPayload).toString(), answer.body);
+  }
+  const { api } = fakeApi();
+  assert.equal((await api.inject({ url: "/assets/gone-12345678.js", headers: { host } })).statusCode, 404);
+});
+
+test("all of it together is smaller than 100 kB as it is sent", async () => {
+  const sizes = await Promise.all(
+    ["/", ...(await assets())].map(
+      async (url) => (await served(url, { "accept-encoding": "gzip" })).rawPayload.length,
+    ),
+  );
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  assert.ok(total < 100_000, `${total} bytes`);
 });
 
 test("the policy lets the page load only its own files, run nothing inline, and be framed nowhere", async () => {
@@ -54,33 +86,20 @@ test("the policy lets the page load only its own files, run nothing inline, and 
 
 test("the page has nothing inline, loads nothing from elsewhere, and builds no markup from text", async () => {
   const { body: html } = await served("/");
-  assert.doesNotMatch(html, /\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc="\/page\.js")/);
-  for (const url of ["/", "/page.css", ...scripts.map((name) => `/${name}.js`)]) {
+  assert.doesNotMatch(html, /\sstyle=|\son[a-z]+=|<style|<script(?![^>]*\ssrc="\/assets\/)/);
+  for (const url of ["/", ...(await assets())]) {
     const { body } = await served(url);
-    assert.doesNotMatch(body, /https?:\/\/(?!www\.w3\.org)|@import|url\(/, url);
-    assert.doesNotMatch(body, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(/, url);
+    assert.doesNotMatch(body, /(?:src|href|import|fetch|EventSource)[=( ]*["'`]https?:|@import|url\(/, url);
+    assert.doesNotMatch(body, /insertAdjacentHTML|document\.write|\beval\(|new Function\(/, url);
   }
 });
 
-test("every element that the scripts look up is in the page", async () => {
-  const { body: html } = await served("/");
-  const texts = await Promise.all(scripts.map(async (name) => (await served(`/${name}.js`)).body));
-  const asked = new Set(
-    [...texts.join("\n").matchAll(/(?:part|new Rows)\("([a-z-]+)"/g)].map(([, id]) => id),
-  );
-  assert.ok(asked.size > 10);
-  for (const id of asked) assert.ok(html.includes(`id="${id}"`), id);
-});
-
-test("tables have headings with a scope, inputs have labels, and the page names its language", async () => {
-  const { body: html } = await served("/");
-  assert.match(html, /<html lang="en">/);
-  const headings = [...html.matchAll(/<th\b[^>]*>/g)].map(([tag]) => tag);
-  assert.ok(headings.length > 10);
-  for (const tag of headings) assert.match(tag, /scope="col"/);
-  for (const [, id] of html.matchAll(/<input\s+id="([a-z]+)"/g)) {
-    assert.ok(html.includes(`<label for="${id}">`), id);
-  }
+test("the sign of the page shows how many jobs are in trouble", async () => {
+  assert.doesNotMatch((await served("/icon.svg")).body, /<text/);
+  const { body, headers } = await served("/icon.svg?failing=3");
+  assert.match(body, />3<\/text>/);
+  assert.equal(headers["content-type"], "image/svg+xml");
+  assert.match((await served("/icon.svg?failing=1234")).body, />99<\/text>/);
 });
 
 test("a browser without a session that opens the documentation is sent to log in first, and then back", async () => {
@@ -90,39 +109,6 @@ test("a browser without a session that opens the documentation is sent to log in
   assert.equal(answer.headers["location"], "/?back=%2Fdocs%2F");
   const program = await api.inject({ url: "/docs/", headers: { host, accept: "application/json" } });
   assert.equal(program.statusCode, 401);
-});
-
-test("the page refreshes about once a second however many events come, and from time to time without any", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout", "Date"] });
-  const url = new URL("../src/ui/refreshing.js", import.meta.url).href;
-  const { Refreshing } = (await import(url)) as { Refreshing: NewRefreshing };
-  let asked = 0;
-  const refreshing = new Refreshing(async () => void (asked += 1), {
-    atMostEveryMs: 800,
-    atLeastEveryMs: 10_000,
-  });
-  const pass = async (ms: number, each: () => void = () => {}) => {
-    for (let gone = 0; gone < ms; gone += 100) {
-      each();
-      t.mock.timers.tick(100);
-      await Promise.resolve();
-    }
-  };
-  refreshing.start();
-  await pass(100);
-  assert.equal(asked, 1, "at once");
-  await pass(8_000, () => refreshing.soon());
-  assert.ok(asked >= 9 && asked <= 12, `${asked} times in 8 s of 10 events a second`);
-  const before = asked;
-  await pass(9_000);
-  assert.ok(asked - before <= 1, "quiet without events");
-  await pass(3_000);
-  const quiet = asked - before;
-  assert.ok(quiet >= 1 && quiet <= 2, `${quiet} times in 12 s without an event`);
-  refreshing.stop();
-  refreshing.soon();
-  await pass(20_000);
-  assert.equal(asked - before, quiet, "not when it is stopped");
 });
 
 test("the API's documentation has the same strict policy, except for its icons", async () => {

@@ -3,7 +3,7 @@
  * after `npm ci`, and before it packs: the published package has no sources, because Node doesn't run TypeScript below
  * node_modules. A clone runs the bundle only while it is as new as the sources (cicada.mjs).
  *
- * `dist/program/` is the bundle, with a file for each process and thread. `dist/static/` are the files of the API's
+ * `dist/ui/` is the dashboard, which a clone has as well. `dist/program/` is the bundle, with a file for each process and thread. `dist/static/` are the files of the API's
  * documentation, where Swagger UI looks for them from there. `dist/THIRD-PARTY-NOTICES.txt` holds the licences of
  * everything in it.
  */
@@ -21,6 +21,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { formatNotices, packagesOf } from "./notices.ts";
+import { buildPage } from "./page.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 /** Built here, and put into its place when it is whole, because peers may be running the earlier one. */
@@ -66,7 +67,7 @@ cpSync(join(root, swagger), join(dist, "static"), {
   // The bundle beside it has the same content.
   filter: (path) => basename(path) !== "swagger-ui.js",
 });
-const packages = packagesOf(root, Object.keys(metafile.inputs));
+const packages = packagesOf(root, [...Object.keys(metafile.inputs), ...(await buildPage(join(dist, "ui")))]);
 writeFileSync(
   join(dist, "THIRD-PARTY-NOTICES.txt"),
   formatNotices(packages, readFileSync(join(root, "LICENSE"), "utf8")),

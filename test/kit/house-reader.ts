@@ -6,6 +6,7 @@
  * this programming interface unstable; its version is pinned, and a test that plants faults would notice if the reader
  * missed something.
  */
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { API } from "typescript/unstable/sync";
 import * as ast from "typescript/unstable/ast";
@@ -60,17 +61,22 @@ const mutators: ReadonlySet<string> = new Set(
 export function readHouse(root: string): SourceFacts[] {
   const api = new API({ cwd: root });
   try {
-    const snapshot = api.updateSnapshot({ openProject: path.join(root, "tsconfig.json") });
-    const found: SourceFacts[] = [];
-    for (const project of snapshot.getProjects()) {
-      for (const name of project.program.getSourceFileNames()) {
-        const relative = path.relative(root, name).replaceAll(path.sep, "/");
-        if (relative.startsWith("..") || relative.includes("node_modules/")) continue;
-        const source = project.program.getSourceFile(name);
-        if (source !== undefined) found.push(factsOf(source, relative));
+    const found = new Map<string, SourceFacts>();
+    // The page has a project of its own, because it runs in a browser.
+    for (const place of ["tsconfig.json", "src/ui/tsconfig.json"]) {
+      if (!existsSync(path.join(root, place))) continue;
+      const snapshot = api.updateSnapshot({ openProject: path.join(root, place) });
+      for (const project of snapshot.getProjects()) {
+        for (const name of project.program.getSourceFileNames()) {
+          const relative = path.relative(root, name).replaceAll(path.sep, "/");
+          if (relative.startsWith("..") || relative.includes("node_modules/") || found.has(relative))
+            continue;
+          const source = project.program.getSourceFile(name);
+          if (source !== undefined) found.set(relative, factsOf(source, relative));
+        }
       }
     }
-    return found;
+    return [...found.values()];
   } finally {
     api.close();
   }

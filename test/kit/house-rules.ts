@@ -74,7 +74,9 @@ const rooms: Readonly<Record<string, Room>> = {
   },
   main: { rooms: ["cli", "config", "errors"], packages: ["commander"], node: "all" },
   // Makes the published package, and is no part of it.
-  build: { rooms: ["build"], packages: ["esbuild"], node: "all" },
+  build: { rooms: ["build"], packages: ["esbuild", "vite"], node: "all" },
+  // What runs in a browser: of the API it knows the types of its answers.
+  ui: { rooms: ["ui"], types: ["api", "schema"], packages: ["preact", "@preact/signals", "uplot"] },
 };
 
 /** What single files may import beyond their room's rules. */

@@ -9,7 +9,7 @@ import { Type } from "typebox";
 import { errorTable } from "../../errors.ts";
 import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
-import { readPageFile } from "./page-files.ts";
+import { iconSvg } from "./page-files.ts";
 
 /** As strict as the page's policy, except that the icons of the documentation are data URLs in its style sheet. */
 const docsPolicy =
@@ -92,7 +92,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
     theme: { title: "cicada: the API" },
     logo: {
       type: "image/svg+xml",
-      content: readPageFile("icon.svg"),
+      content: Buffer.from(iconSvg()),
       href: "/",
     },
   });

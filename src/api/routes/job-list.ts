@@ -1,10 +1,13 @@
 /**
- * One page of the job table, ordered by id. It goes through all jobs once and keeps only those of the page, so only the
- * jobs that are shown are read further. A table of 100,000 jobs costs one pass.
+ * One page of the job table. Ordered by id, it goes through all jobs once and keeps only those of the page, so only the
+ * jobs that are shown are read further. A table of 100,000 jobs costs one pass. Ordered otherwise, it needs the state or the
+ * next tick of every job (show/overview.ts).
  */
 import type { Control, View } from "../../ports/control.ts";
+import { instantOf, type JobId } from "../../schema/ids.ts";
 import type { Job, JobState, Quarantined } from "../../schema/job.ts";
 import { defaultLimit } from "../http/paging.ts";
+import type { OverviewEntry } from "../show/overview.ts";
 
 export interface JobFilter {
   group?: string;
@@ -50,6 +53,62 @@ export function filterJobs(
     items.splice(placeOf(items, item.id), 0, item);
   }
   return { items, next: more ? (items.at(-1)?.id ?? null) : null, total };
+}
+
+/** `attention`: what needs a person comes first. `next`: what is due first comes first. Both then by id. */
+export const jobOrders = ["id", "attention", "next"] as const;
+export type JobOrder = (typeof jobOrders)[number];
+
+/**
+ * How much each state needs a person. A healthy job goes from `scheduled` to `running` and back all the time, and keeps its place
+ * in the list.
+ */
+const attentionRanks: Readonly<Record<JobState, number>> = {
+  invalid: 0,
+  blocked: 1,
+  failing: 2,
+  paused: 3,
+  waiting: 4,
+  running: 4,
+  scheduled: 4,
+  manual: 4,
+  disabled: 5,
+  ended: 6,
+};
+
+/** As `filterJobs`, in another order; a page begins after the place `filter.after`, which a page before it gave as `next`. */
+export function orderJobs(
+  view: View,
+  filter: JobFilter,
+  order: Exclude<JobOrder, "id">,
+  entries: ReadonlyMap<JobId, OverviewEntry>,
+  isInState: (item: Item) => boolean = () => true,
+): { items: Item[]; next: string | null; total: number } {
+  const limit = filter.limit ?? defaultLimit;
+  const fits = matcher(filter);
+  const found: { place: string; item: Item }[] = [];
+  for (const item of everyItem(view)) {
+    if (!fits(item) || !isInState(item)) continue;
+    const entry = "spec" in item ? entries.get(item.id) : undefined;
+    const key = order === "next" ? nextKey(entry) : attentionKey(item, entry);
+    found.push({ place: `${key} ${item.id}`, item });
+  }
+  found.sort((a, b) => (a.place < b.place ? -1 : 1));
+  const { after } = filter;
+  const rest = after === undefined ? found : found.filter(({ place }) => place > after);
+  const shown = rest.slice(0, limit);
+  const next = rest.length > limit ? (shown.at(-1)?.place ?? null) : null;
+  return { items: shown.map(({ item }) => item), next, total: found.length };
+}
+
+function attentionKey(item: Item, entry: OverviewEntry | undefined): string {
+  const state = "spec" in item ? (entry?.state ?? "scheduled") : "invalid";
+  return String(attentionRanks[state]);
+}
+
+/** A text that sorts like the instant; jobs without a next tick come last. */
+function nextKey(entry: OverviewEntry | undefined): string {
+  return entry?.next === undefined ? "~" : String(instantOf(entry.next.tick)).padStart(16, "0");
 }
 
 function* everyItem(view: View): Generator<Item> {

@@ -13,16 +13,18 @@ import { JobSpecSchema, jobStates, readOnlyFields, type CheckedSpec } from "../.
 import { own } from "../access/rights.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
-import { filterJobs, inState } from "./job-list.ts";
+import { filterJobs, inState, jobOrders, orderJobs } from "./job-list.ts";
 import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
+import type { Overview } from "../show/overview.ts";
+import { RecentSchema, type RecentTicks } from "../show/recent-ticks.ts";
 import { answerJob, JobParams, JobSchema, showJob, showQuarantined } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
-export function jobRoutes(app: Api, options: RouteOptions): void {
-  listJobs(app);
+export function jobRoutes(app: Api, options: RouteOptions, overview: Overview, recent: RecentTicks): void {
+  listJobs(app, overview, recent);
   createJob(app, options);
   readJob(app);
   replaceJob(app, options);
@@ -30,14 +32,19 @@ export function jobRoutes(app: Api, options: RouteOptions): void {
   deleteJob(app);
 }
 
-function listJobs(app: Api): void {
+const ListedJobSchema = Type.Object({
+  ...JobSchema.properties,
+  recent: Type.Optional(RecentSchema),
+});
+
+function listJobs(app: Api, overview: Overview, recent: RecentTicks): void {
   app.get(
     "/v1/jobs",
     {
       config: { right: own("viewer") },
       schema: {
         tags,
-        summary: "List jobs by id",
+        summary: "List jobs",
         querystring: Type.Object(
           {
             ...PageQuery,
@@ -54,24 +61,38 @@ function listJobs(app: Api): void {
                 description: "a text in id, description, owner, command or address; case doesn't matter",
               }),
             ),
+            sort: Type.Optional(
+              Type.Enum(jobOrders, {
+                description:
+                  "default id; attention: what can't run or is failing first; next: what is due first comes first",
+              }),
+            ),
+            recent: Type.Optional(Type.Boolean({ description: "with how each job's last ticks went" })),
           },
           closed,
         ),
-        response: { 200: ListOf(JobSchema) },
+        response: { 200: ListOf(ListedJobSchema) },
       },
     },
     async (request, reply) => {
-      const view = request.control.view();
-      const { state, ...filter } = request.query;
+      const { state, sort = "id", recent: withRecent = false, ...filter } = request.query;
       const fits = state === undefined ? undefined : await inState(state, request.control);
-      const after = readCursor("jobs", request.query.cursor);
-      const found = filterJobs(view, { ...filter, after }, fits);
+      const list = sort === "id" ? "jobs" : `jobs by ${sort}`;
+      const after = readCursor(list, request.query.cursor);
+      const entries = sort === "id" ? undefined : await overview.entries();
+      const view = request.control.view();
+      const found =
+        sort === "id" || entries === undefined
+          ? filterJobs(view, { ...filter, after }, fits)
+          : orderJobs(view, { ...filter, after }, sort, entries, fits);
       const items = await Promise.all(
-        found.items.map(async (item) =>
-          "spec" in item ? showJob(item, request.control) : showQuarantined(item),
-        ),
+        found.items.map(async (item) => {
+          if (!("spec" in item)) return showQuarantined(item);
+          const shown = await showJob(item, request.control);
+          return withRecent ? { ...shown, recent: await recent.of(item.id, request.control) } : shown;
+        }),
       );
-      return page(request, reply, "jobs", { ...found, items });
+      return page(request, reply, list, { ...found, items });
     },
   );
 }

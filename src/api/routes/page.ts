@@ -1,28 +1,59 @@
 /**
- * The files of the page at `/`, read once at the start. They hold no secrets, so everyone gets them. The page then asks
- * the API for its content, with its cookie.
+ * The dashboard's files, read once at the start. They hold no secrets, so everyone gets them. The page then asks the API for its
+ * content, with its cookie. The address of each view answers with the page, so that every view can be sent as a link.
  */
-import { readPageFile } from "../http/page-files.ts";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { Type } from "typebox";
+import { iconSvg, readPageFiles, type PageFile } from "../http/page-files.ts";
+import { closed } from "../http/checking.ts";
+import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
 
-const scripts = ["ask", "elements", "output", "page", "refreshing", "rows", "words"];
+/** The views of the page, which src/ui/app.tsx knows. */
+const views = ["/", "/jobs", "/jobs/*", "/runs", "/runs/*"];
 
-const files = [
-  { url: "/", file: "index.html", type: "text/html; charset=utf-8" },
-  { url: "/page.css", file: "page.css", type: "text/css; charset=utf-8" },
-  { url: "/icon.svg", file: "icon.svg", type: "image/svg+xml" },
-  ...scripts.map((name) => ({
-    url: `/${name}.js`,
-    file: `${name}.js`,
-    type: "text/javascript; charset=utf-8",
-  })),
-];
+const forEveryone = { config: { right: "everyone" }, schema: { hide: true } } as const;
+const forGood = "public, max-age=31536000, immutable";
 
 export function pageRoutes(app: Api): void {
-  for (const { url, file, type } of files) {
-    const content = readPageFile(file);
-    app.get(url, { config: { right: "everyone" }, schema: { hide: true } }, async (_request, reply) =>
-      reply.type(type).header("cache-control", "no-cache").send(content),
-    );
+  const { page, assets } = readPageFiles();
+  for (const url of views) {
+    app.get(url, forEveryone, async (request, reply) => sendFile(request, reply, page, "no-cache"));
   }
+  app.get(
+    "/assets/:name",
+    { ...forEveryone, schema: { hide: true, params: Type.Object({ name: Type.String() }) } },
+    async (request, reply) => {
+      const file = assets.get(request.params.name);
+      // A page that was open while its peer was upgraded asks for files that are gone.
+      if (file === undefined) throw new CicadaError("NOT_FOUND", "the page has changed: load it again");
+      return sendFile(request, reply, file, forGood);
+    },
+  );
+  app.get(
+    "/icon.svg",
+    {
+      ...forEveryone,
+      schema: {
+        hide: true,
+        querystring: Type.Object(
+          { failing: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })) },
+          closed,
+        ),
+      },
+    },
+    async (request, reply) =>
+      reply.type("image/svg+xml").header("cache-control", "no-cache").send(iconSvg(request.query.failing)),
+  );
+}
+
+function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: PageFile,
+  caching: string,
+): FastifyReply {
+  reply.type(file.type).header("cache-control", caching).header("vary", "accept-encoding");
+  const takesGzip = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
+  return takesGzip ? reply.header("content-encoding", "gzip").send(file.gzipped) : reply.send(file.content);
 }

@@ -23,7 +23,7 @@ export const RevisionSchema = Type.Object({
     { description: "the fields that an edit changed" },
   ),
 });
-type ShownRevision = Static<typeof RevisionSchema>;
+export type ShownRevision = Static<typeof RevisionSchema>;
 type ShownField = ShownRevision["fields"][number];
 
 /** `before` is undefined if none is kept. */

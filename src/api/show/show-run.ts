@@ -86,6 +86,7 @@ export const TickSchema = Type.Object({
   runs: Type.Array(RunSchema),
   why: Type.Array(Type.String(), { description: "what was decided, by whom and why, in sentences" }),
 });
+export type Tick = Static<typeof TickSchema>;
 
 export function showInstant(instant: number): string {
   return new Date(instant).toISOString();
@@ -146,7 +147,7 @@ function showRange({ range, due }: RunRecord): Run["range"] {
   return { from: showInstant(range.from), to: showInstant(due), count: range.count };
 }
 
-export function showTick(story: TickStory, view: View, decisions: Decisions): Static<typeof TickSchema> {
+export function showTick(story: TickStory, view: View, decisions: Decisions): Tick {
   const twice = new Set(decisions.duplicatesIn(story.records));
   return {
     tick: story.tick,

@@ -1,0 +1,207 @@
+/**
+ * What is asked of all jobs at once: how many are in which state, and which ticks come next on which peers.
+ */
+import { Type, type Static } from "typebox";
+import type { NextTick } from "../../ports/control.ts";
+import { instantOf, type JobId } from "../../schema/ids.ts";
+import { defaultGroup, jobStates } from "../../schema/job.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { ScopedControl } from "../access/scoped-control.ts";
+import { own } from "../access/rights.ts";
+import { closed, none } from "../http/checking.ts";
+import type { Api } from "../options.ts";
+import type { Overview, OverviewEntry } from "../show/overview.ts";
+import type { RecentTicks } from "../show/recent-ticks.ts";
+import { Instant, orNull, RunSchema, showInstant, showRun } from "../show/show-run.ts";
+
+const tags = ["overview"];
+
+const SummarySchema = Type.Object({
+  jobs: Type.Integer(),
+  states: Type.Object(Object.fromEntries(jobStates.map((state) => [state, Type.Integer()])), {
+    description: "how many jobs are in each state",
+  }),
+  groups: Type.Array(Type.Object({ name: Type.String(), jobs: Type.Integer() })),
+  peers: Type.Object({ alive: Type.Integer(), known: Type.Integer() }),
+  notReady: Type.Array(Type.String(), { description: "why the answering peer keeps no ticks" }),
+  warnings: Type.Array(Type.String()),
+});
+export type Summary = Static<typeof SummarySchema>;
+
+const ComingSchema = Type.Object({
+  job: Type.String(),
+  tick: Type.String(),
+  startsAt: Instant,
+  skipped: Type.Optional(Type.String({ description: "why it will not run" })),
+  peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String() }), {
+    description: "the runner first, then the peers that would step in",
+  }),
+  usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
+});
+export type Coming = Static<typeof ComingSchema>;
+
+const RunningSchema = Type.Object({
+  ...RunSchema.properties,
+  usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
+});
+export type Running = Static<typeof RunningSchema>;
+
+/** Runs that are listed. A page shows no more. */
+const runningMax = 200;
+/** How far ahead ticks are listed at most. Unit: minutes. */
+const minutesMax = 2_880;
+/** Ticks of one job that are listed: those of a job that runs each second would hide all others. */
+const ticksPerJob = 12;
+const comingMax = 1_000;
+/** Peers named for each tick. */
+const peersNamed = 4;
+
+export function overviewRoutes(app: Api, overview: Overview, recent: RecentTicks): void {
+  summary(app, overview);
+  running(app, recent);
+  coming(app, overview, recent);
+}
+
+function summary(app: Api, overview: Overview): void {
+  app.get(
+    "/v1/summary",
+    {
+      config: { right: own("viewer") },
+      schema: {
+        tags,
+        summary: "How many jobs are in which state, and how the mesh is, as the answering peer sees it",
+        querystring: none,
+        response: { 200: SummarySchema },
+      },
+    },
+    async (request) => {
+      const all = await overview.entries();
+      const view = request.control.view();
+      const entries = [...all.values()].filter(({ job }) => view.jobs.has(job.id));
+      const states = Object.fromEntries(jobStates.map((state) => [state, 0]));
+      const groups = new Map<string, number>();
+      for (const { job, state } of entries) {
+        states[state] = (states[state] ?? 0) + 1;
+        const group = job.spec.group ?? defaultGroup;
+        groups.set(group, (groups.get(group) ?? 0) + 1);
+      }
+      states["invalid"] = view.quarantined.length;
+      const known = view.members.filter(({ state }) => state !== "left");
+      return {
+        jobs: entries.length + view.quarantined.length,
+        states,
+        groups: [...groups]
+          .map(([name, jobs]) => ({ name, jobs }))
+          .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+        peers: { alive: known.filter(({ state }) => state === "alive").length, known: known.length },
+        notReady: view.notReady.map(({ message }) => message),
+        warnings: [...view.warnings],
+      };
+    },
+  );
+}
+
+function running(app: Api, recent: RecentTicks): void {
+  app.get(
+    "/v1/running",
+    {
+      config: { right: own("viewer") },
+      schema: {
+        tags,
+        summary: "Runs that are on and claims that wait though they are due, oldest first",
+        querystring: none,
+        response: {
+          200: Type.Object({ items: Type.Array(RunningSchema), more: Type.Boolean() }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const view = request.control.view();
+      const now = Date.now();
+      const all = view.open
+        .filter((record) => record.state === "running" || (record.waiting !== undefined && record.due <= now))
+        .toSorted((a, b) => beganAt(a) - beganAt(b));
+      const items = await Promise.all(
+        all.slice(0, runningMax).map(async (record) => {
+          const { usualMs } = await recent.of(record.job, request.control);
+          return { ...showRun(record, view, false), usualMs };
+        }),
+      );
+      return reply.send({ items, more: all.length > runningMax });
+    },
+  );
+}
+
+function beganAt({ startedAt, due }: RunRecord): number {
+  return startedAt ?? due;
+}
+
+function coming(app: Api, overview: Overview, recent: RecentTicks): void {
+  app.get(
+    "/v1/coming",
+    {
+      config: { right: own("viewer") },
+      schema: {
+        tags,
+        summary: `The next ticks of all jobs, soonest first: of each job at most ${ticksPerJob}`,
+        querystring: Type.Object(
+          {
+            minutes: Type.Optional(
+              Type.Integer({ minimum: 1, maximum: minutesMax, description: "how far ahead; default 360" }),
+            ),
+            limit: Type.Optional(
+              Type.Integer({ minimum: 1, maximum: comingMax, description: "default 200" }),
+            ),
+          },
+          closed,
+        ),
+        response: {
+          200: Type.Object({
+            items: Type.Array(ComingSchema),
+            more: Type.Boolean({ description: "there are more ticks in that time" }),
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { minutes = 360, limit = 200 } = request.query;
+      const until = Date.now() + minutes * 60_000;
+      const soonest = soonestFirst(await overview.entries(), until).filter((id) => request.control.sees(id));
+      const ticks: { job: JobId; tick: NextTick }[] = [];
+      // Of no job beyond the first `limit` a tick can be among the first `limit`.
+      for (const job of soonest.slice(0, limit)) {
+        for (const tick of request.control.next(job, ticksPerJob) ?? []) {
+          if (tick.startsAt <= until) ticks.push({ job, tick });
+        }
+      }
+      ticks.sort((a, b) => a.tick.startsAt - b.tick.startsAt || (a.job < b.job ? -1 : 1));
+      const items = await Promise.all(ticks.slice(0, limit).map((one) => showComing(one, recent, request.control)));
+      return reply.send({ items, more: ticks.length > limit || soonest.length > limit });
+    },
+  );
+}
+
+/** The jobs that have a tick until then, by their next tick. */
+function soonestFirst(entries: ReadonlyMap<JobId, OverviewEntry>, until: number): JobId[] {
+  const due = [...entries].flatMap(([id, { next }]) => {
+    const at = next === undefined ? Infinity : instantOf(next.tick);
+    return at <= until ? [{ id, at }] : [];
+  });
+  return due.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
+}
+
+async function showComing(
+  { job, tick: { tick, startsAt, skipped, peers } }: { job: JobId; tick: NextTick },
+  recent: RecentTicks,
+  control: ScopedControl,
+): Promise<Coming> {
+  const { usualMs } = await recent.of(job, control);
+  return {
+    job,
+    tick,
+    startsAt: showInstant(startsAt),
+    ...(skipped === undefined ? {} : { skipped }),
+    peers: peers.slice(0, peersNamed).map(({ id, name }) => ({ id, name })),
+    usualMs,
+  };
+}

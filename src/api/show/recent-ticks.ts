@@ -1,0 +1,99 @@
+/**
+ * How each job's last ticks went, for the sparklines of a list of jobs: the newest ones, with how long their runs took.
+ *
+ * A job's history is read from the disk once. A record of the job that moves makes it stale, so a list that is read again
+ * costs one read for each job that has run meanwhile.
+ */
+import { Type, type Static } from "typebox";
+import type { Control } from "../../ports/control.ts";
+import { runId, type JobId } from "../../schema/ids.ts";
+import { RunStateSchema, type RunRecord, type RunState } from "../../schema/run.ts";
+import type { Decisions } from "../options.ts";
+import type { ScopedControl } from "../access/scoped-control.ts";
+import { orNull } from "./show-run.ts";
+
+/** Ticks shown per job. More makes lists larger; a sparkline has room for about so many. */
+export const recentTicks = 24;
+/** Records read per job: some ticks have several, for their attempts and slots. */
+const recordsRead = 60;
+/** Jobs that are kept. About 3 kB each; beyond it the one that was kept first goes. */
+const jobsKept = 2_000;
+
+const statesShown: readonly RunState[] = [
+  "running",
+  "succeeded",
+  "failed",
+  "timeout",
+  "cancelled",
+  "lost",
+  "skipped",
+  "missed",
+];
+
+export const RecentSchema = Type.Object({
+  ticks: Type.Array(
+    Type.Object({
+      tick: Type.String(),
+      state: RunStateSchema,
+      ms: orNull(Type.Integer({ description: "how long its run took" })),
+      run: orNull(Type.String({ description: "its run; null when none was started" })),
+    }),
+    {
+      description: `the last ticks that ran, were skipped or were missed, newest first; at most ${recentTicks}`,
+    },
+  ),
+  usualMs: orNull(
+    Type.Integer({ description: "the median of how long those that succeeded took; null if none did" }),
+  ),
+});
+export type Recent = Static<typeof RecentSchema>;
+
+export class RecentTicks {
+  readonly #decisions: Decisions;
+  readonly #kept = new Map<JobId, Promise<Recent>>();
+
+  constructor(control: Control, decisions: Decisions) {
+    this.#decisions = decisions;
+    control.subscribe((event) => {
+      if (event.kind === "run") this.#kept.delete(event.record.job);
+      if (event.kind === "job" && event.change === "deleted") this.#kept.delete(event.id);
+    });
+  }
+
+  /** As the caller of this control may see it. Only what a caller of all groups sees is kept. */
+  of(job: JobId, control: ScopedControl): Promise<Recent> {
+    if (control.caller.groups !== undefined) return this.#read(job, control);
+    const known = this.#kept.get(job);
+    if (known !== undefined) return known;
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size >= jobsKept && oldest !== undefined) this.#kept.delete(oldest);
+    const read = this.#read(job, control);
+    this.#kept.set(job, read);
+    // After a failure the next question reads again.
+    read.catch(() => this.#kept.delete(job));
+    return read;
+  }
+
+  async #read(job: JobId, control: Control): Promise<Recent> {
+    const { records } = await control.history({ job, states: statesShown, limit: recordsRead });
+    const ticks: Recent["ticks"] = [];
+    for (const [tick, ofTick] of Map.groupBy(records, (record) => record.tick)) {
+      const told = this.#decisions.storyOf(ofTick);
+      if (told === undefined) continue;
+      const run = told.startedAt === undefined ? null : runId(told);
+      ticks.push({ tick, state: told.state, ms: tookMs(told) ?? null, run });
+      if (ticks.length === recentTicks) break;
+    }
+    return { ticks, usualMs: usualMs(records) };
+  }
+}
+
+/** The median of how long the successful ones took, in ms; null if there is none. */
+export function usualMs(records: readonly RunRecord[]): number | null {
+  const took = records.flatMap((record) => (record.state === "succeeded" ? (tookMs(record) ?? []) : []));
+  return took.toSorted((a, b) => a - b)[took.length >> 1] ?? null;
+}
+
+function tookMs({ startedAt, finishedAt }: RunRecord): number | undefined {
+  return startedAt === undefined || finishedAt === undefined ? undefined : finishedAt - startedAt;
+}

@@ -1,0 +1,33 @@
+/** Builds the dashboard (src/ui), which every peer serves from `dist/ui/`: by itself, or as a part of build.ts. */
+import { join } from "node:path";
+import { build } from "vite";
+
+const root = join(import.meta.dirname, "..", "..");
+
+/** Returns the files that are in the page, relative to the root, for their licences. */
+export async function buildPage(folder: string): Promise<string[]> {
+  const inputs = new Set<string>();
+  await build({
+    configFile: false,
+    root: join(root, "src", "ui"),
+    publicDir: false,
+    logLevel: "warn",
+    plugins: [
+      {
+        name: "inputs",
+        moduleParsed: ({ id }) => void inputs.add(id.slice(root.length + 1)),
+      },
+    ],
+    build: {
+      outDir: folder,
+      emptyOutDir: true,
+      target: "es2024",
+      // The page's policy allows neither inline scripts nor data URLs.
+      modulePreload: { polyfill: false },
+      assetsInlineLimit: 0,
+    },
+  });
+  return [...inputs];
+}
+
+if (import.meta.main) await buildPage(join(root, "dist", "ui"));

@@ -1,0 +1,52 @@
+/** The address of the page: which view is shown, and its filters, so that every view can be sent as a link. */
+import { computed, signal } from "@preact/signals";
+
+const address = signal(new URL(location.href));
+
+/** The path as decoded parts: `/jobs/a%2Fb` → `["jobs", "a/b"]`. */
+export const place = computed(() =>
+  address.value.pathname.split("/").filter(Boolean).map(decodeURIComponent),
+);
+export const query = computed(() => address.value.searchParams);
+
+export function go(href: string, how: "push" | "replace" = "push"): void {
+  const url = new URL(href, location.href);
+  if (url.href === address.peek().href) return;
+  if (how === "push") {
+    history.pushState(null, "", url);
+    scrollTo(0, 0);
+  } else history.replaceState(null, "", url);
+  address.value = url;
+}
+
+/** Changes filters in place; an empty value removes one. */
+export function setQuery(changes: Readonly<Record<string, string | undefined>>): void {
+  const url = new URL(address.peek());
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined || value === "") url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  go(url.href, "replace");
+}
+
+export const jobLink = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
+export const runLink = (id: string): string => `/runs/${encodeURIComponent(id)}`;
+
+/** Links of the page itself are followed without a new page load. */
+export function followLinks(): void {
+  addEventListener("popstate", () => {
+    address.value = new URL(location.href);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.defaultPrevented || event.button !== 0) return;
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (link === null || link.target !== "" || link.origin !== location.origin) return;
+    if (/^\/(v1|docs|openapi\.json|schemas|metrics)\b/.test(link.pathname)) return;
+    event.preventDefault();
+    go(link.href);
+  });
+  // Notices link to a job in this form.
+  const [, job] = /^#job=(.+)$/.exec(location.hash) ?? [];
+  if (job !== undefined) go(jobLink(decodeURIComponent(job)), "replace");
+}

@@ -1,0 +1,71 @@
+/**
+ * The stream of events. It only says that something has changed: the parts of the page then ask for what they show, each of
+ * them no more often than it wants to (resource.ts), however busy the mesh is.
+ */
+import { effect } from "@preact/signals";
+import { isLoggedIn, lostSince } from "./ask.ts";
+
+export type Kind = "run" | "job" | "peer";
+/** `subject`: the run, job or peer; undefined after a gap, in which anything may have happened. */
+type Listener = (kind: Kind, subject: string | undefined) => void;
+
+const runStates = "claimed running succeeded failed timeout cancelled lost skipped missed withdrawn".split(
+  " ",
+);
+const names: readonly (readonly [Kind, string])[] = [
+  ...runStates.map((state) => ["run", `cicada.run.${state}`] as const),
+  ["job", "cicada.job.written"],
+  ["job", "cicada.job.deleted"],
+  ...["alive", "suspect", "dead", "left", "joined"].map((state) => ["peer", `cicada.peer.${state}`] as const),
+];
+
+const listeners = new Set<Listener>();
+const againMs = 3_000;
+
+export function onEvent(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+function tell(kind: Kind, subject: string | undefined): void {
+  for (const listener of listeners) listener(kind, subject);
+}
+
+/** Keeps a stream open while somebody is logged in. */
+export function followEvents(): void {
+  effect(() => {
+    if (isLoggedIn.value !== true) return undefined;
+    let source: EventSource;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isFirst = true;
+    const open = (): void => {
+      source = new EventSource("/v1/events");
+      for (const [kind, name] of names) {
+        source.addEventListener(name, ({ data }: MessageEvent<string>) => tell(kind, subjectOf(data)));
+      }
+      source.addEventListener("open", () => {
+        if (!isFirst) for (const kind of ["run", "job", "peer"] as const) tell(kind, undefined);
+        isFirst = false;
+      });
+      source.addEventListener("error", () => {
+        lostSince.value ??= Date.now();
+        // The browser itself tries again unless the answer was a refusal.
+        if (source.readyState !== EventSource.CLOSED) return;
+        clearTimeout(timer);
+        timer = setTimeout(open, againMs);
+        // Learns whether the session has ended.
+        tell("peer", undefined);
+      });
+    };
+    open();
+    return () => {
+      clearTimeout(timer);
+      source.close();
+    };
+  });
+}
+
+function subjectOf(data: string): string | undefined {
+  const [, subject] = /"subject":"((?:[^"\\]|\\.)*)"/.exec(data) ?? [];
+  return subject;
+}

@@ -1,0 +1,131 @@
+/** What a person can do with jobs and runs. Each gives a receipt, with an undo where the API has one. */
+import { ask } from "./ask.ts";
+import { jobLink, runLink } from "./address.ts";
+import { carryOut } from "./receipts.ts";
+import type { Job, List, Revision } from "./types.ts";
+import { countText } from "../words.ts";
+
+const pathOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
+
+export function runNow(id: string, body: Readonly<Record<string, unknown>> = {}): Promise<boolean> {
+  return carryOut(async () => {
+    const { tick } = (await ask<{ tick: string }>(`${pathOf(id)}/run`, { method: "POST", body })).body;
+    return {
+      text: `${id} was asked to run.`,
+      link: { href: runLink(`${id}@${tick}`), text: "Show its run" },
+    };
+  });
+}
+
+export function pause(id: string, body: { note?: string; until?: string }): Promise<boolean> {
+  return carryOut(async () => {
+    await ask(`${pathOf(id)}/pause`, { method: "POST", body });
+    return {
+      text: `${id} is paused.`,
+      undo: async () => void (await ask(`${pathOf(id)}/resume`, { method: "POST" })),
+    };
+  });
+}
+
+export function resume(id: string): Promise<boolean> {
+  return carryOut(async () => {
+    await ask(`${pathOf(id)}/resume`, { method: "POST" });
+    return { text: `${id} runs again. What it missed while it was paused is not caught up.` };
+  });
+}
+
+export function skip(id: string, tick: string, note?: string): Promise<boolean> {
+  return carryOut(async () => {
+    await ask(`${pathOf(id)}/skip`, {
+      method: "POST",
+      body: { tick, ...(note === undefined ? {} : { note }) },
+    });
+    return { text: `${id} will skip ${tick}.`, undo: () => unskipTick(id, tick) };
+  });
+}
+
+export function unskip(id: string, tick: string): Promise<boolean> {
+  return carryOut(async () => {
+    await unskipTick(id, tick);
+    return { text: `${id} will run at ${tick} after all.` };
+  });
+}
+
+async function unskipTick(id: string, tick: string): Promise<void> {
+  await ask(`${pathOf(id)}/unskip`, { method: "POST", body: { tick } });
+}
+
+export function remove(job: Pick<Job, "id" | "revision">): Promise<boolean> {
+  const { id, revision } = job;
+  return carryOut(async () => {
+    await ask(pathOf(id), { method: "DELETE" });
+    if (revision === null) return { text: `${id} is deleted.` };
+    const undo = async (): Promise<void> =>
+      void (await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision: await lastKept(id) } }));
+    return { text: `${id} is deleted. Its history stays for a while.`, undo };
+  });
+}
+
+/** The newest revision of a deleted job that still says what it was. */
+async function lastKept(id: string): Promise<string> {
+  const { items } = (await ask<List<Revision>>(`${pathOf(id)}/history`)).body;
+  const kept = items.find(({ change }) => change !== "deleted");
+  if (kept === undefined) throw new Error("What it was is no longer kept.");
+  return kept.revision;
+}
+
+export function revert(id: string, revision: string): Promise<boolean> {
+  return carryOut(async () => {
+    await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision } });
+    return { text: `${id} is again what it was.`, link: { href: jobLink(id), text: "Show it" } };
+  });
+}
+
+export function cancel(run: string): Promise<boolean> {
+  return carryOut(async () => {
+    await ask(`/v1/runs/${encodeURIComponent(run)}/cancel`, { method: "POST", body: {} });
+    return { text: "Its peer has confirmed the cancel." };
+  });
+}
+
+interface BulkItem {
+  job: string;
+  ok: boolean;
+  detail: string | null;
+}
+
+export type BulkAction = "pause" | "resume" | "run" | "delete";
+const doneWords: Readonly<Record<BulkAction, string>> = {
+  pause: "paused",
+  resume: "resumed",
+  run: "asked to run",
+  delete: "deleted",
+};
+
+export function bulk(ids: readonly string[], action: BulkAction): Promise<boolean> {
+  return carryOut(async () => {
+    const { items } = (
+      await ask<{ items: BulkItem[] }>("/v1/jobs:bulk", { method: "POST", body: { select: { ids }, action } })
+    ).body;
+    const done = items.filter(({ ok }) => ok);
+    const [refused] = items.filter(({ ok }) => !ok);
+    const failed = items.length - done.length;
+    const text = `${countText(done.length, "job")} ${done.length === 1 ? "is" : "are"} ${doneWords[action]}.`;
+    const opposite = action === "pause" ? "resume" : undefined;
+    return {
+      text:
+        refused === undefined
+          ? text
+          : `${text} ${failed} refused: ${refused.job}: ${refused.detail ?? "no reason given"}`,
+      ...(opposite === undefined || done.length === 0
+        ? {}
+        : {
+            undo: async () =>
+              void (await ask("/v1/jobs:bulk", {
+                method: "POST",
+                body: { select: { ids: done.map(({ job }) => job) }, action: opposite },
+              })),
+          }),
+    };
+  });
+}

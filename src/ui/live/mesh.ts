@@ -1,0 +1,74 @@
+/** What every page needs: the peers of the mesh, and how many jobs are in which state. */
+import { effect, signal } from "@preact/signals";
+import { isLoggedIn } from "./ask.ts";
+import type { Peer, Summary } from "./types.ts";
+import { watch } from "./watch.ts";
+
+export interface MeshPeer extends Peer {
+  /** the address of its page, as far as it can be told; null = unknown */
+  page: string | null;
+}
+export interface Roster {
+  epoch: number;
+  voters: string[];
+  from: string;
+  forced: { epoch: number; by: string }[];
+}
+
+export const mesh = signal<{ items: MeshPeer[]; roster: Roster | null } | undefined>(undefined);
+export const summary = signal<Summary | undefined>(undefined);
+
+export function followMesh(): void {
+  effect(() => {
+    if (isLoggedIn.value !== true) return undefined;
+    let before = "";
+    const watches = [
+      watch<{ items: Peer[]; roster: Roster | null }>(
+        "/v1/peers",
+        { on: ["peer"], pollMs: 5_000 },
+        ({ body: { items, roster } }) => (mesh.value = { items: withPages(items), roster }),
+      ),
+      watch<Summary>("/v1/summary", { on: ["run", "job", "peer"], everyMs: 2_000 }, ({ body, text }) => {
+        if (text !== before) summary.value = body;
+        before = text;
+      }),
+    ];
+    return () => watches.forEach((one) => one.stop());
+  });
+}
+
+/**
+ * A peer tells others only its mesh address. Where its page is follows from how far this peer's page is from this peer's mesh
+ * port, which is the same everywhere unless a person has chosen otherwise.
+ */
+function withPages(items: readonly Peer[]): MeshPeer[] {
+  const own = items
+    .find(({ self }) => self)
+    ?.addresses.map(partsOf)
+    .find(Boolean);
+  const pagePort = Number(location.port || (location.protocol === "https:" ? 443 : 80));
+  return items.map((peer) => ({
+    ...peer,
+    page: peer.self ? location.origin : pageOf(peer, own?.port, pagePort),
+  }));
+}
+
+function pageOf({ addresses }: Peer, ownPort: number | undefined, pagePort: number): string | null {
+  const all = addresses.flatMap((address) => partsOf(address) ?? []);
+  const isLocal = isLoopback(location.hostname);
+  const found = all.find(({ host }) => isLoopback(host) === isLocal) ?? all[0];
+  if (found === undefined || ownPort === undefined || isLoopback(found.host) !== isLocal) return null;
+  const port = found.port - (ownPort - pagePort);
+  if (port < 1 || port > 65_535) return null;
+  const host = isLocal ? location.hostname : found.host;
+  return `${location.protocol}//${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+}
+
+function partsOf(address: string): { host: string; port: number } | undefined {
+  const [, , host = "", transport, port] = address.split("/");
+  return transport === "tcp" && port !== undefined ? { host, port: Number(port) } : undefined;
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith("127.") || host === "localhost" || host === "::1" || host === "[::1]";
+}

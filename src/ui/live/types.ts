@@ -1,0 +1,30 @@
+/** What the API answers, by the names that the page uses. The types are those of the API's own schemas. */
+import type { ShownJob } from "../../api/show/show-job.ts";
+import type { Peer } from "../../api/show/show-peer.ts";
+import type { Recent } from "../../api/show/recent-ticks.ts";
+import type { ShownRevision } from "../../api/show/show-revision.ts";
+import type { Run, Tick } from "../../api/show/show-run.ts";
+import type { Chain } from "../../api/routes/chain.ts";
+import type { Coming, Running, Summary } from "../../api/routes/overview.ts";
+
+export type { Chain, Coming, Peer, Run, Running, Summary, Tick };
+export type Job = ShownJob & { recent?: Recent };
+export type Revision = ShownRevision;
+export type RecentTick = Recent["ticks"][number];
+export type JobState = Job["state"];
+export type RunState = Run["state"];
+
+export interface List<Item> {
+  items: Item[];
+  nextCursor: string | null;
+}
+
+export interface NextTick {
+  tick: string;
+  startsAt: string;
+  skipped?: "except" | "asked" | "maintenance";
+  skippedBy?: string;
+  note?: string;
+  peers: { id: string; name: string; rank: number }[];
+  after?: string[];
+}

@@ -1,0 +1,17 @@
+/** Starts the dashboard. */
+import { render } from "preact";
+import { App } from "./app.tsx";
+import { followLinks } from "./live/address.ts";
+import { startClock } from "./live/clock.ts";
+import { followEvents } from "./live/events.ts";
+import { followMesh } from "./live/mesh.ts";
+import { knock } from "./live/session.ts";
+
+const root = document.getElementById("page");
+if (root === null) throw new Error("the page has no place to render into");
+followLinks();
+startClock();
+followEvents();
+followMesh();
+void knock();
+render(<App />, root);

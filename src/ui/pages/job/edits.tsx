@@ -1,0 +1,74 @@
+/** Who changed a job, when and what, and the way back to each of these states. */
+import type { JSX } from "preact";
+import { revert } from "../../live/job-actions.ts";
+import { useResource } from "../../live/resource.ts";
+import type { List, Revision } from "../../live/types.ts";
+import { Empty, Pending } from "../../parts/parts.tsx";
+import { At, Away } from "../../parts/times.tsx";
+
+interface Props {
+  id: string;
+  /** the revision that the job is at; null = it is deleted */
+  current: string | null;
+  reload: () => void;
+}
+
+export function Edits({ id, current, reload }: Props): JSX.Element | null {
+  const found = useResource<List<Revision>>(`/v1/jobs/${encodeURIComponent(id)}/history?limit=50`, {
+    on: ["job"],
+    about: id,
+  });
+  if (found.body === undefined)
+    return found.refused?.status === 404 ? null : <Pending of={found} what="its edits" />;
+  const { items } = found.body;
+  if (items.length === 0) return <Empty title="No edit of it is kept on this peer." />;
+  const back = async (revision: string): Promise<void> => {
+    await revert(id, revision);
+    reload();
+    found.reload();
+  };
+  return (
+    <ol class="card ticks">
+      {items.map((one) => (
+        <li key={one.revision}>
+          <div class="tick-head">
+            <At at={one.at} />
+            <strong>{one.change ?? "seen first"}</strong>
+            <span class="quiet">{one.by === null ? "" : `by ${one.by}`}</span>
+            <span class="quiet small end">
+              {one.revision === current ? (
+                "as it is now"
+              ) : one.change === "deleted" ? (
+                <Away at={one.at} />
+              ) : (
+                <button
+                  class="plain"
+                  aria-label={`Make it again what it was at ${one.at}`}
+                  onClick={() => void back(one.revision)}
+                >
+                  Make it this again
+                </button>
+              )}
+            </span>
+          </div>
+          {one.fields.length > 0 && one.change !== "created" && (
+            <dl class="diff">
+              {one.fields.map(({ pointer, before, after }) => [
+                <dt key={pointer}>{pointer.slice(1)}</dt>,
+                <dd key={`${pointer} values`}>
+                  {before !== null && <del>{textOf(before)}</del>}
+                  {before !== null && after !== null && " "}
+                  {after !== null && <ins>{textOf(after)}</ins>}
+                </dd>,
+              ])}
+            </dl>
+          )}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

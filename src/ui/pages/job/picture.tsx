@@ -1,0 +1,139 @@
+/** A job at a glance: what it does, how its ticks went over time, how long they took, and the chain that it is in. */
+import type { JSX } from "preact";
+import { useResource } from "../../live/resource.ts";
+import type { Chain, Job, List, Run } from "../../live/types.ts";
+import { Empty, Pending } from "../../parts/parts.tsx";
+import { At, Away } from "../../parts/times.tsx";
+import { actionText, scheduleText } from "../../words.ts";
+import { ChainPicture } from "./chain.tsx";
+import { Durations } from "./durations.tsx";
+import { ResultMap } from "./result-map.tsx";
+
+const runsRead = 1_000;
+const told = "succeeded,failed,timeout,cancelled,lost,skipped,missed";
+
+export function Picture({ job, zone }: { job: Job; zone: string | undefined }): JSX.Element {
+  const path = `/v1/jobs/${encodeURIComponent(job.id)}`;
+  const runs = useResource<List<Run>>(`${path}/runs?limit=${runsRead}&state=${told}`, {
+    on: ["run"],
+    about: `${job.id}@`,
+    everyMs: 5_000,
+  });
+  const chain = useResource<Chain>(`${path}/chain`, { on: ["job", "run"], everyMs: 3_000 });
+  const items = runs.body?.items;
+  return (
+    <>
+      <div class="columns at-once">
+        <section aria-labelledby="what-title">
+          <header>
+            <h2 id="what-title">What it does</h2>
+          </header>
+          <WhatItDoes job={job} />
+        </section>
+        <section aria-labelledby="results-title">
+          <header>
+            <h2 id="results-title">How it went</h2>
+            <span class="more">
+              {job.lastSuccess !== null && (
+                <>
+                  last success <Away at={job.lastSuccess} />
+                </>
+              )}
+            </span>
+          </header>
+          {items === undefined ? (
+            <Pending of={runs} what="its results" />
+          ) : items.length === 0 ? (
+            <Empty title="It has not run yet." />
+          ) : (
+            <>
+              <ResultMap runs={items} zone={zone} />
+              <h3 class="sub">How long it took</h3>
+              <Durations runs={items} />
+            </>
+          )}
+        </section>
+      </div>
+      {chain.body !== undefined && chain.body.links.length > 0 && (
+        <section aria-labelledby="chain-title">
+          <header>
+            <h2 id="chain-title">Its chain</h2>
+            {chain.body.more && <span class="more">the chain has more jobs than are drawn</span>}
+          </header>
+          <ChainPicture chain={chain.body} of={job.id} />
+        </section>
+      )}
+    </>
+  );
+}
+
+function WhatItDoes({ job }: { job: Job }): JSX.Element {
+  const { target, retry, notify, keep } = job;
+  const labels = Object.entries(job.labels ?? {});
+  const facts: (readonly [string, JSX.Element | string | undefined])[] = [
+    [
+      "Schedule",
+      job.schedule === undefined
+        ? job.after === undefined
+          ? "only when it is asked to"
+          : undefined
+        : `${scheduleText(job.schedule)} · ${job.timezone ?? "UTC"}`,
+    ],
+    [
+      "After",
+      job.after === undefined ? undefined : `${job.after.jobs.join(", ")}, on ${job.after.on ?? "success"}`,
+    ],
+    ["Leaves out", job.except?.join(", ")],
+    ["Where", target === undefined ? "one peer, any" : targetText(target)],
+    ["In a split", job.partition === "majority" ? "only where a majority of the voters is" : undefined],
+    ["While one is on", job.overlap],
+    ["Again", retryText(retry)],
+    ["Time limit", job.timeout === undefined ? undefined : String(job.timeout)],
+    ["Pool", job.pool],
+    ["As", job.user],
+    [
+      "Tells",
+      notify === undefined || notify.length === 0
+        ? undefined
+        : notify.map(({ on, to }) => `${to.join(", ")}: ${on.join(", ")}`).join("; "),
+    ],
+    ["Group", job.group],
+    [
+      "Labels",
+      labels.length === 0 ? undefined : labels.map(([name, value]) => `${name}=${value}`).join(", "),
+    ],
+    ["Keeps", keep === undefined ? undefined : `${keep.runs ?? 100} runs, ${keep.age ?? "30d"}`],
+  ];
+  return (
+    <div class="card">
+      <pre class="command">{actionText(job)}</pre>
+      <dl class="pairs">
+        {facts.map(([name, value]) =>
+          value === undefined ? null : [<dt key={name}>{name}</dt>, <dd key={`${name} value`}>{value}</dd>],
+        )}
+        <dt>Written</dt>
+        <dd>
+          {job.updatedBy} {job.updatedAt !== null && <At at={job.updatedAt} />}
+        </dd>
+      </dl>
+    </div>
+  );
+}
+
+function retryText(retry: Job["retry"]): string | undefined {
+  const { attempts = 0, backoff = "10s", on = [] } = retry ?? {};
+  if (attempts === 0) return undefined;
+  const lost = on.includes("lost") ? "; also when a run was lost, so it may run twice" : "";
+  return `${attempts} more ${attempts === 1 ? "attempt" : "attempts"}, the first after ${backoff}${lost}`;
+}
+
+function targetText({ peers, tags, count, prefer }: NonNullable<Job["target"]>): string {
+  const who = [
+    ...(peers === undefined ? [] : [peers.join(", ")]),
+    ...Object.entries(tags ?? {}).map(([name, value]) => `${name}=${value}`),
+  ].join(", ");
+  const many =
+    count === "all" ? "each peer" : count === undefined || count === 1 ? "one peer" : `${count} peers`;
+  const preferred = Object.entries(prefer?.tags ?? {}).map(([name, value]) => `${name}=${value}`);
+  return `${many}${who === "" ? "" : ` of ${who}`}${preferred.length === 0 ? "" : `, best ${preferred.join(", ")}`}`;
+}

@@ -1,0 +1,74 @@
+/** A job's past ticks: how each ended, and in plain words what was decided about it, by whom and why. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { runLink } from "../../live/address.ts";
+import { useResource } from "../../live/resource.ts";
+import type { List, Tick } from "../../live/types.ts";
+import { Empty, Pending, RunStateWord } from "../../parts/parts.tsx";
+import { At, Away, Told } from "../../parts/times.tsx";
+import { durationText, waitText } from "../../words.ts";
+
+const ticksAtOnce = 30;
+const ticksMax = 500;
+
+export function Ticks({ id, zone }: { id: string; zone: string | undefined }): JSX.Element {
+  const [limit, setLimit] = useState(ticksAtOnce);
+  const path = `/v1/jobs/${encodeURIComponent(id)}/ticks?limit=${limit}`;
+  const found = useResource<List<Tick>>(path, { on: ["run", "job"], about: id, everyMs: 1_500 });
+  if (found.body === undefined) return <Pending of={found} what="its ticks" />;
+  const { items, nextCursor } = found.body;
+  if (items.length === 0) return <Empty title="No tick of it has come yet." />;
+  return (
+    <>
+      <ol class="card ticks">
+        {items.map((tick) => (
+          <OneTick key={tick.tick} tick={tick} zone={zone} />
+        ))}
+      </ol>
+      {nextCursor !== null && limit < ticksMax && (
+        <p class="list-end">
+          <button onClick={() => setLimit(Math.min(ticksMax, limit * 3))}>Show more</button>
+        </p>
+      )}
+    </>
+  );
+}
+
+function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.Element {
+  const { due, state, waitsFor, runs, why, duplicate } = tick;
+  const started = runs.filter(({ startedAt }) => startedAt !== null);
+  return (
+    <li>
+      <div class="tick-head">
+        <At at={due} {...(zone === undefined ? {} : { zone })} />
+        <RunStateWord state={state} />
+        {state === "pending" && <span class="odd small">{waitText(waitsFor)}</span>}
+        {duplicate && <span class="odd small">ran twice</span>}
+        <span class="quiet small end">
+          <Away at={due} />
+        </span>
+      </div>
+      <p class="quiet">
+        <Told sentences={why} zone={zone} />
+      </p>
+      {started.length > 0 && (
+        <p class="small tick-runs">
+          {started.map(({ id, attempt, peerName, peer, startedAt, finishedAt, state: how }) => (
+            <span key={id}>
+              <a href={runLink(id)}>
+                {started.length > 1 || attempt > 1 ? `attempt ${attempt} on ` : "output on "}
+                {peerName ?? peer.slice(-8)}
+              </a>{" "}
+              <span class="quiet">
+                {how}
+                {startedAt !== null &&
+                  finishedAt !== null &&
+                  `, ${durationText(Date.parse(finishedAt) - Date.parse(startedAt))}`}
+              </span>
+            </span>
+          ))}
+        </p>
+      )}
+    </li>
+  );
+}

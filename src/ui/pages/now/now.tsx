@@ -1,0 +1,171 @@
+/** What is going on: how things are in one sentence, what runs, what went wrong lately, what comes next and where. */
+import type { JSX } from "preact";
+import { jobLink, runLink } from "../../live/address.ts";
+import { lostSince } from "../../live/ask.ts";
+import { now } from "../../live/clock.ts";
+import { mesh, summary } from "../../live/mesh.ts";
+import { useResource } from "../../live/resource.ts";
+import type { Job, List, Run, Running } from "../../live/types.ts";
+import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
+import { Since } from "../../parts/times.tsx";
+import { countText, durationText, midnight, sentence, waitText } from "../../words.ts";
+import { FirstJob } from "../first-job.tsx";
+import { ComingTicks } from "./coming.tsx";
+import { wrongStates, WrongLately, groupWrong } from "./wrong.tsx";
+
+const dayMs = 86_400_000;
+const wrongMax = 500;
+
+export function Now(): JSX.Element {
+  // To the minute, so that the address of the question stays the same meanwhile.
+  const from = new Date(Math.floor(now.value / 600_000) * 600_000 - dayMs).toISOString();
+  const wrong = useResource<List<Run>>(`/v1/runs?limit=${wrongMax}&state=${wrongStates}&from=${from}`, {
+    on: ["run"],
+    everyMs: 2_000,
+  });
+  const trouble = useResource<List<Job>>("/v1/jobs?sort=attention&limit=50", {
+    on: ["run", "job", "peer"],
+    everyMs: 2_000,
+  });
+  return (
+    <>
+      <Health wrong={wrong.body?.items} />
+      {summary.value?.jobs === 0 ? (
+        <FirstJob />
+      ) : (
+        <>
+          <WrongLately runs={wrong} trouble={trouble} />
+          <RunningNow />
+          <ComingTicks />
+        </>
+      )}
+    </>
+  );
+}
+
+/** The sentence at the top. Of a peer that doesn't answer it says only what was. */
+function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
+  const counted = summary.value;
+  if (counted === undefined) return <h1 class="health">…</h1>;
+  const { states, jobs, peers, notReady, warnings } = counted;
+  const count = (state: string): number => states[state] ?? 0;
+  const kept = jobs - count("disabled") - count("blocked") - count("invalid");
+  const since = midnight(now.value);
+  const failed = groupWrong((wrong ?? []).filter((run) => Date.parse(run.due) >= since));
+  const isGood = count("failing") + count("blocked") + count("invalid") === 0 && notReady.length === 0;
+  const isWhole = peers.alive === peers.known;
+  const away = (mesh.value?.items ?? []).filter(({ state }) => state === "dead" || state === "suspect");
+  return (
+    <div class="health-line">
+      <h1 class={`health ${lostSince.value !== undefined ? "" : isGood ? "is-good" : "is-bad"}`}>
+        {isWhole ? countText(peers.known, "peer") : `${peers.alive} of ${countText(peers.known, "peer")}`},{" "}
+        {jobs === 0
+          ? "no job yet"
+          : kept === jobs
+            ? `all ${countText(jobs, "job")} kept`
+            : `${kept} of ${countText(jobs, "job")} kept`}
+        {count("blocked") > 0 && (
+          <>
+            , <a href="/jobs?state=blocked">{count("blocked")} that no peer can run</a>
+          </>
+        )}
+        {count("failing") > 0 && (
+          <>
+            , <a href="/jobs?state=failing">{count("failing")} failing</a>
+          </>
+        )}
+        .
+      </h1>
+      <p class="quiet">
+        {failed.length === 0
+          ? "Nothing has gone wrong since midnight."
+          : `${countText(failed.length, "job")} went wrong since midnight: ${failed
+              .slice(0, 3)
+              .map(({ job }) => job)
+              .join(", ")}${failed.length > 3 ? ` and ${failed.length - 3} more` : ""}.`}
+        {count("paused") > 0 && ` ${count("paused")} paused.`}
+      </p>
+      {notReady.map((why) => (
+        <p key={why} class="trouble">
+          This peer keeps no ticks: {sentence(why)}
+        </p>
+      ))}
+      {away.length > 0 && (
+        <p class="notice">
+          Not heard: {away.map(({ name }) => name).join(", ")}. The others take their ticks.{" "}
+          <a href="/mesh">Show the mesh</a>
+        </p>
+      )}
+      {warnings.map((why) => (
+        <p key={why} class="notice">
+          {sentence(why)}
+        </p>
+      ))}
+    </div>
+  );
+}
+
+const shownAtMost = 12;
+
+function RunningNow(): JSX.Element {
+  const found = useResource<{ items: Running[]; more: boolean }>("/v1/running", {
+    on: ["run"],
+    everyMs: 1_000,
+    pollMs: 5_000,
+  });
+  const items = found.body?.items ?? [];
+  return (
+    <section aria-labelledby="running-title">
+      <header>
+        <h2 id="running-title">Running now</h2>
+        {items.length > shownAtMost && (
+          <a class="more" href="/runs?state=running">
+            all {items.length}
+          </a>
+        )}
+      </header>
+      {found.body === undefined ? (
+        <Pending of={found} what="what runs" />
+      ) : items.length === 0 ? (
+        <Nothing>Nothing runs at this moment.</Nothing>
+      ) : (
+        <ul class="running">
+          {items.slice(0, shownAtMost).map((run) => (
+            <li key={run.id} class="card">
+              <RunningCard run={run} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function RunningCard({ run }: { run: Running }): JSX.Element {
+  const { id, job, state, startedAt, peerName, peer, usualMs, waiting, attempt } = run;
+  const ms = startedAt === null ? 0 : Math.max(0, now.value - Date.parse(startedAt));
+  return (
+    <>
+      <div class="running-head">
+        <a href={state === "running" ? runLink(id) : jobLink(job)}>{job}</a>
+        <span class="quiet">{peerName ?? peer.slice(-8)}</span>
+      </div>
+      <div class="small">
+        {state === "running" && startedAt !== null ? (
+          <>
+            <Since at={startedAt} />
+            <span class="quiet">
+              {usualMs === null ? "" : ` of usually ${durationText(usualMs)}`}
+              {attempt > 1 && `, attempt ${attempt}`}
+            </span>
+          </>
+        ) : (
+          <>
+            <RunStateWord state="pending" /> {waitText(waiting as "capacity" | null)}
+          </>
+        )}
+      </div>
+      <Progress ms={ms} usualMs={usualMs} />
+    </>
+  );
+}

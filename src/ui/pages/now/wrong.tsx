@@ -1,0 +1,213 @@
+/**
+ * What went wrong in the last day, one line for each job: what and how often, and how the job is now. A person who has seen a
+ * line can put it aside in this browser; it comes back when the job goes wrong again.
+ */
+import { signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { jobLink, runLink } from "../../live/address.ts";
+import type { Resource } from "../../live/resource.ts";
+import type { Job, List, Run } from "../../live/types.ts";
+import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
+import { Away } from "../../parts/times.tsx";
+import { countText, exitText, reasonText, sentence } from "../../words.ts";
+
+export const wrongStates = "failed,timeout,lost,missed";
+
+interface WrongJob {
+  job: string;
+  last: Run;
+  /** state → how often */
+  counts: ReadonlyMap<string, number>;
+}
+
+/** The newest first. A range of missed ticks counts as so many. */
+export function groupWrong(runs: readonly Run[]): WrongJob[] {
+  // An attempt that is repeated is not yet how its tick ended.
+  const final = runs.filter(({ retryAt }) => retryAt === null);
+  return [...Map.groupBy(final, ({ job }) => job)].map(([job, all]) => {
+    const counts = new Map<string, number>();
+    for (const { state, range } of all) counts.set(state, (counts.get(state) ?? 0) + (range?.count ?? 1));
+    const [last = all[0]] = all.toSorted((a, b) => (a.due > b.due ? -1 : 1));
+    return { job, last: last as Run, counts };
+  });
+}
+
+const seenKey = "cicada seen";
+/** job → the last run or tick of it that was put aside */
+const seen = signal<Readonly<Record<string, string>>>(readSeen());
+const seenMax = 500;
+
+function readSeen(): Record<string, string> {
+  try {
+    return JSON.parse(localStorage.getItem(seenKey) ?? "{}") as Record<string, string>;
+  } catch {
+    return {};
+  }
+}
+
+function putAside(marks: readonly (readonly [string, string])[]): void {
+  const all = Object.entries({ ...seen.value, ...Object.fromEntries(marks) }).slice(-seenMax);
+  seen.value = Object.fromEntries(all);
+  localStorage.setItem(seenKey, JSON.stringify(seen.value));
+}
+
+interface Props {
+  runs: Resource<List<Run>>;
+  trouble: Resource<List<Job>>;
+}
+
+interface Line {
+  id: string;
+  job: Job | undefined;
+  wrong: WrongJob | undefined;
+  mark: string;
+}
+
+const linesMax = 12;
+
+export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
+  const lines = linesOf(runs.body?.items ?? [], trouble.body?.items ?? []);
+  const shown = lines.filter(({ id, mark }) => seen.value[id] !== mark);
+  const aside = lines.length - shown.length;
+  // The sentence at the top says it already.
+  if (runs.body !== undefined && trouble.body !== undefined && lines.length === 0) return null;
+  return (
+    <section aria-labelledby="wrong-title">
+      <header>
+        <h2 id="wrong-title">Went wrong in the last 24 hours</h2>
+        <span class="more">
+          {aside > 0 && (
+            <>
+              {aside} put aside{" "}
+              <button
+                class="plain"
+                onClick={() => {
+                  seen.value = {};
+                  localStorage.removeItem(seenKey);
+                }}
+              >
+                Show
+              </button>{" "}
+            </>
+          )}
+          {shown.length > 1 && (
+            <button class="plain" onClick={() => putAside(shown.map(({ id, mark }) => [id, mark]))}>
+              All seen
+            </button>
+          )}
+        </span>
+      </header>
+      {runs.body === undefined || trouble.body === undefined ? (
+        <Pending of={runs.refused === undefined ? trouble : runs} what="what went wrong" />
+      ) : shown.length === 0 ? (
+        <Nothing>Nothing new.</Nothing>
+      ) : (
+        <div class="table-wrap">
+          <table class="cards" role="table" aria-labelledby="wrong-title">
+            <thead role="rowgroup">
+              <tr role="row">
+                <th role="columnheader" scope="col">
+                  Job
+                </th>
+                <th role="columnheader" scope="col">
+                  What happened
+                </th>
+                <th role="columnheader" scope="col">
+                  Last time
+                </th>
+                <th role="columnheader" scope="col">
+                  Now
+                </th>
+                <th role="columnheader" scope="col">
+                  <span class="unseen">Put aside</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody role="rowgroup">
+              {shown.slice(0, linesMax).map((line) => (
+                <WrongRow key={line.id} line={line} />
+              ))}
+            </tbody>
+          </table>
+          {shown.length > linesMax && (
+            <p class="list-end small">
+              <a href={`/runs?state=${wrongStates}`}>and {countText(shown.length - linesMax, "job")} more</a>
+            </p>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}
+
+/** Jobs in trouble now come first, then those that have only been. */
+function linesOf(runs: readonly Run[], jobs: readonly Job[]): Line[] {
+  const wrong = new Map(groupWrong(runs).map((one) => [one.job, one]));
+  const inTrouble = jobs.filter(({ state }) => ["failing", "blocked", "invalid"].includes(state));
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  const ids = new Set([...inTrouble.map(({ id }) => id), ...wrong.keys()]);
+  return [...ids].map((id) => {
+    const job = byId.get(id);
+    const one = wrong.get(id);
+    return {
+      id,
+      job,
+      wrong: one,
+      mark: one === undefined ? `${job?.state} ${job?.problems[0]?.message ?? ""}` : one.last.id,
+    };
+  });
+}
+
+function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Element {
+  return (
+    <tr role="row">
+      <th role="rowheader" scope="row">
+        <a href={jobLink(id)}>{id}</a>
+      </th>
+      <td role="cell" class="whole">
+        {wrong === undefined ? (
+          <span>
+            {sentence(job?.problems[0]?.message ?? job?.lastTick?.reason ?? "its last tick went wrong")}
+          </span>
+        ) : (
+          <>
+            {[...wrong.counts].map(([state, count], index) => (
+              <span key={state} class="bad">
+                {index > 0 && ", "}
+                {state}
+                {count > 1 && ` ${count} times`}
+              </span>
+            ))}
+            <span class="under">{whyOf(wrong.last)}</span>
+          </>
+        )}
+      </td>
+      <td role="cell">
+        {wrong !== undefined &&
+          (wrong.last.startedAt === null ? (
+            <Away at={wrong.last.due} />
+          ) : (
+            <a href={runLink(wrong.last.id)}>
+              <Away at={wrong.last.finishedAt ?? wrong.last.due} />
+            </a>
+          ))}
+      </td>
+      <td role="cell">{job === undefined ? "" : <JobStateWord state={job.state} />}</td>
+      <td role="cell" class="end number">
+        <button
+          class="plain small"
+          aria-label={`Put ${id} aside: I have seen it`}
+          onClick={() => putAside([[id, mark]])}
+        >
+          Seen
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+function whyOf(run: Run): string {
+  const where = run.peerName === null ? "" : ` on ${run.peerName}`;
+  if (run.reason !== null) return `${reasonText(run.reason)}${run.startedAt === null ? "" : where}`;
+  return `${exitText(run)}${where}`;
+}

@@ -1,0 +1,217 @@
+/** Runs and decisions of all jobs, newest first, by job, state and peer. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { jobLink, query, runLink, setQuery } from "../live/address.ts";
+import { mesh } from "../live/mesh.ts";
+import { useResource } from "../live/resource.ts";
+import type { List, Run } from "../live/types.ts";
+import { Empty, Pending, RunStateWord } from "../parts/parts.tsx";
+import { At, Away, Since } from "../parts/times.tsx";
+import { countText, durationText, exitText, reasonText } from "../words.ts";
+
+const rowsAtOnce = 50;
+const told = "running,succeeded,failed,timeout,cancelled,lost,skipped,missed";
+const choices: readonly (readonly [string, string])[] = [
+  [told, "all"],
+  ["failed,timeout,lost,missed", "went wrong"],
+  ["running", "running"],
+  ["succeeded", "succeeded"],
+  ["failed,timeout", "failed"],
+  ["lost", "lost"],
+  ["missed", "missed"],
+  ["skipped", "skipped"],
+  ["cancelled", "cancelled"],
+];
+
+export function Runs(): JSX.Element {
+  const filter = query.value;
+  const job = filter.get("job") ?? "";
+  const peer = filter.get("peer") ?? "";
+  const peers = mesh.value?.items ?? [];
+  return (
+    <>
+      <div class="head">
+        <h1>Runs</h1>
+      </div>
+      <div class="filters" role="search">
+        <input
+          type="search"
+          aria-label="Job"
+          placeholder="Job …"
+          value={job}
+          onChange={({ currentTarget: { value } }) => setQuery({ job: value.trim() })}
+        />
+        <select
+          aria-label="State"
+          value={filter.get("state") ?? told}
+          onChange={({ currentTarget: { value } }) => setQuery({ state: value === told ? undefined : value })}
+        >
+          {choices.map(([states, name]) => (
+            <option key={states} value={states}>
+              {name}
+            </option>
+          ))}
+        </select>
+        {peers.length > 1 && (
+          <select
+            aria-label="Peer"
+            value={peer}
+            onChange={({ currentTarget: { value } }) => setQuery({ peer: value })}
+          >
+            <option value="">on any peer</option>
+            {peers.map(({ id, name }) => (
+              <option key={id} value={id}>
+                {name}
+              </option>
+            ))}
+          </select>
+        )}
+      </div>
+      <RunTable job={job} state={filter.get("state") ?? told} peer={peer} showsJob />
+    </>
+  );
+}
+
+interface Props {
+  job: string;
+  state?: string;
+  peer?: string;
+  showsJob?: boolean;
+  zone?: string | undefined;
+}
+
+export function RunTable({ job, state = told, peer = "", showsJob = false, zone }: Props): JSX.Element {
+  const [limit, setLimit] = useState(rowsAtOnce);
+  const wanted = new URLSearchParams({ limit: String(limit), state });
+  if (job !== "") wanted.set("job", job);
+  if (peer !== "") wanted.set("peer", peer);
+  const list = useResource<List<Run>>(`/v1/runs?${wanted}`, {
+    on: ["run"],
+    everyMs: 1_500,
+    ...(job === "" ? {} : { about: `${job}@` }),
+  });
+  if (list.body === undefined) return <Pending of={list} what="the runs" />;
+  const { items, nextCursor } = list.body;
+  if (items.length === 0) return <Empty title={job === "" ? "Nothing has run yet." : "No run fits."} />;
+  return (
+    <>
+      <div class="table-wrap">
+        <table class="cards" role="table" aria-label="Runs">
+          <thead role="rowgroup">
+            <tr role="row">
+              <th role="columnheader" scope="col">
+                {showsJob ? "Job" : "Tick"}
+              </th>
+              <th role="columnheader" scope="col">
+                State
+              </th>
+              {showsJob && (
+                <th role="columnheader" scope="col">
+                  Tick
+                </th>
+              )}
+              <th role="columnheader" scope="col">
+                Peer
+              </th>
+              <th role="columnheader" scope="col" class="number">
+                Took
+              </th>
+              <th role="columnheader" scope="col">
+                Why
+              </th>
+            </tr>
+          </thead>
+          <tbody role="rowgroup">
+            {items.map((run) => (
+              <RunRow key={`${run.id} ${run.slot}`} run={run} showsJob={showsJob} zone={zone} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="list-end quiet small">
+        {items.length} of {countText(list.total ?? items.length, "run")}
+        {nextCursor !== null && limit < 1_000 && (
+          <button onClick={() => setLimit(Math.min(1_000, limit * 3))}>Show more</button>
+        )}
+      </p>
+    </>
+  );
+}
+
+function RunRow({
+  run,
+  showsJob,
+  zone,
+}: {
+  run: Run;
+  showsJob: boolean;
+  zone: string | undefined;
+}): JSX.Element {
+  const {
+    id,
+    job,
+    state,
+    due,
+    startedAt,
+    finishedAt,
+    peerName,
+    peer,
+    reason,
+    attempt,
+    trigger,
+    range,
+    duplicate,
+  } = run;
+  const tick = (
+    <>
+      <At at={due} {...(zone === undefined ? {} : { zone })} />{" "}
+      <span class="quiet small">
+        <Away at={due} />
+      </span>
+      {trigger === "manual" && <span class="under">by hand</span>}
+    </>
+  );
+  return (
+    <tr role="row">
+      <th role="rowheader" scope="row">
+        {showsJob ? (
+          <a href={jobLink(job)}>{job}</a>
+        ) : startedAt === null ? (
+          tick
+        ) : (
+          <a href={runLink(id)}>{tick}</a>
+        )}
+      </th>
+      <td role="cell">
+        {startedAt === null ? (
+          <RunStateWord state={state} />
+        ) : (
+          <a href={runLink(id)}>
+            <RunStateWord state={state} />
+          </a>
+        )}
+        {attempt > 1 && <span class="under">attempt {attempt}</span>}
+        {duplicate && <span class="under odd">ran twice</span>}
+      </td>
+      {showsJob && <td role="cell">{tick}</td>}
+      <td role="cell">{startedAt === null ? "" : (peerName ?? peer.slice(-8))}</td>
+      <td role="cell" class="number">
+        {startedAt === null ? (
+          ""
+        ) : finishedAt === null ? (
+          <Since at={startedAt} />
+        ) : (
+          durationText(Date.parse(finishedAt) - Date.parse(startedAt))
+        )}
+      </td>
+      <td role="cell" class="whole quiet">
+        {reason === null
+          ? state === "succeeded" || state === "running"
+            ? ""
+            : exitText(run)
+          : reasonText(reason)}
+        {range !== null && range.count > 1 && ` (${range.count} ticks)`}
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,82 @@
+/** The page by keyboard: `/` searches, `g` and a letter goes to a page, `?` lists the keys. */
+import { signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { go } from "../live/address.ts";
+import { Dialog } from "./parts.tsx";
+
+interface KeyPlace {
+  path: string;
+  name: string;
+  key: string;
+}
+
+const isHelpOpen = signal(false);
+/** How long `g` waits for its letter. Unit: ms. */
+const chordMs = 1_500;
+
+export function useKeys(places: readonly KeyPlace[]): void {
+  useEffect(() => {
+    let chordUntil = -Infinity;
+    const press = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && event.target instanceof HTMLInputElement) event.target.blur();
+      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      if (document.querySelector("dialog[open]") !== null) return;
+      const place = performance.now() < chordUntil ? places.find(({ key }) => key === event.key) : undefined;
+      chordUntil = event.key === "g" ? performance.now() + chordMs : -Infinity;
+      if (place !== undefined) go(`/${place.path}`);
+      else if (event.key === "?") isHelpOpen.value = true;
+      else if (event.key === "/") search();
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [places]);
+}
+
+/** The search of this page, or that of all jobs. */
+function search(): void {
+  const field = document.querySelector<HTMLInputElement>('input[type="search"]');
+  if (field !== null) {
+    field.focus();
+    field.select();
+  } else go("/jobs?find=1");
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
+}
+
+export function Help({ places }: { places: readonly KeyPlace[] }): JSX.Element | null {
+  if (!isHelpOpen.value) return null;
+  const close = (): void => {
+    isHelpOpen.value = false;
+  };
+  return (
+    <Dialog title="Keys" onClose={close}>
+      <dl class="pairs keys">
+        <dt>
+          <kbd>/</kbd>
+        </dt>
+        <dd>search</dd>
+        {places.map(({ key, name }) => [
+          <dt key={key}>
+            <kbd>g</kbd> <kbd>{key}</kbd>
+          </dt>,
+          <dd key={`${key} name`}>{name}</dd>,
+        ])}
+        <dt>
+          <kbd>Esc</kbd>
+        </dt>
+        <dd>close a dialog</dd>
+      </dl>
+      <div class="actions">
+        <button onClick={close}>Close</button>
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,128 @@
+/** Small parts that all pages use: states, what is empty, loading or refused, dialogs. */
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { isLoggedIn, lostSince, type Refused } from "../live/ask.ts";
+import type { Resource } from "../live/resource.ts";
+import type { JobState, RunState } from "../live/types.ts";
+import { jobStateWords, sentence, toneOfJob, toneOfRun, type Tone } from "../words.ts";
+
+export function StateWord({
+  tone,
+  children,
+  title,
+}: {
+  tone: Tone;
+  children: ComponentChildren;
+  title?: string;
+}): JSX.Element {
+  return (
+    <span class={`state ${tone}`} title={title}>
+      {children}
+    </span>
+  );
+}
+
+export function JobStateWord({ state }: { state: JobState }): JSX.Element {
+  return (
+    <StateWord tone={toneOfJob(state)} title={jobStateWords[state]}>
+      {state}
+    </StateWord>
+  );
+}
+
+export function RunStateWord({ state }: { state: RunState | "pending" }): JSX.Element {
+  return <StateWord tone={toneOfRun(state)}>{state}</StateWord>;
+}
+
+/** What is told where a section has nothing to show, and that is as it should be. */
+export function Nothing({ children }: { children: ComponentChildren }): JSX.Element {
+  return <p class="quiet">{children}</p>;
+}
+
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }): JSX.Element {
+  return (
+    <div class="empty">
+      <strong>{title}</strong>
+      {children}
+    </div>
+  );
+}
+
+/** What stands where a resource has not been answered: it loads, is refused, or its peer is away. */
+export function Pending({ of, what }: { of: Pick<Resource<unknown>, "refused">; what: string }): JSX.Element {
+  if (of.refused !== undefined) return <RefusedNote refused={of.refused} what={what} />;
+  if (lostSince.value !== undefined)
+    return (
+      <Empty title={`This peer does not answer, so ${what} can't be shown.`}>
+        It is asked again every few seconds.
+      </Empty>
+    );
+  if (isLoggedIn.value === false) return <Empty title="Log in to see this." />;
+  return (
+    <div class="skeleton" role="status">
+      <span class="unseen">Loading {what}…</span>
+    </div>
+  );
+}
+
+export function RefusedNote({ refused, what }: { refused: Refused; what: string }): JSX.Element {
+  if (refused.status === 403)
+    return (
+      <Empty title={`You have no right to see ${what}.`}>
+        <p>{sentence(refused.message)} Ask whoever keeps this mesh for a token with that right.</p>
+      </Empty>
+    );
+  return (
+    <div class="trouble" role="alert">
+      <strong>{sentence(refused.message)}</strong> {refused.status === 404 ? "" : refused.hint}
+    </div>
+  );
+}
+
+interface DialogProps {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+  class?: string;
+}
+
+/** A modal dialog that is there as long as it is rendered. Escape closes it. */
+export function Dialog({ title, onClose, children, class: name }: DialogProps): JSX.Element {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const element = dialog.current;
+    const before = document.activeElement;
+    element?.showModal();
+    return () => {
+      element?.close();
+      if (before instanceof HTMLElement) before.focus();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={dialog}
+      aria-label={title}
+      class={name}
+      onCancel={(event) => (event.preventDefault(), onClose())}
+    >
+      <h2>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+export function Progress({ ms, usualMs }: { ms: number; usualMs: number | null }): JSX.Element | null {
+  if (usualMs === null || usualMs <= 0) return null;
+  const share = ms / usualMs;
+  return (
+    <span class={share > 1.25 ? "progress over" : "progress"} aria-hidden="true">
+      <i style={{ width: `${Math.min(100, share * 100)}%` }} />
+    </span>
+  );
+}
+
+/** What a person has typed into a field. */
+export function textIn(form: FormData, name: string): string {
+  const value = form.get(name);
+  return typeof value === "string" ? value : "";
+}

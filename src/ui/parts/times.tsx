@@ -1,0 +1,67 @@
+/** Instants and durations that stay right while they are looked at: only their text changes. */
+import type { JSX } from "preact";
+import { lostSince } from "../live/ask.ts";
+import { now } from "../live/clock.ts";
+import { browserZone, durationText, instantText, roughText, sentence, wholeText } from "../words.ts";
+
+interface Props {
+  /** RFC 3339 */
+  at: string;
+  zone?: string;
+}
+
+/** `14:02:05`, with the day where that isn't today. */
+export function At({ at, zone = browserZone }: Props): JSX.Element {
+  const ms = Date.parse(at);
+  return (
+    <time dateTime={at} title={wholeText(ms, zone)} class="nowrap">
+      {instantText(ms, now.value, zone)}
+    </time>
+  );
+}
+
+/** `3 min ago`, `in 12 s`. */
+export function Away({ at, zone = browserZone }: Props): JSX.Element {
+  const ms = Date.parse(at) - now.value;
+  const title = wholeText(Date.parse(at), zone);
+  // Of a peer that doesn't answer nobody knows whether it is still so.
+  const isKnown = lostSince.value === undefined;
+  const text = ms > 0 ? `in ${roughText(ms)}` : `${roughText(ms)} ago`;
+  return (
+    <time dateTime={at} title={title} class="nowrap">
+      {isKnown ? text : instantText(Date.parse(at), now.value, zone)}
+    </time>
+  );
+}
+
+const instants = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z/;
+
+/** Sentences of the API, with their instants as times of this browser's zone. */
+export function Told({
+  sentences,
+  zone,
+}: {
+  sentences: readonly string[];
+  zone?: string | undefined;
+}): JSX.Element {
+  const parts = sentences
+    .map(sentence)
+    .join(" ")
+    .split(new RegExp(`(${instants.source})`));
+  return (
+    <>
+      {parts.map((part, index) =>
+        index % 2 === 1 ? <At key={index} at={part} {...(zone === undefined ? {} : { zone })} /> : part,
+      )}
+    </>
+  );
+}
+
+/** How long something has been going on. */
+export function Since({ at }: { at: string }): JSX.Element {
+  return (
+    <span class="nowrap">
+      {durationText(Math.max(0, Math.floor((now.value - Date.parse(at)) / 1_000) * 1_000))}
+    </span>
+  );
+}

@@ -1,0 +1,235 @@
+/** Times, durations and states in words. */
+import type { JobState, RunState, Tick } from "./live/types.ts";
+
+export type Tone = "good" | "bad" | "busy" | "odd" | "quiet";
+
+export const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = zone + JSON.stringify(options);
+  let found = formats.get(key);
+  if (found === undefined) {
+    found = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: zone });
+    formats.set(key, found);
+  }
+  return found;
+}
+
+const clockOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+const minuteOptions = { hour: "2-digit", minute: "2-digit" } as const;
+
+/** `14:02:05`, and with its day when that isn't today: `28 Nov 14:02:05`. */
+export function instantText(ms: number, nowMs: number, zone = browserZone): string {
+  const day = dayText(ms, zone);
+  const clock = format(zone, clockOptions).format(ms);
+  return day === dayText(nowMs, zone) ? clock : `${day} ${clock}`;
+}
+
+/** Without seconds. */
+export function minuteText(ms: number, zone = browserZone): string {
+  return format(zone, minuteOptions).format(ms);
+}
+
+/** `28 Nov`, and with the year when that isn't this one. */
+export function dayText(ms: number, zone = browserZone): string {
+  const sameYear = new Date(ms).getUTCFullYear() === new Date().getUTCFullYear();
+  return format(zone, { day: "numeric", month: "short", ...(sameYear ? {} : { year: "numeric" }) }).format(
+    ms,
+  );
+}
+
+export function wholeText(ms: number, zone = browserZone): string {
+  const text = format(zone, {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    ...clockOptions,
+  }).format(ms);
+  return `${text} ${zone}`;
+}
+
+/** `YYYY-MM-DD` in the zone. */
+export function dateKey(ms: number, zone = browserZone): string {
+  return format(zone, { year: "numeric", month: "2-digit", day: "2-digit" })
+    .formatToParts(ms)
+    .filter(({ type }) => type !== "literal")
+    .map(({ value }) => value)
+    .toReversed()
+    .join("-");
+}
+
+/** The instant of the last midnight in this browser's zone. */
+export function midnight(nowMs: number): number {
+  return new Date(nowMs).setHours(0, 0, 0, 0);
+}
+
+/** `4 ms`, `1.2 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
+export function durationText(ms: number): string {
+  const abs = Math.abs(ms);
+  if (abs < 1_000) return `${Math.round(abs)} ms`;
+  if (abs < 10_000) return `${(abs / 1_000).toFixed(1)} s`;
+  const seconds = Math.round(abs / 1_000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return pair(Math.floor(seconds / 60), "min", seconds % 60, "s");
+  if (seconds < 86_400)
+    return pair(Math.floor(seconds / 3_600), "h", Math.floor((seconds % 3_600) / 60), "min");
+  return pair(Math.floor(seconds / 86_400), "d", Math.floor((seconds % 86_400) / 3_600), "h");
+}
+
+function pair(first: number, unit: string, second: number, lesser: string): string {
+  return second === 0 ? `${first} ${unit}` : `${first} ${unit} ${second} ${lesser}`;
+}
+
+/** One unit only, for countdowns: `12 s`, `3 min`, `5 h`, `2 d`. */
+export function roughText(ms: number): string {
+  const seconds = Math.round(Math.abs(ms) / 1_000);
+  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129_600) return `${Math.round(seconds / 3_600)} h`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+export function bytesText(bytes: number): string {
+  if (bytes < 1_024) return `${bytes} bytes`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let unit = -1;
+  do {
+    value /= 1_024;
+    unit++;
+  } while (value >= 1_024 && unit < units.length - 1);
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+export function toneOfJob(state: JobState): Tone {
+  switch (state) {
+    case "invalid":
+    case "blocked":
+    case "failing":
+      return "bad";
+    case "running":
+    case "waiting":
+      return "busy";
+    case "paused":
+      return "odd";
+    case "scheduled":
+    case "manual":
+    case "disabled":
+    case "ended":
+      return "quiet";
+  }
+}
+
+export function toneOfRun(state: RunState | "pending"): Tone {
+  switch (state) {
+    case "failed":
+    case "timeout":
+    case "lost":
+    case "missed":
+      return "bad";
+    case "running":
+    case "claimed":
+      return "busy";
+    case "skipped":
+    case "cancelled":
+    case "pending":
+      return "odd";
+    case "succeeded":
+      return "good";
+    case "withdrawn":
+      return "quiet";
+  }
+}
+
+/** What each state of a job means, for its tooltip. */
+export const jobStateWords: Readonly<Record<JobState, string>> = {
+  invalid: "Its replica can't be read, so it is never run",
+  disabled: "A person has switched it off",
+  paused: "A person has paused it",
+  ended: "It has no further tick",
+  running: "A run of it is on",
+  blocked: "No living peer can run it",
+  waiting: "A tick of it is due and undecided",
+  failing: "Its last tick went wrong",
+  scheduled: "It waits for its next tick",
+  manual: "It runs only when it is asked to",
+};
+
+const reasonWords: Readonly<Record<string, string>> = {
+  window: "no peer could run it before its catch-up window was over",
+  superseded: "no peer could run it in time, and a newer tick came due",
+  limit: "more ticks were overdue than the job catches up",
+  policy: "no peer could run it in time, and the job doesn't catch up",
+  overlap: "an earlier run of the job was still on",
+  paused: "the job was paused",
+  "no-quorum": "too few voters were in reach",
+  asked: "a person asked for it to be skipped",
+  precheck: "its precheck said no",
+  "exit-code": "its exit code says that there was nothing to do",
+  stopped: "an earlier run of the same tick failed",
+  forgotten: "its peer has been forgotten",
+  maintenance: "it came in a maintenance",
+  disabled: "the job was switched off",
+  deleted: "the job was deleted",
+  offline: "its peer was away",
+};
+
+/** A reason in plain words. Longer ones are sentences already. */
+export function reasonText(reason: string): string {
+  return reasonWords[reason] ?? reason;
+}
+
+const waitWords: Readonly<Record<NonNullable<Tick["waitsFor"]>, string>> = {
+  peer: "for a peer that can run it",
+  capacity: "for a free place on a peer",
+  overlap: "for an earlier run to end",
+  voters: "for enough voters",
+  answer: "for an answer from another peer",
+  start: "for its start",
+  retry: "for its next attempt",
+  parent: "for the jobs before it",
+  pause: "for the pause to end",
+  maintenance: "for the maintenance to end",
+  pool: "for a slot of its pool",
+  calendar: "for its calendar",
+  turn: "for its turn among the peers",
+};
+
+export function waitText(waitsFor: Tick["waitsFor"]): string {
+  return waitsFor === null ? "waiting" : `waits ${waitWords[waitsFor]}`;
+}
+
+export function exitText({ exitCode, signal }: { exitCode: number | null; signal?: string | null }): string {
+  if (signal !== null && signal !== undefined) return `ended by ${signal}`;
+  return exitCode === null ? "" : `exit ${exitCode}`;
+}
+
+/** What the job does, in one line. */
+export function actionText(job: {
+  command?: string;
+  argv?: string[];
+  http?: { method?: string; url: string };
+  script?: { interpreter: string };
+}): string {
+  if (job.command !== undefined) return job.command;
+  if (job.argv !== undefined) return job.argv.join(" ");
+  if (job.http !== undefined) return `${job.http.method ?? "GET"} ${job.http.url}`;
+  if (job.script !== undefined) return `a script for ${job.script.interpreter}`;
+  return "";
+}
+
+export function scheduleText(schedule: string | readonly string[] | undefined): string {
+  if (schedule === undefined) return "";
+  return typeof schedule === "string" ? schedule : schedule.join(" · ");
+}
+
+export function sentence(text: string): string {
+  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(first) ? first : `${first}.`;
+}

@@ -1,0 +1,162 @@
+/** What is asked of all jobs at once over HTTP: their states, their order, how their last ticks went, what comes next. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { instantOf, tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
+import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
+
+const tick = "2026-11-20T01:00:00Z" as TickId;
+const at = (minutes: number) => tickAt(instantOf(tick) + minutes * 60_000);
+
+async function withJobs(...specs: object[]): Promise<FakeApi> {
+  const fake = fakeApi();
+  for (const spec of specs) {
+    const { statusCode, body } = await call(fake, { method: "POST", url: "/v1/jobs", body: spec });
+    assert.equal(statusCode, 201, body);
+  }
+  return fake;
+}
+
+const ids = (items: { id: string }[]) => items.map(({ id }) => id);
+
+test("the summary counts jobs by state and group, and peers", async () => {
+  const fake = await withJobs(
+    { id: "a", command: "true", group: "db" },
+    { id: "b", command: "true", schedule: "@hourly" },
+    { id: "c", command: "true", schedule: "@hourly", enabled: false },
+  );
+  fake.control.statuses.set("b" as JobId, { state: "failing" });
+  fake.control.quarantined = [{ id: "d", problems: [] }];
+  const { jobs, states, groups, peers } = (await call(fake, { url: "/v1/summary" })).json();
+  assert.equal(jobs, 4);
+  assert.equal(states.failing, 1);
+  assert.equal(states.disabled, 1);
+  assert.equal(states.invalid, 1);
+  assert.equal(states.running, 0);
+  assert.deepEqual(groups, [
+    { name: "db", jobs: 1 },
+    { name: "default", jobs: 2 },
+  ]);
+  assert.deepEqual(peers, { alive: 2, known: 2 });
+});
+
+test("jobs come by what needs a person first, or by what is due first, page by page, each once", async () => {
+  const fake = await withJobs(
+    { id: "a", command: "true", schedule: "0 0 1 1 *" },
+    { id: "b", command: "true" },
+    { id: "c", command: "true", schedule: "@minutely" },
+    { id: "d", command: "true", schedule: "0 0 1 1 *" },
+  );
+  fake.control.statuses.set("d" as JobId, { state: "failing" });
+  fake.control.statuses.set("c" as JobId, { state: "running" });
+  fake.control.quarantined = [{ id: "e", problems: [] }];
+  for (const [order, expected] of [
+    ["attention", ["e", "d", "a", "b", "c"]],
+    ["next", ["c", "a", "d", "b", "e"]],
+    ["id", ["a", "b", "c", "d", "e"]],
+  ] as const) {
+    const found: string[] = [];
+    for (let cursor = ""; ;) {
+      const url = `/v1/jobs?sort=${order}&limit=2${cursor}`;
+      const { items, nextCursor } = (await call(fake, { url })).json();
+      found.push(...ids(items));
+      if (nextCursor === null) break;
+      cursor = `&cursor=${nextCursor}`;
+    }
+    assert.deepEqual(found, expected, order);
+  }
+  const { nextCursor } = (await call(fake, { url: "/v1/jobs?sort=next&limit=1" })).json();
+  const mixed = await call(fake, { url: `/v1/jobs?sort=attention&cursor=${nextCursor}` });
+  assert.equal(mixed.statusCode, 400, "a cursor of another order is refused");
+});
+
+test("a list tells how each job's last ticks went and how long they usually take, and follows new runs", async () => {
+  const fake = await withJobs({ id: "a", command: "true" }, { id: "b", command: "true" });
+  const { control } = fake;
+  const job = "a" as JobId;
+  const from = instantOf(tick);
+  for (const [minutes, ms] of [
+    [0, 1_000],
+    [1, 3_000],
+    [2, 2_000],
+  ] as const) {
+    const startedAt = from + minutes * 60_000;
+    control.record({ job, tick: at(minutes), startedAt, finishedAt: startedAt + ms, exitCode: 0 });
+  }
+  control.record({ job, tick: at(3), state: "missed", reason: "window" });
+  const recentOf = async () => (await call(fake, { url: "/v1/jobs?recent=true" })).json().items[0].recent;
+  const recent = await recentOf();
+  assert.equal(recent.usualMs, 2_000);
+  assert.deepEqual(
+    recent.ticks.map(({ state, ms }: { state: string; ms: number | null }) => [state, ms]),
+    [
+      ["missed", null],
+      ["succeeded", 2_000],
+      ["succeeded", 3_000],
+      ["succeeded", 1_000],
+    ],
+  );
+  const record = control.record({ job, tick: at(4), state: "failed", exitCode: 1 });
+  control.tell({ kind: "run", record });
+  assert.equal((await recentOf()).ticks[0].state, "failed");
+  const { items } = (await call(fake, { url: "/v1/jobs" })).json();
+  assert.equal(items[0].recent, undefined, "only where it is asked for");
+});
+
+test("the next ticks of all jobs come soonest first, at most 12 of one job, and only within the time", async () => {
+  const fake = await withJobs(
+    { id: "often", command: "true", schedule: "@every 1s" },
+    { id: "hourly", command: "true", schedule: "@hourly" },
+    { id: "yearly", command: "true", schedule: "@yearly" },
+  );
+  const { items, more } = (await call(fake, { url: "/v1/coming?minutes=61" })).json();
+  const jobs = items.map(({ job }: { job: string }) => job);
+  assert.equal(jobs.filter((job: string) => job === "often").length, 12);
+  assert.ok(jobs.includes("hourly"));
+  assert.ok(!jobs.includes("yearly"));
+  assert.equal(more, false);
+  const starts = items.map(({ startsAt }: { startsAt: string }) => startsAt);
+  assert.deepEqual(starts, starts.toSorted());
+  assert.equal((await call(fake, { url: "/v1/coming?minutes=100000" })).statusCode, 400);
+});
+
+test("what runs now is listed with how long it usually takes; a claim that is due and waits is with it", async () => {
+  const fake = await withJobs({ id: "a", command: "true" });
+  const job = "a" as JobId;
+  fake.control.record({ job, tick: at(0), state: "running" });
+  fake.control.record({ job, tick: at(1), state: "claimed", waiting: "capacity" });
+  fake.control.record({ job, tick: at(2), state: "claimed" });
+  const { items } = (await call(fake, { url: "/v1/running" })).json();
+  assert.deepEqual(
+    items.map(({ state, waiting }: { state: string; waiting: string | null }) => [state, waiting]),
+    [
+      ["running", null],
+      ["claimed", "capacity"],
+    ],
+  );
+  assert.equal(items[0].usualMs, null);
+});
+
+test("a job's chain goes in both directions, each job once, and names jobs that are not there", async () => {
+  const fake = await withJobs(
+    { id: "a", command: "true", schedule: "@hourly" },
+    { id: "b", command: "true", after: { jobs: ["a"] } },
+    { id: "c", command: "true", after: { jobs: ["b"], on: "failure" } },
+    { id: "d", command: "true" },
+  );
+  const { jobs, links, more } = (await call(fake, { url: "/v1/jobs/b/chain" })).json();
+  assert.deepEqual(
+    jobs.map(({ id, level }: { id: string; level: number }) => [id, level]),
+    [
+      ["b", 0],
+      ["a", -1],
+      ["c", 1],
+    ],
+  );
+  assert.deepEqual(links, [
+    { from: "a", to: "b", on: "success" },
+    { from: "b", to: "c", on: "failure" },
+  ]);
+  assert.equal(more, false);
+  assert.deepEqual((await call(fake, { url: "/v1/jobs/d/chain" })).json().links, []);
+  assert.equal((await call(fake, { url: "/v1/jobs/none/chain" })).statusCode, 404);
+});

@@ -1,0 +1,196 @@
+/** The dashboard in a browser, against real peers: as a person uses it, and as axe judges it. */
+import axe from "axe-core";
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Browser, Page } from "playwright-core";
+import { logIn, noBrowser, openBrowser, openPage, schemes, widths } from "./kit/browser.ts";
+import { Cluster, until, type RunningPeer } from "./kit/cluster.ts";
+
+interface AxeResult {
+  violations: { id: string; help: string; nodes: { html: string }[] }[];
+}
+
+/** What axe has to say against the page as it is now. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations: found } = (await page.evaluate("axe.run(document)")) as AxeResult;
+  return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`);
+}
+
+describe("the dashboard", { skip: noBrowser ?? false }, () => {
+  const cluster = new Cluster();
+  let browser: Browser;
+  let peers: RunningPeer[] = [];
+  let ada: RunningPeer;
+
+  before(async () => {
+    [browser, peers] = await Promise.all([openBrowser(), cluster.mesh(["ada", "bob", "cyd"])]);
+    const [first] = peers;
+    assert.ok(first);
+    ada = first;
+    for (const job of [
+      { id: "hello", schedule: "@every 2s", command: "printf '\\033[31mred\\033[0m and plain\\n'" },
+      {
+        id: "broken",
+        schedule: "@every 3s",
+        command: "echo on the way; exit 3",
+        description: "always fails",
+      },
+      { id: "nowhere", schedule: "@hourly", command: "true", target: { tags: { disk: "big" } } },
+      { id: "report", command: "true", after: { jobs: ["hello"] } },
+      { id: "nightly", schedule: "30 2 * * *", timezone: "America/New_York", command: "true" },
+    ]) {
+      await ada.ask("POST", "/v1/jobs", job);
+    }
+    await until("broken has failed", 20_000, async () => {
+      const { state } = (await ada.ask("GET", "/v1/jobs/broken")) as { state: string };
+      return state === "failing";
+    });
+  });
+  after(async () => {
+    await browser?.close();
+    await cluster[Symbol.asyncDispose]();
+  });
+
+  for (const width of widths) {
+    for (const scheme of schemes) {
+      test(`axe finds nothing on any page, ${scheme}, ${width} wide; nothing is wider than the screen`, async () => {
+        const { context, page, complaints } = await openPage(browser, ada.ready.http, { width, scheme });
+        await page.goto("/jobs");
+        await page.getByLabel("Token").waitFor();
+        assert.deepEqual(await violations(page), [], "login");
+        await logIn(page, ada.token);
+        for (const [path, landmark] of [
+          ["/", "Coming up"],
+          ["/jobs", "Jobs"],
+          ["/runs", "Runs"],
+          ["/jobs/hello", "How it went"],
+          ["/jobs/broken?tab=ticks", "broken"],
+          ["/jobs/broken?tab=runs", "broken"],
+          ["/jobs/nightly?tab=edits", "nightly"],
+          ["/runs/broken~failed", "Its story"],
+        ] as const) {
+          await page.goto(path);
+          await page.getByRole("heading", { name: landmark }).first().waitFor();
+          await page.locator(".skeleton").first().waitFor({ state: "detached" });
+          assert.deepEqual(await violations(page), [], path);
+          const wide = Number(await page.evaluate("document.documentElement.scrollWidth"));
+          assert.ok(wide <= width, `${path} is ${wide} wide`);
+        }
+        assert.deepEqual(complaints, []);
+        await context.close();
+      });
+    }
+  }
+
+  test("a job that fails is on the first page, in the title and in the sign, and one click from its output", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token);
+    await page.getByRole("heading", { name: /1 that no peer can run, 1 failing/ }).waitFor();
+    await page.waitForFunction("document.title.startsWith('(2) ')");
+    const icon = await page.locator('link[rel="icon"]').getAttribute("href");
+    assert.equal(icon, "/icon.svg?failing=2");
+    const row = page.getByRole("row", { name: /broken/ });
+    await row.getByText(/exit 3/).waitFor();
+    await row.getByRole("link").nth(1).click();
+    await page.getByText("on the way").waitFor();
+    await page.getByText(/Ended: exit 3/).waitFor();
+    await context.close();
+  });
+
+  test("a session that has ended says so, and a new login goes on at the same place", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs?q=bro");
+    await page.getByRole("rowheader", { name: /broken/ }).waitFor();
+    await context.clearCookies();
+    await page.getByText("The session has ended").waitFor();
+    await page.getByLabel("Token").fill(ada.token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("rowheader", { name: /broken/ }).waitFor();
+    assert.match(page.url(), /\/jobs\?q=bro$/);
+    await context.close();
+  });
+
+  test("a pause with a note gives a receipt, and its undo resumes the job", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs/nightly");
+    await page.getByRole("button", { name: "Pause" }).click();
+    await page.getByLabel("Why").fill("the disk is being replaced");
+    await page.getByRole("dialog").getByRole("button", { name: "Pause" }).click();
+    await page.getByText(/Paused by .*the disk is being replaced/i).waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText(/Paused by/).waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("rows hold still under the mouse, and selected text stays selected, while jobs run", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs?sort=next");
+    const names = () => page.getByRole("rowheader").allInnerTexts();
+    await page
+      .getByRole("rowheader", { name: /broken/ })
+      .locator("a")
+      .first()
+      .dblclick({ modifiers: ["Alt"] });
+    await page.getByRole("rowheader", { name: /hello/ }).locator(".under").selectText();
+    const before = await names();
+    const selected = await page.evaluate("String(getSelection())");
+    const runs = async () => (await ada.call("GET", "/v1/runs?job=hello&limit=1")).headers["x-total-count"];
+    const then = await runs();
+    await until("hello has run twice more", 20_000, async () => Number(await runs()) >= Number(then) + 2);
+    assert.deepEqual(await names(), before);
+    assert.equal(await page.evaluate("String(getSelection())"), selected);
+    await context.close();
+  });
+
+  test("by keyboard: / searches, g j goes to the jobs, ? lists the keys", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token);
+    await page.keyboard.press("g");
+    await page.keyboard.press("j");
+    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    await page.keyboard.press("/");
+    await page.keyboard.type("night");
+    await page.getByRole("rowheader", { name: /broken/ }).waitFor({ state: "detached" });
+    assert.match(page.url(), /q=night/);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("?");
+    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  // The last one, because it kills a peer.
+  test("a run is followed live; its peer is killed, the page of another tells that it was lost and who took over; the dead peer's own page says so and leads to the others", async () => {
+    await ada.ask("POST", "/v1/jobs", {
+      id: "long",
+      command: "for n in $(seq 600); do echo line $n; sleep 0.2; done",
+      retry: { attempts: 1, backoff: "0s", on: ["lost"], where: "other" },
+      target: { peers: ["bob", "cyd"] },
+    });
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs/long");
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
+    await page.getByRole("link", { name: "Show its run" }).click();
+    await page.getByText("line 3").waitFor();
+    const where = (await page.locator(".under").first().innerText()).includes("on bob") ? "bob" : "cyd";
+    const runner = peers.find(({ name }) => name === where);
+    assert.ok(runner);
+    const other = await openPage(browser, runner.ready.http);
+    await logIn(other.page, runner.token, "/jobs");
+    await other.page.getByRole("rowheader", { name: /long/ }).waitFor();
+    await runner.crash();
+    await other.page.getByText(/has not answered since/).waitFor();
+    assert.ok((await other.page.getByRole("alert").getByRole("link").count()) >= 1);
+    await page.goto("/jobs/long?tab=ticks");
+    const rest = where === "bob" ? "cyd" : "bob";
+    await page.getByRole("link", { name: `attempt 2 on ${rest}` }).click();
+    await page.getByText("line 3").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.getByText(/Ended: .*after/).waitFor();
+    await Promise.all([context.close(), other.context.close()]);
+  });
+});

@@ -3,9 +3,9 @@
  * after `npm ci`, and before it packs: the published package has no sources, because Node doesn't run TypeScript below
  * node_modules. A clone runs the bundle only while it is as new as the sources (cicada.mjs).
  *
- * `dist/ui/` is the dashboard, which a clone has as well. `dist/program/` is the bundle, with a file for each process and thread. `dist/static/` are the files of the API's
- * documentation, where Swagger UI looks for them from there. `dist/THIRD-PARTY-NOTICES.txt` holds the licences of
- * everything in it.
+ * `dist/program/` is the bundle, with a file for each process and thread. `dist/ui/` is the dashboard. `dist/static/` are the
+ * files of the API's documentation, where Swagger UI looks for them from there. `dist/THIRD-PARTY-NOTICES.txt` holds the
+ * licences of everything in it.
  */
 import { build } from "esbuild";
 import {

@@ -1,7 +1,5 @@
 /** The chain that a job is in: the jobs that it runs after, those that run after it, and so on in both directions. */
-import { Type, type Static } from "typebox";
 import type { Job } from "../../schema/job.ts";
-import { jobStates } from "../../schema/job.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { own } from "../access/rights.ts";
 import { jobNamed } from "../http/answers.ts";
@@ -9,26 +7,7 @@ import { none } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import type { Overview } from "../show/overview.ts";
 import { JobParams } from "../show/show-job.ts";
-import { orNull } from "../show/show-run.ts";
-
-const ChainSchema = Type.Object({
-  jobs: Type.Array(
-    Type.Object({
-      id: Type.String(),
-      state: orNull(Type.Enum(jobStates, { description: "null: there is no such job" })),
-      level: Type.Integer({ description: "0 for the job that was asked about, below 0 before it" }),
-    }),
-  ),
-  links: Type.Array(
-    Type.Object({
-      from: Type.String(),
-      to: Type.String(),
-      on: Type.String({ description: "success, failure or always" }),
-    }),
-  ),
-  more: Type.Boolean({ description: "the chain has more jobs than are listed" }),
-});
-export type Chain = Static<typeof ChainSchema>;
+import { ChainSchema, type Chain } from "../show/show-overview.ts";
 
 /** Jobs of a chain that are listed. A picture of more can't be read. */
 const chainMax = 60;

@@ -18,7 +18,8 @@ import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
 import type { Overview } from "../show/overview.ts";
-import { RecentSchema, type RecentTicks } from "../show/recent-ticks.ts";
+import type { RecentTicks } from "../show/recent-ticks.ts";
+import { RecentSchema } from "../show/show-overview.ts";
 import { answerJob, JobParams, JobSchema, showJob, showQuarantined } from "../show/show-job.ts";
 
 const tags = ["jobs"];

@@ -1,7 +1,7 @@
 /**
  * What is asked of all jobs at once: how many are in which state, and which ticks come next on which peers.
  */
-import { Type, type Static } from "typebox";
+import { Type } from "typebox";
 import type { NextTick } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
 import { defaultGroup, jobStates } from "../../schema/job.ts";
@@ -12,39 +12,10 @@ import { closed, none } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import type { Overview, OverviewEntry } from "../show/overview.ts";
 import type { RecentTicks } from "../show/recent-ticks.ts";
-import { Instant, orNull, RunSchema, showInstant, showRun } from "../show/show-run.ts";
+import { ComingSchema, RunningSchema, SummarySchema, type Coming } from "../show/show-overview.ts";
+import { showInstant, showRun } from "../show/show-run.ts";
 
 const tags = ["overview"];
-
-const SummarySchema = Type.Object({
-  jobs: Type.Integer(),
-  states: Type.Object(Object.fromEntries(jobStates.map((state) => [state, Type.Integer()])), {
-    description: "how many jobs are in each state",
-  }),
-  groups: Type.Array(Type.Object({ name: Type.String(), jobs: Type.Integer() })),
-  peers: Type.Object({ alive: Type.Integer(), known: Type.Integer() }),
-  notReady: Type.Array(Type.String(), { description: "why the answering peer keeps no ticks" }),
-  warnings: Type.Array(Type.String()),
-});
-export type Summary = Static<typeof SummarySchema>;
-
-const ComingSchema = Type.Object({
-  job: Type.String(),
-  tick: Type.String(),
-  startsAt: Instant,
-  skipped: Type.Optional(Type.String({ description: "why it will not run" })),
-  peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String() }), {
-    description: "the runner first, then the peers that would step in",
-  }),
-  usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
-});
-export type Coming = Static<typeof ComingSchema>;
-
-const RunningSchema = Type.Object({
-  ...RunSchema.properties,
-  usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
-});
-export type Running = Static<typeof RunningSchema>;
 
 /** Runs that are listed. A page shows no more. */
 const runningMax = 200;
@@ -74,7 +45,7 @@ function summary(app: Api, overview: Overview): void {
         response: { 200: SummarySchema },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const all = await overview.entries();
       const view = request.control.view();
       const entries = [...all.values()].filter(({ job }) => view.jobs.has(job.id));
@@ -87,7 +58,7 @@ function summary(app: Api, overview: Overview): void {
       }
       states["invalid"] = view.quarantined.length;
       const known = view.members.filter(({ state }) => state !== "left");
-      return {
+      return reply.send({
         jobs: entries.length + view.quarantined.length,
         states,
         groups: [...groups]
@@ -96,7 +67,7 @@ function summary(app: Api, overview: Overview): void {
         peers: { alive: known.filter(({ state }) => state === "alive").length, known: known.length },
         notReady: view.notReady.map(({ message }) => message),
         warnings: [...view.warnings],
-      };
+      });
     },
   );
 }
@@ -175,7 +146,9 @@ function coming(app: Api, overview: Overview, recent: RecentTicks): void {
         }
       }
       ticks.sort((a, b) => a.tick.startsAt - b.tick.startsAt || (a.job < b.job ? -1 : 1));
-      const items = await Promise.all(ticks.slice(0, limit).map((one) => showComing(one, recent, request.control)));
+      const items = await Promise.all(
+        ticks.slice(0, limit).map((one) => showComing(one, recent, request.control)),
+      );
       return reply.send({ items, more: ticks.length > limit || soonest.length > limit });
     },
   );

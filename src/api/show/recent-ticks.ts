@@ -4,16 +4,13 @@
  * A job's history is read from the disk once. A record of the job that moves makes it stale, so a list that is read again
  * costs one read for each job that has run meanwhile.
  */
-import { Type, type Static } from "typebox";
 import type { Control } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
-import { RunStateSchema, type RunRecord, type RunState } from "../../schema/run.ts";
+import type { RunRecord, RunState } from "../../schema/run.ts";
 import type { Decisions } from "../options.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
-import { orNull } from "./show-run.ts";
+import { recentTicks, type Recent } from "./show-overview.ts";
 
-/** Ticks shown per job. More makes lists larger; a sparkline has room for about so many. */
-export const recentTicks = 24;
 /** Records read per job: some ticks have several, for their attempts and slots. */
 const recordsRead = 60;
 /** Jobs that are kept. About 3 kB each; beyond it the one that was kept first goes. */
@@ -29,24 +26,6 @@ const statesShown: readonly RunState[] = [
   "skipped",
   "missed",
 ];
-
-export const RecentSchema = Type.Object({
-  ticks: Type.Array(
-    Type.Object({
-      tick: Type.String(),
-      state: RunStateSchema,
-      ms: orNull(Type.Integer({ description: "how long its run took" })),
-      run: orNull(Type.String({ description: "its run; null when none was started" })),
-    }),
-    {
-      description: `the last ticks that ran, were skipped or were missed, newest first; at most ${recentTicks}`,
-    },
-  ),
-  usualMs: orNull(
-    Type.Integer({ description: "the median of how long those that succeeded took; null if none did" }),
-  ),
-});
-export type Recent = Static<typeof RecentSchema>;
 
 export class RecentTicks {
   readonly #decisions: Decisions;

@@ -1,11 +1,9 @@
 /** What the API answers, by the names that the page uses. The types are those of the API's own schemas. */
 import type { ShownJob } from "../../api/show/show-job.ts";
 import type { Peer } from "../../api/show/show-peer.ts";
-import type { Recent } from "../../api/show/recent-ticks.ts";
 import type { ShownRevision } from "../../api/show/show-revision.ts";
 import type { Run, Tick } from "../../api/show/show-run.ts";
-import type { Chain } from "../../api/routes/chain.ts";
-import type { Coming, Running, Summary } from "../../api/routes/overview.ts";
+import type { Chain, Coming, Recent, Running, Summary } from "../../api/show/show-overview.ts";
 
 export type { Chain, Coming, Peer, Run, Running, Summary, Tick };
 export type Job = ShownJob & { recent?: Recent };

@@ -1,0 +1,75 @@
+/** What is answered about all jobs at once, and about the jobs of a chain. */
+import { Type, type Static } from "typebox";
+import { jobStates } from "../../schema/job.ts";
+import { RunStateSchema } from "../../schema/run.ts";
+import { Instant, orNull, RunSchema } from "./show-run.ts";
+
+export const SummarySchema = Type.Object({
+  jobs: Type.Integer(),
+  states: Type.Object(Object.fromEntries(jobStates.map((state) => [state, Type.Integer()])), {
+    description: "how many jobs are in each state",
+  }),
+  groups: Type.Array(Type.Object({ name: Type.String(), jobs: Type.Integer() })),
+  peers: Type.Object({ alive: Type.Integer(), known: Type.Integer() }),
+  notReady: Type.Array(Type.String(), { description: "why the answering peer keeps no ticks" }),
+  warnings: Type.Array(Type.String()),
+});
+export type Summary = Static<typeof SummarySchema>;
+
+export const ComingSchema = Type.Object({
+  job: Type.String(),
+  tick: Type.String(),
+  startsAt: Instant,
+  skipped: Type.Optional(Type.String({ description: "why it will not run" })),
+  peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String() }), {
+    description: "the runner first, then the peers that would step in",
+  }),
+  usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
+});
+export type Coming = Static<typeof ComingSchema>;
+
+export const RunningSchema = Type.Object({
+  ...RunSchema.properties,
+  usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
+});
+export type Running = Static<typeof RunningSchema>;
+
+export const ChainSchema = Type.Object({
+  jobs: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      state: orNull(Type.Enum(jobStates, { description: "null: there is no such job" })),
+      level: Type.Integer({ description: "0 for the job that was asked about, below 0 before it" }),
+    }),
+  ),
+  links: Type.Array(
+    Type.Object({
+      from: Type.String(),
+      to: Type.String(),
+      on: Type.String({ description: "success, failure or always" }),
+    }),
+  ),
+  more: Type.Boolean({ description: "the chain has more jobs than are listed" }),
+});
+export type Chain = Static<typeof ChainSchema>;
+
+/** Ticks shown per job. More makes lists larger; a sparkline has room for about so many. */
+export const recentTicks = 24;
+
+export const RecentSchema = Type.Object({
+  ticks: Type.Array(
+    Type.Object({
+      tick: Type.String(),
+      state: RunStateSchema,
+      ms: orNull(Type.Integer({ description: "how long its run took" })),
+      run: orNull(Type.String({ description: "its run; null when none was started" })),
+    }),
+    {
+      description: `the last ticks that ran, were skipped or were missed, newest first; at most ${recentTicks}`,
+    },
+  ),
+  usualMs: orNull(
+    Type.Integer({ description: "the median of how long those that succeeded took; null if none did" }),
+  ),
+});
+export type Recent = Static<typeof RecentSchema>;

@@ -9,6 +9,7 @@ import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
 import { secretCommands } from "./cli/secrets.ts";
+import { auditCommand } from "./cli/audit.ts";
 import { tokenCommands } from "./cli/token.ts";
 import { serviceCommand } from "./cli/service/service.ts";
 import { settingCommands } from "./cli/settings.ts";
@@ -92,6 +93,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   settingCommands(program, terminal);
   secretCommands(program, terminal);
   tokenCommands(program, terminal);
+  auditCommand(program, terminal);
   applyCommands(program, terminal);
   importCommands(program, terminal);
   scheduleCommands(program, terminal);

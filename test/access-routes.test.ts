@@ -125,6 +125,7 @@ const expected: Record<string, Expected> = {
   "GET /v1/peers/self": { right: viewer },
   "GET /v1/key": { right: all("admin") },
   "POST /v1/key/rotate": { right: all("admin") },
+  "GET /v1/audit": { right: own("admin") },
   "GET /v1/tokens": { right: all("admin") },
   "POST /v1/tokens": { right: all("admin"), body: { name: "more", role: "admin" } },
   "PATCH /v1/tokens/:id": { right: all("admin"), of: "/v1/tokens/000000000000", body: { role: "admin" } },

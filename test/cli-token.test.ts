@@ -42,3 +42,23 @@ test("what the token may not do exits with 7 and says how to get a token that ma
   assert.match(done.stderr, /this needs the role admin/);
   assert.match(done.stderr, /token create/);
 });
+
+test("audit shows who did what, and which peers it doesn't cover", async () => {
+  await using stub = await StubPeer.open();
+  const entry = {
+    at: "2026-11-20T02:00:00.000Z",
+    actor: "ci@alder",
+    action: "put-job",
+    kind: "job",
+    name: "backup",
+  };
+  const peers = [
+    { id: "1", name: "alder", covered: true },
+    { id: "2", name: "birch", covered: false },
+  ];
+  stub.on("GET /v1/audit", { body: { items: [{ ...entry, outcome: "done" }], nextCursor: null, peers } });
+  const said = await stub.cicada("audit", "--job", "backup", "--limit", "5");
+  assert.match(said.stdout, /ci@alder +put-job +job backup +done/);
+  assert.match(said.stderr, /birch/);
+  assert.deepEqual(stub.asked.at(-1)?.query, { job: "backup", limit: "5" });
+});

@@ -17,6 +17,7 @@ import { compileCheck } from "./http/checking.ts";
 import { describeRoutes, documentRoutes } from "./http/docs.ts";
 import { chainRoutes } from "./routes/chain.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { Audit } from "./access/audit.ts";
 import { Callers } from "./access/callers.ts";
 import { countFailures, guard, requireRights, type Guarded } from "./http/guard.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -24,6 +25,7 @@ import { honourIdempotencyKeys } from "./http/idempotency.ts";
 import { readJson } from "./http/json.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
 import { channelRoutes } from "./routes/channels.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { backfillRoutes } from "./routes/backfill.ts";
 import { skipRoutes } from "./routes/skips.ts";
 import { jobHistoryRoutes } from "./routes/job-history.ts";
@@ -127,6 +129,7 @@ export function buildApi(options: ApiOptions): Api {
       sessions: new Sessions(Date.now),
       sockets,
       refuse: countFailures(app),
+      audit: new Audit(control, options.log, Date.now),
     };
     requireRights(app);
     guard(app, guarded);
@@ -159,6 +162,7 @@ function routes(app: Api, guarded: Guarded): void {
   keyRoutes(app, options);
   settingRoutes(app);
   secretRoutes(app, options);
+  auditRoutes(app);
   tokenRoutes(app, options, callers, streams);
   declaredRoutes(app, options);
   bulkRoutes(app);

@@ -46,6 +46,15 @@ export function controlOf(peer: Peer): Control {
     testChannel: (channel, name, by) =>
       new Promise((resolve) => peer.parts.notices.test(channel, name, by, resolve)),
     revisions: (id) => readRevisions(disk, id),
+    audit: (query) =>
+      new Promise((resolve, reject) => {
+        disk.audit(query, (page) => (page instanceof CicadaError ? reject(page) : resolve(page)));
+      }),
+    noteAudit: (entries) =>
+      new Promise((resolve, reject) => {
+        const writes = entries.map((entry) => ({ kind: "audit", entry }) as const);
+        disk.store(writes, (error) => (error === undefined ? resolve() : reject(error)));
+      }),
     ticks: (id, query) => describeTicks(peer, id, query),
     log: (run, offset, length) =>
       new Promise((resolve) => peer.parts.logs.read(run, offset, length, resolve)),

@@ -3,6 +3,7 @@
  * here too.
  */
 import type { CicadaError } from "../errors.ts";
+import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
@@ -24,6 +25,8 @@ export type Write =
   | { kind: "snapshot"; update: Uint8Array }
   /** Kept unless it is there already; older ones of the job go (schema/revision.ts). */
   | { kind: "revision"; revision: JobRevision }
+  /** Older ones go (schema/audit.ts). */
+  | { kind: "audit"; entry: AuditEntry }
   | { kind: "meta"; key: string; value: string }
   /** Replaces the job's watermark. */
   | { kind: "watermark"; watermark: Watermark }
@@ -155,6 +158,8 @@ export interface Disk {
   others(query: OthersQuery, done: (records: OtherRecord[] | CicadaError) => void): void;
   /** The job's revisions that are kept, newest first. */
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void;
+  /** A page of the audit, newest first. */
+  audit(query: AuditQuery, done: (page: AuditPage | CicadaError) => void): void;
   /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
   /** Removes what the rules let go, outputs included, all of it together with the horizons that say so. */

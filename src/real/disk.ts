@@ -19,12 +19,14 @@ import type {
   ThingsQuery,
   Write,
 } from "../ports/disk.ts";
+import type { AuditPage, AuditQuery } from "../schema/audit.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
 import {
+  parseAudit,
   parseOrder,
   parseOther,
   parseRecord,
@@ -162,6 +164,15 @@ class RealDisk implements Disk {
 
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void {
     this.read({ kind: "revisions", job }, "revisions", ({ revisions }) => revisions.map(parseRevision), done);
+  }
+
+  audit(query: AuditQuery, done: (page: AuditPage | CicadaError) => void): void {
+    this.read(
+      { kind: "audit", query },
+      "audited",
+      ({ entries, next }) => ({ entries: entries.map(parseAudit), next }),
+      done,
+    );
   }
 
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void {
@@ -334,6 +345,8 @@ function asText(write: Write): TextWrite {
     case "update":
     case "snapshot":
       return { kind: write.kind, update: Uint8Array.from(write.update) };
+    case "audit":
+      return { kind: "audit", text: JSON.stringify(write.entry) };
     case "revision": {
       const { job, revision, at, spec } = write.revision;
       const text = JSON.stringify(write.revision);

@@ -25,6 +25,7 @@ import type {
 } from "../ports/disk.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
+import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StableStorage } from "./disk/storage.ts";
@@ -188,6 +189,24 @@ export class SimDisk implements Disk {
       if (this.storage.unreadable) return () => done(unreadable());
       const revisions = [...(this.storage.revisions.get(job) ?? [])];
       return () => done(revisions);
+    });
+  }
+
+  audit({ limit, after, ...wanted }: AuditQuery, done: (page: AuditPage | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const fits = ({ entry, place }: { entry: AuditEntry; place: number }): boolean =>
+        (wanted.actor ?? entry.actor) === entry.actor &&
+        (wanted.job === undefined || wanted.job === entry.job) &&
+        (wanted.action ?? entry.action) === entry.action &&
+        (wanted.groups === undefined || wanted.groups.includes(entry.group ?? "")) &&
+        entry.at >= (wanted.from ?? -Infinity) &&
+        entry.at < (wanted.to ?? Infinity) &&
+        place < Number(after ?? Infinity);
+      const found = this.storage.audit.toReversed().filter(fits);
+      const shown = found.slice(0, limit);
+      const next = found.length > limit ? String(shown.at(-1)?.place) : null;
+      return () => done({ entries: shown.map(({ entry }) => entry), next });
     });
   }
 

@@ -55,6 +55,7 @@ import {
 import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
 import type { NoticeChannel } from "../../src/schema/channel.ts";
 import type { Delivered } from "../../src/ports/notifier.ts";
+import type { AuditEntry, AuditPage, AuditQuery } from "../../src/schema/audit.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
 import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
@@ -541,6 +542,28 @@ export class FakeControl implements Control {
     const last = records.at(-1);
     const more = start + records.length < fitting.length && last !== undefined;
     return { records, next: more ? runId(last) : null, total: fitting.length };
+  }
+
+  /** newest first */
+  readonly audited: AuditEntry[] = [];
+
+  async noteAudit(entries: readonly AuditEntry[]): Promise<void> {
+    await turn();
+    this.audited.unshift(...entries.toReversed());
+  }
+
+  async audit({ limit, after, ...wanted }: AuditQuery): Promise<AuditPage> {
+    await turn();
+    const found = this.audited.filter(
+      (one) =>
+        (wanted.actor ?? one.actor) === one.actor &&
+        (wanted.job === undefined || wanted.job === one.job) &&
+        (wanted.action ?? one.action) === one.action &&
+        (wanted.groups === undefined || wanted.groups.includes(one.group ?? "")),
+    );
+    const start = Number(after ?? 0);
+    const more = found.length > start + limit;
+    return { entries: found.slice(start, start + limit), next: more ? String(start + limit) : null };
   }
 
   values(root: string): ReadonlyMap<string, unknown> {

@@ -30,11 +30,14 @@ import { instantOf, parseRunReference, type JobId, type RunId, type TickId } fro
 import { defaultGroup, type Job } from "../../schema/job.ts";
 import type { JobRevision } from "../../schema/revision.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import type { AuditPage, AuditQuery } from "../../schema/audit.ts";
 import type { HeldSecrets, SecretChange } from "../../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
 import { groupOfJob, groupOfMaintenance, judge } from "./judge.ts";
-import { all, hasGroup, own, refusalFor, type Right } from "./rights.ts";
+import type { Audit } from "./audit.ts";
+import { trailsOf } from "./trail.ts";
+import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.ts";
 
 /** Clocks of peers differ: so much before its job was made a run may have been claimed. Unit: ms. */
 const clockSlackMs = 5_000;
@@ -44,11 +47,14 @@ export class ScopedControl implements Control {
   readonly #control: Control;
   readonly #holds: (caller: Caller) => boolean;
 
+  readonly #audit: Audit;
+
   /** `holds`: whether the caller still has the rights that it came with. */
-  constructor(control: Control, caller: Caller, holds: (caller: Caller) => boolean) {
+  constructor(control: Control, caller: Caller, holds: (caller: Caller) => boolean, audit: Audit) {
     this.#control = control;
     this.caller = caller;
     this.#holds = holds;
+    this.#audit = audit;
   }
 
   /** What would refuse the command; undefined = this caller may give it. */
@@ -58,7 +64,14 @@ export class ScopedControl implements Control {
 
   async ask(command: Command): Promise<Answer> {
     const error = this.refusalOf(command);
-    return error === undefined ? this.#control.ask(command) : { kind: "refused", error };
+    const trails = trailsOf(command, this.#control);
+    if (error !== undefined) {
+      await this.#audit.refused(this.caller, trails, error);
+      return { kind: "refused", error };
+    }
+    const answer = await this.#control.ask(command);
+    await this.#audit.note(this.caller, trails, answer.kind === "refused" ? answer.error : undefined);
+    return answer;
   }
 
   /** True for a job that is there and in one of the caller's groups. A caller of all groups may name any job. */
@@ -193,7 +206,9 @@ export class ScopedControl implements Control {
 
   async testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered> {
     this.#require(all("editor"));
-    return this.#control.testChannel(channel, name, by);
+    const delivered = await this.#control.testChannel(channel, name, by);
+    await this.#audit.note(this.caller, [{ action: "test-channel", kind: "channel", name }]);
+    return delivered;
   }
 
   async revisions(id: JobId): Promise<JobRevision[]> {
@@ -238,7 +253,10 @@ export class ScopedControl implements Control {
 
   async putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }> {
     this.#require(own("editor"));
-    return this.#control.putScript(bytes);
+    const stored = await this.#control.putScript(bytes);
+    const trail = { action: "put-script", kind: "script", name: stored.sha256 } as const;
+    await this.#audit.note(this.caller, stored.created ? [trail] : []);
+    return stored;
   }
 
   async script(sha256: string): Promise<Uint8Array | undefined> {
@@ -258,11 +276,26 @@ export class ScopedControl implements Control {
   async setSecret(change: SecretChange): Promise<void> {
     this.#require(all("editor"));
     await this.#control.setSecret(change);
+    const { name, peers } = change;
+    const after = { peers: peers ?? "this peer" };
+    await this.#audit.note(this.caller, [{ action: "set-secret", kind: "secret", name, after }]);
   }
 
   async removeSecret(name: string, by: string): Promise<void> {
     this.#require(all("editor"));
     await this.#control.removeSecret(name, by);
+    await this.#audit.note(this.caller, [{ action: "remove-secret", kind: "secret", name }]);
+  }
+
+  async audit(query: AuditQuery): Promise<AuditPage> {
+    this.#require(own("admin"));
+    const { groups } = this.caller;
+    return this.#control.audit(groups === undefined ? query : { ...query, groups });
+  }
+
+  /** Only what is asked for is noted, and only here. */
+  async noteAudit(): Promise<void> {
+    throw forbidden(this.caller, "nobody's right");
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {

@@ -12,6 +12,7 @@
  */
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { assert, CicadaError } from "../../errors.ts";
+import type { Audit } from "../access/audit.ts";
 import type { Caller, Callers } from "../access/callers.ts";
 import { hiddenFrom } from "../access/hidden.ts";
 import { own, refusalFor, type RouteRight } from "../access/rights.ts";
@@ -78,9 +79,10 @@ export interface Guarded {
   sessions: Sessions;
   sockets: Sockets;
   refuse: Refuse;
+  audit: Audit;
 }
 
-export function guard(app: Api, { options, callers, sessions, sockets, refuse }: Guarded): void {
+export function guard(app: Api, { options, callers, sessions, sockets, refuse, audit }: Guarded): void {
   const cookie = cookieName(options.self.id);
   app.decorateRequest("actor", "");
   // Set for each request that has a caller, before any route sees it.
@@ -102,9 +104,16 @@ export function guard(app: Api, { options, callers, sessions, sockets, refuse }:
     sockets.entitle(request.raw.socket);
     request.caller = caller;
     request.actor = caller.actor;
-    request.control = new ScopedControl(options.control, caller, (one) => callers.holds(one));
+    request.control = new ScopedControl(options.control, caller, (one) => callers.holds(one), audit);
     const refused = right === "any-token" ? undefined : refusalFor(caller, right);
-    if (refused !== undefined) throw hiddenFrom(request) ?? refused;
+    if (refused !== undefined) {
+      const answer = hiddenFrom(request) ?? refused;
+      const { method, routeOptions } = request;
+      const action = `${method} ${routeOptions.url}`.slice(0, 64);
+      const [path = ""] = request.url.split("?");
+      await audit.refused(caller, [{ action, kind: "call", name: path.slice(0, 512) }], answer);
+      throw answer;
+    }
     return undefined;
   });
 }

@@ -122,7 +122,8 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
       const command = { kind: "apply", changes: plan.changes, by: request.actor } as const;
       // A plan says what is there, so who may not apply it is not shown it.
       const refused = request.control.refusalOf(command);
-      if (refused !== undefined) throw refused;
+      if (refused !== undefined && dryRun) throw refused;
+      if (refused !== undefined) await ask(request, request.control, command);
       refuseUsedChannels(
         request.control,
         plan,

@@ -163,6 +163,20 @@ export interface TokenAnswer {
   createdBy: string;
 }
 
+export interface AuditAnswer {
+  items: {
+    at: string;
+    actor: string;
+    action: string;
+    kind: string;
+    name: string;
+    outcome: string;
+    code?: string;
+  }[];
+  nextCursor: string | null;
+  peers: { id: string; name: string; covered: boolean }[];
+}
+
 export interface MadeTokenAnswer extends TokenAnswer {
   token: string;
 }

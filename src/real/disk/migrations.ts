@@ -94,6 +94,20 @@ const migrations: readonly string[] = [
    CREATE INDEX job_revision_deleted ON job_revision (at) WHERE deleted = 1;`,
   // Runs of a peer that has long been gone.
   `CREATE INDEX record_of_peer ON record (peer, state, instant);`,
+  // Who has changed what.
+  `CREATE TABLE audit (
+     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+     at REAL NOT NULL,
+     actor TEXT NOT NULL,
+     job TEXT,
+     job_group TEXT,
+     action TEXT NOT NULL,
+     refused INTEGER NOT NULL,
+     body TEXT NOT NULL,
+     sum INTEGER NOT NULL
+   );
+   CREATE INDEX audit_of_job ON audit (job, sequence);
+   CREATE INDEX audit_refused ON audit (refused, sequence);`,
 ];
 
 export const fileVersion = migrations.length;

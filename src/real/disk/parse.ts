@@ -13,6 +13,7 @@ import {
   type Watermark,
 } from "../../schema/run.ts";
 import { OtherRecordSchema, type OtherRecord } from "../../schema/other-record.ts";
+import { AuditEntrySchema, type AuditEntry } from "../../schema/audit.ts";
 import { JobRevisionSchema, type JobRevision } from "../../schema/revision.ts";
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
@@ -21,6 +22,7 @@ const orderCheck = Compile(RequestedOrderSchema);
 const otherCheck = Compile(OtherRecordSchema);
 const watermarkCheck = Compile(WatermarkSchema);
 const revisionCheck = Compile(JobRevisionSchema);
+const auditCheck = Compile(AuditEntrySchema);
 const voteCheck = Compile(StoredVoteSchema);
 
 export function parseRecord(text: string): RunRecord {
@@ -44,6 +46,12 @@ export function parseOther(text: string): OtherRecord {
 export function parseRevision(text: string): JobRevision {
   const value = parse(text);
   if (!revisionCheck.Check(value)) throw damagedRow("job's revision", text);
+  return value;
+}
+
+export function parseAudit(text: string): AuditEntry {
+  const value = parse(text);
+  if (!auditCheck.Check(value)) throw damagedRow("entry of the audit", text);
   return value;
 }
 

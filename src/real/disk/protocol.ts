@@ -7,6 +7,7 @@
  */
 import type { CicadaError } from "../../errors.ts";
 import type { Horizon, OthersQuery, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
+import type { AuditQuery } from "../../schema/audit.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 
 /** A `Write` of ports/disk.ts, with records, orders, watermarks and votes as text. */
@@ -18,6 +19,7 @@ export type TextWrite =
   | { kind: "update"; update: Uint8Array }
   | { kind: "snapshot"; update: Uint8Array }
   | { kind: "revision"; job: JobId; revision: string; at: number; deleted: boolean; text: string }
+  | { kind: "audit"; text: string }
   | { kind: "meta"; key: string; value: string }
   | { kind: "watermark"; job: JobId; text: string }
   | { kind: "drop-watermark"; job: JobId }
@@ -40,6 +42,7 @@ export type ReadRequest =
   | { kind: "output"; run: RunId }
   | { kind: "others"; query: OthersQuery; tickInstant: number | undefined }
   | { kind: "revisions"; job: JobId }
+  | { kind: "audit"; query: AuditQuery }
   | { kind: "jobs"; after: string; limit: number }
   | { kind: "measure"; share: number };
 
@@ -63,6 +66,7 @@ export type DiskResult =
   | { kind: "output"; bytes: Uint8Array | undefined }
   | { kind: "others"; others: string[] }
   | { kind: "revisions"; revisions: string[] }
+  | { kind: "audited"; entries: string[]; next: string | null }
   | { kind: "jobs"; jobs: JobId[] }
   | { kind: "measured"; bytes: number; instant: number }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };

@@ -12,6 +12,7 @@ import type { JobId, RunId } from "../../schema/ids.ts";
 import { runStates } from "../../schema/run.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
+import { readAudit } from "./audit.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
@@ -66,6 +67,8 @@ export class Reads {
           return { kind: "others", others: this.others(request.query, request.tickInstant) };
         case "revisions":
           return { kind: "revisions", revisions: this.revisions(request.job) };
+        case "audit":
+          return { kind: "audited", ...readAudit(this.statements, request.query) };
         case "jobs":
           return { kind: "jobs", jobs: this.jobs(request.after, request.limit) };
         case "measure":

@@ -11,6 +11,7 @@ import { instantOf } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../schema/revision.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
+import { writeAudit } from "./audit.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import type { DiskResult, TextWrite } from "./protocol.ts";
 import { sumOf, textIn } from "./rows.ts";
@@ -64,6 +65,8 @@ export class Writes {
         return this.writeUpdate(write.update);
       case "revision":
         return this.writeRevision(write);
+      case "audit":
+        return writeAudit(this.statements, write.text);
       case "meta":
         this.statements.run(
           "INSERT INTO meta VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum",

@@ -7,6 +7,7 @@ import { mergeOtherRecord, mergeRecord, otherRecordKey, recordKey } from "../../
 import type { Horizon, Write } from "../../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
+import { auditKept, auditRefusalsKept, type AuditEntry } from "../../schema/audit.ts";
 import { deletedKeptMs, revisionBytesKept, revisionsKept, type JobRevision } from "../../schema/revision.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
@@ -59,6 +60,8 @@ export class StableStorage {
   readonly secrets = new Map<string, { value: string; version: number }>();
   /** newest first */
   readonly revisions = new Map<JobId, readonly JobRevision[]>();
+  /** oldest first; `place` counts all that there were */
+  audit: { entry: AuditEntry; place: number }[] = [];
   readonly votes = new Map<string, StoredVote>();
   readonly watermarks = new Map<JobId, Watermark>();
   readonly horizons = new Map<JobId, Horizon>();
@@ -104,6 +107,9 @@ export class StableStorage {
       case "revision":
         this.putRevision(write.revision);
         return;
+      case "audit":
+        this.putAudit(write.entry);
+        return;
       case "meta":
         this.meta.set(write.key, write.value);
         return;
@@ -142,6 +148,7 @@ export class StableStorage {
     replace(this.scripts, other.scripts);
     replace(this.secrets, other.secrets);
     replace(this.revisions, other.revisions);
+    this.audit = [...other.audit];
     replace(this.votes, other.votes);
     replace(this.watermarks, other.watermarks);
     replace(this.horizons, other.horizons);
@@ -197,6 +204,15 @@ export class StableStorage {
     for (const [job, [newest]] of this.revisions) {
       const isGone = newest?.spec === undefined && (newest?.at ?? 0) < revision.at - deletedKeptMs;
       if (isGone) this.revisions.delete(job);
+    }
+  }
+
+  private putAudit(entry: AuditEntry): void {
+    this.audit.push({ entry, place: (this.audit.at(-1)?.place ?? 0) + 1 });
+    const isRefused = entry.outcome === "refused";
+    const alike = this.audit.filter((one) => (one.entry.outcome === "refused") === isRefused);
+    if (alike.length > (isRefused ? auditRefusalsKept : auditKept)) {
+      this.audit = this.audit.filter((one) => one !== alike[0]);
     }
   }
 

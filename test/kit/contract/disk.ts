@@ -29,6 +29,12 @@ import {
   type RunId,
   type TickId,
 } from "../../../src/schema/ids.ts";
+import {
+  auditRefusalsKept,
+  type AuditEntry,
+  type AuditPage,
+  type AuditQuery,
+} from "../../../src/schema/audit.ts";
 import type { OtherRecord } from "../../../src/schema/other-record.ts";
 import {
   deletedKeptMs,
@@ -484,6 +490,62 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       }
       assert.deepEqual(await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER), []);
       assert.deepEqual((await history(bed, { limit: 5 })).records, []);
+    },
+  );
+
+  onBed(
+    "the audit is kept in order, found by actor, job, action, group and time, and read page by page",
+    async (bed) => {
+      const entry = (at: number, more: Partial<AuditEntry> = {}): AuditEntry => ({
+        at: noon + at,
+        actor: "ann@a",
+        token: "0123456789ab",
+        role: "editor",
+        action: "put-job",
+        kind: "job",
+        name: "backup",
+        job: "backup",
+        group: "db",
+        outcome: "done",
+        ...more,
+      });
+      const entries = [
+        entry(0),
+        entry(1, { actor: "bob@a", job: "other", name: "other", group: "web" }),
+        entry(2, { action: "delete-job" }),
+        entry(3, { outcome: "refused", code: "FORBIDDEN" }),
+      ];
+      await store(
+        bed,
+        entries.map((one) => ({ kind: "audit", entry: one })),
+      );
+      const read = (query: Partial<AuditQuery>): Promise<AuditPage> =>
+        valueOf<AuditPage>(bed, (done) => bed.disk().audit({ limit: 10, ...query }, done));
+      const times = async (query: Partial<AuditQuery>): Promise<number[]> =>
+        (await read(query)).entries.map(({ at }) => at - noon);
+      assert.deepEqual((await read({})).entries, entries.toReversed());
+      assert.deepEqual(await times({ actor: "bob@a" }), [1]);
+      assert.deepEqual(await times({ job: "backup" }), [3, 2, 0]);
+      assert.deepEqual(await times({ action: "delete-job" }), [2]);
+      assert.deepEqual(await times({ groups: ["web", "none"] }), [1]);
+      assert.deepEqual(await times({ from: noon + 1, to: noon + 3 }), [2, 1]);
+      const first = await read({ limit: 3 });
+      assert.deepEqual(await times({ limit: 3, after: first.next ?? "" }), [0]);
+      assert.equal((await read({ limit: 4 })).next, null);
+      const refusals = Array.from({ length: auditRefusalsKept + 200 }, (_, index) =>
+        entry(10 + index, { outcome: "refused" }),
+      );
+      await store(
+        bed,
+        refusals.map((one) => ({ kind: "audit", entry: one })),
+      );
+      await bed.restart();
+      const kept = (await read({ limit: 2 * auditRefusalsKept })).entries;
+      assert.equal(kept.filter(({ outcome }) => outcome === "done").length, 3, "refusals push out no change");
+      assert.ok(
+        kept.length >= auditRefusalsKept && kept.length < auditRefusalsKept + 100,
+        String(kept.length),
+      );
     },
   );
 

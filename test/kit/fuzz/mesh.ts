@@ -230,6 +230,7 @@ export class FuzzMesh {
       output: (run, done) => disk.output(run, done),
       others: (query, done) => disk.others(query, done),
       revisions: (job, done) => disk.revisions(job, done),
+      audit: (query, done) => disk.audit(query, done),
       jobsWithRecords: (after, limit, done) => disk.jobsWithRecords(after, limit, done),
       prune: (rules, done) => disk.prune(rules, done),
       measure: (share, done) => disk.measure(share, done),

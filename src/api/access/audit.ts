@@ -1,0 +1,71 @@
+/**
+ * Notes what callers have changed, and what they were refused by rights. What the peer itself refuses (a conflict, a bad value) has
+ * changed nothing and is not noted, unless its outcome is not known.
+ */
+import { errorTable, type CicadaError } from "../../errors.ts";
+import type { Log } from "../../ports.ts";
+import type { Control } from "../../ports/control.ts";
+import type { AuditEntry } from "../../schema/audit.ts";
+import type { Caller } from "./callers.ts";
+import type { Trail } from "./trail.ts";
+
+/** How many refusals of one token are noted in a minute. More lets one token fill the places of all others' refusals sooner. */
+const refusalsPerMinute = 60;
+
+export class Audit {
+  readonly #control: Pick<Control, "noteAudit">;
+  readonly #log: Log;
+  readonly #now: () => number;
+  /** refusals of this minute, by token */
+  readonly #refusals = new Map<string, number>();
+  #minute = 0;
+
+  constructor(control: Pick<Control, "noteAudit">, log: Log, now: () => number) {
+    this.#control = control;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /** `error`: how it ended; undefined = it was done. Resolves when the entries are durable. */
+  async note(caller: Caller, trails: readonly Trail[], error?: CicadaError): Promise<void> {
+    if (error !== undefined && errorTable[error.code].status < 500) return;
+    const outcome = error === undefined ? "done" : "failed";
+    await this.#store(trails.map((trail) => this.#entryOf(caller, trail, outcome, error)));
+  }
+
+  /** The caller has not the right. */
+  async refused(caller: Caller, trails: readonly Trail[], error: CicadaError): Promise<void> {
+    const minute = Math.floor(this.#now() / 60_000);
+    if (minute !== this.#minute) this.#refusals.clear();
+    this.#minute = minute;
+    const before = this.#refusals.get(caller.token) ?? 0;
+    if (before >= refusalsPerMinute) return;
+    this.#refusals.set(caller.token, before + 1);
+    // One refused object refuses its whole set, of which the first ones say enough.
+    const some = trails.slice(0, refusalsPerMinute);
+    await this.#store(some.map((trail) => this.#entryOf(caller, trail, "refused", error)));
+  }
+
+  #entryOf(
+    { actor, token, role }: Caller,
+    trail: Trail,
+    outcome: AuditEntry["outcome"],
+    error: CicadaError | undefined,
+  ): AuditEntry {
+    const code = error === undefined ? {} : { code: error.code };
+    return { at: this.#now(), actor, token, role, ...trail, outcome, ...code };
+  }
+
+  /** The change is made, whether its entry can be stored or not: so a failure is only logged. */
+  async #store(entries: readonly AuditEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    try {
+      await this.#control.noteAudit(entries);
+    } catch (error) {
+      this.#log.error("the audit could not be stored", {
+        entries: JSON.stringify(entries),
+        error: String(error),
+      });
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/** The audit: who has changed what, and who was refused, newest first. A peer shows what was asked of itself. */
+import { Type } from "typebox";
+import { AuditEntrySchema } from "../../schema/audit.ts";
+import { own } from "../access/rights.ts";
+import { closed, readInstant } from "../http/checking.ts";
+import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import type { Api } from "../options.ts";
+import { Instant, showInstant } from "../show/show-run.ts";
+import { InstantQuery } from "./ticks.ts";
+
+const ShownEntry = Type.Object({ ...AuditEntrySchema.properties, at: Instant });
+
+export function auditRoutes(app: Api): void {
+  app.get(
+    "/v1/audit",
+    {
+      config: { right: own("admin") },
+      schema: {
+        tags: ["audit"],
+        summary: "Who has changed what, and who was refused by rights, newest first; also of deleted jobs",
+        description:
+          "Each peer keeps what was asked of it: `peers` says which are covered, and the others have to be asked themselves.",
+        querystring: Type.Object(
+          {
+            ...PageQuery,
+            actor: Type.Optional(Type.String({ maxLength: 256, description: "NAME@PEER" })),
+            job: Type.Optional(Type.String({ maxLength: 512 })),
+            action: Type.Optional(Type.String({ maxLength: 64, description: "such as put-job" })),
+            from: InstantQuery,
+            to: InstantQuery,
+          },
+          closed,
+        ),
+        response: {
+          200: Type.Object({
+            ...ListOf(ShownEntry).properties,
+            peers: Type.Array(
+              Type.Object({ id: Type.String(), name: Type.String(), covered: Type.Boolean() }),
+            ),
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { limit = defaultLimit, cursor, actor, job, action } = request.query;
+      const after = readCursor("audit", cursor);
+      const from = readInstant(request.query.from, "/from");
+      const to = readInstant(request.query.to, "/to");
+      const { entries, next } = await request.control.audit({
+        limit,
+        ...(actor === undefined ? {} : { actor }),
+        ...(job === undefined ? {} : { job }),
+        ...(action === undefined ? {} : { action }),
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+        ...(after === undefined ? {} : { after }),
+      });
+      const items = entries.map((entry) => ({ ...entry, at: showInstant(entry.at) }));
+      const { members } = request.control.view();
+      const peers = members.map(({ id, name, self }) => ({ id, name, covered: self }));
+      return reply.send({ ...page(request, reply, "audit", { items, next }), peers });
+    },
+  );
+}

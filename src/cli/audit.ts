@@ -1,0 +1,51 @@
+/** `cicada audit`: who has changed what at the peer that is asked, and who was refused. */
+import type { Command } from "commander";
+import type { AuditAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { table } from "./terminal/table.ts";
+import { plain, type Terminal } from "./terminal/terminal.ts";
+
+type Options = PeerOptions & {
+  output: Output;
+  limit: string;
+  actor?: string;
+  job?: string;
+  action?: string;
+  from?: string;
+  to?: string;
+};
+
+export function auditCommand(program: Command, terminal: Terminal): void {
+  withOutput(withPeer(program.command("audit")))
+    .description("who has changed what at the peer that is asked, and who was refused: newest first")
+    .option("--actor <name>", "only what NAME@PEER did")
+    .option("--job <id>", "only of this job, also if it is deleted")
+    .option("--action <action>", "only this action, such as put-job or revoke-token")
+    .option("--from <instant>", "from this RFC 3339 instant on")
+    .option("--to <instant>", "before this one")
+    .option("-n, --limit <count>", "how many", "50")
+    .action(async (options: Options) => {
+      const { output, limit, actor, job, action, from, to } = options;
+      const client = openClient(options, terminal);
+      const query = { limit, actor, job, action, from, to };
+      const answer = await client.ask<AuditAnswer>("/v1/audit", { query });
+      show(terminal, output, answer, () => {
+        if (answer.items.length === 0) return terminal.print("There is nothing.");
+        table(
+          terminal,
+          ["WHEN", "WHO", "ACTION", "WHAT", "OUTCOME"],
+          answer.items.map(({ at, actor: who, action: did, kind, name, outcome, code }) => [
+            at,
+            plain(who),
+            plain(did),
+            `${kind} ${plain(name)}`,
+            code === undefined ? outcome : `${outcome} (${code})`,
+          ]),
+        );
+        const others = answer.peers.filter(({ covered }) => !covered).map((peer) => plain(peer.name));
+        if (others.length > 0)
+          terminal.notify(`What was asked of ${others.join(", ")} is kept there (--peer URL).`);
+      });
+    });
+}

@@ -157,6 +157,7 @@ function placeOf(write: Write): string | undefined {
     case "other":
     case "output":
     case "revision":
+    case "audit":
     case "update":
     case "snapshot":
     case "drop-votes":

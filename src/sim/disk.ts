@@ -192,18 +192,11 @@ export class SimDisk implements Disk {
     });
   }
 
-  audit({ limit, after, ...wanted }: AuditQuery, done: (page: AuditPage | CicadaError) => void): void {
+  audit(query: AuditQuery, done: (page: AuditPage | CicadaError) => void): void {
+    const { limit } = query;
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
-      const fits = ({ entry, place }: { entry: AuditEntry; place: number }): boolean =>
-        (wanted.actor ?? entry.actor) === entry.actor &&
-        (wanted.job === undefined || wanted.job === entry.job) &&
-        (wanted.action ?? entry.action) === entry.action &&
-        (wanted.groups === undefined || wanted.groups.includes(entry.group ?? "")) &&
-        entry.at >= (wanted.from ?? -Infinity) &&
-        entry.at < (wanted.to ?? Infinity) &&
-        place < Number(after ?? Infinity);
-      const found = this.storage.audit.toReversed().filter(fits);
+      const found = this.storage.audit.toReversed().filter((one) => fits(one, query));
       const shown = found.slice(0, limit);
       const next = found.length > limit ? String(shown.at(-1)?.place) : null;
       return () => done({ entries: shown.map(({ entry }) => entry), next });
@@ -390,4 +383,20 @@ export function pageOf(
     others: page.flatMap(({ thing }) => ("attempt" in thing || "requestedAt" in thing ? [] : [thing])),
     next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
   };
+}
+
+/** Whether an entry of the audit is asked for. */
+function fits(
+  { entry, place }: { entry: AuditEntry; place: number },
+  { after, ...wanted }: AuditQuery,
+): boolean {
+  return (
+    (wanted.actor ?? entry.actor) === entry.actor &&
+    (wanted.job === undefined || wanted.job === entry.job) &&
+    (wanted.action ?? entry.action) === entry.action &&
+    (wanted.groups === undefined || wanted.groups.includes(entry.group ?? "")) &&
+    entry.at >= (wanted.from ?? -Infinity) &&
+    entry.at < (wanted.to ?? Infinity) &&
+    place < Number(after ?? Infinity)
+  );
 }

@@ -333,6 +333,7 @@ function unreadable(write: Write): string | undefined {
     case "drop-horizon":
     case "update":
     case "snapshot":
+    case "audit":
     case "meta":
     case "drop-votes":
       return undefined;

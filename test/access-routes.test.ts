@@ -32,6 +32,7 @@ const job = "/v1/jobs/in-a";
 const expected: Record<string, Expected> = {
   "GET /": { right: "everyone" },
   "GET /livez": { right: "everyone" },
+  "GET /schemas/job.json": { right: "everyone" },
   "GET /readyz": { right: "everyone" },
   "GET /login": { right: "everyone" },
   "POST /login": { right: "everyone", body: { token: "wrong" } },

@@ -168,6 +168,17 @@ describe("apply", () => {
     assert.equal((await apply(fake, objects)).counts["unchanged"], 500);
   });
 
+  test("/schemas/job.json describes what checkJob takes, and needs no token", async () => {
+    const fake = fakeApi();
+    const answer = await fake.api.inject({ url: "/schemas/job.json", headers: { host: "127.0.0.1:7400" } });
+    assert.equal(answer.statusCode, 200);
+    assert.match(String(answer.headers["content-type"]), /^application\/schema\+json/);
+    const schema = answer.json() as { properties: Record<string, unknown>; required: string[] };
+    assert.deepEqual(schema.required, ["id"]);
+    for (const field of ["$schema", "kind", "id", "schedule", "retry"])
+      assert.ok(schema.properties[field], field);
+  });
+
   test("$schema, which editors read, is passed over for every kind", async () => {
     const fake = fakeApi();
     const $schema = "http://127.0.0.1:7400/schemas/job.json";

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseTimers, type TimerFiles } from "../src/cli/import/systemd.ts";
+import { timersInText } from "../src/cli/import/systemd-files.ts";
 import { readOnCalendar } from "../src/cli/import/on-calendar.ts";
 import { nextTicks } from "./kit/preview.ts";
 
@@ -220,6 +221,35 @@ describe("what can't be said is refused, or made disabled", () => {
     assert.equal(spec.enabled, undefined);
     assert.deepEqual(notes, ["backup.timer: not carried over: WakeSystem=true, ProtectSystem=strict"]);
   });
+});
+
+test("what `systemctl cat` prints has the drop-ins, each after the unit that it changes", () => {
+  const text = `# /usr/lib/systemd/system/a@x.timer
+[Timer]
+OnCalendar=daily
+
+# /etc/systemd/system/a@x.timer.d/often.conf
+[Timer]
+OnCalendar=
+OnCalendar=hourly
+
+# /usr/lib/systemd/system/a@.service
+[Service]
+ExecStart=/bin/true %i
+
+# /etc/systemd/system/a@.service.d/override.conf
+[Service]
+User=shop
+`;
+  const { jobs, refused } = parseTimers(timersInText(text), options);
+  assert.deepEqual(refused, []);
+  assert.deepEqual(
+    jobs.map(({ spec }) => [spec.id, spec.schedule, spec.argv, spec.user]),
+    [["a-x", "0 * * * *", ["/bin/true", "x"], "shop"]],
+  );
+  const ofUser = timersInText(text.replaceAll("/system/", "/user/"));
+  assert.match(parseTimers(ofUser, options).refused[0]?.reason ?? "", /--user whose/);
+  assert.throws(() => timersInText("[Timer]\nOnCalendar=daily"), /systemctl cat/);
 });
 
 test("a service without a user runs as root, as under systemd; one of a user's own runs as --user says", () => {

@@ -46,6 +46,7 @@ import { scheduleRoutes } from "./routes/schedules.ts";
 import { scriptRoutes } from "./routes/scripts.ts";
 import { bulkRoutes } from "./routes/bulk.ts";
 import { declaredRoutes } from "./routes/declared.ts";
+import { schemaRoutes } from "./routes/schemas.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { settingRoutes } from "./routes/settings.ts";
 import { Overview } from "./show/overview.ts";
@@ -165,6 +166,7 @@ function routes(app: Api, guarded: Guarded): void {
   auditRoutes(app);
   tokenRoutes(app, options, callers, streams);
   declaredRoutes(app, options);
+  schemaRoutes(app);
   bulkRoutes(app);
   scheduleRoutes(app, options);
   scriptRoutes(app);

@@ -1,8 +1,7 @@
 /** `cicada import systemd | k8s | dkron | cronicle`: files in, jobs out, with what can't be said exactly refused or disabled. */
 import type { Command } from "commander";
 import { hostname } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
-import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { zoneProblem } from "../../core/time/zone.ts";
 import { CicadaError } from "../../errors.ts";
 import { readTextFile } from "../terminal/text-file.ts";
@@ -14,12 +13,16 @@ import { hostZone } from "./host-zone.ts";
 import { importJobs, withImportFlags, type Import, type ImportOptions } from "./importing.ts";
 import { parseCronJobs } from "./kubernetes.ts";
 import type { Reading } from "./reading.ts";
-import { parseTimers, serviceOf, type TimerFiles } from "./systemd.ts";
+import { timersIn, timersInText } from "./systemd-files.ts";
+import { parseTimers } from "./systemd.ts";
 
 export function foreignImports(imports: Command, terminal: Terminal): void {
   withImportFlags(imports.command("systemd"))
     .description("create a job from each timer of systemd and the service that it starts")
-    .argument("<files...>", "the .timer files; a .service is looked for beside its timer, or given, too")
+    .argument(
+      "<files...>",
+      "the .timer files; a .service is looked for beside its timer, or given, too; - reads what `systemctl cat` prints",
+    )
     .action((files: string[], options: ImportOptions) => importTimers(files, options, terminal));
 
   const others = [
@@ -99,7 +102,7 @@ async function importTimers(
   options: ImportOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const timers = timersIn(files);
+  const timers = isOnly(files, "-") ? timersInText(readTextFile("-")) : timersIn(files);
   const zone = hostZone(options.tz, terminal.now());
   const names = timers.map(({ name }) => name);
   const common = commonOf("systemd", options, names);
@@ -112,42 +115,16 @@ async function importTimers(
     read: (pinTo) => {
       const reading = parseTimers(timers, optionsFor(options, zone, pinTo));
       for (const { name, dropIns } of timers) {
-        if (dropIns !== undefined) reading.doubts.push(`${name}: what ${dropIns} says is not read`);
+        if (dropIns === undefined) continue;
+        reading.doubts.push(
+          `${name}: what ${dropIns} says is not read: \`systemctl cat\` would have it (import systemd -)`,
+        );
       }
       return reading;
     },
   });
 }
 
-function timersIn(files: readonly string[]): (TimerFiles & { dropIns: string | undefined })[] {
-  const strange = files.find((file) => !/\.(timer|service)$/.test(file));
-  if (strange !== undefined)
-    throw new CicadaError("USAGE", `${strange} is neither a .timer nor a .service of systemd`);
-  const services = new Map(
-    files.filter((file) => file.endsWith(".service")).map((file) => [basename(file), file]),
-  );
-  const timers = files.filter((file) => file.endsWith(".timer"));
-  if (timers.length === 0)
-    throw new CicadaError("USAGE", "give the .timer file, too: a service alone has no times");
-  return timers.map((file) => {
-    const timer = readTextFile(file);
-    const name = basename(file);
-    const serviceName = serviceOf(name, timer);
-    const template = serviceName.replace(/@.*\.service$/, "@.service");
-    const beside = [serviceName, template]
-      .map((one) => join(dirname(file), one))
-      .find((one) => existsSync(one));
-    const path = services.get(serviceName) ?? services.get(template) ?? beside;
-    const dropIns = [`${file}.d`, ...(path === undefined ? [] : [`${path}.d`])].find((folder) =>
-      existsSync(folder),
-    );
-    return {
-      name,
-      timer,
-      serviceName,
-      service: path === undefined ? undefined : readTextFile(path),
-      isUsers: /\/systemd\/user\/[^/]+$/.test(resolve(file)),
-      dropIns,
-    };
-  });
+function isOnly(files: readonly string[], name: string): boolean {
+  return files.length === 1 && files[0] === name;
 }

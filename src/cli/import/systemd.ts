@@ -23,6 +23,8 @@ export interface TimerFiles {
   service: string | undefined;
   /** a unit of a user's own systemd, which runs as that user */
   isUsers: boolean;
+  /** a folder whose files change it, and that was not read */
+  dropIns?: string;
 }
 
 /** The unit that a timer starts. */

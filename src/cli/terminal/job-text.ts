@@ -49,8 +49,17 @@ function refuseEmpty(source: string): never {
 }
 
 function asRecord(value: unknown, where: string): Record<string, unknown> {
-  if (isRecord(value)) return value;
+  if (isRecord(value)) return withoutKind(value, where);
   throw new CicadaError("BAD_FILE", `${where}: expected a job, with one field per line`);
+}
+
+/** An export says that a job is one. */
+function withoutKind({ kind, ...fields }: Record<string, unknown>, where: string): Record<string, unknown> {
+  if (kind === undefined || kind === "job") return fields;
+  throw new CicadaError(
+    "BAD_FILE",
+    `${where}: it is a ${JSON.stringify(kind)} and no job: \`cicada apply -f\` takes it`,
+  );
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

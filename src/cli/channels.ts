@@ -34,6 +34,8 @@ interface SetOptions extends ChannelOptions {
   secret?: string;
   link?: string;
   mesh?: string[];
+  digest?: string;
+  digestTimezone?: string;
   server?: string;
   user?: string;
   from?: string;
@@ -114,6 +116,8 @@ function setCommand(channels: Command, terminal: Terminal): void {
     .addOption(
       repeatable("--mesh <event>", `what of the mesh is told there: ${meshEvents.join(", ")}; repeatable`),
     )
+    .option("--digest <time>", "once a day at this time, such as 08:00: what ran, and what did not")
+    .option("--digest-timezone <zone>", "of --digest; UTC if not given")
     .option("--link <url>", "where people open a peer's page: notices then have a link")
     .option("--description <text>", "a text for people")
     .action(async (name: string, options: SetOptions) => {
@@ -141,7 +145,8 @@ function fromFlags(options: SetOptions): Record<string, unknown> {
     secretFile === undefined ? undefined : readText(secretFile).trim(),
     options.secret,
   );
-  const given = { type, url, secret, server, user, from, to, chat, mesh, link, description };
+  const digest = digestOf(options);
+  const given = { type, url, secret, server, user, from, to, chat, mesh, digest, link, description };
   if (priority !== undefined && !/^\d+$/.test(priority)) {
     throw new CicadaError("USAGE", `--priority ${priority}: give a whole number`);
   }
@@ -149,6 +154,13 @@ function fromFlags(options: SetOptions): Record<string, unknown> {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     ...(priority === undefined ? {} : { priority: Number(priority) }),
   };
+}
+
+function digestOf({ digest: at, digestTimezone: timezone }: SetOptions): object | undefined {
+  if (at === undefined && timezone !== undefined) {
+    throw new CicadaError("USAGE", "--digest-timezone: give --digest with it, such as --digest 08:00");
+  }
+  return at === undefined ? undefined : { at, ...(timezone === undefined ? {} : { timezone }) };
 }
 
 /** The text itself, or the name of the secret that stands for it. */

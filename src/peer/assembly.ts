@@ -213,6 +213,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     sender: noticeSender,
     channels: () => table.values(channelsRoot.name),
     sight: () => meshSight(state, clock.now()),
+    jobs: () => table.jobs().size,
     ...aboutPeers,
   });
   const longRuns = new LongRuns({

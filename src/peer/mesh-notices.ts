@@ -22,6 +22,8 @@ import {
 } from "../schema/mesh-notice.ts";
 import { noticeTextMax, type Notice } from "../schema/notice.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
+import type { DigestState } from "../schema/digest.ts";
+import { Digests } from "./digests.ts";
 import { allOpen, openChannels, type NoticeSender, type SentRecord } from "./notice-sender.ts";
 
 /** How often it looks, ms. */
@@ -45,6 +47,13 @@ export interface MeshNoticesDeps {
   sight: () => MeshSight | undefined;
   nameOf: (peer: PeerId) => string;
   isAlive: (peer: PeerId) => boolean;
+  /** how many jobs there are */
+  jobs: () => number;
+}
+
+interface Said {
+  text: string;
+  state?: DigestState | undefined;
 }
 
 interface Told {
@@ -64,10 +73,16 @@ export class MeshNotices {
   readonly #seen = new Map<string, { isTrouble: boolean; sinceMono: number }>();
   #lookAtMono = -Infinity;
   #isRead = false;
+  readonly #digests: Digests;
   #subscriptions: { of: ReadonlyMap<string, unknown>; are: Subscriptions } | undefined;
 
   constructor(deps: MeshNoticesDeps) {
     this.#deps = deps;
+    this.#digests = new Digests({
+      ...deps,
+      hasTold: (topic) => this.hasTold(topicName(topic)),
+      tell: (topic, { text, state }) => this.#tell(topic, [topic.subject], text, state),
+    });
   }
 
   /** Reads what was told before, and continues with what the last life had not sent. */
@@ -103,8 +118,8 @@ export class MeshNotices {
   woke(now: Now): void {
     if (now.mono < this.#lookAtMono || !this.#isRead) return;
     this.#lookAtMono = now.mono + lookEveryMs;
-    const events = this.#read();
-    if (events.size === 0 && this.#told.size === 0) return this.#seen.clear();
+    const { events, digests } = this.#read();
+    if (events.size === 0 && digests.size === 0 && this.#told.size === 0) return this.#seen.clear();
     const sight = this.#deps.sight();
     if (sight === undefined) return this.#seen.clear();
     for (const one of sight.seen) this.#judge(one, sight, now);
@@ -116,14 +131,15 @@ export class MeshNotices {
         this.#tell(topic, events.get(fact) ?? [], text);
       }
     }
+    this.#digests.woke(digests, sight, now);
     this.#takeOver(sight, now);
   }
 
-  /** Tells it, unless that has been done or is being done. */
-  #tell(topic: MeshTopic, channels: readonly string[], text: string): void {
+  /** Tells it, unless that has been done or is being done. `state`: of a digest. */
+  #tell(topic: MeshTopic, channels: readonly string[], text: string, state?: DigestState): void {
     const name = topicName(topic);
     if (channels.length === 0 || this.hasTold(name)) return;
-    this.#open(topic, channels, text, this.#deps.doors.clock.now().wall);
+    this.#open(topic, channels, { text, state }, this.#deps.doors.clock.now().wall);
   }
 
   /** This peer or another one has told it, or is telling it. */
@@ -150,7 +166,7 @@ export class MeshNotices {
     if (news === undefined) return;
     const told: ToldEvent = news.kind === "begins" ? trouble : troubleEnds[trouble];
     if (sight.tellerOf(told, subject) !== this.#deps.doors.keys.self) return;
-    const subscribed = this.#read().get(trouble) ?? [];
+    const subscribed = this.#read().events.get(trouble) ?? [];
     const channels =
       news.kind === "begins" ? subscribed : news.channels.filter((name) => subscribed.includes(name));
     const topic = { told, subject, episode: news.episode };
@@ -161,7 +177,7 @@ export class MeshNotices {
   /** Nobody wants to be told of the end: a record without channels says that it is over. */
   #close(topic: MeshTopic, text: string): void {
     const name = topicName(topic);
-    if (!this.hasTold(name)) this.#open(topic, [], text, this.#deps.doors.clock.now().wall);
+    if (!this.hasTold(name)) this.#open(topic, [], { text }, this.#deps.doors.clock.now().wall);
   }
 
   #incidentsOf(trouble: keyof typeof troubleEnds, subject: string): Incident[] {
@@ -187,12 +203,13 @@ export class MeshNotices {
       const isInHand = [...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer));
       told.leftAtMono = left.length === 0 || isInHand ? undefined : (told.leftAtMono ?? mono);
       if (told.leftAtMono === undefined || mono - told.leftAtMono < takeOverMs) continue;
-      if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(topic, left, first.text, first.at);
+      if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(topic, left, first, first.at);
     }
   }
 
-  #open(topic: MeshTopic, channels: readonly string[], text: string, at: number): void {
+  #open(topic: MeshTopic, channels: readonly string[], said: Said, at: number): void {
     const { keys } = this.#deps.doors;
+    const { text, state } = said;
     const record: MeshNoticeRecord = {
       kind: meshNoticeKind,
       job: meshJob,
@@ -203,14 +220,15 @@ export class MeshNotices {
       signature: "",
       at,
       text: text.slice(0, noticeTextMax),
+      ...(state === undefined ? {} : { state }),
       channels: allOpen(channels),
     };
     this.#deps.sender.open(record, this.#noticeOf(record, topic), (next) => this.#remember(next));
   }
 
-  #noticeOf({ name, at, text }: MeshNoticeRecord, { told, subject }: MeshTopic): Notice {
+  #noticeOf({ name, at, text, state }: MeshNoticeRecord, { told, subject }: MeshTopic): Notice {
     const { self } = this.#deps.doors.keys;
-    const isAboutPeer = !["no-majority", "majority", "key-rotated"].includes(told);
+    const isAboutPeer = !["no-majority", "majority", "key-rotated", "digest"].includes(told);
     const peer = isAboutPeer ? (subject as PeerId) : self;
     return {
       key: meshNoticeKey(name),
@@ -218,7 +236,7 @@ export class MeshNotices {
       job: undefined,
       tick: undefined,
       run: undefined,
-      state: told,
+      state: state ?? told,
       reason: undefined,
       exitCode: undefined,
       peer: { id: peer, name: this.#deps.nameOf(peer) },

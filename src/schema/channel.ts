@@ -6,6 +6,7 @@
 import { Type, type Static, type TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import type { Problem } from "./job.ts";
+import { DigestSchema, isZoneName, type Digest } from "./digest.ts";
 import { meshEvents, type MeshEvent } from "./mesh-event.ts";
 import { didYouMean } from "./nearest.ts";
 import { channelNamePattern } from "./notice.ts";
@@ -38,6 +39,7 @@ const shared = {
       description: "what of the mesh is told there; the end of a trouble is told with it",
     }),
   ),
+  digest: Type.Optional(DigestSchema),
   link: Type.Optional(
     Type.String({
       ...Address,
@@ -175,6 +177,8 @@ const hints: Readonly<Record<string, string>> = {
     'an address is a text that begins with https:// or http://; where it is a secret, {"name": NAME} can stand for it',
   "/server": "the server is smtp://HOST:PORT or smtps://HOST:PORT; user and secret have fields of their own",
   "/to": "to is a list of 1 to 32 addresses",
+  "/digest": 'a digest is {"at": "08:00", "timezone": "Europe/Berlin"}; without a timezone it is UTC',
+  "/digest/at": "at is a time of day from 00:00 to 23:59",
   "/mesh": `mesh is a list of: ${meshEvents.join(", ")}`,
 };
 
@@ -196,12 +200,20 @@ export function checkChannel(input: unknown): ChannelCheck {
     }));
   problems.push(...subscriptionProblems(input));
   for (const error of check.Errors(input)) {
-    if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
+    // Unknown fields of the channel itself have been named above.
+    if (error.keyword === "boolean") continue;
+    if (error.keyword === "additionalProperties") {
+      for (const name of error.instancePath === "" ? [] : error.params.additionalProperties) {
+        const pointer = error.instancePath + pointerTo(name);
+        problems.push({ pointer, message: `there is no such field; ${hints[error.instancePath] ?? ""}` });
+      }
+      continue;
+    }
     // Said once, and not once for each form that the field could have.
     if (problems.some(({ pointer }) => pointer === error.instancePath && pointer !== "")) continue;
     const missing = "requiredProperties" in error.params ? error.params.requiredProperties : [];
     for (const name of missing)
-      problems.push({ pointer: pointerTo(name), message: `the ${name} is missing` });
+      problems.push({ pointer: error.instancePath + pointerTo(name), message: `the ${name} is missing` });
     if (missing.length === 0) {
       problems.push({ pointer: error.instancePath, message: hints[error.instancePath] ?? error.message });
     }
@@ -251,7 +263,7 @@ function addressProblems({ type, url, link, from, to }: Readonly<Record<string, 
   return problems;
 }
 
-function subscriptionProblems({ mesh }: Readonly<Record<string, unknown>>): Problem[] {
+function subscriptionProblems({ mesh, digest }: Readonly<Record<string, unknown>>): Problem[] {
   const problems: Problem[] = [];
   if (Array.isArray(mesh)) {
     for (const [index, event] of mesh.entries()) {
@@ -260,6 +272,11 @@ function subscriptionProblems({ mesh }: Readonly<Record<string, unknown>>): Prob
       const message = `${JSON.stringify(event)} is none of: ${meshEvents.join(", ")}${near}`;
       problems.push({ pointer: `/mesh/${index}`, message });
     }
+  }
+  const zone = isObject(digest) ? digest["timezone"] : undefined;
+  if (typeof zone === "string" && !isZoneName(zone)) {
+    const message = `no time zone is called ${JSON.stringify(zone)}: write an IANA name such as Europe/Berlin`;
+    problems.push({ pointer: "/digest/timezone", message });
   }
   return problems;
 }
@@ -281,18 +298,25 @@ export function isChannelName(name: string): boolean {
 // ---------------------------------------------------------------------------------------------------------
 // What channels ask for
 
-/** The channels of each event of the mesh. */
-export type Subscriptions = ReadonlyMap<MeshEvent, readonly string[]>;
+export interface Subscriptions {
+  /** the channels of each event of the mesh */
+  events: ReadonlyMap<MeshEvent, readonly string[]>;
+  /** by channel */
+  digests: ReadonlyMap<string, Digest>;
+}
 
 /** `channels`: values of the table, which a later version may have written. One that can't be read asks for nothing. */
 export function subscriptionsOf(channels: ReadonlyMap<string, unknown>): Subscriptions {
   const events = new Map<MeshEvent, string[]>();
+  const digests = new Map<string, Digest>();
   for (const [name, value] of channels) {
     const found = checkChannel(knownFields(value));
     if (!found.ok) continue;
-    for (const event of found.channel.mesh ?? []) events.set(event, [...(events.get(event) ?? []), name]);
+    const { mesh = [], digest } = found.channel;
+    for (const event of mesh) events.set(event, [...(events.get(event) ?? []), name]);
+    if (digest !== undefined) digests.set(name, digest);
   }
-  return events;
+  return { events, digests };
 }
 
 // ---------------------------------------------------------------------------------------------------------

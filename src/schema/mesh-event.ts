@@ -24,5 +24,6 @@ export const meshEvents = [
 ] as const;
 export type MeshEvent = Trouble | MeshFact;
 
-export type ToldEvent = MeshEvent | (typeof troubleEnds)[Trouble];
-export const toldEvents: readonly ToldEvent[] = [...meshEvents, ...Object.values(troubleEnds)];
+/** What channels are told about the mesh. A digest is not of an event, but of a day. */
+export type ToldEvent = MeshEvent | (typeof troubleEnds)[Trouble] | "digest";
+export const toldEvents: readonly ToldEvent[] = [...meshEvents, ...Object.values(troubleEnds), "digest"];

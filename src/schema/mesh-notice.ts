@@ -4,6 +4,7 @@
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { InstantSchema, type JobId } from "./ids.ts";
+import { digestStates } from "./digest.ts";
 import { toldEvents, type ToldEvent } from "./mesh-event.ts";
 import { NoticeChannelsSchema, noticeTextMax } from "./notice.ts";
 import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
@@ -17,7 +18,7 @@ export const meshJob = "cicada.mesh" as JobId;
 /** What a notice is about. `episode` tells this trouble of the subject from its earlier ones. */
 export interface MeshTopic {
   told: ToldEvent;
-  /** a peer's id, `voters`, or a key's fingerprint */
+  /** a peer's id, `voters`, a key's fingerprint, or the channel of a digest */
   subject: string;
   episode: string;
 }
@@ -48,6 +49,8 @@ export const MeshNoticeRecordSchema = Type.Intersect([
     kind: Type.Literal(meshNoticeKind),
     at: InstantSchema,
     text: Type.String({ maxLength: noticeTextMax }),
+    /** of a digest */
+    state: Type.Optional(Type.Enum(digestStates)),
     channels: NoticeChannelsSchema,
   }),
 ]);

@@ -3,7 +3,7 @@
  * tell: the first in rank of the living members that can. Each side of a split has such a peer, so a split silences nobody.
  */
 import type { Now } from "../../ports.ts";
-import type { PeerId } from "../../schema/ids.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
 import { troubleEnds, type MeshFact, type ToldEvent, type Trouble } from "../../schema/mesh-event.ts";
 import { votersSubject } from "../../schema/mesh-notice.ts";
 import type { Capability } from "../../schema/protocol.ts";
@@ -49,6 +49,8 @@ export interface MeshSight {
   facts: readonly SeenFact[];
   /** the peer whose turn it is to tell it */
   tellerOf: (told: ToldEvent, subject: string) => PeerId | undefined;
+  /** jobs with a tick that was due before the instant (ms) and that has neither begun nor been decided */
+  undecided: (before: number) => JobId[];
 }
 
 /** Undefined while this peer can't judge: it is starting, or the mesh doesn't count on it. */
@@ -61,6 +63,7 @@ export function meshSight(stateThen: Readonly<State>, now: Now): MeshSight | und
     seen: [...seenOfPeers(state), ...seenOfClocks(state), seenOfVoters(state), seenOfDisk(state)],
     facts: joinsOf(state),
     tellerOf: tellers(state),
+    undecided: (before) => undecidedJobs(state, before),
   };
 }
 
@@ -153,6 +156,14 @@ function tellers(state: State): MeshSight["tellerOf"] {
     const candidates = [preferred, right, able].find((some) => some.length > 0) ?? [];
     return rankKey(`${told}/${subject}`, memberHashesOf(candidates))[0];
   };
+}
+
+function undecidedJobs(state: State, before: number): JobId[] {
+  const jobs = new Set<JobId>();
+  for (const order of state.book.orders.values()) {
+    if (order.due < before) jobs.add(order.job);
+  }
+  return [...jobs];
 }
 
 function selfName(state: State): string {

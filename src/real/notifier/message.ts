@@ -25,7 +25,8 @@ export function titleOf(notices: readonly Notice[]): string {
   return `${notices.length} notices about ${first.job ?? "the mesh"}`;
 }
 
-function subjectOf({ job, event, peer }: Notice): string {
+function subjectOf({ job, event, peer, state }: Notice): string {
+  if (event === "digest") return state === "ok" ? "digest: all is well" : "digest: something went wrong";
   if (job !== undefined) return `${job}: ${event}`;
   return `mesh: ${event} (${peer.name.slice(0, 64)})`;
 }
@@ -130,5 +131,7 @@ const good: ReadonlySet<string> = new Set([
 /** How much a person has to hurry: 0 = none, 1 = some, 2 = something is broken. */
 export function urgencyOf(notices: readonly Notice[]): 0 | 1 | 2 {
   if (notices.some(({ event }) => broken.has(event))) return 2;
-  return notices.every(({ event }) => good.has(event)) ? 0 : 1;
+  return notices.every(({ event, state }) => good.has(event) || (event === "digest" && state === "ok"))
+    ? 0
+    : 1;
 }

@@ -1,0 +1,75 @@
+/**
+ * The digest that a channel takes once a day (core/records/digest.ts): the peer whose turn it is reads the day's records, which
+ * every peer has, and hands the text to mesh-notices.ts, which sees to it that it is sent once.
+ */
+import type { MeshSight } from "../core/operator/mesh-sight.ts";
+import { digestOf, lastDay, troubleStates, type Day } from "../core/records/digest.ts";
+import { zoneOf } from "../core/time/zone.ts";
+import { CicadaError } from "../errors.ts";
+import type { Doors, Now } from "../ports.ts";
+import type { Digest, DigestState } from "../schema/digest.ts";
+import type { PeerId } from "../schema/ids.ts";
+import type { MeshTopic } from "../schema/mesh-notice.ts";
+
+/** The records of a day's last ticks have arrived after this, and most of its runs have ended; ms. */
+const settledMs = 60_000;
+/** A digest that nobody could tell within this time, because no peer was up, is left out; ms. */
+const lateMs = 3_600_000;
+/** The most records of troubles that are read: more of them would not be named anyway. */
+const troublesMax = 1_000;
+
+export interface DigestsDeps {
+  doors: Pick<Doors, "disk" | "keys" | "log">;
+  nameOf: (peer: PeerId) => string;
+  jobs: () => number;
+  hasTold: (topic: MeshTopic) => boolean;
+  tell: (topic: MeshTopic, digest: { text: string; state: DigestState }) => void;
+}
+
+export class Digests {
+  readonly #deps: DigestsDeps;
+  /** the channels whose digest is being read */
+  readonly #reading = new Set<string>();
+
+  constructor(deps: DigestsDeps) {
+    this.#deps = deps;
+  }
+
+  /** `digests`: by channel. */
+  woke(digests: ReadonlyMap<string, Digest>, sight: MeshSight, { wall }: Now): void {
+    for (const [channel, { at, timezone = "UTC" }] of digests) {
+      const zone = zoneOf(timezone);
+      if (zone === undefined || this.#reading.has(channel)) continue;
+      const day = lastDay(zone, at, wall);
+      if (wall < day.to + settledMs || wall >= day.to + lateMs) continue;
+      const topic = { told: "digest", subject: channel, episode: day.shown.replace(" ", "T") } as const;
+      if (this.#deps.hasTold(topic) || sight.tellerOf("digest", channel) !== this.#deps.doors.keys.self)
+        continue;
+      this.#read(topic, day, timezone, sight);
+    }
+  }
+
+  #read(topic: MeshTopic, day: Day, zone: string, sight: MeshSight): void {
+    const { disk, log } = this.#deps.doors;
+    const channel = topic.subject;
+    const failed = (why: CicadaError) => {
+      this.#reading.delete(channel);
+      log.warn("the records for a digest can't be read; it is tried again", { channel, why: why.detail });
+    };
+    const { from, to } = day;
+    this.#reading.add(channel);
+    disk.history({ states: ["succeeded"], from, to, limit: 1 }, (good) => {
+      if (good instanceof CicadaError) return failed(good);
+      disk.history({ states: troubleStates, from, to, limit: troublesMax }, (bad) => {
+        if (bad instanceof CicadaError) return failed(bad);
+        this.#reading.delete(channel);
+        const facts = { succeeded: good.total, troubles: bad.records, isCut: bad.next !== null };
+        const { jobs, nameOf } = this.#deps;
+        this.#deps.tell(
+          topic,
+          digestOf({ day, zone, jobs: jobs(), undecided: sight.undecided(to), nameOf, ...facts }),
+        );
+      });
+    });
+  }
+}

@@ -1,0 +1,196 @@
+/** The digest of a day: when it is due, what it says, and that one peer sends it once. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { digestOf, lastDay, type DayFacts } from "../src/core/records/digest.ts";
+import { zoneOf } from "../src/core/time/zone.ts";
+import { checkChannel } from "../src/schema/channel.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+
+const at = (text: string): number => Date.parse(text);
+
+function zone(name: string) {
+  return zoneOf(name) ?? assert.fail(name);
+}
+
+describe("the day of a digest", () => {
+  const cases: readonly [what: string, zone: string, at: string, now: string, from: string, to: string][] = [
+    [
+      "ends at that time today",
+      "UTC",
+      "08:00",
+      "2026-11-29T08:00:00Z",
+      "2026-11-28T08:00:00Z",
+      "2026-11-29T08:00:00Z",
+    ],
+    [
+      "ended yesterday before that time",
+      "UTC",
+      "08:00",
+      "2026-11-29T07:59:59Z",
+      "2026-11-27T08:00:00Z",
+      "2026-11-28T08:00:00Z",
+    ],
+    [
+      "is by the zone's clock",
+      "Asia/Tokyo",
+      "08:00",
+      "2026-11-28T23:30:00Z",
+      "2026-11-27T23:00:00Z",
+      "2026-11-28T23:00:00Z",
+    ],
+    [
+      "of a zone behind UTC",
+      "America/New_York",
+      "23:30",
+      "2026-11-29T04:45:00Z",
+      "2026-11-28T04:30:00Z",
+      "2026-11-29T04:30:00Z",
+    ],
+    [
+      "has 23 hours when summer time begins",
+      "Europe/Berlin",
+      "08:00",
+      "2026-03-29T06:30:00Z",
+      "2026-03-28T07:00:00Z",
+      "2026-03-29T06:00:00Z",
+    ],
+    [
+      "has 25 hours when it ends",
+      "Europe/Berlin",
+      "08:00",
+      "2026-10-25T07:30:00Z",
+      "2026-10-24T06:00:00Z",
+      "2026-10-25T07:00:00Z",
+    ],
+    [
+      "at a time that is left out ends an hour later by the clock",
+      "Europe/Berlin",
+      "02:30",
+      "2026-03-29T02:00:00Z",
+      "2026-03-28T01:30:00Z",
+      "2026-03-29T01:30:00Z",
+    ],
+  ];
+  for (const [what, name, time, now, from, to] of cases) {
+    test(what, () => {
+      const day = lastDay(zone(name), time, at(now));
+      assert.deepEqual(
+        [new Date(day.from).toISOString(), new Date(day.to).toISOString()],
+        [new Date(from).toISOString(), new Date(to).toISOString()],
+      );
+      assert.ok(day.shown.endsWith(` ${time}`), day.shown);
+    });
+  }
+});
+
+function ended(
+  job: string,
+  tick: string,
+  state: RunRecord["state"],
+  more: Partial<RunRecord> = {},
+): RunRecord {
+  const due = instantOf(tick as TickId);
+  return {
+    job: job as JobId,
+    revision: "r",
+    tick: tick as TickId,
+    attempt: 1,
+    slot: "0",
+    due,
+    trigger: "schedule",
+    peer: "alpha" as PeerId,
+    version: 3,
+    state,
+    signature: "",
+    rank: 0,
+    view: 1,
+    ...more,
+  };
+}
+
+function said(more: Partial<DayFacts>): string {
+  const day = { from: 0, to: 1, shown: "2026-11-29 08:00" };
+  const facts = { day, zone: "UTC", jobs: 214, succeeded: 1_320, troubles: [], isCut: false, undecided: [] };
+  const { state, text } = digestOf({ ...facts, nameOf: (peer) => `host-${peer}`, ...more });
+  return `${state}: ${text}`;
+}
+
+describe("a digest says", () => {
+  test("that all is well, and how much ran", () => {
+    assert.equal(
+      said({}),
+      "ok: 214 jobs: 1320 runs succeeded in the day until 2026-11-29 08:00 (UTC), and nothing failed, was missed or lost",
+    );
+  });
+
+  test("which jobs had trouble, how often, and what became of the last tick", () => {
+    const troubles = [
+      ended("backup", "2026-11-29T03:00:00Z", "failed", { exitCode: 2 }),
+      ended("mail", "2026-11-29T01:00:00Z", "missed", {
+        reason: "no peer was up",
+        range: { from: 0, count: 4 },
+      }),
+      ended("backup", "2026-11-29T02:00:00Z", "failed", { exitCode: 1 }),
+      ended("backup", "2026-11-29T01:00:00Z", "timeout", { reason: "longer than 1m" }),
+    ];
+    assert.equal(
+      said({ troubles }),
+      "trouble: 2 of 214 jobs had trouble in the day until 2026-11-29 08:00 (UTC): " +
+        "backup failed 2 times, ran into its timeout once, last at 2026-11-29T03:00:00Z on host-alpha (exit code 2); " +
+        "mail was missed 4 times, last at 2026-11-29T01:00:00Z (no peer was up). 1320 runs succeeded in that time",
+    );
+  });
+
+  test("nothing about an attempt that was repeated: the last attempt is what became of the tick", () => {
+    const troubles = [ended("backup", "2026-11-29T03:00:00Z", "failed", { retryAt: 5 })];
+    assert.match(said({ troubles }), /^ok: /);
+  });
+
+  test("which ticks are due and have not begun: a day with such a tick is not well", () => {
+    assert.equal(
+      said({ undecided: ["report" as JobId] }),
+      "trouble: ticks that are due and have not begun: report. 1320 runs succeeded in the day until 2026-11-29 08:00 (UTC)",
+    );
+  });
+
+  test("so much that it fits into a message, however many jobs had trouble", () => {
+    const troubles = Array.from({ length: 900 }, (_, index) =>
+      ended(`job-${index}-${"x".repeat(100)}`, "2026-11-29T03:00:00Z", "failed", { reason: "y".repeat(500) }),
+    );
+    const text = said({ troubles, isCut: true, undecided: troubles.map(({ job }) => job) });
+    assert.match(text, /at least 900 of 214 jobs/);
+    assert.match(text, /and 888 more jobs/);
+    assert.ok(text.length < 6_000, String(text.length));
+  });
+});
+
+function problemsOf(digest: unknown): string[] {
+  const check = checkChannel({ type: "slack", url: "https://hooks.example.org/x", digest });
+  return check.ok ? [] : check.problems.map(({ pointer, message }) => `${pointer} ${message}`);
+}
+
+describe("a channel's digest", () => {
+  const cases: readonly [digest: unknown, problem: RegExp | undefined][] = [
+    [{ at: "08:00" }, undefined],
+    [{ at: "23:59", timezone: "Europe/Berlin" }, undefined],
+    [{ at: "24:00" }, /^\/digest\/at .*00:00 to 23:59/],
+    [{ at: "8:00" }, /^\/digest\/at /],
+    [{}, /^\/digest\/at the at is missing/],
+    ["08:00", /^\/digest a digest is \{"at": "08:00"/],
+    [{ at: "08:00", timezone: "Berlin" }, /^\/digest\/timezone no time zone is called "Berlin"/],
+    [{ at: "08:00", timezone: "+01:00" }, /^\/digest\/timezone /],
+    [{ at: "08:00", zone: "UTC" }, /^\/digest\/zone there is no such field/],
+  ];
+  for (const [digest, problem] of cases) {
+    test(`${JSON.stringify(digest)} is ${problem === undefined ? "taken" : "refused"}`, () => {
+      const found = problemsOf(digest);
+      if (problem === undefined) assert.deepEqual(found, []);
+      else
+        assert.ok(
+          found.some((one) => problem.test(one)),
+          found.join("\n"),
+        );
+    });
+  }
+});

@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { demoCommand } from "./cli/demo.ts";
-import { doctorCommand } from "./cli/doctor.ts";
+import { doctorCommand } from "./cli/doctor/doctor.ts";
 import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";

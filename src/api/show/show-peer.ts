@@ -63,6 +63,11 @@ export const PeerSchema = Type.Object({
   heardAt: orNull(Instant),
   ...admissionFields,
   addresses: Type.Array(Type.String()),
+  capabilities: Type.Array(Type.String(), {
+    description: "what jobs may need and its version can do",
+  }),
+  hears: Type.Array(Type.String(), { description: "ids of the members that it hears" }),
+  clockSynchronised: orNull(Type.Boolean({ description: "its host says that it follows a time server" })),
 });
 
 export type Peer = Static<typeof PeerSchema>;
@@ -127,6 +132,9 @@ function showForgotten({ peer, name }: Forgotten): Peer {
     invitation: null,
     confirmed: false,
     addresses: [],
+    capabilities: [],
+    hears: [],
+    clockSynchronised: null,
   };
 }
 
@@ -154,5 +162,8 @@ export function showPeer(member: MemberView): Peer {
     heardAt: showInstantOrNull(member.heardAt),
     ...showAdmission(member),
     addresses: heartbeat?.addresses ?? [],
+    capabilities: heartbeat?.capabilities ?? [],
+    hears: heartbeat?.hears ?? [],
+    clockSynchronised: heartbeat?.clock.synchronised ?? null,
   };
 }

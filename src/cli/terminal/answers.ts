@@ -223,6 +223,9 @@ export interface PeerAnswer extends AdmissionAnswer {
   version: string | null;
   tzdata: string | null;
   addresses: string[];
+  /** absent in the answer of an older peer */
+  hears?: string[];
+  clockSynchronised?: boolean | null;
 }
 
 export interface RosterAnswer {

@@ -36,7 +36,9 @@ export function foreignImports(imports: Command, terminal: Terminal): void {
     ],
   ] as const;
   for (const [name, what, whose, parse] of others) {
-    withImportFlags(imports.command(name))
+    const command = imports.command(name);
+    if (name === "k8s") command.alias("kubernetes");
+    withImportFlags(command)
       .description(`create jobs from ${what}`)
       .argument("<file>", `${what}; - reads standard input`)
       .action((file: string, options: ImportOptions) =>

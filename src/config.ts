@@ -27,7 +27,9 @@ import {
   readArchive,
   readCapacity,
   readDuration,
+  readAddress,
   readGroup,
+  readHeaderName,
   readSize,
   readHostPort,
   readListenAddress,
@@ -61,6 +63,10 @@ export interface Config {
   clusterKey: string | undefined;
   http: HostPort;
   behindTlsProxy: boolean;
+  /** Files of the certificate and its key; undefined = plain http. */
+  tls: { cert: string; key: string } | undefined;
+  /** The headers by which the TLS proxy names people, and the addresses from which it may; undefined = none count. */
+  trusted: { userHeader: string; roleHeader: string | undefined; addresses: readonly string[] } | undefined;
   tags: Readonly<Record<string, string>>;
   /** How many runs at once. */
   capacity: number;
@@ -146,6 +152,15 @@ export function readConfig(sources: Sources, host: Host): Config {
     clusterKey: read<string | undefined>("cluster-key", anyText, undefined),
     http: read("http", readHostPort, { host: "127.0.0.1", port: defaultHttpPort }),
     behindTlsProxy: read("behind-tls-proxy", readSwitch, false),
+    tls: tlsFiles(
+      readOne("tls-cert", given.get("tls-cert"), anyText),
+      readOne("tls-key", given.get("tls-key"), anyText),
+    ),
+    trusted: trustedHeaders(
+      readOne("trust-user-header", given.get("trust-user-header"), readHeaderName),
+      readOne("trust-role-header", given.get("trust-role-header"), readHeaderName),
+      readAll("trust-proxy", readAddress),
+    ),
     tags: Object.fromEntries(readAll("tag", readTag) ?? []),
     capacity: read("capacity", readCapacity, defaultCapacityPerCore * host.cores),
     exec: read("exec", oneOf("off", "cluster"), "cluster"),
@@ -163,11 +178,38 @@ export function readConfig(sources: Sources, host: Host): Config {
     logLevel: read("log-level", oneOf(...logLevels), "info"),
     logFormat: read("log-format", oneOf("json", "pretty"), host.terminal ? "pretty" : "json"),
   };
-  if (!isLoopback(config.http.host) && !config.behindTlsProxy) {
+  if (config.trusted !== undefined && !config.behindTlsProxy) {
+    const why = "only a TLS proxy's headers can be trusted: give --behind-tls-proxy, too";
+    throw new CicadaError("BAD_SETTING", `--trust-user-header: ${why}`);
+  }
+  if (config.tls !== undefined && config.behindTlsProxy) {
+    throw new CicadaError("BAD_SETTING", "--tls-cert and --behind-tls-proxy: give one of them");
+  }
+  if (!isLoopback(config.http.host) && !config.behindTlsProxy && config.tls === undefined) {
     const { host: name, port } = config.http;
     throw new CicadaError("NOT_LOOPBACK", `--http ${name}:${port} (${given.get("http")?.from ?? ""})`);
   }
   return config;
+}
+
+function tlsFiles(cert: string | undefined, key: string | undefined): Config["tls"] {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  const [given, missing] = cert === undefined ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
+  throw new CicadaError("BAD_SETTING", `${given} needs ${missing}, too`);
+}
+
+function trustedHeaders(
+  userHeader: string | undefined,
+  roleHeader: string | undefined,
+  addresses: readonly string[] | undefined,
+): Config["trusted"] {
+  if (userHeader !== undefined) {
+    return { userHeader, roleHeader, addresses: addresses ?? ["127.0.0.1", "::1"] };
+  }
+  if (roleHeader === undefined && addresses === undefined) return undefined;
+  const flag = roleHeader === undefined ? "--trust-proxy" : "--trust-role-header";
+  throw new CicadaError("BAD_SETTING", `${flag} needs --trust-user-header, too`);
 }
 
 /** A peer tells the others which users and groups it allows, in each heartbeat: so many of each at most. */

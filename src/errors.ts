@@ -473,7 +473,7 @@ export const errorTable = {
     title: "The API is only offered on loopback",
     status: 400,
     exit: exit.policy,
-    hint: "Use 127.0.0.1, or put a TLS proxy in front of it and give --behind-tls-proxy.",
+    hint: "Use 127.0.0.1, or give --tls-cert and --tls-key, or put a TLS proxy in front of it and give --behind-tls-proxy.",
   },
   INTERNAL: {
     title: "Something went wrong inside cicada",

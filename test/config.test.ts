@@ -43,6 +43,8 @@ test("nothing must be configured", () => {
     clusterKey: undefined,
     http: { host: "127.0.0.1", port: 7400 },
     behindTlsProxy: false,
+    tls: undefined,
+    trusted: undefined,
     tags: {},
     capacity: 40,
     exec: "cluster",
@@ -231,5 +233,27 @@ test("a settings file with an alias that leads nowhere, or to itself, is refused
       (error) => error instanceof CicadaError && /cicada\.yaml/.test(error.message),
       text,
     );
+  }
+});
+
+test("a certificate and its key are given together, and a proxy's headers with the proxy", () => {
+  const { tls, trusted } = read({ "tls-cert": "a.crt", "tls-key": "a.key", http: "0.0.0.0:7400" });
+  assert.deepEqual([tls, trusted], [{ cert: "a.crt", key: "a.key" }, undefined]);
+  const proxied = read({
+    "behind-tls-proxy": true,
+    "trust-user-header": "X-User",
+    "trust-proxy": ["10.0.0.7"],
+  });
+  assert.deepEqual(proxied.trusted, { userHeader: "x-user", roleHeader: undefined, addresses: ["10.0.0.7"] });
+  for (const [flags, said] of [
+    [{ "tls-cert": "a.crt" }, /needs --tls-key/],
+    [{ "tls-key": "a.key" }, /needs --tls-cert/],
+    [{ "tls-cert": "a", "tls-key": "b", "behind-tls-proxy": true }, /one of them/],
+    [{ "trust-user-header": "X-User" }, /--behind-tls-proxy/],
+    [{ "trust-role-header": "X-Role", "behind-tls-proxy": true }, /needs --trust-user-header/],
+    [{ "trust-user-header": "Authorization", "behind-tls-proxy": true }, /header of its own/],
+    [{ "trust-user-header": "X-User", "behind-tls-proxy": true, "trust-proxy": ["proxy"] }, /an IP address/],
+  ] as const) {
+    assert.throws(() => read(flags), refusal("BAD_SETTING", said));
   }
 });

@@ -12,6 +12,7 @@ import type { CheckedSpec, Problem } from "../schema/job.ts";
 import type { SettingValues } from "../schema/setting.ts";
 import type { RunRecord } from "../schema/run.ts";
 import type { SocketLimits } from "./http/sockets.ts";
+import type { Certificate } from "./http/tls.ts";
 
 export interface PreviewRequest {
   schedule: string | readonly string[];
@@ -70,6 +71,10 @@ export interface ApiOptions {
   hosts: () => readonly string[];
   /** Behind a TLS proxy every Host is accepted, and the page's cookie is for https only. */
   behindTlsProxy: boolean;
+  /** With it the API is served by https alone. */
+  certificate?: Certificate | undefined;
+  /** People whom the TLS proxy has logged in: by which headers it names them, and from which addresses these count. */
+  trusted?: { userHeader: string; roleHeader: string | undefined; addresses: readonly string[] } | undefined;
   log: Log;
   /** ms since the epoch */
   startedAt: number;

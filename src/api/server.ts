@@ -92,7 +92,7 @@ export function buildApi(options: ApiOptions): Api {
   const sockets = new Sockets(options.socketLimits);
   const app = fastify({
     bodyLimit: bodyCapBytes,
-    serverFactory: (listener) => sockets.serve(serverOptions, listener),
+    serverFactory: (listener) => sockets.serve(serverOptions, listener, options.certificate),
     routerOptions: { maxParamLength: addressPartCap },
     forceCloseConnections: "idle",
     return503OnClosing: false,

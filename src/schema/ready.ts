@@ -12,6 +12,8 @@ export interface Ready {
   listen: readonly string[];
   tokenFile: string;
   version: string;
+  /** the file of the certificate with which the API is served; absent = plain http */
+  tlsCert?: string;
 }
 
 /** Undefined when the text is not a complete `ready.json`. */
@@ -32,6 +34,7 @@ function isReady(value: unknown): value is Ready {
   return (
     typeof found.get("pid") === "number" &&
     ["peerId", "name", "http", "tokenFile", "version"].every((name) => typeof found.get(name) === "string") &&
+    ["string", "undefined"].includes(typeof found.get("tlsCert")) &&
     Array.isArray(listen) &&
     listen.every((address) => typeof address === "string")
   );

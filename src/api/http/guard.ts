@@ -15,11 +15,13 @@ import { assert, CicadaError } from "../../errors.ts";
 import type { Audit } from "../access/audit.ts";
 import type { Caller, Callers } from "../access/callers.ts";
 import { hiddenFrom } from "../access/hidden.ts";
+import { personNamed } from "../access/proxied.ts";
 import { own, refusalFor, type RouteRight } from "../access/rights.ts";
 import { ScopedControl } from "../access/scoped-control.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Sockets } from "./sockets.ts";
+import { isNamed } from "./tls.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -82,7 +84,8 @@ export interface Guarded {
   audit: Audit;
 }
 
-export function guard(app: Api, { options, callers, sessions, sockets, refuse, audit }: Guarded): void {
+export function guard(app: Api, guarded: Guarded): void {
+  const { options, callers, sockets, refuse, audit } = guarded;
   const cookie = cookieName(options.self.id);
   app.decorateRequest("actor", "");
   // Set for each request that has a caller, before any route sees it.
@@ -91,12 +94,12 @@ export function guard(app: Api, { options, callers, sessions, sockets, refuse, a
   app.addHook("onRequest", async (request, reply) => {
     reply.header("x-cicada-peer", options.self.id);
     reply.header("cache-control", "no-store");
-    checkHead(request);
+    checkHead(request, options);
     checkHost(request, options);
     checkOrigin(request);
     const right = rightOf(request);
     if (right === "everyone") return undefined;
-    const caller = callerOf(request, cookie, callers, sessions);
+    const caller = callerOf(request, cookie, guarded);
     if (typeof caller === "string" && isDocsInBrowser(request)) {
       return reply.redirect(`/?back=${encodeURIComponent(request.url)}`);
     }
@@ -154,7 +157,7 @@ const givenOnce = new Set([
  * Refuses a request that could be read in two ways: a header that is given twice, an address that names a host of its
  * own, or one with a fragment, which the router takes for parameters.
  */
-function checkHead({ raw }: FastifyRequest): void {
+function checkHead({ raw }: FastifyRequest, { trusted }: ApiOptions): void {
   if (raw.url?.startsWith("/") !== true) {
     throw new CicadaError("BAD_REQUEST", "request a path, such as /v1/jobs, and name the host only in Host");
   }
@@ -164,7 +167,7 @@ function checkHead({ raw }: FastifyRequest): void {
   const seen = new Set<string>();
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {
     const name = raw.rawHeaders[at]?.toLowerCase() ?? "";
-    if (!givenOnce.has(name)) continue;
+    if (!givenOnce.has(name) && name !== trusted?.userHeader && name !== trusted?.roleHeader) continue;
     if (seen.has(name)) throw new CicadaError("BAD_REQUEST", `the header ${name} is given twice`);
     seen.add(name);
   }
@@ -173,6 +176,7 @@ function checkHead({ raw }: FastifyRequest): void {
 function checkHost(request: FastifyRequest, options: ApiOptions): void {
   const host = request.headers.host?.toLowerCase() ?? "";
   if (options.behindTlsProxy ? host !== "" : options.hosts().includes(host)) return;
+  if (isNamed(host, options.certificate?.names ?? [])) return;
   throw new CicadaError("FOREIGN_HOST", `Host is "${host}"; this peer serves ${options.hosts().join(", ")}`);
 }
 
@@ -201,8 +205,7 @@ function hostOf(host: string | undefined): string | undefined {
 function callerOf(
   request: FastifyRequest,
   cookie: string,
-  callers: Callers,
-  sessions: Sessions,
+  { options, callers, sessions }: Guarded,
 ): Caller | string {
   const { authorization } = request.headers;
   if (authorization !== undefined) {
@@ -210,12 +213,15 @@ function callerOf(
     return token === undefined ? "the Authorization header is not `Bearer TOKEN`" : callers.byText(token);
   }
   const session = request.cookies[cookie];
-  if (session === undefined) return "the request carries no token";
-  const token = sessions.tokenOf(session);
-  const caller = token === undefined ? undefined : callers.byId(token);
+  const person = personNamed(request, options);
+  if (typeof person === "string" && session === undefined) return person;
+  if (session === undefined && person === undefined) return "the request carries no token";
+  const token = session === undefined ? undefined : sessions.tokenOf(session);
+  const caller =
+    token === undefined ? (typeof person === "string" ? undefined : person) : callers.byId(token);
   if (caller === undefined) return "the session has ended; log in again";
   const changes = request.method !== "GET" && request.method !== "HEAD";
   if (changes && request.headers.origin === undefined)
-    return "a change that is authorised by a cookie must come from the page";
+    return "a change that is authorised by a cookie or by the proxy must come from the page";
   return caller;
 }

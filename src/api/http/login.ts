@@ -12,7 +12,7 @@ export function loginRoutes(app: Api, { options, callers, sessions, refuse }: Gu
     path: "/",
     httpOnly: true,
     sameSite: "strict",
-    secure: options.behindTlsProxy,
+    secure: options.behindTlsProxy || options.certificate !== undefined,
   } as const;
 
   app.get(
@@ -38,7 +38,9 @@ export function loginRoutes(app: Api, { options, callers, sessions, refuse }: Gu
         name: options.control.view().self.name,
         program: options.program,
         // Only programs on this machine reach loopback, and only the owner may read the file.
-        ...(options.behindTlsProxy ? {} : { tokenFile: options.tokenFile }),
+        ...(options.behindTlsProxy || options.certificate !== undefined
+          ? {}
+          : { tokenFile: options.tokenFile }),
       }),
   );
 

@@ -16,6 +16,8 @@
  */
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { Certificate } from "./tls.ts";
 
 export interface SocketLimits {
   /** Open sockets. Each may be a browser's stream. More costs a descriptor and about 10 KiB each. */
@@ -59,6 +61,8 @@ const checkEveryMs = 1_000;
 
 interface Held {
   readonly socket: Socket;
+  /** what requests come in by: the socket itself, or the TLS connection over it */
+  stream: Socket;
   readonly address: string;
   isStranger: boolean;
   isAnswering: boolean;
@@ -76,6 +80,8 @@ interface Held {
 export class Sockets {
   readonly #limits: SocketLimits;
   readonly #held = new Map<Socket, Held>();
+  /** by TLS connection: the socket under it */
+  readonly #under = new WeakMap<Socket, Socket>();
   /** Strangers without a request to answer, the longest idle first. */
   readonly #idle = new Set<Held>();
   readonly #strangers = new Map<string, number>();
@@ -85,17 +91,21 @@ export class Sockets {
     this.#limits = limits;
   }
 
-  /** Creates a server whose sockets obey the limits. */
-  serve(options: ServerOptions, listener: RequestListener): Server {
+  /** Creates a server whose sockets obey the limits. With a certificate it speaks TLS alone. */
+  serve(options: ServerOptions, listener: RequestListener, certificate?: Certificate): Server {
     const server = createServer(options);
     const parsers = server.listeners("connection") as ((socket: Socket) => void)[]; // as Node calls them
     server.removeAllListeners("connection");
     server.on("connection", (socket) => {
-      if (this.#accept(socket))
-        afterFirstByte(socket, () => parsers.forEach((parse) => parse.call(server, socket)));
+      const held = this.#accept(socket);
+      if (held === undefined) return;
+      afterFirstByte(socket, () => {
+        if (certificate !== undefined) held.stream = this.#secure(held, certificate);
+        parsers.forEach((parse) => parse.call(server, held.stream));
+      });
     });
     server.on("request", (request, response) => {
-      const held = this.#held.get(request.socket);
+      const held = this.#heldBy(request.socket);
       if (held === undefined) return; // closed while the request was parsed
       held.headDueAt = undefined;
       const answer = (): void => {
@@ -117,7 +127,7 @@ export class Sockets {
 
   /** A request with valid credentials has arrived on this socket. */
   entitle(socket: Socket): void {
-    const held = this.#held.get(socket);
+    const held = this.#heldBy(socket);
     if (held?.isStranger !== true) return;
     held.isStranger = false;
     this.#leaveStrangers(held);
@@ -128,8 +138,18 @@ export class Sockets {
     for (const { socket, isAnswering } of this.#held.values()) if (!isAnswering) socket.destroy();
   }
 
-  /** False if there is no place for it. */
-  #accept(socket: Socket): boolean {
+  #heldBy(stream: Socket): Held | undefined {
+    return this.#held.get(this.#under.get(stream) ?? stream);
+  }
+
+  #secure({ socket }: Held, { context }: Certificate): Socket {
+    const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
+    this.#under.set(secured, socket);
+    return secured;
+  }
+
+  /** Undefined if there is no place for it. */
+  #accept(socket: Socket): Held | undefined {
     const { all, strangers, strangersPerAddress } = this.#limits;
     const address = socket.remoteAddress ?? "";
     if ((this.#strangers.get(address) ?? 0) >= strangersPerAddress) this.#makeRoom(address);
@@ -140,11 +160,12 @@ export class Sockets {
       this.#held.size >= all;
     if (isFull) {
       socket.destroy();
-      return false;
+      return undefined;
     }
     const now = performance.now();
     const held: Held = {
       socket,
+      stream: socket,
       address,
       isStranger: true,
       isAnswering: false,
@@ -159,7 +180,7 @@ export class Sockets {
     this.#strangers.set(address, (this.#strangers.get(address) ?? 0) + 1);
     this.#strangerCount++;
     socket.once("close", () => this.#forget(held));
-    return true;
+    return held;
   }
 
   /**
@@ -177,7 +198,7 @@ export class Sockets {
   #slowestReader(mayGo: (held: Held) => boolean): Held | undefined {
     let slowest: Held | undefined;
     for (const held of this.#held.values()) {
-      if (!held.isStranger || held.socket.writableLength === 0 || !mayGo(held)) continue;
+      if (!held.isStranger || held.stream.writableLength === 0 || !mayGo(held)) continue;
       if (slowest === undefined || held.readAt < slowest.readAt) slowest = held;
     }
     return slowest;
@@ -208,11 +229,11 @@ export class Sockets {
   #checkHeads(server: Server): void {
     const now = performance.now();
     for (const held of this.#held.values()) {
-      const { socket, headDueAt } = held;
+      const { socket, stream, headDueAt } = held;
       if (held.isLeaving) socket.destroy();
-      else if (socket.writableFinished) held.isLeaving = true;
+      else if (stream.writableFinished) held.isLeaving = true;
       else if (headDueAt !== undefined && now >= headDueAt) {
-        if (!server.emit("clientError", new LateHead(), socket)) socket.destroy();
+        if (!server.emit("clientError", new LateHead(), stream)) socket.destroy();
       }
     }
   }
@@ -224,8 +245,8 @@ export class Sockets {
     const now = performance.now();
     const waiting: Held[] = [];
     for (const held of this.#held.values()) {
-      const unread = held.socket.writableLength;
-      const left = held.socket.bytesWritten - unread;
+      const unread = held.stream.writableLength;
+      const left = held.stream.bytesWritten - unread;
       if (unread === 0 || left !== held.left) {
         held.left = left;
         held.readAt = now;
@@ -235,7 +256,7 @@ export class Sockets {
       if (isTooLarge || now - held.readAt >= this.#limits.unreadMs) held.socket.destroy();
       else waiting.push(held);
     }
-    waiting.sort((a, b) => b.socket.writableLength - a.socket.writableLength);
+    waiting.sort((a, b) => b.stream.writableLength - a.stream.writableLength);
     const strangers = waiting.filter(({ isStranger }) => isStranger);
     giveUpBeyond(this.#limits.strangersUnreadBytes, strangers);
     giveUpBeyond(
@@ -265,10 +286,10 @@ function afterFirstByte(socket: Socket, next: () => void): void {
 /** Closes sockets, the first ones first, until the unread bytes of the others are within the limit. */
 function giveUpBeyond(limitBytes: number, largestFirst: readonly Held[]): void {
   let sum = 0;
-  for (const { socket } of largestFirst) sum += socket.writableLength;
-  for (const { socket } of largestFirst) {
+  for (const { stream } of largestFirst) sum += stream.writableLength;
+  for (const { socket, stream } of largestFirst) {
     if (sum <= limitBytes) return;
-    sum -= socket.writableLength;
+    sum -= stream.writableLength;
     socket.destroy();
   }
 }

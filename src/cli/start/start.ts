@@ -12,6 +12,7 @@ import { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { loopbackHosts, type Api } from "../../api/options.ts";
 import { buildApi } from "../../api/server.ts";
+import { Certificate } from "../../api/http/tls.ts";
 import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
 import type { HostPort } from "../../config/values.ts";
 import { checkJob } from "../../core/checks/job.ts";
@@ -48,6 +49,7 @@ import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { readTlsFiles, reloadOnSighup } from "./tls-files.ts";
 import { supervisorOf } from "./supervisor.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { invocationOf, readVersion } from "../program.ts";
@@ -78,7 +80,7 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
         "container with an init (docker run --init), or dead processes stay in its process table",
     );
   }
-  using stop = stopSignal();
+  using stop = stopSignal(config.tls !== undefined);
   using supervisor = supervisorOf(process.env, process.pid, log);
   try {
     await using opened = new AsyncDisposableStack();
@@ -174,6 +176,7 @@ async function assemble(
   const findings = archive === undefined ? [mesh] : [mesh, archive];
   const control = withOwnFindings(guarded, findings, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
+  const certificate = config.tls === undefined ? undefined : certificateOf(config.tls, log, opened);
   const api = buildApi({
     control,
     decisions: { checkJob, previewSchedule: previewWithCalendars, parseDuration, storyOf, duplicatesIn },
@@ -184,6 +187,8 @@ async function assemble(
     program: invocationOf(process.env).program,
     hosts: () => hosts,
     behindTlsProxy: config.behindTlsProxy,
+    certificate,
+    trusted: config.trusted,
     log,
     startedAt: Date.now(),
   });
@@ -193,7 +198,7 @@ async function assemble(
   await started(peer);
   if (archive !== undefined) opened.defer(archive.open(control));
   joining.begin((names) => log.info(`joined ${names}`));
-  const listening = await listen(api, config.http);
+  const listening = await listen(api, config.http, certificate === undefined ? "http" : "https");
   hosts = listening.hosts;
   return { config, folder, doors, membership, control, joining, http: listening.url };
 }
@@ -209,7 +214,16 @@ async function announceReady(
   const peerId = doors.keys.self;
   const listening = doors.mesh.addresses();
   const version = readVersion();
-  folder.writeReady({ pid: process.pid, peerId, name, http, listen: listening, tokenFile, version });
+  folder.writeReady({
+    pid: process.pid,
+    peerId,
+    name,
+    http,
+    listen: listening,
+    tokenFile,
+    version,
+    ...(config.tls === undefined ? {} : { tlsCert: config.tls.cert }),
+  });
   if (!terminal.interactive) {
     doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
     void logAlone(joining, doors.log);
@@ -222,6 +236,17 @@ async function announceReady(
   }
   introduce(terminal, { config, peerId, http, tokenFile, listening, invitation: membership });
   showRuns(terminal, control, peerId);
+}
+
+function certificateOf(
+  files: NonNullable<Config["tls"]>,
+  log: Log,
+  opened: AsyncDisposableStack,
+): Certificate {
+  const { cert, key } = readTlsFiles(files);
+  const certificate = new Certificate(cert, key);
+  opened.use(reloadOnSighup(files, certificate, log));
+  return certificate;
 }
 
 async function logAlone(joining: Joining, log: Log): Promise<void> {
@@ -253,7 +278,9 @@ async function withJoinString(config: Config, terminal: Terminal): Promise<Confi
 
 /** Makes the path absolute: other programs find the folder through ready.json, wherever they are started. */
 function withWholePath(config: Config): Config {
-  return { ...config, data: resolve(config.data) };
+  const { data, tls } = config;
+  const files = tls === undefined ? undefined : { cert: resolve(tls.cert), key: resolve(tls.key) };
+  return { ...config, data: resolve(data), tls: files };
 }
 
 /** Copies finished outputs to other places, if any are given. Its code is loaded only then. */
@@ -318,7 +345,11 @@ const unacceptedConnections = 4_096;
 const wildcards: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
 
 /** Returns the URL for programs on this machine, and the accepted values of `Host`. */
-async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string; hosts: string[] }> {
+async function listen(
+  api: Api,
+  { host, port }: HostPort,
+  scheme: "http" | "https",
+): Promise<{ url: string; hosts: string[] }> {
   try {
     await api.listen({ host, port, backlog: unacceptedConnections });
   } catch (error) {
@@ -334,7 +365,7 @@ async function listen(api: Api, { host, port }: HostPort): Promise<{ url: string
   const reachable = wildcards[host] ?? host;
   const named = reachable.includes(":") ? `[${reachable}]` : reachable;
   return {
-    url: `http://${named}:${openPort}`,
+    url: `${scheme}://${named}:${openPort}`,
     hosts: [...loopbackHosts(openPort), `${named.toLowerCase()}:${openPort}`],
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Handles SIGTERM, SIGINT and SIGHUP (a closed terminal): the first signal asks for a clean stop, a later one for an
- * immediate end.
+ * immediate end. Where SIGHUP means to read files again, it stops nothing.
  *
  * Under npm, Ctrl-C arrives twice within moments: from the terminal, which signals the whole group, and from npm. So a
  * second signal only counts after a while.
@@ -8,7 +8,6 @@
 
 /** Signals closer together than this count as one. Unit: ms. */
 const oneSignalMs = 1_000;
-const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 export interface StopSignal {
   /** The first signal. */
@@ -19,7 +18,12 @@ export interface StopSignal {
   [Symbol.dispose](): void;
 }
 
-export function stopSignal(): StopSignal {
+export function stopSignal(isHangupForFiles = false): StopSignal {
+  const stopSignals: readonly NodeJS.Signals[] = [
+    "SIGTERM",
+    "SIGINT",
+    ...(isHangupForFiles ? [] : ["SIGHUP" as const]),
+  ];
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
   let firstAt: number | undefined;
   let lastAct: (() => void) | undefined;

@@ -13,6 +13,7 @@ import { defaultDataFolder } from "../../config.ts";
 import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
 import type { Problem } from "../../schema/job.ts";
 import { parseReady, type Ready } from "../../schema/ready.ts";
+import { fetchPinned } from "./pinned.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PeerOptions {
@@ -74,11 +75,14 @@ const pageSize = 500;
 export class Client {
   readonly url: string;
   readonly #token: string | { missing: string };
+  /** the certificate of a local peer, which is the only one to be believed */
+  readonly #cert: string | undefined;
 
   /** `missing` says why there is no token. */
-  constructor(url: string, token: string | { missing: string }) {
+  constructor(url: string, token: string | { missing: string }, cert?: string) {
     this.url = url;
     this.#token = token;
+    this.#cert = cert;
   }
 
   /** Makes one call and returns the JSON body of its answer; undefined if there is none. */
@@ -147,6 +151,7 @@ export class Client {
 
   async #fetch(address: URL, request: RequestInit): Promise<Reply> {
     try {
+      if (this.#cert !== undefined) return await fetchPinned(address, this.#cert, request);
       const response = await fetch(address, request);
       const bytes = new Uint8Array(await response.arrayBuffer());
       return { status: response.status, headers: response.headers, bytes };
@@ -171,12 +176,24 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
     throw new CicadaError("PEER_UNREACHABLE", `no peer is up in ${folder} (it has no ready.json)`);
   }
   const url = checkUrl(named ?? ready?.http ?? "");
-  if (token !== undefined) return new Client(url, token);
+  if (token !== undefined) {
+    const isLocal = ready !== undefined && new URL(ready.http).origin === new URL(url).origin;
+    return new Client(url, token, isLocal ? certOf(ready) : undefined);
+  }
   if (ready === undefined || new URL(ready.http).origin !== new URL(url).origin) {
     const reason = ready === undefined ? "no peer is up in" : "it is not the peer of";
     return new Client(url, { missing: `no --token for ${url}, and ${reason} ${folder}` });
   }
-  return new Client(url, readToken(ready.tokenFile));
+  return new Client(url, readToken(ready.tokenFile), certOf(ready));
+}
+
+/** A local peer's certificate is in the file that ready.json names. Without it, the certificate has to be one that Node believes. */
+function certOf({ tlsCert }: Ready): string | undefined {
+  try {
+    return tlsCert === undefined ? undefined : readFileSync(tlsCert, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Throws USAGE for an address if the token could be read on the way to it. */

@@ -31,10 +31,6 @@ export class Certificate {
 }
 
 function read(cert: string, key: string): { context: SecureContext; names: string[] } {
-  const refused = (what: string, error: unknown): CicadaError => {
-    const why = error instanceof Error ? error.message : String(error);
-    return new CicadaError("BAD_SETTING", `${what}: ${why}`);
-  };
   let leaf: X509Certificate;
   try {
     leaf = new X509Certificate(cert);
@@ -51,6 +47,11 @@ function read(cert: string, key: string): { context: SecureContext; names: strin
   } catch (error) {
     throw refused("--tls-key does not fit --tls-cert, or is not a key in PEM", error);
   }
+}
+
+function refused(what: string, error: unknown): CicadaError {
+  const why = error instanceof Error ? error.message : String(error);
+  return new CicadaError("BAD_SETTING", `${what}: ${why}`);
 }
 
 /** Whether a `Host` names one of these; without a port, any port is meant. */

@@ -4,9 +4,14 @@
  */
 import { X509Certificate } from "node:crypto";
 import { request } from "node:https";
-import type { Reply } from "./client.ts";
 
-export function fetchPinned(address: URL, cert: string, init: RequestInit): Promise<Reply> {
+interface Fetched {
+  status: number;
+  headers: Headers;
+  bytes: Uint8Array;
+}
+
+export function fetchPinned(address: URL, cert: string, init: RequestInit): Promise<Fetched> {
   const { fingerprint256 } = new X509Certificate(cert);
   return new Promise((resolve, reject) => {
     const { method = "GET", body, signal } = init;

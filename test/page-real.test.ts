@@ -27,6 +27,8 @@ const judged = [
   ["/jobs/broken?tab=runs", "broken"],
   ["/jobs/nightly?tab=edits", "nightly"],
   ["/runs/broken~failed", "Its story"],
+  ["/new", "What the schedule means"],
+  ["/jobs/nightly?tab=change", "What the schedule means"],
 ] as const;
 
 describe("the dashboard", { skip: noBrowser ?? false }, () => {
@@ -127,6 +129,44 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByText(/Paused by .*the disk is being replaced/i).waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByText(/Paused by/).waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
+    const { context, page, complaints } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/new");
+    await page.getByLabel("id (needed)").fill("Backup");
+    await page.getByLabel("schedule", { exact: true }).fill("30 2 * * mon");
+    await page.getByLabel("schedule", { exact: true }).blur();
+    await page.getByLabel("timezone", { exact: true }).fill("Europe/Berlin");
+    await page.getByLabel("command", { exact: true }).first().fill("echo saved");
+    await page.getByText("Every Monday at 02:30, Europe/Berlin").waitFor();
+    assert.equal(await page.locator(".preview li").count(), 8);
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("alert").getByText(/^id/).waitFor();
+    const yaml = page.getByLabel("The same as YAML");
+    assert.match(await yaml.inputValue(), /schedule: 30 2 \* \* mon\n/);
+    await yaml.fill((await yaml.inputValue()).replace("Backup", "backup"));
+    await page.getByRole("button", { name: "Make it" }).click();
+    await page.waitForURL(/\/jobs\/backup$/);
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
+    await page.getByRole("link", { name: "Show its run" }).click();
+    await page.getByText("saved", { exact: true }).waitFor();
+    await page.goto("/jobs/backup?tab=change");
+    await yaml.fill("command: [");
+    assert.ok(await page.getByRole("button", { name: "Save" }).isDisabled());
+    await yaml.fill("id: backup\ncommand: echo other\nretry:\n  attempts: 2\n");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("2 more attempts").waitFor();
+    await page.getByRole("link", { name: "Edits" }).click();
+    await page.getByText("echo other").waitFor();
+    await page.getByRole("button", { name: /Make it again/ }).click();
+    await page.getByText("backup is again what it was").waitFor();
+    const job = (await ada.ask("GET", "/v1/jobs/backup")) as Record<string, unknown>;
+    assert.equal(job["command"], "echo saved");
+    assert.equal(job["retry"], undefined);
+    assert.deepEqual(complaints, []);
     await context.close();
   });
 

@@ -32,6 +32,7 @@ test("the address of every view is answered with the page, without a token", asy
     "/jobs",
     "/jobs/backup",
     "/jobs/backup?tab=ticks",
+    "/new?from=backup",
     "/runs",
     "/runs/backup%402026-11-29T02%3A00%3A00Z",
   ]) {

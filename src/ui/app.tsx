@@ -11,6 +11,7 @@ import { Help, useKeys } from "./parts/keys.tsx";
 import { Empty } from "./parts/parts.tsx";
 import { Job } from "./pages/job/job.tsx";
 import { Jobs } from "./pages/jobs.tsx";
+import { NewJob } from "./pages/form/form.tsx";
 import { Login } from "./pages/login.tsx";
 import { Now } from "./pages/now/now.tsx";
 import { Run } from "./pages/run/run.tsx";
@@ -45,7 +46,8 @@ export function App(): JSX.Element {
   useKeys(places);
   const [first = "", ...rest] = place.value;
   const current = places.find(({ path }) => path === first);
-  useTitle(current, rest[0]);
+  const isNew = first === "new";
+  useTitle(current, isNew ? "New job" : rest[0]);
   return (
     <div class={lostSince.value === undefined ? "" : "is-lost"}>
       <a class="unseen" href="#main">
@@ -56,7 +58,9 @@ export function App(): JSX.Element {
       <main id="main" tabIndex={-1}>
         {isLoggedIn.value === false ? (
           <Login />
-        ) : isLoggedIn.value === undefined ? null : current === undefined ? (
+        ) : isLoggedIn.value === undefined ? null : isNew ? (
+          <NewJob />
+        ) : current === undefined ? (
           <Empty title="There is no such page.">
             <a href="/">Go to what is happening now</a>
           </Empty>

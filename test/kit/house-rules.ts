@@ -76,7 +76,11 @@ const rooms: Readonly<Record<string, Room>> = {
   // Makes the published package, and is no part of it.
   build: { rooms: ["build"], packages: ["esbuild", "vite"], node: "all" },
   // What runs in a browser: of the API it knows the types of its answers.
-  ui: { rooms: ["ui"], types: ["api", "schema"], packages: ["preact", "@preact/signals", "uplot"] },
+  ui: {
+    rooms: ["ui"],
+    types: ["api", "schema"],
+    packages: ["preact", "@preact/signals", "uplot", "js-yaml"],
+  },
 };
 
 /** What single files may import beyond their room's rules. */

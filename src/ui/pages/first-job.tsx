@@ -10,6 +10,10 @@ export function FirstJob(): JSX.Element {
       <dl class="pairs first-job">
         <dt>Make one</dt>
         <dd>
+          <a href="/new">in the form</a>, or
+        </dd>
+        <dt />
+        <dd>
           <code>{program} jobs create hello --schedule '@every 1m' --command 'echo hello'</code>
         </dd>
         <dt>Bring your crontab along</dt>

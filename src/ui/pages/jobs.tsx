@@ -63,6 +63,11 @@ export function Jobs(): JSX.Element {
     <>
       <div class="head">
         <h1>Jobs</h1>
+        <div class="actions">
+          <a class="button primary" href="/new">
+            New job
+          </a>
+        </div>
       </div>
       <Filters />
       <StateChips />
@@ -330,8 +335,11 @@ function RowActions({ job, reload }: { job: Job; reload: () => void }): JSX.Elem
           ) : (
             <button onClick={() => (close(), void resume(job.id).then(reload))}>Resume</button>
           )}
-          <a class="button" href={jobLink(job.id)}>
-            Show the job
+          <a class="button" href={`${jobLink(job.id)}?tab=change`}>
+            Edit
+          </a>
+          <a class="button" href={`/new?from=${encodeURIComponent(job.id)}`}>
+            Clone
           </a>
           <button class="danger" onClick={() => setOpen("delete")}>
             Delete

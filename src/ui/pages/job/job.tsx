@@ -10,6 +10,7 @@ import { JobStateWord, Pending } from "../../parts/parts.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
 import { browserZone, sentence } from "../../words.ts";
 import { RunTable } from "../runs.tsx";
+import { EditJob } from "../form/form.tsx";
 import { Edits } from "./edits.tsx";
 import { Picture } from "./picture.tsx";
 import { Ticks } from "./ticks.tsx";
@@ -64,7 +65,9 @@ export function Job({ id }: { id: string }): JSX.Element {
           </span>
         )}
       </nav>
-      {tab === "ticks" ? (
+      {tab === "change" ? (
+        <EditJob job={job} />
+      ) : tab === "ticks" ? (
         <Ticks id={id} zone={zone} />
       ) : tab === "runs" ? (
         <RunTable job={id} zone={zone} />
@@ -110,6 +113,12 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
         ) : (
           <button onClick={() => void resume(id).then(reload)}>Resume</button>
         )}
+        <a class="button" href="?tab=change">
+          Edit
+        </a>
+        <a class="button" href={`/new?from=${encodeURIComponent(id)}`}>
+          Clone
+        </a>
         <button class="danger" onClick={() => setOpen("delete")}>
           Delete
         </button>

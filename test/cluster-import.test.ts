@@ -6,6 +6,15 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Cluster, items, until, type RunningPeer } from "./kit/cluster.ts";
 
+function dkron(name: string, more: object): object {
+  return {
+    name,
+    executor: "shell",
+    executor_config: { command: "echo $ENV_JOB_NAME", shell: "true" },
+    ...more,
+  };
+}
+
 describe("imports on two real peers", () => {
   let cluster: Cluster;
   let ada: RunningPeer;
@@ -32,12 +41,6 @@ describe("imports on two real peers", () => {
     });
 
   test("a job of dkron's without tags runs on every peer, and one after it when they have ended", async () => {
-    const dkron = (name: string, more: object) => ({
-      name,
-      executor: "shell",
-      executor_config: { command: "echo $ENV_JOB_NAME", shell: "true" },
-      ...more,
-    });
     const jobs = [
       dkron("report", { parent_job: "load", tags: { none: "such:1" } }),
       dkron("load", { schedule: "@every 2s" }),

@@ -81,10 +81,17 @@ function commandOf({
   retries,
   chains,
   pools,
+  secrets,
+  groups,
+  calendars,
 }: SeedJob): string {
+  const switches = Object.entries({ person, retries, chains, pools, secrets, groups, calendars })
+    .filter(([, is]) => is === true)
+    .map(([name]) => ` --${name}`)
+    .join("");
   const kept = keptFaults === undefined ? "" : ` --kept ${keptFaults.join(",") || "none"}`;
   const plant = bug === undefined ? "" : ` --planted ${bug}`;
-  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${person === true ? " --person" : ""}${retries === true ? " --retries" : ""}${chains === true ? " --chains" : ""}${pools === true ? " --pools" : ""}${kept}${plant}`;
+  return `npm run sim -- --world ${world} --seed ${seed} --peers ${peers} --jobs ${jobs} --hours ${hours}${switches}${kept}${plant}`;
 }
 
 function report(job: SeedJob, failed: SeedSummary): void {

@@ -10,7 +10,8 @@
  * --world long: weeks with few ticks; --world long-mixed: weeks with two versions. --planted NAME gives every peer a
  * known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds; --person has a
  * person drain, promote and forget peers and cancel runs; --retries has some jobs repeat what fails; --chains has some run
- * after others; --pools has half of them share a pool in two of five worlds; --backfills has a person ask for past ticks; --kept 3,8 lets only these faults happen.
+ * after others; --pools has half of them share a pool in two of five worlds; --backfills has a person ask for past ticks; --secrets,
+ * --groups and --calendars have some of them name a secret, belong to a group, or leave out what is in a calendar; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -36,6 +37,9 @@ const { values } = parseArgs({
     chains: { type: "boolean", default: false },
     pools: { type: "boolean", default: false },
     backfills: { type: "boolean", default: false },
+    secrets: { type: "boolean", default: false },
+    groups: { type: "boolean", default: false },
+    calendars: { type: "boolean", default: false },
     planted: { type: "string" },
     kept: { type: "string" },
     kinds: { type: "string" },
@@ -58,6 +62,9 @@ function jobOf(seed: string): SeedJob {
     chains: values.chains,
     pools: values.pools,
     backfills: values.backfills,
+    secrets: values.secrets,
+    groups: values.groups,
+    calendars: values.calendars,
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
     ...(values.kinds === undefined
       ? {}

@@ -23,6 +23,8 @@ import {
   checkRevocation,
   checkSkips,
 } from "../src/sim/checkers/phantoms.ts";
+import { checkSecrets } from "../src/sim/checkers/secrets.ts";
+import { asChangesOfJobs } from "../src/sim/world/shared-changes.ts";
 import { components, knownToAll } from "../src/sim/checkers/surroundings.ts";
 import {
   dueOfTick,
@@ -452,6 +454,50 @@ test("I4: a start after its catch-up window is found", () => {
   const late = { start: sixth + 11 * minute, end: sixth + 11 * minute + 100 };
   const runs = [...without(sixth), runOf(sixth, ann, late)];
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
+});
+
+function sealed(to: readonly PeerId[], atMs: number): Operation {
+  return asked({ kind: "secret", peers: to }, atMs);
+}
+
+test("I4: a start on a peer that doesn't have the job's secret is found, once all peers know to whom it is sealed", () => {
+  const found = (...changes: Operation[]) => {
+    const put = asked({ kind: "put", rules: { ...rules, secret: true } }, 1_000);
+    return rulesIn(checkSecrets(flawless({ operations: [put, ...changes], runs: [runOf(sixth, ben)] })));
+  };
+  assert.deepEqual(found(sealed([ann, ben], 500)), []);
+  assert.deepEqual(found(sealed([ann], 500)), ["I4"]);
+  assert.deepEqual(found(sealed([ann, ben], 500), sealed([ann], 5 * minute)), ["I4"], "it had it before");
+  assert.deepEqual(found(sealed([ann, ben], 500), sealed([ann], 6 * minute - 500)), [], "just before");
+  assert.deepEqual(found(sealed([ann], 500), sealed([ben], 6 * minute - 500)), [], "it may have it already");
+});
+
+test("a change of a group or a calendar is one of each of its jobs that is there, also for what is written later", () => {
+  const quiet = (from: number) => [{ from, to: from + minute }];
+  const except = { texts: ["calendar:quiet"], spans: quiet(1), phases: [], isCalendar: true } as const;
+  const member: JobRules = { ...rules, group: true, schedule: { ...everyMinute, except } };
+  const other: JobRules = { ...rules, id: "other" as JobId };
+  const all = { policy: "all", windowMs: minute } as const;
+  const changes = asChangesOfJobs([
+    asked({ kind: "put", rules: member }, 1),
+    asked({ kind: "put", rules: other }, 2),
+    asked({ kind: "group", overlap: "queue", catchUp: all }, 3),
+    { ...asked({ kind: "calendar", spans: quiet(2) }, 4), accepted: false },
+    asked({ kind: "calendar", spans: quiet(3) }, 5),
+    asked({ kind: "delete", id: job }, 6),
+    asked({ kind: "calendar", spans: quiet(4) }, 7),
+    asked({ kind: "put", rules: member }, 8),
+  ]).flatMap(({ request, askedAt }) =>
+    request.kind === "put" && request.rules.id === job
+      ? [[askedAt - beginning, request.rules.overlap, request.rules.schedule.except?.spans[0]?.from]]
+      : [],
+  );
+  assert.deepEqual(changes, [
+    [1, "allow", 1],
+    [3, "queue", 1],
+    [5, "queue", 3],
+    [8, "queue", 4],
+  ]);
 });
 
 test("I4: a tick from before the job was made is found", () => {

@@ -35,6 +35,8 @@ interface Shown {
   backfills?: boolean;
   /** some jobs repeat what fails */
   retries?: boolean;
+  /** what some jobs share */
+  shares?: "secrets" | "groups" | "calendars";
 }
 
 const shown: Readonly<Record<PlantedBug, Shown>> = {
@@ -95,6 +97,9 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "cancel-unconfirmed": { kinds: ["cut before a cancel"], seed: 4, rules: ["I5"], took: 4 },
   "backfill-twice": { kinds: ["kill"], backfills: true, seed: 1, rules: ["I3"], took: 1 },
   "skip-untold": { kinds: ["lossy network"], seed: 50, rules: ["I5"], took: 50 },
+  "secret-unread": { kinds: ["kill"], shares: "secrets", seed: 1, rules: ["I4"], took: 1 },
+  "group-unread": { kinds: ["kill"], shares: "groups", seed: 2, rules: ["I4", "I10"], took: 2 },
+  "calendar-kept": { kinds: ["kill"], shares: "calendars", seed: 4, rules: ["I1", "I4"], took: 4 },
   "signature-unchecked": { kinds: ["garbage"], seed: 1, rules: ["I6", "I8", "I14"], took: 1 },
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
@@ -145,6 +150,7 @@ function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
     chains = false,
     pools = false,
     backfills = false,
+    shares,
   } = how;
   const job = {
     seed: String(seed),
@@ -155,6 +161,7 @@ function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
     chains,
     pools,
     backfills,
+    ...(shares === undefined ? {} : { [shares]: true }),
   } as const;
   if (days !== undefined)
     return { ...job, jobs: 2, hours: 24 * days, world: "long", longKinds: kinds.filter(isLongKind) };

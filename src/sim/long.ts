@@ -19,7 +19,7 @@ import { injectLongFaults, drawLongPlan, type LongFault, type LongKind } from ".
 import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
-import { runToEnd, type SeedOptions, type SeedResult } from "./seed.ts";
+import { runToEnd, share, type SeedOptions, type SeedResult } from "./seed.ts";
 import type { Knowledge } from "./world/truth.ts";
 import { World } from "./world/world.ts";
 
@@ -87,6 +87,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
   if (steady !== undefined) world.at(epoch + 15 * second, () => setPool(world, work, steady));
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
+  work = share(world, work, options, { epoch, safety, steady, longestMs: 48 * hour }, dice);
   for (const [index, peer] of world.peers.entries()) {
     // Sometimes a peer joins with an empty folder when the mesh has existed for long.
     const joins = index > 1 && dice.chance(0.2);

@@ -20,6 +20,7 @@ import {
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { askForPast } from "./client/backfills.ts";
 import { askAsPerson, undrainAll } from "./client/person.ts";
+import { askForShared, drawCalendar, drawGroup, drawSecret, type Shared } from "./client/shared.ts";
 import { skipTicks } from "./client/skips.ts";
 import type { ChildSettings } from "./executor.ts";
 import type { Mark } from "../core/probes/marks.ts";
@@ -36,6 +37,7 @@ import {
 } from "./faults/faults.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
+import type { PeerId } from "../schema/ids.ts";
 import type { Breach, ClientRequest, Evidence, Knowledge } from "./world/truth.ts";
 import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { drawWide, plain } from "./faults/wide.ts";
@@ -65,6 +67,10 @@ export interface SeedOptions {
   backfills?: boolean;
   /** half of the jobs share a pool, in two of five worlds */
   pools?: boolean;
+  /** some of the jobs name a secret, belong to a group, or leave out what is in a calendar; each is changed once */
+  secrets?: boolean;
+  groups?: boolean;
+  calendars?: boolean;
   planted?: PlantedBug;
   /** collects the names of the rare branches that were taken */
   marks?: Set<Mark>;
@@ -97,6 +103,7 @@ const beginning = Date.parse("2026-11-20T00:00:00Z");
 
 /** When each phase begins, ms after the beginning. */
 const startWithinMs = 5 * second;
+const sharedFromMs = 11 * second;
 const jobsFromMs = 15 * second;
 const jobsWithinMs = 10 * second;
 const safetyFromMs = 75 * second;
@@ -170,6 +177,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   }
   if (options.pools === true) work = drawPools(work, dice.fork("pools"));
   if (steady !== undefined) world.at(epoch + jobsFromMs, () => setPool(world, work, steady));
+  work = share(world, work, options, { epoch, safety, steady, longestMs: 3 * minute }, dice);
   const maintained = isWide ? drawMaintenance(safety, dice.fork("maintenance")) : undefined;
   if (maintained !== undefined) {
     if (steady !== undefined) world.at(epoch + jobsFromMs, () => void world.ask(steady, maintained));
@@ -231,6 +239,38 @@ function drawMaintenance(safety: { from: number; to: number }, dice: Dice): Clie
   if (!dice.chance(0.25)) return undefined;
   const from = Math.round(safety.from + dice.between(0, 0.8) * (safety.to - safety.from));
   return { kind: "maintain", from, to: from + dice.pick([20_000, 120_000, 300_000]) };
+}
+
+/** Where shared things are written before the jobs are made, and when else; `longestMs`: how long a calendar's time lasts. */
+export interface SharingParts {
+  epoch: number;
+  safety: { from: number; to: number };
+  steady: PeerId | undefined;
+  longestMs: number;
+}
+
+/** Has some of the jobs share a secret, a group and a calendar, as the options say. */
+export function share(
+  world: World,
+  all: readonly Work[],
+  { secrets, groups, calendars }: Pick<SeedOptions, "secrets" | "groups" | "calendars">,
+  { epoch, safety, steady, longestMs }: SharingParts,
+  dice: Dice,
+): readonly Work[] {
+  if (steady === undefined) return all;
+  let work = all;
+  const drawn: [is: boolean | undefined, name: string, draw: (of: Dice) => Shared][] = [
+    [secrets, "secrets", (of) => drawSecret(work, world.peers, steady, of)],
+    [groups, "groups", (of) => drawGroup(work, of)],
+    [calendars, "calendars", (of) => drawCalendar(work, safety, longestMs, of)],
+  ];
+  for (const [is, name, draw] of drawn) {
+    if (is !== true) continue;
+    const shared = draw(dice.fork(name));
+    work = shared.work;
+    askForShared(world, shared, steady, epoch + sharedFromMs, safety, dice.fork(`${name} asked for`));
+  }
+  return work;
 }
 
 /** Of one tick of each job. */

@@ -5,12 +5,14 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { sameValue } from "../../schema/equal.ts";
+import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
 import { announceAtOnce } from "./members.ts";
 import type { OwnSecrets } from "./members-state.ts";
 
 /** A peer that was never heard counts as one that has a value of its own. */
 export function hasSecret(state: State, peer: PeerId, name: string): boolean {
+  if (isPlanted(state, "secret-unread")) return true;
   const sealed = state.jobs.sealed.get(name);
   if (sealed?.peers.has(peer) === true) return true;
   const own = ownSecrets(state, peer);

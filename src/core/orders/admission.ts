@@ -20,6 +20,8 @@ import { planJob, type Plan } from "../job/plan.ts";
 import { isDeepInStop } from "../job/stops.ts";
 import { enterJob, enterMaintenance, pullTicks, removeJob } from "../job/timetable.ts";
 import { claimAheadMs, overdueMs } from "../limits.ts";
+import { isPlanted } from "../probes/planted.ts";
+import type { Job } from "../../schema/job.ts";
 import { emit, note, workOn, type State } from "../state.ts";
 import { holdBack, reportHeldBack } from "./held-back.ts";
 import { begunByNow } from "./replan.ts";
@@ -32,7 +34,7 @@ export function takeChange(state: State, change: JobChange): void {
 }
 
 function takeJob(state: State, { id, job }: JobChange): void {
-  const plan = job === undefined ? undefined : planJob(job, state.jobs.calendars);
+  const plan = job === undefined ? undefined : planJob(asPlanted(state, job), state.jobs.calendars);
   const before = state.jobs.plans.get(id);
   reportHeldBack(state, id);
   if (plan === undefined || Array.isArray(plan)) {
@@ -51,10 +53,17 @@ function takeJob(state: State, { id, job }: JobChange): void {
   touchJob(state, id);
 }
 
+/** With the planted bug it is the job without what its group gives it. */
+function asPlanted(state: State, job: Job): Job {
+  const { written } = job;
+  return written !== undefined && isPlanted(state, "group-unread") ? { ...job, spec: written } : job;
+}
+
 /** Takes in the settings of a kind from the table. Those that can't be read have no effect. */
 export function takeSettings(state: State, kind: SettingKind, values: SettingValues): void {
   switch (kind) {
     case "calendars": {
+      if (state.jobs.calendars.entries.size > 0 && isPlanted(state, "calendar-kept")) return;
       for (const id of enterCalendars(state.jobs, values, state.now.wall)) {
         const job = state.jobs.plans.get(id)?.job;
         if (job !== undefined) takeChange(state, { id, job });

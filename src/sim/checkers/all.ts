@@ -10,6 +10,7 @@ import { checkBackfills } from "./backfills.ts";
 import { checkLoss, checkResumption } from "./loss.ts";
 import { checkChains } from "./chains.ts";
 import { checkNotices } from "./notices.ts";
+import { checkSecrets } from "./secrets.ts";
 import { checkRetries } from "./retries.ts";
 import { checkPruned } from "./retained.ts";
 import { checkEligibility } from "./eligibility.ts";
@@ -29,6 +30,7 @@ export function checkAll(evidence: Evidence): Breach[] {
     checkDuplicates,
     checkPhantoms,
     checkAllPeers,
+    checkSecrets,
     checkRevocation,
     checkCancels,
     checkSkips,

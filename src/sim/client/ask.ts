@@ -5,6 +5,7 @@ import { checkedJob } from "../../core/checks/job.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { Hosts } from "../world/hosts.ts";
 import type { Queue } from "../world/queue.ts";
+import { calendarName, groupName } from "../world/shared-changes.ts";
 import type { Process } from "../world/process.ts";
 import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/truth.ts";
 import type { Observers } from "../world/watched-doors.ts";
@@ -137,6 +138,25 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[], askedA
         value: { slots: request.slots },
         by,
       };
+    case "secret": {
+      const value = {
+        version: Math.round(askedAt),
+        box: Buffer.from(`value of ${askedAt}`).toString("base64url"),
+        keys: Object.fromEntries(request.peers.map((peer) => [peer, peer])),
+      };
+      return { kind: "put-setting", setting: "secrets", name: worldSecret, value, by };
+    }
+    case "group": {
+      const value = { overlap: request.overlap, catchUp: catchUpOf(request) };
+      return { kind: "put-setting", setting: "groups", name: groupName, value, by };
+    }
+    case "calendar": {
+      const spans = request.spans.map((span) =>
+        [span.from, span.to].map((at) => new Date(at).toISOString().replace(".000", "")).join("/"),
+      );
+      const value = { ical: "as expanded", expanded: { days: [], floating: [], spans } };
+      return { kind: "put-setting", setting: "calendars", name: calendarName, value, by };
+    }
     case "drain":
       return { kind: "drain-peer", peer: request.target, on: request.on, by };
     case "promote":
@@ -160,7 +180,7 @@ function commandFor(request: ClientRequest, everybody: readonly PeerId[], askedA
 
 /** The job that is to have these rules. */
 export function specFor(rules: JobRules): JobSpec {
-  const { id, schedule, jitterMs, overlap, catchUp, enabled, partition, retry, weight, skips } = rules;
+  const { id, schedule, jitterMs, overlap, enabled, partition, retry, weight, skips } = rules;
   const { pauseAfterFailures, after } = rules;
   return {
     id,
@@ -169,8 +189,7 @@ export function specFor(rules: JobRules): JobSpec {
       : { after: { jobs: [...after.jobs], on: after.on } }),
     ...actionOf(rules),
     ...secretsOf(rules),
-    overlap,
-    catchUp: { policy: catchUp.policy, window: `${catchUp.windowMs}ms` },
+    ...(rules.group === true ? { group: groupName } : { overlap, catchUp: catchUpOf(rules) }),
     keep: keepOf(rules),
     ...scheduleFields(schedule),
     ...(jitterMs === undefined ? {} : { jitter: `${jitterMs}ms` }),
@@ -186,6 +205,10 @@ export function specFor(rules: JobRules): JobSpec {
     ...(rules.prechecks === undefined ? {} : { precheck: { command: "true" } }),
     ...(rules.patterns === undefined ? {} : { success: { mustMatch: "ok" } }),
   };
+}
+
+function catchUpOf({ catchUp }: Pick<JobRules, "catchUp">): NonNullable<JobSpec["catchUp"]> {
+  return { policy: catchUp.policy, window: `${catchUp.windowMs}ms` };
 }
 
 function secretsOf({ secret }: JobRules): Pick<JobSpec, "secrets"> {

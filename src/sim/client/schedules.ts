@@ -30,6 +30,8 @@ export interface Exclusions {
   spans: readonly { from: number; to: number }[];
   /** instants that leave such a remainder when divided by `periodMs`: from `from` (in) to `to` (out), ms */
   phases: readonly { periodMs: number; from: number; to: number }[];
+  /** the spans are those of the world's calendar (client/shared.ts) */
+  isCalendar?: true;
 }
 
 const second = 1_000;

@@ -7,6 +7,7 @@ import type { Delivery } from "../../ports/notifier.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { HostName } from "../mesh/wires.ts";
+import { asChangesOfJobs } from "./shared-changes.ts";
 import type {
   Cut,
   DisownedSeen,
@@ -164,11 +165,11 @@ export class Chronicle {
     | "notices"
     | "earlierLives"
   > {
-    const { runs, operations, outages, cuts, faultWindows, stranded } = this;
+    const { runs, outages, cuts, faultWindows, stranded } = this;
     const { rollbacks, sizes, disowned, garbage, notices, earlierLives } = this;
     return {
       runs,
-      operations,
+      operations: asChangesOfJobs(this.operations),
       outages,
       cuts,
       faultWindows,

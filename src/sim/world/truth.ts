@@ -62,6 +62,10 @@ export interface JobRules {
   script?: true;
   /** it names the secret of the world (sim/secrets.ts) */
   secret?: true;
+  /** … and these peers always have it */
+  sealedTo?: readonly PeerId[];
+  /** its group says what it catches up, and what happens when runs overlap (client/shared.ts) */
+  group?: true;
   /** each attempt begins with a precheck */
   prechecks?: true;
   /** what its children print must match a pattern */
@@ -93,9 +97,9 @@ export interface JobRules {
 }
 
 /** The peers that may always run the job; undefined = all. */
-export function peersFor({ peers, knownTo }: JobRules): readonly PeerId[] | undefined {
-  if (peers === undefined || knownTo === undefined) return peers ?? knownTo;
-  return peers.filter((peer) => knownTo.includes(peer));
+export function peersFor({ peers, knownTo, sealedTo }: JobRules): readonly PeerId[] | undefined {
+  const [first, ...more] = [peers, knownTo, sealedTo].filter((some) => some !== undefined);
+  return first?.filter((peer) => more.every((some) => some.includes(peer)));
 }
 
 /** The slots of each of the job's ticks, unless it runs on all peers (checkers/all-peers.ts). */
@@ -125,6 +129,12 @@ export type ClientRequest =
   | { kind: "maintain"; from: number; to: number }
   /** a pool gets so many slots */
   | { kind: "pool"; name: string; slots: number }
+  /** the world's secret gets a value that only these peers can read */
+  | { kind: "secret"; peers: readonly PeerId[] }
+  /** what the group of jobs gives them */
+  | { kind: "group"; overlap: JobRules["overlap"]; catchUp: JobRules["catchUp"] }
+  /** the times that the calendar has */
+  | { kind: "calendar"; spans: readonly { from: number; to: number }[] }
   | { kind: "drain"; target: PeerId; on: boolean }
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId; force?: boolean }

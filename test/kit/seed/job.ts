@@ -33,6 +33,10 @@ export interface SeedJob {
   pools?: boolean;
   /** a person asks for past ticks again; for a wide world without chains */
   backfills?: boolean;
+  /** some of the jobs name a secret, belong to a group, or leave out what is in a calendar */
+  secrets?: boolean;
+  groups?: boolean;
+  calendars?: boolean;
   planted?: PlantedBug;
   /** for a wide world: the numbers of the faults that happen; absent = all */
   keptFaults?: readonly number[];
@@ -57,6 +61,7 @@ export function longSizeOf(seed: string): SeedJob {
     world: "long",
     chains: dice.chance(0.5),
     pools: true,
+    ...drawShared(dice),
   };
 }
 
@@ -86,5 +91,10 @@ export function sizeOf(seed: string): SeedJob {
     retries: dice.chance(0.5),
     chains: dice.chance(0.5),
     pools: true,
+    ...drawShared(dice),
   };
+}
+
+function drawShared(dice: Dice): Pick<SeedJob, "secrets" | "groups" | "calendars"> {
+  return { secrets: dice.chance(0.5), groups: dice.chance(0.5), calendars: dice.chance(0.5) };
 }

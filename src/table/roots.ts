@@ -231,8 +231,8 @@ export const tokensRoot: ValuesRoot = {
   isId: isTokenKey,
   accepts: (value) => typeof value === "object" && value !== null,
   valueCapBytes: 8_192,
-  // Eight new tokens every day for years, each with its revocation.
-  idsCap: 32_768,
+  // Four new tokens every day for years, each with its revocation; and no more than versions without tokens take of such a root.
+  idsCap: laterRoot.idsCap,
 };
 
 export const tableRoots: readonly Root[] = [

@@ -104,7 +104,11 @@ export function guard(app: Api, guarded: Guarded): void {
       return reply.redirect(`/?back=${encodeURIComponent(request.url)}`);
     }
     if (typeof caller === "string") throw await refuse(request, reply, caller);
-    sockets.entitle(request.raw.socket);
+    const { socket } = request.raw;
+    if (!sockets.entitle(socket, caller.role === "admin" ? undefined : caller.token)) {
+      reply.header("retry-after", 1);
+      throw new CicadaError("RATE_LIMITED", `${caller.name} has too many requests at once`);
+    }
     request.caller = caller;
     request.actor = caller.actor;
     request.control = new ScopedControl(options.control, caller, (one) => callers.holds(one), audit);

@@ -5,7 +5,8 @@
  * A socket belongs to a stranger until a request with valid credentials has arrived on it. Strangers have a share of
  * all places, and a smaller share per address. Beyond a share, the stranger that has been idle the longest is closed, or
  * the one that doesn't read its answer.
- * Callers with valid credentials have places that no stranger can take, and are never closed for others.
+ * Callers with valid credentials have places that no stranger can take, and are never closed for others. A caller that is no
+ * admin has a share of its own, and all such callers together leave places free, so that they can't shut out an admin.
  *
  * A socket that has sent nothing costs only itself: Node gets it with its first byte. The head of the first request is due
  * in a time that begins when the socket is accepted, whatever comes byte by byte.
@@ -24,7 +25,10 @@ export interface SocketLimits {
   all: number;
   /** Of these, those of strangers. The rest is kept for callers with valid credentials. */
   strangers: number;
-  /** Of these, those of one address. Less makes callers behind one proxy wait for each other. */
+  /** Those of all callers with valid credentials that are no admins, and of one of them. More leaves fewer for admins. */
+  others: number;
+  perCaller: number;
+  /** Of the strangers', those of one address. Less makes callers behind one proxy wait for each other. */
   strangersPerAddress: number;
   /** How long the head of the first request may take from when the socket was accepted; ms. More lets slow strangers stay. */
   headMs: number;
@@ -47,6 +51,8 @@ export interface SocketLimits {
 export const socketLimits: SocketLimits = {
   all: 1_024,
   strangers: 768,
+  others: 768,
+  perCaller: 128,
   strangersPerAddress: 256,
   headMs: 10_000,
   ahead: 8,
@@ -65,6 +71,8 @@ interface Held {
   stream: Socket;
   readonly address: string;
   isStranger: boolean;
+  /** whose it is, unless it is a stranger's or an admin's */
+  caller: string | undefined;
   isAnswering: boolean;
   /** when the head of the first request is due; undefined once it has come, ms */
   headDueAt: number | undefined;
@@ -125,12 +133,33 @@ export class Sockets {
     return server;
   }
 
-  /** A request with valid credentials has arrived on this socket. */
-  entitle(socket: Socket): void {
+  /**
+   * A request with valid credentials has arrived on this socket; `caller` is undefined for an admin's. False if that caller's
+   * share is used up, and all of its sockets are waiting for answers.
+   */
+  entitle(socket: Socket, caller: string | undefined): boolean {
     const held = this.#heldBy(socket);
-    if (held?.isStranger !== true) return;
+    if (held === undefined || (!held.isStranger && held.caller === caller)) return true;
+    if (caller !== undefined && !this.#hasPlaceFor(caller)) return false;
+    held.caller = caller;
+    if (!held.isStranger) return true;
     held.isStranger = false;
     this.#leaveStrangers(held);
+    return true;
+  }
+
+  /** Closes an idle socket of the caller if it has too many, or of the others if they do. */
+  #hasPlaceFor(caller: string): boolean {
+    const others = [...this.#held.values()].filter((one) => one.caller !== undefined);
+    const own = others.filter((one) => one.caller === caller);
+    const crowd =
+      own.length >= this.#limits.perCaller ? own : others.length >= this.#limits.others ? others : undefined;
+    if (crowd === undefined) return true;
+    const leaving = crowd.find(({ isAnswering }) => !isAnswering);
+    if (leaving === undefined) return false;
+    this.#forget(leaving);
+    leaving.socket.destroy();
+    return true;
   }
 
   /** Closes every socket without a request to answer, because the server stops. */
@@ -168,6 +197,7 @@ export class Sockets {
       stream: socket,
       address,
       isStranger: true,
+      caller: undefined,
       isAnswering: false,
       headDueAt: now + this.#limits.headMs,
       isLeaving: false,

@@ -111,24 +111,26 @@ test("a change of jobs and other values that can't be stored is undone as a whol
   assert.deepEqual([...a.values("tapes")], [["db", { slots: 1 }]]);
 });
 
+const withoutTokens = (peer: string): JobTable =>
+  makeTable(
+    peer,
+    undefined,
+    tableRoots.filter(({ name }) => name !== "tokens"),
+  );
+
+const setToken = (id: string, value: unknown): TableEdit => ({
+  kind: "set",
+  root: "tokens",
+  id,
+  value,
+  by: "ann",
+});
+
 test("a version without tokens keeps them, and that one is revoked, and passes them on", () => {
-  const older = (peer: string): JobTable =>
-    makeTable(
-      peer,
-      undefined,
-      tableRoots.filter(({ name }) => name !== "tokens"),
-    );
-  const [a, old, c] = [makeTable("a"), older("b"), makeTable("c")];
-  const set = (id: string, value: unknown): TableEdit => ({
-    kind: "set",
-    root: "tokens",
-    id,
-    value,
-    by: "ann",
-  });
+  const [a, old, c] = [makeTable("a"), withoutTokens("b"), makeTable("c")];
   const entry = { hash: "0".repeat(64), name: "ci", role: "viewer", createdAt: 1, createdBy: "ann" };
-  edit(a, set("0123456789ab", entry), wallOf(1));
-  edit(a, set("0123456789ab.revoked", { revokedAt: 1, by: "ann" }), wallOf(2));
+  edit(a, setToken("0123456789ab", entry), wallOf(1));
+  edit(a, setToken("0123456789ab.revoked", { revokedAt: 1, by: "ann" }), wallOf(2));
   exchange(a, old);
   exchange(old, c);
   assert.deepEqual([...c.values("tokens").keys()], ["0123456789ab", "0123456789ab.revoked"]);

@@ -153,7 +153,10 @@ describe("apply on two real peers", () => {
     for (const [text, says] of [
       ["kind: jobb\nid: x", /unknown kind: did you mean "job"/],
       ["kind: pool\nslots: 1", /the name is missing/],
-      ["id: a\ncommand: x\n---\nid: a\ncommand: y", /the job a stands at .*, too/],
+      [
+        "id: a\ncommand: x\n---\nid: a\ncommand: y",
+        /the job a stands (at|in) .*wrong\.yaml, document 1, too/,
+      ],
       ["id: a\ncommand: x\nexcept: [calendar:none]", /there is no calendar "none"/],
       ["id: a\nafter: {jobs: [b]}\ncommand: x\n---\nid: b\nafter: {jobs: [a]}\ncommand: x", /run after/],
       ["id: a\ncommand: x\nsuccess: {mustMatch: '('}", /is not a pattern of RE2/],
@@ -232,6 +235,18 @@ describe("apply on two real peers", () => {
     const nothing = write("none.yaml", "");
     const flags = ["--source", "many", "--prune", "--allow-empty"];
     assert.equal((await ada.command("apply", "-f", nothing, ...flags)).code, 0);
+  });
+
+  test("what keeps a job that was applied from running is told", async () => {
+    const file = write(
+      "nowhere.yaml",
+      "id: nowhere\ncommand: 'true'\nschedule: '@daily'\ntarget: {tags: {no: such}}\n",
+    );
+    const applied = await ada.command("apply", "-f", file, "--source", "nowhere");
+    assert.equal(applied.code, 0, applied.stderr);
+    assert.match(applied.stderr, /warning: nowhere: no peer can run it now/);
+    assert.doesNotMatch((await ada.command("apply", "-f", file, "--source", "nowhere")).stderr, /warning/);
+    await ada.ask("DELETE", "/v1/jobs/nowhere");
   });
 
   test("a job that was edited meanwhile, or that is another source's, is a named conflict", async () => {

@@ -48,6 +48,7 @@ describe("imports on two real peers", () => {
     const file = put("dkron.json", JSON.stringify(jobs));
     const made = await ada.command("import", "dkron", file, "--tz", "UTC");
     assert.equal(made.code, 0, made.stderr);
+    assert.match(made.stderr, /warning: report: no peer can run it now/);
     const peers = new Set((await ended("load", 4)).map(({ peerName }) => peerName));
     assert.deepEqual([...peers].toSorted(), ["ada", "bob"]);
     const again = await bob.command("import", "dkron", file, "--tz", "UTC");

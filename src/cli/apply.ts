@@ -154,9 +154,13 @@ function withPlaces(error: unknown, objects: readonly WrittenObject[]): unknown 
   const problems = error.problems.map(({ pointer, message }) => {
     const [, index, rest = ""] = /^\/objects\/(\d+)(.*)$/.exec(pointer) ?? [];
     const where = index === undefined ? undefined : objects[Number(index)]?.where;
+    const said = message.replace(/ stands at \/objects\/(\d+), too$/, (whole, other: string) => {
+      const place = objects[Number(other)]?.where;
+      return place === undefined ? whole : ` stands in ${place}, too`;
+    });
     return where === undefined
-      ? { pointer, message }
-      : { pointer: rest === "" ? where : `${where}: ${rest}`, message };
+      ? { pointer, message: said }
+      : { pointer: rest === "" ? where : `${where}: ${rest}`, message: said };
   });
   return new CicadaError(error.code, error.detail, problems);
 }
@@ -204,6 +208,9 @@ function sayWayBack(removed: readonly PlanItem[], terminal: Terminal): void {
 }
 
 function tell(terminal: Terminal, output: Output, answer: PlanAnswer): void {
+  for (const { job, message } of answer.warnings ?? []) {
+    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(job)}: ${plain(message)}`);
+  }
   show(terminal, output, answer, () => {
     for (const item of answer.items) {
       if (item.action === "unchanged") continue;

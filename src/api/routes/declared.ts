@@ -11,7 +11,9 @@ import { own } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
+import { warningsAbout } from "../show/show-job.ts";
 import { orNull } from "../show/show-run.ts";
+import type { JobId } from "../../schema/ids.ts";
 
 const tags = ["declared"];
 /** Objects of 4 KiB on average: most jobs have less than one. */
@@ -25,6 +27,9 @@ const DeclaredObject = Type.Unsafe<unknown>(
     },
   ),
 );
+
+/** Of how many of the written jobs an apply says what keeps them from running; each has to be looked up. */
+const warnedMax = 100;
 
 const PlanSchema = Type.Object({
   source: Type.String(),
@@ -51,6 +56,9 @@ const PlanSchema = Type.Object({
       conflict: orNull(Type.String({ description: "who has changed it since, or made it" })),
     }),
   ),
+  warnings: Type.Array(Type.Object({ job: Type.String(), message: Type.String() }), {
+    description: `what keeps the jobs that were written from running now; of ${warnedMax} jobs at most`,
+  }),
 });
 
 export function declaredRoutes(app: Api, options: RouteOptions): void {
@@ -134,7 +142,8 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
         // Only what differs is written, so an apply of what is there costs nothing.
         await ask(request, request.control, command);
       }
-      return reply.send(shown(plan, source, !dryRun));
+      const warnings = dryRun ? [] : await warningsOf(plan, request.control);
+      return reply.send({ ...shown(plan, source, !dryRun), warnings });
     },
   );
 }
@@ -143,6 +152,18 @@ function shown({ items, id }: Plan, source: string, applied: boolean) {
   const counts = { create: 0, update: 0, delete: 0, unchanged: 0 };
   for (const { action } of items) counts[action]++;
   return { source, applied, plan: id, counts, items };
+}
+
+async function warningsOf({ items }: Plan, control: Control): Promise<{ job: string; message: string }[]> {
+  const written = items.filter(({ kind, action }) => kind === "job" && /^(create|update)$/.test(action));
+  const { jobs } = control.view();
+  const warnings: { job: string; message: string }[] = [];
+  for (const { name } of written.slice(0, warnedMax)) {
+    const job = jobs.get(name as JobId);
+    if (job === undefined) continue;
+    for (const message of await warningsAbout(job, control)) warnings.push({ job: name, message });
+  }
+  return warnings;
 }
 
 function refuseConflicts({ items, id }: Plan, expected: string | undefined, isForced: boolean): void {

@@ -151,6 +151,12 @@ export async function answerJob(
   return written === undefined || told.size === 0 ? shown : { ...shown, warnings: [...told] };
 }
 
+/** What keeps a job that was written from running now, in words. */
+export async function warningsAbout(job: Job, control: Control): Promise<string[]> {
+  const { problems } = await showJob(job, control);
+  return [...new Set(problems.map(warningOf))];
+}
+
 function warningOf({ code, message }: { code: string; message: string }): string {
   return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;
 }

@@ -15,6 +15,8 @@ export interface Outcome {
   spec: JobSpec;
   result: Result;
   why?: string;
+  /** what keeps the job from running now */
+  warnings?: readonly string[];
 }
 
 export async function makeJobs(
@@ -31,19 +33,21 @@ async function makeJob(
   spec: JobSpec,
   client: Client | undefined,
   { dryRun, update }: { dryRun: boolean; update: boolean },
-): Promise<{ result: Result; why?: string }> {
+): Promise<Pick<Outcome, "result" | "why" | "warnings">> {
   if (client === undefined) return { result: "create" };
   try {
     const known = await existing(client, spec.id);
     if (known === undefined) {
-      if (!dryRun) await client.send("/v1/jobs", { method: "POST", body: spec });
-      return { result: dryRun ? "create" : "created" };
+      if (dryRun) return { result: "create" };
+      const made = await client.ask<JobAnswer>("/v1/jobs", { method: "POST", body: spec });
+      return { result: "created", warnings: made.warnings ?? [] };
     }
     if (sameValue(known, spec)) return { result: "unchanged" };
     if (!update) return { result: "differs", why: differences(known, spec) };
     if (dryRun) return { result: "update", why: differences(known, spec) };
-    await client.send(`/v1/jobs/${encodeURIComponent(spec.id)}`, { method: "PUT", body: spec });
-    return { result: "updated", why: differences(known, spec) };
+    const path = `/v1/jobs/${encodeURIComponent(spec.id)}`;
+    const { warnings = [] } = await client.ask<JobAnswer>(path, { method: "PUT", body: spec });
+    return { result: "updated", why: differences(known, spec), warnings };
   } catch (error) {
     // This refuses only the one job. When the peer can't be reached, the import stops.
     if (!(error instanceof CicadaError) || !aboutTheJob.has(error.code)) throw error;

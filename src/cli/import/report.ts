@@ -64,6 +64,10 @@ export function reportJobs(
     ];
   });
   const heading = [place, "JOB", "", "SCHEDULE", "ZONE", ...(users ? ["USER"] : []), "COMMAND"];
+  for (const { spec, warnings = [] } of outcomes) {
+    for (const warning of warnings)
+      terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(spec.id)}: ${plain(warning)}`);
+  }
   if (rows.length === 0) return;
   table(terminal, heading, rows);
   terminal.print("");

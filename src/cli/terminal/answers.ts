@@ -123,6 +123,8 @@ export interface PlanAnswer {
   plan: string;
   counts: { create: number; update: number; delete: number; unchanged: number };
   items: PlanItem[];
+  /** absent in the answer of an older peer */
+  warnings?: { job: string; message: string }[];
 }
 
 export interface BulkAnswer {

@@ -90,6 +90,7 @@ function knows(peer: PeerId, runs: readonly Run[]): Knowledge {
     job: run.job,
     tick: run.tick,
     attempt: run.attempt,
+    ...(run.slot === undefined ? {} : { slot: run.slot }),
     peer: run.peer,
     state: "succeeded",
     writing: `${run.tick} ended`,
@@ -870,6 +871,23 @@ test("I6: a tick without any record is found, unless only a drained peer was up 
   };
   assert.deepEqual(found(4 * minute), []);
   assert.deepEqual(found(1_000), ["I6"]);
+});
+
+/** Each tick has run on all three peers, except the one that is so many minutes after the beginning. */
+function onAllExcept(minutes: number, more: Partial<JobRules>): Evidence {
+  const onAll = { offlineMs: 0 };
+  const operations = [asked({ kind: "put", rules: { ...rules, onAll, ...more } }, 1_000)];
+  const ticks = ticksOf(everyMinute, beginning + minute, ending);
+  const run = ticks.filter((instant) => instant !== beginning + minutes * minute);
+  const runs = run.flatMap((instant) => peers.map((peer) => runOf(instant, peer, { slot: peer })));
+  return flawless({ operations, runs });
+}
+
+test("I6: a tick on all peers without any record is found, unless its voters have until the end of its window", () => {
+  const majority = { partition: "majority" } as const;
+  assert.deepEqual(rulesIn(checkAccounts(onAllExcept(15, {}))), ["I6"]);
+  assert.deepEqual(rulesIn(checkAccounts(onAllExcept(15, majority))), []);
+  assert.deepEqual(rulesIn(checkAccounts(onAllExcept(5, majority))), ["I6"]);
 });
 
 test("I6: a tick without any record is found, unless only a peer with a doubted clock could run it until the job was deleted", () => {

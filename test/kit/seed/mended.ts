@@ -394,4 +394,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I1",
     why: "a request to skip a tick was refused because a part of it had begun, and other peers skipped their parts",
   },
+  {
+    ...small,
+    chains: false,
+    pools: true,
+    person: true,
+    seed: "s2-63",
+    rule: "I6",
+    why: "the checker expected a record of a tick on all peers whose voters were too few, although its window was still open",
+  },
 ];

@@ -182,7 +182,7 @@ export function notReady(state: State): NotReady[] {
         "vote until a member forgets it, takes it in again and makes it a voter (`cicada peers forget`, `unforget`, `promote`)",
     );
   }
-  const missing = hasMajorityJobs(state) ? votersMissing(state) : undefined;
+  const missing = state.jobs.majorityJobs.size > 0 ? votersMissing(state) : undefined;
   if (missing !== undefined && upkeep.warmUp === undefined) add("no-quorum", missing);
   if (state.diskFailures > 0) add("disk", "the data folder can't be written");
   if (isDoubted(state)) add("clock", describeDoubt(state));
@@ -201,11 +201,6 @@ export function notReady(state: State): NotReady[] {
     );
   }
   return reasons;
-}
-
-function hasMajorityJobs({ jobs: { plans } }: State): boolean {
-  for (const { partition, enabled } of plans.values()) if (partition === "majority" && enabled) return true;
-  return false;
 }
 
 /** The next ticks of a job, each with the peers that would run it as of now; undefined = no such job. */

@@ -22,6 +22,8 @@ export interface JobsState {
   cyclic: ReadonlyMap<JobId, readonly JobId[]>;
   /** how many slots each pool has that somebody has set */
   pools: ReadonlyMap<string, number>;
+  /** enabled jobs that start only with a majority of the voters */
+  readonly majorityJobs: Set<JobId>;
   readonly jobsByPool: Map<string, Set<JobId>>;
   calendars: Calendars;
   /** the defaults of the groups that have some, by name */
@@ -41,6 +43,7 @@ export function createJobs(): JobsState {
     calendars: noCalendars,
     maintenance: [],
     pools: new Map(),
+    majorityJobs: new Set(),
     jobsByPool: new Map(),
     sealed: new Map(),
     groups: new Map(),

@@ -14,6 +14,8 @@ import { nextTickOf, type Plan } from "./plan.ts";
 export function enterJob(jobs: JobsState, plan: Plan, after: number): void {
   leaveParents(jobs, plan.id);
   enterPool(jobs, jobs.plans.get(plan.id), plan);
+  if (plan.partition === "majority" && plan.enabled) jobs.majorityJobs.add(plan.id);
+  else jobs.majorityJobs.delete(plan.id);
   jobs.plans.set(plan.id, jobs.maintenance.length === 0 ? plan : maintained(jobs, plan));
   for (const parent of plan.after?.jobs ?? []) {
     const children = jobs.children.get(parent);
@@ -63,6 +65,7 @@ export function removeJob(jobs: JobsState, id: JobId): void {
   leaveParents(jobs, id);
   enterPool(jobs, jobs.plans.get(id), undefined);
   jobs.plans.delete(id);
+  jobs.majorityJobs.delete(id);
   jobs.nextTicks.remove(id);
 }
 

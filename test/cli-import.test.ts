@@ -87,6 +87,14 @@ test("--pin keeps the jobs on the peer that takes the import", async () => {
   assert.doesNotMatch(said.stdout, /any peer/);
 });
 
+test("--group says the group of the jobs, and must be one", async () => {
+  await using peer = await KeepingPeer.open();
+  assert.equal((await peer.import(crontab, "--group", "No Group")).code, 2);
+  assert.deepEqual(peer.writes(), []);
+  assert.equal((await peer.import(crontab, "--group", "etl")).code, 0);
+  for (const job of peer.jobs.values()) assert.equal(job["group"], "etl");
+});
+
 test("importing twice changes nothing", async () => {
   await using peer = await KeepingPeer.open();
   await peer.import(crontab);

@@ -158,12 +158,13 @@ describe("what was perhaps not meant is asked", () => {
     ['@daily echo "$(date +%F)" >> /x', /a quote in the command is never closed/],
     ["@daily a \\", /ends with a backslash/],
     ["0 3 * * * mon x", /begins with mon: is that a further field/],
+    ["PATH=$PATH:/opt/bin\n@daily x", /doesn't fill in the \$/],
     ["@daily echo it\\'s", undefined],
     ["@daily a # don't", undefined],
     [String.raw`@daily date +\%F`, undefined],
   ];
   for (const [line, doubt] of table) {
-    it(line, () => {
+    it(JSON.stringify(line), () => {
       const { jobs, doubts, refused } = parseCrontab(line, options);
       assert.deepEqual([jobs.length, refused], [1, []]);
       const all = doubts.join("\n");

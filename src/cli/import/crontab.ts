@@ -77,6 +77,11 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
       if (variable.problem !== undefined) surroundings.unread.set(variable.name, line);
       const problem = variable.problem ?? setVariable(variable, surroundings, options, line, reading.notes);
       if (problem !== undefined) refuse(problem);
+      else if (/\$[{A-Za-z_]/.test(variable.value)) {
+        reading.doubts.push(
+          `line ${line}: cron doesn't fill in the $ of a variable's value: it stays as it is`,
+        );
+      }
       continue;
     }
     const entry = readEntry(content, options.system);

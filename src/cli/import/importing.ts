@@ -7,6 +7,7 @@
  */
 import type { Command } from "commander";
 import { CicadaError } from "../../errors.ts";
+import { groupPattern } from "../../schema/job.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
 import { paint, plain, type Terminal } from "../terminal/terminal.ts";
@@ -22,6 +23,7 @@ export interface ImportOptions extends PeerOptions {
   pin?: true;
   user?: string;
   tz?: string;
+  group?: string;
   prefix: string;
 }
 
@@ -32,6 +34,7 @@ export function withImportFlags(command: Command): Command {
     .option("--pin", "let only the asked peer run the jobs (default: any peer)")
     .option("--user <name>", "who the jobs run as, where the file doesn't say it")
     .option("--tz <zone>", "the zone of the times, where the file doesn't say it (default: this host's)")
+    .option("--group <name>", "the group of the jobs (default: default)")
     .option("--update", "replace jobs of an earlier import that have changed, and list those that are gone")
     .option("--prune", "remove jobs of an earlier import that are gone, after listing them")
     .option("--yes", "don't ask before anything is made");
@@ -55,7 +58,7 @@ export interface Import {
 export async function importJobs(options: ImportOptions, terminal: Terminal, made: Import): Promise<void> {
   const client = clientFor(options, terminal);
   const self = await askSelf(client, options);
-  const reading = made.read(options.pin === true ? self?.id : undefined);
+  const reading = inGroup(made.read(options.pin === true ? self?.id : undefined), options.group);
   const dryRun = options.dryRun === true;
   const how = { dryRun, update: options.update === true };
   const gone = await goneJobs(client, made, reading, options);
@@ -113,6 +116,14 @@ async function goneJobs(
 
 function hasSomethingToSay({ refused, notes, doubts }: Reading, gone: readonly JobAnswer[]): boolean {
   return refused.length + notes.length + doubts.length + gone.length > 0;
+}
+
+function inGroup(reading: Reading, group: string | undefined): Reading {
+  if (group === undefined) return reading;
+  if (!new RegExp(groupPattern).test(group)) {
+    throw new CicadaError("USAGE", "--group: a group is 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+  }
+  return { ...reading, jobs: reading.jobs.map(({ at, spec }) => ({ at, spec: { ...spec, group } })) };
 }
 
 /** Shows what would be made, and asks, unless nothing would be. */

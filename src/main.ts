@@ -3,8 +3,10 @@
  * INTERFACE's exit codes.
  */
 import { Command, CommanderError } from "commander";
+import { completionCommands } from "./cli/completion/completion.ts";
 import { demoCommand } from "./cli/demo.ts";
 import { doctorCommand } from "./cli/doctor/doctor.ts";
+import { addExamples } from "./cli/examples.ts";
 import { importCommands } from "./cli/import/import.ts";
 import { jobsCommands } from "./cli/jobs.ts";
 import { keyCommands } from "./cli/key.ts";
@@ -22,6 +24,7 @@ import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
 import { explain } from "./cli/terminal/failures.ts";
 import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
+import { topCommand } from "./cli/top.ts";
 import { asInvoked, readVersion } from "./cli/program.ts";
 import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { inWordsOf } from "./cli/pointers.ts";
@@ -98,8 +101,11 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
   importCommands(program, terminal);
   scheduleCommands(program, terminal);
   backupCommands(program, terminal);
+  topCommand(program, terminal);
   doctorCommand(program, terminal);
   serviceCommand(program, terminal);
+  completionCommands(program, terminal);
   demoCommand(program, terminal);
+  addExamples(program, terminal);
   return program;
 }

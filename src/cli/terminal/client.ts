@@ -77,12 +77,18 @@ export class Client {
   readonly #token: string | { missing: string };
   /** the certificate of a local peer, which is the only one to be believed */
   readonly #cert: string | undefined;
+  readonly #limitMs: number;
 
-  /** `missing` says why there is no token. */
-  constructor(url: string, token: string | { missing: string }, cert?: string) {
+  /** `missing` says why there is no token. `limitMs`: the longest wait for one answer. */
+  constructor(
+    url: string,
+    token: string | { missing: string },
+    { cert, limitMs = answerLimitMs }: { cert?: string | undefined; limitMs?: number } = {},
+  ) {
     this.url = url;
     this.#token = token;
     this.#cert = cert;
+    this.#limitMs = limitMs;
   }
 
   /** Makes one call and returns the JSON body of its answer; undefined if there is none. */
@@ -136,7 +142,7 @@ export class Client {
         ...headers,
       },
       ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
-      signal: AbortSignal.timeout(answerLimitMs),
+      signal: AbortSignal.timeout(this.#limitMs),
       redirect: "error",
     });
     if (reply.status >= 400 && !allow.includes(reply.status)) throw refusal(reply, this.url);
@@ -145,7 +151,7 @@ export class Client {
 
   async #knownToken(): Promise<string> {
     if (typeof this.#token === "string") return this.#token;
-    await this.#fetch(new URL("/livez", this.url), { signal: AbortSignal.timeout(answerLimitMs) });
+    await this.#fetch(new URL("/livez", this.url), { signal: AbortSignal.timeout(this.#limitMs) });
     throw new CicadaError("UNAUTHORISED", this.#token.missing);
   }
 
@@ -161,13 +167,13 @@ export class Client {
   }
 }
 
-export function openClient(options: PeerOptions, terminal: Terminal): Client {
+export function openClient(options: PeerOptions, terminal: Terminal, limitMs = answerLimitMs): Client {
   const named = options.peer ?? (terminal.env["CICADA_PEER_URL"] || undefined);
   const token = options.token ?? (terminal.env["CICADA_TOKEN"] || undefined);
   if (named !== undefined && token !== undefined) {
     const url = checkUrl(named);
     if (options.insecure !== true) refusePlainHttp(url);
-    return new Client(url, token);
+    return new Client(url, token, { limitMs });
   }
 
   const folder = dataFolder(options, terminal);
@@ -178,13 +184,13 @@ export function openClient(options: PeerOptions, terminal: Terminal): Client {
   const url = checkUrl(named ?? ready?.http ?? "");
   if (token !== undefined) {
     const isLocal = ready !== undefined && new URL(ready.http).origin === new URL(url).origin;
-    return new Client(url, token, isLocal ? certOf(ready) : undefined);
+    return new Client(url, token, { cert: isLocal ? certOf(ready) : undefined, limitMs });
   }
   if (ready === undefined || new URL(ready.http).origin !== new URL(url).origin) {
     const reason = ready === undefined ? "no peer is up in" : "it is not the peer of";
-    return new Client(url, { missing: `no --token for ${url}, and ${reason} ${folder}` });
+    return new Client(url, { missing: `no --token for ${url}, and ${reason} ${folder}` }, { limitMs });
   }
-  return new Client(url, readToken(ready.tokenFile), certOf(ready));
+  return new Client(url, readToken(ready.tokenFile), { cert: certOf(ready), limitMs });
 }
 
 /** A local peer's certificate is in the file that ready.json names. Without it, the certificate has to be one that Node believes. */

@@ -1,0 +1,39 @@
+/** The examples below each command's help are lines that the program understands, written as the person calls it. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cicada } from "./kit/cli-stage.ts";
+
+const commands = [
+  "start",
+  "jobs create",
+  "jobs ls",
+  "jobs edit",
+  "jobs run",
+  "jobs why",
+  "jobs skip",
+  "jobs pause",
+];
+const others = ["runs ls", "runs log", "runs wait", "peers invite", "schedule explain", "backup", "restore"];
+
+/** Words of a line as a shell splits it, up to a pipe or another command. */
+function wordsOf(line: string): string[] {
+  const [first = ""] = line.split(/ (?:[|;>]|&&) /);
+  return [...first.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? "");
+}
+
+for (const command of [...commands, ...others, "token create"]) {
+  test(command, async () => {
+    const { stdout } = await cicada([...command.split(" "), "--help"], { npm_lifecycle_event: "npx" });
+    const [, block = ""] = stdout.split("Examples:\n");
+    const lines = block.split("\n").filter((line) => line.startsWith("  npx cicada-cron "));
+    assert.ok(lines.length > 0, stdout);
+    for (const line of lines) {
+      const words = wordsOf(line).slice(2);
+      // A peer would start, and a file is missing.
+      if (words[0] === "start" || (words.includes("-f") && words[1] === "create")) continue;
+      const said = await cicada(words, { CICADA_DATA: "/nonexistent/cicada", EDITOR: "true" });
+      const isUnderstood = said.code === 0 || said.code === 5 || /no such file/.test(said.stderr);
+      assert.ok(isUnderstood, `${line}\n${said.stderr}`);
+    }
+  });
+}

@@ -138,7 +138,9 @@ for (const action of ["confirm", "drain", "undrain", "forget", "unforget", "prom
 
 /** The page's files and those of the documentation, which hold nothing of the mesh. */
 const isFile = (url: string): boolean =>
-  url === "/icon.svg" || /^\/(new|jobs|runs|assets)(\/|$)/.test(url) || url.startsWith("/docs/");
+  url === "/icon.svg" ||
+  /^\/(new|jobs|runs|mesh|settings|access|assets)(\/|$)/.test(url) ||
+  url.startsWith("/docs/");
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 type Method = (typeof methods)[number];

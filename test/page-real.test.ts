@@ -28,6 +28,9 @@ const judged = [
   ["/jobs/nightly?tab=edits", "nightly"],
   ["/runs/broken~failed", "Its story"],
   ["/new", "What the schedule means"],
+  ["/mesh", "Who hears whom"],
+  ["/settings", "Pools"],
+  ["/access", "Audit"],
   ["/jobs/nightly?tab=change", "What the schedule means"],
 ] as const;
 
@@ -56,6 +59,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     ]) {
       await ada.ask("POST", "/v1/jobs", job);
     }
+    await ada.ask("PUT", "/v1/pools/db", { slots: 2 });
+    await ada.ask("PUT", "/v1/channels/ops", { type: "webhook", url: "http://127.0.0.1:1/hook" });
+    await ada.ask("POST", "/v1/tokens", { name: "reader", role: "viewer" });
     await until("broken has failed", 20_000, async () => {
       const { state } = (await ada.ask("GET", "/v1/jobs/broken")) as { state: string };
       return state === "failing";
@@ -187,6 +193,35 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await until("hello has run twice more", 20_000, async () => Number(await runs()) >= Number(then) + 2);
     assert.deepEqual(await names(), namesBefore);
     assert.equal(await page.evaluate("String(getSelection())"), selected);
+    await context.close();
+  });
+
+  test("a viewer sees everything and is offered nothing that it may not do", async () => {
+    const { token } = (await ada.ask("POST", "/v1/tokens", { name: "looks", role: "viewer" })) as {
+      token: string;
+    };
+    const { context, page, complaints } = await openPage(browser, ada.ready.http);
+    await logIn(page, token, "/jobs/hello");
+    await page.getByRole("heading", { name: "How it went" }).waitFor();
+    await page.getByRole("button", { name: "Run now" }).waitFor({ state: "detached" });
+    assert.equal(await page.getByRole("link", { name: "Edit", exact: true }).count(), 0);
+    assert.equal(await page.getByRole("link", { name: "Access" }).count(), 0);
+    await page.goto("/access");
+    await page.getByText("You have no right to see the audit.").waitFor();
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test("a peer is drained and undrained on the mesh's page, which says what would become of its ticks", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/mesh");
+    const cyd = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "cyd" }) });
+    await cyd.getByText(/Next hour: .*Without it: /).waitFor();
+    await cyd.getByRole("button", { name: "Drain" }).click();
+    await page.getByRole("button", { name: "Drain it" }).click();
+    await cyd.getByText("it takes no ticks").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await cyd.getByText("it takes no ticks").waitFor({ state: "detached" });
     await context.close();
   });
 

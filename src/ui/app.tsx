@@ -3,6 +3,7 @@ import type { ComponentType, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { place } from "./live/address.ts";
 import { isLoggedIn, lostSince } from "./live/ask.ts";
+import { may } from "./live/me.ts";
 import { mesh, summary } from "./live/mesh.ts";
 import { door, logOut } from "./live/session.ts";
 import { giveRefusal } from "./live/receipts.ts";
@@ -12,6 +13,9 @@ import { Empty } from "./parts/parts.tsx";
 import { Job } from "./pages/job/job.tsx";
 import { Jobs } from "./pages/jobs.tsx";
 import { NewJob } from "./pages/form/form.tsx";
+import { Access } from "./pages/access/access.tsx";
+import { Mesh } from "./pages/mesh/mesh.tsx";
+import { Settings } from "./pages/settings/settings.tsx";
 import { Login } from "./pages/login.tsx";
 import { Now } from "./pages/now/now.tsx";
 import { Run } from "./pages/run/run.tsx";
@@ -40,6 +44,9 @@ export const places: readonly Place[] = [
     key: "r",
     page: ({ rest: [id] }) => (id === undefined ? <Runs /> : <Run key={id} id={id} />),
   },
+  { path: "mesh", name: "Mesh", key: "m", page: Mesh },
+  { path: "settings", name: "Settings", key: "s", page: Settings },
+  { path: "access", name: "Access", key: "a", page: Access },
 ];
 
 export function App(): JSX.Element {
@@ -76,6 +83,10 @@ export function App(): JSX.Element {
 }
 
 function Bar({ current }: { current: Place | undefined }): JSX.Element {
+  useEffect(() => {
+    // On a phone, not all of them fit beside each other.
+    document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [current, isLoggedIn.value]);
   const failing = failingCount();
   return (
     <header class="bar">
@@ -86,15 +97,17 @@ function Bar({ current }: { current: Place | undefined }): JSX.Element {
       <nav class="places" aria-label="Pages">
         {isLoggedIn.value === true && (
           <ul>
-            {places.map((one) => (
-              <li key={one.path}>
-                <a href={`/${one.path}`} aria-current={one === current ? "page" : undefined}>
-                  {one.name}
-                  {one.path === "jobs" && failing > 0 && <span class="count">{failing}</span>}
-                  {one.path === "jobs" && failing > 0 && <span class="unseen"> in trouble</span>}
-                </a>
-              </li>
-            ))}
+            {places
+              .filter(({ path }) => path !== "access" || may("admin"))
+              .map((one) => (
+                <li key={one.path}>
+                  <a href={`/${one.path}`} aria-current={one === current ? "page" : undefined}>
+                    {one.name}
+                    {one.path === "jobs" && failing > 0 && <span class="count">{failing}</span>}
+                    {one.path === "jobs" && failing > 0 && <span class="unseen"> in trouble</span>}
+                  </a>
+                </li>
+              ))}
           </ul>
         )}
       </nav>

@@ -4,6 +4,7 @@ import { App } from "./app.tsx";
 import { followLinks } from "./live/address.ts";
 import { startClock } from "./live/clock.ts";
 import { followEvents } from "./live/events.ts";
+import { followMe } from "./live/me.ts";
 import { followMesh } from "./live/mesh.ts";
 import { knock } from "./live/session.ts";
 
@@ -13,5 +14,6 @@ followLinks();
 startClock();
 followEvents();
 followMesh();
+followMe();
 void knock();
 render(<App />, root);

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { jobLink, query, setQuery } from "../live/address.ts";
 import { useHeldRows } from "../live/held.ts";
 import { bulk, resume, runNow, type BulkAction } from "../live/job-actions.ts";
+import { may } from "../live/me.ts";
 import { summary } from "../live/mesh.ts";
 import { useResource } from "../live/resource.ts";
 import type { Job, JobState, List } from "../live/types.ts";
@@ -63,11 +64,13 @@ export function Jobs(): JSX.Element {
     <>
       <div class="head">
         <h1>Jobs</h1>
-        <div class="actions">
-          <a class="button primary" href="/new">
-            New job
-          </a>
-        </div>
+        {may("editor") && (
+          <div class="actions">
+            <a class="button primary" href="/new">
+              New job
+            </a>
+          </div>
+        )}
       </div>
       <Filters />
       <StateChips />
@@ -319,6 +322,7 @@ function RowActions({ job, reload }: { job: Job; reload: () => void }): JSX.Elem
     else void runNow(job.id).then(reload);
   };
   const dialog = { job, onClose: close, onDone: reload };
+  if (!may("operator")) return <span />;
   return (
     <span class="row-actions">
       <button class="run" aria-label={`Run ${job.id} now`} onClick={run} disabled={job.state === "invalid"}>
@@ -335,15 +339,19 @@ function RowActions({ job, reload }: { job: Job; reload: () => void }): JSX.Elem
           ) : (
             <button onClick={() => (close(), void resume(job.id).then(reload))}>Resume</button>
           )}
-          <a class="button" href={`${jobLink(job.id)}?tab=change`}>
-            Edit
-          </a>
-          <a class="button" href={`/new?from=${encodeURIComponent(job.id)}`}>
-            Clone
-          </a>
-          <button class="danger" onClick={() => setOpen("delete")}>
-            Delete
-          </button>
+          {may("editor") && (
+            <>
+              <a class="button" href={`${jobLink(job.id)}?tab=change`}>
+                Edit
+              </a>
+              <a class="button" href={`/new?from=${encodeURIComponent(job.id)}`}>
+                Clone
+              </a>
+              <button class="danger" onClick={() => setOpen("delete")}>
+                Delete
+              </button>
+            </>
+          )}
           <button onClick={close}>Close</button>
         </Dialog>
       )}
@@ -363,7 +371,7 @@ interface ChosenProps {
 /** What can be done with the chosen jobs together. A deletion is asked about first. */
 function ChosenBar({ chosen, clear, reload }: ChosenProps): JSX.Element | null {
   const [isDeleting, setDeleting] = useState(false);
-  if (chosen.size === 0) return null;
+  if (chosen.size === 0 || !may("operator")) return null;
   const ids = [...chosen];
   const act = async (action: BulkAction): Promise<void> => {
     setDeleting(false);

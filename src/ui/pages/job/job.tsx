@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { go, query, setQuery } from "../../live/address.ts";
 import { resume, skip, unskip } from "../../live/job-actions.ts";
+import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job as JobItem, List, NextTick } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
@@ -105,23 +106,31 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
         </p>
       </div>
       <div class="actions">
-        <button class="primary" onClick={() => setOpen("run")} disabled={state === "invalid"}>
-          Run now
-        </button>
-        {job.paused === null ? (
-          <button onClick={() => setOpen("pause")}>Pause</button>
-        ) : (
-          <button onClick={() => void resume(id).then(reload)}>Resume</button>
+        {may("operator") && (
+          <>
+            <button class="primary" onClick={() => setOpen("run")} disabled={state === "invalid"}>
+              Run now
+            </button>
+            {job.paused === null ? (
+              <button onClick={() => setOpen("pause")}>Pause</button>
+            ) : (
+              <button onClick={() => void resume(id).then(reload)}>Resume</button>
+            )}
+          </>
         )}
-        <a class="button" href="?tab=change">
-          Edit
-        </a>
-        <a class="button" href={`/new?from=${encodeURIComponent(id)}`}>
-          Clone
-        </a>
-        <button class="danger" onClick={() => setOpen("delete")}>
-          Delete
-        </button>
+        {may("editor") && (
+          <>
+            <a class="button" href="?tab=change">
+              Edit
+            </a>
+            <a class="button" href={`/new?from=${encodeURIComponent(id)}`}>
+              Clone
+            </a>
+            <button class="danger" onClick={() => setOpen("delete")}>
+              Delete
+            </button>
+          </>
+        )}
       </div>
       {open === "run" && <RunDialog {...dialog} />}
       {open === "pause" && <PauseDialog {...dialog} />}

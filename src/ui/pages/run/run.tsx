@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { jobLink, runLink } from "../../live/address.ts";
 import { cancel, runNow } from "../../live/job-actions.ts";
+import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Run as RunItem, Tick } from "../../live/types.ts";
 import { Dialog, Pending, RunStateWord } from "../../parts/parts.tsx";
@@ -90,14 +91,16 @@ function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Eleme
             )}
           </p>
         </div>
-        <div class="actions">
-          {isOn && (
-            <button class="danger" onClick={() => setCancelling(true)}>
-              Cancel
-            </button>
-          )}
-          <button onClick={() => void runNow(job, rerunOf(run))}>Run again</button>
-        </div>
+        {may("operator") && (
+          <div class="actions">
+            {isOn && (
+              <button class="danger" onClick={() => setCancelling(true)}>
+                Cancel
+              </button>
+            )}
+            <button onClick={() => void runNow(job, rerunOf(run))}>Run again</button>
+          </div>
+        )}
       </div>
       {reason !== null && (
         <p class={state === "succeeded" ? "notice" : "trouble"}>{sentence(reasonText(reason))}</p>

@@ -1,0 +1,136 @@
+/** Who may do what, and who has done what: tokens and the audit. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { jobLink, query, setQuery } from "../../live/address.ts";
+import { useResource } from "../../live/resource.ts";
+import { Empty, Pending } from "../../parts/parts.tsx";
+import { At, Away } from "../../parts/times.tsx";
+import { mayEverywhere, me } from "../../live/me.ts";
+import { Tokens } from "./tokens.tsx";
+
+interface Entry {
+  at: string;
+  actor: string;
+  role: string;
+  action: string;
+  kind: string;
+  name: string;
+  job?: string;
+  outcome: "done" | "failed" | "refused";
+  code?: string;
+}
+
+interface Found {
+  items: Entry[];
+  nextCursor: string | null;
+  peers: { id: string; name: string; covered: boolean }[];
+}
+
+const entriesAtOnce = 50;
+
+export function Access(): JSX.Element {
+  return (
+    <>
+      <div class="head">
+        <div>
+          <h1>Access</h1>
+          {me.value !== undefined && (
+            <p class="under">
+              You are {me.value.name}, {me.value.role}
+              {me.value.groups !== null && ` in ${me.value.groups.join(", ")}`}.
+            </p>
+          )}
+        </div>
+      </div>
+      {mayEverywhere("admin") && <Tokens />}
+      <Audit />
+    </>
+  );
+}
+
+function Audit(): JSX.Element {
+  const [limit, setLimit] = useState(entriesAtOnce);
+  const job = query.value.get("job") ?? "";
+  const wanted = new URLSearchParams({ limit: String(limit), ...(job === "" ? {} : { job }) });
+  const found = useResource<Found>(`/v1/audit?${wanted}`, { on: ["job"], everyMs: 2_000, pollMs: 10_000 });
+  const others = (found.body?.peers ?? []).filter(({ covered }) => !covered);
+  return (
+    <section aria-labelledby="audit-title">
+      <header>
+        <h2 id="audit-title">Audit</h2>
+        <span class="more">
+          {others.length > 0 &&
+            `what was asked of this peer; ${others.map(({ name }) => name).join(", ")} keep their own`}
+        </span>
+      </header>
+      <div class="filters" role="search">
+        <input
+          type="search"
+          aria-label="Job"
+          placeholder="Job …"
+          value={job}
+          onChange={({ currentTarget }) => setQuery({ job: currentTarget.value.trim() })}
+        />
+      </div>
+      {found.body === undefined ? (
+        <Pending of={found} what="the audit" />
+      ) : found.body.items.length === 0 ? (
+        <Empty title="Nothing is noted here." />
+      ) : (
+        <>
+          <div class="table-wrap">
+            <table class="cards" role="table" aria-labelledby="audit-title">
+              <thead role="rowgroup">
+                <tr role="row">
+                  <th role="columnheader" scope="col">
+                    When
+                  </th>
+                  <th role="columnheader" scope="col">
+                    Who
+                  </th>
+                  <th role="columnheader" scope="col">
+                    What
+                  </th>
+                  <th role="columnheader" scope="col">
+                    Of
+                  </th>
+                  <th role="columnheader" scope="col">
+                    Outcome
+                  </th>
+                </tr>
+              </thead>
+              <tbody role="rowgroup">
+                {found.body.items.map((entry, index) => (
+                  <tr key={`${entry.at} ${index}`} role="row">
+                    <th role="rowheader" scope="row" class="plain-head">
+                      <At at={entry.at} />{" "}
+                      <span class="quiet small">
+                        <Away at={entry.at} />
+                      </span>
+                    </th>
+                    <td role="cell">
+                      {entry.actor} <span class="quiet small">{entry.role}</span>
+                    </td>
+                    <td role="cell">{entry.action}</td>
+                    <td role="cell" class="values">
+                      {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
+                    </td>
+                    <td role="cell" class={entry.outcome === "done" ? "quiet" : "bad"}>
+                      {entry.outcome}
+                      {entry.code !== undefined && ` (${entry.code})`}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+          {found.body.nextCursor !== null && limit < 1_000 && (
+            <p class="list-end">
+              <button onClick={() => setLimit(Math.min(1_000, limit * 3))}>Show more</button>
+            </p>
+          )}
+        </>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,223 @@
+/** Tokens: who may do what, until when. A new one is shown once. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { ask, Refused } from "../../live/ask.ts";
+import { carryOut } from "../../live/receipts.ts";
+import { useResource } from "../../live/resource.ts";
+import type { List } from "../../live/types.ts";
+import { Dialog, Nothing, Pending, textIn } from "../../parts/parts.tsx";
+import { At, Away } from "../../parts/times.tsx";
+import { sentence } from "../../words.ts";
+
+interface Token {
+  id: string;
+  name: string;
+  role: string;
+  groups: string[] | null;
+  expires: string | null;
+  expired: boolean;
+  createdAt: string;
+  createdBy: string;
+}
+
+const roles: readonly (readonly [string, string])[] = [
+  ["viewer", "reads"],
+  ["operator", "also runs, cancels, pauses and skips"],
+  ["editor", "also writes jobs"],
+  ["admin", "everything"],
+  ["metrics", "reads /metrics only"],
+];
+
+export function Tokens(): JSX.Element {
+  const found = useResource<List<Token>>("/v1/tokens?limit=500", { pollMs: 10_000 });
+  const [open, setOpen] = useState<"new" | Token | undefined>();
+  const [made, setMade] = useState<string | undefined>();
+  const items = found.body?.items ?? [];
+  const revoke = (token: Token): void => {
+    setOpen(undefined);
+    void carryOut(async () => {
+      await ask(`/v1/tokens/${encodeURIComponent(token.id)}`, { method: "DELETE" });
+      found.reload();
+      return { text: `${token.name} no longer counts, and its open streams end.` };
+    });
+  };
+  return (
+    <section aria-labelledby="tokens-title">
+      <header>
+        <h2 id="tokens-title">Tokens</h2>
+        <span class="more">
+          <button class="plain" onClick={() => setOpen("new")}>
+            New token
+          </button>
+        </span>
+      </header>
+      {made !== undefined && (
+        <div class="notice">
+          <p>This is the token. It is shown only here and now:</p>
+          <p class="mono values">{made}</p>
+          <button class="plain" onClick={() => setMade(undefined)}>
+            I have it
+          </button>
+        </div>
+      )}
+      {found.body === undefined ? (
+        <Pending of={found} what="the tokens" />
+      ) : items.length === 0 ? (
+        <Nothing>There are none beside each peer's own admin.token.</Nothing>
+      ) : (
+        <div class="table-wrap">
+          <table class="cards" role="table" aria-labelledby="tokens-title">
+            <thead role="rowgroup">
+              <tr role="row">
+                <th role="columnheader" scope="col">
+                  Name
+                </th>
+                <th role="columnheader" scope="col">
+                  Role
+                </th>
+                <th role="columnheader" scope="col">
+                  Groups
+                </th>
+                <th role="columnheader" scope="col">
+                  Until
+                </th>
+                <th role="columnheader" scope="col">
+                  Made
+                </th>
+                <th role="columnheader" scope="col">
+                  <span class="unseen">Actions</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody role="rowgroup">
+              {items.map((token) => (
+                <tr key={token.id} role="row">
+                  <th role="rowheader" scope="row">
+                    {token.name}
+                    <span class="under mono">{token.id}</span>
+                  </th>
+                  <td role="cell">{token.role}</td>
+                  <td role="cell">{token.groups?.join(", ") ?? "all"}</td>
+                  <td role="cell" class={token.expired ? "bad" : ""}>
+                    {token.expires === null ? "no end" : <At at={token.expires} />}
+                    {token.expired && " (over)"}
+                  </td>
+                  <td role="cell">
+                    <Away at={token.createdAt} /> <span class="quiet">by {token.createdBy}</span>
+                  </td>
+                  <td role="cell" class="end number">
+                    <span class="row-actions">
+                      <button
+                        class="danger"
+                        aria-label={`Revoke ${token.name}`}
+                        onClick={() => setOpen(token)}
+                      >
+                        Revoke
+                      </button>
+                    </span>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {open === "new" && (
+        <NewToken
+          onClose={() => setOpen(undefined)}
+          onMade={(token) => {
+            setOpen(undefined);
+            setMade(token);
+            found.reload();
+          }}
+        />
+      )}
+      {typeof open === "object" && (
+        <Dialog title={`Revoke ${open.name}?`} onClose={() => setOpen(undefined)}>
+          <p>Whoever uses it is shut out on every peer within seconds. It can't be brought back.</p>
+          <div class="actions">
+            <button onClick={() => setOpen(undefined)} autoFocus>
+              Keep it
+            </button>
+            <button class="danger" onClick={() => revoke(open)}>
+              Revoke it
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </section>
+  );
+}
+
+function NewToken({
+  onClose,
+  onMade,
+}: {
+  onClose: () => void;
+  onMade: (token: string) => void;
+}): JSX.Element {
+  const [problem, setProblem] = useState("");
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const groups = textIn(form, "groups")
+      .split(/[\s,]+/)
+      .filter((name) => name !== "");
+    const until = textIn(form, "until");
+    const body = {
+      name: textIn(form, "name").trim(),
+      role: textIn(form, "role"),
+      ...(groups.length === 0 ? {} : { groups }),
+      ...(until === "" ? {} : { expires: new Date(until).toISOString() }),
+    };
+    try {
+      onMade((await ask<{ token: string }>("/v1/tokens", { method: "POST", body })).body.token);
+    } catch (error) {
+      const [first] = error instanceof Refused ? error.problems : [];
+      setProblem(
+        sentence(first === undefined ? (error as Error).message : `${first.pointer} ${first.message}`),
+      );
+    }
+  };
+  return (
+    <Dialog title="New token" onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)}>
+        <div class="field">
+          <label for="token-name">Name</label>
+          <input id="token-name" name="name" required autoFocus autoComplete="off" />
+        </div>
+        <div class="field">
+          <label for="token-role">Role</label>
+          <select id="token-role" name="role">
+            {roles.map(([role, words]) => (
+              <option key={role} value={role}>
+                {role}: {words}
+              </option>
+            ))}
+          </select>
+        </div>
+        <div class="field">
+          <label for="token-groups">Groups</label>
+          <input id="token-groups" name="groups" placeholder="all" autoComplete="off" />
+          <small>To which it is limited, with commas between them.</small>
+        </div>
+        <div class="field">
+          <label for="token-until">Until</label>
+          <input id="token-until" name="until" type="datetime-local" />
+          <small>In this browser's zone. Empty: until it is revoked.</small>
+        </div>
+        {problem !== "" && (
+          <p class="problem" role="alert">
+            {problem}
+          </p>
+        )}
+        <div class="actions">
+          <button type="button" onClick={onClose}>
+            Not now
+          </button>
+          <button class="primary">Make it</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

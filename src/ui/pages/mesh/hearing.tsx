@@ -1,0 +1,55 @@
+/** Who hears whom, as a table: a row hears a column. A peer that is not heard itself doesn't tell whom it hears. */
+import type { JSX } from "preact";
+import type { MeshPeer } from "../../live/mesh.ts";
+
+/** More can't be read. */
+const peersMax = 24;
+
+export function Hearing({ peers }: { peers: readonly MeshPeer[] }): JSX.Element | null {
+  if (peers.length < 2 || peers.length > peersMax) return null;
+  return (
+    <section aria-labelledby="hears-title">
+      <header>
+        <h2 id="hears-title">Who hears whom</h2>
+        <span class="more">each row hears the peers with a dot</span>
+      </header>
+      <div class="table-wrap">
+        <table class="hearing" role="table" aria-labelledby="hears-title">
+          <thead role="rowgroup">
+            <tr role="row">
+              <th role="columnheader" scope="col">
+                <span class="unseen">Peer</span>
+              </th>
+              {peers.map(({ id, name }) => (
+                <th key={id} role="columnheader" scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody role="rowgroup">
+            {peers.map((row) => (
+              <tr key={row.id} role="row">
+                <th role="rowheader" scope="row">
+                  {row.name}
+                </th>
+                {peers.map((column) => (
+                  <td key={column.id} role="cell">
+                    {cellOf(row, column)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function cellOf(row: MeshPeer, column: MeshPeer): JSX.Element {
+  if (row.id === column.id) return <span class="quiet">·</span>;
+  if (!row.self && row.state !== "alive") return <span class="quiet small">not known</span>;
+  const hears = row.self ? column.state === "alive" : row.hears.includes(column.id);
+  return hears ? <span class="good">● hears</span> : <span class="bad">✕ not heard</span>;
+}

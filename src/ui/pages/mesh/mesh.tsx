@@ -1,0 +1,105 @@
+/** The peers: how each is, who hears whom, and what would become of its ticks if it went away. */
+import type { JSX } from "preact";
+import { mesh } from "../../live/mesh.ts";
+import { useResource } from "../../live/resource.ts";
+import type { Coming, List, Run } from "../../live/types.ts";
+import { runLink } from "../../live/address.ts";
+import { Pending } from "../../parts/parts.tsx";
+import { At, Away } from "../../parts/times.tsx";
+import { countText } from "../../words.ts";
+import { Hearing } from "./hearing.tsx";
+import { PeerCard } from "./peer-card.tsx";
+
+export function Mesh(): JSX.Element {
+  const coming = useResource<{ items: Coming[]; more: boolean }>("/v1/coming?minutes=60&limit=1000", {
+    on: ["job", "peer"],
+    everyMs: 5_000,
+    pollMs: 30_000,
+  });
+  const found = mesh.value;
+  if (found === undefined) return <Pending of={{ refused: undefined }} what="the mesh" />;
+  const { items, roster } = found;
+  const present = items.filter(({ state }) => state !== "forgotten");
+  const away = present.filter(({ state }) => state === "dead" || state === "suspect");
+  const voters = items.filter(({ voter }) => voter);
+  const heardVoters = voters.filter(({ state }) => state === "alive");
+  return (
+    <>
+      <div class="head">
+        <div>
+          <h1>Mesh</h1>
+          <p class="under">
+            {countText(present.length, "peer")}, as {items.find(({ self }) => self)?.name ?? "this peer"} sees
+            them
+            {roster !== null &&
+              `; ${heardVoters.length} of ${countText(voters.length, "voter")} heard (epoch ${roster.epoch})`}
+          </p>
+        </div>
+      </div>
+      {away.length > 0 && (
+        <div class="notice">
+          <strong>
+            {away.map(({ name }) => name).join(", ")} {away.length === 1 ? "is" : "are"} not heard on this
+            side.
+          </strong>{" "}
+          Whether they are down or on another side of a split can't be told from here: look at their own
+          pages. Jobs with <code>partition: available</code> go on on every side; those with{" "}
+          <code>majority</code> only where most voters are
+          {voters.length > 0 &&
+            (heardVoters.length * 2 > voters.length ? ", which is here." : ", which is not here.")}
+        </div>
+      )}
+      <ul class="peers">
+        {items.map((peer) => (
+          <PeerCard key={peer.id} peer={peer} coming={coming.body?.items} isVoter={voters.includes(peer)} />
+        ))}
+      </ul>
+      <Hearing peers={present} />
+      <Duplicates />
+    </>
+  );
+}
+
+const runsRead = 500;
+
+/** What a split left behind: ticks that ran on both sides, in pairs. */
+function Duplicates(): JSX.Element | null {
+  const runs = useResource<List<Run>>(`/v1/runs?limit=${runsRead}`, {
+    on: ["peer"],
+    everyMs: 5_000,
+    pollMs: 60_000,
+  });
+  const twice = [
+    ...Map.groupBy(
+      (runs.body?.items ?? []).filter(({ duplicate }) => duplicate),
+      ({ job, tick }) => `${job}@${tick}`,
+    ).values(),
+  ];
+  if (twice.length === 0) return null;
+  return (
+    <section aria-labelledby="twice-title">
+      <header>
+        <h2 id="twice-title">Ran twice</h2>
+        <span class="more">peers that did not hear each other each ran these ticks; both runs are kept</span>
+      </header>
+      <ol class="card ticks">
+        {twice.map((pair) => (
+          <li key={pair[0]?.id}>
+            <div class="tick-head">
+              <strong>{pair[0]?.job}</strong>
+              {pair[0] !== undefined && <At at={pair[0].due} />}
+              <span class="quiet small end">{pair[0] !== undefined && <Away at={pair[0].due} />}</span>
+            </div>
+            <p class="tick-runs">
+              {pair.map(({ id, peerName, peer, state }) => (
+                <span key={id}>
+                  <a href={runLink(id)}>{peerName ?? peer.slice(-8)}</a> <span class="quiet">{state}</span>
+                </span>
+              ))}
+            </p>
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,241 @@
+/** One peer, and what a person can ask of it. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { ask } from "../../live/ask.ts";
+import { mayEverywhere } from "../../live/me.ts";
+import type { MeshPeer } from "../../live/mesh.ts";
+import { carryOut } from "../../live/receipts.ts";
+import type { Coming } from "../../live/types.ts";
+import { Dialog, StateWord } from "../../parts/parts.tsx";
+import { Away } from "../../parts/times.tsx";
+import { countText, durationText, type Tone } from "../../words.ts";
+
+const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
+  alive: "good",
+  suspect: "odd",
+  dead: "bad",
+  left: "quiet",
+  forgotten: "quiet",
+};
+
+interface Props {
+  peer: MeshPeer;
+  coming: readonly Coming[] | undefined;
+  isVoter: boolean;
+}
+
+export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
+  const {
+    id,
+    name,
+    state,
+    self,
+    load,
+    capacity,
+    tags,
+    clockOffsetMs,
+    version,
+    drained,
+    draining,
+    warmingUp,
+    lacks,
+    role,
+    page,
+    heardAt,
+  } = peer;
+  const doing = drained
+    ? "drained: it takes no ticks"
+    : draining
+      ? "stopping"
+      : warmingUp
+        ? "warming up"
+        : undefined;
+  const shownTags = Object.entries(tags);
+  return (
+    <li class="card peer">
+      <div class="running-head">
+        <h2>{page === null || self ? name : <a href={page}>{name}</a>}</h2>
+        <StateWord tone={tones[state]}>{state}</StateWord>
+      </div>
+      <p class="quiet small mono">
+        …{id.slice(-8)}
+        {self && " · this peer"}
+      </p>
+      {doing !== undefined && <p class="odd small">{doing}</p>}
+      {state === "forgotten" ? null : (
+        <dl class="pairs small">
+          {state === "alive" && load !== null && capacity !== null && (
+            <>
+              <dt>Load</dt>
+              <dd>
+                {load} of {capacity}
+                <span class="progress" aria-hidden="true">
+                  <i style={{ width: `${Math.min(100, (load / Math.max(1, capacity)) * 100)}%` }} />
+                </span>
+              </dd>
+            </>
+          )}
+          {state !== "alive" && heardAt !== null && (
+            <>
+              <dt>Last heard</dt>
+              <dd>
+                <Away at={heardAt} />
+              </dd>
+            </>
+          )}
+          <dt>Votes</dt>
+          <dd>{isVoter ? "yes" : role === "witness" ? "witness, not yet" : "no"}</dd>
+          {shownTags.length > 0 && (
+            <>
+              <dt>Tags</dt>
+              <dd>{shownTags.map(([key, value]) => `${key}=${value}`).join(", ")}</dd>
+            </>
+          )}
+          {state === "alive" && !self && clockOffsetMs !== null && (
+            <>
+              <dt>Clock</dt>
+              <dd class={Math.abs(clockOffsetMs) > 500 ? "bad" : ""}>
+                {Math.abs(clockOffsetMs) < 5
+                  ? "the same"
+                  : `${durationText(clockOffsetMs)} ${clockOffsetMs > 0 ? "ahead" : "behind"}`}
+              </dd>
+            </>
+          )}
+          {version !== null && (
+            <>
+              <dt>Version</dt>
+              <dd>{version}</dd>
+            </>
+          )}
+          {lacks.length > 0 && (
+            <>
+              <dt>Lacks</dt>
+              <dd>{lacks.join(", ")}</dd>
+            </>
+          )}
+        </dl>
+      )}
+      {state === "alive" && coming !== undefined && <Without peer={peer} coming={coming} />}
+      {mayEverywhere("admin") && <Actions peer={peer} isVoter={isVoter} />}
+    </li>
+  );
+}
+
+/** What this peer would run in the next hour, and who would if it were gone. */
+function Without({ peer, coming }: { peer: MeshPeer; coming: readonly Coming[] }): JSX.Element {
+  const own = coming.filter(({ peers: [runner] }) => runner?.id === peer.id);
+  const heirs = new Map<string, number>();
+  const stranded = new Set<string>();
+  for (const {
+    job,
+    peers: [, next],
+  } of own) {
+    if (next === undefined) stranded.add(job);
+    else heirs.set(next.name, (heirs.get(next.name) ?? 0) + 1);
+  }
+  return (
+    <p class="small without">
+      {own.length === 0 ? (
+        "It would run nothing in the next hour."
+      ) : (
+        <>
+          Next hour: {countText(own.length, "tick")}. Without it:{" "}
+          {[...heirs].map(([name, count]) => `${count} on ${name}`).join(", ")}
+          {stranded.size > 0 && (
+            <span class="bad">
+              {heirs.size > 0 && ", "}nobody for {[...stranded].join(", ")}
+            </span>
+          )}
+          .
+        </>
+      )}
+    </p>
+  );
+}
+
+type Action = "drain" | "undrain" | "promote" | "forget" | "unforget" | "confirm";
+
+const doneWords: Readonly<Record<Action, string>> = {
+  drain: "takes no more ticks, until it is undrained",
+  undrain: "takes ticks again",
+  promote: "is a voter",
+  forget: "is forgotten: every peer refuses it from now on",
+  unforget: "may come back",
+  confirm: "is confirmed",
+};
+
+function Actions({ peer, isVoter }: { peer: MeshPeer; isVoter: boolean }): JSX.Element {
+  const [asking, setAsking] = useState<"drain" | "forget" | undefined>();
+  const { id, name, state, self, drained } = peer;
+  const act = (action: Action): void => {
+    setAsking(undefined);
+    const opposite = action === "drain" ? "undrain" : action === "forget" ? "unforget" : undefined;
+    const send = (what: Action) =>
+      ask(`/v1/peers/${encodeURIComponent(id)}/${what}`, {
+        method: "POST",
+        ...(what === "forget" ? { body: {} } : {}),
+      });
+    void carryOut(async () => {
+      await send(action);
+      return {
+        text: `${name} ${doneWords[action]}.`,
+        ...(opposite === undefined ? {} : { undo: async () => void (await send(opposite)) }),
+      };
+    });
+  };
+  if (state === "forgotten") {
+    return (
+      <div class="actions">
+        <button onClick={() => act("unforget")}>Take in again</button>
+      </div>
+    );
+  }
+  return (
+    <div class="actions">
+      {drained ? (
+        <button onClick={() => act("undrain")}>Undrain</button>
+      ) : (
+        <button onClick={() => setAsking("drain")}>Drain</button>
+      )}
+      {!isVoter && state === "alive" && <button onClick={() => act("promote")}>Make a voter</button>}
+      {!peer.confirmed && !self && <button onClick={() => act("confirm")}>Confirm</button>}
+      {!self && (
+        <button class="danger" onClick={() => setAsking("forget")}>
+          Forget
+        </button>
+      )}
+      {asking === "drain" && (
+        <Dialog title={`Drain ${name}?`} onClose={() => setAsking(undefined)}>
+          <p>
+            It takes no new ticks, even after a restart, until it is undrained. What runs there goes on to its
+            end; the others take its ticks.
+          </p>
+          <div class="actions">
+            <button onClick={() => setAsking(undefined)} autoFocus>
+              Leave it
+            </button>
+            <button class="primary" onClick={() => act("drain")}>
+              Drain it
+            </button>
+          </div>
+        </Dialog>
+      )}
+      {asking === "forget" && (
+        <Dialog title={`Forget ${name}?`} onClose={() => setAsking(undefined)}>
+          <p>
+            It is cut off for good: every peer refuses it, and it has no vote. For a peer that comes back,
+            drain it instead. Who had its folder still has the key: rotate the key afterwards.
+          </p>
+          <div class="actions">
+            <button onClick={() => setAsking(undefined)} autoFocus>
+              Keep it
+            </button>
+            <button class="danger" onClick={() => act("forget")}>
+              Forget it
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </div>
+  );
+}

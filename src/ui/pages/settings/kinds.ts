@@ -1,0 +1,52 @@
+/** The kinds of settings, and what the page says of each. */
+
+export type Setting = Readonly<Record<string, unknown>> & { name: string };
+
+export interface Kind {
+  path: string;
+  title: string;
+  /** what one is for */
+  about: string;
+  /** what a new one may look like */
+  example: Readonly<Record<string, unknown>>;
+  /** fields that are shown and not written */
+  readOnly: readonly string[];
+}
+
+export const kinds: readonly Kind[] = [
+  {
+    path: "pools",
+    title: "Pools",
+    about: "at most so many runs at once of all jobs that name one",
+    example: { slots: 2 },
+    readOnly: ["jobs", "holders", "waiting"],
+  },
+  {
+    path: "maintenance",
+    title: "Maintenance",
+    about: "while one lasts, the ticks of its jobs are skipped",
+    example: { schedule: "0 3 * * sun", duration: "2h", note: "the hosts are patched" },
+    readOnly: [],
+  },
+  {
+    path: "calendars",
+    title: "Calendars",
+    about: "days that jobs leave out, as calendar:NAME in except",
+    example: { dates: ["2026-12-24/2026-12-26"], note: "the company's holidays" },
+    readOnly: ["jobs", "expanded"],
+  },
+  {
+    path: "groups",
+    title: "Groups",
+    about: "defaults for the jobs of a group",
+    example: { timezone: "Europe/Berlin" },
+    readOnly: ["jobs"],
+  },
+  {
+    path: "channels",
+    title: "Channels",
+    about: "where notices go",
+    example: { type: "webhook", url: "https://example.org/hook" },
+    readOnly: ["usedBy", "lastMessage", "problems"],
+  },
+];

@@ -1,0 +1,214 @@
+/** What jobs share: pools, calendars, maintenances, groups and channels. Each is a name and a few fields, edited as YAML. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { ask } from "../../live/ask.ts";
+import { may } from "../../live/me.ts";
+import { carryOut, giveRefusal } from "../../live/receipts.ts";
+import { useResource } from "../../live/resource.ts";
+import type { List } from "../../live/types.ts";
+import { Dialog, Nothing, Pending, StateWord } from "../../parts/parts.tsx";
+import { Away } from "../../parts/times.tsx";
+import { countText } from "../../words.ts";
+import { EditSetting } from "./edit-setting.tsx";
+import { kinds, type Kind, type Setting } from "./kinds.ts";
+
+export function Settings(): JSX.Element {
+  return (
+    <>
+      <div class="head">
+        <h1>Settings</h1>
+      </div>
+      {kinds.map((kind) => (
+        <SettingsOf key={kind.path} kind={kind} />
+      ))}
+    </>
+  );
+}
+
+function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
+  const { path, title, about, example, readOnly } = kind;
+  const found = useResource<List<Setting>>(`/v1/${path}?limit=200`, {
+    on: ["job", "run"],
+    everyMs: 5_000,
+    pollMs: 10_000,
+  });
+  const [edited, setEdited] = useState<Setting | undefined>();
+  const [removed, setRemoved] = useState<string | undefined>();
+  const items = found.body?.items ?? [];
+  const written = (item: Setting): Setting => ({
+    ...Object.fromEntries(Object.entries(item).filter(([name]) => !readOnly.includes(name))),
+    name: item.name,
+  });
+  const edit = async (name: string): Promise<void> => {
+    try {
+      setEdited(written((await ask<Setting>(`/v1/${path}/${encodeURIComponent(name)}`)).body));
+    } catch (error) {
+      giveRefusal(error);
+    }
+  };
+  const remove = (name: string): void => {
+    setRemoved(undefined);
+    const url = `/v1/${path}/${encodeURIComponent(name)}`;
+    void carryOut(async () => {
+      const { body } = await ask<Setting>(url);
+      await ask(url, { method: "DELETE" });
+      found.reload();
+      const { name: _, ...value } = written(body);
+      // A hidden secret can't be put back.
+      return path === "channels"
+        ? { text: `${name} is removed.` }
+        : {
+            text: `${name} is removed.`,
+            undo: async () => {
+              await ask(url, { method: "PUT", body: value });
+              found.reload();
+            },
+          };
+    });
+  };
+  return (
+    <section aria-labelledby={`${path}-title`}>
+      <header>
+        <h2 id={`${path}-title`}>{title}</h2>
+        <span class="more">
+          {about}{" "}
+          {may("editor") && (
+            <button
+              class="plain"
+              aria-label={`New in ${title}`}
+              onClick={() => setEdited({ name: "", ...example })}
+            >
+              New
+            </button>
+          )}
+        </span>
+      </header>
+      {found.body === undefined ? (
+        <Pending of={found} what={title.toLowerCase()} />
+      ) : items.length === 0 ? (
+        <Nothing>There are none.</Nothing>
+      ) : (
+        <div class="table-wrap">
+          <table class="cards" role="table" aria-labelledby={`${path}-title`}>
+            <thead role="rowgroup" class="unseen">
+              <tr role="row">
+                <th role="columnheader" scope="col">
+                  Name
+                </th>
+                <th role="columnheader" scope="col">
+                  What it says
+                </th>
+                <th role="columnheader" scope="col">
+                  Actions
+                </th>
+              </tr>
+            </thead>
+            <tbody role="rowgroup">
+              {items.map((item) => (
+                <tr key={item.name} role="row">
+                  <th role="rowheader" scope="row">
+                    {item.name}
+                  </th>
+                  <td role="cell" class="whole">
+                    <Told item={item} kind={kind} />
+                  </td>
+                  <td role="cell" class="end number">
+                    {may("editor") && (
+                      <span class="row-actions">
+                        {path === "channels" && (
+                          <button aria-label={`Test ${item.name}`} onClick={() => void test(item.name)}>
+                            Test
+                          </button>
+                        )}
+                        <button aria-label={`Edit ${item.name}`} onClick={() => void edit(item.name)}>
+                          Edit
+                        </button>
+                        <button
+                          class="danger"
+                          aria-label={`Remove ${item.name}`}
+                          onClick={() => setRemoved(item.name)}
+                        >
+                          Remove
+                        </button>
+                      </span>
+                    )}
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {edited !== undefined && (
+        <EditSetting
+          kind={kind}
+          setting={edited}
+          onClose={() => setEdited(undefined)}
+          onDone={found.reload}
+        />
+      )}
+      {removed !== undefined && (
+        <Dialog title={`Remove ${removed}?`} onClose={() => setRemoved(undefined)}>
+          <p>It is gone on every peer. One that jobs name is refused.</p>
+          <div class="actions">
+            <button onClick={() => setRemoved(undefined)} autoFocus>
+              Keep it
+            </button>
+            <button class="danger" onClick={() => remove(removed)}>
+              Remove it
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </section>
+  );
+}
+
+function test(name: string): Promise<boolean> {
+  return carryOut(async () => {
+    await ask(`/v1/channels/${encodeURIComponent(name)}/test`, { method: "POST" });
+    return { text: `${name} has taken a test notice.` };
+  });
+}
+
+interface LastMessage {
+  at: string;
+  ok: boolean;
+  error: string | null;
+}
+
+/** What one says, in a line, and how it is. */
+function Told({ item, kind: { path, readOnly } }: { item: Setting; kind: Kind }): JSX.Element {
+  const fields = Object.entries(item).filter(([name]) => name !== "name" && !readOnly.includes(name));
+  const text = fields
+    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" · ");
+  const counts = (name: string): number => (Array.isArray(item[name]) ? item[name].length : 0);
+  const last = item["lastMessage"] as LastMessage | null | undefined;
+  return (
+    <>
+      <span class="values">{text}</span>
+      {path === "pools" && (
+        <span class="under">
+          {counts("holders")} of {String(item["slots"])} taken, {countText(counts("waiting"), "tick")}{" "}
+          waiting, {countText(counts("jobs"), "job")}
+        </span>
+      )}
+      {path === "channels" && (
+        <span class="under">
+          {countText(counts("usedBy"), "job")} ·{" "}
+          {last === null || last === undefined ? (
+            "nothing has been sent yet"
+          ) : (
+            <>
+              <StateWord tone={last.ok ? "good" : "bad"}>
+                {last.ok ? "delivered" : (last.error ?? "refused")}
+              </StateWord>{" "}
+              <Away at={last.at} />
+            </>
+          )}
+        </span>
+      )}
+    </>
+  );
+}

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { durationText, local, relative, utc } from "../src/cli/terminal/times.ts";
-import { cicada, now } from "./kit/cli-stage.ts";
+import { run } from "../src/main.ts";
+import { cicada, now, recordingTerminal } from "./kit/cli-stage.ts";
 
 /** 2:30 in the night in which the clocks go forward. */
 const zone = ["--tz", "Europe/Berlin"];
@@ -30,6 +31,20 @@ describe("schedule explain", () => {
   test("shows the zone's own clock, and marks a tick that daylight saving moves", async () => {
     const said = await cicada([...berlinNights, "-n", "1"]);
     assert.match(said.stdout, /2026-03-29T01:00:00Z {2}2026-03-29 03:00:00 \+02:00 .*gap/);
+  });
+
+  test("says that hours are in UTC if no zone was given and this machine's clock has another", async () => {
+    const explain = async (...args: string[]) => {
+      const terminal = Object.assign(recordingTerminal(), { timezone: "Europe/Berlin" });
+      assert.equal(await run(["schedule", "explain", ...args], terminal), 0);
+      return terminal.stderr;
+    };
+    assert.match(
+      await explain("0 3 * * *"),
+      /in UTC, but this machine's clock shows Europe\/Berlin: use --tz/,
+    );
+    for (const args of [["0 3 * * *", "--tz", "UTC"], ["@hourly"], ["0 3 * * *", "-o", "json"]])
+      assert.equal(await explain(...args), "");
   });
 
   test("takes several schedules together", async () => {

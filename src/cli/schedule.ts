@@ -7,6 +7,7 @@ import { previewSchedule } from "../core/time/preview.ts";
 import type { PreviewTick } from "../core/time/preview.ts";
 import { CicadaError } from "../errors.ts";
 import { tickAt } from "../schema/ids.ts";
+import { warnOfUtc } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table } from "./terminal/table.ts";
 import { repeatable } from "./program.ts";
@@ -14,7 +15,7 @@ import { plain, type Terminal } from "./terminal/terminal.ts";
 import { relative } from "./terminal/times.ts";
 
 interface ExplainOptions {
-  timezone: string;
+  timezone?: string;
   except?: string[];
   from?: string;
   count: string;
@@ -32,7 +33,7 @@ export function scheduleCommands(program: Command, terminal: Terminal): void {
   withOutput(schedule.command("explain"))
     .description("show the next ticks of a schedule; needs no peer")
     .argument("<expression...>", "one or several schedules, each in quotes")
-    .option("--tz, --timezone <zone>", "IANA name of the time zone", "UTC")
+    .option("--tz, --timezone <zone>", "IANA name of the time zone (default: UTC, as for jobs)")
     .addOption(
       repeatable("--except <ticks>", "leave out a date, a range of dates or a cron expression; repeatable"),
     )
@@ -45,7 +46,7 @@ export function scheduleCommands(program: Command, terminal: Terminal): void {
 }
 
 function explainSchedule(expressions: string[], options: ExplainOptions, terminal: Terminal): void {
-  const { timezone, output, except = [] } = options;
+  const { timezone = "UTC", output, except = [] } = options;
   const schedule = expressions.length === 1 ? (expressions[0] ?? "") : expressions;
   const from = readInstant(options.from, terminal);
   const count = readCount(options.count);
@@ -57,7 +58,10 @@ function explainSchedule(expressions: string[], options: ExplainOptions, termina
     ticks: found.ticks.map(({ tick }) => tickAt(tick)),
     ...(except.length === 0 ? {} : { except, skipped: found.skipped.map(({ tick }) => tickAt(tick)) }),
   };
-  show(terminal, output, answer, () => tickTable(found, timezone, terminal));
+  show(terminal, output, answer, () => {
+    tickTable(found, timezone, terminal);
+    if (options.timezone === undefined) warnOfUtc(terminal, schedule);
+  });
 }
 
 interface Found {

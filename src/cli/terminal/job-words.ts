@@ -213,8 +213,13 @@ export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string
   for (const warning of job.warnings ?? []) {
     terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(warning)}`);
   }
+  if ((job.timezone ?? job.inherited?.timezone) === undefined) warnOfUtc(terminal, job.schedule);
+}
+
+/** Says that a schedule without a zone is in UTC, where that makes a difference on this machine. */
+export function warnOfUtc(terminal: Terminal, schedule: JobAnswer["schedule"]): void {
   const zone = terminal.timezone;
-  if ((job.timezone ?? job.inherited?.timezone) !== undefined || zone === "UTC" || !namesHours(job)) return;
+  if (zone === "UTC" || !namesHours(schedule)) return;
   terminal.notify(
     `Its times are in UTC, but this machine's clock shows ${zone}: use --tz ${zone} if you meant that.`,
   );
@@ -234,7 +239,7 @@ export function whenNext(terminal: Terminal, job: JobAnswer): string {
 }
 
 /** Whether the schedule names hours of the day, so that the zone matters. */
-function namesHours({ schedule }: JobAnswer): boolean {
+function namesHours(schedule: JobAnswer["schedule"]): boolean {
   return [schedule ?? []].flat().some((expression) => {
     if (/^@(daily|midnight|weekly|monthly|yearly|annually)$/i.test(expression)) return true;
     const parts = expression.split(/\s+/);

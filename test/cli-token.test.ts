@@ -56,7 +56,9 @@ test("audit shows who did what, and which peers it doesn't cover", async () => {
     { id: "1", name: "alder", covered: true },
     { id: "2", name: "birch", covered: false },
   ];
-  stub.on("GET /v1/audit", { body: { items: [{ ...entry, outcome: "done" }], nextCursor: null, peers } });
+  stub.on("GET /v1/audit", {
+    body: { items: [{ ...entry, outcome: "done", peer: peers[0] }], nextCursor: null, peers },
+  });
   const said = await stub.cicada("audit", "--job", "backup", "--limit", "5");
   assert.match(said.stdout, /ci@alder +put-job +job backup +done/);
   assert.match(said.stderr, /birch/);

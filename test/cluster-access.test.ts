@@ -37,7 +37,13 @@ test("a token made at one peer counts at the other, and is revoked there; its st
   await until("the token ends at birch", quickMs, async () => (await asking("/v1/me")).status === 401);
   const audit = await cicada(["audit", "--data", a.data]);
   assert.match(audit.stdout, /revoke-token +token ci/);
-  assert.match((await cicada(["audit", "--data", b.data])).stdout, /ci@birch +POST \/v1\/jobs/);
+  assert.match(audit.stdout, /ci@birch +POST \/v1\/jobs/, "what was asked of the other peer is there, too");
+  assert.equal(audit.stderr, "");
+  await b.stop();
+  await until("alder says that it lacks birch's", quickMs, async () => {
+    const alone = await cicada(["audit", "--data", a.data]);
+    return /birch is not here/.test(alone.stderr) && !alone.stdout.includes("ci@birch");
+  });
 });
 
 test("a peer with a certificate is called by https, reads it again on SIGHUP, and keeps it when the new one is bad", async () => {

@@ -106,6 +106,8 @@ const said: readonly [Channel, Message][] = [
   ["blob", { kind: "blob-read", id: 1, sha256: "a".repeat(64), offset: 0 }],
   ["blob", { kind: "blob-piece", id: 1, sha256: "a".repeat(64), offset: 0, size: 2, bytes: "aGk=" }],
   ["log", { kind: "log-piece", id: 1, found: true, offset: 0, bytes: "AA==", size: 1, complete: true }],
+  ["log", { kind: "audit-read", id: 1, query: { limit: 10, job: "backup", groups: ["a"], after: 7 } }],
+  ["log", { kind: "audit-page", id: 1, found: true, rows: [], more: false }],
   ["log", { kind: "log-copy", run: "r", piece: 0, pieces: 1, bytes: "AA==" }],
   ["log", { kind: "log-copy-next", run: "r", piece: 1 }],
   ["key", { kind: "key", key: "k".repeat(43), madeAt: 1, oldUntil: 5, heirs: [sender], proofs: {} }],

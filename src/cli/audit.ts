@@ -1,4 +1,4 @@
-/** `cicada audit`: who has changed what at the peer that is asked, and who was refused. */
+/** `cicada audit`: who has changed what, at whichever peer, and who was refused. */
 import type { Command } from "commander";
 import type { AuditAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
@@ -18,7 +18,7 @@ type Options = PeerOptions & {
 
 export function auditCommand(program: Command, terminal: Terminal): void {
   withOutput(withPeer(program.command("audit")))
-    .description("who has changed what at the peer that is asked, and who was refused: newest first")
+    .description("who has changed what, at whichever peer, and who was refused: newest first")
     .option("--actor <name>", "only what NAME@PEER did")
     .option("--job <id>", "only of this job, also if it is deleted")
     .option("--action <action>", "only this action, such as put-job or revoke-token")
@@ -45,7 +45,9 @@ export function auditCommand(program: Command, terminal: Terminal): void {
         );
         const others = answer.peers.filter(({ covered }) => !covered).map((peer) => plain(peer.name));
         if (others.length > 0)
-          terminal.notify(`What was asked of ${others.join(", ")} is kept there (--peer URL).`);
+          terminal.notify(
+            `What was asked of ${others.join(", ")} is not here: it is kept there, and no answer came.`,
+          );
       });
     });
 }

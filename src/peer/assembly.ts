@@ -30,6 +30,8 @@ import { Horizons } from "./horizons.ts";
 import { Intake } from "./intake.ts";
 import { KeyRotation } from "./key-rotation.ts";
 import { LogCopies } from "./log-copies.ts";
+import { isAble } from "../core/members/capabilities.ts";
+import { AuditReader } from "./audit.ts";
 import { Logs, type OutputDeps } from "./logs.ts";
 import { LongRuns } from "./long-runs.ts";
 import { MeshNotices } from "./mesh-notices.ts";
@@ -55,6 +57,7 @@ export interface Assembly {
   clockProof: ClockProof;
   retention: Retention;
   logs: Logs;
+  audit: AuditReader;
   copies: LogCopies;
   scripts: ScriptStore;
   secrets: SecretStore;
@@ -160,6 +163,14 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
   };
   const logs = new Logs({ ...outputDeps, send: (to, message) => send(to, "log", message), executor });
+  const audit = new AuditReader({
+    self: doors.keys.self,
+    clock,
+    disk: doors.disk,
+    send: (to, message) => send(to, "log", message),
+    others: () => livingOthers(state).filter((peer) => isAble(state, peer, "audit")),
+    count,
+  });
   const copies = new LogCopies({ ...outputDeps, executor });
   const scripts = new ScriptStore(
     {
@@ -228,6 +239,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     intake,
     sync,
     logs,
+    audit,
     copies,
     scripts,
     keyRotation,
@@ -243,6 +255,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     clockProof,
     retention,
     logs,
+    audit,
     copies,
     scripts,
     secrets,

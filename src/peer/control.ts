@@ -46,9 +46,11 @@ export function controlOf(peer: Peer): Control {
     testChannel: (channel, name, by) =>
       new Promise((resolve) => peer.parts.notices.test(channel, name, by, resolve)),
     revisions: (id) => readRevisions(disk, id),
-    audit: (query) =>
+    audit: (query, cursor) =>
       new Promise((resolve, reject) => {
-        disk.audit(query, (page) => (page instanceof CicadaError ? reject(page) : resolve(page)));
+        peer.parts.audit.read(query, cursor, (page) =>
+          page instanceof CicadaError ? reject(page) : resolve(page),
+        );
       }),
     noteAudit: (entries) =>
       new Promise((resolve, reject) => {

@@ -8,6 +8,7 @@ import { decode } from "../wire/codec.ts";
 import type { Intake } from "./intake.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { LogCopies } from "./log-copies.ts";
+import type { AuditReader } from "./audit.ts";
 import type { Logs } from "./logs.ts";
 import type { ScriptStore } from "./scripts.ts";
 import type { Sync } from "./sync.ts";
@@ -18,6 +19,7 @@ export interface ReceiverDeps {
   intake: Intake;
   sync: Sync;
   logs: Logs;
+  audit: AuditReader;
   copies: LogCopies;
   scripts: ScriptStore;
   keyRotation: KeyRotation;
@@ -44,7 +46,7 @@ export class Receiver {
   }
 
   #hear(from: PeerId, message: Message): void {
-    const { doors, feed, intake, sync, logs, copies, scripts, keyRotation, charge } = this.#deps;
+    const { doors, feed, intake, sync, logs, audit, copies, scripts, keyRotation, charge } = this.#deps;
     const { wall, mono } = doors.clock.now();
     charge(from, stepsOf(message));
     switch (message.kind) {
@@ -95,6 +97,9 @@ export class Receiver {
       case "log-read":
       case "log-piece":
         return logs.heard(from, message);
+      case "audit-read":
+      case "audit-page":
+        return audit.heard(from, message);
       case "blob-read":
       case "blob-piece":
         return scripts.heard(from, message);

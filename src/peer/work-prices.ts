@@ -51,6 +51,8 @@ export function stepsOf(message: Message): number {
       return message.watermarks.length * stepsPerOrder;
     case "horizons":
       return message.horizons.length * stepsPerOrder;
+    case "audit-read":
+      return stepsPerAccess + message.query.limit * stepsPerRow;
     case "blob-read":
     case "log-read":
     case "log-copy":
@@ -71,6 +73,7 @@ export function stepsOf(message: Message): number {
     case "blob-piece":
     case "skip-heard":
     case "log-piece":
+    case "audit-page":
     case "table-have-want":
     case "table-want":
     case "table-diff":

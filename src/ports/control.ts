@@ -5,7 +5,7 @@
 import type { CicadaError } from "../errors.ts";
 import type { Cancel, LogPiece } from "../ports.ts";
 import type { Join } from "../schema/admission.ts";
-import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
+import type { AuditEntry, AuditFound, AuditQuery } from "../schema/audit.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { CheckedSpec, Job, JobState, Quarantined } from "../schema/job.ts";
@@ -364,8 +364,8 @@ export interface Control {
   /** Sends a test notice once. */
   testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered>;
   revisions(id: JobId): Promise<JobRevision[]>;
-  /** What was asked of this peer, newest first. */
-  audit(query: AuditQuery): Promise<AuditPage>;
+  /** What was asked of this peer and of the others that answer, newest first. `cursor`: `next` of the page before. */
+  audit(query: Omit<AuditQuery, "after">, cursor: string | undefined): Promise<AuditFound>;
   /** Durable here before it resolves. */
   noteAudit(entries: readonly AuditEntry[]): Promise<void>;
   /** Stories of past ticks, newest first; undefined when nothing is known of the job. */

@@ -170,7 +170,10 @@ class RealDisk implements Disk {
     this.read(
       { kind: "audit", query },
       "audited",
-      ({ entries, next }) => ({ entries: entries.map(parseAudit), next }),
+      ({ rows, more }) => ({
+        rows: rows.map(({ place, text }) => ({ place, entry: parseAudit(text) })),
+        more,
+      }),
       done,
     );
   }

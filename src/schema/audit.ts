@@ -3,7 +3,8 @@
  * also of deleted jobs and revoked tokens.
  */
 import { Type, type Static } from "typebox";
-import { roles } from "./access.ts";
+import { roles, tokenGroupsMax } from "./access.ts";
+import { InstantSchema, type PeerId } from "./ids.ts";
 
 /** How many entries a peer keeps; the oldest go first. More takes more disk. */
 export const auditKept = 20_000;
@@ -51,22 +52,40 @@ export const AuditEntrySchema = Type.Object({
 });
 export type AuditEntry = Static<typeof AuditEntrySchema>;
 
-export interface AuditQuery {
-  actor?: string;
-  job?: string;
-  action?: string;
+/** How many rows one peer asks another for at a time; fewer come if they are long. */
+export const auditRowsAsked = 200;
+
+export const AuditQuerySchema = Type.Object({
+  actor: Type.Optional(Type.String({ maxLength: 256 })),
+  job: Type.Optional(Type.String({ maxLength: 512 })),
+  action: Type.Optional(Type.String({ maxLength: 64 })),
   /** only of these groups */
-  groups?: readonly string[];
+  groups: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: tokenGroupsMax })),
   /** instants, ms: from ≤ at < to */
-  from?: number;
-  to?: number;
+  from: Type.Optional(InstantSchema),
+  to: Type.Optional(InstantSchema),
   /** newest first; at most this many */
-  limit: number;
-  /** what the previous page gave as `next` */
-  after?: string;
+  limit: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  /** only entries before this place */
+  after: Type.Optional(Type.Integer()),
+});
+export type AuditQuery = Omit<Static<typeof AuditQuerySchema>, "groups"> & { groups?: readonly string[] };
+
+/** An entry, and its place in its peer's order: later ones have higher places. */
+export const AuditRowSchema = Type.Object({ place: Type.Integer(), entry: AuditEntrySchema });
+
+/** Of one peer. */
+export interface AuditPage {
+  rows: Static<typeof AuditRowSchema>[];
+  /** there are older ones that fit */
+  more: boolean;
 }
 
-export interface AuditPage {
-  entries: AuditEntry[];
+/** Of the mesh, merged. */
+export interface AuditFound {
+  /** `peer`: of which it was asked */
+  entries: (AuditEntry & { peer: PeerId })[];
   next: string | null;
+  /** whose audits were read */
+  covered: PeerId[];
 }

@@ -9,6 +9,7 @@
  * A topic is gossiped to all peers. A protocol goes from one peer to another, in order, and is lost with the link. No
  * request must be answered: each asker also has a time limit after which it continues.
  */
+import { AuditQuerySchema, AuditRowSchema } from "./audit.ts";
 import { Type, type Static } from "typebox";
 import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
 import { skipNoteMax, skipsMax } from "./job.ts";
@@ -148,6 +149,20 @@ export const LogPieceMessage = Type.Object({
   /** no more will be written */
   complete: Type.Boolean(),
 });
+/** Protocol `log`: asks for the newest entries of the receiver's audit that fit; one request, one page. */
+export const AuditReadMessage = Type.Object({
+  kind: Type.Literal("audit-read"),
+  id: Type.Integer(),
+  query: AuditQuerySchema,
+});
+/** The answer; `found` is false if they can't be read. */
+export const AuditPageMessage = Type.Object({
+  kind: Type.Literal("audit-page"),
+  id: Type.Integer(),
+  found: Type.Boolean(),
+  rows: Type.Array(AuditRowSchema, { maxItems: 1_000 }),
+  more: Type.Boolean(),
+});
 /** The runner sends the finished output, gzipped, to a peer that is to keep a copy. */
 export const LogCopyMessage = Type.Object({
   kind: Type.Literal("log-copy"),
@@ -227,7 +242,14 @@ export const bodiesOf = {
     HorizonsMessage,
     HorizonsWantMessage,
   ]),
-  log: Type.Union([LogReadMessage, LogPieceMessage, LogCopyMessage, LogCopyNextMessage]),
+  log: Type.Union([
+    LogReadMessage,
+    LogPieceMessage,
+    LogCopyMessage,
+    LogCopyNextMessage,
+    AuditReadMessage,
+    AuditPageMessage,
+  ]),
   blob: Type.Union([BlobReadMessage, BlobPieceMessage]),
   key: Type.Union([KeyMessage, KeyHeardMessage]),
 } as const;

@@ -92,6 +92,7 @@ export type Capability =
   | "calendars"
   | "mesh-notices"
   | "count:all"
+  | "audit"
   | `field:${(typeof addedFields)[number]}`;
 
 /**
@@ -107,6 +108,7 @@ export const ownCapabilities: readonly Capability[] = [
   "calendars",
   "mesh-notices",
   "count:all",
+  "audit",
   ...addedFields.map((field) => `field:${field}` as const),
 ];
 

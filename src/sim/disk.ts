@@ -197,9 +197,7 @@ export class SimDisk implements Disk {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
       const found = this.storage.audit.toReversed().filter((one) => fits(one, query));
-      const shown = found.slice(0, limit);
-      const next = found.length > limit ? String(shown.at(-1)?.place) : null;
-      return () => done({ entries: shown.map(({ entry }) => entry), next });
+      return () => done({ rows: found.slice(0, limit), more: found.length > limit });
     });
   }
 
@@ -397,6 +395,6 @@ function fits(
     (wanted.groups === undefined || wanted.groups.includes(entry.group ?? "")) &&
     entry.at >= (wanted.from ?? -Infinity) &&
     entry.at < (wanted.to ?? Infinity) &&
-    place < Number(after ?? Infinity)
+    place < (after ?? Infinity)
   );
 }

@@ -55,7 +55,7 @@ import {
 import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
 import type { NoticeChannel } from "../../src/schema/channel.ts";
 import type { Delivered } from "../../src/ports/notifier.ts";
-import type { AuditEntry, AuditPage, AuditQuery } from "../../src/schema/audit.ts";
+import type { AuditEntry, AuditFound, AuditQuery } from "../../src/schema/audit.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
 import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
@@ -552,7 +552,10 @@ export class FakeControl implements Control {
     this.audited.unshift(...entries.toReversed());
   }
 
-  async audit({ limit, after, ...wanted }: AuditQuery): Promise<AuditPage> {
+  async audit(
+    { limit, ...wanted }: Omit<AuditQuery, "after">,
+    cursor: string | undefined,
+  ): Promise<AuditFound> {
     await turn();
     const found = this.audited.filter(
       (one) =>
@@ -561,9 +564,10 @@ export class FakeControl implements Control {
         (wanted.action ?? one.action) === one.action &&
         (wanted.groups === undefined || wanted.groups.includes(one.group ?? "")),
     );
-    const start = Number(after ?? 0);
+    const start = Number(cursor ?? 0);
     const more = found.length > start + limit;
-    return { entries: found.slice(start, start + limit), next: more ? String(start + limit) : null };
+    const entries = found.slice(start, start + limit).map((entry) => ({ ...entry, peer: selfId }));
+    return { entries, next: more ? String(start + limit) : null, covered: [selfId] };
   }
 
   values(root: string): ReadonlyMap<string, unknown> {

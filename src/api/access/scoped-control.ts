@@ -30,7 +30,7 @@ import { instantOf, parseRunReference, type JobId, type RunId, type TickId } fro
 import { defaultGroup, type Job } from "../../schema/job.ts";
 import type { JobRevision } from "../../schema/revision.ts";
 import type { RunRecord } from "../../schema/run.ts";
-import type { AuditPage, AuditQuery } from "../../schema/audit.ts";
+import type { AuditFound, AuditQuery } from "../../schema/audit.ts";
 import type { HeldSecrets, SecretChange } from "../../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
@@ -287,10 +287,10 @@ export class ScopedControl implements Control {
     await this.#audit.note(this.caller, [{ action: "remove-secret", kind: "secret", name }]);
   }
 
-  async audit(query: AuditQuery): Promise<AuditPage> {
+  async audit(query: Omit<AuditQuery, "after">, cursor: string | undefined): Promise<AuditFound> {
     this.#require(own("admin"));
     const { groups } = this.caller;
-    return this.#control.audit(groups === undefined ? query : { ...query, groups });
+    return this.#control.audit(groups === undefined ? query : { ...query, groups }, cursor);
   }
 
   /** Only what is asked for is noted, and only here. */

@@ -1,4 +1,4 @@
-/** The audit: who has changed what, and who was refused, newest first. A peer shows what was asked of itself. */
+/** The audit: who has changed what, and who was refused, newest first, at all peers that answer. */
 import { Type } from "typebox";
 import { AuditEntrySchema } from "../../schema/audit.ts";
 import { own } from "../access/rights.ts";
@@ -8,7 +8,11 @@ import type { Api } from "../options.ts";
 import { Instant, showInstant } from "../show/show-run.ts";
 import { InstantQuery } from "./ticks.ts";
 
-const ShownEntry = Type.Object({ ...AuditEntrySchema.properties, at: Instant });
+const ShownEntry = Type.Object({
+  ...AuditEntrySchema.properties,
+  at: Instant,
+  peer: Type.Object({ id: Type.String(), name: Type.String() }, { description: "of which it was asked" }),
+});
 
 export function auditRoutes(app: Api): void {
   app.get(
@@ -19,7 +23,7 @@ export function auditRoutes(app: Api): void {
         tags: ["audit"],
         summary: "Who has changed what, and who was refused by rights, newest first; also of deleted jobs",
         description:
-          "Each peer keeps what was asked of it: `peers` says which are covered, and the others have to be asked themselves.",
+          "Each peer keeps what was asked of it. `peers` says whose audits are covered: those of peers that are alive and answer.",
         querystring: Type.Object(
           {
             ...PageQuery,
@@ -46,18 +50,23 @@ export function auditRoutes(app: Api): void {
       const after = readCursor("audit", cursor);
       const from = readInstant(request.query.from, "/from");
       const to = readInstant(request.query.to, "/to");
-      const { entries, next } = await request.control.audit({
+      const query = {
         limit,
         ...(actor === undefined ? {} : { actor }),
         ...(job === undefined ? {} : { job }),
         ...(action === undefined ? {} : { action }),
         ...(from === undefined ? {} : { from }),
         ...(to === undefined ? {} : { to }),
-        ...(after === undefined ? {} : { after }),
-      });
-      const items = entries.map((entry) => ({ ...entry, at: showInstant(entry.at) }));
+      };
+      const { entries, next, covered } = await request.control.audit(query, after);
       const { members } = request.control.view();
-      const peers = members.map(({ id, name, self }) => ({ id, name, covered: self }));
+      const names = new Map(members.map(({ id, name }) => [id, name]));
+      const items = entries.map(({ peer, ...entry }) => ({
+        ...entry,
+        at: showInstant(entry.at),
+        peer: { id: peer, name: names.get(peer) ?? peer.slice(-8) },
+      }));
+      const peers = members.map(({ id, name }) => ({ id, name, covered: covered.includes(id) }));
       return reply.send({ ...page(request, reply, "audit", { items, next }), peers });
     },
   );

@@ -174,6 +174,7 @@ export interface AuditAnswer {
     name: string;
     outcome: string;
     code?: string;
+    peer: { id: string; name: string };
   }[];
   nextCursor: string | null;
   peers: { id: string; name: string; covered: boolean }[];

@@ -41,7 +41,7 @@ export function writeAudit(statements: Statements, text: string): void {
 export function readAudit(
   statements: Statements,
   { actor, job, action, groups, from, to, limit, after }: AuditQuery,
-): { entries: string[]; next: string | null } {
+): { rows: { place: number; text: string }[]; more: boolean } {
   const conditions: string[] = [];
   const values: SQLInputValue[] = [];
   const must = (condition: string, value: SQLInputValue | undefined): void => {
@@ -58,15 +58,13 @@ export function readAudit(
   );
   must("at >= ?", from);
   must("at < ?", to);
-  must("sequence < ?", after === undefined ? undefined : Number(after));
+  must("sequence < ?", after);
   const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
   const rows = statements.all(
     `SELECT sequence, body, sum FROM audit ${where} ORDER BY sequence DESC LIMIT ?`,
     ...values,
     limit + 1,
   );
-  const shown = rows.slice(0, limit);
-  const last = shown.at(-1);
-  const next = rows.length > limit && last !== undefined ? String(last["sequence"]) : null;
-  return { entries: shown.map(textIn), next };
+  const shown = rows.slice(0, limit).map((row) => ({ place: Number(row["sequence"]), text: textIn(row) }));
+  return { rows: shown, more: rows.length > limit };
 }

@@ -66,7 +66,7 @@ export type DiskResult =
   | { kind: "output"; bytes: Uint8Array | undefined }
   | { kind: "others"; others: string[] }
   | { kind: "revisions"; revisions: string[] }
-  | { kind: "audited"; entries: string[]; next: string | null }
+  | { kind: "audited"; rows: { place: number; text: string }[]; more: boolean }
   | { kind: "jobs"; jobs: JobId[] }
   | { kind: "measured"; bytes: number; instant: number }
   | { kind: "failed"; code: CicadaError["code"]; detail: string };

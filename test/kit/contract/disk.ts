@@ -522,16 +522,19 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       const read = (query: Partial<AuditQuery>): Promise<AuditPage> =>
         valueOf<AuditPage>(bed, (done) => bed.disk().audit({ limit: 10, ...query }, done));
       const times = async (query: Partial<AuditQuery>): Promise<number[]> =>
-        (await read(query)).entries.map(({ at }) => at - noon);
-      assert.deepEqual((await read({})).entries, entries.toReversed());
+        (await read(query)).rows.map(({ entry: { at } }) => at - noon);
+      assert.deepEqual(
+        (await read({})).rows.map((row) => row.entry),
+        entries.toReversed(),
+      );
       assert.deepEqual(await times({ actor: "bob@a" }), [1]);
       assert.deepEqual(await times({ job: "backup" }), [3, 2, 0]);
       assert.deepEqual(await times({ action: "delete-job" }), [2]);
       assert.deepEqual(await times({ groups: ["web", "none"] }), [1]);
       assert.deepEqual(await times({ from: noon + 1, to: noon + 3 }), [2, 1]);
       const first = await read({ limit: 3 });
-      assert.deepEqual(await times({ limit: 3, after: first.next ?? "" }), [0]);
-      assert.equal((await read({ limit: 4 })).next, null);
+      assert.deepEqual(await times({ limit: 3, after: first.rows.at(-1)?.place ?? 0 }), [0]);
+      assert.deepEqual([first.more, (await read({ limit: 4 })).more], [true, false]);
       const refusals = Array.from({ length: auditRefusalsKept + 200 }, (_, index) =>
         entry(10 + index, { outcome: "refused" }),
       );
@@ -540,7 +543,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
         refusals.map((one) => ({ kind: "audit", entry: one })),
       );
       await bed.restart();
-      const kept = (await read({ limit: 2 * auditRefusalsKept })).entries;
+      const kept = (await read({ limit: 2 * auditRefusalsKept })).rows.map((row) => row.entry);
       assert.equal(kept.filter(({ outcome }) => outcome === "done").length, 3, "refusals push out no change");
       assert.ok(
         kept.length >= auditRefusalsKept && kept.length < auditRefusalsKept + 100,

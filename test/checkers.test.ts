@@ -1530,6 +1530,17 @@ test("I18: of two clocks, the one that is ahead starts nothing early, unless the
   assert.deepEqual(restarted(...both), [], "only ben knows that its clock was set, to the right time");
   assert.deepEqual(restarted(restart(ben, 4 * minute)), ["I18"], "ann knows that of its own clock, too");
   assert.deepEqual(restarted(...both, restart(ben, 6 * minute)), ["I18"], "neither knows it");
+  const met = (...outages: Evidence["outages"]): string[] => {
+    const steps = [step(ben, minute, 5 * minute, 2_000), step(ann, 3 * minute, 20 * minute)];
+    const away = [...cydIsAway, ...outages];
+    return rulesIn(checkEligibility(flawless({ runs: [run], outages: away, faultWindows: steps })));
+  };
+  assert.deepEqual(
+    met(restart(ann, 3 * minute)),
+    [],
+    "ben's was set right since they met, by more than clocks may differ",
+  );
+  assert.deepEqual(met(), ["I18"], "ann knows that its clock was set");
   const benIsDoubled = { kind: "duplicate identity", peer: ben, from: beginning, to: ending } as const;
   assert.deepEqual(found(annIsAhead, benIsDoubled), ["I18"], "a peer beside its copy has a clock");
   const bothAreAhead = flawless({ runs: [run], faultWindows: [annIsAhead, step(ben, minute, 20 * minute)] });

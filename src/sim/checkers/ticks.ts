@@ -169,7 +169,7 @@ export function seenToBeSetMs(evidence: Evidence, peer: PeerId, from: number, un
 }
 
 /**
- * True if processes of the first group alone know that their clock was set: since the two groups last agreed, and in
+ * True if processes of the first group alone know that their clock was set: since the two groups last agreed or met, and in
  * their present lives.
  */
 export function wasSetAlone(
@@ -191,8 +191,14 @@ export function wasSetAlone(
     ),
   );
   const since = Math.max(evidence.from, ...agreed) - 1;
-  const wasSet = (peer: PeerId) => Math.abs(seenToBeSetMs(evidence, peer, since, at)) > sameClockMs;
-  return group.some(wasSet) && !others.some(wasSet);
+  // A process that has just begun knows of no step before it met the others.
+  const met = evidence.outages
+    .filter(({ kind, peer, to }) => kind === "down" && [...group, ...others].includes(peer) && to <= at)
+    .map(({ to }) => to);
+  const wasSet = (peer: PeerId, from: number) =>
+    Math.abs(seenToBeSetMs(evidence, peer, from, at)) > sameClockMs;
+  const isSet = [since, Math.max(since, ...met)].some((from) => group.some((peer) => wasSet(peer, from)));
+  return isSet && !others.some((peer) => wasSet(peer, since));
 }
 
 /** True when no clock of the mesh had reached the instant before the job was changed, so that nobody could know of the tick. */

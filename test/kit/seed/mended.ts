@@ -403,4 +403,9 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I6",
     why: "the checker expected a record of a tick on all peers whose voters were too few, although its window was still open",
   },
+  {
+    ...longSizeOf("sl1-13"),
+    rule: "I18",
+    why: "the checker took a clock that was set by two seconds and back for one that was not set, although its peer met the other one in between",
+  },
 ];

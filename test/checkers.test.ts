@@ -1532,8 +1532,8 @@ test("I18: of two clocks, the one that is ahead starts nothing early, unless the
   assert.deepEqual(restarted(...both, restart(ben, 6 * minute)), ["I18"], "neither knows it");
   const met = (...outages: Evidence["outages"]): string[] => {
     const steps = [step(ben, minute, 5 * minute, 2_000), step(ann, 3 * minute, 20 * minute)];
-    const away = [...cydIsAway, ...outages];
-    return rulesIn(checkEligibility(flawless({ runs: [run], outages: away, faultWindows: steps })));
+    const gone = [...cydIsAway, ...outages];
+    return rulesIn(checkEligibility(flawless({ runs: [run], outages: gone, faultWindows: steps })));
   };
   assert.deepEqual(
     met(restart(ann, 3 * minute)),

@@ -1,7 +1,7 @@
 /** The published package: packed, installed from its tarball into an empty folder, and used as its user would. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -104,6 +104,26 @@ describe("the package", () => {
       named.filter((name) => !names.has(name)),
       [],
     );
+  });
+
+  test("a start reads no more code than it needs: the doors that only some peers use are files of their own", () => {
+    const folderOf = path.join(installed, "dist", "program");
+    const read = new Set<string>();
+    const waiting = ["main.js", ...globSync("start-*.js", { cwd: folderOf })];
+    assert.equal(waiting.length, 2, waiting.join());
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      if (read.has(name)) continue;
+      read.add(name);
+      const text = readFileSync(path.join(folderOf, name), "utf8");
+      for (const [, other = ""] of text.matchAll(/(?:from|import) ?"\.\/([^"]+)"/g)) waiting.push(other);
+    }
+    const bytes = [...read].reduce((sum, name) => sum + statSync(path.join(folderOf, name)).size, 0);
+    assert.ok(bytes < 5_000_000, `${bytes} bytes: is something new read at every start?`);
+    const onDemand = ["undici", "nodemailer", "archive", "s3", "backup"];
+    for (const name of onDemand) {
+      const [file] = globSync(`${name}-*.js`, { cwd: folderOf });
+      assert.ok(file !== undefined && !read.has(file), `${name} is read only when it is used`);
+    }
   });
 
   test("publint has nothing to say about it, and npm ls is clean where it is installed", async () => {

@@ -1,0 +1,95 @@
+/**
+ * What one peer keeps in memory and how soon it is ready, with so many jobs in its table and nothing to run.
+ *
+ *   npm run bench:memory -- --jobs 0,1000,100000 --times 3
+ *
+ * Memory is the proportional share (PSS) of the peer and of its launcher, some seconds after the peer was ready again: it is
+ * started twice, so that the second start reads the table from its disk, as after a reboot.
+ */
+import { mkdirSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { Cluster, type RunningPeer } from "../test/kit/cluster.ts";
+import { printTable } from "./report.ts";
+import { pssBytesOf } from "./usage.ts";
+
+/** After this, a peer that has nothing to do has given back what it needed for its start, ms. */
+const settleMs = 10_000;
+/** Jobs that are made by one request, and in one change of the table. */
+const jobsAtOnce = 500;
+
+interface Figures {
+  jobs: number;
+  readyMs: number;
+  peerBytes: number;
+  launcherBytes: number;
+  threads: number;
+}
+
+const { values } = parseArgs({
+  options: {
+    jobs: { type: "string", default: "0,1000" },
+    times: { type: "string", default: "3" },
+  },
+});
+const rows: Figures[] = [];
+for (const jobs of values.jobs.split(",").map(Number)) {
+  const figures: Figures[] = [];
+  for (let turn = 0; turn < Number(values.times); turn++) figures.push(await measure(jobs));
+  rows.push(
+    ...figures
+      .toSorted((a, b) => sumOf(a) - sumOf(b))
+      .slice(figures.length >> 1)
+      .slice(0, 1),
+  );
+}
+printTable(
+  ["jobs", "ready ms", "peer MiB", "launcher MiB", "together", "threads"],
+  rows.map((row) => [
+    row.jobs,
+    row.readyMs.toFixed(0),
+    mib(row.peerBytes),
+    mib(row.launcherBytes),
+    mib(sumOf(row)),
+    row.threads,
+  ]),
+);
+
+async function measure(jobs: number): Promise<Figures> {
+  await using cluster = new Cluster();
+  // As on a real host, where compiled code is kept from one start to the next.
+  const env = { XDG_CACHE_HOME: path.join(cluster.folder, "caches") };
+  mkdirSync(env.XDG_CACHE_HOME, { mode: 0o700 });
+  const peer = await cluster.start({ name: "alone", flags: ["--log-level=warn"], env });
+  for (let from = 0; from < jobs; from += jobsAtOnce)
+    await makeJobs(peer, from, Math.min(jobs, from + jobsAtOnce));
+  await peer.stop();
+  const startedAt = performance.now();
+  await peer.restart();
+  const readyMs = performance.now() - startedAt;
+  await passes(settleMs);
+  const { pid } = peer.started;
+  const [peerBytes = 0, ...others] = pssBytesOf(pid);
+  const launcherBytes = others.reduce((sum, one) => sum + one, 0);
+  return { jobs, readyMs, peerBytes, launcherBytes, threads: readdirSync(`/proc/${pid}/task`).length };
+}
+
+/** Jobs that are due once a year. */
+async function makeJobs(peer: RunningPeer, from: number, to: number): Promise<void> {
+  const objects = Array.from({ length: to - from }, (_, index) => ({
+    kind: "job",
+    id: `job-${from + index}`,
+    schedule: "0 0 1 1 *",
+    command: "true",
+  }));
+  await peer.ask("POST", "/v1/apply", { objects });
+}
+
+function sumOf({ peerBytes, launcherBytes }: Figures): number {
+  return peerBytes + launcherBytes;
+}
+
+function mib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0);
+}

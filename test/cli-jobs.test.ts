@@ -6,7 +6,16 @@ import { describe, test } from "node:test";
 import { parse } from "yaml";
 import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
-import { cicada, jobAnswer, problem, runAnswer, StubPeer, type Asked } from "./kit/cli-stage.ts";
+import { run } from "../src/main.ts";
+import {
+  cicada,
+  jobAnswer,
+  problem,
+  recordingTerminal,
+  runAnswer,
+  StubPeer,
+  type Asked,
+} from "./kit/cli-stage.ts";
 
 /** A peer that takes every job it is sent. */
 async function takingPeer(): Promise<StubPeer> {
@@ -637,4 +646,20 @@ describe("runs", () => {
     assert.equal(said.code, 0);
     assert.match(said.stdout, /r is being cancelled/);
   });
+});
+
+test("runs wait says what keeps a run from starting that has not appeared after 2 s, once", async () => {
+  await using stub = await StubPeer.open();
+  let asked = 0;
+  stub.on("GET /v1/runs/x@2026-11-20T02:00:00Z", () => {
+    asked += 1;
+    return asked < 4 ? problem(404, "RUN_NOT_FOUND", "there is none") : { body: runAnswer({ exitCode: 0 }) };
+  });
+  stub.on("GET /v1/jobs/x/why", { body: { tick: null, obstacles: ["No peer can run it.", "Another."] } });
+  let clock = 0;
+  const terminal = Object.assign(recordingTerminal({ CICADA_DATA: stub.data }), {
+    now: () => (clock += 2_000),
+  });
+  assert.equal(await run(["runs", "wait", "x@2026-11-20T02:00:00Z"], terminal), 0);
+  assert.equal(terminal.stderr.match(/It has not started: No peer can run it\.\n/g)?.length, 1);
 });

@@ -9,6 +9,13 @@ import { cicada, now, recordingTerminal } from "./kit/cli-stage.ts";
 const zone = ["--tz", "Europe/Berlin"];
 const berlinNights = ["schedule", "explain", "30 2 * * *", ...zone, "--from", "2026-03-28T12:00:00Z"];
 
+/** What is said on standard error where the clock shows Berlin's time. */
+async function notedInBerlin(...args: string[]): Promise<string> {
+  const terminal = Object.assign(recordingTerminal(), { timezone: "Europe/Berlin" });
+  assert.equal(await run(["schedule", "explain", ...args], terminal), 0);
+  return terminal.stderr;
+}
+
 describe("schedule explain", () => {
   test("-o json gives schedule, time zone and ticks", async () => {
     const said = await cicada([...berlinNights, "--count", "2", "-o", "json"]);
@@ -34,17 +41,12 @@ describe("schedule explain", () => {
   });
 
   test("says that hours are in UTC if no zone was given and this machine's clock has another", async () => {
-    const explain = async (...args: string[]) => {
-      const terminal = Object.assign(recordingTerminal(), { timezone: "Europe/Berlin" });
-      assert.equal(await run(["schedule", "explain", ...args], terminal), 0);
-      return terminal.stderr;
-    };
     assert.match(
-      await explain("0 3 * * *"),
+      await notedInBerlin("0 3 * * *"),
       /in UTC, but this machine's clock shows Europe\/Berlin: use --tz/,
     );
     for (const args of [["0 3 * * *", "--tz", "UTC"], ["@hourly"], ["0 3 * * *", "-o", "json"]])
-      assert.equal(await explain(...args), "");
+      assert.equal(await notedInBerlin(...args), "");
   });
 
   test("takes several schedules together", async () => {

@@ -19,6 +19,9 @@ const pollEveryMs = 300;
 /** How long an order may have no record, ms. The peer was just asked, and the runner claims at once. */
 const appearWithinMs = 60_000;
 
+/** A run that has not appeared by then waits for something that a person should know. Unit: ms. */
+const tellWhyAfterMs = 2_000;
+
 /** The exit code of `timeout(1)`. */
 const timeoutExit = 124;
 const signalBase = 128;
@@ -45,6 +48,7 @@ export async function waitForRun(
 async function ending(client: Client, reference: string, terminal: Terminal): Promise<RunAnswer> {
   const since = terminal.now();
   let named = reference;
+  let hasToldWhy = false;
   for (;;) {
     try {
       const run = await client.ask<RunAnswer>(pathOfRun(named));
@@ -55,9 +59,21 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
     } catch (error) {
       const isYoung = terminal.now() - since < appearWithinMs;
       if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND" && isYoung)) throw error;
+      if (!hasToldWhy && terminal.now() - since >= tellWhyAfterMs) {
+        hasToldWhy = true;
+        await tellWhy(client, named, terminal);
+      }
     }
     await sleep(pollEveryMs);
   }
+}
+
+/** Says what keeps the run from starting, such as a target that no living peer has. */
+async function tellWhy(client: Client, named: string, terminal: Terminal): Promise<void> {
+  const [job = ""] = named.split(/[@~]/);
+  const { obstacles } = await client.ask<{ obstacles: string[] }>(`/v1/jobs/${encodeURIComponent(job)}/why`);
+  const [first] = obstacles;
+  if (first !== undefined) terminal.notify(`It has not started: ${plain(first)}`);
 }
 
 /** A tick with several runs is over when all of them are. */

@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { parse } from "yaml";
 import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
-import { run } from "../src/main.ts";
+import { run as runCommand } from "../src/main.ts";
 import {
   cicada,
   jobAnswer,
@@ -660,6 +660,6 @@ test("runs wait says what keeps a run from starting that has not appeared after 
   const terminal = Object.assign(recordingTerminal({ CICADA_DATA: stub.data }), {
     now: () => (clock += 2_000),
   });
-  assert.equal(await run(["runs", "wait", "x@2026-11-20T02:00:00Z"], terminal), 0);
+  assert.equal(await runCommand(["runs", "wait", "x@2026-11-20T02:00:00Z"], terminal), 0);
   assert.equal(terminal.stderr.match(/It has not started: No peer can run it\.\n/g)?.length, 1);
 });

@@ -59,9 +59,6 @@ export function Told({
 
 /** How long something has been going on. */
 export function Since({ at }: { at: string }): JSX.Element {
-  return (
-    <span class="nowrap">
-      {durationText(Math.max(0, Math.floor((now.value - Date.parse(at)) / 1_000) * 1_000))}
-    </span>
-  );
+  const seconds = Math.max(0, Math.floor((now.value - Date.parse(at)) / 1_000));
+  return <span class="nowrap">{seconds === 0 ? "0 s" : durationText(seconds * 1_000)}</span>;
 }

@@ -23,6 +23,7 @@ export function drawChart(box: HTMLElement, points: Points, height: number): () 
       grid: { stroke: colour("--line"), width: 1 },
       ticks: { show: false },
       font: "12px system-ui",
+      space: 80,
     };
     chart = new UPlot(
       {
@@ -41,6 +42,7 @@ export function drawChart(box: HTMLElement, points: Points, height: number): () 
           {
             ...axis,
             size: 64,
+            space: 40,
             values: (_chart, values) => values.map((ms) => (ms === 0 ? "0" : durationText(ms))),
           },
         ],

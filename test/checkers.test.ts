@@ -484,10 +484,14 @@ test("a change of a group or a calendar is one of each of its jobs that is there
     asked({ kind: "put", rules: other }, 2),
     asked({ kind: "group", overlap: "queue", catchUp: all }, 3),
     { ...asked({ kind: "calendar", spans: quiet(2) }, 4), accepted: false },
+    { ...asked({ kind: "delete", id: job }, 4.5), accepted: false, answeredAt: undefined },
     asked({ kind: "calendar", spans: quiet(3) }, 5),
     asked({ kind: "delete", id: job }, 6),
     asked({ kind: "calendar", spans: quiet(4) }, 7),
     asked({ kind: "put", rules: member }, 8),
+    asked({ kind: "delete", id: job }, 9),
+    { ...asked({ kind: "calendar", spans: quiet(5) }, 10), accepted: false, answeredAt: undefined },
+    asked({ kind: "put", rules: member }, 11),
   ]).flatMap(({ request, askedAt }) =>
     request.kind === "put" && request.rules.id === job
       ? [[askedAt - beginning, request.rules.overlap, request.rules.schedule.except?.spans[0]?.from]]
@@ -498,6 +502,8 @@ test("a change of a group or a calendar is one of each of its jobs that is there
     [3, "queue", 1],
     [5, "queue", 3],
     [8, "queue", 4],
+    [11, "queue", 4],
+    [11, "queue", 5],
   ]);
 });
 

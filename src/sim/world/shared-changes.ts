@@ -5,29 +5,47 @@ import type { ClientRequest, JobRules, Operation } from "./truth.ts";
 export const groupName = "crew";
 export const calendarName = "quiet";
 
-/** The operations, with each change of the group or the calendar told as a change of its jobs as well. */
+/** What may be in the table: the last accepted request, and those after it that were not answered. */
+interface Possible {
+  group: readonly ClientRequest[];
+  calendar: readonly ClientRequest[];
+}
+
+/**
+ * The operations, with each change of the group or the calendar told as a change of its jobs as well. If it isn't sure what they
+ * say, a change of a job is told once for each of the possible ones.
+ */
 export function asChangesOfJobs(operations: readonly Operation[]): Operation[] {
   const rulesOf = new Map<JobId, JobRules>();
-  let shared: readonly ClientRequest[] = [];
+  let possible: Possible = { group: [], calendar: [] };
   return operations.flatMap((operation) => {
     const { request, accepted, answeredAt } = operation;
-    const mayCount = accepted || answeredAt === undefined;
-    if (request.kind === "delete" && mayCount) rulesOf.delete(request.id);
+    const asPuts = (all: readonly JobRules[]): Operation[] =>
+      all.map((rules) => ({ ...operation, request: { kind: "put", rules } as const }));
+    if (!accepted && answeredAt !== undefined) return [operation];
+    // After a delete that was not answered, the job may still be there.
+    if (request.kind === "delete" && accepted) rulesOf.delete(request.id);
     if (request.kind === "put") {
-      const rules = shared.reduce(withShared, request.rules);
-      if (mayCount) rulesOf.set(rules.id, rules);
-      return [{ ...operation, request: { ...request, rules } }];
+      rulesOf.set(request.rules.id, request.rules);
+      return asPuts(variantsOf(request.rules, possible));
     }
-    if ((request.kind !== "group" && request.kind !== "calendar") || !mayCount) return [operation];
-    shared = [...shared, request];
-    const changes = [...rulesOf.values()].flatMap((before) => {
-      const rules = withShared(before, request);
-      if (rules === before) return [];
-      rulesOf.set(rules.id, rules);
-      return [{ ...operation, request: { kind: "put", rules } as const }];
-    });
-    return [operation, ...changes];
+    if (request.kind !== "group" && request.kind !== "calendar") return [operation];
+    const { kind } = request;
+    const now = { ...possible, [kind]: [request] };
+    possible = accepted ? now : { ...possible, [kind]: [...possible[kind], request] };
+    const ofIt = [...rulesOf.values()].filter((rules) => withShared(rules, request) !== rules);
+    return [operation, ...asPuts(ofIt.flatMap((rules) => variantsOf(rules, now)))];
   });
+}
+
+/** The rules as they are with each of these groups and calendars. */
+function variantsOf(rules: JobRules, { group, calendar }: Possible): readonly JobRules[] {
+  return withEach(withEach([rules], group), calendar);
+}
+
+function withEach(all: readonly JobRules[], requests: readonly ClientRequest[]): readonly JobRules[] {
+  const given = all.flatMap((one) => requests.map((request) => withShared(one, request)));
+  return given.length === 0 ? all : [...new Set(given)];
 }
 
 /** The rules as they are with that group or calendar; the same, if the job has none of it. */

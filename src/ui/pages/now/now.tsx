@@ -8,7 +8,7 @@ import { useResource } from "../../live/resource.ts";
 import type { Job, List, Run, Running } from "../../live/types.ts";
 import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
 import { Since } from "../../parts/times.tsx";
-import { countText, durationText, midnight, sentence, waitText } from "../../words.ts";
+import { countText, durationText, midnight, minuteText, sentence, waitText } from "../../words.ts";
 import { FirstJob } from "../first-job.tsx";
 import { ComingTicks } from "./coming.tsx";
 import { wrongStates, WrongLately, groupWrong } from "./wrong.tsx";
@@ -58,7 +58,10 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
   return (
     <div class="health-line">
       <h1 class={`health ${lostSince.value !== undefined ? "" : isGood ? "is-good" : "is-bad"}`}>
-        {isWhole ? countText(peers.known, "peer") : `${peers.alive} of ${countText(peers.known, "peer")}`},{" "}
+        {lostSince.value !== undefined && `At ${minuteText(lostSince.value)}: `}
+        {isWhole
+          ? countText(peers.known, "peer")
+          : `${peers.alive} of ${countText(peers.known, "peer")}`},{" "}
         {jobs === 0
           ? "no job yet"
           : kept === jobs

@@ -1,0 +1,160 @@
+/** Parts of the dashboard that need no browser: the lines and colours of an output, schedules in words, fields from the schema. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { JobSpecSchema } from "../src/schema/job.ts";
+import { kindOf, withField, type Schema } from "../src/ui/pages/form/schema.ts";
+import { scheduleWords } from "../src/ui/pages/form/schedule-words.ts";
+import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
+import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
+import { Lines } from "../src/ui/pages/run/lines.ts";
+
+test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
+  const escape = "\u001b";
+  const cases: [line: string, before: string, spans: [string, string][], after: string][] = [
+    ["plain", "", [["plain", ""]], ""],
+    [
+      `${escape}[31mred${escape}[0m!`,
+      "",
+      [
+        ["red", "fg-red"],
+        ["!", ""],
+      ],
+      "",
+    ],
+    [`${escape}[1;32mok`, "", [["ok", "bold fg-green"]], "bold fg-green"],
+    ["still", "fg-red", [["still", "fg-red"]], "fg-red"],
+    [
+      `a${escape}[39mb`,
+      "bold fg-red",
+      [
+        ["a", "bold fg-red"],
+        ["b", "bold"],
+      ],
+      "bold",
+    ],
+    [`${escape}[92;44mx`, "", [["x", "fg-green bg-blue"]], "fg-green bg-blue"],
+    [`${escape}[38;5;9mx`, "", [["x", "fg-red"]], "fg-red"],
+    [`${escape}[38;2;1;2;3mx`, "", [["x", ""]], ""],
+    [`${escape}[2K${escape}]0;title\u0007done`, "", [["done", ""]], ""],
+  ];
+  for (const [line, before, spans, after] of cases) {
+    const read = readLine(line, before);
+    assert.deepEqual(
+      read.spans.map(({ text, look }) => [text, look]),
+      spans,
+      JSON.stringify(line),
+    );
+    assert.equal(read.after, after);
+    assert.equal(withoutCodes(line), spans.map(([text]) => text).join(""));
+  }
+});
+
+test("an output is the same in whatever pieces it comes, keeps its colours over lines, and is found in", () => {
+  const text = "one\n\u001b[31mtwo\nthree\u001b[0m\n10%\r50%\r100%\nlast";
+  for (const size of [1, 2, 7, 100]) {
+    const lines = new Lines();
+    for (let at = 0; at < text.length; at += size) lines.add(text.slice(at, at + size));
+    assert.equal(lines.count, 5);
+    const shown = Array.from({ length: 5 }, (_, index) =>
+      lines
+        .at(index)
+        .map(({ text: part }) => part)
+        .join(""),
+    );
+    assert.deepEqual(shown, ["one", "two", "three", "100%", "last"]);
+    assert.equal(lines.at(2)[0]?.look, "fg-red");
+    assert.equal(lines.at(3)[0]?.look, "");
+    assert.equal(lines.find("three", 0, 1), 2);
+    assert.equal(lines.find("t", 2, -1), 2);
+    assert.equal(lines.find("one", 3, 1), 0, "from the end it goes on at the beginning");
+    assert.equal(lines.find("none", 0, 1), undefined);
+  }
+});
+
+test("a line that is very long is cut where it is shown, and says by how much", () => {
+  const lines = new Lines();
+  lines.add("x".repeat(6_000));
+  assert.match(lines.at(0)[0]?.text ?? "", /x … \(1000 more characters\)$/);
+});
+
+test("simple schedules are told in words, others not at all", () => {
+  for (const [schedule, words] of [
+    ["30 2 * * *", "Every day at 02:30"],
+    ["5 14 * * 1-5", "Monday to Friday at 14:05"],
+    ["0 3 * * sun", "Every Sunday at 03:00"],
+    ["0 3 * * 7", "Every Sunday at 03:00"],
+    ["*/15 * * * *", "Every 15 minutes"],
+    ["* * * * *", "Every minute"],
+    ["17 * * * *", "Every hour at minute 17"],
+    ["@every 90s", "Every 90s"],
+    ["@daily", "Every day at 00:00"],
+    // Seven doesn't divide an hour, so the steps are not even.
+    ["*/7 * * * *", undefined],
+    ["0 0 13 * fri", undefined],
+    ["*/5 2 * * *", undefined],
+    ["0 30 2 * * *", undefined],
+    ["0 1,2 * * *", undefined],
+    ["@at 2026-12-24T18:00:00Z", undefined],
+  ] as const) {
+    assert.equal(scheduleWords(schedule), words, schedule);
+  }
+  assert.equal(scheduleWords(["@daily", "@hourly"]), undefined);
+});
+
+test("every field of the job has its kind in the form, or is left to the YAML", () => {
+  const { properties } = JSON.parse(JSON.stringify(JobSpecSchema)) as { properties: Record<string, Schema> };
+  const kinds = new Map(Object.entries(properties).map(([name, schema]) => [name, kindOf(schema)]));
+  for (const [name, kind] of [
+    ["id", "text"],
+    ["schedule", "lines"],
+    ["enabled", "switch"],
+    ["timeout", "text"],
+    ["overlap", "choice"],
+    ["weight", "number"],
+    ["env", "pairs"],
+    ["retry", "parts"],
+    ["notify", "written"],
+    ["params", "written"],
+  ] as const) {
+    assert.equal(kinds.get(name), kind, name);
+  }
+});
+
+test("a field that is emptied goes, and with its last field an object; the order of the others stays", () => {
+  assert.deepEqual(withField({ a: 1, b: 2 }, "a", 3), { a: 3, b: 2 });
+  assert.deepEqual(Object.keys(withField({ a: 1, b: 2 }, "a", 3) ?? {}), ["a", "b"]);
+  assert.deepEqual(withField({ a: 1 }, "b", 2), { a: 1, b: 2 });
+  assert.equal(withField({ a: 1 }, "a", undefined), undefined);
+  assert.deepEqual(withField(undefined, "a", 1), { a: 1 });
+});
+
+test("a job is the same after it was written as YAML and read again; what isn't one is said in a line", () => {
+  for (const job of [
+    {
+      id: "a",
+      schedule: "30 2 * * *",
+      command: "echo 'x: y' # no\necho more",
+      env: { A: "1", B: "yes", C: "" },
+    },
+    {
+      id: "1e3",
+      schedule: ["@daily", "0 6 1 * *"],
+      timezone: "Europe/Berlin",
+      except: ["2026-12-24"],
+      timeout: 0,
+    },
+    {
+      id: "on",
+      description: "2026-01-01",
+      retry: { attempts: 2, on: ["failed"] },
+      enabled: false,
+      umask: "022",
+    },
+  ]) {
+    assert.deepEqual(readYaml(writeYaml(job)), { job });
+  }
+  for (const text of ["command: [", "- a", "text", "", "a: 1\na: 2"]) {
+    const read = readYaml(text);
+    assert.ok("problem" in read && !read.problem.includes("\n"), text);
+  }
+});

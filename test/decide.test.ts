@@ -19,12 +19,12 @@ const due = Date.UTC(2026, 10, 28, 12, 0, 0);
 const job = "j" as JobId;
 const [self, other] = ["self", "other"] as PeerId[];
 
-function planOf(spec: Partial<JobSpec>): Plan {
+function planOf(spec: Partial<JobSpec>, createdAt = 0): Plan {
   const plan = planJob({
     id: job,
     spec: checkedJob({ id: job, schedule: "* * * * *", command: "true", ...spec }),
     revision: "r",
-    createdAt: 0,
+    createdAt,
     updatedAt: 0,
     updatedBy: "",
     scheduledAt: 0,
@@ -392,6 +392,27 @@ const closing: [title: string, one: Case, expected: string][] = [
     "… also at the peers that don't hold it",
     { facts: { stop: pausedFor(60_000), isQueued: true } },
     "wait 60000",
+  ],
+  [
+    "an attempt is not repeated if the job has been deleted since and made again",
+    {
+      attempt: 2,
+      facts: { isInProgress: true, wall: due + 9, plan: planOf({ retry: { attempts: 3 } }, due + 1) },
+    },
+    "close (job-changed) as cancelled",
+  ],
+  [
+    "… which one peer reports",
+    {
+      attempt: 2,
+      facts: {
+        isInProgress: true,
+        isReporter: false,
+        wall: due + 9,
+        plan: planOf({ retry: { attempts: 3 } }, due + 1),
+      },
+    },
+    "wait",
   ],
   [
     "an attempt that is to be repeated waits until the pause ends",

@@ -349,11 +349,13 @@ export class Cores {
 
   put(spec: Omit<JobSpec, "id"> & { id: string }, changes: Partial<Job> = {}): void {
     const at = this.wall(this.#now);
+    const id = spec.id as JobId;
+    const [before] = [...this.#states.values()].flatMap(({ jobs }) => jobs.plans.get(id) ?? []);
     const job: Job = {
-      id: spec.id as JobId,
-      spec: checkedJob({ ...spec, id: spec.id as JobId }),
+      id,
+      spec: checkedJob({ ...spec, id }),
       revision: `r${this.#now}`,
-      createdAt: at,
+      createdAt: before?.job.createdAt ?? at,
       updatedAt: at,
       updatedBy: "test",
       scheduledAt: at,

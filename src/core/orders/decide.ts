@@ -226,7 +226,16 @@ function closeOver(local: LocalStage): Decision {
 }
 
 /** The schedule was edited, or the job disabled, after the order had come into the book. */
-function isStale(plan: Plan, { requested, attempt, isChained }: DecidedOrder, facts: Facts): boolean {
+function isStale(
+  plan: Plan,
+  { requested, attempt, isChained, instant }: DecidedOrder,
+  facts: Facts,
+): boolean {
+  // The job was deleted and made again: what was left of an earlier one's tick doesn't go on. (A clock that was ahead may have
+  // made it in what is the future now.)
+  const { createdAt } = plan.job;
+  const isOfEarlier = instant < createdAt && createdAt <= facts.wall;
+  if (requested === undefined && !isChained && isOfEarlier) return true;
   const isOff = !plan.enabled && requested?.force !== true;
   // A tick in progress goes on, whatever the schedule is now.
   if (attempt > 1) return isOff || retriesAfter(plan.retry, attempt - 1) === 0;

@@ -408,4 +408,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I18",
     why: "the checker took a clock that was set by two seconds and back for one that was not set, although its peer met the other one in between",
   },
+  {
+    ...small,
+    peers: 1,
+    person: true,
+    pools: true,
+    seed: "s4-126",
+    rule: "I5",
+    why: "a job that was deleted and made again repeated an attempt of the deleted one",
+  },
 ];

@@ -162,6 +162,9 @@ describe("the package", () => {
     await cicada(ada, "jobs", "run", "hello", "--wait");
     assert.equal(await cicada(ada, "runs", "log", "hello"), "it works\n");
     assert.match(await cicada(bob, "runs", "ls"), /succeeded/);
+    await cicada(ada, "jobs", "create", "ping", "--http-url", `${readReadyFile(ada)?.http}/livez`);
+    await cicada(ada, "jobs", "run", "ping", "--wait");
+    assert.equal(await cicada(ada, "runs", "log", "ping"), "ok\n");
 
     for (const [peer, data] of [
       [second, bob],

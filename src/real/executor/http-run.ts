@@ -205,10 +205,11 @@ export class HttpRun {
     this.isAnswered = false;
     const watch = this.watchForDelay();
     try {
-      const { Client: HttpClient } = await import("undici");
+      // In the bundle a package in the CommonJS form has nothing but its default export when it is loaded this way.
+      const { default: undici } = await import("undici");
       if (this.ending !== undefined) return "";
       // No limits of the client's own but that of connecting: the run's timeout covers the rest.
-      this.client = new HttpClient(url.origin, {
+      this.client = new undici.Client(url.origin, {
         headersTimeout: 0,
         bodyTimeout: 0,
         connect: { rejectUnauthorized: !this.spec.action.insecureTls },

@@ -82,6 +82,20 @@ test("a run that fails is repeated with growing pauses, as often as the job says
   assert.equal(cores.starts.length, 3 + 26);
 });
 
+test("all attempts of a tick are spans of one trace, and the next tick begins another", () => {
+  const cores = beforeTick(["a", "b", "c"]);
+  cores.pass(50 * minute);
+  const spans = cores.starts.map(({ env }) => env["TRACEPARENT"] ?? "");
+  assert.equal(spans.length, 3);
+  const form = /^00-([0-9a-f]{32})-([0-9a-f]{16})-01$/;
+  const traces = new Set(spans.map((span) => form.exec(span)?.[1]));
+  assert.equal(traces.size, 1);
+  assert.equal(new Set(spans.map((span) => form.exec(span)?.[2])).size, 3);
+  cores.pass(hour);
+  const later = cores.starts.slice(3).map(({ env }) => form.exec(env["TRACEPARENT"] ?? "")?.[1]);
+  assert.ok(later.length > 0 && later.every((trace) => trace !== undefined && !traces.has(trace)));
+});
+
 test("a repetition that succeeds ends the tick", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.exitCodeOf = ({ env }) => (env["CICADA_ATTEMPT"] === "2" ? 0 : 1);

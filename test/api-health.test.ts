@@ -277,3 +277,54 @@ test("openapi.json is OpenAPI 3.1, describes every call, and says that each may 
   assert.ok("application/problem+json" in paths["/v1/jobs"].post.responses.default.content);
   assert.ok("command" in paths["/v1/jobs"].post.requestBody.content["application/json"].schema.properties);
 });
+
+interface Described {
+  operationId?: string;
+  summary?: string;
+  tags?: string[];
+  requestBody?: { required?: boolean };
+  responses: Record<string, { description?: string; content?: Record<string, unknown> }>;
+}
+
+test("openapi.json: each call has a name of its own, a summary, a tag, a success, and refusals with a code", async () => {
+  const { paths } = (await call(fakeApi(), { url: "/openapi.json" })).json();
+  const names = new Set<string>();
+  for (const [url, methods] of Object.entries<Record<string, Described>>(paths)) {
+    for (const [method, { operationId = "", summary, tags = [], responses }] of Object.entries(methods)) {
+      const name = `${method} ${url}`;
+      assert.match(operationId, /^[a-z][A-Za-z0-9]+$/, name);
+      assert.ok(!names.has(operationId), `${name}: ${operationId} is another call's`);
+      names.add(operationId);
+      assert.ok(summary && tags.length === 1, name);
+      const codes = Object.keys(responses);
+      assert.ok(
+        codes.some((code) => /^2(\d\d|XX)$/.test(code)),
+        name,
+      );
+      for (const code of ["400", "403", "default"]) assert.ok(codes.includes(code), `${name}: ${code}`);
+      for (const code of codes.filter((one) => /^(4..|default)$/.test(one))) {
+        assert.deepEqual(Object.keys(responses[code]?.content ?? {}), ["application/problem+json"], name);
+      }
+      assert.equal(responses["204"]?.content, undefined, name);
+    }
+  }
+  assert.ok(names.size > 80);
+  assert.deepEqual(Object.keys(paths["/livez"].get.responses["2XX"].content), ["text/plain"]);
+});
+
+test("openapi.json: a body that need not be sent is not said to be required, and leaving it out is as good as {}", async () => {
+  const { paths } = (await call(fakeApi(), { url: "/openapi.json" })).json();
+  const optional = Object.entries<Record<string, Described>>(paths).filter(
+    ([, { post }]) => post?.requestBody?.required === false,
+  );
+  assert.ok(optional.length > 10);
+  for (const [path] of optional) {
+    const url = path.replaceAll(/\{\w+\}/g, "none");
+    const [without, empty] = [
+      await call(fakeApi(), { method: "POST", url }),
+      await call(fakeApi(), { method: "POST", url, body: {} }),
+    ];
+    assert.equal(without.statusCode, empty.statusCode, `${url}: ${without.body} ${empty.body}`);
+  }
+  assert.equal(paths["/v1/jobs"].post.requestBody.required, true);
+});

@@ -37,19 +37,65 @@ const Problem = {
   },
 };
 
+const notUnderstood = { ...Problem, description: "a request that is not understood" };
+const notFound = { ...Problem, description: "there is nothing of that name" };
+const tooLarge = { ...Problem, description: "a body that is too large" };
+const wrongType = { ...Problem, description: "a body of a type that is not understood" };
+const tooMany = { ...Problem, description: "too many requests without a valid token" };
 const refusedForToken = { ...Problem, description: "no token, or one that doesn't count" };
+const refusedForAddress = { ...Problem, description: "a Host that isn't served here, or a foreign page" };
 const refusedForRight = { ...Problem, description: "the token may not do that" };
 
-/** Adds the one form in which every call may be refused, and who may make the call. */
-function withProblem(schema: FastifySchema | undefined, right: RouteRight | undefined): FastifySchema {
-  const responses = typeof schema?.response === "object" ? schema.response : { "2XX": Type.Unknown() };
-  if (right === "everyone") return { ...schema, security: [], response: { ...responses, default: Problem } };
+type Responses = Readonly<Record<string, unknown>>;
+
+/** Adds a name, the form in which the call may be refused with the statuses that follow from what it takes, and who may make it. */
+function completed({ schema, url, route }: { schema: FastifySchema | undefined } & Described): FastifySchema {
+  const right = rightOf(route);
+  const method = String(route.method);
+  const description = [schema?.description, describeRight(right)].filter(Boolean).join("\n\n");
   return {
     ...schema,
-    ...(schema?.description === undefined && right === undefined
-      ? {}
-      : { description: [schema?.description, describeRight(right)].filter(Boolean).join("\n\n") }),
-    response: { ...responses, 401: refusedForToken, 403: refusedForRight, default: Problem },
+    operationId: operationId(method, url),
+    ...(description === "" ? {} : { description }),
+    ...(right === "everyone" ? { security: [] } : {}),
+    response: { ...answersOf(schema, method), ...refusalsOf({ schema, url, route }, right) },
+  };
+}
+
+interface Described {
+  url: string;
+  route: RouteOptions;
+}
+
+/** `GET /v1/jobs/:id/runs` is getJobsByIdRuns. */
+function operationId(method: string, url: string): string {
+  const words = url
+    .replace(/^\/v1\//, "/")
+    .replaceAll(/\/:/g, "/by-")
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== "");
+  return method.toLowerCase() + words.map((word) => word[0]?.toUpperCase() + word.slice(1)).join("");
+}
+
+function answersOf(schema: FastifySchema | undefined, method: string): Responses {
+  if (typeof schema?.response === "object") return schema.response as Responses;
+  return method === "DELETE"
+    ? { 204: { description: "it is removed", type: "null" } }
+    : { "2XX": Type.Unknown() };
+}
+
+function refusalsOf(
+  { schema, url, route }: { schema: FastifySchema | undefined } & Described,
+  right: RouteRight | undefined,
+): Responses {
+  const isPut = route.method === "PUT";
+  return {
+    400: notUnderstood,
+    ...(right === "everyone" ? {} : { 401: refusedForToken, 429: tooMany }),
+    403: right === "everyone" ? refusedForAddress : refusedForRight,
+    ...(url.includes("/:") && !isPut ? { 404: notFound } : {}),
+    ...(schema?.body === undefined ? {} : { 413: tooLarge, 415: wrongType }),
+    default: Problem,
   };
 }
 
@@ -73,6 +119,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
       info: {
         title: "cicada",
         version,
+        license: { name: "MIT", identifier: "MIT" },
         description:
           "A cron without a server. Any peer answers any call. A 2xx to a change means that the change is durable on the " +
           "peer that answered (`X-Cicada-Peer`); the others may not have it yet. Refusals are " +
@@ -80,10 +127,17 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
           "`If-Match` is checked against the answering peer's replica. `Idempotency-Key` is kept for 24 hours by " +
           "the peer that answered.",
       },
+      servers: [{ url: "/", description: "the peer that is asked" }],
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       security: [{ token: [] }],
     },
-    transform: ({ schema, url, route }) => ({ schema: withProblem(schema, rightOf(route)), url }),
+    transform: ({ schema, url, route }) => ({ schema: completed({ schema, url, route }), url }),
+    transformObject: (described) => {
+      if (!("openapiObject" in described)) return described.swaggerObject;
+      for (const path of Object.values(described.openapiObject.paths ?? {}))
+        withOptionalBody(path?.post ?? {});
+      return described.openapiObject;
+    },
   });
   app.register(swaggerUi, {
     routePrefix: "/docs",
@@ -96,6 +150,18 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
       href: "/",
     },
   });
+}
+
+/** A body that is left out counts as an empty object (checking.ts), so one without required fields need not be sent. */
+function withOptionalBody({ requestBody: body }: Operation): void {
+  if (body === undefined || !("content" in body)) return;
+  const schema = body.content["application/json"]?.schema;
+  if (schema !== undefined && !("required" in schema)) body.required = false;
+}
+
+/** The part of the description of a call that is changed here. */
+interface Operation {
+  requestBody?: { content: Record<string, { schema?: object }>; required?: boolean } | { $ref: string };
 }
 
 export function documentRoutes(app: Api): void {

@@ -15,7 +15,12 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
     "/livez",
     {
       config: { right: "everyone" },
-      schema: { tags, summary: "Whether the process answers", security: [], querystring: none },
+      schema: {
+        tags,
+        summary: "Whether the process answers",
+        querystring: none,
+        produces: ["text/plain"],
+      },
     },
     async (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok\n"),
   );

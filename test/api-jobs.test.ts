@@ -332,6 +332,8 @@ test("if no living peer can run a job, writing it warns with the reason, and rea
   assert.equal(read.warnings, undefined);
   const edited = await call(fake, { method: "PATCH", url: "/v1/jobs/a", body: { owner: "me" } });
   assert.deepEqual(edited.json().warnings, [`no peer can run it now: ${message}`]);
+  const shown = (await call(fake, { url: "/v1/jobs/a" })).json();
+  assert.deepEqual([shown.nextTick, shown.nextPeer], [null, null], "nothing will run as things are");
   // A job may be sent back as it was read.
   const { warnings } = edited.json();
   assert.equal(

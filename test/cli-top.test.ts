@@ -57,6 +57,14 @@ test("asks an older peer for all jobs, which it doesn't sort", async () => {
   assert.ok(stdout.indexOf("sooner") < stdout.indexOf("later"), stdout);
 });
 
+test("shows a job that no peer can run among the next ones", async () => {
+  await using stub = await busyPeer();
+  const blocked = { ...jobAnswer({ id: "stuck" }), state: "blocked", nextTick: null, nextPeer: null };
+  stub.on("GET /v1/jobs", { body: { items: [blocked], nextCursor: null } });
+  const { stdout } = await stub.cicada("top");
+  assert.match(stdout, /^stuck +- +no peer can$/m);
+});
+
 test("is drawn again on a screen, unless --once", async () => {
   await using stub = await busyPeer();
   let rounds = 0;

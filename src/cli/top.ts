@@ -58,8 +58,9 @@ async function soonest(client: Client): Promise<JobAnswer[]> {
   }
 }
 
-function isDue({ nextTick }: JobAnswer): boolean {
-  return nextTick !== null;
+/** A blocked job's tick comes, and nobody will run it: a person should know. */
+function isDue({ nextTick, state }: JobAnswer): boolean {
+  return nextTick !== null || state === "blocked";
 }
 
 function drawAll(terminal: Terminal, { peers, running, failed, next }: Seen): void {
@@ -129,8 +130,9 @@ function runRow(terminal: Terminal, run: RunAnswer, now: number): string[] {
 }
 
 function nextRow(terminal: Terminal, { id, nextTick, nextPeer }: JobAnswer, now: number): string[] {
-  const tick = Date.parse(nextTick ?? "");
   const on = nextPeer === null ? paint(terminal, "red", "no peer can") : plain(nextPeer.name);
+  if (nextTick === null) return [plain(id), "", "-", on];
+  const tick = Date.parse(nextTick);
   return [plain(id), relative(tick, now), utc(tick), on];
 }
 

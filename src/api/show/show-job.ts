@@ -41,7 +41,9 @@ const readOnly = {
   paused: orNull(
     Type.Object({ note: orNull(Type.String()), by: Type.String(), until: orNull(Instant), at: Instant }),
   ),
-  nextTick: orNull(Type.String({ description: "the next tick's UTC instant" })),
+  nextTick: orNull(
+    Type.String({ description: "the next tick's UTC instant; null where no tick will run as things are" }),
+  ),
   nextPeer: orNull(
     Type.Object(
       { id: Type.String(), name: Type.String() },
@@ -88,7 +90,9 @@ export type ShownJob = Static<typeof JobSchema>;
 export async function showJob(job: Job, control: Control): Promise<ShownJob> {
   const { id, ...fields } = job.written ?? job.spec;
   const status = await control.status(job.id);
-  const runner = status?.next?.peers[0];
+  // Where no peer could run it, nothing will: the job's problems say why.
+  const next = status?.next;
+  const runner = next?.peers[0];
   return {
     // The id comes first, as people write it; the table returns fields in its own order.
     id,
@@ -98,7 +102,7 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     updatedAt: showInstant(job.updatedAt),
     updatedBy: job.updatedBy,
     paused: showPause(job),
-    nextTick: status?.next?.tick ?? null,
+    nextTick: runner === undefined ? null : (next?.tick ?? null),
     nextPeer: runner === undefined ? null : { id: runner.id, name: runner.name },
     lastTick: showLastTick(status?.lastTick),
     lastRun: showLastRun(status?.lastRun),

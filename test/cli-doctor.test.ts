@@ -115,7 +115,7 @@ describe("the way to the others and back", () => {
     const port = typeof address === "object" ? address?.port : undefined;
     const open = `/ip4/127.0.0.1/tcp/${port}/p2p/12D3KooWx`;
     await using stub = await meshOf([
-      peer("self", { addresses: [open] }),
+      peer("self", { addresses: ["/ip4/127.0.0.1/tcp/2"] }),
       peer("bob", { addresses: ["/ip4/127.0.0.1/tcp/1", open] }),
     ]);
     assert.deepEqual(await found(stub, "reach"), {
@@ -123,12 +123,36 @@ describe("the way to the others and back", () => {
       level: "ok",
       found: `bob at 127.0.0.1:${port}`,
     });
-    assert.match((await found(stub, "ports")).found, /on loopback only/);
+    await using alone = await meshOf([peer("self", { addresses: [open] })]);
+    assert.match((await found(alone, "ports")).found, /on loopback only/);
     server.close();
     await once(server, "close");
     const gone = await found(stub, "reach");
     assert.equal(gone.level, "unknown");
     assert.match(gone.found, /bob is heard, but can't be dialled/);
+  });
+
+  test("doesn't lead back: another host's loopback address with this peer's own port proves nothing", async () => {
+    const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const own = `/ip4/127.0.0.1/tcp/${port}/p2p/12D3KooWself`;
+    const bobs = `/ip4/127.0.0.1/tcp/${port}/p2p/12D3KooWbob`;
+    await using stub = await meshOf([
+      peer("self", { addresses: [own] }),
+      peer("bob", { addresses: [bobs, "/ip4/127.0.0.2/tcp/1"] }),
+    ]);
+    const reach = await found(stub, "reach");
+    assert.equal(reach.level, "unknown");
+    assert.match(reach.found, /bob is heard, but can't be dialled from here: 127\.0\.0\.2:1: /);
+    await using silent = await meshOf([
+      peer("self", { addresses: [own] }),
+      peer("bob", { addresses: [bobs] }),
+    ]);
+    assert.match((await found(silent, "reach")).found, /bob: no address of it is known here/);
+    server.close();
+    await once(server, "close");
   });
 
   test("back is what the others say", async () => {

@@ -86,7 +86,7 @@ async function checkPeer(options: PeerOptions, isLocal: boolean, terminal: Termi
       ...(isLocal ? await checkOwnPort(self) : []),
       ...(ready === undefined ? [] : [checkLimits(ready.pid, self.capacity)]),
       ...checkMesh(mesh),
-      ...(isLocal ? await checkWayOut(mesh.items) : []),
+      ...(isLocal ? await checkWayOut(self, mesh.items) : []),
       ...(await checkJobs(client)),
     ];
   } catch (error) {

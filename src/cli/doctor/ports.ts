@@ -44,12 +44,22 @@ export async function checkOwnPort(self: PeerAnswer): Promise<Finding[]> {
   return [ok("ports", `the mesh port is open at ${open.join(" and ")}`)];
 }
 
-/** One address that answers is enough. */
-export async function checkWayOut(peers: readonly PeerAnswer[]): Promise<Finding[]> {
+/**
+ * One address that answers is enough. Other hosts tell their loopback addresses too, mostly with the port that
+ * this peer has as well: it would answer itself there, so what leads back to the peer asked proves nothing and is left out.
+ */
+export async function checkWayOut(asked: PeerAnswer, peers: readonly PeerAnswer[]): Promise<Finding[]> {
+  const own = asked.addresses.map(hostAndPort).filter((place) => place !== undefined);
+  const leadsBack = (address: string): boolean => {
+    const place = hostAndPort(address);
+    if (place === undefined) return false;
+    return own.some(({ host, port }) => port === place.port && (host === place.host || isLoopback(address)));
+  };
   const others = peers.filter(({ self, state }) => !self && state !== "left" && state !== "forgotten");
   return Promise.all(
     others.map(async (peer): Promise<Finding> => {
-      const places = peer.addresses.map(hostAndPort).filter((place) => place !== undefined);
+      const elsewhere = peer.addresses.filter((address) => !leadsBack(address));
+      const places = elsewhere.map(hostAndPort).filter((place) => place !== undefined);
       if (places.length === 0)
         return unknown(
           "reach",

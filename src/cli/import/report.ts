@@ -44,6 +44,12 @@ const colours: Readonly<Partial<Record<Result, Colour>>> = {
   refused: "red",
 };
 
+/** Every line of a crontab goes to the same shell, so only what it is given tells the lines apart. */
+function commandOf(argv: readonly string[]): string {
+  const [, flag, text] = argv;
+  return argv.length === 3 && flag === "-c" && text !== undefined ? text : argv.join(" ");
+}
+
 /** `place` is the heading of the column that says where each job stands in the file. */
 export function reportJobs(
   outcomes: readonly Outcome[],
@@ -60,10 +66,18 @@ export function reportJobs(
       plain([spec.schedule ?? ""].flat().join("; ")) + (spec.enabled === false ? " (disabled)" : ""),
       plain(spec.timezone ?? "UTC"),
       ...(users ? [plain(spec.user ?? "")] : []),
-      plain(spec.command ?? spec.http?.url ?? (spec.argv ?? []).join(" ")),
+      plain(spec.command ?? spec.http?.url ?? commandOf(spec.argv ?? [])),
     ];
   });
-  const heading = [place, "JOB", "", "SCHEDULE", "ZONE", ...(users ? ["USER"] : []), "COMMAND"];
+  const heading = [
+    place,
+    { title: "JOB", min: 16 },
+    "",
+    { title: "SCHEDULE", min: 12 },
+    { title: "ZONE", cut: "front", min: 8 },
+    ...(users ? ["USER"] : []),
+    { title: "COMMAND", min: 12 },
+  ] as const;
   for (const { spec, warnings = [] } of outcomes) {
     for (const warning of warnings)
       terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(spec.id)}: ${plain(warning)}`);

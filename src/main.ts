@@ -23,12 +23,15 @@ import { runsCommands } from "./cli/runs.ts";
 import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
 import { explain } from "./cli/terminal/failures.ts";
-import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
+import { NotAnswered, processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
 import { topCommand } from "./cli/top.ts";
 import { asInvoked, readVersion } from "./cli/program.ts";
 import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { inWordsOf } from "./cli/pointers.ts";
 import { CicadaError, errorTable } from "./errors.ts";
+
+/** What shells give for Ctrl-C. */
+const exitOfInterrupt = 130;
 
 export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await run(argv, processTerminal());
@@ -42,6 +45,10 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     await program.parseAsync(argv, { from: "user" });
     return terminal.exitCode;
   } catch (error) {
+    if (error instanceof NotAnswered) {
+      terminal.notify("\nnot answered: stopped");
+      return exitOfInterrupt;
+    }
     if (!(error instanceof CommanderError)) {
       return explain(terminal, inWordsOf(error, commandOf(program, argv)), usageOf(program, argv));
     }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { NotAnswered } from "../src/cli/terminal/terminal.ts";
 import { run } from "../src/main.ts";
 import { cicada, jobAnswer, problem, recordingTerminal, StubPeer, type Said } from "./kit/cli-stage.ts";
 
@@ -137,4 +138,30 @@ test("is refused at once for an editor that needs a terminal, if there is none",
     assert.equal(said.code, 2);
     assert.match(said.stderr, /needs a terminal/);
   }
+});
+
+describe("leaving a question with Ctrl-C or Ctrl-D", () => {
+  const left = { ask: (): Promise<string> => Promise.reject(new NotAnswered()) };
+
+  test("keeps the text of an edit", async () => {
+    await using stub = await editedPeer();
+    stub.on("PUT /v1/jobs/a", problem(422, "INVALID_JOB", "bogus: unknown field"));
+    const terminal = Object.assign(recordingTerminal(editor(stub, `echo 'bogus: 1' >> "$1"`)), left);
+    const code = await run(["jobs", "edit", "a"], terminal);
+    assert.equal(code, 2, terminal.stderr);
+    assert.match(keptText({ code, stdout: terminal.stdout, stderr: terminal.stderr }), /bogus: 1/);
+  });
+
+  test("is no fault of cicada, and deletes nothing", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs", { body: { items: [jobAnswer({ id: "a" })], nextCursor: null } });
+    const terminal = Object.assign(recordingTerminal({ CICADA_DATA: stub.data }), left);
+    assert.equal(await run(["jobs", "rm", "--group", "web"], terminal), 130, terminal.stderr);
+    assert.match(terminal.stderr, /not answered: stopped/);
+    assert.doesNotMatch(terminal.stderr, /inside cicada|AbortError/);
+    assert.deepEqual(
+      stub.asked.map(({ method }) => method),
+      ["GET"],
+    );
+  });
 });

@@ -15,7 +15,7 @@ import { show, withOutput, type Output } from "./terminal/output.ts";
 import { invocationOf, quoted } from "./program.ts";
 import { fieldPath } from "./pointers.ts";
 import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
-import { plain, type Terminal } from "./terminal/terminal.ts";
+import { NotAnswered, plain, type Terminal } from "./terminal/terminal.ts";
 
 type Options = PeerOptions & ScriptOptions & { output: Output };
 
@@ -86,8 +86,14 @@ async function isOpenedAgain(error: unknown, draft: Draft, terminal: Terminal): 
   const isConflict = error instanceof CicadaError && error.code === "ID_MISMATCH";
   if (terminal.ask === undefined || !(isMistake || isConflict)) return false;
   printFailure(terminal, "refused:", error);
-  const said = await terminal.ask("Open it again? [Y/n] ");
-  if (/^n(o)?$/i.test(said.trim())) return false;
+  try {
+    const said = await terminal.ask("Open it again? [Y/n] ");
+    if (/^n(o)?$/i.test(said.trim())) return false;
+  } catch (left) {
+    // As a no does, so that the person is told where the text is kept.
+    if (left instanceof NotAnswered) return false;
+    throw left;
+  }
   draft.explain(error);
   return true;
 }

@@ -57,7 +57,9 @@ export async function deleteSelected(
     if (terminal.ask === undefined) {
       throw new CicadaError("USAGE", `these ${ids.length} jobs would be deleted: repeat it with --yes`);
     }
-    const said = await terminal.ask(`Delete these ${ids.length} jobs? [y/N] `);
+    const said = await terminal.ask(
+      `Delete ${ids.length === 1 ? "this job" : `these ${ids.length} jobs`}? [y/N] `,
+    );
     if (!/^y(es)?$/i.test(said.trim()))
       throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
   }

@@ -2,7 +2,7 @@
  * Where a command writes, and what it may know about its surroundings. Commands take a terminal as an argument, so that
  * a test can run them in its own process and read what they wrote.
  */
-import { createInterface } from "node:readline/promises";
+import { createInterface, type Interface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
@@ -77,24 +77,31 @@ export function processTerminal(): Terminal {
 
 /** On standard error, so that standard output holds only the answer. */
 async function askPerson(question: string): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await lines.question(question);
-  } finally {
-    lines.close();
-  }
+  return answerOf(createInterface({ input: process.stdin, output: process.stderr }), question);
 }
 
 /** The question is written, and nothing after it: the line editor writes into nothing. */
 async function askForSecret(question: string): Promise<string> {
   process.stderr.write(question);
   const nothing = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: process.stdin, output: nothing, terminal: true });
+  const answer = await answerOf(
+    createInterface({ input: process.stdin, output: nothing, terminal: true }),
+    "",
+  );
+  process.stderr.write("\n");
+  return answer;
+}
+
+/** The person has left a question with Ctrl-C or Ctrl-D, which is no answer and no fault. */
+export class NotAnswered extends Error {}
+
+async function answerOf(lines: Interface, question: string): Promise<string> {
   try {
-    return await lines.question("");
+    return await lines.question(question);
+  } catch (error) {
+    throw error instanceof Error && error.name === "AbortError" ? new NotAnswered() : error;
   } finally {
     lines.close();
-    process.stderr.write("\n");
   }
 }
 

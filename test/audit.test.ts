@@ -72,6 +72,7 @@ test("settings, channels, secrets, tokens, peers and the key are there, without 
   await send("PATCH", `/v1/tokens/${id}`, { role: "operator" });
   await send("DELETE", `/v1/tokens/${id}`);
   await send("POST", `/v1/peers/${otherId}/drain`);
+  await send("POST", `/v1/peers/${otherId}/undrain`);
   await send("POST", "/v1/key/rotate");
   const entries = (await audit(stage, "?actor=boss@alpha")).toReversed();
   assert.deepEqual(
@@ -85,6 +86,7 @@ test("settings, channels, secrets, tokens, peers and the key are there, without 
       ["change-token", "token", "ci"],
       ["revoke-token", "token", "ci"],
       ["drain-peer", "peer", otherId],
+      ["undrain-peer", "peer", otherId],
       ["rotate-key", "key", "cluster key"],
     ],
   );

@@ -66,11 +66,19 @@ export function trailsOf(command: Command, ground: Ground): Trail[] {
     case "promote-peer":
     case "forget-peer":
     case "unforget-peer":
-    case "confirm-peer":
-    case "drain-peer": {
+    case "confirm-peer": {
       const { kind, peer, by: _, ...after } = command;
       return [{ action: kind, kind: "peer", name: peer, after }];
     }
+    case "drain-peer":
+      return [
+        {
+          action: command.on ? "drain-peer" : "undrain-peer",
+          kind: "peer",
+          name: command.peer,
+          after: { on: command.on },
+        },
+      ];
     case "rotate-key": {
       const { graceMs, without = [], accept = [] } = command;
       return [

@@ -155,6 +155,9 @@ test("metrics follow what people set alerts on: failures, lost and missed ticks,
     "cicada_jobs_blocked 1",
     'cicada_not_ready{reason="no-quorum"} 1',
   );
+  // A job that runs most of the time must alert, too.
+  fake.control.statuses.set(job, { state: "running", lastFailed: true });
+  await has('cicada_jobs_by_state{group="db",state="running"} 1', 'cicada_jobs_failing{group="db"} 1');
 });
 
 test("beyond 1,000 jobs, runs are counted by group, and no job has its own series", async () => {

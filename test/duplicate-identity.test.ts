@@ -290,10 +290,10 @@ describe("what a peer with its identity has left open is ended", () => {
     cores.kill("a");
     cores.up(a, { records: [open] });
     passBesideTheOriginal(cores, original, 30);
-    assert.notEqual(storedOf(cores, open)?.reason, "restarted");
+    assert.notEqual(storedOf(cores, open)?.reason, "its peer was restarted");
     assert.deepEqual(cores.swept, []);
     cores.pass(30 * second);
-    assert.equal(storedOf(cores, open)?.reason, "restarted", "the original has fallen silent");
+    assert.equal(storedOf(cores, open)?.reason, "its peer was restarted", "the original has fallen silent");
     assert.deepEqual(cores.swept, [runId(open)]);
   });
 
@@ -334,13 +334,17 @@ describe("what a peer with its identity has left open is ended", () => {
     cores.kill("a");
     cores.up(a, { records: [open] });
     cores.pass(2 * second);
-    assert.notEqual(storedOf(cores, open)?.reason, "restarted", "nobody can have heard another process yet");
+    assert.notEqual(
+      storedOf(cores, open)?.reason,
+      "its peer was restarted",
+      "nobody can have heard another process yet",
+    );
     cores.pass(5 * second);
     for (const peer of [a, ...others]) {
       const told = [...(cores.records.get(peer)?.values() ?? [])];
       assert.deepEqual(
         told.map(({ state, reason }) => [state, reason]),
-        [["lost", "restarted"]],
+        [["lost", "its peer was restarted"]],
       );
     }
   });

@@ -141,19 +141,19 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
   test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");
-    await page.getByLabel("id (needed)").fill("Backup");
+    await page.getByLabel("id (required)").fill("Backup");
     await page.getByLabel("schedule", { exact: true }).fill("30 2 * * mon");
     await page.getByLabel("schedule", { exact: true }).blur();
     await page.getByLabel("timezone", { exact: true }).fill("Europe/Berlin");
     await page.getByLabel("command", { exact: true }).first().fill("echo saved");
     await page.getByText("Every Monday at 02:30, Europe/Berlin").waitFor();
     assert.equal(await page.locator(".preview li").count(), 8);
-    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("button", { name: "Create job" }).click();
     await page.getByRole("alert").getByText(/^id/).waitFor();
     const yaml = page.getByLabel("The same as YAML");
     assert.match(await yaml.inputValue(), /schedule: 30 2 \* \* mon\n/);
     await yaml.fill((await yaml.inputValue()).replace("Backup", "backup"));
-    await page.getByRole("button", { name: "Make it" }).click();
+    await page.getByRole("button", { name: "Create job" }).click();
     await page.waitForURL(/\/jobs\/backup$/);
     await page.getByRole("button", { name: "Run now" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();

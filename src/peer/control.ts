@@ -85,8 +85,9 @@ async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobS
   if (now === undefined) return undefined;
   const outcome = await outcomes.of(id, peer.status.slotsOf(id));
   const { state, hindrances, next } = now;
-  const isFailing = (state === "scheduled" || state === "manual") && hasFailed(outcome.lastTick);
-  return { ...outcome, state: isFailing ? "failing" : state, hindrances, next };
+  const lastFailed = hasFailed(outcome.lastTick);
+  const isFailing = (state === "scheduled" || state === "manual") && lastFailed;
+  return { ...outcome, state: isFailing ? "failing" : state, lastFailed, hindrances, next };
 }
 
 const failures: ReadonlySet<RunState> = new Set(["failed", "timeout", "lost", "missed"]);

@@ -227,6 +227,8 @@ export interface JobStatus {
   next: NextTick | undefined;
   /** the record that tells the story of the last tick that is over, missed and skipped ones included */
   lastTick: RunRecord | undefined;
+  /** that tick went wrong; a job that is running, blocked or paused meanwhile is not in the state `failing` */
+  lastFailed: boolean;
   /** the last run that was started */
   lastRun: RunRecord | undefined;
   /** wall ms: when the last run that succeeded ended */

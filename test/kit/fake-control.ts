@@ -486,6 +486,7 @@ export class FakeControl implements Control {
       state: job.spec.enabled === false ? "disabled" : paused ? "paused" : isRunning ? "running" : whenIdle,
       hindrances: this.hindrances,
       next: paused ? undefined : this.next(id, 1)?.[0],
+      lastFailed: false,
       lastTick: newest(over),
       lastRun: newest(started),
       lastSuccess: ended.length === 0 ? undefined : Math.max(...ended),

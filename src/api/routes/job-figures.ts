@@ -33,6 +33,7 @@ export class JobFigures {
   readonly #self: ApiOptions["self"];
   readonly #jobs: Gauge<"group" | "state">;
   readonly #state: Gauge<"job" | "group" | "state">;
+  readonly #failing: Gauge<"group">;
   readonly #lastSuccess: Gauge<"job" | "group">;
   readonly #lastDuration: Gauge<"job" | "group">;
   readonly #runs: Counter<"job" | "group" | "state">;
@@ -56,6 +57,12 @@ export class JobFigures {
       name: "cicada_job_state",
       help: "1 for the state that a job is in",
       labelNames: ["job", "group", "state"],
+      registers,
+    });
+    this.#failing = new Gauge({
+      name: "cicada_jobs_failing",
+      help: "jobs whose last tick failed, timed out, was lost or missed, also while they run again",
+      labelNames: ["group"],
       registers,
     });
     this.#lastSuccess = new Gauge({
@@ -107,12 +114,15 @@ export class JobFigures {
       if (status !== undefined) found.push([job, status]);
       if (++readCount % jobsAtOnce === 0) await turn();
     }
-    for (const gauge of [this.#jobs, this.#state, this.#lastSuccess, this.#lastDuration]) gauge.reset();
+    for (const gauge of [this.#jobs, this.#failing, this.#state, this.#lastSuccess, this.#lastDuration])
+      gauge.reset();
     for (const state of jobStates) this.#jobs.set({ group: "default", state }, 0);
+    this.#failing.set({ group: "default" }, 0);
     if (quarantined.length > 0) this.#jobs.set({ group: "", state: "invalid" }, quarantined.length);
     for (const [job, status] of found) {
       const group = groupOf(job);
       this.#jobs.inc({ group, state: status.state });
+      this.#failing.inc({ group }, status.lastFailed && status.state !== "disabled" ? 1 : 0);
       if (!isLarge) this.#setSeries(job.id, group, status);
     }
   }

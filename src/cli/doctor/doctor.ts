@@ -93,6 +93,10 @@ async function checkPeer(options: PeerOptions, isLocal: boolean, terminal: Termi
     if (!(error instanceof CicadaError)) throw error;
     const gone =
       ready !== undefined && !isRunning(ready.pid) ? `; process ${ready.pid} of ready.json is gone` : "";
+    // The peer answers, and tells this token no more: nothing is known to be broken.
+    if (error.code === "FORBIDDEN") {
+      return [unknown("peer", error.message, "give a token that isn't limited to groups")];
+    }
     return [failure("peer", `${error.message}${gone}`, mendOf(error))];
   }
 }

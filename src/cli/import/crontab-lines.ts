@@ -68,10 +68,22 @@ function foreignSchedule(schedule: string): string | undefined {
   }
   if (/~/.test(schedule))
     return "random times (~) are not carried over: use H instead, which spreads jobs by their ids";
-  if (/(^|[ ,])[0-9a-z]+\/\d/i.test(schedule) && !schedule.startsWith("@")) {
+  if (schedule.startsWith("@")) return undefined;
+  if (/(^|[ ,])[0-9a-z]+\/\d/i.test(schedule)) {
     return "different crons read a single value with a step (N/STEP) differently: write a range N-LAST/STEP instead";
   }
-  return undefined;
+  const foreign = /[a-z]*[LWH#][a-z]*/i.exec(foreignPart(schedule))?.[0];
+  return foreign === undefined
+    ? undefined
+    : `cron doesn't know ${JSON.stringify(foreign)} and refuses the crontab, so this line has never run as cicada would read it`;
+}
+
+/** What is left of the fields when the names of months and weekdays are taken out. */
+function foreignPart(schedule: string): string {
+  return schedule.replaceAll(
+    /\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat)\b/gi,
+    "",
+  );
 }
 
 /** A word that looks like a field of times, such as `*`, `45` or `1-5`, as in lines of supercronic and anacron. */

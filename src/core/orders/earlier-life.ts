@@ -100,7 +100,7 @@ function end(state: State, record: RunRecord): void {
   commitEnd(state, record, {
     ...rest,
     state: ran ? "lost" : "withdrawn",
-    reason: "restarted",
+    reason: "its peer was restarted",
     version: record.version + 1,
     finishedAt: state.now.wall,
   });

@@ -215,7 +215,7 @@ function NewToken({
           <button type="button" onClick={onClose}>
             Not now
           </button>
-          <button class="primary">Make it</button>
+          <button class="primary">Create token</button>
         </div>
       </form>
     </Dialog>

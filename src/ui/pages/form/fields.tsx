@@ -49,7 +49,7 @@ export function Field(props: Props): JSX.Element | null {
     <div class={kind === "switch" ? "field is-switch" : "field"}>
       <label for={id}>
         {name}
-        {isRequired && <span class="quiet"> (needed)</span>}
+        {isRequired && <span class="quiet"> (required)</span>}
       </label>
       <Input {...props} id={id} described={described} isWrong={own.length > 0} value={value} />
       {(own.length > 0 || help !== undefined) && (

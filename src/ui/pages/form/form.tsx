@@ -168,10 +168,10 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
         <YamlField draft={draft} setDraft={setDraft} setUnreadable={setUnreadable} unreadable={unreadable} />
         <div class="actions">
           <a class="button" href={edits === undefined ? "/jobs" : jobLink(edits.id)}>
-            Leave it
+            Cancel
           </a>
           <button class="primary" disabled={isBusy || unreadable !== ""}>
-            {edits === undefined ? "Make it" : "Save"}
+            {edits === undefined ? "Create job" : "Save"}
           </button>
         </div>
       </div>

@@ -212,7 +212,7 @@ function Actions({ peer, isVoter }: { peer: MeshPeer; isVoter: boolean }): JSX.E
           </p>
           <div class="actions">
             <button onClick={() => setAsking(undefined)} autoFocus>
-              Leave it
+              Cancel
             </button>
             <button class="primary" onClick={() => act("drain")}>
               Drain it

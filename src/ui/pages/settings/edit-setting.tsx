@@ -71,7 +71,7 @@ export function EditSetting({ kind, setting, onClose, onDone }: Props): JSX.Elem
         </div>
         <div class="actions">
           <button type="button" onClick={onClose}>
-            Leave it
+            Cancel
           </button>
           <button class="primary">Save</button>
         </div>

@@ -1,11 +1,15 @@
 /** What a backup means: its jobs, and what a peer that is made of it would catch up if no other peer has run it. */
 import { readCalendars } from "../../core/job/calendars.ts";
 import { divideGap, intervalsBetween } from "../../core/job/gap.ts";
-import { planJob, startWindowMs, type Plan } from "../../core/job/plan.ts";
+import { catchUp } from "../../core/job/catchup.ts";
+import { dueOf } from "../../core/job/jitter.ts";
+import { readMaintenance, type Maintenance } from "../../core/job/maintenance.ts";
+import { planJob, startWindowMs, ticksOf, type Plan } from "../../core/job/plan.ts";
+import { stopOfTick } from "../../core/job/stops.ts";
 import type { Backup } from "../../real/backup.ts";
 import { openRandom } from "../../real/random.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import type { Job } from "../../schema/job.ts";
+import { defaultGroup, type Job } from "../../schema/job.ts";
 import { freshClientId, JobTable } from "../../table/table.ts";
 
 export interface CatchUp {
@@ -36,15 +40,23 @@ export function contentsOf(backup: Backup): Contents {
   table.load(backup.updates);
   const jobs = [...table.jobs().values()];
   const calendars = readCalendars(table.values("calendars"));
+  const maintenance = [...table.values("maintenance")].flatMap(
+    ([name, value]) => readMaintenance(name, value) ?? [],
+  );
   return {
     jobs,
     catchUp: (now) =>
       jobs
         .map((job) => planJob(job, calendars))
         .filter((plan): plan is Plan => !Array.isArray(plan))
+        .map((plan) => ({ ...plan, maintenance: maintenance.filter((one) => appliesTo(one, plan)) }))
         .map((plan) => catchUpOf(plan, backup, now))
         .filter(({ ticks, byHand, missed }) => ticks.length + byHand + missed > 0),
   };
+}
+
+function appliesTo({ group }: Maintenance, { job }: Plan): boolean {
+  return group === undefined || group === (job.spec.group ?? defaultGroup);
 }
 
 function catchUpOf(plan: Plan, backup: Backup, now: number): CatchUp {
@@ -68,11 +80,21 @@ function catchUpOf(plan: Plan, backup: Backup, now: number): CatchUp {
   );
   // Of a single tick that is too old, the book's own record says that it was missed.
   const isLate = (tick: number) => tick < now - startWindowMs(plan, false);
-  const ticks = admit.filter((tick) => !plan.skips.has(tick) && !isLate(tick));
+  // What was due in a pause or a maintenance is reported as skipped, and never caught up.
+  const isStopped = (tick: number) => stopOfTick(plan, tick) !== undefined;
+  const possible = admit.filter((tick) => !plan.skips.has(tick) && !isLate(tick) && !isStopped(tick));
+  const [newest = -Infinity] = ticksOf(plan, lowest, now + 1, 1);
+  const dues = possible.map((tick) => dueOf(plan, tick));
+  const verdicts = catchUp(plan.catchUp, dues, dueOf(plan, newest), now);
+  const ticks = possible.filter((_, place) => verdicts[place]?.run === true);
   return {
     job: plan.id,
     ticks,
     byHand: ordered.length,
-    missed: ranges.reduce((sum, { count }) => sum + count, 0) + admit.filter(isLate).length,
+    missed:
+      ranges.reduce((sum, { count }) => sum + count, 0) +
+      admit.filter((tick) => isLate(tick) || isStopped(tick)).length +
+      possible.length -
+      ticks.length,
   };
 }

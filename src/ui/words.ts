@@ -233,3 +233,13 @@ export function sentence(text: string): string {
   const first = text.slice(0, 1).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
+
+/** What a peer doesn't have, of what a job may need. */
+export function lackText(item: string): string {
+  const [kind = "", name = ""] = item.split(/:(.*)/s);
+  if (item === "limits:processes-of-own-user")
+    return "a limit of processes for jobs without a user (it runs as root)";
+  if (kind === "limits") return `limits.${name.replace("-below-0", " below 0")}`;
+  if (kind === "executor") return `leave to run ${name} jobs`;
+  return kind === "user" || kind === "group" ? `leave to run jobs of ${kind} ${name}` : item;
+}

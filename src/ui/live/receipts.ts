@@ -1,5 +1,6 @@
 /** What the page tells about what a person has done: a receipt with a link or an undo, or why it was refused. */
 import { signal } from "@preact/signals";
+import { sentence } from "../words.ts";
 import { Refused } from "./ask.ts";
 
 export interface Receipt {
@@ -46,9 +47,4 @@ export async function carryOut(act: () => Promise<Omit<Receipt, "id" | "tone">>)
     giveRefusal(error);
     return false;
   }
-}
-
-function sentence(text: string): string {
-  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(first) ? first : `${first}.`;
 }

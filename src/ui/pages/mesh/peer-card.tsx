@@ -8,7 +8,7 @@ import { carryOut } from "../../live/receipts.ts";
 import type { Coming } from "../../live/types.ts";
 import { Dialog, StateWord } from "../../parts/parts.tsx";
 import { Away } from "../../parts/times.tsx";
-import { countText, durationText, type Tone } from "../../words.ts";
+import { countText, durationText, lackText, type Tone } from "../../words.ts";
 
 const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
   alive: "good",
@@ -110,7 +110,7 @@ export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
           {lacks.length > 0 && (
             <>
               <dt>Lacks</dt>
-              <dd>{lacks.join(", ")}</dd>
+              <dd>{lacks.map(lackText).join(", ")}</dd>
             </>
           )}
         </dl>

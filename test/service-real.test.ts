@@ -65,6 +65,8 @@ describe("the systemd unit", () => {
       ["--join", "/etc/a\nUser=b"],
       ["--docker", "--k8s"],
       ["--docker", "--user", "daemon"],
+      ["--grafana", "--alerts"],
+      ["--alerts", "--join", "/etc/cicada/join"],
     ]) {
       assert.equal((await cicada(["service", ...flags])).code, 2, flags.join(" "));
     }

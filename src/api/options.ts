@@ -63,6 +63,8 @@ export interface ApiOptions {
   token: string;
   /** Where a person finds the token. Only a peer on loopback shows it, on its login form. */
   tokenFile: string;
+  /** The folder with the peer's data, of whose disk `/metrics` shows the free space. */
+  dataFolder: string;
   self: { id: PeerId; name: string };
   version: string;
   /** How to call the command line where this peer runs, for lines to paste. */

@@ -1,4 +1,5 @@
 /** The API over the fake peer, called through fastify's `inject`, without a port. */
+import { tmpdir } from "node:os";
 import { buildApi } from "../../src/api/server.ts";
 import type { Api, ApiOptions } from "../../src/api/options.ts";
 import type { Log } from "../../src/ports.ts";
@@ -35,6 +36,7 @@ export function fakeApi(change: Partial<ApiOptions> = {}): FakeApi {
     decisions,
     token,
     tokenFile: "/var/lib/cicada/admin.token",
+    dataFolder: tmpdir(),
     self: { id: selfId, name: "alpha" },
     version: "0.1.0",
     program: "cicada",

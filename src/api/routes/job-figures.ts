@@ -39,6 +39,7 @@ export class JobFigures {
   readonly #runs: Counter<"job" | "group" | "state">;
   readonly #withoutRun: Counter<"job" | "group" | "state" | "reason">;
   readonly #duration: Histogram<"group">;
+  readonly #lateness: Histogram<"group">;
   #readAt = -Infinity;
   /** jobs that have series of runs, deleted jobs included */
   readonly #counted = new Set<JobId>();
@@ -94,6 +95,13 @@ export class JobFigures {
       help: "how long this peer's runs took",
       labelNames: ["group"],
       buckets: [0.1, 1, 10, 60, 600, 3_600, 21_600],
+      registers,
+    });
+    this.#lateness = new Histogram({
+      name: "cicada_run_lateness_seconds",
+      help: "how long after their time this peer's scheduled runs started; caught-up and repeated ones are left out",
+      labelNames: ["group"],
+      buckets: [0.1, 0.5, 1, 5, 30, 120, 600],
       registers,
     });
     control.subscribe((event) => {
@@ -164,6 +172,10 @@ export class JobFigures {
     this.#runs.inc({ job, group, state: record.state });
     const seconds = secondsOf(record);
     if (seconds !== undefined) this.#duration.observe({ group }, seconds);
+    const { trigger, attempt, due, startedAt } = record;
+    if (trigger === "schedule" && attempt === 1 && startedAt !== undefined) {
+      this.#lateness.observe({ group }, Math.max(0, startedAt - due) / 1_000);
+    }
   }
 }
 

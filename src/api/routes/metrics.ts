@@ -4,6 +4,8 @@
  * things happen.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+import type { StatsFs } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { all } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
@@ -11,10 +13,21 @@ import { JobFigures } from "./job-figures.ts";
 
 const memberStates = ["alive", "suspect", "dead", "left"] as const;
 
+/** Figures of the process whose names break the conventions of Prometheus. Others show the same. */
+const leftOut = [
+  "nodejs_active_handles_total",
+  "nodejs_active_requests_total",
+  "nodejs_active_resources_total",
+  "nodejs_eventloop_utilization_histogram",
+  "nodejs_eventloop_utilization_summary",
+];
+
 export function metricRoutes(app: Api, options: ApiOptions): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  for (const name of leftOut) registry.removeSingleMetric(name);
   peerFigures(registry, options);
+  diskFigures(registry, options);
   const counters = new PeerCounters(registry, options);
   const jobs = new JobFigures(registry, options);
   timeRequests(app, registry);
@@ -130,6 +143,24 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
       if (clockOffsetMs !== undefined) this.set({ peer: id }, clockOffsetMs / 1_000);
     }
   });
+}
+
+/** Both are absent while the folder can't be looked at. */
+function diskFigures(registry: Registry, { dataFolder }: ApiOptions): void {
+  const registers = [registry];
+  const space = (name: string, help: string, blocksOf: (found: StatsFs) => number) =>
+    new Gauge({
+      name: `cicada_disk_${name}_bytes`,
+      help: `${help} the file system that holds the data folder`,
+      registers,
+      async collect() {
+        const found = await statfs(dataFolder).catch(() => undefined);
+        if (found === undefined) this.remove();
+        else this.set(blocksOf(found) * found.bsize);
+      },
+    });
+  space("free", "what the peer may still write to", ({ bavail }) => bavail);
+  space("size", "size of", ({ blocks }) => blocks);
 }
 
 /** The peer's counters, whose names only it knows. Each is shown as `cicada_NAME_total`. */

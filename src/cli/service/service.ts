@@ -1,18 +1,21 @@
 /**
- * `cicada service`: prints what a supervisor needs to run a peer, with the paths of this very program: a systemd unit, a
- * compose file, or a Kubernetes manifest. It writes nothing; each text begins with the commands that put it to use.
+ * `cicada service`: prints what other programs need to run a peer or to watch it: a systemd unit with the paths of this
+ * very program, a compose file, a Kubernetes manifest, a Grafana dashboard, or alert rules. It writes nothing; each text that
+ * can have comments begins with the commands that put it to use.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../../errors.ts";
 import { programFile, readVersion } from "../program.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+import { alertRules } from "./alerts.ts";
 import { composeFile } from "./compose.ts";
+import { grafanaDashboard } from "./grafana.ts";
 import { kubernetesManifest } from "./kubernetes.ts";
 import { systemdUnit } from "./systemd.ts";
 
-interface ServiceOptions {
-  docker?: true;
-  k8s?: true;
+const kinds = ["docker", "k8s", "grafana", "alerts"] as const;
+
+interface ServiceOptions extends Partial<Record<(typeof kinds)[number], true>> {
   user?: string;
   join?: string;
 }
@@ -20,9 +23,13 @@ interface ServiceOptions {
 export function serviceCommand(program: Command, terminal: Terminal): void {
   program
     .command("service")
-    .description("print a systemd unit that runs a peer on this host, or files that run three in containers")
+    .description(
+      "print a systemd unit that runs a peer on this host, files that run three in containers, or what watches them",
+    )
     .option("--docker", "print a compose file, with its Dockerfile, for three peers")
     .option("--k8s", "print a Kubernetes manifest for three peers")
+    .option("--grafana", "print a Grafana dashboard of the peers' metrics")
+    .option("--alerts", "print alert rules for Prometheus")
     .option(
       "--user <name>",
       "of the unit: run as this user, shut off from the host (default: as root, for jobs of any user)",
@@ -33,7 +40,7 @@ export function serviceCommand(program: Command, terminal: Terminal): void {
     )
     .action((options: ServiceOptions) => {
       terminal.print(textOf(options).trimEnd());
-      if (options.docker !== true && options.k8s !== true && /[/\\]_npx[/\\]/.test(programFile)) {
+      if (kindsIn(options).length === 0 && /[/\\]_npx[/\\]/.test(programFile)) {
         terminal.notify(
           `warning: ${programFile} is in npx's cache, which may be emptied: install the package first (npm install -g), ` +
             "and print the unit with the installed program",
@@ -42,12 +49,17 @@ export function serviceCommand(program: Command, terminal: Terminal): void {
     });
 }
 
-function textOf({ docker, k8s, user, join }: ServiceOptions): string {
-  const containers = docker === true || k8s === true;
-  if ((docker === true && k8s === true) || (containers && (user !== undefined || join !== undefined))) {
+function kindsIn(options: ServiceOptions): (typeof kinds)[number][] {
+  return kinds.filter((kind) => options[kind] === true);
+}
+
+function textOf(options: ServiceOptions): string {
+  const { user, join } = options;
+  const [kind, ...others] = kindsIn(options);
+  if (others.length > 0 || (kind !== undefined && (user !== undefined || join !== undefined))) {
     throw new CicadaError(
       "USAGE",
-      "give one of --docker and --k8s; --user and --join are for the systemd unit",
+      "give one of --docker, --k8s, --grafana and --alerts; --user and --join are for the systemd unit",
     );
   }
   if (user !== undefined && !/^[a-z_][a-z0-9_-]*\$?$/i.test(user)) {
@@ -57,7 +69,17 @@ function textOf({ docker, k8s, user, join }: ServiceOptions): string {
     throw new CicadaError("USAGE", `--join ${join}: give the whole path of a file, without a colon`);
   }
   const version = readVersion();
-  if (docker === true) return composeFile(version);
-  if (k8s === true) return kubernetesManifest(version);
-  return systemdUnit({ version, node: process.execPath, program: programFile, user, join });
+  if (kind === undefined) {
+    return systemdUnit({ version, node: process.execPath, program: programFile, user, join });
+  }
+  switch (kind) {
+    case "docker":
+      return composeFile(version);
+    case "k8s":
+      return kubernetesManifest(version);
+    case "grafana":
+      return grafanaDashboard(version);
+    case "alerts":
+      return alertRules(version);
+  }
 }

@@ -182,6 +182,7 @@ async function assemble(
     decisions: { checkJob, previewSchedule: previewWithCalendars, parseDuration, storyOf, duplicatesIn },
     token: folder.adminToken(),
     tokenFile: folder.tokenFile,
+    dataFolder: config.data,
     self: { id: doors.keys.self, name: config.name },
     version: readVersion(),
     program: invocationOf(process.env).program,

@@ -71,6 +71,7 @@ const expected: Record<string, Expected> = {
   "GET /v1/summary": { right: viewer },
   "GET /v1/running": { right: viewer },
   "GET /v1/coming": { right: viewer },
+  "GET /v1/forecast": { right: viewer },
   "GET /v1/runs": { right: viewer },
   "GET /v1/runs/:run": { right: viewer, ofA: "/v1/runs/RUN" },
   "POST /v1/runs/:run/cancel": { right: operator, ofA: "/v1/runs/RUN/cancel" },
@@ -139,7 +140,7 @@ for (const action of ["confirm", "drain", "undrain", "forget", "unforget", "prom
 /** The page's files and those of the documentation, which hold nothing of the mesh. */
 const isFile = (url: string): boolean =>
   url === "/icon.svg" ||
-  /^\/(new|jobs|runs|mesh|settings|access|assets)(\/|$)/.test(url) ||
+  /^\/(new|jobs|runs|mesh|forecast|settings|access|assets)(\/|$)/.test(url) ||
   url.startsWith("/docs/");
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;

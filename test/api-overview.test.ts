@@ -108,14 +108,19 @@ test("the next ticks of all jobs come soonest first, at most 12 of one job, and 
     { id: "hourly", command: "true", schedule: "@hourly" },
     { id: "yearly", command: "true", schedule: "@yearly" },
   );
-  const { items, more } = (await call(fake, { url: "/v1/coming?minutes=61" })).json();
+  const { items, more, completeUntil, often } = (await call(fake, { url: "/v1/coming?minutes=61" })).json();
   const jobs = items.map(({ job }: { job: string }) => job);
   assert.equal(jobs.filter((job: string) => job === "often").length, 12);
   assert.ok(jobs.includes("hourly"));
   assert.ok(!jobs.includes("yearly"));
-  assert.equal(more, false);
+  assert.equal(more, true);
+  assert.deepEqual(often, ["often"]);
+  assert.equal(completeUntil, items.filter(({ job }: { job: string }) => job === "often").at(-1).startsAt);
   const starts = items.map(({ startsAt }: { startsAt: string }) => startsAt);
   assert.deepEqual(starts, starts.toSorted());
+  const cut = (await call(fake, { url: "/v1/coming?minutes=61&limit=5" })).json();
+  assert.deepEqual([cut.items.length, cut.more], [5, true]);
+  assert.equal(cut.completeUntil, cut.items.at(-1).startsAt, "later ones are not listed");
   assert.equal((await call(fake, { url: "/v1/coming?minutes=100000" })).statusCode, 400);
 });
 

@@ -29,6 +29,7 @@ const judged = [
   ["/runs/broken~failed", "Its story"],
   ["/new", "What the schedule means"],
   ["/mesh", "Who hears whom"],
+  ["/forecast", "Forecast"],
   ["/settings", "Pools"],
   ["/access", "Audit"],
   ["/jobs/nightly?tab=change", "What the schedule means"],
@@ -225,7 +226,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("by keyboard: / searches, g j goes to the jobs, ? lists the keys", async () => {
+  test("by keyboard: / searches, g j goes to the jobs, g f to the forecast, ? lists the keys", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token);
     await page.keyboard.press("g");
@@ -240,6 +241,10 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("dialog", { name: "Keys" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("g");
+    await page.keyboard.press("f");
+    await page.getByRole("img", { name: /^All peers\. / }).waitFor();
+    await page.getByText(/1 job runs by hand or after others/).waitFor();
     await context.close();
   });
 

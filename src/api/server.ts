@@ -17,6 +17,7 @@ import { compileCheck } from "./http/checking.ts";
 import { describeRoutes, documentRoutes } from "./http/docs.ts";
 import { chainRoutes } from "./routes/chain.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { forecastRoutes } from "./routes/forecast.ts";
 import { Audit } from "./access/audit.ts";
 import { Callers } from "./access/callers.ts";
 import { countFailures, guard, requireRights, type Guarded } from "./http/guard.ts";
@@ -149,6 +150,7 @@ function routes(app: Api, guarded: Guarded): void {
   const recent = new RecentTicks(options.control, options.decisions);
   jobRoutes(app, options, overview, recent);
   overviewRoutes(app, overview, recent);
+  forecastRoutes(app, recent);
   chainRoutes(app, overview);
   jobActionRoutes(app);
   backfillRoutes(app);

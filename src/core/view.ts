@@ -19,6 +19,7 @@ import type {
   RosterView,
   View,
 } from "../ports/control.ts";
+import type { ExpectedHour } from "../ports/expected.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { RunRecord, Watermark } from "../schema/run.ts";
@@ -33,6 +34,7 @@ import { hasSupersededKey } from "./members/superseded-key.ts";
 import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
 import { hasHostFault } from "./members/host-fault.ts";
+import { expectedHours } from "./orders/forecast.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
@@ -213,6 +215,20 @@ export function nextTicks(
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
   return plan === undefined ? undefined : comingTicks(state, plan, count);
+}
+
+/** What a job is expected to do in so many hours from then on (ms); undefined = no such job. */
+export function expectedOf(
+  stateThen: Readonly<State>,
+  now: Now,
+  id: JobId,
+  from: number,
+  hours: number,
+  listed: number,
+): ExpectedHour[] | undefined {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.plans.get(id);
+  return plan === undefined ? undefined : expectedHours(state, plan, from, hours, listed);
 }
 
 /** What a job is doing, what stands in its way, and its next tick; undefined = no such job. */

@@ -31,6 +31,7 @@ export function controlOf(peer: Peer): Control {
     view: () => peer.status.view(),
     heirs: () => peer.status.heirs(),
     next: (id, count) => peer.status.next(id, count),
+    expected: (id, from, hours, listed) => peer.status.expected(id, from, hours, listed),
     status: (id) => statusOf(peer, outcomes, id),
     inState: (state) => jobsInState(peer, outcomes, state),
     watermarkLagMs: () => peer.status.watermarkLagMs(),

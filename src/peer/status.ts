@@ -9,6 +9,7 @@ import {
   obstaclesOf,
   jobNow,
   jobsUnknownHere,
+  expectedOf,
   nameOf,
   nextTicks,
   notReady,
@@ -36,6 +37,7 @@ import type {
   PoolView,
   View,
 } from "../ports/control.ts";
+import type { ExpectedHour } from "../ports/expected.ts";
 import type { JobId, TickId } from "../schema/ids.ts";
 import type { Assembly } from "./assembly.ts";
 
@@ -78,6 +80,11 @@ export class PeerStatus {
   next(id: JobId, count: number): NextTick[] | undefined {
     const { state, now } = this.#live();
     return nextTicks(state, now, id, count);
+  }
+
+  expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
+    const { state, now } = this.#live();
+    return expectedOf(state, now, id, from, hours, listed);
   }
 
   /** What a job is doing and what stands in its way; undefined when there is no such job. */

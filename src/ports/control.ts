@@ -15,6 +15,7 @@ import type { ParamValues, RunRecord, RunState } from "../schema/run.ts";
 import type { NoticeChannel } from "../schema/channel.ts";
 import type { HeldSecrets, SecretChange } from "../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
+import type { ExpectedHour } from "./expected.ts";
 import type { RunQuery } from "./disk.ts";
 import type { Delivered } from "./notifier.ts";
 
@@ -341,6 +342,8 @@ export interface Control {
   heirs(): Heir[];
   /** undefined when there is no such job */
   next(id: JobId, count: number): NextTick[] | undefined;
+  /** What the job does in so many hours from then on (ms): of hours with up to `listed` ticks, when. Undefined: no such job. */
+  expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined;
   /** undefined when there is no such job */
   status(id: JobId): Promise<JobStatus | undefined>;
   /** Which of the job's ticks with from ≤ tick < to (ms) a backfill would run. Throws a CicadaError if it would be refused. */

@@ -13,6 +13,7 @@ import { Empty } from "./parts/parts.tsx";
 import { Job } from "./pages/job/job.tsx";
 import { Jobs } from "./pages/jobs.tsx";
 import { NewJob } from "./pages/form/form.tsx";
+import { Forecast } from "./pages/forecast/forecast.tsx";
 import { Access } from "./pages/access/access.tsx";
 import { Mesh } from "./pages/mesh/mesh.tsx";
 import { Settings } from "./pages/settings/settings.tsx";
@@ -45,6 +46,7 @@ export const places: readonly Place[] = [
     page: ({ rest: [id] }) => (id === undefined ? <Runs /> : <Run key={id} id={id} />),
   },
   { path: "mesh", name: "Mesh", key: "m", page: Mesh },
+  { path: "forecast", name: "Forecast", key: "f", page: Forecast },
   { path: "settings", name: "Settings", key: "s", page: Settings },
   { path: "access", name: "Access", key: "a", page: Access },
 ];

@@ -18,11 +18,12 @@ import { previewWithCalendars } from "../../src/core/job/calendars.ts";
 import { takeRecord } from "../../src/core/records/ledger.ts";
 import { duplicatesIn, storyOf } from "../../src/core/records/records.ts";
 import { createState, type Settings, type Pending, type State } from "../../src/core/state.ts";
-import { nextTick, parseSchedule, withoutExclusions } from "../../src/core/time/schedule.ts";
+import { nextTick, parseSchedule, ticksBetween, withoutExclusions } from "../../src/core/time/schedule.ts";
 import { parseDuration } from "../../src/core/time/units.ts";
 import type { Decisions } from "../../src/api/options.ts";
 import { CicadaError } from "../../src/errors.ts";
 import type { Cancel, LogPiece } from "../../src/ports.ts";
+import type { ExpectedHour } from "../../src/ports/expected.ts";
 import type { RunQuery } from "../../src/ports/disk.ts";
 import type {
   BackfillPlan,
@@ -469,6 +470,21 @@ export class FakeControl implements Control {
       at = nextTick(planned, at);
     }
     return ticks;
+  }
+
+  /** Every run is this peer's. */
+  expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
+    const job = this.jobs.get(id);
+    if (job === undefined) return undefined;
+    const { schedule, timezone = "UTC", enabled } = job.spec;
+    const read = schedule === undefined ? undefined : parseSchedule(schedule, timezone, id, job.spec.except);
+    if (read?.ok !== true || enabled === false) return [];
+    return Array.from({ length: hours }, (_, hour) => {
+      const begin = from + hour * 3_600_000;
+      const starts = ticksBetween(read.schedule, Math.max(begin, Date.now()), begin + 3_600_000);
+      const runs = [{ peer: selfId, name: "alpha", count: starts.length }];
+      return { hour, ticks: starts.length, starts: starts.length > listed ? [] : starts, runs };
+    }).filter(({ ticks }) => ticks > 0);
   }
 
   async status(id: JobId): Promise<JobStatus | undefined> {

@@ -23,6 +23,7 @@ import type {
   TickStory,
   View,
 } from "../../ports/control.ts";
+import type { ExpectedHour } from "../../ports/expected.ts";
 import type { RunQuery } from "../../ports/disk.ts";
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
@@ -110,6 +111,10 @@ export class ScopedControl implements Control {
 
   next(id: JobId, count: number): NextTick[] | undefined {
     return this.sees(id) ? this.#control.next(id, count) : undefined;
+  }
+
+  expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
+    return this.sees(id) ? this.#control.expected(id, from, hours, listed) : undefined;
   }
 
   async status(id: JobId): Promise<JobStatus | undefined> {

@@ -24,6 +24,8 @@ const minutesMax = 2_880;
 /** Ticks of one job that are listed: those of a job that runs each second would hide all others. */
 const ticksPerJob = 12;
 const comingMax = 1_000;
+/** Jobs named of which not all ticks are listed. */
+const oftenNamed = 5;
 /** Peers named for each tick. */
 const peersNamed = 4;
 
@@ -130,6 +132,13 @@ function coming(app: Api, overview: Overview, recent: RecentTicks): void {
           200: Type.Object({
             items: Type.Array(ComingSchema),
             more: Type.Boolean({ description: "there are more ticks in that time" }),
+            completeUntil: Type.String({
+              format: "date-time",
+              description: "up to then all ticks are listed; of later ones some or all are not",
+            }),
+            often: Type.Array(Type.String(), {
+              description: `jobs of which later ticks are not listed because there are so many; at most ${oftenNamed}`,
+            }),
           }),
         },
       },
@@ -139,17 +148,29 @@ function coming(app: Api, overview: Overview, recent: RecentTicks): void {
       const until = Date.now() + minutes * 60_000;
       const soonest = soonestFirst(await overview.entries(), until).filter((id) => request.control.sees(id));
       const ticks: { job: JobId; tick: NextTick }[] = [];
+      const often: { job: JobId; last: number }[] = [];
       // Of no job beyond the first `limit` a tick can be among the first `limit`.
       for (const job of soonest.slice(0, limit)) {
-        for (const tick of request.control.next(job, ticksPerJob) ?? []) {
-          if (tick.startsAt <= until) ticks.push({ job, tick });
-        }
+        const next = request.control.next(job, ticksPerJob) ?? [];
+        for (const tick of next) if (tick.startsAt <= until) ticks.push({ job, tick });
+        const last = next.length < ticksPerJob ? Infinity : Math.max(...next.map(({ startsAt }) => startsAt));
+        if (last < until) often.push({ job, last });
       }
       ticks.sort((a, b) => a.tick.startsAt - b.tick.startsAt || (a.job < b.job ? -1 : 1));
       const items = await Promise.all(
         ticks.slice(0, limit).map((one) => showComing(one, recent, request.control)),
       );
-      return reply.send({ items, more: ticks.length > limit || soonest.length > limit });
+      const ends = [until, ...often.map(({ last }) => last)];
+      const lastListed = ticks[limit - 1];
+      if (lastListed !== undefined && (ticks.length > limit || soonest.length > limit))
+        ends.push(lastListed.tick.startsAt);
+      const completeUntil = Math.min(...ends);
+      return reply.send({
+        items,
+        more: completeUntil < until,
+        completeUntil: showInstant(completeUntil),
+        often: often.slice(0, oftenNamed).map(({ job }) => job),
+      });
     },
   );
 }

@@ -10,7 +10,18 @@ import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
 
 /** The views of the page, which src/ui/app.tsx knows. */
-const views = ["/", "/new", "/jobs", "/jobs/*", "/runs", "/runs/*", "/mesh", "/settings", "/access"];
+const views = [
+  "/",
+  "/new",
+  "/jobs",
+  "/jobs/*",
+  "/runs",
+  "/runs/*",
+  "/mesh",
+  "/forecast",
+  "/settings",
+  "/access",
+];
 
 const forEveryone = { config: { right: "everyone" }, schema: { hide: true } } as const;
 const forGood = "public, max-age=31536000, immutable";

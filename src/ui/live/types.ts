@@ -3,10 +3,12 @@ import type { ShownJob } from "../../api/show/show-job.ts";
 import type { Peer } from "../../api/show/show-peer.ts";
 import type { ShownRevision } from "../../api/show/show-revision.ts";
 import type { Run, Tick } from "../../api/show/show-run.ts";
+import type { ShownForecast } from "../../api/show/show-forecast.ts";
 import type { Chain, Coming, Recent, Running, Summary } from "../../api/show/show-overview.ts";
 
 export type { Chain, Coming, Peer, Run, Running, Summary, Tick };
 export type Job = ShownJob & { recent?: Recent };
+export type Forecast = ShownForecast;
 export type Revision = ShownRevision;
 export type RecentTick = Recent["ticks"][number];
 export type JobState = Job["state"];
@@ -15,6 +17,14 @@ export type RunState = Run["state"];
 export interface List<Item> {
   items: Item[];
   nextCursor: string | null;
+}
+
+/** The next ticks of all jobs. */
+export interface ComingList {
+  items: Coming[];
+  more: boolean;
+  completeUntil: string;
+  often: string[];
 }
 
 export interface NextTick {

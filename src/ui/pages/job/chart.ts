@@ -29,6 +29,8 @@ export function drawChart(box: HTMLElement, points: Points, height: number): () 
       {
         width: box.clientWidth,
         height,
+        // Room for half of the last label of the time axis, which is centred on its tick.
+        padding: [null, 36, null, null],
         legend: { show: false },
         cursor: { show: false },
         tzDate: (seconds) => UPlot.tzDate(new Date(seconds * 1_000), browserZone),

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { mesh } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
-import type { Coming, List, Run } from "../../live/types.ts";
+import type { ComingList, List, Run } from "../../live/types.ts";
 import { runLink } from "../../live/address.ts";
 import { Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
@@ -11,7 +11,7 @@ import { Hearing } from "./hearing.tsx";
 import { PeerCard } from "./peer-card.tsx";
 
 export function Mesh(): JSX.Element {
-  const coming = useResource<{ items: Coming[]; more: boolean }>("/v1/coming?minutes=60&limit=1000", {
+  const coming = useResource<ComingList>("/v1/coming?minutes=60&limit=1000", {
     on: ["job", "peer"],
     everyMs: 5_000,
     pollMs: 30_000,
@@ -51,7 +51,7 @@ export function Mesh(): JSX.Element {
       )}
       <ul class="peers">
         {items.map((peer) => (
-          <PeerCard key={peer.id} peer={peer} coming={coming.body?.items} isVoter={voters.includes(peer)} />
+          <PeerCard key={peer.id} peer={peer} coming={coming.body} isVoter={voters.includes(peer)} />
         ))}
       </ul>
       <Hearing peers={present} />

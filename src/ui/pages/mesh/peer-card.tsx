@@ -5,7 +5,7 @@ import { ask } from "../../live/ask.ts";
 import { mayEverywhere } from "../../live/me.ts";
 import type { MeshPeer } from "../../live/mesh.ts";
 import { carryOut } from "../../live/receipts.ts";
-import type { Coming } from "../../live/types.ts";
+import type { ComingList } from "../../live/types.ts";
 import { Dialog, StateWord } from "../../parts/parts.tsx";
 import { Away } from "../../parts/times.tsx";
 import { countText, durationText, lackText, type Tone } from "../../words.ts";
@@ -20,7 +20,7 @@ const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
 
 interface Props {
   peer: MeshPeer;
-  coming: readonly Coming[] | undefined;
+  coming: ComingList | undefined;
   isVoter: boolean;
 }
 
@@ -122,8 +122,8 @@ export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
 }
 
 /** What this peer would run in the next hour, and who would if it were gone. */
-function Without({ peer, coming }: { peer: MeshPeer; coming: readonly Coming[] }): JSX.Element {
-  const own = coming.filter(({ peers: [runner] }) => runner?.id === peer.id);
+function Without({ peer, coming }: { peer: MeshPeer; coming: ComingList }): JSX.Element {
+  const own = coming.items.filter(({ peers: [runner] }) => runner?.id === peer.id);
   const heirs = new Map<string, number>();
   const stranded = new Set<string>();
   for (const {
@@ -136,10 +136,15 @@ function Without({ peer, coming }: { peer: MeshPeer; coming: readonly Coming[] }
   return (
     <p class="small without">
       {own.length === 0 ? (
-        "It would run nothing in the next hour."
+        coming.more ? (
+          "It would run none of those ticks of the next hour that are listed; there are more."
+        ) : (
+          "It would run nothing in the next hour."
+        )
       ) : (
         <>
-          Next hour: {countText(own.length, "tick")}. Without it:{" "}
+          Next hour: {coming.more && "at least "}
+          {countText(own.length, "tick")}. Without it:{" "}
           {[...heirs].map(([name, count]) => `${count} on ${name}`).join(", ")}
           {stranded.size > 0 && (
             <span class="bad">

@@ -5,7 +5,7 @@ import { lostSince } from "../../live/ask.ts";
 import { now } from "../../live/clock.ts";
 import { mesh } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
-import type { Coming } from "../../live/types.ts";
+import type { Coming, ComingList } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { browserZone, countText, minuteText } from "../../words.ts";
@@ -22,7 +22,7 @@ const listed = 10;
 export function ComingTicks(): JSX.Element {
   const chosen = query.value.get("minutes") ?? "60";
   const minutes = spans.includes(chosen) ? chosen : "60";
-  const found = useResource<{ items: Coming[]; more: boolean }>(`/v1/coming?minutes=${minutes}&limit=400`, {
+  const found = useResource<ComingList>(`/v1/coming?minutes=${minutes}&limit=400`, {
     on: ["job", "peer", "run"],
     everyMs: 5_000,
     pollMs: 20_000,
@@ -51,14 +51,21 @@ export function ComingTicks(): JSX.Element {
         <Empty title={`No tick comes in the next ${spanNames[minutes]}.`} />
       ) : (
         <div class="card">
-          <Lanes items={items} minutes={Number(minutes)} />
+          <Lanes
+            items={items}
+            minutes={Number(minutes)}
+            completeUntil={found.body.more ? Date.parse(found.body.completeUntil) : Infinity}
+          />
           <ol class="next-list">
             {items.slice(0, listed).map((one) => (
               <NextLine key={`${one.job} ${one.tick}`} coming={one} />
             ))}
           </ol>
           {found.body.more && (
-            <p class="quiet small">Jobs that run often are drawn with their first ticks only.</p>
+            <p class="quiet small">
+              Where the bars are hatched, further ticks are not shown
+              {found.body.often.length > 0 && `: of ${found.body.often.join(", ")} only the next ones are`}.
+            </p>
           )}
         </div>
       )}
@@ -70,48 +77,62 @@ const width = 1_000;
 const laneHeight = 30;
 const barHeight = 16;
 
-function Lanes({ items, minutes }: { items: readonly Coming[]; minutes: number }): JSX.Element {
+interface LanesProps {
+  items: readonly Coming[];
+  minutes: number;
+  /** after this (wall ms) ticks are missing */
+  completeUntil: number;
+}
+
+function Lanes({ items, minutes, completeUntil }: LanesProps): JSX.Element {
   const from = now.value;
   const until = from + minutes * 60_000;
   const peers = (mesh.value?.items ?? []).filter(
     ({ state, role }) => state !== "forgotten" && state !== "left" && role !== "witness",
   );
   const xOf = (ms: number): number => ((ms - from) / (until - from)) * width;
+  const hatchedFrom = Math.max(0, xOf(completeUntil));
+  const words = wordsOf(items, peers) + (hatchedFrom < width ? "; further ticks not shown" : "");
   return (
-    <div class="lanes" role="img" aria-label={wordsOf(items, peers)}>
+    <div class="lanes" role="img" aria-label={words}>
       {peers.map(({ id, name, state }) => {
         const own = items.filter(({ peers: [runner] }) => runner?.id === id);
         return (
           <div key={id} class={state === "alive" ? "lane" : "lane away"}>
             <span class="lane-name">{name}</span>
-            <svg viewBox={`0 0 ${width} ${laneHeight}`} preserveAspectRatio="none" height={laneHeight}>
-              <rect
-                class="lane-ground"
-                x="0"
-                y={(laneHeight - barHeight) / 2}
-                width={width}
-                height={barHeight}
-                rx="4"
-              />
-              {own.map((one) => {
-                const x = xOf(Date.parse(one.startsAt));
-                const wide = Math.max(4, ((one.usualMs ?? 0) / (until - from)) * width);
-                return (
-                  <rect
-                    key={`${one.job} ${one.tick}`}
-                    class="lane-tick"
-                    x={Math.max(0, x)}
-                    y={(laneHeight - barHeight) / 2}
-                    width={Math.max(1, Math.min(wide, width - x))}
-                    height={barHeight}
-                    rx="2"
-                    onClick={() => go(jobLink(one.job))}
-                  >
-                    <title>{titleOf(one)}</title>
-                  </rect>
-                );
-              })}
-            </svg>
+            <div class="lane-bar">
+              <svg viewBox={`0 0 ${width} ${laneHeight}`} preserveAspectRatio="none" height={laneHeight}>
+                <rect
+                  class="lane-ground"
+                  x="0"
+                  y={(laneHeight - barHeight) / 2}
+                  width={width}
+                  height={barHeight}
+                  rx="4"
+                />
+                {own.map((one) => {
+                  const x = xOf(Date.parse(one.startsAt));
+                  const wide = Math.max(4, ((one.usualMs ?? 0) / (until - from)) * width);
+                  return (
+                    <rect
+                      key={`${one.job} ${one.tick}`}
+                      class="lane-tick"
+                      x={Math.max(0, x)}
+                      y={(laneHeight - barHeight) / 2}
+                      width={Math.max(1, Math.min(wide, width - x))}
+                      height={barHeight}
+                      rx="2"
+                      onClick={() => go(jobLink(one.job))}
+                    >
+                      <title>{titleOf(one)}</title>
+                    </rect>
+                  );
+                })}
+              </svg>
+              {hatchedFrom < width && (
+                <span class="lane-unknown" style={{ left: `${(hatchedFrom / width) * 100}%` }} />
+              )}
+            </div>
           </div>
         );
       })}

@@ -103,12 +103,14 @@ const jobs: readonly Rule[] = [
     description: "`cicada runs ls --failed` lists them.",
   },
   {
-    alert: "CicadaBehind",
-    expr: "max by (instance) (cicada_watermark_lag_seconds) > 300",
+    alert: "CicadaRunsLate",
+    // The watermark's lag is no measure of lateness: that of a job without new ticks doesn't move.
+    expr: "histogram_quantile(0.5, sum by (instance, le) (rate(cicada_run_lateness_seconds_bucket[15m]))) > 30",
     for: "5m",
     severity: "warning",
-    summary: "{{ $labels.instance }} decides ticks {{ $value | humanizeDuration }} late",
-    description: "Look at the load of its host, and `cicada doctor` there.",
+    summary: "half of the runs of {{ $labels.instance }} start {{ $value | humanizeDuration }} late or later",
+    description:
+      "They wait for other runs, or the host is too busy: `cicada top`, and `cicada doctor` there.",
   },
   {
     alert: "CicadaQueueStuck",

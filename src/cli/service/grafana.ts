@@ -137,12 +137,6 @@ const graphs: readonly Panel[] = [
     ],
   },
   {
-    title: "Behind",
-    description: "How far the job that is furthest behind is behind its schedule.",
-    unit: "s",
-    queries: [{ expr: of("cicada_watermark_lag_seconds"), legend: "{{instance}}" }],
-  },
-  {
     title: "Load, as a share of capacity",
     unit: "percentunit",
     queries: [{ expr: `${of("cicada_load")} / ${of("cicada_capacity")}`, legend: "{{instance}}" }],

@@ -4,7 +4,7 @@
  * A 2xx to a change means that the change is durable on this peer; it reaches the others within moments. `If-Match` is
  * checked against this peer's replica: two edits on two sides of a split may both succeed, and are merged later.
  */
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
@@ -20,7 +20,14 @@ import { refusal } from "../http/problems.ts";
 import type { Overview } from "../show/overview.ts";
 import type { RecentTicks } from "../show/recent-ticks.ts";
 import { RecentSchema } from "../show/show-overview.ts";
-import { answerJob, JobParams, JobSchema, showJob, showQuarantined } from "../show/show-job.ts";
+import {
+  answerJob,
+  JobParams,
+  JobSchema,
+  showJob,
+  showQuarantined,
+  type ShownJob,
+} from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
@@ -115,24 +122,22 @@ function createJob(app: Api, { decisions }: RouteOptions): void {
     async (request, reply) => {
       const spec = acceptJob(decisions, request.body);
       const mode = request.query.update === true ? "replace" : "create";
-      const ifMatch = readIfMatch(request, request.control, spec.id);
-      const by = request.actor;
-      const answer = await askFor("job", request, request.control, {
-        kind: "put-job",
-        spec,
-        mode,
-        ...ifMatch,
-        by,
-      });
-      return answerJob(
-        reply,
-        request.control,
-        answer.job,
-        answer.created ? "created" : "changed",
-        answer.warnings,
-      );
+      return putJob(request, reply, spec, mode);
     },
   );
+}
+
+async function putJob(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  spec: CheckedSpec,
+  mode: "create" | "replace",
+): Promise<ShownJob> {
+  const { control, actor: by } = request;
+  const ifMatch = readIfMatch(request, control, spec.id);
+  const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
+  const how = answer.created ? "created" : "changed";
+  return answerJob(reply, control, answer.job, how, answer.warnings);
 }
 
 function readJob(app: Api): void {
@@ -181,22 +186,7 @@ function replaceJob(app: Api, { decisions }: RouteOptions): void {
       const spec = acceptJob(decisions, isObject(body) && body["id"] === undefined ? { ...body, id } : body);
       if (spec.id !== id) throw idMismatch(spec.id, id);
       const mode = request.headers["if-none-match"] === "*" ? "create" : "replace";
-      const ifMatch = readIfMatch(request, request.control, id);
-      const by = request.actor;
-      const answer = await askFor("job", request, request.control, {
-        kind: "put-job",
-        spec,
-        mode,
-        ...ifMatch,
-        by,
-      });
-      return answerJob(
-        reply,
-        request.control,
-        answer.job,
-        answer.created ? "created" : "changed",
-        answer.warnings,
-      );
+      return putJob(request, reply, spec, mode);
     },
   );
 }

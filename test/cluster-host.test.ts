@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import { appendFileSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { assertEachOnce, readStarts, recordingCommand, untilTick } from "./kit/cluster-judge.ts";
-import { tickAt } from "../src/schema/ids.ts";
+import { assertEachOnce, readStarts, recordingCommand, untilEachStarted } from "./kit/cluster-judge.ts";
 import { Cluster, items, until, type RunningPeer } from "./kit/cluster.ts";
 
 interface Run {
@@ -41,7 +40,7 @@ describe("two peers when one can't write its runs' outputs", () => {
     });
     assert.equal((await bob.call("GET", "/readyz")).status, 200);
     const span = { from: created, to: created + 10_000 };
-    await untilTick(file, tickAt(span.to), 20_000);
+    await untilEachStarted(file, 2_000, span, 20_000);
     // Bob learns of the tick that failed on ada when ada gives it back.
     assertEachOnce(readStarts(file), 2_000, span, 2_000);
     const runs = await items<Run>(bob, "/v1/jobs/beat/runs");

@@ -7,7 +7,7 @@ import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { ownCapabilities, ownProtocol, type Compatibility } from "../src/schema/protocol.ts";
-import { assertEachOnce, readStarts, recordingCommand, untilTick } from "./kit/cluster-judge.ts";
+import { assertEachOnce, readStarts, recordingCommand, untilEachStarted } from "./kit/cluster-judge.ts";
 import { Cluster, untilMembers } from "./kit/cluster.ts";
 
 const { newest } = ownProtocol;
@@ -50,7 +50,7 @@ test("peers are upgraded one after the other, and each tick of each second runs 
   }
   const to = Math.floor(Date.now() / periodMs) * periodMs;
   for (const file of Object.values(files)) {
-    await untilTick(file, new Date(to + periodMs).toISOString().replace(".000", ""), limitMs);
+    await untilEachStarted(file, periodMs, { from, to }, limitMs);
     assertEachOnce(readStarts(file), periodMs, { from, to }, limitMs);
   }
   const runners = new Set(readStarts(files.beat).map(({ peer }) => peer));

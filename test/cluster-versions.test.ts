@@ -10,7 +10,7 @@ import * as Y from "yjs";
 import { openDisk } from "../src/real/disk.ts";
 import { ownCapabilities, type Compatibility } from "../src/schema/protocol.ts";
 import { nextHlc } from "../src/table/hlc.ts";
-import { assertEachOnce, readStarts, recordingCommand, untilTick } from "./kit/cluster-judge.ts";
+import { assertEachOnce, readStarts, recordingCommand, untilEachStarted } from "./kit/cluster-judge.ts";
 import { Cluster, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
 const later: Compatibility = {
@@ -122,9 +122,8 @@ describe("two versions in one mesh", () => {
 
     const from = Math.ceil(Date.now() / periodMs + 1) * periodMs;
     const to = from + (ticksJudged - 1) * periodMs;
-    const last = new Date(to).toISOString().replace(".000", "");
     for (const file of Object.values(files)) {
-      await untilTick(file, last, limitMs);
+      await untilEachStarted(file, periodMs, { from, to }, limitMs);
       assertEachOnce(readStarts(file), periodMs, { from, to }, limitMs);
     }
     const ranOn = (job: keyof typeof files) => new Set(readStarts(files[job]).map(({ peer }) => peer));

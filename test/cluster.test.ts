@@ -8,7 +8,14 @@ import assert from "node:assert/strict";
 import { appendFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { assertEachOnce, readStarts, recordingCommand, ticksOf, untilTick } from "./kit/cluster-judge.ts";
+import {
+  assertEachOnce,
+  readStarts,
+  recordingCommand,
+  ticksOf,
+  untilEachStarted,
+  untilTick,
+} from "./kit/cluster-judge.ts";
 import { claimAheadMs } from "../src/core/limits.ts";
 import { Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
 
@@ -88,9 +95,10 @@ describe("three peers and a job every 2 s", () => {
       }
     }
     const [first = "", last = ""] = [planned[0]?.tick, planned.at(-1)?.tick];
-    await untilTick(file, last, planned.length * periodMs + stepInLimitMs);
+    const planSpan = { from: Date.parse(first), to: Date.parse(last) };
+    await untilEachStarted(file, periodMs, planSpan, planned.length * periodMs + stepInLimitMs);
     const starts = readStarts(file);
-    assertEachOnce(starts, periodMs, { from: Date.parse(first), to: Date.parse(last) }, onTimeMs);
+    assertEachOnce(starts, periodMs, planSpan, onTimeMs);
     for (const next of planned) {
       assert.equal(starts.find(({ tick }) => tick === next.tick)?.peer, runnerOf(next), next.tick);
     }
@@ -115,9 +123,10 @@ describe("three peers and a job every 2 s", () => {
         return states.every((state) => state === "dead") && run?.state === "lost";
       });
       const [last = ""] = ticksOf(periodMs, Date.now(), Date.now() + 2 * periodMs);
-      await untilTick(file, last, periodMs + stepInLimitMs);
+      const span = { from: killedAt, to: Date.parse(last) };
+      await untilEachStarted(file, periodMs, span, periodMs + stepInLimitMs);
       const starts = readStarts(file);
-      assertEachOnce(starts, periodMs, { from: killedAt, to: Date.parse(last) }, stepInLimitMs);
+      assertEachOnce(starts, periodMs, span, stepInLimitMs);
       assert.deepEqual(
         starts.filter((start) => start.peer === name && start.at > killedAt),
         [],
@@ -141,9 +150,10 @@ describe("three peers and a job every 2 s", () => {
         );
         return ticks.every((tick) => tick === ticks[0]) && ticks[0];
       });
-      await untilTick(file, own, planLength * periodMs);
+      const span = { from, to: Date.parse(own) };
+      await untilEachStarted(file, periodMs, span, planLength * periodMs);
       const starts = readStarts(file);
-      assertEachOnce(starts, periodMs, { from, to: Date.parse(own) }, stepInLimitMs);
+      assertEachOnce(starts, periodMs, span, stepInLimitMs);
       assert.equal(starts.find(({ tick }) => tick === own)?.peer, name);
     });
   }

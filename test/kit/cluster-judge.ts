@@ -61,3 +61,20 @@ export function assertEachOnce(
 export function untilTick(file: string, tick: string, limitMs: number): Promise<true> {
   return until(`a start of ${tick}`, limitMs, () => readStarts(file).some((start) => start.tick >= tick));
 }
+
+/**
+ * Waits until each tick of the span has started. One may start after those that follow it, when another peer has to step in, and
+ * is no missed tick then.
+ */
+export function untilEachStarted(
+  file: string,
+  periodMs: number,
+  span: { from: number; to: number },
+  limitMs: number,
+): Promise<true> {
+  const wanted = ticksOf(periodMs, span.from, span.to);
+  return until(`a start of each of ${wanted[0] ?? "no tick"} to ${wanted.at(-1) ?? ""}`, limitMs, () => {
+    const started = new Set(readStarts(file).map(({ tick }) => tick));
+    return wanted.every((tick) => started.has(tick));
+  });
+}

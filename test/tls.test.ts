@@ -51,6 +51,7 @@ test("a replaced certificate is used from the next connection on; one that can't
   assert.throws(() => certificate.replace("nonsense", one?.key ?? ""), /not a certificate in PEM/);
   assert.throws(() => certificate.replace(one?.cert ?? "", two?.key ?? ""), /does not fit/);
   assert.throws(() => certificate.replace(two?.cert ?? "", "nonsense"), /does not fit|not a key/);
+  assert.throws(() => certificate.replace(two?.cert ?? "", ""), /not a key in PEM/);
   assert.equal(await ask("cron.example", one?.cert ?? ""), 200);
   certificate.replace(two?.cert ?? "", two?.key ?? "");
   assert.equal(await ask("cron.example", two?.cert ?? ""), 200);

@@ -2,7 +2,7 @@
  * The certificate with which the API is served. It can be replaced while the API is open: connections that are open keep the old
  * one, new ones get the new one.
  */
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
 import { CicadaError } from "../../errors.ts";
 
@@ -41,6 +41,9 @@ function read(cert: string, key: string): { context: SecureContext; names: strin
     throw new CicadaError("BAD_SETTING", `--tls-cert: the certificate has expired on ${leaf.validTo}`);
   }
   try {
+    // Node takes an empty key for none, and would then refuse every connection.
+    const fits = leaf.checkPrivateKey(createPrivateKey(key));
+    if (!fits) throw new Error("it is the key of another certificate");
     const context = createSecureContext({ cert, key, minVersion: "TLSv1.2" });
     const names = leaf.subjectAltName?.matchAll(/(?:DNS|IP Address):([^,\s"]+)/g) ?? [];
     return { context, names: Array.from(names, ([, name = ""]) => name.toLowerCase()) };

@@ -3,11 +3,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { digestOf, lastDay, type DayFacts } from "../src/core/records/digest.ts";
 import { zoneOf } from "../src/core/time/zone.ts";
+import { Digests } from "../src/peer/digests.ts";
+import type { Doors, Log } from "../src/ports.ts";
+import type { RunQuery } from "../src/ports/disk.ts";
 import { checkChannel } from "../src/schema/channel.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
 const at = (text: string): number => Date.parse(text);
+
+type HistoryDone = Parameters<Doors["disk"]["history"]>[1];
 
 function zone(name: string) {
   return zoneOf(name) ?? assert.fail(name);
@@ -111,8 +116,15 @@ function ended(
 
 function said(more: Partial<DayFacts>): string {
   const day = { from: 0, to: 1, shown: "2026-11-29 08:00" };
-  const facts = { day, zone: "UTC", jobs: 214, succeeded: 1_320, troubles: [], isCut: false, undecided: [] };
-  const { state, text } = digestOf({ ...facts, nameOf: (peer) => `host-${peer}`, ...more });
+  const facts = { day, zone: "UTC", jobs: 214, succeeded: 1_320, moreSucceeded: false };
+  const { state, text } = digestOf({
+    ...facts,
+    troubles: [],
+    isCut: false,
+    undecided: [],
+    nameOf: (peer) => `host-${peer}`,
+    ...more,
+  });
   return `${state}: ${text}`;
 }
 
@@ -154,6 +166,14 @@ describe("a digest says", () => {
     );
   });
 
+  test("that a day was not well if attempts failed that were not looked at", () => {
+    assert.equal(
+      said({ isCut: true, succeeded: 100_000, moreSucceeded: true }),
+      "trouble: so many attempts failed and were repeated in the day until 2026-11-29 08:00 (UTC) that not all were looked at. " +
+        "at least 100000 runs succeeded in that time",
+    );
+  });
+
   test("so much that it fits into a message, however many jobs had trouble", () => {
     const troubles = Array.from({ length: 900 }, (_, index) =>
       ended(`job-${index}-${"x".repeat(100)}`, "2026-11-29T03:00:00Z", "failed", { reason: "y".repeat(500) }),
@@ -163,6 +183,37 @@ describe("a digest says", () => {
     assert.match(text, /and 888 more jobs/);
     assert.ok(text.length < 6_000, String(text.length));
   });
+});
+
+test("a failure is found behind more repeated attempts than are read at once", () => {
+  const repeated = Array.from({ length: 2_500 }, () =>
+    ended("flaky", "2026-11-29T03:00:00Z", "failed", { retryAt: 5 }),
+  );
+  const records = [...repeated, ended("backup", "2026-11-28T09:00:00Z", "failed", { exitCode: 2 })];
+  const told: string[] = [];
+  const self = "alpha" as PeerId;
+  const digests = new Digests({
+    doors: {
+      keys: { self } as Doors["keys"],
+      log: { warn: assert.fail } as Partial<Log> as Log,
+      disk: {
+        history: ({ states, limit, after = "0" }: RunQuery, done: HistoryDone) => {
+          if (states?.includes("succeeded") === true) return done({ records: [], next: null, total: 7 });
+          const end = Number(after) + limit;
+          const next = end < records.length ? String(end) : null;
+          done({ records: records.slice(Number(after), end), next, total: records.length });
+        },
+      } as Doors["disk"],
+    },
+    nameOf: (peer) => peer,
+    jobs: () => 2,
+    hasTold: () => false,
+    tell: (_topic, { state, text }) => told.push(`${state}: ${text}`),
+  });
+  const sight = { seen: [], facts: [], tellerOf: () => self, undecided: () => [] };
+  digests.woke(new Map([["ops", { at: "08:00" }]]), sight, { wall: at("2026-11-29T08:02:00Z"), mono: 0 });
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? "", /^trouble: 1 of 2 jobs had trouble .*: backup failed once/);
 });
 
 function problemsOf(digest: unknown): string[] {

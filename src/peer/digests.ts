@@ -3,20 +3,25 @@
  * every peer has, and hands the text to mesh-notices.ts, which sees to it that it is sent once.
  */
 import type { MeshSight } from "../core/operator/mesh-sight.ts";
-import { digestOf, lastDay, troubleStates, type Day } from "../core/records/digest.ts";
+import { digestOf, isTrouble, lastDay, troubleStates, type Day } from "../core/records/digest.ts";
 import { zoneOf } from "../core/time/zone.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
+import { countedMost } from "../ports/disk.ts";
 import type { Digest, DigestState } from "../schema/digest.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { MeshTopic } from "../schema/mesh-notice.ts";
+import type { RunRecord } from "../schema/run.ts";
 
 /** The records of a day's last ticks have arrived after this, and most of its runs have ended; ms. */
 const settledMs = 60_000;
 /** A digest that nobody could tell within this time, because no peer was up, is left out; ms. */
 const lateMs = 3_600_000;
-/** The most records of troubles that are read: more of them would not be named anyway. */
+/** After so many troubles no more are read: they would not be named anyway. */
 const troublesMax = 1_000;
+/** Records read at once, and how often: attempts that were repeated lie among the troubles, and may be many. */
+const pageRecords = 1_000;
+const pagesMax = 50;
 
 export interface DigestsDeps {
   doors: Pick<Doors, "disk" | "keys" | "log">;
@@ -58,18 +63,31 @@ export class Digests {
     };
     const { from, to } = day;
     this.#reading.add(channel);
+    const tell = (good: { total: number }, troubles: readonly RunRecord[], isCut: boolean) => {
+      this.#reading.delete(channel);
+      const { total: succeeded } = good;
+      const facts = { succeeded, moreSucceeded: succeeded >= countedMost, troubles, isCut };
+      const { jobs, nameOf } = this.#deps;
+      this.#deps.tell(
+        topic,
+        digestOf({ day, zone, jobs: jobs(), undecided: sight.undecided(to), nameOf, ...facts }),
+      );
+    };
     disk.history({ states: ["succeeded"], from, to, limit: 1 }, (good) => {
       if (good instanceof CicadaError) return failed(good);
-      disk.history({ states: troubleStates, from, to, limit: troublesMax }, (bad) => {
-        if (bad instanceof CicadaError) return failed(bad);
-        this.#reading.delete(channel);
-        const facts = { succeeded: good.total, troubles: bad.records, isCut: bad.next !== null };
-        const { jobs, nameOf } = this.#deps;
-        this.#deps.tell(
-          topic,
-          digestOf({ day, zone, jobs: jobs(), undecided: sight.undecided(to), nameOf, ...facts }),
-        );
-      });
+      const troubles: RunRecord[] = [];
+      const readPage = (page: number, place: { after?: string }): void => {
+        disk.history({ states: troubleStates, from, to, limit: pageRecords, ...place }, (bad) => {
+          if (bad instanceof CicadaError) return failed(bad);
+          troubles.push(...bad.records.filter(isTrouble));
+          const { next } = bad;
+          if (next === null || troubles.length >= troublesMax || page === pagesMax) {
+            return tell(good, troubles, next !== null);
+          }
+          readPage(page + 1, { after: next });
+        });
+      };
+      readPage(1, {});
     });
   }
 }

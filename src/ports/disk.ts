@@ -134,12 +134,15 @@ export interface Pruned {
   more: boolean;
 }
 
+/** Records are counted up to this number, which takes some milliseconds; with more, each page of a long history would wait. */
+export const countedMost = 100_000;
+
 export interface Disk {
   load(since: number, done: (loaded: Loaded | CicadaError) => void): void;
   /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
-  /** Reads see every write whose `store` was called before. */
-  /** `total`: how many records the query fits, on all pages together; counted up to 100,000. */
+  // Reads see every write whose `store` was called before.
+  /** `total`: how many records the query fits, on all pages together; counted up to `countedMost`. */
   history(
     query: RunQuery,
     done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,

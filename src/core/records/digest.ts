@@ -14,6 +14,11 @@ import type { Zone } from "../time/zone.ts";
 export const troubleStates = ["failed", "timeout", "lost", "missed"] as const satisfies readonly RunState[];
 type TroubleState = (typeof troubleStates)[number];
 
+/** Of a record in `troubleStates`: whether the tick ended so. */
+export function isTrouble({ retryAt }: RunRecord): boolean {
+  return retryAt === undefined;
+}
+
 /** So many jobs are named; a digest fits into one message of every service. */
 const namedMax = 12;
 const daySeconds = 86_400;
@@ -49,6 +54,8 @@ export interface DayFacts {
   jobs: number;
   /** how many records of the day's ticks have succeeded */
   succeeded: number;
+  /** more have succeeded than were counted */
+  moreSucceeded: boolean;
   /** the records of the day's ticks in `troubleStates`, newest first */
   troubles: readonly RunRecord[];
   /** there are more troubles than these */
@@ -60,11 +67,11 @@ export interface DayFacts {
 
 /** At most a few hundred characters, whatever the names of jobs: one sentence for each thing to say. */
 export function digestOf(facts: DayFacts): { state: DigestState; text: string } {
-  const { day, zone, jobs, succeeded, troubles, isCut, undecided } = facts;
+  const { day, zone, jobs, succeeded, moreSucceeded, troubles, isCut, undecided } = facts;
   const period = `in the day until ${day.shown} (${zone})`;
-  const ran = `${succeeded} ${succeeded === 1 ? "run" : "runs"} succeeded`;
+  const ran = `${moreSucceeded ? "at least " : ""}${succeeded} ${succeeded === 1 ? "run" : "runs"} succeeded`;
   const byJob = outcomesByJob(troubles);
-  if (byJob.size === 0 && undecided.length === 0) {
+  if (byJob.size === 0 && undecided.length === 0 && !isCut) {
     const text = `${counted(jobs, "job")}: ${ran} ${period}, and nothing failed, was missed or lost`;
     return { state: "ok", text };
   }
@@ -73,11 +80,14 @@ export function digestOf(facts: DayFacts): { state: DigestState; text: string } 
   if (more > 0) said.push(`and ${counted(more, "more job")}`);
   const waiting = undecided.slice(0, namedMax).join(", ") + (undecided.length > namedMax ? ", …" : "");
   const parts = [
+    byJob.size === 0 && isCut
+      ? `so many attempts failed and were repeated ${period} that not all were looked at`
+      : undefined,
     byJob.size === 0
       ? undefined
       : `${isCut ? "at least " : ""}${byJob.size} of ${counted(jobs, "job")} had trouble ${period}: ${said.join("; ")}`,
     undecided.length === 0 ? undefined : `ticks that are due and have not begun: ${waiting}`,
-    byJob.size === 0 ? `${ran} ${period}` : `${ran} in that time`,
+    byJob.size === 0 && !isCut ? `${ran} ${period}` : `${ran} in that time`,
   ];
   return { state: "trouble", text: parts.filter((part) => part !== undefined).join(". ") };
 }
@@ -85,7 +95,7 @@ export function digestOf(facts: DayFacts): { state: DigestState; text: string } 
 function outcomesByJob(troubles: readonly RunRecord[]): Map<JobId, RunRecord[]> {
   const byJob = new Map<JobId, RunRecord[]>();
   for (const record of troubles) {
-    if (record.retryAt !== undefined) continue;
+    if (!isTrouble(record)) continue;
     byJob.set(record.job, [...(byJob.get(record.job) ?? []), record]);
   }
   return byJob;

@@ -7,7 +7,7 @@ import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
-import type { OthersQuery, RunQuery, ThingsQuery } from "../../ports/disk.ts";
+import { countedMost, type OthersQuery, type RunQuery, type ThingsQuery } from "../../ports/disk.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 import { runStates } from "../../schema/run.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
@@ -39,9 +39,6 @@ const newestFirst = rowKey
  * which takes long when the jobs are among those that run the least.
  */
 const jobsAtOnce = 50;
-
-/** Records are counted up to this number, which takes some milliseconds; with more, each page of a long history would wait. */
-const countedMost = 100_000;
 
 export class Reads {
   private readonly statements: Statements;

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
 import { AuditReader } from "../src/peer/audit.ts";
-import type { AuditEntry, AuditFound, AuditPage, AuditQuery } from "../src/schema/audit.ts";
+import { writeCursor } from "../src/api/http/paging.ts";
+import {
+  auditCursorMax,
+  type AuditEntry,
+  type AuditFound,
+  type AuditPage,
+  type AuditQuery,
+} from "../src/schema/audit.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 
@@ -112,6 +119,22 @@ test("a peer that doesn't answer is left out, and the answer says whose audits a
       [2, 1],
     ],
   );
+});
+
+test("a cursor fits into an address, also in a mesh of hundreds of peers", async () => {
+  const audits = Object.fromEntries(
+    Array.from({ length: 400 }, (_, index) => {
+      const id =
+        index === 0 ? "a" : `12D3KooWQiF3F9NcfPGZd2QjvVx7qDADKrj2PGVp5429WC${String(index).padStart(6, "0")}`;
+      return [id, [entry(index), entry(1_000 + index)]];
+    }),
+  );
+  const { read } = meshOf(audits);
+  const page = await read(undefined, 400);
+  assert.ok(!(page instanceof CicadaError));
+  const { length } = writeCursor("audit", page.next ?? "");
+  assert.ok(length <= auditCursorMax, String(length));
+  assert.equal((await allPages(read, 400)).length, 800);
 });
 
 test("a cursor of another list is refused", async () => {

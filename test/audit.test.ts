@@ -1,6 +1,7 @@
 /** The audit: every change and every refusal by rights, with who, what, before and after; no secret in it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { writeCursor } from "../src/api/http/paging.ts";
 import { accessStage, type Stage } from "./kit/access-stage.ts";
 import { call } from "./kit/fake-api.ts";
 import { otherId } from "./kit/fake-control.ts";
@@ -173,4 +174,10 @@ test("a change is answered although its entry could not be stored, and the log h
   };
   assert.equal((await call(stage, { method: "POST", url: "/v1/jobs/in-a/pause" })).statusCode, 200);
   assert.match(stage.errors[0]?.message ?? "", /audit could not be stored/);
+});
+
+test("a long cursor, as a large mesh gives it, is taken", async () => {
+  const stage = await accessStage();
+  const long = writeCursor("audit", "1".padStart(5_000, "0"));
+  assert.equal((await call(stage, { url: `/v1/audit?cursor=${long}` })).statusCode, 200);
 });

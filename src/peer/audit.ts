@@ -64,7 +64,7 @@ export class AuditReader {
       done(failure ?? merge(pages, places, query.limit));
     };
     for (const peer of peers) {
-      const after = places.get(peer);
+      const after = places.get(shortened(peer));
       const asked = { ...query, ...(after === undefined ? {} : { after }) };
       if (peer === self) this.#deps.disk.audit(asked, (page) => took(peer, page));
       else this.#ask(peer, asked, (page) => took(peer, page));
@@ -116,7 +116,7 @@ export class AuditReader {
  */
 function merge(
   pages: ReadonlyMap<PeerId, AuditPage>,
-  before: ReadonlyMap<PeerId, number>,
+  before: ReadonlyMap<string, number>,
   limit: number,
 ): AuditFound {
   const places = new Map(before);
@@ -129,7 +129,7 @@ function merge(
     const row = newest.rows[newest.next];
     if (row === undefined) break;
     entries.push({ ...row.entry, peer: newest.peer });
-    places.set(newest.peer, row.place);
+    places.set(shortened(newest.peer), row.place);
     newest.next++;
   }
   const hasMore = read.some(({ rows, next, more }) => next < rows.length || more);
@@ -142,14 +142,19 @@ function merge(
 
 const nobody = { peer: "" as PeerId, rows: [], more: false, next: 0 };
 
-/** By peer: the place of its last entry that was shown. */
-function readPlaces(cursor: string | undefined): Map<PeerId, number> | CicadaError {
+/** Ids begin alike, and a cursor has to fit into an address. */
+function shortened(peer: PeerId): string {
+  return peer.slice(-8);
+}
+
+/** By the shortened id of each peer: the place of its last entry that was shown. */
+function readPlaces(cursor: string | undefined): Map<string, number> | CicadaError {
   if (cursor === undefined) return new Map();
   try {
     const read: unknown = JSON.parse(cursor);
     const places = typeof read === "object" && read !== null ? Object.entries(read) : [];
     if (places.every(([, place]) => Number.isSafeInteger(place)))
-      return new Map(places as [PeerId, number][]);
+      return new Map(places as [string, number][]);
   } catch {
     // told below
   }

@@ -52,6 +52,12 @@ export const AuditEntrySchema = Type.Object({
 });
 export type AuditEntry = Static<typeof AuditEntrySchema>;
 
+/**
+ * The longest cursor of the merged list, which has about 28 characters for each peer: 400 peers. Unit: characters. More would not
+ * fit into the head of a request.
+ */
+export const auditCursorMax = 12_000;
+
 /** How many rows one peer asks another for at a time; fewer come if they are long. */
 export const auditRowsAsked = 200;
 

@@ -1,6 +1,6 @@
 /** The audit: who has changed what, and who was refused, newest first, at all peers that answer. */
 import { Type } from "typebox";
-import { AuditEntrySchema } from "../../schema/audit.ts";
+import { auditCursorMax, AuditEntrySchema } from "../../schema/audit.ts";
 import { own } from "../access/rights.ts";
 import { closed, readInstant } from "../http/checking.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
@@ -27,6 +27,7 @@ export function auditRoutes(app: Api): void {
         querystring: Type.Object(
           {
             ...PageQuery,
+            cursor: Type.Optional(Type.String({ ...PageQuery.cursor, maxLength: auditCursorMax })),
             actor: Type.Optional(Type.String({ maxLength: 256, description: "NAME@PEER" })),
             job: Type.Optional(Type.String({ maxLength: 512 })),
             action: Type.Optional(Type.String({ maxLength: 64, description: "such as put-job" })),

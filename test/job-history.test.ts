@@ -161,6 +161,15 @@ test("revert makes the job what it was, in every field", async () => {
   });
 });
 
+test("revert warns as a write does", async () => {
+  const fake = await withHistory();
+  const chained = { id: backup, command: "tar", after: { jobs: ["gone"] } };
+  fake.control.kept.set(backup, [revision("chained", day, { spec: chained })]);
+  const body = { revision: "chained" };
+  const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/revert", body });
+  assert.deepEqual(answer.json().warnings, ['there is no job "gone", after which it runs']);
+});
+
 test("revert brings a deleted job back", async () => {
   const fake = await withHistory();
   await call(fake, { method: "DELETE", url: "/v1/jobs/backup" });

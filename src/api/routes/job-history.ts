@@ -5,14 +5,14 @@
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import { own } from "../access/rights.ts";
-import { askFor, noJob } from "../http/answers.ts";
+import { noJob } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
-import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
+import { JobParams, JobSchema } from "../show/show-job.ts";
 import { RevisionSchema, showRevision } from "../show/show-revision.ts";
-import { acceptJob, readIfMatch } from "./jobs.ts";
+import { acceptJob, putJob } from "./jobs.ts";
 
 const tags = ["jobs"];
 
@@ -79,11 +79,7 @@ function revertJob(app: Api, { decisions }: RouteOptions): void {
         throw refusal("BAD_REQUEST", [{ pointer: "/revision", message }]);
       }
       const spec = acceptJob(decisions, wanted.spec);
-      const ifMatch = readIfMatch(request, request.control, id);
-      const by = request.actor;
-      const command = { kind: "put-job", spec, mode: "replace", ...ifMatch, by } as const;
-      const answer = await askFor("job", request, request.control, command);
-      return answerJob(reply, request.control, answer.job, answer.created ? "created" : "changed");
+      return putJob(request, reply, spec, "replace");
     },
   );
 }

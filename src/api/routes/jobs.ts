@@ -127,7 +127,8 @@ function createJob(app: Api, { decisions }: RouteOptions): void {
   );
 }
 
-async function putJob(
+/** Writes a whole job, and answers with it. */
+export async function putJob(
   request: FastifyRequest,
   reply: FastifyReply,
   spec: CheckedSpec,
@@ -274,7 +275,7 @@ function readPatch(body: unknown, id: JobId): Record<string, unknown> {
  * `If-Match`: the change applies only to the revision that its author has read. A job's ETag is its revision. It is
  * compared with this peer's replica here, and again when the change is made. Empty if there is no such header.
  */
-export function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
+function readIfMatch(request: FastifyRequest, control: Control, id: JobId): { ifMatch?: string } {
   const header = request.headers["if-match"];
   if (header === undefined) return {};
   const revision = control.view().jobs.get(id)?.revision;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instantOf, tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
+import { Overview } from "../src/api/show/overview.ts";
 import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
 
 const tick = "2026-11-20T01:00:00Z" as TickId;
@@ -37,6 +38,20 @@ test("the summary counts jobs by state and group, and peers", async () => {
     { name: "default", jobs: 2 },
   ]);
   assert.deepEqual(peers, { alive: 2, known: 2 });
+});
+
+test("a job that is written while the jobs are read is in the next reading, and there is one reading at a time", async () => {
+  const { control } = await withJobs({ id: "a", command: "true" }, { id: "b", command: "true" });
+  let now = 0;
+  const overview = new Overview(control, () => now);
+  const first = overview.entries();
+  control.statuses.set("a" as JobId, { state: "failing" });
+  control.tell({ kind: "job", id: "a" as JobId, change: "written" });
+  now += 60_000;
+  assert.equal(overview.entries(), first, "the reading is still going on");
+  await first;
+  now += 101 + 60_000;
+  assert.equal((await overview.entries()).get("a" as JobId)?.state, "failing");
 });
 
 test("jobs come by what needs a person first, or by what is due first, page by page, each once", async () => {

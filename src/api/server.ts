@@ -146,7 +146,7 @@ export function buildApi(options: ApiOptions): Api {
 function routes(app: Api, guarded: Guarded): void {
   const { options, callers } = guarded;
   const streams = new Streams(app, (caller) => callers.holds(caller));
-  const overview = new Overview(options.control);
+  const overview = new Overview(options.control, () => performance.now());
   const recent = new RecentTicks(options.control, options.decisions);
   jobRoutes(app, options, overview, recent);
   overviewRoutes(app, overview, recent);

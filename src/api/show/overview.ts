@@ -3,7 +3,8 @@
  * which ones need a person's attention, what comes next.
  *
  * It is computed when it is asked for, some jobs at a time so that ticks are not delayed, and kept for twenty times as long as
- * that took. So it costs at most a twentieth of a core, however often it is asked for.
+ * that took, so it costs at most a twentieth of a core, however often it is asked for. While jobs are being written, it is kept
+ * for as long as it took, and costs at most half a core.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Control, NextTick } from "../../ports/control.ts";
@@ -21,25 +22,37 @@ const jobsAtOnce = 100;
 /** How long a result is kept at least. Unit: ms. Several parts of a page ask at the same moment. */
 const keptMsMin = 500;
 const keptPerMs = 20;
+/** … and after a job has been written: whoever wrote it asks at once. */
+const writtenKeptMsMin = 100;
 
 export class Overview {
   readonly #control: Control;
+  readonly #now: () => number;
   #entries: Promise<ReadonlyMap<JobId, OverviewEntry>> | undefined;
-  #keptUntil = -Infinity;
+  #isReading = false;
+  /** a job has been written since the last reading began */
+  #isOutdated = false;
+  #readAt = -Infinity;
+  #workMs = 0;
 
-  constructor(control: Control) {
+  /** `now`: monotonic ms */
+  constructor(control: Control, now: () => number) {
     this.#control = control;
-    // A job that was written is asked about at once by whoever wrote it.
+    this.#now = now;
     control.subscribe((event) => {
-      if (event.kind === "job")
-        this.#keptUntil = Math.min(this.#keptUntil, performance.now() + keptMsMin / 5);
+      if (event.kind === "job") this.#isOutdated = true;
     });
   }
 
   entries(): Promise<ReadonlyMap<JobId, OverviewEntry>> {
-    if (this.#entries !== undefined && performance.now() < this.#keptUntil) return this.#entries;
-    this.#keptUntil = Infinity;
-    const entries = this.#read();
+    const keptMs = this.#isOutdated
+      ? Math.max(writtenKeptMsMin, this.#workMs)
+      : Math.max(keptMsMin, this.#workMs * keptPerMs);
+    const isKept = this.#isReading || this.#now() - this.#readAt < keptMs;
+    if (this.#entries !== undefined && isKept) return this.#entries;
+    this.#isReading = true;
+    this.#isOutdated = false;
+    const entries = this.#read().finally(() => (this.#isReading = false));
     this.#entries = entries;
     entries.catch(() => (this.#entries = undefined));
     return entries;
@@ -47,19 +60,19 @@ export class Overview {
 
   async #read(): Promise<ReadonlyMap<JobId, OverviewEntry>> {
     let workMs = 0;
-    let from = performance.now();
+    let from = this.#now();
     const entries = new Map<JobId, OverviewEntry>();
     let count = 0;
     for (const [id, job] of this.#control.view().jobs) {
       const status = await this.#control.status(id);
       if (status !== undefined) entries.set(id, { job, state: status.state, next: status.next });
       if (++count % jobsAtOnce !== 0) continue;
-      workMs += performance.now() - from;
+      workMs += this.#now() - from;
       await turn();
-      from = performance.now();
+      from = this.#now();
     }
-    workMs += performance.now() - from;
-    this.#keptUntil = performance.now() + Math.max(keptMsMin, workMs * keptPerMs);
+    this.#readAt = this.#now();
+    this.#workMs = workMs + this.#readAt - from;
     return entries;
   }
 }

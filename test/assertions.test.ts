@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AssertionFailed } from "../src/errors.ts";
-import { launch } from "../src/core/claims/claims.ts";
+import { launch } from "../src/core/claims/launch.ts";
 import { removeOrder } from "../src/core/claims/order-book.ts";
 import type { Order } from "../src/core/claims/order.ts";
 import type { State } from "../src/core/state.ts";

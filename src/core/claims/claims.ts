@@ -1,24 +1,18 @@
 /**
- * Carries out what was decided about an order: claim, hold back, decline, withdraw, start, or close without a run.
+ * Carries out what was decided about an order: claim, hold back, decline, withdraw, or close without a run (launch.ts starts one).
  *
  * A claim is gossiped only once it is on this peer's disk: a peer that comes back must know what it had promised. Every
  * change of an own record goes through `commit`, so that disk, mesh and listeners hear the same.
  */
-import { toldTick } from "../../schema/backfill.ts";
-import { hash } from "node:crypto";
-import { isPeerSlot, type OrderKey, runId, type PeerId, type RunId } from "../../schema/ids.ts";
+import { isPeerSlot, type OrderKey, runId, type PeerId } from "../../schema/ids.ts";
 import { countMax, type Skip } from "../../schema/job.ts";
-import type { ParamValues, SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
-import { assert } from "../../errors.ts";
-import type { RunSpec } from "../../ports.ts";
+import type { SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { claimAheadMs, claimWaitMs, launchLimitMs } from "../limits.ts";
+import { claimAheadMs, claimWaitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
-import { paramEnv } from "../checks/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
-import { parentsText } from "./chain-ticks.ts";
 import { admitNextRound, removeOrder } from "./order-book.ts";
 import { joinsPool } from "./pool-line.ts";
 import { touch, touchAll, wakePool } from "./touched.ts";
@@ -28,7 +22,7 @@ import { tickSetOf } from "../records/tick-sets.ts";
 import { skipOf } from "./skipped.ts";
 import { commit, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
-import { noStage, transition, type Order, type OwnRun } from "./order.ts";
+import { noStage, transition, type Order } from "./order.ts";
 
 /** Whether this peer has no place left for another claim of the order's weight. */
 export function isFull(state: State, { weight }: Order): boolean {
@@ -302,103 +296,4 @@ export function cancelRun(state: State, record: RunRecord, by: string, reason: s
   if (own === undefined || own.cancelled !== undefined) return;
   own.cancelled = { by, reason };
   emit(state, { kind: "stop", run });
-}
-
-/** Hands the run to the launcher. From then on orders/runs.ts follows it. */
-export function launch(state: State, plan: Plan, order: Order): void {
-  if (order.local.stage !== "claimed") return;
-  // The run includes edits made since the claim, so the record names the current revision.
-  const params = order.requested?.params ?? plan.params;
-  const record = {
-    ...order.local.claim,
-    revision: plan.revision,
-    ...(Object.keys(params).length === 0 ? {} : { params }),
-  };
-  const run = runId(record);
-  removeOrder(state, order);
-  const hasWaited = state.book.capacityQueue.has(order);
-  transition(state.book, order, noStage);
-  if (record.pool !== undefined) wakePool(state, record.pool);
-  const { settings } = state;
-  const spec = specOf(state, plan, order, run, params);
-  const { precheck } = plan;
-  const afterPrecheck = precheck === undefined ? undefined : spec;
-  state.book.runs.set(run, { record, plan, cancelled: undefined, afterPrecheck, stuck: undefined, order });
-  state.book.runningWeight += order.weight;
-  assert(state.book.runningWeight <= settings.capacity, `${run}: more runs than this peer has places for`);
-  if (precheck === undefined) emit(state, { kind: "start", spec });
-  else {
-    const { patterns: _, ...common } = spec;
-    emit(state, { kind: "start", spec: { ...common, ...precheck, isPrecheck: true } });
-  }
-  if (!hasWaited) return;
-  state.book.capacityQueue.served(order.job);
-  wakeCapacityQueue(state);
-}
-
-/** The job may start now, after its precheck. */
-export function launchAfterPrecheck(state: State, own: OwnRun, spec: RunSpec): void {
-  own.afterPrecheck = undefined;
-  emit(state, { kind: "start", spec: { ...spec, notAfter: state.now.wall + launchLimitMs } });
-}
-
-function specOf(state: State, plan: Plan, order: Order, run: RunId, params: ParamValues): RunSpec {
-  const { settings } = state;
-  return {
-    run,
-    job: order.job,
-    tick: order.tick,
-    action: plan.action,
-    hostEnv: settings.host,
-    env: {
-      ...plan.env,
-      ...order.requested?.env,
-      ...paramEnv(params),
-      CICADA_JOB: order.job,
-      CICADA_RUN: run,
-      CICADA_TICK: toldTick(order.tick),
-      CICADA_ATTEMPT: String(order.attempt),
-      CICADA_TRIGGER: order.trigger,
-      CICADA_PEER: settings.self,
-      CICADA_PEER_NAME: settings.name,
-      ...slotEnv(order),
-      TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
-    },
-    ...(order.isChained ? { parents: parentsText(state, order.job, order.tick) } : {}),
-    ...(plan.secrets.length === 0 ? {} : { secrets: plan.secrets }),
-    timeoutMs: plan.timeoutMs,
-    ...patternsOf(plan),
-    logCapBytes: plan.keep.logBytes,
-    notAfter: state.now.wall + launchLimitMs,
-  };
-}
-
-/** The output is judged only if nothing before it has decided the run's state (job/success.ts). */
-function patternsOf({ patterns: rules, success }: Plan): Pick<Partial<RunSpec>, "patterns"> {
-  if (rules.length === 0) return {};
-  const exitCodes = success.exitCodes.filter((code) => !success.skipCodes.includes(code));
-  return { patterns: { exitCodes, rules } };
-}
-
-/**
- * The run as a span of its tick's trace (W3C Trace Context). It follows from their names, so that whoever knows them can
- * compute it.
- */
-function traceparentOf(tick: string, run: RunId): string {
-  return `00-${hash("sha256", tick).slice(0, 32)}-${hash("sha256", run).slice(0, 16)}-01`;
-}
-
-/** Of several runs of a tick each is told which one it is, and has a key of its own: each has its own effect. */
-function slotEnv({ job, tick: named, slot, of }: Order): Readonly<Record<string, string>> {
-  const tick = toldTick(named);
-  if (of === 1 && !isPeerSlot(slot)) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
-  return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}#${slot}`, CICADA_SLOT: slot };
-}
-
-/** Removes the run of a child that has ended, which frees its place. */
-export function endRun(state: State, run: RunId): OwnRun | undefined {
-  const own = state.book.runs.get(run);
-  state.book.runs.delete(run);
-  if (own !== undefined) state.book.runningWeight -= own.order.weight;
-  return own;
 }

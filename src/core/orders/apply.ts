@@ -2,16 +2,8 @@
  * Carries out what was decided about an order. `reconcile` does all of it: gather the facts, decide, apply.
  */
 import { enqueueAsk } from "../claims/asking.ts";
-import {
-  claim,
-  closeLost,
-  closeWithout,
-  decline,
-  hold,
-  launch,
-  replaceRunning,
-  withdraw,
-} from "../claims/claims.ts";
+import { claim, closeLost, closeWithout, decline, hold, replaceRunning, withdraw } from "../claims/claims.ts";
+import { launch } from "../claims/launch.ts";
 import { reconcileAt } from "../claims/touched.ts";
 import { noStage, transition, type Order } from "../claims/order.ts";
 import { assert } from "../../errors.ts";

@@ -8,13 +8,8 @@ import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import {
-  wakeCapacityQueue,
-  endRun,
-  launchAfterPrecheck,
-  isOwnGivenBack,
-  unqueued,
-} from "../claims/claims.ts";
+import { wakeCapacityQueue, isOwnGivenBack, unqueued } from "../claims/claims.ts";
+import { endRun, launchAfterPrecheck } from "../claims/launch.ts";
 import { commit, commitEnd, recordMoved } from "../claims/record-moved.ts";
 import { retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";

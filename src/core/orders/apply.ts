@@ -11,7 +11,8 @@ import { mark } from "../probes/marks.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import { reconcileChosen, reconcileElecting, reconcileVoters } from "../voting/proposer.ts";
-import { decide, type Decision, type JobDecision } from "./decide.ts";
+import { decide } from "./decide.ts";
+import type { Decision, JobDecision } from "./decision.ts";
 import { OrderFacts } from "./facts.ts";
 
 /** Decides what to do about the order now, and does it. */

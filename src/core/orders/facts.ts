@@ -48,7 +48,8 @@ import { isOver } from "../records/history.ts";
 import { openOf, recordsOf } from "../records/ledger.ts";
 import { tickSetOf } from "../records/tick-sets.ts";
 import type { State } from "../state.ts";
-import { comesAtOf, type Facts } from "./decide.ts";
+import { comesAtOf } from "./decide.ts";
+import type { Facts } from "./decision.ts";
 import { mayHaveStartedBefore } from "./earlier-life.ts";
 
 /** Facts about one order, each as of the moment when it is read. */

@@ -45,17 +45,10 @@ import { slotsPerTick } from "./claims/slots.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
 import { shownAuthor, shownName } from "./members/names.ts";
-import {
-  comingTicks,
-  nextRun,
-  obstaclesToNext,
-  noTickAt,
-  pendingTicks,
-  statusNow,
-  unknownHere,
-  votersMissing,
-  type StatusNow,
-} from "./orders/job-status.ts";
+import { comingTicks, nextRun } from "./orders/coming-ticks.ts";
+import { unknownHere, votersMissing } from "./orders/hindrances.ts";
+import { obstaclesToNext, noTickAt, statusNow, type StatusNow } from "./orders/job-status.ts";
+import { pendingTicks } from "./orders/pending-ticks.ts";
 
 export function viewOf(
   stateThen: Readonly<State>,

@@ -15,7 +15,7 @@ import type { Member } from "../members/members-state.ts";
 import { shownAuthor, shownName } from "../members/names.ts";
 import { memberHashesOf, rankKey } from "../job/rank.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
-import { votersMissing } from "../orders/job-status.ts";
+import { votersMissing } from "../orders/hindrances.ts";
 import type { State } from "../state.ts";
 
 /** A peer that is started again within this time was not away for people, ms. */

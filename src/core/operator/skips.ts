@@ -20,7 +20,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
 import { openOf } from "../records/ledger.ts";
-import { comingAfter } from "../orders/job-status.ts";
+import { comingAfter } from "../orders/coming-ticks.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
 
 /** Every living peer is told of a tick that is due within this time: until then the table reaches all of them. Unit: ms. */

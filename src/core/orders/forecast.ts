@@ -16,7 +16,8 @@ import { shownName } from "../members/names.ts";
 import { countTicks } from "../time/count.ts";
 import { ticksBetween, type Schedule } from "../time/schedule.ts";
 import type { State } from "../state.ts";
-import { comingAfter, hindrancesOf } from "./job-status.ts";
+import { comingAfter } from "./coming-ticks.ts";
+import { hindrancesOf } from "./hindrances.ts";
 
 const hourMs = 3_600_000;
 /** Up to so many ticks of an hour are ranked one by one. A rank costs some microseconds, and a week has 168 hours. */

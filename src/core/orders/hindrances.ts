@@ -1,0 +1,48 @@
+/** What stands in a job's way as things are, so that no peer, or fewer peers than it asks for, can run it. */
+import type { JobHindrance } from "../../ports/control.ts";
+import type { Plan } from "../job/plan.ts";
+import { slotsOfPool } from "../job/pools.ts";
+import { whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
+import type { State } from "../state.ts";
+import { majorityOf } from "../voting/paxos.ts";
+import { votersHeard } from "../voting/proposer.ts";
+import { epochAt } from "../voting/roster.ts";
+import { calendarMissing } from "./calendar-status.ts";
+
+/** Why no living peer can run the job now; none = one can. */
+export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
+  const why = whyBlocked(state, plan);
+  if (why !== undefined) {
+    return [{ code: "NO_PEER", ...why }];
+  }
+  if (plan.pool !== undefined && slotsOfPool(state.jobs, plan.pool) === 0) {
+    const message = `its pool "${plan.pool}" has 0 slots, which stops it`;
+    return [{ code: "POOL_STOPPED", pointer: "/pool", message }];
+  }
+  const lacking = calendarMissing(state, plan);
+  if (lacking !== undefined) return [lacking];
+  const unheard = plan.partition === "majority" ? votersMissing(state) : undefined;
+  return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
+}
+
+/** Says, in words, that too few voters of majority jobs are in reach; undefined while enough are. */
+export function votersMissing(state: State): string | undefined {
+  const epoch = epochAt(state.voting.roster.chain, state.now.wall);
+  if (epoch === undefined) return "the voters of majority jobs are not known here yet";
+  const needed = majorityOf(epoch.voters.length);
+  const heard = votersHeard(state, epoch).length;
+  if (heard >= needed) return undefined;
+  return `${heard} of ${epoch.voters.length} voters are in reach, and majority jobs need ${needed}`;
+}
+
+/** The job runs, but on fewer peers than it asks for. */
+export function fewPeers(state: State, plan: Plan): JobHindrance[] {
+  const why = whyFewPeers(state, plan);
+  return why === undefined ? [] : [{ code: "FEW_PEERS", ...why }];
+}
+
+/** What this peer doesn't know about the job, so that it leaves the job's runs to others. */
+export function unknownHere(state: State, plan: Plan): JobHindrance[] {
+  const why = whyNotHere(state, plan);
+  return why === undefined ? [] : [{ code: "NEEDS_NEWER", ...why }];
+}

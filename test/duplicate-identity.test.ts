@@ -8,7 +8,7 @@ import { instantOf, runId, tickAt, type JobId, type PeerId } from "../src/schema
 import type { Heartbeat, Life } from "../src/schema/heartbeat.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { isNewClock } from "../src/core/members/clocks.ts";
-import { notReady } from "../src/core/view.ts";
+import { notReady } from "../src/core/operator/readiness.ts";
 import { Cores, signedLife } from "./kit/cores.ts";
 
 const second = 1_000;

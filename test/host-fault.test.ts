@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { storyOf } from "../src/core/records/records.ts";
-import { notReady } from "../src/core/view.ts";
+import { notReady } from "../src/core/operator/readiness.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 

@@ -6,11 +6,11 @@ import {
   obstaclesOf,
   jobNow,
   nextTicks,
-  notReady,
   pendingOf,
   viewOf,
   whyNoTick,
 } from "../src/core/view.ts";
+import { notReady } from "../src/core/operator/readiness.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 

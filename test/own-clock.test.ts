@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { idleUntil } from "../src/core/orders/idle.ts";
-import { notReady, viewOf } from "../src/core/view.ts";
+import { notReady } from "../src/core/operator/readiness.ts";
+import { viewOf } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";

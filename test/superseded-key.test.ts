@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { notReady } from "../src/core/view.ts";
+import { notReady } from "../src/core/operator/readiness.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { checkLong } from "../src/sim/checkers/all.ts";
 import { runScenario, scenarios } from "../src/sim/faults/scenarios.ts";

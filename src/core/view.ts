@@ -3,17 +3,16 @@
  * ticks, and the few facts that the peer's own parts need. Nothing here changes the state. `now` is the caller's, because the
  * view is as of this moment and not as of the last event.
  */
-import { refusedStatements } from "./operator/membership.ts";
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
 import { ticksToBackfill } from "./operator/backfill.ts";
+import { forcedIn, notReady, warningsOf } from "./operator/readiness.ts";
 import type { CicadaError } from "../errors.ts";
 import type {
   BackfillTicks,
   Heir,
   JobHindrance,
   NextTick,
-  NotReady,
   PendingTick,
   PoolView,
   RosterView,
@@ -23,17 +22,11 @@ import type { ExpectedHour } from "../ports/expected.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { RunRecord, Watermark } from "../schema/run.ts";
-import type { Epoch } from "../schema/vote.ts";
 import type { JobsState } from "./job/jobs-state.ts";
 import { parentsOf } from "./job/timetable.ts";
 import { admissionOf, doubtAbout } from "./members/admission.ts";
-import { clockWarnings, describeDoubt } from "./members/clock-report.ts";
-import { isDoubted } from "./members/clocks.ts";
-import { standsBack } from "./members/duplicate-identity.ts";
-import { hasSupersededKey } from "./members/superseded-key.ts";
 import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
-import { hasHostFault } from "./members/host-fault.ts";
 import { expectedHours } from "./orders/forecast.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
@@ -44,9 +37,9 @@ import { lineStartsAt } from "./claims/pool-queues.ts";
 import { slotsPerTick } from "./claims/slots.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
-import { shownAuthor, shownName } from "./members/names.ts";
+import { shownName } from "./members/names.ts";
 import { comingTicks, nextRun } from "./orders/coming-ticks.ts";
-import { unknownHere, votersMissing } from "./orders/hindrances.ts";
+import { unknownHere } from "./orders/hindrances.ts";
 import { obstaclesToNext, noTickAt, statusNow, type StatusNow } from "./orders/job-status.ts";
 import { pendingTicks } from "./orders/pending-ticks.ts";
 
@@ -73,11 +66,6 @@ export function viewOf(
   };
 }
 
-/** The most refused statements that are shown: a member can write any number. */
-const refusedShownMax = 10;
-/** How long a refusal without proof is shown; a refused peer tries again every few seconds. */
-const bareRefusalShownMs = 60_000;
-
 /** The same state with another `now`. */
 function seenAt(state: Readonly<State>, now: Now): State {
   return { ...state, now };
@@ -89,113 +77,6 @@ function rosterOf({ voting }: State): RosterView | undefined {
   if (last === undefined) return undefined;
   const { number, voters, from } = last;
   return { epoch: number, voters, from, forced: forcedIn(chain) };
-}
-
-function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {
-  return chain.flatMap(({ number, forced }) =>
-    forced === undefined ? [] : [{ epoch: number, by: forced.by }],
-  );
-}
-
-/** What people should know, in words, although it doesn't keep this peer from taking ticks. */
-function warningsOf(state: State): string[] {
-  const forced = forcedIn(state.voting.roster.chain).map(
-    ({ epoch, by }) =>
-      `epoch ${epoch} of the roster was forced at ${shownName(state, by)}: if its old voters live on, a tick of a majority ` +
-      "job may run twice",
-  );
-  const stuck = [...state.book.runs].flatMap(([run, { stuck: reason }]) =>
-    reason === undefined ? [] : [`run ${run} can't be ended: ${reason}`],
-  );
-  return [...forced, ...stuck, ...membershipWarnings(state), ...clockWarnings(state)];
-}
-
-/** A member's bare statement on membership changes nothing, but people should know of it. */
-function membershipWarnings(state: State): string[] {
-  const refused = refusedStatements(state)
-    .slice(0, refusedShownMax)
-    .map(({ statement: { peer, by, forgotten }, why }) => {
-      const verb = forgotten ? "forget" : "unforget";
-      return (
-        `a request to ${verb} ${shownName(state, peer)} (${shownAuthor(state, by)}) changes nothing: ${why}. If a person wants that, ` +
-        `ask here again: \`cicada peers ${verb}\``
-      );
-    });
-  const { bareRefusal } = state.operator.membership;
-  const isShown = bareRefusal !== undefined && state.now.mono - bareRefusal.mono < bareRefusalShownMs;
-  if (!isShown || state.operator.selfForgotten !== undefined) return refused;
-  const bare =
-    `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, and shows no signed statement of a person: that changes ` +
-    "nothing here. If this peer is to be forgotten, ask for it again at a member";
-  return [...refused, bare];
-}
-
-/** The reasons why this peer is not ready. */
-export function notReady(state: State): NotReady[] {
-  const { operator, upkeep, voting } = state;
-  const reasons: NotReady[] = [];
-  const add = (code: NotReady["code"], message: string) => reasons.push({ code, message });
-  if (!state.alive) add("starting", "starting: the data folder is being read");
-  if (upkeep.warmUp !== undefined) {
-    add("warming-up", "warming up: waiting for the other peers' jobs and records");
-  }
-  if (operator.draining) add("draining", "draining: the peer is being stopped");
-  if (operator.drained !== undefined) {
-    add("drained", `drained by ${operator.drained.by}: it takes no ticks until \`cicada peers undrain\``);
-  }
-  if (operator.selfForgotten !== undefined) {
-    add(
-      "forgotten",
-      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): \`cicada peers unforget\` at a member takes ` +
-        "it in again; here it lets this peer carry on if no member is left. Or give it a new data folder and a new invitation",
-    );
-  }
-  const { supersededKey } = state.members;
-  if (supersededKey !== undefined && hasSupersededKey(state)) {
-    add(
-      "key-superseded",
-      `the mesh's key was rotated, and this peer still has the old one (proved by ${shownAuthor(state, supersededKey.by)}), which no ` +
-        "member accepts: rejoin with --join and what `cicada peers invite` prints at a member (identity and history stay)",
-    );
-  }
-  if (standsBack(state)) {
-    add(
-      "duplicate-identity",
-      "a newer process uses this peer's identity, and the others count on that process: stop one of the two, and give it a folder " +
-        "of its own. This process takes ticks again once the other one has been silent for a while",
-    );
-  } else if (state.members.duplicateIdentity) {
-    add(
-      "duplicate-identity",
-      "another process uses this peer's identity: stop one of the two, and give it a folder of its own",
-    );
-  }
-  if (voting.voter.memory === "lost") {
-    add(
-      "votes-lost",
-      "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): it doesn't " +
-        "vote until a member forgets it, takes it in again and makes it a voter (`cicada peers forget`, `unforget`, `promote`)",
-    );
-  }
-  const missing = state.jobs.majorityJobs.size > 0 ? votersMissing(state) : undefined;
-  if (missing !== undefined && upkeep.warmUp === undefined) add("no-quorum", missing);
-  if (state.diskFailures > 0) add("disk", "the data folder can't be written");
-  if (isDoubted(state)) add("clock", describeDoubt(state));
-  if (upkeep.wentBack) {
-    add(
-      "clock",
-      "this peer's clock was set back: its plans and decisions are revised once the clock is known to be right",
-    );
-  }
-  const { hostFault } = state.members;
-  if (hostFault !== undefined && hasHostFault(state)) {
-    const restSeconds = Math.max(1, Math.ceil((hostFault.untilMono - state.now.mono) / 1_000));
-    add(
-      "host",
-      `this host could not start a run: ${hostFault.reason}; the peer tries again in ${restSeconds} s`,
-    );
-  }
-  return reasons;
 }
 
 /** The next ticks of a job, each with the peers that would run it as of now; undefined = no such job. */

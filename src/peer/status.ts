@@ -1,6 +1,6 @@
 /**
- * What the API and the simulator can learn about a peer at this moment. It reads core's state through core/view.ts and
- * core/orders/idle.ts, and changes nothing.
+ * What the API and the simulator can learn about a peer at this moment. It reads core's state through core/view.ts and the few
+ * other functions of core that write nothing, and changes nothing itself.
  */
 import {
   backfillOf,
@@ -12,7 +12,6 @@ import {
   expectedOf,
   nameOf,
   nextTicks,
-  notReady,
   pendingOf,
   poolNow,
   sizesOf,
@@ -21,6 +20,7 @@ import {
   watermarkLagMs,
   whyNoTick,
 } from "../core/view.ts";
+import { notReady } from "../core/operator/readiness.ts";
 import { shownGroups } from "../core/job/group.ts";
 import { isTickOver } from "../core/claims/slots.ts";
 import { idleUntil } from "../core/orders/idle.ts";

@@ -8,7 +8,7 @@ import { isPlanted } from "../probes/planted.ts";
 import type { Announcement } from "../records/announcements-state.ts";
 import { dropOldAnnouncements, deferAnnouncement, takeQueued } from "../records/announcements.ts";
 import { emit, type State } from "../state.ts";
-import { isReporter } from "./facts.ts";
+import { isReporter } from "./reporter.ts";
 
 /** Within this time the peer whose turn it is was told by others, or has died, ms. */
 const keptMs = 3_600_000;

@@ -10,7 +10,7 @@ import type { Plan } from "../job/plan.ts";
 import { recentMs, reportEveryMs } from "../limits.ts";
 import { endUnsure, partlyOver, unsureUntilOf, watermarkOf } from "../records/history.ts";
 import { emit, type State } from "../state.ts";
-import { reporterPlace } from "./facts.ts";
+import { reporterPlace } from "./reporter.ts";
 import { reportRange } from "./range-report.ts";
 import { beginHistory } from "./watermarks.ts";
 

@@ -2,7 +2,7 @@
  * The facts that `decide` uses. Each is read from the state only when `decide` asks for it: most orders need only a few of
  * them, and some cost a walk over the members or over the job's other orders.
  */
-import { instantOf, isPeerSlot, slotOfPeer, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { instantOf, isPeerSlot, slotOfPeer, type PeerId, type TickId } from "../../schema/ids.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { Runner } from "../../schema/vote.ts";
@@ -35,12 +35,8 @@ import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { beginningOf, isTickOf, type Plan } from "../job/plan.ts";
 import type { Turn } from "../job/rolling.ts";
 import { stopAt, stopOfTick } from "../job/stops.ts";
-import { lacking } from "../members/capabilities.ts";
-import { timekeepers } from "../members/clocks.ts";
-import { standsBack } from "../members/duplicate-identity.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
-import { livingMembers } from "../members/members.ts";
 import { rank } from "../job/rank.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -51,6 +47,7 @@ import type { State } from "../state.ts";
 import { comesAtOf } from "./decide.ts";
 import type { Facts } from "./decision.ts";
 import { mayHaveStartedBefore } from "./earlier-life.ts";
+import { isReporter, reporterPlace } from "./reporter.ts";
 
 /** Facts about one order, each as of the moment when it is read. */
 export class OrderFacts implements Facts {
@@ -367,38 +364,6 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
     order.ranks = rank(order.job, `${order.tick}${own}` as TickId, state.members.hashes);
   }
   return order.ranks;
-}
-
-/** Whether this peer reports a tick that no peer will run: it is the first in rank of the peers that could report it. */
-export function isReporter(state: State, job: JobId, tick: TickId): boolean {
-  return reporterPlace(state, job, tick) === 0;
-}
-
-/** This peer's place among the peers that could report a tick that no peer will run; undefined = it can't. */
-export function reporterPlace(state: State, job: JobId, tick: TickId): number | undefined {
-  if (isExcluded(state)) return undefined;
-  const able = ableToReport(state, job);
-  const place = rank(job, tick, state.members.hashes)
-    .filter((peer) => able.has(peer))
-    .indexOf(state.settings.self);
-  return place < 0 ? undefined : place;
-}
-
-/** The others don't count on this peer, and it knows so. */
-function isExcluded(state: State): boolean {
-  return state.operator.selfForgotten !== undefined || hasSupersededKey(state) || standsBack(state);
-}
-
-/**
- * Living members whose clock is right and that understand the job. If no member understands it, all with a right clock:
- * otherwise its ticks would never be over, and would stay in every order book for ever.
- */
-function ableToReport(state: State, job: JobId): ReadonlySet<PeerId> {
-  const plan = state.jobs.plans.get(job);
-  const timely = livingMembers(state).filter(timekeepers(state));
-  const understanding =
-    plan === undefined ? timely : timely.filter((peer) => lacking(state, plan, peer).length === 0);
-  return new Set(understanding.length > 0 ? understanding : timely);
 }
 
 /** The runner that the voters chose is gone: its peer is dead, has left, or was restarted since. */

@@ -20,7 +20,7 @@ import { isWholeOver } from "../records/history.ts";
 import { settles } from "../records/ledger.ts";
 import { finalWordOf } from "../records/records.ts";
 import { emit, nextToken, note, type State } from "../state.ts";
-import { reporterPlace } from "./facts.ts";
+import { reporterPlace } from "./reporter.ts";
 
 /** Looks at the jobs of which a tick has just failed, or with `all` at those too that are left to another peer. */
 export function reviewFailures(state: State, which: "new" | "all"): void {

@@ -8,7 +8,7 @@ import { stopOfTick } from "../job/stops.ts";
 import { overdueMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import type { State } from "../state.ts";
-import { reporterPlace } from "./facts.ts";
+import { reporterPlace } from "./reporter.ts";
 import { isPlanning } from "./planning.ts";
 import { reportRange } from "./range-report.ts";
 import { scanJob } from "./scan.ts";

@@ -6,7 +6,7 @@ import { tickAt } from "../../schema/ids.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
 import { isOver } from "../records/history.ts";
 import { emit, nextToken, type State } from "../state.ts";
-import { isReporter } from "./facts.ts";
+import { isReporter } from "./reporter.ts";
 import { isPlanning } from "./planning.ts";
 
 const keptMs = 3_600_000;

@@ -33,7 +33,7 @@ import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { inSight } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
-import { reporterPlace } from "./facts.ts";
+import { reporterPlace } from "./reporter.ts";
 import { hearRange } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
 import { admitAgain, requestedAheadMs, retryCount } from "../claims/order-book.ts";

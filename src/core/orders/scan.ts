@@ -44,7 +44,7 @@ import {
 import { forgetGivenBack, latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
 import { emit, workOn, type State } from "../state.ts";
-import { reporterPlace } from "./facts.ts";
+import { reporterPlace } from "./reporter.ts";
 import { scanChain } from "./chain-scan.ts";
 import { isPlanning } from "./planning.ts";
 import { reportRange } from "./range-report.ts";

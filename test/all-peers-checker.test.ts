@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkAllPeers } from "../src/sim/checkers/all-peers.ts";
 import { everyMinute } from "../src/sim/client/schedules.ts";
-import { pairOf, type Evidence, type JobRules, type Operation, type Run } from "../src/sim/world/truth.ts";
+import type { JobRules, Operation } from "../src/sim/world/requests.ts";
+import { pairOf, type Evidence, type Run } from "../src/sim/world/truth.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 
 const minute = 60_000;

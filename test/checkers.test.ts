@@ -34,15 +34,8 @@ import {
   noSchedule,
   ticksOf,
 } from "../src/sim/client/schedules.ts";
-import type {
-  Breach,
-  Evidence,
-  JobRules,
-  Knowledge,
-  Operation,
-  Run,
-  ClientRequest,
-} from "../src/sim/world/truth.ts";
+import type { JobRules, Operation, ClientRequest } from "../src/sim/world/requests.ts";
+import type { Breach, Evidence, Knowledge, Run } from "../src/sim/world/truth.ts";
 import { livesOfCopies } from "../src/sim/world/truth.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 

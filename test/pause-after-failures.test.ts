@@ -10,7 +10,8 @@ import { checkFailurePauses } from "../src/sim/checkers/failures.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { everyMinute, ticksOf } from "../src/sim/client/schedules.ts";
 import { tickAt, type PeerId } from "../src/schema/ids.ts";
-import type { Evidence, JobRules, Run } from "../src/sim/world/truth.ts";
+import type { JobRules } from "../src/sim/world/requests.ts";
+import type { Evidence, Run } from "../src/sim/world/truth.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;

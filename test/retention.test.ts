@@ -15,7 +15,7 @@ import type { RunRecord } from "../src/schema/run.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
 import { SimKeys } from "../src/sim/keys.ts";
 import { StableStorage } from "../src/sim/disk/storage.ts";
-import type { JobRules } from "../src/sim/world/truth.ts";
+import type { JobRules } from "../src/sim/world/requests.ts";
 import { World } from "../src/sim/world/world.ts";
 import { encode } from "../src/wire/codec.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";

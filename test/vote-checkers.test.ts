@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
 import { everyMinute, ticksOf } from "../src/sim/client/schedules.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { JobRules } from "../src/sim/world/requests.ts";
 import type {
   AcceptanceSeen,
   BallotSeen,
@@ -11,7 +12,6 @@ import type {
   Cut,
   EpochSeen,
   Evidence,
-  JobRules,
   Knowledge,
   Run,
 } from "../src/sim/world/truth.ts";

@@ -38,7 +38,8 @@ import {
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
 import type { PeerId } from "../schema/ids.ts";
-import type { Breach, ClientRequest, Evidence, Knowledge } from "./world/truth.ts";
+import type { ClientRequest } from "./world/requests.ts";
+import type { Breach, Evidence, Knowledge } from "./world/truth.ts";
 import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { drawWide, plain } from "./faults/wide.ts";
 import type { MakePeer, WorldSettings } from "./world/settings.ts";

@@ -21,9 +21,9 @@
  * gone) on every peer.
  */
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
+import { peersFor } from "../world/requests.ts";
 import {
   orderName,
-  peersFor,
   type Breach,
   type Evidence,
   type Knowledge,

@@ -9,7 +9,8 @@
  *   each peer that all others know has had its turn.
  */
 import type { JobId } from "../../schema/ids.ts";
-import { jobOf, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import { jobOf, type JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { couldKnow } from "./overlap.ts";
 import { jobsOf, perhapsInForce, surelyInForce } from "./requests.ts";
 import { convergesMs, together } from "./surroundings.ts";

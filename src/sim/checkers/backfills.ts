@@ -7,7 +7,8 @@
  */
 import type { JobId } from "../../schema/ids.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
-import type { Breach, Evidence, Operation, Run } from "../world/truth.ts";
+import type { Operation } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { surelyInForce } from "./requests.ts";
 import { hadDuplicateIdentity, together } from "./surroundings.ts";
 import { firstAttempts } from "./ticks.ts";

@@ -15,7 +15,8 @@
  */
 import { hadQuorum } from "./quorum.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
-import { jobOf, peersFor, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import { jobOf, peersFor, type JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { perhapsInForce, surelyInForce, jobsOf, type InForce } from "./requests.ts";
 import { retainedTicks } from "./retained.ts";
 import { retriesOf } from "./retries.ts";

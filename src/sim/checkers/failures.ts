@@ -5,7 +5,8 @@
  * it starts any more soon after. Conversely such a job has to run like any other until so many ticks may have failed in a row:
  * only then it is no longer surely in force (requests.ts), until a client resumes it.
  */
-import { slotsOf, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import { slotsOf, type JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { jobsOf, undisputed } from "./requests.ts";
 import { dueOf, isScheduled } from "./ticks.ts";
 

@@ -21,7 +21,8 @@
  * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.
  */
 import { tickAt, type PeerId } from "../../schema/ids.ts";
-import { peersFor, type Breach, type Evidence, type FaultWindow, type Run } from "../world/truth.ts";
+import { peersFor } from "../world/requests.ts";
+import type { Breach, Evidence, FaultWindow, Run } from "../world/truth.ts";
 import { hadQuorum } from "./quorum.ts";
 import { slotTakenWithinMs, waitedForSlot } from "./pools.ts";
 import { perhapsInForce } from "./requests.ts";

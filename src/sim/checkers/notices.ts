@@ -11,7 +11,8 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import { noticeKey } from "../../schema/notice.ts";
-import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { mayCountAsLost } from "./chains.ts";
 import { perhapsInForce, surelyInForce } from "./requests.ts";
 import { wasWell } from "./surroundings.ts";

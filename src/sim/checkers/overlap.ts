@@ -9,7 +9,8 @@
  * peer that a person has forgotten meanwhile counts as lost, although its child may go on.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
-import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { together, workers } from "./surroundings.ts";
 import { dueOf, groupRuns } from "./ticks.ts";
 import { perhapsInForce } from "./requests.ts";

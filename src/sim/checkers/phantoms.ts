@@ -11,14 +11,8 @@
  * asks for the job again or the pause ends by itself, and no tick that was due in that time starts ever. The same holds for a
  * maintenance that all peers must know. A tick of a job that runs after others is due when the last of them has ended.
  */
-import {
-  slotsOf,
-  type Breach,
-  type Evidence,
-  type JobRules,
-  type Operation,
-  type Run,
-} from "../world/truth.ts";
+import { slotsOf, type JobRules, type Operation } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
 import { instantOf, tickAt } from "../../schema/ids.ts";
 import { requestsOf } from "./backfills.ts";

@@ -3,7 +3,8 @@
  * Runs are compared as those of one job are (overlap.ts). Two starts of one tick are duplicates, which I3 judges.
  */
 import type { JobId } from "../../schema/ids.ts";
-import type { Breach, Evidence, JobRules, Run } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { couldKnow } from "./overlap.ts";
 import { convergedAt, jobsOf, perhapsInForce } from "./requests.ts";
 

@@ -3,14 +3,8 @@
  * in which it may have been in force somewhere.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
-import {
-  jobOf,
-  type ClientRequest,
-  type Evidence,
-  type JobRules,
-  type Operation,
-  type Run,
-} from "../world/truth.ts";
+import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/requests.ts";
+import type { Evidence, Run } from "../world/truth.ts";
 import { convergesMs, knownToAll } from "./surroundings.ts";
 
 export interface InForce {

@@ -13,7 +13,8 @@
  */
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { ticksOf } from "../client/schedules.ts";
-import type { Breach, Evidence, FaultWindow, JobRules, Knowledge, RecordSeen } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, FaultWindow, Knowledge, RecordSeen } from "../world/truth.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
 import { isScheduled, sameClockMs } from "./ticks.ts";
 

@@ -8,7 +8,8 @@
  *   others have heard of the end: another peer carries on. (Of a majority job the voters may be too few then.)
  */
 import type { JobId } from "../../schema/ids.ts";
-import { jobOf, peersFor, type Breach, type Evidence, type JobRules, type Run } from "../world/truth.ts";
+import { jobOf, peersFor, type JobRules } from "../world/requests.ts";
+import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { perhapsInForce, surelyInForce } from "./requests.ts";
 import { workers } from "./surroundings.ts";
 import { clockErrorMs, groupRuns } from "./ticks.ts";

@@ -4,7 +4,8 @@
  * said.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { pairOf, type Evidence, type Operation, type Outage, type Run } from "../world/truth.ts";
+import type { Operation } from "../world/requests.ts";
+import { pairOf, type Evidence, type Outage, type Run } from "../world/truth.ts";
 
 interface Span {
   from: number;

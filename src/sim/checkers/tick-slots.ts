@@ -3,7 +3,8 @@
  * knew for a while when it came: it is among its peers then, whoever fixes them.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { peersFor, slotsOf, type Evidence, type JobRules } from "../world/truth.ts";
+import { peersFor, slotsOf, type JobRules } from "../world/requests.ts";
+import type { Evidence } from "../world/truth.ts";
 import { knewEachOther, workers } from "./surroundings.ts";
 
 const knownForMs = 20_000;

@@ -1,7 +1,8 @@
 /** The ticks that the checkers require, and the runs that answer them. */
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { dueOfTick, ticksOf } from "../client/schedules.ts";
-import type { Evidence, JobRules, Run } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
+import type { Evidence, Run } from "../world/truth.ts";
 import { jobsOf, perhapsInForce, surelyInForce } from "./requests.ts";
 import { slotsAt } from "./tick-slots.ts";
 

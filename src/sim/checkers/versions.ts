@@ -3,7 +3,8 @@
  * version knows of a job is on every peer at the end, even if peers of the earlier version have edited the job.
  */
 import { isWhole } from "../client/later-jobs.ts";
-import type { Breach, Evidence, JobRules } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
+import type { Breach, Evidence } from "../world/truth.ts";
 import { jobsOf, surelyInForce } from "./requests.ts";
 
 export function checkVersions(evidence: Evidence): Breach[] {

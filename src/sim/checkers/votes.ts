@@ -14,13 +14,13 @@
  * and the two had not found out, which takes a third peer that hears both.
  */
 import { instantOf, type JobId, type TickId } from "../../schema/ids.ts";
+import type { JobRules } from "../world/requests.ts";
 import {
   orderName,
   type AcceptanceSeen,
   type Breach,
   type EpochSeen,
   type Evidence,
-  type JobRules,
   type Run,
 } from "../world/truth.ts";
 import { epochInForce, majorityOf, isForgotten } from "./quorum.ts";

@@ -7,7 +7,7 @@ import type { Hosts } from "../world/hosts.ts";
 import type { Queue } from "../world/queue.ts";
 import { calendarName, groupName } from "../world/shared-changes.ts";
 import type { Process } from "../world/process.ts";
-import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/truth.ts";
+import { jobOf, type ClientRequest, type JobRules, type Operation } from "../world/requests.ts";
 import type { Observers } from "../world/watched-doors.ts";
 import { worldScript } from "../scripts.ts";
 import { worldSecret } from "../secrets.ts";

@@ -15,7 +15,7 @@ import {
   hourlyAt,
   type SimpleSchedule,
 } from "./schedules.ts";
-import type { JobRules, ClientRequest } from "../world/truth.ts";
+import type { JobRules, ClientRequest } from "../world/requests.ts";
 import type { World } from "../world/world.ts";
 
 /** How long the children of one job last, ms. */

@@ -9,7 +9,7 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
-import type { JobRules } from "../world/truth.ts";
+import type { JobRules } from "../world/requests.ts";
 import type { World } from "../world/world.ts";
 import type { Work } from "./client.ts";
 

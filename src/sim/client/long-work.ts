@@ -6,7 +6,7 @@
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
-import type { ClientRequest, JobRules } from "../world/truth.ts";
+import type { ClientRequest, JobRules } from "../world/requests.ts";
 import type { World } from "../world/world.ts";
 import { drawCondition, type Work } from "./client.ts";
 import { dailyAt, everyHours, exceptDays, exceptHour, hourlyAt, type SimpleSchedule } from "./schedules.ts";

@@ -5,7 +5,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";
 import { calendarName } from "../world/shared-changes.ts";
-import type { ClientRequest, JobRules } from "../world/truth.ts";
+import type { ClientRequest, JobRules } from "../world/requests.ts";
 import type { World } from "../world/world.ts";
 import type { Work } from "./client.ts";
 import type { Exclusions } from "./schedules.ts";

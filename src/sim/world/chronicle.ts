@@ -8,6 +8,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { HostName } from "../mesh/wires.ts";
 import { asChangesOfJobs } from "./shared-changes.ts";
+import type { Operation } from "./requests.ts";
 import type {
   Cut,
   DisownedSeen,
@@ -15,7 +16,6 @@ import type {
   FaultWindow,
   GarbageSeen,
   NoticeSeen,
-  Operation,
   Outage,
   RecordSeen,
   Rollback,

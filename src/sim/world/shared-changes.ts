@@ -1,6 +1,6 @@
 /** For the checkers, a change of a group or a calendar is a change of each of its jobs, so each is told as one. */
 import type { JobId } from "../../schema/ids.ts";
-import type { ClientRequest, JobRules, Operation } from "./truth.ts";
+import type { ClientRequest, JobRules, Operation } from "./requests.ts";
 
 export const groupName = "crew";
 export const calendarName = "quiet";

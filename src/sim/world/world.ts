@@ -20,7 +20,8 @@ import { Leaps } from "./leaps.ts";
 import { Occasions } from "./occasions.ts";
 import { Queue } from "./queue.ts";
 import type { WorldSettings } from "./settings.ts";
-import type { ClientRequest, Evidence, Knowledge, Operation, Run } from "./truth.ts";
+import type { ClientRequest, Operation } from "./requests.ts";
+import type { Evidence, Knowledge, Run } from "./truth.ts";
 import { VoteWatch } from "./vote-watch.ts";
 import type { Observers } from "./watched-doors.ts";
 

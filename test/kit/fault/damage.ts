@@ -24,7 +24,8 @@ import { checkDuplicates } from "../../../src/sim/checkers/duplicates.ts";
 import { checkPhantoms } from "../../../src/sim/checkers/phantoms.ts";
 import type { Dice } from "../../../src/sim/random.ts";
 import { everySeconds } from "../../../src/sim/client/schedules.ts";
-import type { Evidence, JobRules, Knowledge, Operation, Outage } from "../../../src/sim/world/truth.ts";
+import type { JobRules, Operation } from "../../../src/sim/world/requests.ts";
+import type { Evidence, Knowledge, Outage } from "../../../src/sim/world/truth.ts";
 import { items, until, type Cluster, type RunningPeer } from "../cluster.ts";
 import { knowledgeOf, readTruth, truthfulCommand } from "./truth.ts";
 

@@ -12,7 +12,8 @@ import { checkOverlap } from "../../../src/sim/checkers/overlap.ts";
 import { checkPhantoms, checkRevocation } from "../../../src/sim/checkers/phantoms.ts";
 import { checkEligibility } from "../../../src/sim/checkers/eligibility.ts";
 import { ticksOf } from "../../../src/sim/client/schedules.ts";
-import { jobOf, type Breach, type Evidence, type Run } from "../../../src/sim/world/truth.ts";
+import { jobOf } from "../../../src/sim/world/requests.ts";
+import type { Breach, Evidence, Run } from "../../../src/sim/world/truth.ts";
 import { tickAt } from "../../../src/schema/ids.ts";
 import type { LabJob } from "./truth.ts";
 

@@ -22,16 +22,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import type { PeerId } from "../../../src/schema/ids.ts";
-import type {
-  Cut,
-  Evidence,
-  Knowledge,
-  Operation,
-  Outage,
-  Run,
-  FaultWindow,
-  ClientRequest,
-} from "../../../src/sim/world/truth.ts";
+import type { Operation, ClientRequest } from "../../../src/sim/world/requests.ts";
+import type { Cut, Evidence, Knowledge, Outage, Run, FaultWindow } from "../../../src/sim/world/truth.ts";
 import {
   items,
   plainEnv,

@@ -7,7 +7,8 @@
  */
 import { readFileSync } from "node:fs";
 import type { JobId, PeerId, TickId } from "../../../src/schema/ids.ts";
-import type { JobRules, Knowledge, Outage, RecordSeen, Run } from "../../../src/sim/world/truth.ts";
+import type { JobRules } from "../../../src/sim/world/requests.ts";
+import type { Knowledge, Outage, RecordSeen, Run } from "../../../src/sim/world/truth.ts";
 import { items, type Reply, type RunningPeer } from "../cluster.ts";
 
 /** A job of the lab. */

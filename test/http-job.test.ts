@@ -1,4 +1,4 @@
-/** A job that sends a request (core/job/http.ts, core/job/action.ts): what it may say, and which peers run it. */
+/** A job that sends a request (core/checks/http.ts, core/checks/action.ts): what it may say, and which peers run it. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { actionOf, timeoutOf } from "../src/core/checks/action.ts";

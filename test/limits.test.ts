@@ -1,4 +1,4 @@
-/** Limits of a job's processes (core/job/limits.ts): what a job may say, and which peers run it. */
+/** Limits of a job's processes (core/checks/limits.ts): what a job may say, and which peers run it. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { actionOf, equipmentOf } from "../src/core/checks/action.ts";

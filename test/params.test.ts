@@ -1,4 +1,4 @@
-/** A job's parameters: what may be declared, which values a run gets (core/job/params.ts), and where they are shown. */
+/** A job's parameters: what may be declared, which values a run gets (core/checks/params.ts), and where they are shown. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { checkJob } from "../src/core/checks/job.ts";

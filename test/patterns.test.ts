@@ -1,4 +1,4 @@
-/** Patterns over output (core/job/patterns.ts, core/job/success.ts): which rules a job has, and what a broken one means. */
+/** Patterns over output (core/checks/patterns.ts, core/job/success.ts): which rules a job has, and what a broken one means. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { withCheckedPatterns } from "../src/cli/start/checked-patterns.ts";

@@ -1,4 +1,4 @@
-/** A job's precheck (core/job/precheck.ts, core/orders/precheck.ts): when the job itself starts after it, and when not. */
+/** A job's precheck (core/checks/precheck.ts, core/orders/precheck.ts): when the job itself starts after it, and when not. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { checkJob } from "../src/core/checks/job.ts";

@@ -39,7 +39,7 @@ export interface PreviewTick {
 }
 
 export interface Decisions {
-  /** core/job/job.ts */
+  /** core/checks/job.ts */
   checkJob(
     input: unknown,
   ): { ok: true; spec: CheckedSpec } | { ok: false; code: "INVALID_JOB"; problems: readonly Problem[] };

@@ -1,7 +1,7 @@
 /**
  * What a job is: the one schema behind the API, files, the command line and the form (INTERFACE, Job).
  *
- * The schema describes the shape only. `checkJob` in core/job/job.ts decides which schedules, durations and time zones
+ * The schema describes the shape only. `checkJob` in core/checks/job.ts decides which schedules, durations and time zones
  * are valid, and every door calls it.
  */
 import { Type, type Static } from "typebox";
@@ -55,7 +55,7 @@ const Pattern = Type.String({ minLength: 1, maxLength: 1_024, description: "a pa
 const Patterns = Type.Union([Pattern, Type.Array(Pattern, { minItems: 1, maxItems: 16 })]);
 
 export const httpMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
-/** A request instead of a process (core/job/http.ts). */
+/** A request instead of a process (core/checks/http.ts). */
 export const HttpSchema = Type.Object(
   {
     method: Type.Optional(Type.Enum(httpMethods)),
@@ -83,7 +83,7 @@ export type ExecutorName = (typeof executors)[number];
 export const pauseAfterFailuresMax = 100;
 
 export const paramTypes = ["string", "number", "boolean", "choice"] as const;
-/** One parameter of a job (core/job/params.ts). */
+/** One parameter of a job (core/checks/params.ts). */
 export const ParamSchema = Type.Object(
   {
     type: Type.Enum(paramTypes),
@@ -252,7 +252,7 @@ export type JobSpec = Static<typeof JobSpecSchema>;
 
 declare const checked: unique symbol;
 /**
- * A spec that `checkJob` (core/job/job.ts) has accepted. Nothing else creates this type, so a spec is never checked
+ * A spec that `checkJob` (core/checks/job.ts) has accepted. Nothing else creates this type, so a spec is never checked
  * twice.
  */
 export type CheckedSpec = JobSpec & { readonly [checked]: true };

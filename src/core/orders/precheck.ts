@@ -1,5 +1,5 @@
 /**
- * A run between its precheck and its job (job/precheck.ts). While the precheck ran, the job may have been paused, edited or
+ * A run between its precheck and its job (checks/precheck.ts). While the precheck ran, the job may have been paused, edited or
  * deleted, and this peer may have been held up for so long that others took the run for lost. So it is decided anew whether
  * the job may start. From the precheck's start on, the run counts as started everywhere, and no other peer begins it.
  */

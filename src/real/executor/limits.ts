@@ -13,7 +13,7 @@ function found(paths: readonly string[]): string | undefined {
   return paths.find((path) => existsSync(path));
 }
 
-/** What this host can't enforce, as jobs name what they need (core/job/limits.ts). */
+/** What this host can't enforce, as jobs name what they need (core/checks/limits.ts). */
 export function limitsLacking(): string[] {
   const isRoot = process.getuid?.() === 0;
   const prlimit =

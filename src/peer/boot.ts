@@ -86,7 +86,7 @@ function keptStatementsIn(meta: ReadonlyMap<string, string>): MembershipStatemen
   const statements = [...meta].map(([key, text]) =>
     isKeptStatementKey(key) ? readStatement(text) : undefined,
   );
-  return statements.filter((word) => word !== undefined);
+  return statements.filter((statement) => statement !== undefined);
 }
 
 /** `done` gets the error when the data folder can't be read or written. */

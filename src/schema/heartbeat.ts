@@ -7,17 +7,17 @@ import { InstantSchema, PeerIdSchema } from "./ids.ts";
 import { ownSecretsMax } from "./secret.ts";
 
 /**
- * A peer's signed word about one life of its identity: the process that began it alone gives it (core/members/lives.ts).
+ * A peer's signed statement about one life of its identity: the process that began it alone gives it (core/members/lives.ts).
  */
 export const LifeSchema = Type.Object({
   incarnation: Type.Integer(),
-  /** another life of the same identity, of which this one has been given the signed word */
+  /** another life of the same identity, of which this one has been given the signed statement */
   beside: Type.Optional(Type.Integer()),
   signature: Type.String({ maxLength: 128 }),
 });
 export type Life = Static<typeof LifeSchema>;
 
-/** A voter's signed word about how many votes it has stored in all its lives (core/voting/memory.ts). */
+/** A voter's signed statement about how many votes it has stored in all its lives (core/voting/memory.ts). */
 export const VoteWordSchema = Type.Object({
   votes: Type.Integer({ minimum: 0 }),
   signature: Type.String({ maxLength: 128 }),
@@ -80,7 +80,7 @@ export const HeartbeatMessage = Type.Object({
    */
   votes: Type.Optional(Type.Integer({ minimum: 0 })),
   seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
-  /** the sender's word about `votes`, and the highest one of the receiver's that the sender has */
+  /** the sender's statement about `votes`, and the highest one of the receiver's that the sender has */
   voteWord: Type.Optional(VoteWordSchema),
   heardVoteWord: Type.Optional(VoteWordSchema),
   /** the beginning of that epoch's hash: two rosters of equal length may differ if one of them was forced */
@@ -95,9 +95,9 @@ export const HeartbeatMessage = Type.Object({
   invitation: Type.Optional(Type.String({ pattern: "^[0-9a-z]{1,32}$" })),
   /** the sender hears two lives of the receiver at once */
   duplicateIdentity: Type.Optional(Type.Boolean()),
-  /** the sender's word about its own life */
+  /** the sender's statement about its own life */
   life: Type.Optional(LifeSchema),
-  /** while the sender hears several lives of the receiver: the word of each, which proves it */
+  /** while the sender hears several lives of the receiver: the statement of each, which proves it */
   lives: Type.Optional(Type.Array(LifeSchema, { maxItems: 2 })),
   /** the peers that the sender has heard within the suspect time */
   hears: Type.Array(PeerIdSchema, { maxItems: 256 }),

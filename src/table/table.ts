@@ -280,7 +280,7 @@ export class JobTable {
     const read = [peersRoot.name, membershipRoot.name].map((name) => this.#valuesOf(name).entries());
     if (this.#membership?.read.some((one, index) => one !== read[index]) !== false) {
       const statements = read.flat().map(({ id, value }) => this.#statementOf(id, value));
-      this.#membership = { read, statements: statements.filter((word) => word !== undefined) };
+      this.#membership = { read, statements: statements.filter((statement) => statement !== undefined) };
     }
     return this.#membership.statements;
   }

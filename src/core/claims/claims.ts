@@ -74,8 +74,8 @@ function newRecord(
 }
 
 /**
- * A record of a tick that runs on all peers names its slots, so the first records fix the set. One that is not among them was left
- * out because there are too many; each record names itself besides.
+ * A record of a tick that runs on all peers names its slots, so the first records fix the set. A full set is not added to: the
+ * record's own slot counts as named anyway (records/tick-sets.ts).
  */
 function setOf({ ledger }: State, { job, tick, slot }: Order): Pick<RunRecord, "set"> {
   if (!isPeerSlot(slot)) return {};

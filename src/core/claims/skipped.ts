@@ -20,8 +20,9 @@ export function skipOf({ jobs, operator, now }: State, job: JobId, tick: number)
 }
 
 /**
- * Only ticks of the schedule are skipped, and no part of one that has begun. Its other parts are skipped too if the request was
- * answered before the tick came; of a later request, which may be refused because a part has begun, they are not.
+ * Only ticks of the schedule are skipped, and no repeated attempts. If the request was answered before the tick came, every part
+ * of the tick is skipped, whatever has begun. A later request may have been refused because a part had begun, so then the other
+ * parts are not skipped.
  */
 export function isToBeSkipped(state: State, order: Order): boolean {
   if (order.requested !== undefined || order.attempt > 1) return false;
@@ -31,8 +32,8 @@ export function isToBeSkipped(state: State, order: Order): boolean {
 }
 
 /**
- * From when it is sure that the request stands (ms): until it is answered, it may be refused because a part of the tick has begun
- * on some peer, and then the other parts are to run.
+ * From when the request surely stands (ms). Before it is answered, it may still be refused because a part of the tick has begun
+ * on some peer; then the other parts must run.
  */
 export function skipStandsAt(state: State, { job, instant }: Pick<Order, "job" | "instant">): number {
   const skip = skipOf(state, job, instant);

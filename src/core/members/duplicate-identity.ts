@@ -45,7 +45,7 @@ export function hearOlderLife(state: State, member: Member, { life }: Heartbeat)
   member.olderLife = { sinceMono: isNews ? mono : olderLife.sinceMono, lastMono: mono, life };
 }
 
-/** The words of the lives of that member, while an older one is heard: each of the processes is shown both. */
+/** The signed statements about the lives of that member, while an older one is heard: each of the processes is shown both. */
 export function livesOf(state: State, { olderLife, heartbeat }: Member): Life[] {
   if (olderLife === undefined || state.now.mono - olderLife.lastMono > silentMs) return [];
   return [olderLife.life, heartbeat?.life].filter((life) => life !== undefined);

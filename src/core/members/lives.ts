@@ -1,10 +1,10 @@
 /**
  * What proves that another process uses this peer's identity: a signature of this identity on a life that this process did
- * not begin. A member's bare word is no proof, because a peer that believes in a second process loses its vote for good.
+ * not begin. Without it a member proves nothing, because a peer that believes in a second process loses its vote for good.
  *
  * A process signs its life, and sends that with its heartbeats. A member that hears two lives of one identity shows each of
- * them the other's word. A later life than its own can only be another process's. An earlier one may be this peer's own,
- * before a restart. But once the earlier process has seen the later one's word, it names that life in its own (`beside`). It
+ * them the other's statement. A later life than its own can only be another process's. An earlier one may be this peer's own,
+ * before a restart. But once the earlier process has seen the later one's statement, it names that life in its own (`beside`). It
  * can't have done so before the later life began: so it is still there.
  */
 import { canonicalText } from "../../schema/canonical.ts";

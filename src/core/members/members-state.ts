@@ -140,7 +140,7 @@ export interface MembersState {
   supersededKey: SupersededKey | undefined;
   /** this peer's incarnation: it grows with every start, and when this peer outlives a process with its identity */
   incarnation: number;
-  /** this peer's signed word about its life, as its heartbeats carry it (lives.ts) */
+  /** this peer's signed statement about its life, as its heartbeats carry it (lives.ts) */
   ownLife: Life | undefined;
   /** a later life of this identity that has proved itself */
   besideLife: number | undefined;

@@ -79,7 +79,7 @@ export function reviewMembership(state: State): boolean {
 }
 
 /**
- * A member has turned this peer away as forgotten. Its bare statement changes nothing. It shows the statement of the
+ * A member has turned this peer away as forgotten. Without a proof that changes nothing. The proof is the statement of the
  * person who said so, which is judged as if it stood in the table. If this peer's own person has overruled it since, it
  * counts again as long as no member accepts this peer: the members run the timetable without it.
  */
@@ -98,14 +98,8 @@ export function hearRefusal(state: State, by: PeerId, statement: MembershipState
   membership.bareRefusal = { by, mono: now.mono };
   if (!isNews) return;
   mark(state, "bare-refusal");
-  note(
-    state,
-    "warn",
-    "a peer turns this one away as forgotten, and shows no statement of a person: nothing follows",
-    {
-      by,
-    },
-  );
+  const what = "a peer turns this one away as forgotten, and shows no statement of a person: nothing follows";
+  note(state, "warn", what, { by });
 }
 
 /**
@@ -148,9 +142,9 @@ export function refusedStatements(state: State): { statement: MembershipStatemen
   const { membership, forgotten } = state.operator;
   return membership.refused.flatMap(({ statement, why }) => {
     const isMember = statement.peer === state.settings.self || state.members.byId.has(statement.peer);
-    const isWish = statement.forgotten ? isMember : forgotten.has(statement.peer) && why !== "itself";
+    const wouldChange = statement.forgotten ? isMember : forgotten.has(statement.peer) && why !== "itself";
     const isOver = statement.at <= (membership.kept.get(statement.peer)?.at ?? -Infinity);
-    return !isWish || isOver || why === "unchecked" ? [] : [{ statement, why: reasons[why] }];
+    return !wouldChange || isOver || why === "unchecked" ? [] : [{ statement, why: reasons[why] }];
   });
 }
 

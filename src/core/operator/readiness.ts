@@ -98,7 +98,7 @@ export function warningsOf(state: State): string[] {
   return [...forced, ...stuck, ...membershipWarnings(state), ...clockWarnings(state)];
 }
 
-/** A member's bare statement on membership changes nothing, but people should know of it. */
+/** Statements that don't count, and refusals without a proof: they change nothing, but people should know of them. */
 function membershipWarnings(state: State): string[] {
   const refused = refusedStatements(state)
     .slice(0, refusedShownMax)

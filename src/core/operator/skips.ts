@@ -220,8 +220,8 @@ export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-h
 }
 
 /**
- * Called in every step: answers for the skips that were not confirmed in time, and forgets what was heard long ago or stands in the
- * table, which says from then on whether the tick is to be skipped.
+ * Called in every step: answers for the skips that were not confirmed in time. Forgets what was heard long ago, and what stands in
+ * the table now: from then on the table says whether the tick is to be skipped.
  */
 export function giveUpSkips(state: State): void {
   const { openSkips, skipsHeard } = state.operator;

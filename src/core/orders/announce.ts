@@ -1,7 +1,7 @@
 /**
- * Who tells people what became of a tick: the first living peer in rank, as with reports of missed ticks. Every peer keeps the
- * announcements that are another one's, and makes them itself if that one dies. What is told, and whether it has been told
- * already, the peer finds out on its disk (peer/notices.ts): so a second peer repeats nothing that it knows to be sent.
+ * Who tells people what became of a tick: the first living peer in rank, as with reports of missed ticks. The others keep the
+ * announcement, and the next of them makes it if that peer dies. What is told, and whether it has been told already, the peer
+ * finds out on its disk (peer/notices.ts), so a second peer repeats nothing that it knows to be sent.
  */
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";

@@ -255,7 +255,7 @@ function rankOnly({ admittedRank }: Facts): Failover {
 
 function decideChosen(facts: Facts): Decision {
   if (facts.choice === "stands") return { kind: "follow-choice", failover: rankOnly(facts) };
-  // Only those that have proposed a runner know the choice, and the reporter may never do so: whoever knows of it says it.
+  // Only peers that have proposed a runner know the choice. The reporter may never be one of them, so any peer that knows reports.
   return facts.mayReport ? { kind: "close-lost" } : wait(Infinity);
 }
 

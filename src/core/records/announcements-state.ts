@@ -12,7 +12,7 @@ export interface Announcement {
 export interface AnnouncementsState {
   /** by `JOB@TICK`: those that this peer has not looked at since the members last changed */
   queued: Map<string, Announcement>;
-  /** those that are another peer's turn, kept in case it dies before it has told */
+  /** those that another peer is to make, kept in case it dies before it has done so */
   deferred: Map<string, Announcement>;
   /** jobs whose last tick in this life succeeded: another success is no news */
   readonly healthy: Set<JobId>;

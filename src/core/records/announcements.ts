@@ -97,7 +97,7 @@ export function takeQueued(
   return taken;
 }
 
-/** It is another peer's turn. If that peer dies, this one looks again. */
+/** It is another peer's turn. If the members change, this peer looks again. */
 export function deferAnnouncement(waiting: AnnouncementsState, announcement: Announcement): void {
   waiting.deferred.set(`${announcement.job}@${announcement.tick}`, announcement);
 }

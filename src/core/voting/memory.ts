@@ -2,7 +2,7 @@
  * Whether this voter remembers every vote that was given in its name (DESIGN §6).
  *
  * Every peer's heartbeat carries the number of votes that it has ever stored, signed, and each other peer shows it the highest
- * such word that it has from it. After a start, a voter votes only when enough others to make a majority together with it have
+ * such statement that it has from it. After a start, a voter votes only when enough others to make a majority together with it have
  * confirmed that its number is not below what they heard. A voter whose own signature proves that its disk lacks votes that it
  * has given never votes again under that identity, unless people forget it, take it in again and make it a voter again. A
  * member's bare number proves nothing: the member confirms nothing by it, and that is all. Not promised: noticing a rollback
@@ -22,7 +22,7 @@ import { emit, expectStored, note, type State } from "../state.ts";
 import { majorityOf } from "./paxos.ts";
 import { lastEpoch, type VoterState } from "./voting-state.ts";
 
-/** The bytes of a voter's word about its number of votes. */
+/** The bytes of a voter's statement about its number of votes. */
 export function voteBytes(peer: PeerId, votes: number): Uint8Array {
   return Buffer.from(canonicalText({ what: "votes", peer, votes }) ?? "");
 }
@@ -65,7 +65,7 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   judgeMemory(state);
 }
 
-/** How many votes this peer has given by its own word, which the heartbeat shows; 0 if it shows none that holds. */
+/** How many votes this peer has given by its own statement, which the heartbeat shows; 0 if it shows none that holds. */
 function provedVotes({ settings, voting }: State, { heardVoteWord: shown }: Heartbeat): number {
   if (shown === undefined || shown.votes <= voting.voter.voteCount) return 0;
   const { self } = settings;

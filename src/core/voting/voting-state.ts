@@ -43,9 +43,9 @@ export interface VoterState {
   readonly confirmedBy: Set<PeerId>;
   /** the highest count heard from each voter */
   readonly seenVotes: Map<PeerId, number>;
-  /** … and its signed word about it */
+  /** … and its signed statement about it */
   readonly heardWords: Map<PeerId, VoteWord>;
-  /** this peer's signed word about `votesStored` */
+  /** this peer's signed statement about `votesStored` */
   ownWord: VoteWord | undefined;
 }
 

@@ -1,13 +1,14 @@
 /** The digest of a day: when it is due, what it says, and that one peer sends it once. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { digestOf, lastDay, type DayFacts } from "../src/core/records/digest.ts";
+import { describeDay, lastDay, type DayFacts } from "../src/core/records/digest.ts";
 import { zoneOf } from "../src/core/time/zone.ts";
 import { Digests } from "../src/peer/digests.ts";
 import type { Doors, Log } from "../src/ports.ts";
 import type { RunQuery } from "../src/ports/disk.ts";
 import { checkChannel } from "../src/schema/channel.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { noticeTextMax } from "../src/schema/notice.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
 const at = (text: string): number => Date.parse(text);
@@ -117,7 +118,7 @@ function ended(
 function said(more: Partial<DayFacts>): string {
   const day = { from: 0, to: 1, shown: "2026-11-29 08:00" };
   const facts = { day, zone: "UTC", jobs: 214, succeeded: 1_320, moreSucceeded: false };
-  const { state, text } = digestOf({
+  const { state, text } = describeDay({
     ...facts,
     troubles: [],
     isCut: false,
@@ -174,14 +175,16 @@ describe("a digest says", () => {
     );
   });
 
-  test("so much that it fits into a message, however many jobs had trouble", () => {
+  test("so much that it fits into a notice, however many jobs had trouble and however long their names are", () => {
     const troubles = Array.from({ length: 900 }, (_, index) =>
       ended(`job-${index}-${"x".repeat(100)}`, "2026-11-29T03:00:00Z", "failed", { reason: "y".repeat(500) }),
     );
     const text = said({ troubles, isCut: true, undecided: troubles.map(({ job }) => job) });
     assert.match(text, /at least 900 of 214 jobs/);
-    assert.match(text, /and 888 more jobs/);
-    assert.ok(text.length < 6_000, String(text.length));
+    const [, more] = /and (\d+) more jobs\. /.exec(text) ?? [];
+    assert.ok(Number(more) >= 888 && Number(more) < 900, more);
+    assert.match(text, /have not begun: .*, …\. 1320 runs succeeded in that time$/);
+    assert.ok(text.length <= "trouble: ".length + noticeTextMax, String(text.length));
   });
 });
 

@@ -3,7 +3,7 @@
  * every peer has, and hands the text to mesh-notices.ts, which sees to it that it is sent once.
  */
 import type { MeshSight } from "../core/operator/mesh-sight.ts";
-import { digestOf, isTrouble, lastDay, troubleStates, type Day } from "../core/records/digest.ts";
+import { describeDay, isTrouble, lastDay, troubleStates, type Day } from "../core/records/digest.ts";
 import { zoneOf } from "../core/time/zone.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -70,7 +70,7 @@ export class Digests {
       const { jobs, nameOf } = this.#deps;
       this.#deps.tell(
         topic,
-        digestOf({ day, zone, jobs: jobs(), undecided: sight.undecided(to), nameOf, ...facts }),
+        describeDay({ day, zone, jobs: jobs(), undecided: sight.undecided(to), nameOf, ...facts }),
       );
     };
     disk.history({ states: ["succeeded"], from, to, limit: 1 }, (good) => {

@@ -5,6 +5,7 @@
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { DigestState } from "../../schema/digest.ts";
+import { noticeTextMax } from "../../schema/notice.ts";
 import type { RunRecord, RunState } from "../../schema/run.ts";
 import { formatCivil } from "../time/calendar.ts";
 import { instantOfCivil } from "../time/days.ts";
@@ -19,7 +20,7 @@ export function isTrouble({ retryAt }: RunRecord): boolean {
   return retryAt === undefined;
 }
 
-/** So many jobs are named; a digest fits into one message of every service. */
+/** At most so many jobs are named. More would make the digest longer than a person reads. */
 const namedMax = 12;
 const daySeconds = 86_400;
 
@@ -65,43 +66,49 @@ export interface DayFacts {
   nameOf: (peer: RunRecord["peer"]) => string;
 }
 
-/** At most a few hundred characters, whatever the names of jobs: one sentence for each thing to say. */
-export function digestOf(facts: DayFacts): { state: DigestState; text: string } {
+/** One sentence for each thing to say. So many jobs are named as fit, with all the rest, into a notice. */
+export function describeDay(facts: DayFacts): { state: DigestState; text: string } {
   const { day, zone, jobs, succeeded, moreSucceeded, troubles, isCut, undecided } = facts;
   const period = `in the day until ${day.shown} (${zone})`;
-  const ran = `${moreSucceeded ? "at least " : ""}${succeeded} ${succeeded === 1 ? "run" : "runs"} succeeded`;
-  const byJob = outcomesByJob(troubles);
+  const byJob = Map.groupBy(troubles.filter(isTrouble), ({ job }) => job);
+  const ran = `${moreSucceeded ? "at least " : ""}${counted(succeeded, "run")} succeeded`;
   if (byJob.size === 0 && undecided.length === 0 && !isCut) {
     const text = `${counted(jobs, "job")}: ${ran} ${period}, and nothing failed, was missed or lost`;
     return { state: "ok", text };
   }
-  const said = [...byJob].slice(0, namedMax).map(([job, records]) => sentenceOf(job, records, facts.nameOf));
+  for (let named = namedMax; ; named--) {
+    const parts = [
+      byJob.size === 0 ? undefined : describeTroubles(facts, byJob, period, named),
+      byJob.size === 0 && isCut
+        ? `so many attempts failed and were repeated ${period} that not all were looked at`
+        : undefined,
+      undecided.length === 0
+        ? undefined
+        : `ticks that are due and have not begun: ${listed(undecided, named)}`,
+      `${ran} ${byJob.size === 0 && !isCut ? period : "in that time"}`,
+    ];
+    const text = parts.filter((part) => part !== undefined).join(". ");
+    if (text.length <= noticeTextMax || named === 1) return { state: "trouble", text };
+  }
+}
+
+function describeTroubles(
+  { jobs, isCut, nameOf }: DayFacts,
+  byJob: ReadonlyMap<JobId, readonly RunRecord[]>,
+  period: string,
+  named: number,
+): string {
+  const said = [...byJob].slice(0, named).map(([job, records]) => sentenceOf(job, records, nameOf));
   const more = byJob.size - said.length;
   if (more > 0) said.push(`and ${counted(more, "more job")}`);
-  const waiting = undecided.slice(0, namedMax).join(", ") + (undecided.length > namedMax ? ", …" : "");
-  const parts = [
-    byJob.size === 0 && isCut
-      ? `so many attempts failed and were repeated ${period} that not all were looked at`
-      : undefined,
-    byJob.size === 0
-      ? undefined
-      : `${isCut ? "at least " : ""}${byJob.size} of ${counted(jobs, "job")} had trouble ${period}: ${said.join("; ")}`,
-    undecided.length === 0 ? undefined : `ticks that are due and have not begun: ${waiting}`,
-    byJob.size === 0 && !isCut ? `${ran} ${period}` : `${ran} in that time`,
-  ];
-  return { state: "trouble", text: parts.filter((part) => part !== undefined).join(". ") };
+  return `${isCut ? "at least " : ""}${byJob.size} of ${counted(jobs, "job")} had trouble ${period}: ${said.join("; ")}`;
 }
 
-function outcomesByJob(troubles: readonly RunRecord[]): Map<JobId, RunRecord[]> {
-  const byJob = new Map<JobId, RunRecord[]>();
-  for (const record of troubles) {
-    if (!isTrouble(record)) continue;
-    byJob.set(record.job, [...(byJob.get(record.job) ?? []), record]);
-  }
-  return byJob;
+function listed(jobs: readonly JobId[], named: number): string {
+  return jobs.slice(0, named).join(", ") + (jobs.length > named ? ", …" : "");
 }
 
-/** `backup-db failed 2 times, last at 2026-11-29T03:00:00Z on vm1 (exit code 1); missed 3 ticks`. */
+/** `backup-db failed 2 times, was missed once, last at 2026-11-29T03:00:00Z on vm1 (exit code 1)`. */
 function sentenceOf(job: JobId, records: readonly RunRecord[], nameOf: DayFacts["nameOf"]): string {
   const [last] = records;
   const counts = troubleStates.flatMap((state) => {

@@ -31,7 +31,7 @@ import { judgePrecheck } from "../checks/precheck.ts";
 import { whyNotAfterPrecheck } from "./precheck.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
-import { inSight } from "../members/members.ts";
+import { hasJustLeft, inSight } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
 import { reporterPlace } from "./reporter.ts";
 import { hearRange } from "./scan.ts";
@@ -172,6 +172,7 @@ export function declareLost(state: State): void {
     if (record.peer === state.settings.self) continue;
     const how = state.members.byId.get(record.peer)?.state ?? "dead";
     if (how !== "dead" && how !== "left") continue;
+    if (record.state === "claimed" && hasJustLeft(state, record.peer)) continue;
     if (closeIfEnded(state.ledger, record)) continue;
     const isUnbinding = record.state === "claimed" && record.epoch === undefined;
     if (isUnbinding && !isMoot(state, record)) continue;

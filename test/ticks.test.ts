@@ -370,8 +370,8 @@ test("a peer that returns closes its own open records: as lost if the run had st
   cores.pass(100);
   const ended = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
   assert.deepEqual(ended.map((r) => `${r.state} ${r.reason}`).toSorted(), [
-    "lost restarted",
-    "withdrawn restarted",
+    "lost its peer was restarted",
+    "withdrawn its peer was restarted",
   ]);
 });
 

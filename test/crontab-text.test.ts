@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { crontabOf } from "../src/cli/crontab-text.ts";
 import { parseCrontab, type CrontabOptions } from "../src/cli/import/crontab.ts";
 import type { JobSpec } from "../src/schema/job.ts";
+import { jobAnswer, StubPeer } from "./kit/cli-stage.ts";
 
 const options: CrontabOptions = {
   system: false,
@@ -63,6 +64,11 @@ describe("a line says", () => {
       { umask: "022", command: undefined, argv: ["/bin/echo", "50% off", ""] },
       String.raw`@daily shop /bin/echo '50\% off' ''`,
     ],
+    [
+      "a pair of backslashes before a percent sign",
+      { umask: "022", command: String.raw`printf 'a\\%%'` },
+      String.raw`@daily shop printf 'a\\\%\%'`,
+    ],
     ["its input", { umask: "022", stdin: "a\n50%\n" }, String.raw`@daily shop x%a%50\%`],
   ];
   for (const [what, fields, line] of table) {
@@ -82,6 +88,8 @@ describe("what a crontab can't say is a comment", () => {
     [{ after: { jobs: ["b"] }, schedule: undefined }, /can't say after/],
     [{ command: undefined, http: { url: "https://x.example" } }, /can't say http/],
     [{ command: "a\nb" }, /several lines/],
+    [{ command: String.raw`date +\%F` }, /a backslash before a %/],
+    [{ command: "a \\", stdin: "b\n" }, /before a %, which cron/],
     [{ secrets: ["KEY"] }, /can't say secrets/],
     [{ user: undefined }, /give --user NAME/],
     [{ env: { PATH: "/a\n* * * * * root evil" } }, /several lines/],
@@ -107,4 +115,12 @@ describe("what a crontab can't say is a comment", () => {
     assert.equal(active(text).length, 1);
     assert.deepEqual(active(crontabOf([job({ enabled: false })], { user: undefined })), []);
   });
+});
+
+test("on a screen no text of a job moves the cursor", async () => {
+  await using stub = await StubPeer.open();
+  const items = [jobAnswer({ id: "a", command: "x", schedule: "@daily", description: "\u001b[2J" })];
+  stub.on("GET /v1/jobs", { body: { items, nextCursor: null } });
+  const said = await stub.onScreen("export", "--format", "crontab");
+  assert.match(said.stdout, /\n# a: \\u001b\[2J\n/);
 });

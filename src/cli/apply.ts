@@ -181,7 +181,9 @@ async function exportCrontab(options: PeerOptions & { user?: string }, terminal:
       ...writable(job),
       env: { ...inherited?.env, ...job.env },
     }));
-  terminal.print(crontabOf(jobs as unknown as JobSpec[], { user: options.user }));
+  // What is writable of a valid job is its spec.
+  const text = crontabOf(jobs as unknown as JobSpec[], { user: options.user });
+  terminal.print(terminal.interactive ? escapeUnseen(text) : text);
 }
 
 /** One document per object; what could not be said stands above them. */

@@ -122,8 +122,10 @@ function commandOf(job: JobSpec, user: string): { text: string } | { problem: st
   if (stdin !== undefined && (/\r/.test(stdin) || (stdin !== "" && !stdin.endsWith("\n")))) {
     return { problem: "its input doesn't end with a line's end" };
   }
+  if (/(^|[^\\])(\\\\)*\\%/.test(stdin === undefined ? text : `${text}%`)) {
+    return { problem: "its command has a backslash before a %, which cron would take away" };
+  }
   const escaped = text.replaceAll("%", "\\%");
-  // The import reads these back; cron has them in its own variables.
   if (stdin === undefined) return { text: escaped };
   return { text: `${escaped}%${stdin.replace(/\n$/, "").replaceAll("%", "\\%").replaceAll("\n", "%")}` };
 }

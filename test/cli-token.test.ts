@@ -32,6 +32,12 @@ test("token ls lists them, and token rm takes a name or an id", async () => {
   assert.match((await stub.cicada("token", "rm", "ci")).stdout, /ci revoked/);
   const none = await stub.cicada("token", "rm", "nobody");
   assert.equal(none.code, 3);
+  const revoked = () => stub.asked.filter(({ method }) => method === "DELETE").length;
+  assert.equal(revoked(), 1);
+  assert.equal((await stub.cicada("token", "rm", "ci", "nobody")).code, 3);
+  assert.equal(revoked(), 1, "nothing is revoked if one of them is unknown");
+  assert.equal((await stub.cicada("token", "rm", "ci", ci.id)).code, 0);
+  assert.equal(revoked(), 2, "one token that is named twice is revoked once");
 });
 
 test("what the token may not do exits with 7 and says how to get a token that may", async () => {

@@ -36,7 +36,7 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
         name,
         role: options.role,
         ...(groups === undefined ? {} : { groups }),
-        ...(options.expires === undefined ? {} : { expires: expiryOf(options.expires) }),
+        ...(options.expires === undefined ? {} : { expires: expiryOf(options.expires, terminal.now()) }),
       };
       const made = await client.ask<MadeTokenAnswer>("/v1/tokens", { method: "POST", body });
       show(terminal, options.output, made, () => {
@@ -78,9 +78,13 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
     .action(async (named: string[], options: PeerOptions & { force?: true }) => {
       const client = openClient(options, terminal);
       const { items } = await client.list<TokenAnswer>("/v1/tokens");
-      const found = named.map((text) => items.find(({ id, name }) => id === text || name === text) ?? text);
-      for (const one of found) {
-        if (typeof one === "string") throw new CicadaError("TOKEN_NOT_FOUND", `there is no token "${one}"`);
+      // A name that is misspelt stops the command before anything is revoked.
+      const found = named.map((text) => {
+        const one = items.find(({ id, name }) => id === text || name === text);
+        if (one === undefined) throw new CicadaError("TOKEN_NOT_FOUND", `there is no token "${text}"`);
+        return one;
+      });
+      for (const one of new Set(found)) {
         await revoke(client, one.id, options.force);
         terminal.print(`${plain(one.name)} revoked`);
       }
@@ -91,8 +95,8 @@ async function revoke(client: Client, id: string, force: true | undefined): Prom
   await client.send(`/v1/tokens/${encodeURIComponent(id)}`, { method: "DELETE", query: { force } });
 }
 
-/** A duration counts from now; anything else is for the peer to read. */
-function expiryOf(text: string): string {
+/** A duration counts from `now` (ms); anything else is for the peer to read. */
+function expiryOf(text: string, now: number): string {
   const ms = parseDuration(text);
-  return ms === undefined ? text : new Date(Date.now() + ms).toISOString();
+  return ms === undefined ? text : new Date(now + ms).toISOString();
 }

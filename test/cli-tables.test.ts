@@ -10,6 +10,8 @@ const columns = 80;
 const screen = (env: Record<string, string> = {}) =>
   Object.assign(recordingTerminal(env, true), { columns, rows: 10 });
 
+const tooWide = (text: string) => text.split("\n").filter((line) => [...line].length > columns);
+
 const longReason = "not started: this peer runs as nobody and only root can run jobs as postgres";
 const failed = runAnswer({
   id: "a-nightly-backup-of-everything@2026-11-20T02:00:00Z~1@aaaaaaaa",
@@ -50,11 +52,72 @@ describe("on a screen of 80 columns", () => {
       const terminal = screen({ CICADA_DATA: stub.data });
       assert.equal(await run([noun, "ls"], terminal), 0, terminal.stderr);
       const lines = terminal.stdout.trimEnd().split("\n");
-      for (const line of lines) assert.ok([...line].length <= columns, `${line.length}: ${line}`);
+      assert.deepEqual(tooWide(terminal.stdout), []);
       assert.match(lines[0] ?? "", noun === "runs" ? /STATE +STARTED +REASON$/ : /PROBLEM$/);
       assert.match(lines[1] ?? "", / not started.*…$/);
     });
   }
+
+  test("an id is whole as long as another column can be cut or left out", async () => {
+    await using stub = await StubPeer.open();
+    const id = "a-nightly-backup-of-everything-in-the-warehouse";
+    const lastTick = { tick: "2026-11-20T02:00:00Z", state: "failed", reason: longReason, run: null };
+    const job = { ...jobAnswer({ id, schedule: "0 3 * * *" }), state: "failing", lastTick };
+    const longer = jobAnswer({ id: "x".repeat(128) });
+    stub.on("GET /v1/jobs", { body: { items: [job], nextCursor: null } });
+    const terminal = screen({ CICADA_DATA: stub.data });
+    await run(["jobs", "ls"], terminal);
+    assert.match(terminal.stdout, new RegExp(`\\n${id}  failing +in 14h +not started: …\\n`));
+    stub.on("GET /v1/jobs", { body: { items: [job, longer], nextCursor: null } });
+    const cut = screen({ CICADA_DATA: stub.data });
+    await run(["jobs", "ls"], cut);
+    assert.deepEqual(tooWide(cut.stdout), []);
+    assert.match(cut.stdout, /\nx+…  scheduled/);
+  });
+
+  test("who changed what, who gets a new key, and tokens fit", async () => {
+    await using stub = await StubPeer.open();
+    const name = "a-nightly-backup-of-everything-in-the-warehouse";
+    const peer = { id: "12D3KooWLsFpM8kFwjP498vmoixNashKtkpFyJYKoEKYVm7iq4zU", name: "web-1.shop.example" };
+    const entry = {
+      at: "2026-11-20T02:00:00.123Z",
+      actor: "somebody-of-the-night-shift@web-1.shop.example",
+      action: "put-job",
+      kind: "job",
+      name,
+      outcome: "refused",
+      code: "FORBIDDEN",
+      peer,
+    };
+    const heir = {
+      ...peer,
+      state: "alive",
+      joinedAt: "2026-11-20T02:00:00Z",
+      invitation: "a1b2c3d4",
+      doubt: "it has not been confirmed by a person since it joined",
+    };
+    const token = {
+      id: "354up6qb344o",
+      name: "a-token-of-the-continuous-integration",
+      role: "operator",
+      groups: ["billing", "warehouse", "etl"],
+      expires: "2027-02-27T12:12:03.261Z",
+      expired: false,
+      createdBy: "admin@web-1.shop.example",
+    };
+    const rotated = { fingerprint: "x", oldAcceptedUntil: "y", peers: [{ ...peer, has: true }] };
+    stub
+      .on("GET /v1/audit", { body: { items: [entry], nextCursor: null, peers: [] } })
+      .on("GET /v1/tokens", { body: { items: [token], nextCursor: null } })
+      .on("GET /v1/key", { body: { peers: [heir] } })
+      .on("POST /v1/key/rotate", { body: rotated });
+    for (const command of ["audit", "token ls", "key rotate --yes"]) {
+      const terminal = screen({ CICADA_DATA: stub.data });
+      assert.equal(await run(command.split(" "), terminal), 0, terminal.stderr);
+      assert.deepEqual(tooWide(terminal.stdout), [], command);
+      assert.match(terminal.stdout, /in-the-warehouse|354up6qb344o|web-1\.shop\.example/);
+    }
+  });
 
   test("a run is named without its peer, unless two peers ran the same tick", async () => {
     await using stub = await StubPeer.open();

@@ -5,6 +5,7 @@ import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table } from "./terminal/table.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
+import { utc } from "./terminal/times.ts";
 
 type Options = PeerOptions & {
   output: Output;
@@ -31,12 +32,18 @@ export function auditCommand(program: Command, terminal: Terminal): void {
       const query = { limit, actor, job, action, from, to };
       const answer = await client.ask<AuditAnswer>("/v1/audit", { query });
       show(terminal, output, answer, () => {
-        if (answer.items.length === 0) return terminal.print("There is nothing.");
+        if (answer.items.length === 0) return terminal.print("There are no entries.");
         table(
           terminal,
-          ["WHEN", "WHO", "ACTION", "WHAT", "OUTCOME"],
+          [
+            "WHEN",
+            { title: "WHO", min: 10 },
+            "ACTION",
+            { title: "WHAT", cut: "front", min: 12, isName: true },
+            { title: "OUTCOME", min: 12 },
+          ],
           answer.items.map(({ at, actor: who, action: did, kind, name, outcome, code }) => [
-            at,
+            utc(Date.parse(at)),
             plain(who),
             plain(did),
             `${kind} ${plain(name)}`,
@@ -46,7 +53,7 @@ export function auditCommand(program: Command, terminal: Terminal): void {
         const others = answer.peers.filter(({ covered }) => !covered).map((peer) => plain(peer.name));
         if (others.length > 0)
           terminal.notify(
-            `What was asked of ${others.join(", ")} is not here: it is kept there, and no answer came.`,
+            `What was asked of ${others.join(", ")} is not here: each peer keeps its own, and no answer came from there.`,
           );
       });
     });

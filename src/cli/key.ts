@@ -81,6 +81,9 @@ async function isAccepted(
   );
 }
 
+const nameColumn = { title: "NAME", cut: "front", min: 16, isName: true } as const;
+const idColumn = { title: "ID", cut: "front", min: 9 } as const;
+
 function showHeirs(terminal: Terminal, peers: readonly HeirAnswer[], leftOut: ReadonlySet<string>): void {
   if (peers.length === 0) return;
   terminal.print("These members get the new key:");
@@ -91,9 +94,8 @@ function showHeirs(terminal: Terminal, peers: readonly HeirAnswer[], leftOut: Re
     leftOut.has(peer.id) ? "no: left out, and forgotten" : heirText(terminal, peer),
     plain(peer.id),
   ]);
-  const id = { title: "ID", cut: "front", min: 9 } as const;
-  const columns = ["NAME", "STATE", { title: "JOINED", min: 10 }, { title: "GETS IT", min: 12 }, id];
-  table(terminal, columns, rows);
+  const columns = ["STATE", { title: "JOINED", min: 10, spare: 1 }, { title: "GETS IT", min: 24 }];
+  table(terminal, [nameColumn, ...columns, idColumn], rows);
   terminal.print("");
 }
 
@@ -111,7 +113,7 @@ function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: Rota
       has ? "yes" : paint(terminal, "yellow", "no"),
       plain(id),
     ]);
-    table(terminal, ["NAME", "HAS IT", { title: "ID", cut: "front", min: 9 }], rows);
+    table(terminal, [nameColumn, "HAS IT", idColumn], rows);
   }
   terminal.notify("");
   const advise = (text: string) => terminal.notify(asInvoked(text, terminal.env));

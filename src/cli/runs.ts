@@ -187,7 +187,7 @@ function readCount(flag: string, text: string): number {
 }
 
 const runColumns: readonly (string | Column)[] = [
-  { title: "RUN", cut: "front", min: 38 },
+  { title: "RUN", cut: "front", min: 38, isName: true },
   "STATE",
   { title: "PEER", cut: "front", min: 10, spare: 2 },
   "STARTED",

@@ -56,7 +56,14 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
           return terminal.print("There is none but each peer's own admin.token.");
         table(
           terminal,
-          ["NAME", "ID", "ROLE", "GROUPS", "EXPIRES", "MADE BY"],
+          [
+            { title: "NAME", min: 12 },
+            "ID",
+            "ROLE",
+            { title: "GROUPS", min: 8 },
+            { title: "EXPIRES", min: 11 },
+            { title: "MADE BY", min: 10, spare: 1 },
+          ],
           answer.items.map((one) => [
             plain(one.name),
             one.id,

@@ -50,14 +50,14 @@ function fieldText(value: unknown): string {
 }
 
 const jobColumns: readonly (string | Column)[] = [
-  { title: "ID", min: 12 },
-  { title: "SCHEDULE", min: 10 },
-  { title: "ZONE", cut: "front", min: 6, spare: 2 },
+  { title: "ID", min: 12, isName: true },
+  { title: "SCHEDULE", min: 10, spare: 3 },
+  { title: "ZONE", cut: "front", min: 6, spare: 4 },
   "STATE",
-  { title: "NEXT TICK (UTC)", spare: 4 },
-  "NEXT",
-  { title: "LAST TICK", min: 13 },
-  { title: "LAST SUCCESS", spare: 3 },
+  { title: "NEXT TICK (UTC)", spare: 6 },
+  { title: "NEXT", spare: 1 },
+  { title: "LAST TICK", min: 13, spare: 2 },
+  { title: "LAST SUCCESS", spare: 5 },
   { title: "PROBLEM", min: 14 },
   { title: "GROUP", wide: true },
   { title: "OWNER", wide: true },

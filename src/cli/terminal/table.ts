@@ -1,6 +1,6 @@
 /**
- * Draws tables and lists of fields. On a screen, a table fits: first its longest cells are shortened, then the columns that
- * matter least are left out. `-o wide` and a pipe get everything.
+ * Draws tables and lists of fields. On a screen, a table fits: columns that matter least are left out if shortening others is
+ * not enough, and names for other commands are cut last of all. `-o wide` and a pipe get everything.
  */
 import { stripVTControlCharacters } from "node:util";
 import { paint, type Terminal } from "./terminal.ts";
@@ -13,6 +13,8 @@ export interface Column {
   min?: number;
   /** It may be left out: the highest number first. */
   spare?: number;
+  /** People paste it into other commands, so it is cut only when nothing else is left to cut or to leave out. */
+  isName?: true;
   /** Only shown with `-o wide`. */
   wide?: true;
 }
@@ -62,19 +64,26 @@ function withWidth(column: Filled): Sized {
 function fitted(columns: readonly Filled[], room: number): Sized[] {
   let kept = columns.map(withWidth);
   for (;;) {
-    const least = kept.map((one) => ({ ...one, width: leastWidth(one) }));
+    const least = kept.map((one) => ({ ...one, width: one.isName === true ? one.width : leastWidth(one) }));
     const spare = kept.filter((one) => one.spare !== undefined);
     if (total(least) <= room || spare.length === 0) break;
     const goes = spare.reduce((a, b) => ((b.spare ?? 0) > (a.spare ?? 0) ? b : a));
     kept = kept.filter((one) => one !== goes);
   }
-  for (let over = total(kept) - room; over > 0; over -= 1) {
-    const long = kept.filter((one) => one.width > leastWidth(one));
-    if (long.length === 0) break;
+  const [names, others] = [kept.filter((one) => one.isName), kept.filter((one) => !one.isName)];
+  narrow(names, narrow(others, total(kept) - room));
+  return kept;
+}
+
+/** Takes so many characters off the columns, and returns how many could not be taken. */
+function narrow(columns: readonly Sized[], characters: number): number {
+  for (let over = characters; over > 0; over -= 1) {
+    const long = columns.filter((one) => one.width > leastWidth(one));
+    if (long.length === 0) return over;
     const roomiest = long.reduce((a, b) => (b.width - leastWidth(b) > a.width - leastWidth(a) ? b : a));
     roomiest.width -= 1;
   }
-  return kept;
+  return 0;
 }
 
 function leastWidth({ min, width, title }: Sized): number {

@@ -11,7 +11,7 @@ import { openClient, withPeer, type Client, type PeerOptions, type Reply } from 
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { fields, table, type Column } from "./terminal/table.ts";
 import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
-import { exitText, runState } from "./terminal/run-words.ts";
+import { exitText, runState, shortRunId, statesFailed } from "./terminal/run-words.ts";
 import { checkGroup, readRun, zoneOfJob } from "./terminal/references.ts";
 import { plain, plainLines, type Terminal } from "./terminal/terminal.ts";
 import { instantExample, readInstant } from "./terminal/ticks.ts";
@@ -173,7 +173,6 @@ async function readTime(
 }
 
 /** Claims are for future ticks. At the top of a list they would look like stuck runs. */
-const statesFailed = "failed,timeout,lost,missed";
 const statesListed = runStates.filter((state) => state !== "claimed").join(",");
 
 function valueText(value: unknown): string | undefined {
@@ -195,14 +194,14 @@ const runColumns: readonly (string | Column)[] = [
   { title: "REASON", min: 14 },
 ];
 
-/** On a narrow screen a run is named without its peer, which has a column of its own. */
+/** On a narrower screen, run ids are short. Unit: characters. */
 const narrowScreen = 110;
 
 function runTable(terminal: Terminal, runs: readonly RunAnswer[], wide: boolean): void {
   if (runs.length === 0) return terminal.print("There are no runs.");
   const now = terminal.now();
   const isShort = terminal.interactive && !wide && terminal.columns < narrowScreen;
-  const names = runs.map(({ id }) => (isShort ? id.replace(/(?:~1)?@[^@#]+(#[^#]*)?$/, "") : id));
+  const names = runs.map(({ id }) => (isShort ? shortRunId(id) : id));
   const rows = runs.map((run, place) => {
     const started = run.startedAt === null ? undefined : Date.parse(run.startedAt);
     const ended = run.finishedAt === null ? now : Date.parse(run.finishedAt);

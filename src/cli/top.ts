@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
 import type { JobAnswer, PeerAnswer, PeersAnswer, RunAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { exitText, runState } from "./terminal/run-words.ts";
+import { exitText, runState, shortRunId, statesFailed } from "./terminal/run-words.ts";
 import { table, type Column } from "./terminal/table.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 import { durationText, relative, utc } from "./terminal/times.ts";
@@ -40,7 +40,7 @@ async function askAll(client: Client, now: number): Promise<Seen> {
   const [peers, running, failed, next] = await Promise.all([
     client.ask<PeersAnswer>("/v1/peers"),
     client.list<RunAnswer>("/v1/runs", { state: "running" }, runsShown),
-    client.list<RunAnswer>("/v1/runs", { state: "failed,timeout,lost,missed", from }, failedShown),
+    client.list<RunAnswer>("/v1/runs", { state: statesFailed, from }, failedShown),
     soonest(client),
   ]);
   return { peers: peers.items, running: running.items, failed: failed.items, next };
@@ -121,7 +121,7 @@ function runRow(terminal: Terminal, run: RunAnswer, now: number): string[] {
   const started = run.startedAt === null ? undefined : Date.parse(run.startedAt);
   const ended = run.finishedAt === null ? now : Date.parse(run.finishedAt);
   return [
-    plain(run.id.replace(/(?:~1)?@[^@#]+(#[^#]*)?$/, "")),
+    plain(shortRunId(run.id)),
     runState(terminal, run.state),
     plain(run.peerName ?? run.peer),
     started === undefined ? "-" : durationText(ended - started),

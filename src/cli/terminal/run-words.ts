@@ -4,6 +4,14 @@
 import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
 import { durationText } from "./times.ts";
 
+/** Runs, and decisions not to run, that went wrong: what `--failed` lists. */
+export const statesFailed = "failed,timeout,lost,missed";
+
+/** A run without its peer, which has a column of its own, and without its attempt if that is the first one. */
+export function shortRunId(id: string): string {
+  return id.replace(/(?:~1)?@[^@#]+(#[^#]*)?$/, "");
+}
+
 /** `exit code 3` or `SIGKILL`; empty if there is neither. */
 export function exitText(run: { exitCode: number | null; signal: string | null }): string {
   if (run.signal !== null) return plain(run.signal);

@@ -1,24 +1,21 @@
 /** What may stand at the end of a command line: from the commands as they are declared, before any peer is asked. */
 import type { Command, Option } from "commander";
 
-/** Names that only a peer knows. */
-export type Names =
-  | {
-      of:
-        | "jobs"
-        | "runs"
-        | "peers"
-        | "groups"
-        | "pools"
-        | "calendars"
-        | "channels"
-        | "maintenance"
-        | "secrets";
-    }
-  | { of: "tokens" };
+/** Of what only a peer knows the names. */
+export type Named =
+  | "jobs"
+  | "runs"
+  | "peers"
+  | "groups"
+  | "pools"
+  | "calendars"
+  | "channels"
+  | "maintenance"
+  | "secrets"
+  | "tokens";
 
 /** Words that are known, with a description each; or names; undefined = anything, such as a file. */
-export type Candidates = { words: [word: string, about: string][] } | Names | undefined;
+export type Candidates = { words: [word: string, about: string][] } | { of: Named } | undefined;
 
 /** `words`: those before the present one, without the program's own name. `current`: the present one, as far as it goes. */
 export function candidatesFor(program: Command, words: readonly string[], current: string): Candidates {
@@ -68,7 +65,7 @@ function takesValue(option: Option): boolean {
 }
 
 /** By the name of the flag, what its value names. */
-const byFlag: Readonly<Record<string, Names["of"]>> = {
+const byFlag: Readonly<Record<string, Named>> = {
   job: "jobs",
   afterJobs: "jobs",
   on: "peers",
@@ -94,7 +91,7 @@ function valuesOf(option: Option, before = ""): Candidates {
 }
 
 /** By noun and argument, what it names. */
-const byArgument: Readonly<Record<string, Names["of"]>> = {
+const byArgument: Readonly<Record<string, Named>> = {
   "jobs id": "jobs",
   "runs run": "runs",
   "peers peer": "peers",

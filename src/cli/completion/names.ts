@@ -1,18 +1,19 @@
 /** The names that a peer knows, for completion: quickly, or none at all. */
+import { defaultGroup } from "../../schema/job.ts";
 import type { JobAnswer, RunAnswer } from "../terminal/answers.ts";
 import { openClient, type Client, type PeerOptions } from "../terminal/client.ts";
 import { latestTick } from "../terminal/ticks.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import type { Names } from "./candidates.ts";
+import type { Named } from "./candidates.ts";
 
 /** A person waits with the finger on the key. Unit: ms. */
 const answerWithinMs = 1_000;
 const namesMax = 500;
 const runsMax = 50;
 
-/** The words that follow are given to the peer's options: `--peer`, `--token`, `--data`. No error reaches the person. */
+/** `options`: the peer that the line names. An error gives no names, because a person can't be told of it here. */
 export async function namesFrom(
-  of: Names["of"],
+  of: Named,
   current: string,
   options: PeerOptions,
   terminal: Terminal,
@@ -25,7 +26,7 @@ export async function namesFrom(
   }
 }
 
-async function listed(client: Client, of: Names["of"], current: string): Promise<[string, string][]> {
+async function listed(client: Client, of: Named, current: string): Promise<[string, string][]> {
   switch (of) {
     case "jobs":
       return jobsOf(client);
@@ -35,11 +36,9 @@ async function listed(client: Client, of: Names["of"], current: string): Promise
       const { items } = await client.ask<{ items: { name: string; state: string }[] }>("/v1/peers");
       return items.map(({ name, state }) => [name, state]);
     }
-    case "tokens":
-      return named(client, "/v1/tokens");
     case "groups": {
       const [set, jobs] = await Promise.all([named(client, "/v1/groups"), jobsIn(client)]);
-      const used = jobs.map((job): [string, string] => [job.group ?? "default", "group"]);
+      const used = jobs.map((job): [string, string] => [job.group ?? defaultGroup, "group"]);
       return [...new Map([...used, ...set])];
     }
     case "pools":
@@ -47,6 +46,7 @@ async function listed(client: Client, of: Names["of"], current: string): Promise
     case "channels":
     case "maintenance":
     case "secrets":
+    case "tokens":
       return named(client, `/v1/${of}`);
   }
 }

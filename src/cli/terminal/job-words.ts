@@ -3,7 +3,7 @@
  * did.
  */
 import { instantOf } from "../../schema/ids.ts";
-import type { JobState } from "../../schema/job.ts";
+import { defaultGroup, type JobState } from "../../schema/job.ts";
 import { invocationOf } from "../program.ts";
 import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./answers.ts";
 import { writable } from "./job-text.ts";
@@ -90,7 +90,7 @@ export function jobTable(
     lastTickText(terminal, job.lastTick, now),
     job.lastSuccess === null ? "-" : relative(Date.parse(job.lastSuccess), now),
     problemText(terminal, job),
-    plain(job.group ?? job.inherited?.group ?? "default"),
+    plain(job.group ?? defaultGroup),
     plain(job.owner ?? ""),
     plain(job.nextPeer?.name ?? ""),
     plain(job.command ?? job.argv?.join(" ") ?? job.http?.url ?? ""),
@@ -108,7 +108,7 @@ function problemText(terminal: Terminal, { problems, state, lastTick }: JobAnswe
 }
 
 /** The job's own time zone, or its group's. */
-function zoneOf({ timezone, inherited }: Pick<JobAnswer, "timezone" | "inherited">): string {
+export function zoneOf({ timezone, inherited }: Pick<JobAnswer, "timezone" | "inherited">): string {
   return timezone ?? inherited?.timezone ?? "UTC";
 }
 
@@ -154,7 +154,7 @@ export function jobFields(terminal: Terminal, job: JobAnswer): void {
   const shown = new Set(["id", "schedule", "timezone", "after"]);
   const rest = Object.entries(writable({ ...job })).filter(([field]) => !shown.has(field));
   const given = Object.entries(job.inherited ?? {}).filter(([field]) => field !== "timezone");
-  const from = paint(terminal, "dim", `from the group ${plain(job.group ?? "default")}`);
+  const from = paint(terminal, "dim", `from the group ${plain(job.group ?? defaultGroup)}`);
   const isZoneGiven = job.timezone === undefined && job.inherited?.timezone !== undefined;
   fields(terminal, [
     ["id", paint(terminal, "bold", plain(job.id))],

@@ -1,15 +1,16 @@
 /** What people write for a run, a tick or a group on the command line, as the API names it. */
 import { CicadaError } from "../../errors.ts";
 import { didYouMean } from "../../schema/nearest.ts";
+import { defaultGroup } from "../../schema/job.ts";
 import type { JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
+import { zoneOf } from "./job-words.ts";
 import type { Terminal } from "./terminal.ts";
 import { isTickId, latestTick, readTick } from "./ticks.ts";
 
 /** The job's zone. A deleted job has none any more, but its ticks can still be asked about: in UTC. */
 export async function zoneOfJob(client: Client, id: string): Promise<string> {
-  const job = await jobOrNone(client, id);
-  return job?.timezone ?? job?.inherited?.timezone ?? "UTC";
+  return zoneOf((await jobOrNone(client, id)) ?? {});
 }
 
 /** Undefined if there is no such job (any more). */
@@ -29,7 +30,7 @@ export async function readTickOf(
 ): Promise<string> {
   const job = await jobOrNone(client, id);
   if (text.toLowerCase() !== latestTick) {
-    return readTick(text, job?.timezone ?? job?.inherited?.timezone ?? "UTC", terminal.now());
+    return readTick(text, zoneOf(job ?? {}), terminal.now());
   }
   const tick = job?.lastTick?.tick;
   if (tick !== undefined) return tick;
@@ -56,7 +57,10 @@ export async function checkGroup(client: Client, group: string): Promise<void> {
     client.list<JobAnswer>("/v1/jobs"),
     client.list<{ name: string }>("/v1/groups"),
   ]);
-  const known = new Set([...jobs.map((job) => job.group ?? "default"), ...settings.map(({ name }) => name)]);
+  const known = new Set([
+    ...jobs.map((job) => job.group ?? defaultGroup),
+    ...settings.map(({ name }) => name),
+  ]);
   if (known.has(group)) return;
   throw new CicadaError("SETTING_NOT_FOUND", `there is no group "${group}"${didYouMean(group, known)}`);
 }

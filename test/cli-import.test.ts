@@ -117,7 +117,7 @@ test("--update says which jobs no line stands for any more, and --prune removes 
   const updated = await peer.import(edited, "--update");
   assert.equal(updated.code, 0, updated.stderr);
   assert.match(updated.stdout, /stands any more for:\n  backup-full-\w+: 0 3 \* \* \* .*--full\n/);
-  assert.match(updated.stdout, /--prune removes them/);
+  assert.match(updated.stdout, /--prune removes it/);
   assert.doesNotMatch(updated.stdout, /any more for:[^]*clean/);
   assert.equal(peer.jobs.size, 4);
   const dry = await peer.import(edited, "--prune", "--dry-run");

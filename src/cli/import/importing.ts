@@ -73,7 +73,11 @@ export async function importJobs(options: ImportOptions, terminal: Terminal, mad
   reportCounts(reading, outcomes, { count: removed.length, dryRun }, terminal);
   reportConsequences(made, outcomes, options, self, terminal);
   if (gone.length > 0 && options.prune !== true) {
-    terminal.print(`${gone.length} jobs are gone from the file and still run; --prune removes them.`);
+    terminal.print(
+      gone.length === 1
+        ? "1 job is gone from the file and still runs; --prune removes it."
+        : `${gone.length} jobs are gone from the file and still run; --prune removes them.`,
+    );
   }
   terminal.exitCode = exitCodeOf(reading, outcomes);
 }
@@ -154,7 +158,7 @@ function reportConsequences(
   terminal: Terminal,
 ): void {
   if (outcomes.some(({ result }) => result === "differs")) {
-    terminal.print("Jobs that differ from their lines were not changed; --update replaces them.");
+    terminal.print("Jobs that differ from what the file says were not changed; --update replaces them.");
   }
   if (outcomes.length === 0) return;
   const dryRun = options.dryRun === true;
@@ -177,7 +181,7 @@ function reportConsequences(
   );
 }
 
-/** 0 if every line has its job, 4 if jobs differ from their lines, 1 if lines were refused. */
+/** 0 if each entry of the file has its job, 4 if jobs differ from their entries, 1 if entries were refused. */
 function exitCodeOf(reading: Reading, outcomes: readonly Outcome[]): number {
   if (reading.refused.length > 0 || outcomes.some(({ result }) => result === "refused")) return 1;
   return outcomes.some(({ result }) => result === "differs") ? 4 : 0;

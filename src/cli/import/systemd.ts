@@ -140,7 +140,7 @@ function jitterOf(timer: Unit, draft: Draft): string | undefined {
 function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<string, unknown> {
   const type = valueOf(service, "Service", "Type") ?? "simple";
   const isOneshot = type === "oneshot";
-  const specifier = specifiersOf(file);
+  const specifier = specifiersOf(file.serviceName);
   const read = (name: string) =>
     valuesOf(service, "Service", name).flatMap((line) => {
       const commands = readExecLine(line, specifier);
@@ -173,7 +173,7 @@ function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<
 }
 
 /** What `%x` stands for in a unit of the system, as far as it is the same on every host. */
-function specifiersOf({ serviceName }: TimerFiles): (letter: string) => string | undefined {
+function specifiersOf(serviceName: string): (letter: string) => string | undefined {
   const plainName = serviceName.replace(/\.service$/, "");
   const [prefix = plainName, instance = ""] = plainName.split(/@(.*)/s, 2);
   const known: Readonly<Record<string, string>> = {
@@ -271,7 +271,7 @@ function userOf(
   const written = valueOf(service, "Service", "User");
   if (isUsers && options.user === undefined)
     draft.refuse("it is a unit of a user's own systemd: say with --user whose");
-  const filled = written?.replaceAll("%i", specifiersOf({ serviceName } as TimerFiles)("i") ?? "");
+  const filled = written?.replaceAll("%i", specifiersOf(serviceName)("i") ?? "");
   return filled ?? options.user ?? "root";
 }
 

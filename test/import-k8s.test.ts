@@ -161,6 +161,12 @@ describe("what can't be said is refused", () => {
   });
 });
 
+test("a file that holds something else than manifests is refused, and an empty one holds no job", () => {
+  for (const text of ["root:x:0:0", "- 1", "kind: ConfigMap\n---\n5"])
+    assert.throws(() => read(text), /jobs\.yaml, document \d: expected a manifest of Kubernetes/);
+  for (const text of ["", "# nothing\n", "---\n---\n"]) assert.deepEqual(read(text).jobs, []);
+});
+
 test("a list, several documents and other kinds: each is named", () => {
   const list = `kind: List\nitems:\n- ${small('schedule: "@daily"').trim().replaceAll("\n", "\n  ")}\n---\nkind: ConfigMap\n---\n${small('schedule: "@hourly"')}`;
   const { jobs, refused, notes } = read(list);

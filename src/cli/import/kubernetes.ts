@@ -7,13 +7,14 @@
 import { parseAllDocuments } from "yaml";
 import { contentOf } from "../../config/yaml.ts";
 import { formatDuration } from "../../core/time/units.ts";
+import { CicadaError } from "../../errors.ts";
 import { Drafts, idFrom, isObject, unread, wordOf, type Draft, type ForeignOptions } from "./drafts.ts";
 import type { Reading } from "./reading.ts";
 import { readRobfig } from "./robfig.ts";
 
 type Fields = Record<string, unknown>;
 
-/** `source` names the file. Throws BAD_FILE for a text that is no YAML. */
+/** `source` names the file. Throws BAD_FILE for a text that is no YAML, or no manifest. */
 export function parseCronJobs(
   text: string,
   source: string,
@@ -23,7 +24,10 @@ export function parseCronJobs(
   const documents = parseAllDocuments(text, { logLevel: "error" });
   for (const [index, document] of (Array.isArray(documents) ? documents : []).entries()) {
     const where = `document ${index + 1}`;
-    for (const object of objectsIn(contentOf(document, `${source}, ${where}`))) {
+    const content = contentOf(document, `${source}, ${where}`);
+    if (content !== null && !isObject(content))
+      throw new CicadaError("BAD_FILE", `${source}, ${where}: expected a manifest of Kubernetes`);
+    for (const object of objectsIn(content)) {
       const kind = typeof object["kind"] === "string" ? object["kind"] : "object without a kind";
       const name = inside(object, "metadata")["name"];
       const at = typeof name === "string" ? name : where;

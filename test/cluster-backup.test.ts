@@ -3,7 +3,7 @@
  * one of its own. Judged by what the jobs themselves write: no tick runs twice, and nothing that was deleted comes back.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { cicada, Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
@@ -64,6 +64,11 @@ describe("a backup of a running mesh", () => {
   test("is refused for a used folder, and a file that is no backup makes no folder", async () => {
     const used = await cicada(["restore", backup, "--data", bob.data]);
     assert.equal(used.code, 4, used.stderr);
+    const keyAlone = path.join(cluster.folder, "key-alone");
+    mkdirSync(keyAlone);
+    copyFileSync(path.join(bob.data, "peer.key"), path.join(keyAlone, "peer.key"));
+    const second = await cicada(["restore", backup, "--data", keyAlone]);
+    assert.equal(second.code, 4, "a peer that has lost its database is not made anew under its old identity");
     const data = path.join(cluster.folder, "nowhere");
     const cut = path.join(cluster.folder, "cut.backup");
     writeFileSync(cut, readFileSync(backup).subarray(0, 20_000));

@@ -15,7 +15,7 @@ import { explain } from "./terminal/failures.ts";
 import { writable } from "./terminal/job-text.ts";
 import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
 import { asInvoked, repeatable } from "./program.ts";
-import { escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
+import { confirm, escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 interface Options extends PeerOptions {
   file: readonly string[];
@@ -167,9 +167,7 @@ function withPlaces(error: unknown, objects: readonly WrittenObject[]): unknown 
 
 async function confirmRemoval(count: number, { yes }: ApplyOptions, terminal: Terminal): Promise<void> {
   if (yes === true || terminal.ask === undefined) return;
-  const said = await terminal.ask(`Remove ${count === 1 ? "it" : `these ${count}`}? [y/N] `);
-  if (!/^y(es)?$/i.test(said.trim()))
-    throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+  await confirm(terminal.ask, `Remove ${count === 1 ? "it" : `these ${count}`}?`);
 }
 
 async function exportCrontab(options: PeerOptions & { user?: string }, terminal: Terminal): Promise<void> {

@@ -13,7 +13,7 @@ import type { Backup } from "../../real/backup.ts";
 import { asInvoked, quoted, readVersion } from "../program.ts";
 import { dataFolder, readReady } from "../terminal/client.ts";
 import { table } from "../terminal/table.ts";
-import { plain, type Terminal } from "../terminal/terminal.ts";
+import { confirm, plain, type Terminal } from "../terminal/terminal.ts";
 import { relative, utc } from "../terminal/times.ts";
 import type { CatchUp, Contents } from "./contents.ts";
 
@@ -33,7 +33,7 @@ export function backupCommands(program: Command, terminal: Terminal): void {
   program
     .command("backup")
     .description(
-      "write this machine's peer into one file while it runs: jobs, settings, history, small outputs, scripts",
+      "write this machine's peer into one file, also while it runs: jobs, settings, history, small outputs, scripts",
     )
     .argument("<file>")
     .option("--data <dir>", "the peer's data folder (CICADA_DATA)")
@@ -87,7 +87,7 @@ async function restore(file: string, options: RestoreOptions, terminal: Terminal
   if (options.dryRun === true) return;
   refuseUsed(folder);
   if (isNewMesh && catchUp.some(({ ticks, byHand }) => ticks.length + byHand > 0))
-    await confirm(options, terminal);
+    await confirmCatchUp(options, terminal);
   const { openFolder } = await import("../../real/folder.ts");
   const { openLog } = await import("../../real/log.ts");
   const { generateClusterKey, generatePeerKey, peerIdOf } = await import("../../real/keys.ts");
@@ -145,17 +145,16 @@ function ticksText(ticks: readonly number[]): string {
   return ticks.length > ticksShown ? `${shown} and ${ticks.length - ticksShown} more` : shown;
 }
 
-async function confirm({ yes }: RestoreOptions, terminal: Terminal): Promise<void> {
+async function confirmCatchUp({ yes }: RestoreOptions, terminal: Terminal): Promise<void> {
   if (yes === true) return;
   if (terminal.ask === undefined)
     throw new CicadaError("USAGE", "the new peer would run these ticks: repeat it with --yes");
-  const said = await terminal.ask("Make a peer that runs these when it starts? [y/N] ");
-  if (!/^y(es)?$/i.test(said.trim()))
-    throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+  await confirm(terminal.ask, "Make a peer that runs these when it starts?");
 }
 
 function refuseUsed(folder: string): void {
-  if (!existsSync(join(folder, "cicada.db"))) return;
+  // A key alone is a peer too: a new one must not take over its identity without its votes.
+  if (!["cicada.db", "peer.key"].some((name) => existsSync(join(folder, name)))) return;
   throw new CicadaError(
     "DATA_FOLDER_IN_USE",
     `${folder} belongs to a peer already; a restored peer is a new one: give it a folder of its own with --data`,

@@ -10,7 +10,7 @@ import { CicadaError } from "../../errors.ts";
 import { groupPattern } from "../../schema/job.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
-import { paint, plain, type Terminal } from "../terminal/terminal.ts";
+import { confirm, paint, plain, type Terminal } from "../terminal/terminal.ts";
 import { jobsGone, makeJobs, removeJobs, type Outcome, type Source } from "./carry-out.ts";
 import type { Reading } from "./reading.ts";
 import { reportBefore, reportCounts, reportGone, reportJobs } from "./report.ts";
@@ -145,9 +145,8 @@ async function askFirst(
   if (changes + removes === 0) return;
   reportJobs(planned, made, terminal);
   const removing = removes === 0 ? "" : `, and remove ${removes}`;
-  const said = await terminal.ask?.(`Write ${changes} of these ${jobs.length} jobs${removing}? [y/N] `);
-  if (said !== undefined && !/^y(es)?$/i.test(said.trim()))
-    throw new CicadaError("USAGE", "you did not say yes; nothing was created");
+  if (terminal.ask !== undefined)
+    await confirm(terminal.ask, `Write ${changes} of these ${jobs.length} jobs${removing}?`);
 }
 
 function reportConsequences(

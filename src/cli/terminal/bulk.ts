@@ -5,7 +5,7 @@ import { CicadaError } from "../../errors.ts";
 import type { BulkAnswer, JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { repeatable } from "../program.ts";
-import { paint, plain, type Terminal } from "./terminal.ts";
+import { confirm, paint, plain, type Terminal } from "./terminal.ts";
 
 export interface Selection {
   group?: string;
@@ -57,11 +57,7 @@ export async function deleteSelected(
     if (terminal.ask === undefined) {
       throw new CicadaError("USAGE", `these ${ids.length} jobs would be deleted: repeat it with --yes`);
     }
-    const said = await terminal.ask(
-      `Delete ${ids.length === 1 ? "this job" : `these ${ids.length} jobs`}? [y/N] `,
-    );
-    if (!/^y(es)?$/i.test(said.trim()))
-      throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+    await confirm(terminal.ask, `Delete ${ids.length === 1 ? "this job" : `these ${ids.length} jobs`}?`);
   }
   await bulk(client, { ids }, { action: "delete" }, terminal);
 }

@@ -12,6 +12,7 @@ const sameVersion = "The peer and this command may be of different versions: `ci
 const hints: Partial<Record<ErrorCode, string>> = {
   INVALID_JOB: "Nothing was changed. `cicada jobs create --help` shows every field.",
   INVALID_OBJECT: "Nothing was changed. `cicada export` shows objects of each kind as they are written.",
+  INVALID_CHANNEL: "Nothing was changed. `cicada channels set --help` shows every flag.",
   INVALID_SCHEDULE:
     "Write five cron fields such as '0 3 * * *', @daily, @every 90s, 'rate(5 minutes)' or '@at 2026-12-24T18:00:00Z'.",
   LOG_NOT_FOUND: "`cicada jobs why JOB` tells how its last ticks went.",

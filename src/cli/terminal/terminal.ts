@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
+import { CicadaError } from "../../errors.ts";
 
 export interface Terminal {
   /** Writes one or several lines to standard output: the answer. */
@@ -73,6 +74,17 @@ export function processTerminal(): Terminal {
     rest: (ms) => sleep(ms, true),
     exitCode: 0,
   };
+}
+
+/** True for `y` or `yes`; anything else is a no. `ask` is the terminal's. */
+export async function saysYes(ask: NonNullable<Terminal["ask"]>, question: string): Promise<boolean> {
+  return /^y(es)?$/i.test((await ask(`${question} [y/N] `)).trim());
+}
+
+/** Asks before something is done. Throws USAGE unless the person says yes. */
+export async function confirm(ask: NonNullable<Terminal["ask"]>, question: string): Promise<void> {
+  if (!(await saysYes(ask, question)))
+    throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
 }
 
 /** On standard error, so that standard output holds only the answer. */

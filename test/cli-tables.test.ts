@@ -307,6 +307,25 @@ describe("-w", () => {
     );
   });
 
+  test("lists nothing again into a pipe when a peer that was away answers, and waits for one that had nothing", async () => {
+    await using stub = await StubPeer.open();
+    const rounds = [[], undefined, [jobAnswer({ id: "x" })], undefined, [jobAnswer({ id: "x" })]];
+    let round = 0;
+    stub.on("GET /v1/jobs", () => {
+      const items = rounds[round];
+      return items === undefined
+        ? problem(503, "PEER_UNREACHABLE", "it has gone")
+        : { body: { items, nextCursor: null } };
+    });
+    const terminal = recordingTerminal({ CICADA_DATA: stub.data });
+    terminal.rest = () => Promise.resolve((round += 1) < rounds.length);
+    assert.equal(await run(["jobs", "ls", "-w", "-o", "name"], terminal), 0, terminal.stderr);
+    assert.deepEqual(
+      terminal.stdout.split("\n").map((line) => line.split(" ")[0]),
+      ["No", "x", "No", ""],
+    );
+  });
+
   test("is refused for JSON", async () => {
     await using stub = await StubPeer.open();
     assert.equal((await stub.cicada("jobs", "ls", "-w", "-o", "json")).code, 2);

@@ -29,24 +29,30 @@ export async function watching(
   if (!isForPeople(output) && output !== "name") {
     throw new CicadaError("USAGE", `-w shows a table or names, not ${output}`);
   }
-  let before: ReadonlySet<string> = new Set();
+  let before: Drawn | undefined;
   for (;;) {
-    const lines = await linesOf(terminal, print, before.size > 0);
+    const drawn: Drawn = await draw(terminal, print, before);
     if (terminal.interactive) {
-      const shown = lines.slice(0, terminal.rows - 1);
+      const shown = drawn.lines.slice(0, terminal.rows - 1);
       terminal.write(Buffer.from(`${clearScreen}${shown.join("\n")}\n`));
-    } else for (const line of lines) if (!before.has(line)) terminal.print(line);
-    before = new Set(lines);
+    } else for (const line of drawn.lines) if (before?.known.has(line) !== true) terminal.print(line);
+    before = drawn;
     if (!(await terminal.rest(everyMs))) return;
   }
 }
 
-/** A peer that doesn't answer for a while doesn't end the watch. */
-async function linesOf(
+interface Drawn {
+  lines: readonly string[];
+  /** what is not printed again into a pipe */
+  known: ReadonlySet<string>;
+}
+
+/** A peer that doesn't answer for a while doesn't end the watch. What was listed before stays known. */
+async function draw(
   terminal: Terminal,
   print: (terminal: Terminal) => Promise<void>,
-  hasBegun: boolean,
-): Promise<string[]> {
+  before: Drawn | undefined,
+): Promise<Drawn> {
   const text: string[] = [];
   try {
     await print({
@@ -56,8 +62,10 @@ async function linesOf(
     });
   } catch (error) {
     const isAway = error instanceof CicadaError && error.code === "PEER_UNREACHABLE";
-    if (!isAway || !hasBegun) throw error;
-    text.push(paint(terminal, "yellow", error.message));
+    if (!isAway || before === undefined) throw error;
+    const line = paint(terminal, "yellow", error.message);
+    return { lines: [line], known: new Set([...before.known, line]) };
   }
-  return text.flatMap((block) => block.split("\n"));
+  const lines = text.flatMap((block) => block.split("\n"));
+  return { lines, known: new Set(lines) };
 }

@@ -35,9 +35,7 @@ describe("a backup of a running mesh", () => {
     cluster = new Cluster();
     file = path.join(cluster.folder, "lines");
     backup = path.join(cluster.folder, "mesh.backup");
-    const peers = await cluster.mesh(["ada", "bob"]);
-    assert.ok(peers[0] !== undefined && peers[1] !== undefined);
-    [ada, bob] = [peers[0], peers[1]];
+    [ada, bob] = await cluster.mesh(["ada", "bob"]);
     const catchUp = { policy: "all", window: "1h" };
     await ada.ask("POST", "/v1/jobs", job("kept", "@every 1s", { overlap: "queue-all", catchUp }));
     await ada.ask("POST", "/v1/jobs", job("gone", "@every 1s"));

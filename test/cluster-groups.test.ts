@@ -19,9 +19,7 @@ describe("a group with defaults on two real peers", () => {
 
   before(async () => {
     cluster = new Cluster();
-    const [first, second] = await cluster.mesh(["ada", "bob"]);
-    assert.ok(first !== undefined && second !== undefined);
-    [ada, bob] = [first, second];
+    [ada, bob] = await cluster.mesh(["ada", "bob"]);
   });
   after(() => cluster[Symbol.asyncDispose]());
 

@@ -22,9 +22,7 @@ describe("imports on two real peers", () => {
 
   before(async () => {
     cluster = new Cluster();
-    const [first, second] = await cluster.mesh(["ada", "bob"]);
-    assert.ok(first !== undefined && second !== undefined);
-    [ada, bob] = [first, second];
+    [ada, bob] = await cluster.mesh(["ada", "bob"]);
   });
   after(() => cluster[Symbol.asyncDispose]());
 

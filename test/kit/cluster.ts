@@ -371,18 +371,21 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** A mesh of peers with these names, in which each sees all others alive. The first makes the key. */
-  async mesh(
-    names: readonly string[],
+  async mesh<const Names extends readonly string[]>(
+    names: Names,
     flags: readonly string[] = [],
     env: NodeJS.ProcessEnv = {},
-  ): Promise<RunningPeer[]> {
+  ): Promise<{ -readonly [Place in keyof Names]: RunningPeer }> {
+    const peers: RunningPeer[] = [];
     const [firstName, ...otherNames] = names;
-    if (firstName === undefined) return [];
-    const first = await this.start({ name: firstName, flags, env });
-    const others = await Promise.all(otherNames.map((name) => this.start({ name, join: first, flags, env })));
-    const peers = [first, ...others];
-    await untilMembers(peers, peers.length);
-    return peers;
+    if (firstName !== undefined) {
+      const first = await this.start({ name: firstName, flags, env });
+      const others = otherNames.map((name) => this.start({ name, join: first, flags, env }));
+      peers.push(first, ...(await Promise.all(others)));
+      await untilMembers(peers, peers.length);
+    }
+    // One for each name, in their order.
+    return peers as { -readonly [Place in keyof Names]: RunningPeer };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

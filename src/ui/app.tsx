@@ -11,7 +11,7 @@ import { Receipts } from "./parts/receipts.tsx";
 import { Help, useKeys } from "./parts/keys.tsx";
 import { Empty } from "./parts/parts.tsx";
 import { Job } from "./pages/job/job.tsx";
-import { Jobs } from "./pages/jobs.tsx";
+import { Jobs } from "./pages/jobs/jobs.tsx";
 import { NewJob } from "./pages/form/form.tsx";
 import { Forecast } from "./pages/forecast/forecast.tsx";
 import { Access } from "./pages/access/access.tsx";

@@ -6,10 +6,12 @@ import { mesh } from "../live/mesh.ts";
 import { useResource } from "../live/resource.ts";
 import type { List, Run } from "../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../parts/parts.tsx";
+import { ListEnd, Table } from "../parts/table.tsx";
 import { At, Away, Since } from "../parts/times.tsx";
 import { countText, durationText, exitText, reasonText } from "../words.ts";
 
 const rowsAtOnce = 50;
+const rowsMax = 1_000;
 const told = "running,succeeded,failed,timeout,cancelled,lost,skipped,missed";
 const choices: readonly (readonly [string, string])[] = [
   [told, "all"],
@@ -96,44 +98,23 @@ export function RunTable({ job, state = told, peer = "", showsJob = false, zone 
   return (
     <>
       <div class="table-wrap">
-        <table class="cards" role="table" aria-label="Runs">
-          <thead role="rowgroup">
-            <tr role="row">
-              <th role="columnheader" scope="col">
-                {showsJob ? "Job" : "Tick"}
-              </th>
-              <th role="columnheader" scope="col">
-                State
-              </th>
-              {showsJob && (
-                <th role="columnheader" scope="col">
-                  Tick
-                </th>
-              )}
-              <th role="columnheader" scope="col">
-                Peer
-              </th>
-              <th role="columnheader" scope="col" class="number">
-                Took
-              </th>
-              <th role="columnheader" scope="col">
-                Why
-              </th>
-            </tr>
-          </thead>
-          <tbody role="rowgroup">
-            {items.map((run) => (
-              <RunRow key={`${run.id} ${run.slot}`} run={run} showsJob={showsJob} zone={zone} />
-            ))}
-          </tbody>
-        </table>
+        <Table
+          name="Runs"
+          columns={[
+            ...(showsJob ? ["Job", "State", "Tick"] : ["Tick", "State"]),
+            "Peer",
+            { name: "Took", class: "number" },
+            "Why",
+          ]}
+        >
+          {items.map((run) => (
+            <RunRow key={`${run.id} ${run.slot}`} run={run} showsJob={showsJob} zone={zone} />
+          ))}
+        </Table>
       </div>
-      <p class="list-end quiet small">
+      <ListEnd hasMore={nextCursor !== null} limit={limit} limitMax={rowsMax} setLimit={setLimit}>
         {items.length} of {countText(list.total ?? items.length, "run")}
-        {nextCursor !== null && limit < 1_000 && (
-          <button onClick={() => setLimit(Math.min(1_000, limit * 3))}>Show more</button>
-        )}
-      </p>
+      </ListEnd>
     </>
   );
 }

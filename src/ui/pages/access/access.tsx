@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { jobLink, query, setQuery } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
+import { ListEnd, Table } from "../../parts/table.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { mayEverywhere, me } from "../../live/me.ts";
 import { Tokens } from "./tokens.tsx";
@@ -27,6 +28,7 @@ interface Found {
 }
 
 const entriesAtOnce = 50;
+const entriesMax = 1_000;
 
 export function Access(): JSX.Element {
   return (
@@ -79,56 +81,36 @@ function Audit(): JSX.Element {
       ) : (
         <>
           <div class="table-wrap">
-            <table class="cards" role="table" aria-labelledby="audit-title">
-              <thead role="rowgroup">
-                <tr role="row">
-                  <th role="columnheader" scope="col">
-                    When
+            <Table titledBy="audit-title" columns={["When", "Who", "What", "Of", "Outcome"]}>
+              {found.body.items.map((entry, index) => (
+                <tr key={`${entry.at} ${index}`} role="row">
+                  <th role="rowheader" scope="row" class="plain-head">
+                    <At at={entry.at} />{" "}
+                    <span class="quiet small">
+                      <Away at={entry.at} />
+                    </span>
                   </th>
-                  <th role="columnheader" scope="col">
-                    Who
-                  </th>
-                  <th role="columnheader" scope="col">
-                    What
-                  </th>
-                  <th role="columnheader" scope="col">
-                    Of
-                  </th>
-                  <th role="columnheader" scope="col">
-                    Outcome
-                  </th>
+                  <td role="cell">
+                    {entry.actor} <span class="quiet small">{entry.role}</span>
+                  </td>
+                  <td role="cell">{entry.action}</td>
+                  <td role="cell" class="values">
+                    {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
+                  </td>
+                  <td role="cell" class={entry.outcome === "done" ? "quiet" : "bad"}>
+                    {entry.outcome}
+                    {entry.code !== undefined && ` (${entry.code})`}
+                  </td>
                 </tr>
-              </thead>
-              <tbody role="rowgroup">
-                {found.body.items.map((entry, index) => (
-                  <tr key={`${entry.at} ${index}`} role="row">
-                    <th role="rowheader" scope="row" class="plain-head">
-                      <At at={entry.at} />{" "}
-                      <span class="quiet small">
-                        <Away at={entry.at} />
-                      </span>
-                    </th>
-                    <td role="cell">
-                      {entry.actor} <span class="quiet small">{entry.role}</span>
-                    </td>
-                    <td role="cell">{entry.action}</td>
-                    <td role="cell" class="values">
-                      {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
-                    </td>
-                    <td role="cell" class={entry.outcome === "done" ? "quiet" : "bad"}>
-                      {entry.outcome}
-                      {entry.code !== undefined && ` (${entry.code})`}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+              ))}
+            </Table>
           </div>
-          {found.body.nextCursor !== null && limit < 1_000 && (
-            <p class="list-end">
-              <button onClick={() => setLimit(Math.min(1_000, limit * 3))}>Show more</button>
-            </p>
-          )}
+          <ListEnd
+            hasMore={found.body.nextCursor !== null}
+            limit={limit}
+            limitMax={entriesMax}
+            setLimit={setLimit}
+          />
         </>
       )}
     </section>

@@ -6,6 +6,7 @@ import { carryOut } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
 import { Dialog, Nothing, Pending, textIn } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { sentence } from "../../words.ts";
 
@@ -66,60 +67,35 @@ export function Tokens(): JSX.Element {
         <Nothing>There are none beside each peer's own admin.token.</Nothing>
       ) : (
         <div class="table-wrap">
-          <table class="cards" role="table" aria-labelledby="tokens-title">
-            <thead role="rowgroup">
-              <tr role="row">
-                <th role="columnheader" scope="col">
-                  Name
+          <Table
+            titledBy="tokens-title"
+            columns={["Name", "Role", "Groups", "Until", "Made", { name: "Actions", isUnseen: true }]}
+          >
+            {items.map((token) => (
+              <tr key={token.id} role="row">
+                <th role="rowheader" scope="row">
+                  {token.name}
+                  <span class="under mono">{token.id}</span>
                 </th>
-                <th role="columnheader" scope="col">
-                  Role
-                </th>
-                <th role="columnheader" scope="col">
-                  Groups
-                </th>
-                <th role="columnheader" scope="col">
-                  Until
-                </th>
-                <th role="columnheader" scope="col">
-                  Made
-                </th>
-                <th role="columnheader" scope="col">
-                  <span class="unseen">Actions</span>
-                </th>
+                <td role="cell">{token.role}</td>
+                <td role="cell">{token.groups?.join(", ") ?? "all"}</td>
+                <td role="cell" class={token.expired ? "bad" : ""}>
+                  {token.expires === null ? "no end" : <At at={token.expires} />}
+                  {token.expired && " (over)"}
+                </td>
+                <td role="cell">
+                  <Away at={token.createdAt} /> <span class="quiet">by {token.createdBy}</span>
+                </td>
+                <td role="cell" class="end number">
+                  <span class="row-actions">
+                    <button class="danger" aria-label={`Revoke ${token.name}`} onClick={() => setOpen(token)}>
+                      Revoke
+                    </button>
+                  </span>
+                </td>
               </tr>
-            </thead>
-            <tbody role="rowgroup">
-              {items.map((token) => (
-                <tr key={token.id} role="row">
-                  <th role="rowheader" scope="row">
-                    {token.name}
-                    <span class="under mono">{token.id}</span>
-                  </th>
-                  <td role="cell">{token.role}</td>
-                  <td role="cell">{token.groups?.join(", ") ?? "all"}</td>
-                  <td role="cell" class={token.expired ? "bad" : ""}>
-                    {token.expires === null ? "no end" : <At at={token.expires} />}
-                    {token.expired && " (over)"}
-                  </td>
-                  <td role="cell">
-                    <Away at={token.createdAt} /> <span class="quiet">by {token.createdBy}</span>
-                  </td>
-                  <td role="cell" class="end number">
-                    <span class="row-actions">
-                      <button
-                        class="danger"
-                        aria-label={`Revoke ${token.name}`}
-                        onClick={() => setOpen(token)}
-                      >
-                        Revoke
-                      </button>
-                    </span>
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+            ))}
+          </Table>
         </div>
       )}
       {open === "new" && (

@@ -4,6 +4,7 @@ import { jobLink, query, setQuery } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Forecast as Body } from "../../live/types.ts";
 import { Nothing, Pending } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { browserZone, countText, durationText, minuteText } from "../../words.ts";
 import { dayName, Scale, WeekMap, weekFrom, type Week } from "./week.tsx";
 
@@ -259,43 +260,32 @@ function Collisions({ body: { collisions, moreCollisions } }: { body: Body }): J
         </Nothing>
       ) : (
         <div class="table-wrap">
-          <table class="cards" role="table" aria-labelledby="pools-title">
-            <thead role="rowgroup">
-              <tr role="row">
-                {["Hour", "Pool", "Runs at once", "Jobs"].map((name) => (
-                  <th key={name} role="columnheader" scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody role="rowgroup">
-              {collisions.map(({ at, pool, wanted, slots, jobs, moreJobs }) => (
-                <tr key={`${at} ${pool}`} role="row">
-                  <th role="rowheader" scope="row" class="nowrap">
-                    {dayName(Date.parse(at))} {minuteText(Date.parse(at))}
-                  </th>
-                  <td role="cell" data-label="Pool">
-                    {pool}
-                  </td>
-                  <td role="cell" data-label="Runs at once">
-                    <span class="odd">
-                      {wanted} of {countText(slots, "slot")}
+          <Table titledBy="pools-title" columns={["Hour", "Pool", "Runs at once", "Jobs"]}>
+            {collisions.map(({ at, pool, wanted, slots, jobs, moreJobs }) => (
+              <tr key={`${at} ${pool}`} role="row">
+                <th role="rowheader" scope="row" class="nowrap">
+                  {dayName(Date.parse(at))} {minuteText(Date.parse(at))}
+                </th>
+                <td role="cell" data-label="Pool">
+                  {pool}
+                </td>
+                <td role="cell" data-label="Runs at once">
+                  <span class="odd">
+                    {wanted} of {countText(slots, "slot")}
+                  </span>
+                </td>
+                <td role="cell">
+                  {jobs.map((job, index) => (
+                    <span key={job}>
+                      {index > 0 && ", "}
+                      <a href={jobLink(job)}>{job}</a>
                     </span>
-                  </td>
-                  <td role="cell">
-                    {jobs.map((job, index) => (
-                      <span key={job}>
-                        {index > 0 && ", "}
-                        <a href={jobLink(job)}>{job}</a>
-                      </span>
-                    ))}
-                    {moreJobs && " and others"}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+                  ))}
+                  {moreJobs && " and others"}
+                </td>
+              </tr>
+            ))}
+          </Table>
           {moreCollisions && <p class="list-end small quiet">There are more.</p>}
         </div>
       )}

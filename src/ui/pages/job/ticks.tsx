@@ -5,6 +5,7 @@ import { runLink } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List, Tick } from "../../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../../parts/parts.tsx";
+import { ListEnd } from "../../parts/table.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
 import { durationText, waitText } from "../../words.ts";
 
@@ -25,11 +26,7 @@ export function Ticks({ id, zone }: { id: string; zone: string | undefined }): J
           <OneTick key={tick.tick} tick={tick} zone={zone} />
         ))}
       </ol>
-      {nextCursor !== null && limit < ticksMax && (
-        <p class="list-end">
-          <button onClick={() => setLimit(Math.min(ticksMax, limit * 3))}>Show more</button>
-        </p>
-      )}
+      <ListEnd hasMore={nextCursor !== null} limit={limit} limitMax={ticksMax} setLimit={setLimit} />
     </>
   );
 }

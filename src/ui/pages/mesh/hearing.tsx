@@ -1,6 +1,7 @@
 /** Who hears whom, as a table: a row hears a column. A peer that is not heard itself doesn't tell whom it hears. */
 import type { JSX } from "preact";
 import type { MeshPeer } from "../../live/mesh.ts";
+import { Table } from "../../parts/table.tsx";
 
 /** More can't be read. */
 const peersMax = 24;
@@ -14,34 +15,24 @@ export function Hearing({ peers }: { peers: readonly MeshPeer[] }): JSX.Element 
         <span class="more">each row hears the peers with a dot</span>
       </header>
       <div class="table-wrap">
-        <table class="hearing" role="table" aria-labelledby="hears-title">
-          <thead role="rowgroup">
-            <tr role="row">
-              <th role="columnheader" scope="col">
-                <span class="unseen">Peer</span>
+        <Table
+          class="hearing"
+          titledBy="hears-title"
+          columns={[{ name: "Peer", isUnseen: true }, ...peers.map(({ name }) => name)]}
+        >
+          {peers.map((row) => (
+            <tr key={row.id} role="row">
+              <th role="rowheader" scope="row">
+                {row.name}
               </th>
-              {peers.map(({ id, name }) => (
-                <th key={id} role="columnheader" scope="col">
-                  {name}
-                </th>
+              {peers.map((column) => (
+                <td key={column.id} role="cell">
+                  {cellOf(row, column)}
+                </td>
               ))}
             </tr>
-          </thead>
-          <tbody role="rowgroup">
-            {peers.map((row) => (
-              <tr key={row.id} role="row">
-                <th role="rowheader" scope="row">
-                  {row.name}
-                </th>
-                {peers.map((column) => (
-                  <td key={column.id} role="cell">
-                    {cellOf(row, column)}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
+          ))}
+        </Table>
       </div>
     </section>
   );

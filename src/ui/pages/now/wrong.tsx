@@ -8,6 +8,7 @@ import { jobLink, runLink } from "../../live/address.ts";
 import type { Resource } from "../../live/resource.ts";
 import type { Job, List, Run } from "../../live/types.ts";
 import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { Away } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
 
@@ -103,32 +104,14 @@ export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
         <Nothing>Nothing new.</Nothing>
       ) : (
         <div class="table-wrap">
-          <table class="cards" role="table" aria-labelledby="wrong-title">
-            <thead role="rowgroup">
-              <tr role="row">
-                <th role="columnheader" scope="col">
-                  Job
-                </th>
-                <th role="columnheader" scope="col">
-                  What happened
-                </th>
-                <th role="columnheader" scope="col">
-                  Last time
-                </th>
-                <th role="columnheader" scope="col">
-                  Now
-                </th>
-                <th role="columnheader" scope="col">
-                  <span class="unseen">Put aside</span>
-                </th>
-              </tr>
-            </thead>
-            <tbody role="rowgroup">
-              {shown.slice(0, linesMax).map((line) => (
-                <WrongRow key={line.id} line={line} />
-              ))}
-            </tbody>
-          </table>
+          <Table
+            titledBy="wrong-title"
+            columns={["Job", "What happened", "Last time", "Now", { name: "Put aside", isUnseen: true }]}
+          >
+            {shown.slice(0, linesMax).map((line) => (
+              <WrongRow key={line.id} line={line} />
+            ))}
+          </Table>
           {shown.length > linesMax && (
             <p class="list-end small">
               <a href={`/runs?state=${wrongStates}`}>and {countText(shown.length - linesMax, "job")} more</a>

@@ -7,6 +7,7 @@ import { carryOut, giveRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
 import { Dialog, Nothing, Pending, StateWord } from "../../parts/parts.tsx";
+import { Table } from "../../parts/table.tsx";
 import { Away } from "../../parts/times.tsx";
 import { countText } from "../../words.ts";
 import { EditSetting } from "./edit-setting.tsx";
@@ -89,54 +90,39 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
         <Nothing>There are none.</Nothing>
       ) : (
         <div class="table-wrap">
-          <table class="cards" role="table" aria-labelledby={`${path}-title`}>
-            <thead role="rowgroup" class="unseen">
-              <tr role="row">
-                <th role="columnheader" scope="col">
-                  Name
+          <Table titledBy={`${path}-title`} columns={["Name", "Value", "Actions"]} hidesHead>
+            {items.map((item) => (
+              <tr key={item.name} role="row">
+                <th role="rowheader" scope="row">
+                  {item.name}
                 </th>
-                <th role="columnheader" scope="col">
-                  What it says
-                </th>
-                <th role="columnheader" scope="col">
-                  Actions
-                </th>
+                <td role="cell" class="whole">
+                  <Told item={item} kind={kind} />
+                </td>
+                <td role="cell" class="end number">
+                  {may("editor") && (
+                    <span class="row-actions">
+                      {path === "channels" && (
+                        <button aria-label={`Test ${item.name}`} onClick={() => void test(item.name)}>
+                          Test
+                        </button>
+                      )}
+                      <button aria-label={`Edit ${item.name}`} onClick={() => void edit(item.name)}>
+                        Edit
+                      </button>
+                      <button
+                        class="danger"
+                        aria-label={`Remove ${item.name}`}
+                        onClick={() => setRemoved(item.name)}
+                      >
+                        Remove
+                      </button>
+                    </span>
+                  )}
+                </td>
               </tr>
-            </thead>
-            <tbody role="rowgroup">
-              {items.map((item) => (
-                <tr key={item.name} role="row">
-                  <th role="rowheader" scope="row">
-                    {item.name}
-                  </th>
-                  <td role="cell" class="whole">
-                    <Told item={item} kind={kind} />
-                  </td>
-                  <td role="cell" class="end number">
-                    {may("editor") && (
-                      <span class="row-actions">
-                        {path === "channels" && (
-                          <button aria-label={`Test ${item.name}`} onClick={() => void test(item.name)}>
-                            Test
-                          </button>
-                        )}
-                        <button aria-label={`Edit ${item.name}`} onClick={() => void edit(item.name)}>
-                          Edit
-                        </button>
-                        <button
-                          class="danger"
-                          aria-label={`Remove ${item.name}`}
-                          onClick={() => setRemoved(item.name)}
-                        >
-                          Remove
-                        </button>
-                      </span>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+            ))}
+          </Table>
         </div>
       )}
       {edited !== undefined && (

@@ -1,0 +1,55 @@
+/** What can be done with the chosen jobs together. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { bulk, type BulkAction } from "../../live/job-actions.ts";
+import { may } from "../../live/me.ts";
+import { Dialog } from "../../parts/parts.tsx";
+import { countText } from "../../words.ts";
+
+interface ChosenProps {
+  chosen: ReadonlySet<string>;
+  clear: () => void;
+  reload: () => void;
+}
+
+/** A deletion is asked about first. */
+export function ChosenBar({ chosen, clear, reload }: ChosenProps): JSX.Element | null {
+  const [isDeleting, setDeleting] = useState(false);
+  if (chosen.size === 0 || !may("operator")) return null;
+  const ids = [...chosen];
+  const act = async (action: BulkAction): Promise<void> => {
+    setDeleting(false);
+    if (await bulk(ids, action)) clear();
+    reload();
+  };
+  return (
+    <div class="chosen" role="group" aria-label="For the chosen jobs">
+      <span>{countText(ids.length, "job")} chosen</span>
+      <button onClick={() => void act("run")}>Run</button>
+      <button onClick={() => void act("pause")}>Pause</button>
+      <button onClick={() => void act("resume")}>Resume</button>
+      <button class="danger" onClick={() => setDeleting(true)}>
+        Delete
+      </button>
+      <button class="plain" onClick={clear}>
+        Choose none
+      </button>
+      {isDeleting && (
+        <Dialog title={`Delete ${countText(ids.length, "job")}?`} onClose={() => setDeleting(false)}>
+          <p class="names">
+            {ids.slice(0, 30).join(", ")}
+            {ids.length > 30 && ` and ${ids.length - 30} more`}
+          </p>
+          <div class="actions">
+            <button onClick={() => setDeleting(false)} autoFocus>
+              Keep them
+            </button>
+            <button class="danger" onClick={() => void act("delete")}>
+              Delete them
+            </button>
+          </div>
+        </Dialog>
+      )}
+    </div>
+  );
+}

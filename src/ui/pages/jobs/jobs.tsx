@@ -1,0 +1,121 @@
+/** All jobs: found by text, state and group, and acted on alone or together. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { query } from "../../live/address.ts";
+import { useHeldRows } from "../../live/held.ts";
+import { may } from "../../live/me.ts";
+import { useResource } from "../../live/resource.ts";
+import type { Job, List } from "../../live/types.ts";
+import { Empty, Pending } from "../../parts/parts.tsx";
+import { ListEnd, Table } from "../../parts/table.tsx";
+import { countText } from "../../words.ts";
+import { FirstJob } from "../first-job.tsx";
+import { ChosenBar } from "./chosen.tsx";
+import { Filters, StateChips } from "./filters.tsx";
+import { JobRow } from "./row.tsx";
+
+/** Rows at first, and at most. */
+const rowsAtOnce = 100;
+const rowsMax = 1_000;
+
+export function Jobs(): JSX.Element {
+  const filter = query.value;
+  const [limit, setLimit] = useState(rowsAtOnce);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const wanted = new URLSearchParams({
+    limit: String(limit),
+    recent: "true",
+    sort: filter.get("sort") ?? "attention",
+  });
+  for (const name of ["q", "state", "group", "label"]) {
+    for (const value of filter.getAll(name)) if (value !== "") wanted.append(name, value);
+  }
+  const list = useResource<List<Job>>(`/v1/jobs?${wanted}`, { on: ["run", "job"], everyMs: 2_000 });
+  const items = list.body?.items ?? [];
+  const held = useHeldRows(items, ({ id }) => id, wanted.toString());
+  const isFiltered = ["q", "state", "group", "label"].some((name) => filter.get(name));
+  const choose = (id: string, on: boolean): void => {
+    const next = new Set(chosen);
+    if (on) next.add(id);
+    else next.delete(id);
+    setChosen(next);
+  };
+  const all = (
+    <input
+      type="checkbox"
+      aria-label="Choose all jobs that are shown"
+      checked={chosen.size > 0 && items.every(({ id }) => chosen.has(id))}
+      onChange={({ currentTarget }) =>
+        setChosen(new Set(currentTarget.checked ? items.map(({ id }) => id) : []))
+      }
+    />
+  );
+
+  return (
+    <>
+      <div class="head">
+        <h1>Jobs</h1>
+        {may("editor") && (
+          <div class="actions">
+            <a class="button primary" href="/new">
+              New job
+            </a>
+          </div>
+        )}
+      </div>
+      <Filters />
+      <StateChips />
+      {list.body === undefined ? (
+        <Pending of={list} what="the jobs" />
+      ) : items.length === 0 && !isFiltered ? (
+        <FirstJob />
+      ) : items.length === 0 ? (
+        <Empty title="No job fits.">
+          <a href="/jobs">Show all jobs</a>
+        </Empty>
+      ) : (
+        <>
+          <ChosenBar chosen={chosen} clear={() => setChosen(new Set())} reload={list.reload} />
+          <div
+            class="table-wrap"
+            ref={held.ref}
+            onPointerMove={held.onPointerMove}
+            onPointerLeave={held.onPointerLeave}
+          >
+            <Table
+              name="Jobs"
+              class="cards jobs"
+              columns={[
+                { name: "Chosen", class: "check", content: all },
+                "Job",
+                "State",
+                "Next tick",
+                "Last ticks",
+                { name: "Usually", class: "number" },
+                { name: "Actions", isUnseen: true },
+              ]}
+            >
+              {held.rows.map((job) => (
+                <JobRow
+                  key={job.id}
+                  job={job}
+                  isChosen={chosen.has(job.id)}
+                  choose={choose}
+                  reload={list.reload}
+                />
+              ))}
+            </Table>
+          </div>
+          <ListEnd
+            hasMore={list.body.nextCursor !== null}
+            limit={limit}
+            limitMax={rowsMax}
+            setLimit={setLimit}
+          >
+            {items.length} of {countText(list.total ?? items.length, "job")}
+          </ListEnd>
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,142 @@
+/** A job in the list of jobs: how it is, when it comes next, how its last ticks went, and what can be done with it. */
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { jobLink } from "../../live/address.ts";
+import { resume, runNow } from "../../live/job-actions.ts";
+import { may } from "../../live/me.ts";
+import type { Job } from "../../live/types.ts";
+import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
+import { Dialog, JobStateWord } from "../../parts/parts.tsx";
+import { Spark } from "../../parts/spark.tsx";
+import { At, Away } from "../../parts/times.tsx";
+import { actionText, durationText, reasonText, scheduleText, toneOfRun } from "../../words.ts";
+
+interface Props {
+  job: Job;
+  isChosen: boolean;
+  choose: (id: string, on: boolean) => void;
+  reload: () => void;
+}
+
+export function JobRow({ job, isChosen, choose, reload }: Props): JSX.Element {
+  const { id, description, state, nextTick, nextPeer, lastTick, lastRun, recent, problems } = job;
+  const about = description ?? actionText(job);
+  return (
+    <tr role="row">
+      <td role="cell" class="check">
+        <input
+          type="checkbox"
+          aria-label={`Choose ${id}`}
+          checked={isChosen}
+          onChange={({ currentTarget }) => choose(id, currentTarget.checked)}
+        />
+      </td>
+      <th role="rowheader" scope="row">
+        <a href={jobLink(id)}>{id}</a>
+        {about !== "" && <span class="under cut">{about}</span>}
+      </th>
+      <td role="cell">
+        <JobStateWord state={state} />
+        {problems[0] !== undefined && <span class="under why">{problems[0].message}</span>}
+        {job.paused?.note && <span class="under why">{job.paused.note}</span>}
+      </td>
+      <td role="cell">
+        {nextTick === null ? (
+          <span class="quiet">{job.after === undefined ? "–" : `after ${job.after.jobs.join(", ")}`}</span>
+        ) : (
+          <>
+            <At at={nextTick} /> <span class="quiet">{nextPeer === null ? "" : `on ${nextPeer.name}`}</span>
+          </>
+        )}
+        <span class="under">{scheduleOf(job)}</span>
+      </td>
+      <td role="cell">
+        {recent !== undefined && <Spark ticks={recent.ticks} />}
+        {lastTick !== null && (
+          <span class="under">
+            <span class={toneOfRun(lastTick.state) === "good" ? "" : toneOfRun(lastTick.state)}>
+              {lastTick.state}
+            </span>{" "}
+            <Away
+              at={
+                lastRun !== null && lastRun.tick === lastTick.tick
+                  ? (lastRun.finishedAt ?? instantOf(lastTick.tick))
+                  : instantOf(lastTick.tick)
+              }
+            />
+            {lastTick.reason !== null && <span class="why"> · {reasonText(lastTick.reason)}</span>}
+          </span>
+        )}
+      </td>
+      <td role="cell" class="number" data-label="usually">
+        {typeof recent?.usualMs === "number" ? durationText(recent.usualMs) : ""}
+      </td>
+      <td role="cell" class="end">
+        <RowActions job={job} reload={reload} />
+      </td>
+    </tr>
+  );
+}
+
+/** Of a run that was asked for by hand the tick is no instant. */
+function instantOf(tick: string): string {
+  if (!tick.startsWith("manual-")) return tick.slice(0, 20);
+  // A ULID begins with its instant.
+  let ms = 0;
+  for (const letter of tick.slice(7, 17)) ms = ms * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".indexOf(letter);
+  return new Date(ms).toISOString();
+}
+
+function scheduleOf({ schedule, timezone }: Job): string {
+  const text = scheduleText(schedule);
+  return text === "" || timezone === undefined || timezone === "UTC" ? text : `${text}, ${timezone}`;
+}
+
+function RowActions({ job, reload }: { job: Job; reload: () => void }): JSX.Element {
+  const [open, setOpen] = useState<"menu" | "run" | "pause" | "delete" | undefined>();
+  const close = (): void => setOpen(undefined);
+  const asks = Object.keys(job.params ?? {}).length > 0 || job.state === "paused" || job.state === "disabled";
+  const run = (): void => {
+    if (asks) setOpen("run");
+    else void runNow(job.id).then(reload);
+  };
+  const dialog = { job, onClose: close, onDone: reload };
+  if (!may("operator")) return <span />;
+  return (
+    <span class="row-actions">
+      <button class="run" aria-label={`Run ${job.id} now`} onClick={run} disabled={job.state === "invalid"}>
+        Run
+      </button>
+      <button aria-label={`More for ${job.id}`} aria-haspopup="dialog" onClick={() => setOpen("menu")}>
+        ⋯
+      </button>
+      {open === "menu" && (
+        <Dialog title={job.id} onClose={close} class="menu">
+          <button onClick={() => (close(), run())}>Run now</button>
+          {job.paused === null ? (
+            <button onClick={() => setOpen("pause")}>Pause</button>
+          ) : (
+            <button onClick={() => (close(), void resume(job.id).then(reload))}>Resume</button>
+          )}
+          {may("editor") && (
+            <>
+              <a class="button" href={`${jobLink(job.id)}?tab=change`}>
+                Edit
+              </a>
+              <a class="button" href={`/new?from=${encodeURIComponent(job.id)}`}>
+                Clone
+              </a>
+              <button class="danger" onClick={() => setOpen("delete")}>
+                Delete
+              </button>
+            </>
+          )}
+          <button onClick={close}>Close</button>
+        </Dialog>
+      )}
+      {open === "run" && <RunDialog {...dialog} />}
+      {open === "pause" && <PauseDialog {...dialog} />}
+      {open === "delete" && <DeleteDialog {...dialog} />}
+    </span>
+  );
+}

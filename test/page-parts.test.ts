@@ -7,6 +7,7 @@ import { scheduleWords } from "../src/ui/pages/form/schedule-words.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
+import { sentence } from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
   const escape = "\u001b";
@@ -34,6 +35,7 @@ test("colours of a terminal become spans, last over lines until they are reset, 
     ],
     [`${escape}[92;44mx`, "", [["x", "fg-green bg-blue"]], "fg-green bg-blue"],
     [`${escape}[38;5;9mx`, "", [["x", "fg-red"]], "fg-red"],
+    [`${escape}[31;38;5;196mx`, "", [["x", ""]], ""],
     [`${escape}[38;2;1;2;3mx`, "", [["x", ""]], ""],
     [`${escape}[2K${escape}]0;title\u0007done`, "", [["done", ""]], ""],
   ];
@@ -75,6 +77,18 @@ test("a line that is very long is cut where it is shown, and says by how much", 
   const lines = new Lines();
   lines.add("x".repeat(6_000));
   assert.match(lines.at(0)[0]?.text ?? "", /x … \(1000 more characters\)$/);
+});
+
+test("a sentence begins with a capital, but a peer's name stays as it is", () => {
+  for (const [text, shown] of [
+    ["no peer can run it", "No peer can run it."],
+    ["cyd's clock is behind", "cyd's clock is behind."],
+    ["cyd turns this peer away.", "cyd turns this peer away."],
+    ["cyd-2 is not heard", "Cyd-2 is not heard."],
+    ["cydonia is far", "Cydonia is far."],
+  ] as const) {
+    assert.equal(sentence(text, ["ada", "cyd"]), shown);
+  }
 });
 
 test("simple schedules are told in words, others not at all", () => {
@@ -128,7 +142,7 @@ test("a field that is emptied goes, and with its last field an object; the order
   assert.deepEqual(withField(undefined, "a", 1), { a: 1 });
 });
 
-test("a job is the same after it was written as YAML and read again; what isn't one is said in a line", () => {
+test("a job is the same after it was written as YAML and read again; what isn't one is told in a line", () => {
   for (const job of [
     {
       id: "a",
@@ -151,7 +165,7 @@ test("a job is the same after it was written as YAML and read again; what isn't 
       umask: "022",
     },
   ]) {
-    assert.deepEqual(readYaml(writeYaml(job)), { job });
+    assert.deepEqual(readYaml(writeYaml(job)), { fields: job });
   }
   for (const text of ["command: [", "- a", "text", "", "a: 1\na: 2"]) {
     const read = readYaml(text);

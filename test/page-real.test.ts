@@ -83,6 +83,10 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
         }
         const wide = Number(await page.evaluate("document.documentElement.scrollWidth"));
         assert.ok(wide <= width, `${what} is ${wide} wide`);
+        for (const link of await page.getByRole("navigation", { name: "Pages" }).getByRole("link").all()) {
+          const { x = -1, width: own = 0 } = (await link.boundingBox()) ?? {};
+          assert.ok(x >= 0 && x + own <= width, `${what}: ${await link.innerText()} is out of view`);
+        }
       };
       await page.goto("/jobs");
       await page.getByLabel("Token").waitFor();
@@ -102,7 +106,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
   test("a job that fails is on the first page, in the title and in the sign, and one click from its output", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token);
-    await page.getByRole("heading", { name: /1 that no peer can run, 1 failing/ }).waitFor();
+    await page.getByRole("heading", { name: /1 blocked, 1 failing/ }).waitFor();
     await page.waitForFunction("document.title.startsWith('(2) ')");
     const icon = await page.locator('link[rel="icon"]').getAttribute("href");
     assert.equal(icon, "/icon.svg?failing=2");
@@ -124,6 +128,28 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("rowheader", { name: /broken/ }).waitFor();
     assert.match(page.url(), /\/jobs\?q=bro$/);
+    await context.close();
+  });
+
+  test("an address that is not well formed leads to a page, and a part that can't be loaded is told", async () => {
+    const { context, page, complaints } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/?back=http%3A%2F%2F%5B");
+    await page.getByRole("heading", { name: "Coming up" }).waitFor();
+    await page.goto("/?#job=%zz");
+    await page.getByRole("heading", { name: "%zz" }).waitFor();
+    assert.deepEqual(complaints, []);
+    await page.route("**/assets/yaml-*", (route) => route.abort());
+    await page.goto("/new");
+    await page.getByText("A part of this page could not be loaded").waitFor();
+    await context.close();
+  });
+
+  test("runs that a filter leaves out are not said to be none", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/runs?state=cancelled");
+    await page.getByText("No run matches.").waitFor();
+    await page.goto("/jobs/nightly?tab=runs");
+    await page.getByText("Nothing has run yet.").waitFor();
     await context.close();
   });
 
@@ -168,8 +194,8 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByText("2 more attempts").waitFor();
     await page.getByRole("link", { name: "Edits" }).click();
     await page.getByText("echo other").waitFor();
-    await page.getByRole("button", { name: /Make it again/ }).click();
-    await page.getByText("backup is again what it was").waitFor();
+    await page.getByRole("button", { name: /Revert to this revision/ }).click();
+    await page.getByText("backup is reverted").waitFor();
     const job = (await ada.ask("GET", "/v1/jobs/backup")) as Record<string, unknown>;
     assert.equal(job["command"], "echo saved");
     assert.equal(job["retry"], undefined);

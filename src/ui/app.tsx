@@ -85,10 +85,6 @@ export function App(): JSX.Element {
 }
 
 function Bar({ current }: { current: Place | undefined }): JSX.Element {
-  useEffect(() => {
-    // On a phone, not all of them fit beside each other.
-    document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [current, isLoggedIn.value]);
   const failing = failingCount();
   return (
     <header class="bar">

@@ -210,6 +210,37 @@ export function exitText({ exitCode, signal }: { exitCode: number | null; signal
   return exitCode === null ? "" : `exit ${exitCode}`;
 }
 
+/** The peer of a run: its name, or the end of its id where no name is known. */
+export function runnerText({ peerName, peer }: { peerName: string | null; peer: string }): string {
+  return peerName ?? peer.slice(-8);
+}
+
+/** How long a run took; empty while it hasn't ended, or if it was never started. */
+export function tookText({
+  startedAt,
+  finishedAt,
+}: {
+  startedAt: string | null;
+  finishedAt: string | null;
+}): string {
+  return startedAt === null || finishedAt === null
+    ? ""
+    : durationText(Date.parse(finishedAt) - Date.parse(startedAt));
+}
+
+/** Why a coming tick will not run. */
+export function skipText({ skipped, skippedBy, note }: Skip): string {
+  if (skipped === "except") return "left out by the job itself";
+  if (skipped === "maintenance") return "skipped for a maintenance";
+  return `skipped${skippedBy === undefined ? " on request" : ` by ${skippedBy}`}${note === undefined ? "" : `: ${note}`}`;
+}
+
+interface Skip {
+  skipped: string;
+  skippedBy?: string | undefined;
+  note?: string | undefined;
+}
+
 /** What the job does, in one line. */
 export function actionText(job: {
   command?: string;
@@ -229,8 +260,10 @@ export function scheduleText(schedule: string | readonly string[] | undefined): 
   return typeof schedule === "string" ? schedule : schedule.join(" · ");
 }
 
-export function sentence(text: string): string {
-  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
+/** With a capital at the beginning, unless that is one of these names, and a full stop at the end. */
+export function sentence(text: string, names: readonly string[] = []): string {
+  const isName = names.some((name) => text.startsWith(name) && !/[\w-]/.test(text.charAt(name.length)));
+  const first = isName ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
 

@@ -28,17 +28,15 @@ export function chainRoutes(app: Api, overview: Overview): void {
     async (request, reply) => {
       const start = jobNamed(request.control, request.params.id);
       const { jobs } = request.control.view();
-      const childrenOf = new Map<string, JobId[]>();
-      for (const { id, spec } of jobs.values()) {
-        for (const parent of spec.after?.jobs ?? []) {
-          childrenOf.set(parent, [...(childrenOf.get(parent) ?? []), id]);
-        }
-      }
+      const links = [...jobs.values()].flatMap(({ id, spec }) =>
+        (spec.after?.jobs ?? []).map((parent) => ({ parent, id })),
+      );
+      const childrenOf = Map.groupBy(links, ({ parent }): string => parent);
       const levels = new Map<string, number>([[start.id, 0]]);
       const parentsOf = (id: string): readonly string[] => jobs.get(id as JobId)?.spec.after?.jobs ?? [];
       const isWhole = [
         spread(levels, start.id, -1, parentsOf),
-        spread(levels, start.id, 1, (id) => childrenOf.get(id) ?? []),
+        spread(levels, start.id, 1, (id) => (childrenOf.get(id) ?? []).map((link) => link.id)),
       ].every(Boolean);
       const entries = await overview.entries();
       return reply.send({

@@ -1,7 +1,7 @@
 /**
  * What the mesh is expected to do in the days to come, by the hour: computed when it is asked for, a few jobs at a time so that
  * ticks are not delayed, and kept for twenty times as long as that took. Callers of the same groups share a result; one is
- * computed at a time. So it costs at most a twentieth of a core for each set of groups.
+ * computed at a time. So it costs at most a twentieth of a core for each length and set of groups.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { JobId } from "../../schema/ids.ts";

@@ -4,9 +4,7 @@ import { computed, signal } from "@preact/signals";
 const address = signal(new URL(location.href));
 
 /** The path as decoded parts: `/jobs/a%2Fb` → `["jobs", "a/b"]`. */
-export const place = computed(() =>
-  address.value.pathname.split("/").filter(Boolean).map(decodeURIComponent),
-);
+export const place = computed(() => address.value.pathname.split("/").filter(Boolean).map(decoded));
 export const query = computed(() => address.value.searchParams);
 
 export function go(href: string, how: "push" | "replace" = "push"): void {
@@ -48,5 +46,14 @@ export function followLinks(): void {
   });
   // Notices link to a job in this form.
   const [, job] = /^#job=(.+)$/.exec(location.hash) ?? [];
-  if (job !== undefined) go(jobLink(decodeURIComponent(job)), "replace");
+  if (job !== undefined) go(jobLink(decoded(job)), "replace");
+}
+
+/** What isn't encoded as it should be stays as it is: then there is no such page or job. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

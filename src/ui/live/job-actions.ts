@@ -70,14 +70,14 @@ export function remove(job: Pick<Job, "id" | "revision">): Promise<boolean> {
 async function lastKept(id: string): Promise<string> {
   const { items } = (await ask<List<Revision>>(`${pathOf(id)}/history`)).body;
   const kept = items.find(({ change }) => change !== "deleted");
-  if (kept === undefined) throw new Error("What it was is no longer kept.");
+  if (kept === undefined) throw new Error("No earlier revision of it is kept any more.");
   return kept.revision;
 }
 
 export function revert(id: string, revision: string): Promise<boolean> {
   return carryOut(async () => {
     await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision } });
-    return { text: `${id} is again what it was.`, link: { href: jobLink(id), text: "Show it" } };
+    return { text: `${id} is reverted.`, link: { href: jobLink(id), text: "Show it" } };
   });
 }
 

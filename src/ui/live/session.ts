@@ -42,9 +42,9 @@ export async function logOut(): Promise<void> {
 function comeBack(): void {
   const back = new URLSearchParams(location.search).get("back");
   if (back === null) return;
-  const url = new URL(back, location.href);
+  const url = URL.parse(back, location.href);
   // Only to a page of this peer, never to another site.
-  if (url.origin !== location.origin) return go("/", "replace");
+  if (url?.origin !== location.origin) return go("/", "replace");
   if (url.pathname.startsWith("/docs")) location.replace(url);
   else go(url.href, "replace");
 }

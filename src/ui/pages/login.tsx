@@ -46,7 +46,7 @@ export function Login(): JSX.Element {
       </button>
       {tokenFile !== undefined && (
         <p class="quiet small">
-          Its token is in <code>{tokenFile}</code> on the machine of {name}.
+          Its token is in <code>{tokenFile}</code> on the host of {name}.
         </p>
       )}
     </form>

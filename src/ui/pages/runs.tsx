@@ -8,7 +8,7 @@ import type { List, Run } from "../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../parts/parts.tsx";
 import { ListEnd, Table } from "../parts/table.tsx";
 import { At, Away, Since } from "../parts/times.tsx";
-import { countText, durationText, exitText, reasonText } from "../words.ts";
+import { countText, exitText, reasonText, runnerText, tookText } from "../words.ts";
 
 const rowsAtOnce = 50;
 const rowsMax = 1_000;
@@ -94,7 +94,10 @@ export function RunTable({ job, state = told, peer = "", showsJob = false, zone 
   });
   if (list.body === undefined) return <Pending of={list} what="the runs" />;
   const { items, nextCursor } = list.body;
-  if (items.length === 0) return <Empty title={job === "" ? "Nothing has run yet." : "No run fits."} />;
+  if (items.length === 0) {
+    const isFiltered = state !== told || peer !== "" || (showsJob && job !== "");
+    return <Empty title={isFiltered ? "No run matches." : "Nothing has run yet."} />;
+  }
   return (
     <>
       <div class="table-wrap">
@@ -128,24 +131,10 @@ function RunRow({
   showsJob: boolean;
   zone: string | undefined;
 }): JSX.Element {
-  const {
-    id,
-    job,
-    state,
-    due,
-    startedAt,
-    finishedAt,
-    peerName,
-    peer,
-    reason,
-    attempt,
-    trigger,
-    range,
-    duplicate,
-  } = run;
+  const { id, job, state, due, startedAt, finishedAt, reason, attempt, trigger, range, duplicate } = run;
   const tick = (
     <>
-      <At at={due} {...(zone === undefined ? {} : { zone })} />{" "}
+      <At at={due} zone={zone} />{" "}
       <span class="quiet small">
         <Away at={due} />
       </span>
@@ -175,15 +164,9 @@ function RunRow({
         {duplicate && <span class="under odd">ran twice</span>}
       </td>
       {showsJob && <td role="cell">{tick}</td>}
-      <td role="cell">{startedAt === null ? "" : (peerName ?? peer.slice(-8))}</td>
+      <td role="cell">{startedAt === null ? "" : runnerText(run)}</td>
       <td role="cell" class="number">
-        {startedAt === null ? (
-          ""
-        ) : finishedAt === null ? (
-          <Since at={startedAt} />
-        ) : (
-          durationText(Date.parse(finishedAt) - Date.parse(startedAt))
-        )}
+        {startedAt !== null && finishedAt === null ? <Since at={startedAt} /> : tookText(run)}
       </td>
       <td role="cell" class="whole quiet">
         {reason === null

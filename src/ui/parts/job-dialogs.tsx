@@ -38,14 +38,14 @@ export function RunDialog({ job, onClose, onDone }: Props): JSX.Element {
   return (
     <Dialog title={`Run ${job.id} now`} onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
-        {isStopped && <p class="notice">It is {job.state}. This run starts all the same.</p>}
-        {params.length === 0 && !isStopped && <p>It runs once, beside its schedule.</p>}
+        {isStopped && <p class="notice">It is {job.state}. This run starts anyway.</p>}
+        {params.length === 0 && !isStopped && <p>It runs once, in addition to its schedule.</p>}
         {params.map(([name, param]) => (
           <ParamField key={name} name={name} param={param} />
         ))}
         <div class="actions">
           <button type="button" onClick={onClose}>
-            Not now
+            Cancel
           </button>
           <button class="primary" disabled={isBusy} autoFocus={params.length === 0}>
             Run now
@@ -76,7 +76,7 @@ function ParamField({ name, param }: { name: string; param: Param }): JSX.Elemen
         />
       ) : (
         <select id={field} name={field} required={param.required === true}>
-          {param.required !== true && given === "" && <option value="">as it is without one</option>}
+          {param.required !== true && given === "" && <option value="">not set</option>}
           {choices.map((choice) => (
             <option key={choice} value={choice} selected={choice === given}>
               {choice}
@@ -122,7 +122,7 @@ export function PauseDialog({ job, onClose, onDone }: Props): JSX.Element {
             placeholder="disk is being replaced"
             autoFocus
           />
-          <small>Shown to everybody who wonders.</small>
+          <small>Shown with the job.</small>
         </div>
         <div class="field">
           <label for="pause-until">Until</label>
@@ -131,7 +131,7 @@ export function PauseDialog({ job, onClose, onDone }: Props): JSX.Element {
         </div>
         <div class="actions">
           <button type="button" onClick={onClose}>
-            Not now
+            Cancel
           </button>
           <button class="primary">Pause</button>
         </div>
@@ -149,8 +149,8 @@ export function DeleteDialog({ job, onClose, onDone }: Props): JSX.Element {
   return (
     <Dialog title={`Delete ${job.id}?`} onClose={onClose}>
       <p>
-        It is gone on every peer, and its ticks stop. A run that is on goes on to its end. What it was is kept
-        for a while, so the deletion can be undone.
+        It is removed from every peer, and its ticks stop. A run that is on goes on to its end. The job is
+        kept for a while, so the deletion can be undone.
       </p>
       <div class="actions">
         <button onClick={onClose} autoFocus>

@@ -69,7 +69,7 @@ export function RefusedNote({ refused, what }: { refused: Refused; what: string 
   if (refused.status === 403)
     return (
       <Empty title={`You have no right to see ${what}.`}>
-        <p>{sentence(refused.message)} Ask whoever keeps this mesh for a token with that right.</p>
+        <p>{sentence(refused.message)} Ask an admin of this mesh for a token with that right.</p>
       </Empty>
     );
   return (

@@ -2,12 +2,12 @@
 import type { JSX } from "preact";
 import { lostSince } from "../live/ask.ts";
 import { now } from "../live/clock.ts";
-import { browserZone, durationText, instantText, roughText, sentence, wholeText } from "../words.ts";
+import { browserZone, durationText, instantText, roughText, wholeText } from "../words.ts";
 
 interface Props {
   /** RFC 3339 */
   at: string;
-  zone?: string;
+  zone?: string | undefined;
 }
 
 /** `14:02:05`, with the day where that isn't today. */
@@ -36,7 +36,7 @@ export function Away({ at, zone = browserZone }: Props): JSX.Element {
 
 const instants = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z/;
 
-/** Sentences of the API, with their instants as times of this browser's zone. */
+/** Whole sentences, with their instants as times of this browser's zone. They stay as they are: the first word may be a peer's name. */
 export function Told({
   sentences,
   zone,
@@ -44,16 +44,9 @@ export function Told({
   sentences: readonly string[];
   zone?: string | undefined;
 }): JSX.Element {
-  const parts = sentences
-    .map(sentence)
-    .join(" ")
-    .split(new RegExp(`(${instants.source})`));
+  const parts = sentences.join(" ").split(new RegExp(`(${instants.source})`));
   return (
-    <>
-      {parts.map((part, index) =>
-        index % 2 === 1 ? <At key={index} at={part} {...(zone === undefined ? {} : { zone })} /> : part,
-      )}
-    </>
+    <>{parts.map((part, index) => (index % 2 === 1 ? <At key={index} at={part} zone={zone} /> : part))}</>
   );
 }
 

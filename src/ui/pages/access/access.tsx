@@ -61,8 +61,7 @@ function Audit(): JSX.Element {
       <header>
         <h2 id="audit-title">Audit</h2>
         <span class="more">
-          {others.length > 0 &&
-            `what was asked of this peer; ${others.map(({ name }) => name).join(", ")} keep their own`}
+          {others.length > 0 && `without the entries of ${others.map(({ name }) => name).join(", ")}`}
         </span>
       </header>
       <div class="filters" role="search">
@@ -77,11 +76,11 @@ function Audit(): JSX.Element {
       {found.body === undefined ? (
         <Pending of={found} what="the audit" />
       ) : found.body.items.length === 0 ? (
-        <Empty title="Nothing is noted here." />
+        <Empty title="No entry matches." />
       ) : (
         <>
           <div class="table-wrap">
-            <Table titledBy="audit-title" columns={["When", "Who", "What", "Of", "Outcome"]}>
+            <Table titledBy="audit-title" columns={["When", "Who", "What", "On", "Outcome"]}>
               {found.body.items.map((entry, index) => (
                 <tr key={`${entry.at} ${index}`} role="row">
                   <th role="rowheader" scope="row" class="plain-head">

@@ -6,7 +6,7 @@ import { carryOut } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
 import { Dialog, Nothing, Pending, textIn } from "../../parts/parts.tsx";
-import { Table } from "../../parts/table.tsx";
+import { ListEnd, Table } from "../../parts/table.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { sentence } from "../../words.ts";
 
@@ -29,8 +29,12 @@ const roles: readonly (readonly [string, string])[] = [
   ["metrics", "reads /metrics only"],
 ];
 
+const tokensAtOnce = 100;
+const tokensMax = 1_000;
+
 export function Tokens(): JSX.Element {
-  const found = useResource<List<Token>>("/v1/tokens?limit=500", { pollMs: 10_000 });
+  const [limit, setLimit] = useState(tokensAtOnce);
+  const found = useResource<List<Token>>(`/v1/tokens?limit=${limit}`, { pollMs: 10_000 });
   const [open, setOpen] = useState<"new" | Token | undefined>();
   const [made, setMade] = useState<string | undefined>();
   const items = found.body?.items ?? [];
@@ -39,7 +43,7 @@ export function Tokens(): JSX.Element {
     void carryOut(async () => {
       await ask(`/v1/tokens/${encodeURIComponent(token.id)}`, { method: "DELETE" });
       found.reload();
-      return { text: `${token.name} no longer counts, and its open streams end.` };
+      return { text: `${token.name} is revoked, and its open streams end.` };
     });
   };
   return (
@@ -54,22 +58,22 @@ export function Tokens(): JSX.Element {
       </header>
       {made !== undefined && (
         <div class="notice">
-          <p>This is the token. It is shown only here and now:</p>
+          <p>This is the token. Copy it now: it is not shown again.</p>
           <p class="mono values">{made}</p>
           <button class="plain" onClick={() => setMade(undefined)}>
-            I have it
+            Hide it
           </button>
         </div>
       )}
       {found.body === undefined ? (
         <Pending of={found} what="the tokens" />
       ) : items.length === 0 ? (
-        <Nothing>There are none beside each peer's own admin.token.</Nothing>
+        <Nothing>None yet, besides each peer's own admin.token.</Nothing>
       ) : (
         <div class="table-wrap">
           <Table
             titledBy="tokens-title"
-            columns={["Name", "Role", "Groups", "Until", "Made", { name: "Actions", isUnseen: true }]}
+            columns={["Name", "Role", "Groups", "Expires", "Created", { name: "Actions", isUnseen: true }]}
           >
             {items.map((token) => (
               <tr key={token.id} role="row">
@@ -80,8 +84,8 @@ export function Tokens(): JSX.Element {
                 <td role="cell">{token.role}</td>
                 <td role="cell">{token.groups?.join(", ") ?? "all"}</td>
                 <td role="cell" class={token.expired ? "bad" : ""}>
-                  {token.expires === null ? "no end" : <At at={token.expires} />}
-                  {token.expired && " (over)"}
+                  {token.expires === null ? "no expiry" : <At at={token.expires} />}
+                  {token.expired && " (expired)"}
                 </td>
                 <td role="cell">
                   <Away at={token.createdAt} /> <span class="quiet">by {token.createdBy}</span>
@@ -96,6 +100,12 @@ export function Tokens(): JSX.Element {
               </tr>
             ))}
           </Table>
+          <ListEnd
+            hasMore={found.body.nextCursor !== null}
+            limit={limit}
+            limitMax={tokensMax}
+            setLimit={setLimit}
+          />
         </div>
       )}
       {open === "new" && (
@@ -110,7 +120,7 @@ export function Tokens(): JSX.Element {
       )}
       {typeof open === "object" && (
         <Dialog title={`Revoke ${open.name}?`} onClose={() => setOpen(undefined)}>
-          <p>Whoever uses it is shut out on every peer within seconds. It can't be brought back.</p>
+          <p>Every peer refuses it within seconds. This can't be undone.</p>
           <div class="actions">
             <button onClick={() => setOpen(undefined)} autoFocus>
               Keep it
@@ -175,12 +185,12 @@ function NewToken({
         <div class="field">
           <label for="token-groups">Groups</label>
           <input id="token-groups" name="groups" placeholder="all" autoComplete="off" />
-          <small>To which it is limited, with commas between them.</small>
+          <small>The groups that it is limited to, separated by commas.</small>
         </div>
         <div class="field">
-          <label for="token-until">Until</label>
+          <label for="token-until">Expires</label>
           <input id="token-until" name="until" type="datetime-local" />
-          <small>In this browser's zone. Empty: until it is revoked.</small>
+          <small>In this browser's zone. Empty: never.</small>
         </div>
         {problem !== "" && (
           <p class="problem" role="alert">
@@ -189,7 +199,7 @@ function NewToken({
         )}
         <div class="actions">
           <button type="button" onClick={onClose}>
-            Not now
+            Cancel
           </button>
           <button class="primary">Create token</button>
         </div>

@@ -20,15 +20,16 @@ interface Props {
 
 /** What the schema doesn't say, for the fields that people ask about first. */
 const helps: Readonly<Record<string, string>> = {
-  id: "small letters, digits and . _ -",
-  schedule: "such as 30 2 * * *, @every 5m or @daily; one a line. Empty: only by hand, or after other jobs",
+  id: "lower-case letters, digits and . _ -",
+  schedule:
+    "such as 30 2 * * *, @every 5m or @daily; one per line. Leave it empty for a job that runs by hand or after others",
   timezone: "such as Europe/Berlin; UTC if it is empty",
-  command: "for /bin/sh -c",
-  argv: "the program and its arguments, one a line, without a shell",
-  except: "days such as 2026-12-24, ranges, cron expressions or calendar:NAME, one a line",
+  command: "runs in /bin/sh -c",
+  argv: "the program and its arguments, one per line, without a shell",
+  except: "days such as 2026-12-24, ranges, cron expressions or calendar:NAME, one per line",
   overlap: "what happens to a tick while an earlier run is on, on any peer",
-  partition: "majority: in a split, it runs only on the side that has most voters",
-  pool: "at most so many runs at once of all jobs that name it",
+  partition: "majority: in a split, it runs only on the side with a majority of the voters",
+  pool: "limits how many runs of the jobs that name it are on at once",
 };
 
 /** Texts that need more than a line. */
@@ -87,7 +88,7 @@ function Input({
           value={textOf(value)}
           onChange={({ currentTarget }) => onChange(currentTarget.value || undefined)}
         >
-          <option value="">as usual</option>
+          <option value="">default</option>
           {schema.enum?.map((choice) => (
             <option key={choice} value={choice}>
               {choice}
@@ -104,7 +105,7 @@ function Input({
             onChange(currentTarget.value === "" ? undefined : currentTarget.value === "true")
           }
         >
-          <option value="">as usual</option>
+          <option value="">default</option>
           <option value="true">yes</option>
           <option value="false">no</option>
         </select>

@@ -48,7 +48,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
     "When it goes wrong",
     ["timeout", "killGrace", "retry", "precheck", "success", "pauseAfterFailures", "longAfter", "ping"],
   ],
-  ["Belongs to", ["group", "labels", "owner", "keep"]],
+  ["Ownership", ["group", "labels", "owner", "keep"]],
 ];
 
 /** A new job, with `?from=ID` a clone. */
@@ -63,7 +63,7 @@ export function NewJob(): JSX.Element {
       <div class="head">
         <div>
           <h1>New job</h1>
-          {from !== null && <p class="under">as {from}</p>}
+          {from !== null && <p class="under">a copy of {from}</p>}
         </div>
       </div>
       <JobForm start={draft} />
@@ -121,7 +121,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
             body: draft,
             ifMatch: `"${edits.revision}"`,
           }));
-      give({ tone: "done", text: `${body.id} is ${edits === undefined ? "made" : "changed"}.` });
+      give({ tone: "done", text: `${body.id} is ${edits === undefined ? "created" : "changed"}.` });
       for (const warning of body.warnings ?? []) give({ tone: "refused", text: sentence(warning) });
       go(jobLink(body.id));
     } catch (error) {
@@ -202,7 +202,7 @@ function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlProps): J
     const found = yaml?.readYaml(value);
     if (found === undefined) return;
     setUnreadable("problem" in found ? found.problem : "");
-    if ("job" in found) setDraft(found.job);
+    if ("fields" in found) setDraft(found.fields);
   };
   return (
     <div class="field yaml">

@@ -78,7 +78,7 @@ export function SchedulePreview({ id, schedule, timezone, except }: Props): JSX.
           {words}, {zone}
         </p>
       )}
-      {ticks.length === 0 && <p class="problem">No tick of it is still to come.</p>}
+      {ticks.length === 0 && <p class="problem">It has no further tick.</p>}
       <ol class="preview">
         {ticks.map((tick) => (
           <li key={tick} class={skipped.has(tick) ? "is-skipped" : ""}>

@@ -27,7 +27,7 @@ export function Durations({ runs }: { runs: readonly Run[] }): JSX.Element {
       remove();
     };
   }, [key]);
-  if (points.at.length < 2) return <Empty title="There are too few runs to draw." />;
+  if (points.at.length < 2) return <Empty title="Too few runs to draw." />;
   const all = [...points.succeeded, ...points.failed].filter((ms) => ms !== null).toSorted((a, b) => a - b);
   const words = `${all.length} runs, from ${durationText(all[0] ?? 0)} to ${durationText(all.at(-1) ?? 0)}, half of them under ${durationText(all[all.length >> 1] ?? 0)}`;
   return (

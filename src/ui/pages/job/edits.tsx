@@ -43,10 +43,10 @@ export function Edits({ id, current, reload }: Props): JSX.Element | null {
               ) : (
                 <button
                   class="plain"
-                  aria-label={`Make it again what it was at ${one.at}`}
+                  aria-label={`Revert to this revision, of ${one.at}`}
                   onClick={() => void back(one.revision)}
                 >
-                  Make it this again
+                  Revert to this
                 </button>
               )}
             </span>

@@ -1,7 +1,7 @@
 /** One job: how it is and why, what it does, its ticks, runs and edits. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { go, query, setQuery } from "../../live/address.ts";
+import { go, query, runLink, setQuery } from "../../live/address.ts";
 import { resume, skip, unskip } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
@@ -9,7 +9,7 @@ import type { Job as JobItem, List, NextTick } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { JobStateWord, Pending } from "../../parts/parts.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
-import { browserZone, sentence } from "../../words.ts";
+import { browserZone, sentence, skipText } from "../../words.ts";
 import { RunTable } from "../runs.tsx";
 import { EditJob } from "../form/form.tsx";
 import { Edits } from "./edits.tsx";
@@ -158,7 +158,7 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
     <div class="troubles">
       {problems.map(({ code, message }) => (
         <p key={code + message} class="trouble">
-          <Told sentences={[message]} />
+          <Told sentences={[sentence(message)]} />
         </p>
       ))}
       {obstacles.map((one) => (
@@ -186,7 +186,7 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
       {isFailing && (
         <div class="trouble">
           <strong>Its last tick went wrong.</strong> <Told sentences={why.body?.why ?? []} />{" "}
-          <a href={`/runs/${encodeURIComponent(`${id}~failed`)}`}>Show its output</a>
+          <a href={runLink(`${id}~failed`)}>Show its output</a>
         </div>
       )}
     </div>
@@ -200,7 +200,6 @@ function Next({ id, zone }: { id: string; zone: string | undefined }): JSX.Eleme
   const found = useResource<List<NextTick>>(path, { on: ["job", "peer", "run"], everyMs: 2_000 });
   const items = found.body?.items ?? [];
   if (found.body !== undefined && items.length === 0) return null;
-  const shown = zone === undefined ? {} : { zone };
   return (
     <section aria-labelledby="next-title">
       <header>
@@ -216,17 +215,11 @@ function Next({ id, zone }: { id: string; zone: string | undefined }): JSX.Eleme
             return (
               <li key={tick} class={skipped === undefined ? "" : "is-skipped"}>
                 <span class="when">
-                  <At at={startsAt} {...shown} />
+                  <At at={startsAt} zone={zone} />
                 </span>
                 <span class="grow">
                   {skipped !== undefined ? (
-                    skipped === "asked" ? (
-                      `skipped, as ${skippedBy ?? "somebody"} asked${note === undefined ? "" : `: ${note}`}`
-                    ) : skipped === "except" ? (
-                      "left out by the job itself"
-                    ) : (
-                      "in a maintenance"
-                    )
+                    skipText({ skipped, skippedBy, note })
                   ) : runner === undefined ? (
                     <span class="bad">no peer can run it now</span>
                   ) : (

@@ -58,7 +58,7 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
         <section aria-labelledby="chain-title">
           <header>
             <h2 id="chain-title">Its chain</h2>
-            {chain.body.more && <span class="more">the chain has more jobs than are drawn</span>}
+            {chain.body.more && <span class="more">it has more jobs than are drawn</span>}
           </header>
           <ChainPicture chain={chain.body} of={job.id} />
         </section>
@@ -75,7 +75,7 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
       "Schedule",
       job.schedule === undefined
         ? job.after === undefined
-          ? "only when it is asked to"
+          ? "none: it runs by hand"
           : undefined
         : `${scheduleText(job.schedule)} · ${job.timezone ?? "UTC"}`,
     ],
@@ -84,15 +84,15 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
       job.after === undefined ? undefined : `${job.after.jobs.join(", ")}, on ${job.after.on ?? "success"}`,
     ],
     ["Leaves out", job.except?.join(", ")],
-    ["Where", target === undefined ? "one peer, any" : targetText(target)],
+    ["Where", target === undefined ? "one peer, any of them" : targetText(target)],
     ["In a split", job.partition === "majority" ? "only where a majority of the voters is" : undefined],
-    ["While one is on", job.overlap],
-    ["Again", retryText(retry)],
+    ["Overlap", job.overlap],
+    ["Retry", retryText(retry)],
     ["Time limit", job.timeout === undefined ? undefined : String(job.timeout)],
     ["Pool", job.pool],
     ["As", job.user],
     [
-      "Tells",
+      "Notifies",
       notify === undefined || notify.length === 0
         ? undefined
         : notify.map(({ on, to }) => `${to.join(", ")}: ${on.join(", ")}`).join("; "),

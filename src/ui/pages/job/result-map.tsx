@@ -4,12 +4,6 @@ import { now } from "../../live/clock.ts";
 import type { Run } from "../../live/types.ts";
 import { browserZone, countText, dateKey, dayText, minuteText, toneOfRun, type Tone } from "../../words.ts";
 
-interface Cell {
-  /** wall ms of its beginning */
-  at: number;
-  runs: Run[];
-}
-
 const size = 12;
 const step = 15;
 const dayMs = 86_400_000;
@@ -55,9 +49,14 @@ function Hours({ runs, zone }: { runs: readonly Run[]; zone: string }): JSX.Elem
           </text>
           {Array.from({ length: 24 }, (_, hour) => {
             const key = `${day} ${String(hour).padStart(2, "0")}`;
-            const cell = { at: 0, runs: byHour.get(key) ?? [] };
             return (
-              <Square key={hour} x={labelWidth + hour * step} y={row * step} cell={cell} name={`${key}:00`} />
+              <Square
+                key={hour}
+                x={labelWidth + hour * step}
+                y={row * step}
+                runs={byHour.get(key) ?? []}
+                name={`${key}:00`}
+              />
             );
           })}
         </g>
@@ -96,15 +95,7 @@ function Days({ runs, zone, today }: { runs: readonly Run[]; zone: string; today
       {days.map((at, index) => {
         const key = new Date(at).toISOString().slice(0, 10);
         const x = labelWidth + Math.floor(index / 7) * step;
-        return (
-          <Square
-            key={key}
-            x={x}
-            y={(index % 7) * step}
-            cell={{ at, runs: byDay.get(key) ?? [] }}
-            name={key}
-          />
-        );
+        return <Square key={key} x={x} y={(index % 7) * step} runs={byDay.get(key) ?? []} name={key} />;
       })}
       {days.map((at, index) => {
         const isFirst = new Date(at).getUTCDate() <= 7 && index % 7 === 0;
@@ -118,10 +109,20 @@ function Days({ runs, zone, today }: { runs: readonly Run[]; zone: string; today
   );
 }
 
-function Square({ x, y, cell, name }: { x: number; y: number; cell: Cell; name: string }): JSX.Element {
+function Square({
+  x,
+  y,
+  runs,
+  name,
+}: {
+  x: number;
+  y: number;
+  runs: readonly Run[];
+  name: string;
+}): JSX.Element {
   return (
-    <rect class={`fill-${toneOf(cell.runs)}`} x={x} y={y} width={size} height={size} rx="2.5">
-      <title>{`${name}: ${cell.runs.length === 0 ? "no run" : wordsOf(cell.runs)}`}</title>
+    <rect class={`fill-${toneOf(runs)}`} x={x} y={y} width={size} height={size} rx="2.5">
+      <title>{`${name}: ${runs.length === 0 ? "no run" : wordsOf(runs)}`}</title>
     </rect>
   );
 }

@@ -7,7 +7,7 @@ import type { List, Tick } from "../../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../../parts/parts.tsx";
 import { ListEnd } from "../../parts/table.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
-import { durationText, waitText } from "../../words.ts";
+import { runnerText, tookText, waitText } from "../../words.ts";
 
 const ticksAtOnce = 30;
 const ticksMax = 500;
@@ -37,7 +37,7 @@ function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.
   return (
     <li>
       <div class="tick-head">
-        <At at={due} {...(zone === undefined ? {} : { zone })} />
+        <At at={due} zone={zone} />
         <RunStateWord state={state} />
         {state === "pending" && <span class="odd small">{waitText(waitsFor)}</span>}
         {duplicate && <span class="odd small">ran twice</span>}
@@ -50,17 +50,15 @@ function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.
       </p>
       {started.length > 0 && (
         <p class="small tick-runs">
-          {started.map(({ id, attempt, peerName, peer, startedAt, finishedAt, state: how }) => (
-            <span key={id}>
-              <a href={runLink(id)}>
-                {started.length > 1 || attempt > 1 ? `attempt ${attempt} on ` : "output on "}
-                {peerName ?? peer.slice(-8)}
+          {started.map((run) => (
+            <span key={run.id}>
+              <a href={runLink(run.id)}>
+                {started.length > 1 || run.attempt > 1 ? `attempt ${run.attempt} on ` : "output on "}
+                {runnerText(run)}
               </a>{" "}
               <span class="quiet">
-                {how}
-                {startedAt !== null &&
-                  finishedAt !== null &&
-                  `, ${durationText(Date.parse(finishedAt) - Date.parse(startedAt))}`}
+                {run.state}
+                {run.finishedAt !== null && `, ${tookText(run)}`}
               </span>
             </span>
           ))}

@@ -32,7 +32,7 @@ export function ChosenBar({ chosen, clear, reload }: ChosenProps): JSX.Element |
         Delete
       </button>
       <button class="plain" onClick={clear}>
-        Choose none
+        Clear
       </button>
       {isDeleting && (
         <Dialog title={`Delete ${countText(ids.length, "job")}?`} onClose={() => setDeleting(false)}>

@@ -6,7 +6,7 @@ import { summary } from "../../live/mesh.ts";
 import type { JobState } from "../../live/types.ts";
 
 const orders: Readonly<Record<string, string>> = {
-  attention: "what needs a look first",
+  attention: "needs attention first",
   next: "next due first",
   id: "by name",
 };

@@ -70,7 +70,7 @@ export function Jobs(): JSX.Element {
       ) : items.length === 0 && !isFiltered ? (
         <FirstJob />
       ) : items.length === 0 ? (
-        <Empty title="No job fits.">
+        <Empty title="No job matches.">
           <a href="/jobs">Show all jobs</a>
         </Empty>
       ) : (

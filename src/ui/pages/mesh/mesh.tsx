@@ -6,7 +6,7 @@ import type { ComingList, List, Run } from "../../live/types.ts";
 import { runLink } from "../../live/address.ts";
 import { Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { countText } from "../../words.ts";
+import { countText, runnerText } from "../../words.ts";
 import { Hearing } from "./hearing.tsx";
 import { PeerCard } from "./peer-card.tsx";
 
@@ -51,7 +51,7 @@ export function Mesh(): JSX.Element {
       )}
       <ul class="peers">
         {items.map((peer) => (
-          <PeerCard key={peer.id} peer={peer} coming={coming.body} isVoter={voters.includes(peer)} />
+          <PeerCard key={peer.id} peer={peer} coming={coming.body} />
         ))}
       </ul>
       <Hearing peers={present} />
@@ -91,9 +91,9 @@ function Duplicates(): JSX.Element | null {
               <span class="quiet small end">{pair[0] !== undefined && <Away at={pair[0].due} />}</span>
             </div>
             <p class="tick-runs">
-              {pair.map(({ id, peerName, peer, state }) => (
-                <span key={id}>
-                  <a href={runLink(id)}>{peerName ?? peer.slice(-8)}</a> <span class="quiet">{state}</span>
+              {pair.map((run) => (
+                <span key={run.id}>
+                  <a href={runLink(run.id)}>{runnerText(run)}</a> <span class="quiet">{run.state}</span>
                 </span>
               ))}
             </p>

@@ -21,10 +21,9 @@ const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
 interface Props {
   peer: MeshPeer;
   coming: ComingList | undefined;
-  isVoter: boolean;
 }
 
-export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
+export function PeerCard({ peer, coming }: Props): JSX.Element {
   const {
     id,
     name,
@@ -39,6 +38,7 @@ export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
     draining,
     warmingUp,
     lacks,
+    voter,
     role,
     page,
     heardAt,
@@ -84,7 +84,7 @@ export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
             </>
           )}
           <dt>Votes</dt>
-          <dd>{isVoter ? "yes" : role === "witness" ? "witness, not yet" : "no"}</dd>
+          <dd>{voter ? "yes" : role === "witness" ? "witness, not yet" : "no"}</dd>
           {shownTags.length > 0 && (
             <>
               <dt>Tags</dt>
@@ -96,7 +96,7 @@ export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
               <dt>Clock</dt>
               <dd class={Math.abs(clockOffsetMs) > 500 ? "bad" : ""}>
                 {Math.abs(clockOffsetMs) < 5
-                  ? "the same"
+                  ? "in step"
                   : `${durationText(clockOffsetMs)} ${clockOffsetMs > 0 ? "ahead" : "behind"}`}
               </dd>
             </>
@@ -116,7 +116,7 @@ export function PeerCard({ peer, coming, isVoter }: Props): JSX.Element {
         </dl>
       )}
       {state === "alive" && coming !== undefined && <Without peer={peer} coming={coming} />}
-      {mayEverywhere("admin") && <Actions peer={peer} isVoter={isVoter} />}
+      {mayEverywhere("admin") && <Actions peer={peer} />}
     </li>
   );
 }
@@ -169,9 +169,9 @@ const doneWords: Readonly<Record<Action, string>> = {
   confirm: "is confirmed",
 };
 
-function Actions({ peer, isVoter }: { peer: MeshPeer; isVoter: boolean }): JSX.Element {
+function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
   const [asking, setAsking] = useState<"drain" | "forget" | undefined>();
-  const { id, name, state, self, drained } = peer;
+  const { id, name, state, self, drained, voter } = peer;
   const act = (action: Action): void => {
     setAsking(undefined);
     const opposite = action === "drain" ? "undrain" : action === "forget" ? "unforget" : undefined;
@@ -191,7 +191,7 @@ function Actions({ peer, isVoter }: { peer: MeshPeer; isVoter: boolean }): JSX.E
   if (state === "forgotten") {
     return (
       <div class="actions">
-        <button onClick={() => act("unforget")}>Take in again</button>
+        <button onClick={() => act("unforget")}>Let it back in</button>
       </div>
     );
   }
@@ -202,7 +202,7 @@ function Actions({ peer, isVoter }: { peer: MeshPeer; isVoter: boolean }): JSX.E
       ) : (
         <button onClick={() => setAsking("drain")}>Drain</button>
       )}
-      {!isVoter && state === "alive" && <button onClick={() => act("promote")}>Make a voter</button>}
+      {!voter && state === "alive" && <button onClick={() => act("promote")}>Make a voter</button>}
       {!peer.confirmed && !self && <button onClick={() => act("confirm")}>Confirm</button>}
       {!self && (
         <button class="danger" onClick={() => setAsking("forget")}>
@@ -228,8 +228,8 @@ function Actions({ peer, isVoter }: { peer: MeshPeer; isVoter: boolean }): JSX.E
       {asking === "forget" && (
         <Dialog title={`Forget ${name}?`} onClose={() => setAsking(undefined)}>
           <p>
-            It is cut off for good: every peer refuses it, and it has no vote. For a peer that comes back,
-            drain it instead. Who had its folder still has the key: rotate the key afterwards.
+            It is cut off for good: every peer refuses it, and it has no vote. For a peer that is to come
+            back, drain it instead. Anyone who had its folder still has the key, so rotate the key afterwards.
           </p>
           <div class="actions">
             <button onClick={() => setAsking(undefined)} autoFocus>

@@ -8,7 +8,7 @@ import { useResource } from "../../live/resource.ts";
 import type { Coming, ComingList } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { browserZone, countText, minuteText } from "../../words.ts";
+import { browserZone, countText, minuteText, skipText } from "../../words.ts";
 
 const spans = ["15", "60", "360", "1440"];
 const spanNames: Readonly<Record<string, string>> = {
@@ -62,9 +62,9 @@ export function ComingTicks(): JSX.Element {
             ))}
           </ol>
           {found.body.more && (
-            <p class="quiet small">
+            <p class="quiet small lanes-end">
               Where the bars are hatched, further ticks are not shown
-              {found.body.often.length > 0 && `: of ${found.body.often.join(", ")} only the next ones are`}.
+              {found.body.often.length > 0 && `: there are too many of ${found.body.often.join(", ")}`}.
             </p>
           )}
         </div>
@@ -176,7 +176,7 @@ function NextLine({ coming: { job, startsAt, skipped, peers } }: { coming: Comin
       <a href={jobLink(job)}>{job}</a>
       <span class="quiet">
         {skipped !== undefined ? (
-          `skipped: ${skipped}`
+          skipText({ skipped })
         ) : runner === undefined ? (
           <span class="bad">no peer can run it</span>
         ) : (

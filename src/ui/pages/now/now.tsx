@@ -8,7 +8,15 @@ import { useResource } from "../../live/resource.ts";
 import type { Job, List, Run, Running } from "../../live/types.ts";
 import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
 import { Since } from "../../parts/times.tsx";
-import { countText, durationText, midnight, minuteText, sentence, waitText } from "../../words.ts";
+import {
+  countText,
+  durationText,
+  midnight,
+  minuteText,
+  runnerText,
+  sentence,
+  waitText,
+} from "../../words.ts";
 import { FirstJob } from "../first-job.tsx";
 import { ComingTicks } from "./coming.tsx";
 import { wrongStates, WrongLately, groupWrong } from "./wrong.tsx";
@@ -17,7 +25,7 @@ const dayMs = 86_400_000;
 const wrongMax = 500;
 
 export function Now(): JSX.Element {
-  // To the minute, so that the address of the question stays the same meanwhile.
+  // To ten minutes, so that the address of the question stays the same meanwhile.
   const from = new Date(Math.floor(now.value / 600_000) * 600_000 - dayMs).toISOString();
   const wrong = useResource<List<Run>>(`/v1/runs?limit=${wrongMax}&state=${wrongStates}&from=${from}`, {
     on: ["run"],
@@ -49,12 +57,14 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
   if (counted === undefined) return <h1 class="health">…</h1>;
   const { states, jobs, peers, notReady, warnings } = counted;
   const count = (state: string): number => states[state] ?? 0;
-  const kept = jobs - count("disabled") - count("blocked") - count("invalid");
+  const able = jobs - count("disabled") - count("blocked") - count("invalid");
   const since = midnight(now.value);
   const failed = groupWrong((wrong ?? []).filter((run) => Date.parse(run.due) >= since));
   const isGood = count("failing") + count("blocked") + count("invalid") === 0 && notReady.length === 0;
   const isWhole = peers.alive === peers.known;
-  const away = (mesh.value?.items ?? []).filter(({ state }) => state === "dead" || state === "suspect");
+  const members = mesh.value?.items ?? [];
+  const names = members.map(({ name }) => name);
+  const away = members.filter(({ state }) => state === "dead" || state === "suspect");
   return (
     <div class="health-line">
       <h1 class={`health ${lostSince.value !== undefined ? "" : isGood ? "is-good" : "is-bad"}`}>
@@ -64,12 +74,12 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
           : `${peers.alive} of ${countText(peers.known, "peer")}`},{" "}
         {jobs === 0
           ? "no job yet"
-          : kept === jobs
-            ? `all ${countText(jobs, "job")} kept`
-            : `${kept} of ${countText(jobs, "job")} kept`}
+          : able === jobs
+            ? `all ${countText(jobs, "job")} can run`
+            : `${able} of ${countText(jobs, "job")} can run`}
         {count("blocked") > 0 && (
           <>
-            , <a href="/jobs?state=blocked">{count("blocked")} that no peer can run</a>
+            , <a href="/jobs?state=blocked">{count("blocked")} blocked</a>
           </>
         )}
         {count("failing") > 0 && (
@@ -101,7 +111,7 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
       )}
       {warnings.map((why) => (
         <p key={why} class="notice">
-          {sentence(why)}
+          {sentence(why, names)}
         </p>
       ))}
     </div>
@@ -145,13 +155,13 @@ function RunningNow(): JSX.Element {
 }
 
 function RunningCard({ run }: { run: Running }): JSX.Element {
-  const { id, job, state, startedAt, peerName, peer, usualMs, waiting, attempt } = run;
+  const { id, job, state, startedAt, usualMs, waiting, attempt } = run;
   const ms = startedAt === null ? 0 : Math.max(0, now.value - Date.parse(startedAt));
   return (
     <>
       <div class="running-head">
         <a href={state === "running" ? runLink(id) : jobLink(job)}>{job}</a>
-        <span class="quiet">{peerName ?? peer.slice(-8)}</span>
+        <span class="quiet">{runnerText(run)}</span>
       </div>
       <div class="small">
         {state === "running" && startedAt !== null ? (

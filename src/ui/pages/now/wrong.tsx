@@ -1,6 +1,6 @@
 /**
  * What went wrong in the last day, one line for each job: what and how often, and how the job is now. A person who has seen a
- * line can put it aside in this browser; it comes back when the job goes wrong again.
+ * line can dismiss it in this browser; it comes back when the job goes wrong again.
  */
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
@@ -34,7 +34,7 @@ export function groupWrong(runs: readonly Run[]): WrongJob[] {
 }
 
 const seenKey = "cicada seen";
-/** job → the last run or tick of it that was put aside */
+/** job → the last run or tick of it that was dismissed */
 const seen = signal<Readonly<Record<string, string>>>(readSeen());
 const seenMax = 500;
 
@@ -46,7 +46,7 @@ function readSeen(): Record<string, string> {
   }
 }
 
-function putAside(marks: readonly (readonly [string, string])[]): void {
+function dismiss(marks: readonly (readonly [string, string])[]): void {
   const all = Object.entries({ ...seen.value, ...Object.fromEntries(marks) }).slice(-seenMax);
   seen.value = Object.fromEntries(all);
   localStorage.setItem(seenKey, JSON.stringify(seen.value));
@@ -69,7 +69,7 @@ const linesMax = 12;
 export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
   const lines = linesOf(runs.body?.items ?? [], trouble.body?.items ?? []);
   const shown = lines.filter(({ id, mark }) => seen.value[id] !== mark);
-  const aside = lines.length - shown.length;
+  const dismissed = lines.length - shown.length;
   // The sentence at the top says it already.
   if (runs.body !== undefined && trouble.body !== undefined && lines.length === 0) return null;
   return (
@@ -77,9 +77,9 @@ export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
       <header>
         <h2 id="wrong-title">Went wrong in the last 24 hours</h2>
         <span class="more">
-          {aside > 0 && (
+          {dismissed > 0 && (
             <>
-              {aside} put aside{" "}
+              {dismissed} dismissed{" "}
               <button
                 class="plain"
                 onClick={() => {
@@ -92,8 +92,8 @@ export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
             </>
           )}
           {shown.length > 1 && (
-            <button class="plain" onClick={() => putAside(shown.map(({ id, mark }) => [id, mark]))}>
-              All seen
+            <button class="plain" onClick={() => dismiss(shown.map(({ id, mark }) => [id, mark]))}>
+              Dismiss all
             </button>
           )}
         </span>
@@ -106,7 +106,7 @@ export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
         <div class="table-wrap">
           <Table
             titledBy="wrong-title"
-            columns={["Job", "What happened", "Last time", "Now", { name: "Put aside", isUnseen: true }]}
+            columns={["Job", "What happened", "Last time", "Now", { name: "Dismiss", isUnseen: true }]}
           >
             {shown.slice(0, linesMax).map((line) => (
               <WrongRow key={line.id} line={line} />
@@ -177,12 +177,8 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
       </td>
       <td role="cell">{job === undefined ? "" : <JobStateWord state={job.state} />}</td>
       <td role="cell" class="end number">
-        <button
-          class="plain small"
-          aria-label={`Put ${id} aside: I have seen it`}
-          onClick={() => putAside([[id, mark]])}
-        >
-          Seen
+        <button class="plain small" aria-label={`Dismiss ${id}`} onClick={() => dismiss([[id, mark]])}>
+          Dismiss
         </button>
       </td>
     </tr>

@@ -60,7 +60,8 @@ function changed(look: Look, parameters: string): Look {
     else if (code === 38 || code === 48) {
       // One of 256 colours: the first 16 are the named ones, of the others none is shown.
       const kind = code === 38 ? "fg-" : "bg-";
-      if (codes[at + 1] === 5) setColour(kind, colours[(codes[at + 2] ?? 99) % 8]);
+      const number = codes[at + 2] ?? 16;
+      if (codes[at + 1] === 5) setColour(kind, number < 16 ? colours[number % 8] : undefined);
       at += codes[at + 1] === 5 ? 2 : 4;
     } else if (code === 39) setColour("fg-", undefined);
     else if (code === 49) setColour("bg-", undefined);

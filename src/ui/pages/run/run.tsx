@@ -8,7 +8,15 @@ import { useResource } from "../../live/resource.ts";
 import type { Run as RunItem, Tick } from "../../live/types.ts";
 import { Dialog, Pending, RunStateWord } from "../../parts/parts.tsx";
 import { At, Since, Told } from "../../parts/times.tsx";
-import { bytesText, durationText, exitText, reasonText, sentence } from "../../words.ts";
+import {
+  bytesText,
+  durationText,
+  exitText,
+  reasonText,
+  runnerText,
+  sentence,
+  tookText,
+} from "../../words.ts";
 import { Output } from "./output.tsx";
 
 /** `id`: a run's id, or any reference to one that the API takes, such as `JOB@TICK`. */
@@ -56,8 +64,7 @@ function Head({ title, job, children }: { title: string; job: string; children?:
 }
 
 function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Element {
-  const { id, job, tick, state, startedAt, finishedAt, peerName, peer, reason, trigger, attempt, phase } =
-    run;
+  const { id, job, tick, state, startedAt, finishedAt, reason, trigger, attempt, phase } = run;
   const [isCancelling, setCancelling] = useState(false);
   const why = useResource<Tick>(`/v1/jobs/${encodeURIComponent(job)}/why?tick=${encodeURIComponent(tick)}`, {
     on: ["run"],
@@ -76,19 +83,10 @@ function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Eleme
           <p class="under">
             <RunStateWord state={state} />
             {phase !== null && ` (${phase})`} · {trigger === "manual" ? "by hand" : "tick"}{" "}
-            <At at={run.due} /> · on {peerName ?? peer.slice(-8)}
+            <At at={run.due} />
+            {startedAt !== null && ` · on ${runnerText(run)}`}
             {attempt > 1 && ` · attempt ${attempt}`}
-            {startedAt !== null && (
-              <>
-                {" "}
-                ·{" "}
-                {finishedAt === null ? (
-                  <Since at={startedAt} />
-                ) : (
-                  durationText(Date.parse(finishedAt) - Date.parse(startedAt))
-                )}
-              </>
-            )}
+            {startedAt !== null && <> · {finishedAt === null ? <Since at={startedAt} /> : tookText(run)}</>}
           </p>
         </div>
         {may("operator") && (
@@ -142,16 +140,13 @@ function rerunOf({ params }: RunItem): Record<string, unknown> {
 }
 
 function endOf(run: RunItem): string {
-  const { startedAt, finishedAt, state, logTruncated, logBytes } = run;
-  const took =
-    startedAt !== null && finishedAt !== null
-      ? ` after ${durationText(Date.parse(finishedAt) - Date.parse(startedAt))}`
-      : "";
+  const { state, logTruncated, logBytes } = run;
+  const took = tookText(run);
   const how = exitText(run) || state;
   const cut = logTruncated
     ? ` The middle is left out: the output is longer than the job keeps (keep.logBytes); ${logBytes === null ? "a part" : bytesText(logBytes)} of it is here.`
     : "";
-  return `Ended: ${how}${took}.${cut}`;
+  return `Ended: ${how}${took === "" ? "" : ` after ${took}`}.${cut}`;
 }
 
 interface Step {
@@ -162,7 +157,7 @@ interface Step {
 
 /** The run's life as a line of instants, with the other attempts and slots of its tick. */
 function Story({ run, tick }: { run: RunItem; tick: Tick | undefined }): JSX.Element {
-  const where = run.peerName ?? run.peer.slice(-8);
+  const where = runnerText(run);
   const steps: Step[] = [
     { at: run.due, what: run.trigger === "manual" ? "A person asked for it" : "The tick was due" },
     ...(run.claimedAt === null ? [] : [{ at: run.claimedAt, what: `${where} claimed it` }]),
@@ -203,10 +198,14 @@ function Story({ run, tick }: { run: RunItem; tick: Tick | undefined }): JSX.Ele
         <>
           <h3 class="sub">Other runs of this tick</h3>
           <ul class="others">
-            {others.map(({ id, state, attempt, peerName, peer, startedAt }) => (
-              <li key={id}>
-                {startedAt === null ? `attempt ${attempt}` : <a href={runLink(id)}>attempt {attempt}</a>} on{" "}
-                {peerName ?? peer.slice(-8)} <RunStateWord state={state} />
+            {others.map((other) => (
+              <li key={other.id}>
+                {other.startedAt === null ? (
+                  `attempt ${other.attempt}`
+                ) : (
+                  <a href={runLink(other.id)}>attempt {other.attempt}</a>
+                )}{" "}
+                on {runnerText(other)} <RunStateWord state={other.state} />
               </li>
             ))}
           </ul>

@@ -31,7 +31,7 @@ export function EditSetting({ kind, setting, onClose, onDone }: Props): JSX.Elem
     if ("problem" in read) return setProblem(read.problem);
     const called = name === "" ? textIn(form, "name").trim() : name;
     try {
-      await ask(`/v1/${kind.path}/${encodeURIComponent(called)}`, { method: "PUT", body: read.job });
+      await ask(`/v1/${kind.path}/${encodeURIComponent(called)}`, { method: "PUT", body: read.fields });
     } catch (error) {
       const told =
         error instanceof Refused

@@ -17,7 +17,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "pools",
     title: "Pools",
-    about: "at most so many runs at once of all jobs that name one",
+    about: "limit how many runs of the jobs that name one are on at once",
     example: { slots: 2 },
     readOnly: ["jobs", "holders", "waiting"],
   },
@@ -31,7 +31,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "calendars",
     title: "Calendars",
-    about: "days that jobs leave out, as calendar:NAME in except",
+    about: "days that jobs leave out, with calendar:NAME in their except",
     example: { dates: ["2026-12-24/2026-12-26"], note: "the company's holidays" },
     readOnly: ["jobs", "expanded"],
   },

@@ -7,11 +7,14 @@ import { carryOut, giveRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
 import { Dialog, Nothing, Pending, StateWord } from "../../parts/parts.tsx";
-import { Table } from "../../parts/table.tsx";
+import { ListEnd, Table } from "../../parts/table.tsx";
 import { Away } from "../../parts/times.tsx";
 import { countText } from "../../words.ts";
 import { EditSetting } from "./edit-setting.tsx";
 import { kinds, type Kind, type Setting } from "./kinds.ts";
+
+const itemsAtOnce = 100;
+const itemsMax = 1_000;
 
 export function Settings(): JSX.Element {
   return (
@@ -28,7 +31,8 @@ export function Settings(): JSX.Element {
 
 function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
   const { path, title, about, example, readOnly } = kind;
-  const found = useResource<List<Setting>>(`/v1/${path}?limit=200`, {
+  const [limit, setLimit] = useState(itemsAtOnce);
+  const found = useResource<List<Setting>>(`/v1/${path}?limit=${limit}`, {
     on: ["job", "run"],
     everyMs: 5_000,
     pollMs: 10_000,
@@ -87,7 +91,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
       {found.body === undefined ? (
         <Pending of={found} what={title.toLowerCase()} />
       ) : items.length === 0 ? (
-        <Nothing>There are none.</Nothing>
+        <Nothing>None yet.</Nothing>
       ) : (
         <div class="table-wrap">
           <Table titledBy={`${path}-title`} columns={["Name", "Value", "Actions"]} hidesHead>
@@ -123,6 +127,12 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
               </tr>
             ))}
           </Table>
+          <ListEnd
+            hasMore={found.body.nextCursor !== null}
+            limit={limit}
+            limitMax={itemsMax}
+            setLimit={setLimit}
+          />
         </div>
       )}
       {edited !== undefined && (
@@ -135,7 +145,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
       )}
       {removed !== undefined && (
         <Dialog title={`Remove ${removed}?`} onClose={() => setRemoved(undefined)}>
-          <p>It is gone on every peer. One that jobs name is refused.</p>
+          <p>It goes on every peer. While jobs name it, it can't be removed.</p>
           <div class="actions">
             <button onClick={() => setRemoved(undefined)} autoFocus>
               Keep it

@@ -242,9 +242,13 @@ test("a certificate and its key are given together, and a proxy's headers with t
   const proxied = read({
     "behind-tls-proxy": true,
     "trust-user-header": "X-User",
-    "trust-proxy": ["10.0.0.7"],
+    "trust-proxy": ["10.0.0.7", "FD00:0::7"],
   });
-  assert.deepEqual(proxied.trusted, { userHeader: "x-user", roleHeader: undefined, addresses: ["10.0.0.7"] });
+  assert.deepEqual(proxied.trusted, {
+    userHeader: "x-user",
+    roleHeader: undefined,
+    addresses: ["10.0.0.7", "fd00::7"],
+  });
   for (const [flags, said] of [
     [{ "tls-cert": "a.crt" }, /needs --tls-key/],
     [{ "tls-key": "a.key" }, /needs --tls-cert/],

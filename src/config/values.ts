@@ -2,7 +2,7 @@
  * Reads the text that a person gave for a setting: returns its value, or what would have been right. The caller knows
  * where the text came from and writes the message.
  */
-import { isIP } from "node:net";
+import { isIP, SocketAddress } from "node:net";
 import { parseDuration, parseSize } from "../core/time/units.ts";
 import { groupPattern, largestCapacity } from "../schema/job.ts";
 import { defaultHttpPort, defaultMeshPort, defaultSyslogPort, defaultSyslogTlsPort } from "./settings.ts";
@@ -67,11 +67,10 @@ export function readPeerAddress(text: string): string | Refusal {
   return /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host) ? `/dns/${host}/tcp/${port}` : wanted;
 }
 
-/** `[HOST:]PORT`; without a host, loopback. */
 /** In lower case, as Node gives headers. */
 export function readHeaderName(text: string): string | Refusal {
   const name = text.toLowerCase();
-  // These say something else already, or are the same for every caller of a browser.
+  // These say something else already.
   const isTaken = ["authorization", "cookie", "host", "origin", "content-type", "content-length"].includes(
     name,
   );
@@ -80,10 +79,13 @@ export function readHeaderName(text: string): string | Refusal {
     : new Refusal("the name of a header of its own, such as X-Forwarded-User");
 }
 
+/** As Node writes the addresses of connections. */
 export function readAddress(text: string): string | Refusal {
-  return isIP(text) === 0 ? new Refusal("an IP address, such as 10.0.0.7") : text;
+  if (isIP(text) === 0) return new Refusal("an IP address, such as 10.0.0.7");
+  return new SocketAddress({ address: text, family: isIP(text) === 6 ? "ipv6" : "ipv4" }).address;
 }
 
+/** `[HOST:]PORT`; without a host, loopback. */
 export function readHostPort(text: string): HostPort | Refusal {
   const parts = splitHostPort(/^\d+$/.test(text) ? `:${text}` : text);
   if (parts === undefined) return new Refusal(`PORT or HOST:PORT, such as ${defaultHttpPort} or 127.0.0.1:0`);

@@ -44,7 +44,10 @@ export const TokenEntrySchema = Type.Object(
   {
     /** SHA-256 of the token's text, in hex */
     hash: Type.String({ pattern: "^[0-9a-f]{64}$" }),
-    name: Type.String({ pattern: tokenNamePattern }),
+    name: Type.String({
+      pattern: tokenNamePattern,
+      description: "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+    }),
     role: Type.Enum(roles),
     /** absent = all groups */
     groups: Type.Optional(

@@ -74,7 +74,8 @@ export class TableCaps {
 
   /**
    * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions exceed none, nor does forgetting a
-   * peer or revoking a token: they are what a person does about it, and a member that fills the table must not be safe from being forgotten.
+   * peer or revoking a token: they are what a person does about it, and a member that fills the table must not be safe from
+   * being forgotten.
    */
   exceededByOwn(
     edits: readonly TableEdit[],

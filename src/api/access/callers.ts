@@ -31,7 +31,7 @@ export class Callers {
   readonly #own: Buffer;
   readonly #peer: string;
   readonly #now: () => number;
-  /** of the values that `#read` was made of */
+  /** what the two maps below were read from */
   #values: ReadonlyMap<string, unknown> | undefined;
   #tokens: ReadonlyMap<string, TokenEntry> = new Map();
   #idOf: ReadonlyMap<string, string> = new Map();
@@ -68,7 +68,7 @@ export class Callers {
     return { token: id, name, role, groups, expires, actor: `${name}@${this.#peer}` };
   }
 
-  /** Whether the caller may still do what it could when it called. Streams ask again and again. */
+  /** Whether the caller may still do what it could when it called. Streams ask this every second. */
   holds(caller: Caller): boolean {
     if (caller.token.startsWith("user:")) return true;
     const now = this.byId(caller.token);

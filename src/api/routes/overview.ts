@@ -4,8 +4,9 @@
 import { Type } from "typebox";
 import type { NextTick } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
-import { defaultGroup, jobStates } from "../../schema/job.ts";
+import { jobStates } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import { groupOfJob } from "../access/judge.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { own } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
@@ -55,7 +56,7 @@ function summary(app: Api, overview: Overview): void {
       const groups = new Map<string, number>();
       for (const { job, state } of entries) {
         states[state] = (states[state] ?? 0) + 1;
-        const group = job.spec.group ?? defaultGroup;
+        const group = groupOfJob(job);
         groups.set(group, (groups.get(group) ?? 0) + 1);
       }
       states["invalid"] = view.quarantined.length;

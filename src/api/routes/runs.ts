@@ -15,9 +15,9 @@ import {
   type JobId,
   type PeerId,
 } from "../../schema/ids.ts";
-import { defaultGroup } from "../../schema/job.ts";
 import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
 import { JobParams } from "../show/show-job.ts";
+import { groupOfJob } from "../access/judge.ts";
 import { own } from "../access/rights.ts";
 import { ask, noJob } from "../http/answers.ts";
 import { readInstant, closed, none } from "../http/checking.ts";
@@ -248,9 +248,7 @@ function readFilter(filter: Filter, view: View): RunQuery {
 }
 
 function jobsIn(group: string, { jobs }: View): JobId[] {
-  return [...jobs.values()]
-    .filter(({ spec }) => (spec.group ?? defaultGroup) === group)
-    .map(({ spec }) => spec.id);
+  return [...jobs.values()].filter((job) => groupOfJob(job) === group).map(({ spec }) => spec.id);
 }
 
 function readStates(given: string | string[] | undefined): RunState[] | undefined {

@@ -14,7 +14,8 @@ import { MaintenanceSchema } from "../../schema/maintenance.ts";
 import { PoolSchema } from "../../schema/pool.ts";
 import { runId } from "../../schema/ids.ts";
 import { GroupSchema } from "../../schema/group.ts";
-import { defaultGroup, type Job } from "../../schema/job.ts";
+import type { Job } from "../../schema/job.ts";
+import { groupOfJob } from "../access/judge.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { showInstant } from "../show/show-run.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
@@ -104,7 +105,7 @@ const ShownGroup = Type.Object({
 
 function jobsOfGroup(control: Control, name: string): string[] {
   const jobs = [...control.view().jobs.values()];
-  return jobs.flatMap(({ id, spec }) => ((spec.group ?? defaultGroup) === name ? [id] : [])).toSorted();
+  return jobs.flatMap((job) => (groupOfJob(job) === name ? [job.id] : [])).toSorted();
 }
 
 const ShownCalendar = Type.Object({

@@ -31,7 +31,7 @@ const tags = ["tokens"];
 const Groups = Type.Array(Type.String(), { description: "to which it is limited" });
 const Expiry = Type.String({ maxLength: 40, description: "an RFC 3339 instant; absent = never" });
 const TokenParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
-const own = TokenEntrySchema.properties;
+const entryFields = TokenEntrySchema.properties;
 
 const ShownToken = Type.Object({
   id: Type.String(),
@@ -134,9 +134,9 @@ function makeTokens(app: Api): void {
         querystring: none,
         body: Type.Object(
           {
-            name: own.name,
-            role: own.role,
-            groups: own.groups,
+            name: entryFields.name,
+            role: entryFields.role,
+            groups: entryFields.groups,
             expires: Type.Optional(Expiry),
           },
           closed,
@@ -189,8 +189,8 @@ function changeToken(app: Api, callers: Callers, streams: Streams): void {
         querystring: Type.Object({ force: Type.Optional(Type.Boolean()) }, closed),
         body: Type.Object(
           {
-            role: Type.Optional(own.role),
-            groups: Type.Optional(orNull(own.groups)),
+            role: Type.Optional(entryFields.role),
+            groups: Type.Optional(orNull(entryFields.groups)),
             expires: Type.Optional(orNull(Expiry)),
           },
           closed,

@@ -5,12 +5,12 @@
  * that record. All copies carry one key.
  */
 import { assert } from "../errors.ts";
-import type { Doors } from "../ports.ts";
+import type { Doors, LogFields } from "../ports.ts";
 import type { ChannelHealth } from "../ports/control.ts";
 import type { Delivered } from "../ports/notifier.ts";
 import { checkChannel, knownFields, textRooms, type NoticeChannel } from "../schema/channel.ts";
 import type { MeshNoticeRecord } from "../schema/mesh-notice.ts";
-import type { Notice, NoticeChannels, NoticeRecord } from "../schema/notice.ts";
+import { noticeKind, type Notice, type NoticeChannels, type NoticeRecord } from "../schema/notice.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import { signOtherRecord } from "../wire/records.ts";
 import { NoticeQueue, type Outcome } from "./notice-queue.ts";
@@ -125,9 +125,9 @@ export class NoticeSender {
   }
 
   #ended(key: string, name: string, outcome: Outcome): void {
-    this.#note(name, outcome);
     const sending = this.#sending.get(key);
     assert(sending !== undefined, `the notice ${key} is being sent`);
+    this.#note(name, outcome, sending.record);
     const { record, moved } = sending;
     const at = this.#deps.doors.clock.now().wall;
     const state = outcome.sent
@@ -146,11 +146,11 @@ export class NoticeSender {
     if (latest !== undefined && openChannels(latest.record.channels).length === 0) this.#sending.delete(key);
   }
 
-  #note(name: string, outcome: Outcome): void {
+  #note(name: string, outcome: Outcome, record?: SentRecord): void {
     this.#deps.count(outcome.sent ? "notices_sent" : "notices_failed");
     if (outcome.sent) return this.#setHealth(name, { ok: true, error: undefined });
     this.#setHealth(name, { ok: false, error: outcome.why });
-    this.#warn(`the channel "${name}" did not take a notice`, outcome.why);
+    this.#warn(`the channel "${name}" did not take a notice`, outcome.why, record);
   }
 
   #setHealth(name: string, how: Omit<ChannelHealth, "at">): void {
@@ -160,14 +160,16 @@ export class NoticeSender {
   #store(unsigned: SentRecord, done: () => void): void {
     const record = signOtherRecord(unsigned, this.#deps.doors.keys);
     this.#deps.doors.disk.store([{ kind: "other", record }], (error) => {
-      if (error !== undefined) this.#warn("the record of a notice can't be stored", error.detail);
+      if (error !== undefined) this.#warn("the record of a notice can't be stored", error.detail, record);
       this.#deps.gossip(record);
       done();
     });
   }
 
-  #warn(message: string, why: string): void {
-    this.#deps.doors.log.warn(message, { why });
+  #warn(message: string, why: string, record: SentRecord | undefined): void {
+    // A notice about the mesh has no job: what stands in its place only sorts the records.
+    const about: LogFields = record?.kind === noticeKind ? { job: record.job, tick: record.tick } : {};
+    this.#deps.doors.log.warn(message, { ...about, why });
   }
 }
 

@@ -1,14 +1,17 @@
 /**
- * The real log: lines on standard error, as JSON for machines or pretty for people.
+ * The real log: lines on standard error, as JSON for machines or pretty for people. A line that names a run names its job and
+ * tick, too. Repeats of one warning are collapsed (log/repeats.ts).
  *
  * Lines are written in the background. A stopped terminal, or a pipe without a reader, delays the log but never the
- * peer. Lines beyond the cap are dropped, and the peer continues when standard error is gone. (Pino's own destination
- * waits for ever at exit when the pipe is broken.)
+ * peer. Lines beyond the cap are dropped, and counted in a line of their own once there is room. The peer continues when
+ * standard error is gone. (Pino's own destination waits for ever at exit when the pipe is broken.)
  */
 import { write, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { Log, LogFields } from "../ports.ts";
+import { parseRunReference } from "../schema/ids.ts";
+import { Repeats, type RepeatsClock } from "./log/repeats.ts";
 
 export interface LogOptions {
   level: "debug" | "info" | "warn" | "error";
@@ -20,35 +23,73 @@ const waitingCapCharacters = 1_048_576;
 const standardError = 2;
 
 export function openLog({ level, format }: LogOptions): Log {
-  const lines = new BackgroundLines(standardError);
-  process.once("exit", () => lines.finish());
+  const lines = new BackgroundLines(standardError, (count) =>
+    logger.warn({ lines: count }, "lines of this log were dropped, because nothing read them"),
+  );
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  if (format === "json") return logOver(pino(options, lines));
+  const logger = format === "json" ? pino(options, lines) : pino(options, prettyOver(lines));
+  const repeats = new Repeats(realClock);
+  process.once("exit", () => {
+    repeats.finish();
+    lines.finish();
+  });
+  return logOver(logger, repeats);
+}
+
+function prettyOver(lines: BackgroundLines): { write: (line: string) => void } {
   const pretty = prettyFactory({
     colorize: process.stderr.isTTY && process.env["NO_COLOR"] === undefined,
     translateTime: "SYS:HH:MM:ss.l",
     singleLine: true,
   });
-  return logOver(pino(options, { write: (line: string) => lines.write(pretty(line)) }));
+  return { write: (line) => lines.write(pretty(line)) };
 }
 
-function logOver(logger: Logger): Log {
+const realClock: RepeatsClock = {
+  now: () => performance.now(),
+  after: (ms, ring) => {
+    const timer = setTimeout(ring, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A log that writes through pino. Info and debug lines tell of single events, so only warnings and errors are collapsed. */
+export function logOver(logger: Logger, repeats: Repeats): Log {
   const logAt = (level: keyof Log) => (message: string, fields?: LogFields) =>
-    logger[level](fields ?? {}, message);
-  return { debug: logAt("debug"), info: logAt("info"), warn: logAt("warn"), error: logAt("error") };
+    logger[level](withJobAndTick(fields), message);
+  const logOnce = (level: "warn" | "error") => {
+    const toPino = logAt(level);
+    return (message: string, fields?: LogFields) => {
+      if (logger.isLevelEnabled(level)) repeats.line(level, message, withJobAndTick(fields), toPino);
+    };
+  };
+  return { debug: logAt("debug"), info: logAt("info"), warn: logOnce("warn"), error: logOnce("error") };
+}
+
+function withJobAndTick(fields: LogFields = {}): LogFields {
+  const { run } = fields;
+  const named = typeof run === "string" ? parseRunReference(run) : undefined;
+  return named === undefined ? fields : { job: named.job, tick: named.tick, ...fields };
 }
 
 class BackgroundLines {
   private readonly descriptor: number;
+  private readonly reportDropped: (count: number) => void;
   private waiting = "";
   private writing = Buffer.alloc(0);
+  private dropped = 0;
 
-  constructor(descriptor: number) {
+  /** `reportDropped` is called, once there is room again, with the number of lines that were dropped. */
+  constructor(descriptor: number, reportDropped: (count: number) => void) {
     this.descriptor = descriptor;
+    this.reportDropped = reportDropped;
   }
 
   write(line: string): void {
-    if (this.waiting.length + line.length > waitingCapCharacters) return;
+    if (this.waiting.length + line.length > waitingCapCharacters) {
+      this.dropped++;
+      return;
+    }
     this.waiting += line;
     if (this.writing.length === 0) this.next();
   }
@@ -67,6 +108,10 @@ class BackgroundLines {
     this.writing = Buffer.from(this.waiting);
     this.waiting = "";
     if (this.writing.length > 0) this.push();
+    if (this.dropped === 0) return;
+    const { dropped } = this;
+    this.dropped = 0;
+    this.reportDropped(dropped);
   }
 
   private push(): void {

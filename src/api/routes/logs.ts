@@ -9,7 +9,7 @@ import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
-import type { Log, LogPiece } from "../../ports.ts";
+import type { Log, LogFields, LogPiece } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -176,13 +176,14 @@ async function follow(
       } else await sleep(readEveryMs, undefined, { signal: stream.ended });
     }
   } catch (error) {
-    if (!stream.ended.aborted) reportGone(stream, codedError(error), log, error);
+    if (!stream.ended.aborted)
+      reportGone(stream, codedError(error), log, { run: runId(record), error: String(error) });
   }
   stream.end();
 }
 
 /** The peer that has the output became unreachable. A reader that comes back may find another one. */
-function reportGone(stream: Stream, coded: CicadaError, log: Log, error: unknown): void {
-  if (coded.code === "INTERNAL") log.error("a live log failed", { error: String(error) });
+function reportGone(stream: Stream, coded: CicadaError, log: Log, fields: LogFields): void {
+  if (coded.code === "INTERNAL") log.error("a live log failed", fields);
   stream.push({ event: "gone", data: eventText({ code: coded.code, detail: coded.detail }) });
 }

@@ -49,6 +49,8 @@ import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { ReadinessLog } from "./readiness-log.ts";
+import { logRuns } from "./run-log.ts";
 import { readTlsFiles, reloadOnSighup } from "./tls-files.ts";
 import { supervisorOf } from "./supervisor.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -98,6 +100,7 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
     const assembled = await assemble(config, compatibility, folder, log, watch, opened);
     supervisor.ready();
     await announceReady(assembled, terminal, stop.first);
+    opened.defer(new ReadinessLog(log, () => assembled.control.view()).begin());
     // Node writes its compile cache only at a normal exit, which a killed peer doesn't have.
     flushCompileCache();
     const signal = await stop.first;
@@ -227,6 +230,7 @@ async function announceReady(
   });
   if (!terminal.interactive) {
     doors.log.info("ready", { peer: peerId, http, mesh: listening.join(" ") });
+    logRuns(doors.log, control, peerId);
     void logAlone(joining, doors.log);
     return;
   }

@@ -61,7 +61,11 @@ export function readEnds(state: State, job: JobId, records: readonly RunRecord[]
   const [last] = failed;
   if (last === undefined || failed.length < plan.pauseAfterFailures) return;
   mark(state, "paused-by-failures");
-  note(state, "warn", "a job is paused, because its ticks fail", { job, ticks: failed.length });
+  note(state, "warn", "a job is paused, because its ticks fail", {
+    job,
+    tick: last.tick,
+    ticks: failed.length,
+  });
   emit(state, { kind: "edit", edits: [pauseAfter(state, plan, last)], token: nextToken(state) });
 }
 

@@ -1,0 +1,74 @@
+/**
+ * Logs what keeps a peer from being ready, and its warnings, as `/readyz?verbose` has them: once when they have lasted for a
+ * moment, again at intervals while they last, and when they are over. Without this, a fault that was logged when it began would
+ * be out of the log's sight for as long as it goes on.
+ */
+import type { Log } from "../../ports.ts";
+import type { View } from "../../ports/control.ts";
+
+/** How often the peer is looked at; also how long a finding has lasted before it is logged. Unit: ms. */
+export const lookEveryMs = 30_000;
+/** More says less often that a fault still lasts; less fills the log. Unit: looks, so a quarter of an hour. */
+const repeatEveryLooks = 30;
+/** How many warnings are told at once; a peer with hundreds of runs that can't be ended has as many. */
+const warningsMax = 20;
+
+interface Finding {
+  code: string;
+  why: string;
+}
+
+export class ReadinessLog {
+  readonly #log: Log;
+  readonly #view: () => Pick<View, "notReady" | "warnings">;
+  /** how many looks have found it, by key */
+  #lasting = new Map<string, { looks: number; finding: Finding }>();
+
+  constructor(log: Log, view: () => Pick<View, "notReady" | "warnings">) {
+    this.#log = log;
+    this.#view = view;
+  }
+
+  /** Looks at the peer until `stop` is called. */
+  begin(): () => void {
+    const timer = setInterval(() => this.look(), lookEveryMs).unref();
+    return () => clearInterval(timer);
+  }
+
+  look(): void {
+    const { notReady, warnings } = this.#view();
+    const found: Finding[] = [
+      ...notReady.map(({ code, message }) => ({ code, why: message })),
+      ...warnings.slice(0, warningsMax).map((why) => ({ code: "warning", why })),
+    ];
+    const lasting = new Map<string, { looks: number; finding: Finding }>();
+    for (const finding of found) {
+      const key = keyOf(finding);
+      const looks = (this.#lasting.get(key)?.looks ?? 0) + 1;
+      lasting.set(key, { looks, finding });
+      if (looks === 2) this.#tell(finding, 0);
+      else if (looks > 2 && (looks - 2) % repeatEveryLooks === 0) this.#tell(finding, looks);
+    }
+    for (const [key, { looks, finding }] of this.#lasting) {
+      if (looks >= 2 && !lasting.has(key)) this.#over(finding);
+    }
+    this.#lasting = lasting;
+  }
+
+  #tell({ code, why }: Finding, looks: number): void {
+    const still = looks === 0 ? "" : "still ";
+    const fields = looks === 0 ? { why } : { why, forMin: Math.round((looks * lookEveryMs) / 60_000) };
+    if (code === "warning") this.#log.warn(`this peer ${still}has a warning`, fields);
+    else this.#log.warn(`this peer is ${still}not ready`, { code, ...fields });
+  }
+
+  #over({ code, why }: Finding): void {
+    if (code === "warning") this.#log.info("a warning of this peer is over", { why });
+    else this.#log.info("a reason for which this peer was not ready is over", { code });
+  }
+}
+
+/** Not-ready reasons differ by their code. Numbers in a warning's text change while it lasts: an offset, a count. */
+function keyOf({ code, why }: Finding): string {
+  return code === "warning" ? `warning ${why.replaceAll(/\d+/gu, "#")}` : code;
+}

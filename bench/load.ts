@@ -12,13 +12,13 @@
  * `--together` makes all of them due at once. With `--majority` the voters choose each runner. `--capacity` is the
  * number of simultaneous runs on each peer; without it the peer's default applies.
  */
-import { closeSync, openSync, readSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { parseDuration } from "../src/core/time/units.ts";
 import { Cluster, until, type RunningPeer } from "../test/kit/cluster.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
+import { Tail } from "./tail.ts";
 import { usageOf, type Usage } from "./usage.ts";
 
 interface Options {
@@ -45,47 +45,8 @@ interface Figures extends Omit<Options, "json"> {
 const countedAfterMs = 5_000;
 /** How long after the last counted tick a start may come, ms; a later one counts as missed. */
 const graceMs = 30_000;
-/** How often the file is read, ms: the most by which lateness is overstated on an idle machine. */
-const tailEveryMs = 5;
 /** How many requests run at a time while the jobs are made. */
 const creators = 8;
-
-/** The lines that jobs have written, each with the time at which it was seen. */
-class Tail {
-  readonly seen = new Map<string, { peer: string; at: number }[]>();
-  readonly #file: number;
-  readonly #buffer = Buffer.alloc(1 << 20);
-  #rest = "";
-  #timer: NodeJS.Timeout;
-
-  constructor(file: string) {
-    this.#file = openSync(file, "a+");
-    this.#timer = setInterval(() => this.read(), tailEveryMs);
-  }
-
-  read(): void {
-    const at = Date.now();
-    for (;;) {
-      const length = readSync(this.#file, this.#buffer);
-      if (length === 0) return;
-      const lines = (this.#rest + this.#buffer.toString("utf8", 0, length)).split("\n");
-      this.#rest = lines.pop() ?? "";
-      for (const line of lines) this.#take(line, at);
-    }
-  }
-
-  #take(line: string, at: number): void {
-    const [start = "", peer = ""] = line.split(" ");
-    const starts = this.seen.get(start);
-    if (starts === undefined) this.seen.set(start, [{ peer, at }]);
-    else starts.push({ peer, at });
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
-    closeSync(this.#file);
-  }
-}
 
 function readOptions(): Options {
   const { values } = parseArgs({

@@ -201,10 +201,11 @@ test("a failure is found behind more repeated attempts than are read at once", (
       log: { warn: assert.fail } as Partial<Log> as Log,
       disk: {
         history: ({ states, limit, after = "0" }: RunQuery, done: HistoryDone) => {
-          if (states?.includes("succeeded") === true) return done({ records: [], next: null, total: 7 });
+          if (states?.includes("succeeded") === true)
+            return done({ records: [], next: null, total: 7, beside: [] });
           const end = Number(after) + limit;
           const next = end < records.length ? String(end) : null;
-          done({ records: records.slice(Number(after), end), next, total: records.length });
+          done({ records: records.slice(Number(after), end), next, total: records.length, beside: [] });
         },
       } as Doors["disk"],
     },

@@ -53,6 +53,7 @@ import { settingRoutes } from "./routes/settings.ts";
 import { Overview } from "./show/overview.ts";
 import { RecentTicks } from "./show/recent-ticks.ts";
 import { Sessions } from "./http/sessions.ts";
+import { SharedLists } from "./http/shared-lists.ts";
 import { Sockets } from "./http/sockets.ts";
 import { keepAliveMs, Streams } from "./http/streams.ts";
 import { tickRoutes } from "./routes/ticks.ts";
@@ -148,7 +149,8 @@ function routes(app: Api, guarded: Guarded): void {
   const streams = new Streams(app, (caller) => callers.holds(caller));
   const overview = new Overview(options.control, () => performance.now());
   const recent = new RecentTicks(options.control, options.decisions);
-  jobRoutes(app, options, overview, recent);
+  const lists = new SharedLists();
+  jobRoutes(app, options, lists, overview, recent);
   overviewRoutes(app, overview, recent);
   forecastRoutes(app, recent);
   chainRoutes(app, overview);
@@ -158,7 +160,7 @@ function routes(app: Api, guarded: Guarded): void {
   jobHistoryRoutes(app, options);
   channelRoutes(app);
   tickRoutes(app, options);
-  runRoutes(app, options);
+  runRoutes(app, options, lists);
   logRoutes(app, options, streams);
   peerRoutes(app, options);
   peerActionRoutes(app);

@@ -4,7 +4,7 @@
  */
 import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
-import type { Disk, RunQuery } from "../ports/disk.ts";
+import type { Disk, RunPage, RunQuery } from "../ports/disk.ts";
 import { planBackfill } from "./backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, slotOfPeer, type JobId, type TickId } from "../schema/ids.ts";
@@ -98,10 +98,7 @@ function hasFailed(tick: RunRecord | undefined): boolean {
   return failures.has(tick.state) || (tick.state === "skipped" && tick.reason === "no-quorum");
 }
 
-function readHistory(
-  disk: Disk,
-  query: RunQuery,
-): Promise<{ records: RunRecord[]; next: string | null; total: number }> {
+function readHistory(disk: Disk, query: RunQuery): Promise<RunPage> {
   return new Promise((resolve, reject) => {
     disk.history(query, (page) => (page instanceof CicadaError ? reject(page) : resolve(page)));
   });

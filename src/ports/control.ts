@@ -16,7 +16,7 @@ import type { NoticeChannel } from "../schema/channel.ts";
 import type { HeldSecrets, SecretChange } from "../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { ExpectedHour } from "./expected.ts";
-import type { RunQuery } from "./disk.ts";
+import type { RunPage, RunQuery } from "./disk.ts";
 import type { Delivered } from "./notifier.ts";
 
 export type Command =
@@ -360,7 +360,7 @@ export interface Control {
   blocked(): { id: JobId; hindrance: JobHindrance }[];
   /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
   unknownHere(): { id: JobId; hindrance: JobHindrance }[];
-  history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }>;
+  history(query: RunQuery): Promise<RunPage>;
   /** What the job was, newest first, as far as this peer has seen it and keeps it; a deleted job's, too. */
   /** The values of a root of the table other than the jobs', by name, as they are written there. */
   values(root: string): ReadonlyMap<string, unknown>;

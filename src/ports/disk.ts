@@ -65,6 +65,18 @@ export interface RunQuery {
   limit: number;
   /** what the previous page gave as `next` */
   after?: string;
+  /** with the other records of its ticks, which the query doesn't fit or another page has */
+  beside?: true;
+}
+
+export interface RunPage {
+  records: RunRecord[];
+  /** null on the last page */
+  next: string | null;
+  /** how many records the query fits, on all pages together; counted up to `countedMost` */
+  total: number;
+  /** none if the query didn't ask for them */
+  beside: RunRecord[];
 }
 
 export interface ThingsQuery {
@@ -142,11 +154,7 @@ export interface Disk {
   /** `done` comes when all writes are durable (fsync), or with the error when none is. Calls end in order. */
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
   // Reads see every write whose `store` was called before.
-  /** `total`: how many records the query fits, on all pages together; counted up to `countedMost`. */
-  history(
-    query: RunQuery,
-    done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
-  ): void;
+  history(query: RunQuery, done: (page: RunPage | CicadaError) => void): void;
   /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold anything. */
   digests(
     from: number,

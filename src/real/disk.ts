@@ -14,6 +14,7 @@ import type {
   OthersQuery,
   Pruned,
   PruneRule,
+  RunPage,
   RunQuery,
   Things,
   ThingsQuery,
@@ -23,7 +24,6 @@ import type { AuditPage, AuditQuery } from "../schema/audit.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
-import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
 import {
   parseAudit,
@@ -133,10 +133,7 @@ class RealDisk implements Disk {
     });
   }
 
-  history(
-    query: RunQuery,
-    done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
-  ): void {
+  history(query: RunQuery, done: (page: RunPage | CicadaError) => void): void {
     const tickInstant = query.tick === undefined ? undefined : instantOf(query.tick);
     this.read({ kind: "history", query, tickInstant }, "page", asPage, done);
   }
@@ -317,12 +314,8 @@ function asLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
   };
 }
 
-function asPage({ records, next, total }: Extract<DiskResult, { kind: "page" }>): {
-  records: RunRecord[];
-  next: string | null;
-  total: number;
-} {
-  return { records: records.map(parseRecord), next, total };
+function asPage({ records, next, total, beside }: Extract<DiskResult, { kind: "page" }>): RunPage {
+  return { records: records.map(parseRecord), next, total, beside: beside.map(parseRecord) };
 }
 
 function asThings({ records, orders, others, next }: Extract<DiskResult, { kind: "things" }>): Things {

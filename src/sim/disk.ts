@@ -18,6 +18,7 @@ import type {
   OthersQuery,
   Pruned,
   PruneRule,
+  RunPage,
   RunQuery,
   Things,
   ThingsQuery,
@@ -111,10 +112,7 @@ export class SimDisk implements Disk {
     else this.enqueue(kept, carryOut);
   }
 
-  history(
-    query: RunQuery,
-    done: (page: { records: RunRecord[]; next: string | null; total: number } | CicadaError) => void,
-  ): void {
+  history(query: RunQuery, done: (page: RunPage | CicadaError) => void): void {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
       const found = this.storage.records(query.job).filter((record) => matches(record, query));
@@ -127,7 +125,8 @@ export class SimDisk implements Disk {
       const records = found.slice(start, start + query.limit);
       const last = records.at(-1);
       const next = last !== undefined && start + records.length < found.length ? recordKey(last) : null;
-      return () => done({ records, next, total: found.length });
+      const beside = query.beside === true ? this.storage.beside(records) : [];
+      return () => done({ records, next, total: found.length, beside });
     });
   }
 

@@ -24,7 +24,7 @@ import type { Decisions } from "../../src/api/options.ts";
 import { CicadaError } from "../../src/errors.ts";
 import type { Cancel, LogPiece } from "../../src/ports.ts";
 import type { ExpectedHour } from "../../src/ports/expected.ts";
-import type { RunQuery } from "../../src/ports/disk.ts";
+import type { RunPage, RunQuery } from "../../src/ports/disk.ts";
 import type {
   BackfillPlan,
   Answer,
@@ -540,7 +540,7 @@ export class FakeControl implements Control {
     return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
   }
 
-  async history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }> {
+  async history(query: RunQuery): Promise<RunPage> {
     await turn();
     const fitting = this.records
       .filter(
@@ -558,7 +558,10 @@ export class FakeControl implements Control {
     const records = fitting.slice(start, start + query.limit);
     const last = records.at(-1);
     const more = start + records.length < fitting.length && last !== undefined;
-    return { records, next: more ? runId(last) : null, total: fitting.length };
+    const isBeside = (one: RunRecord) =>
+      !records.includes(one) && records.some(({ job, tick }) => one.job === job && one.tick === tick);
+    const beside = query.beside === true ? this.records.filter(isBeside) : [];
+    return { records, next: more ? runId(last) : null, total: fitting.length, beside };
   }
 
   /** newest first */

@@ -24,7 +24,7 @@ import type {
   View,
 } from "../../ports/control.ts";
 import type { ExpectedHour } from "../../ports/expected.ts";
-import type { RunQuery } from "../../ports/disk.ts";
+import type { RunPage, RunQuery } from "../../ports/disk.ts";
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
 import { instantOf, parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
@@ -184,17 +184,19 @@ export class ScopedControl implements Control {
     return this.#control.unknownHere().filter(({ id }) => this.sees(id));
   }
 
-  async history(query: RunQuery): Promise<{ records: RunRecord[]; next: string | null; total: number }> {
+  async history(query: RunQuery): Promise<RunPage> {
     if (this.#isUnlimited) return this.#control.history(query);
     const { job, jobs } = query;
     const isHidden = job !== undefined && !this.sees(job);
     const among =
       job === undefined ? (jobs ?? [...this.view().jobs.keys()]).filter((id) => this.sees(id)) : [];
-    if (isHidden || (job === undefined && among.length === 0)) return { records: [], next: null, total: 0 };
+    if (isHidden || (job === undefined && among.length === 0))
+      return { records: [], next: null, total: 0, beside: [] };
     const found = await this.#control.history(job === undefined ? { ...query, jobs: among } : query);
     const records = found.records.filter((record) => this.#isSeenRun(record));
     const hidden = found.records.length - records.length;
-    return { ...found, records, total: Math.max(found.total - hidden, records.length) };
+    const beside = found.beside.filter((record) => this.#isSeenRun(record));
+    return { ...found, records, beside, total: Math.max(found.total - hidden, records.length) };
   }
 
   values(root: string): ReadonlyMap<string, unknown> {

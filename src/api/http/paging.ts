@@ -50,23 +50,38 @@ export function readCursor(list: string, cursor: string | undefined): string | u
   ]);
 }
 
-/**
- * Sets the headers of a list and returns its body. `next` is the item after which the next page begins; null on the
- * last page.
- */
+export interface Found<Item> {
+  items: Item[];
+  /** the item after which the next page begins; null on the last page */
+  next: string | null;
+  total?: number;
+}
+
+/** Sets the headers of a list and returns its body. */
 export function page<Item>(
   request: FastifyRequest,
   reply: FastifyReply,
   list: string,
-  found: { items: Item[]; next: string | null; total?: number },
+  found: Found<Item>,
 ): { items: Item[]; nextCursor: string | null } {
-  const nextCursor = found.next === null ? null : writeCursor(list, found.next);
-  if (found.total !== undefined) reply.header("x-total-count", found.total);
+  const { headers, body } = pageAt(request.url, list, found);
+  reply.headers(headers);
+  return body;
+}
+
+/** The headers and the body of a list that was asked for at this address. */
+export function pageAt<Item>(
+  url: string,
+  list: string,
+  { items, next, total }: Found<Item>,
+): { headers: Record<string, string | number>; body: { items: Item[]; nextCursor: string | null } } {
+  const headers: Record<string, string | number> = total === undefined ? {} : { "x-total-count": total };
+  const nextCursor = next === null ? null : writeCursor(list, next);
   if (nextCursor !== null) {
-    const [path, query] = request.url.split("?", 2);
+    const [path, query] = url.split("?", 2);
     const parameters = new URLSearchParams(query);
     parameters.set("cursor", nextCursor);
-    reply.header("link", `<${path}?${parameters.toString()}>; rel="next"`);
+    headers["link"] = `<${path}?${parameters.toString()}>; rel="next"`;
   }
-  return { items: found.items, nextCursor };
+  return { headers, body: { items, nextCursor } };
 }

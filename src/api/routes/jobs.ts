@@ -15,7 +15,8 @@ import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
 import { filterJobs, inState, jobOrders, orderJobs } from "./job-list.ts";
 import type { Api, Decisions, RouteOptions } from "../options.ts";
-import { ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { ListOf, PageQuery, readCursor } from "../http/paging.ts";
+import type { SharedLists } from "../http/shared-lists.ts";
 import { refusal } from "../http/problems.ts";
 import type { Overview } from "../show/overview.ts";
 import type { RecentTicks } from "../show/recent-ticks.ts";
@@ -31,8 +32,14 @@ import {
 
 const tags = ["jobs"];
 
-export function jobRoutes(app: Api, options: RouteOptions, overview: Overview, recent: RecentTicks): void {
-  listJobs(app, overview, recent);
+export function jobRoutes(
+  app: Api,
+  options: RouteOptions,
+  lists: SharedLists,
+  overview: Overview,
+  recent: RecentTicks,
+): void {
+  listJobs(app, lists, overview, recent);
   createJob(app, options);
   readJob(app);
   replaceJob(app, options);
@@ -45,7 +52,7 @@ const ListedJobSchema = Type.Object({
   recent: Type.Optional(RecentSchema),
 });
 
-function listJobs(app: Api, overview: Overview, recent: RecentTicks): void {
+function listJobs(app: Api, lists: SharedLists, overview: Overview, recent: RecentTicks): void {
   app.get(
     "/v1/jobs",
     {
@@ -82,25 +89,28 @@ function listJobs(app: Api, overview: Overview, recent: RecentTicks): void {
         response: { 200: ListOf(ListedJobSchema) },
       },
     },
-    async (request, reply) => {
-      const { state, sort = "id", recent: withRecent = false, ...filter } = request.query;
-      const fits = state === undefined ? undefined : await inState(state, request.control);
+    (request, reply) => {
+      const { control, query } = request;
+      const { state, sort = "id", recent: withRecent = false, ...filter } = query;
       const list = sort === "id" ? "jobs" : `jobs by ${sort}`;
-      const after = readCursor(list, request.query.cursor);
-      const entries = sort === "id" ? undefined : await overview.entries();
-      const view = request.control.view();
-      const found =
-        sort === "id" || entries === undefined
-          ? filterJobs(view, { ...filter, after }, fits)
-          : orderJobs(view, { ...filter, after }, sort, entries, fits);
-      const items = await Promise.all(
-        found.items.map(async (item) => {
-          if (!("spec" in item)) return showQuarantined(item);
-          const shown = await showJob(item, request.control);
-          return withRecent ? { ...shown, recent: await recent.of(item.id, request.control) } : shown;
-        }),
-      );
-      return page(request, reply, list, { ...found, items });
+      return lists.answer(request, reply, list, async () => {
+        const fits = state === undefined ? undefined : await inState(state, control);
+        const after = readCursor(list, query.cursor);
+        const entries = sort === "id" ? undefined : await overview.entries();
+        const view = control.view();
+        const found =
+          sort === "id" || entries === undefined
+            ? filterJobs(view, { ...filter, after }, fits)
+            : orderJobs(view, { ...filter, after }, sort, entries, fits);
+        const items = await Promise.all(
+          found.items.map(async (item) => {
+            if (!("spec" in item)) return showQuarantined(item);
+            const shown = await showJob(item, control);
+            return withRecent ? { ...shown, recent: await recent.of(item.id, control) } : shown;
+          }),
+        );
+        return { ...found, items };
+      });
     },
   );
 }

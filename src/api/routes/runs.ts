@@ -22,7 +22,8 @@ import { own } from "../access/rights.ts";
 import { ask, noJob } from "../http/answers.ts";
 import { readInstant, closed, none } from "../http/checking.ts";
 import type { Api, Decisions, RouteOptions } from "../options.ts";
-import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { defaultLimit, ListOf, PageQuery, readCursor } from "../http/paging.ts";
+import type { SharedLists } from "../http/shared-lists.ts";
 import { refusal } from "../http/problems.ts";
 import { findShownPeer } from "../show/show-peer.ts";
 import { recordsOfTick, RunSchema, showRuns } from "../show/show-run.ts";
@@ -48,14 +49,14 @@ const RunFilter = {
   to: InstantQuery,
 };
 
-export function runRoutes(app: Api, options: RouteOptions): void {
-  listRuns(app, options);
-  listRunsOfJob(app, options);
+export function runRoutes(app: Api, options: RouteOptions, lists: SharedLists): void {
+  listRuns(app, options, lists);
+  listRunsOfJob(app, options, lists);
   readRun(app, options);
   cancelRun(app, options);
 }
 
-function listRuns(app: Api, { decisions }: RouteOptions): void {
+function listRuns(app: Api, { decisions }: RouteOptions, lists: SharedLists): void {
   app.get(
     "/v1/runs",
     {
@@ -76,15 +77,17 @@ function listRuns(app: Api, { decisions }: RouteOptions): void {
         response: { 200: ListOf(RunSchema) },
       },
     },
-    async (request, reply) => {
-      const found = await request.control.history(readFilter(request.query, request.control.view()));
-      const items = await showRuns(found.records, request.control, decisions);
-      return page(request, reply, "runs", { ...found, items });
-    },
+    (request, reply) =>
+      lists.answer(request, reply, "runs", async () => {
+        const { control, query } = request;
+        const view = control.view();
+        const found = await control.history({ ...readFilter(query, view), beside: true });
+        return { ...found, items: showRuns(found.records, found.beside, view, decisions) };
+      }),
   );
 }
 
-function listRunsOfJob(app: Api, { decisions }: RouteOptions): void {
+function listRunsOfJob(app: Api, { decisions }: RouteOptions, lists: SharedLists): void {
   app.get(
     "/v1/jobs/:id/runs",
     {
@@ -97,15 +100,16 @@ function listRunsOfJob(app: Api, { decisions }: RouteOptions): void {
         response: { 200: ListOf(RunSchema) },
       },
     },
-    async (request, reply) => {
-      const { id } = request.params;
-      const view = request.control.view();
-      const found = await request.control.history(readFilter({ ...request.query, job: id }, view));
-      const known = view.jobs.has(id) || view.quarantined.some((one) => one.id === id);
-      if (found.total === 0 && !known) throw noJob(id);
-      const items = await showRuns(found.records, request.control, decisions);
-      return page(request, reply, "runs", { ...found, items });
-    },
+    (request, reply) =>
+      lists.answer(request, reply, "runs", async () => {
+        const { control, query } = request;
+        const { id } = request.params;
+        const view = control.view();
+        const found = await control.history({ ...readFilter({ ...query, job: id }, view), beside: true });
+        const known = view.jobs.has(id) || view.quarantined.some((one) => one.id === id);
+        if (found.total === 0 && !known) throw noJob(id);
+        return { ...found, items: showRuns(found.records, found.beside, view, decisions) };
+      }),
   );
 }
 
@@ -124,7 +128,10 @@ function readRun(app: Api, { decisions }: RouteOptions): void {
     },
     async (request, reply) => {
       const record = await findRun(request.params.run, request.control, decisions);
-      const [run] = await showRuns([record], request.control, decisions);
+      const { job, tick } = record;
+      const { records } = await request.control.history({ job, tick, limit: recordsOfTick });
+      const beside = records.filter((one) => runId(one) !== runId(record));
+      const [run] = showRuns([record], beside, request.control.view(), decisions);
       if (run === undefined) throw new Error("a run was found and not shown");
       return reply.send(run);
     },

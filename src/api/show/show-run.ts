@@ -5,7 +5,7 @@
 import { backfilledInstant, toldTick } from "../../schema/backfill.ts";
 import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
-import { waits, type Control, type TickStory, type View } from "../../ports/control.ts";
+import { waits, type TickStory, type View } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import {
   ParamValuesSchema,
@@ -161,25 +161,19 @@ export function showTick(story: TickStory, view: View, decisions: Decisions): Ti
 }
 
 /**
- * Whether a second peer ran the same tick can only be seen from all records of the tick, which a filtered page may
- * lack.
+ * Shows records. Whether a second peer ran the same tick can only be seen from all records of the tick: `beside` are those that
+ * are not shown.
  */
-export async function showRuns(
+export function showRuns(
   records: readonly RunRecord[],
-  control: Control,
+  beside: readonly RunRecord[],
+  view: View,
   decisions: Decisions,
-): Promise<Run[]> {
-  const view = control.view();
-  const ticks = new Map(
-    records
-      .filter((record) => record.startedAt !== undefined)
-      .map((record) => [`${record.job}@${record.tick}`, record]),
-  );
-  const stories = await Promise.all(
-    ticks.values().map(({ job, tick }) => control.history({ job, tick, limit: recordsOfTick })),
-  );
-  const twice = new Set(stories.flatMap((story) => decisions.duplicatesIn(story.records)).map(runId));
-  return records.map((record) => showRun(record, view, twice.has(runId(record))));
+): Run[] {
+  const ticks = Map.groupBy([...records, ...beside], ({ job, tick }) => `${job}@${tick}`);
+  const twice = new Set(ticks.values().flatMap((story) => decisions.duplicatesIn(story)));
+  return records.map((record) => showRun(record, view, twice.has(record)));
 }
+
 /** How many records of one tick are read: 100 slots, each with several attempts. */
 export const recordsOfTick = 1_000;

@@ -56,11 +56,19 @@ export interface LoadedText {
   meta: [key: string, value: string][];
 }
 
+/** A `RunPage` of ports/disk.ts, with records as text. */
+export interface PageText {
+  records: string[];
+  next: string | null;
+  total: number;
+  beside: string[];
+}
+
 export type DiskResult =
   | { kind: "stored" }
   | ({ kind: "pruned" } & Pruned)
   | ({ kind: "loaded" } & LoadedText)
-  | { kind: "page"; records: string[]; next: string | null; total: number }
+  | ({ kind: "page" } & PageText)
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
   | { kind: "output"; bytes: Uint8Array | undefined }

@@ -10,7 +10,7 @@ import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../c
 import { countedMost, type OthersQuery, type RunQuery, type ThingsQuery } from "../../ports/disk.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 import { runStates } from "../../schema/run.ts";
-import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
+import type { DiskResult, LoadedText, PageText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
 import { readAudit } from "./audit.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
@@ -29,6 +29,8 @@ const tableOf: Readonly<Record<Place[0], string>> = {
   order: "requested_order",
   other: "other_record",
 };
+/** Enough for the records of 100 slots, several attempts each. */
+const besideSql = `SELECT ${rowKey}, body, sum FROM record WHERE instant = ? AND tick = ? AND job = ? LIMIT 1000`;
 const newestFirst = rowKey
   .split(", ")
   .map((column) => `${column} DESC`)
@@ -101,10 +103,7 @@ export class Reads {
     };
   }
 
-  private history(
-    query: RunQuery,
-    tickInstant: number | undefined,
-  ): { records: string[]; next: string | null; total: number } {
+  private history(query: RunQuery, tickInstant: number | undefined): PageText {
     const { where, values } = conditions(query, tickInstant, "counting");
     const counted = `SELECT count(*) AS total FROM (SELECT 1 FROM record${where} LIMIT ${countedMost})`;
     const total = this.statements.first(counted, ...values)?.["total"];
@@ -117,7 +116,26 @@ export class Reads {
       records: page.map(textIn),
       next: rows.length > limit && last !== undefined ? writeCursor(last) : null,
       total: Number(total),
+      beside: query.beside === true ? this.beside(query, page) : [],
     };
+  }
+
+  /** The records of the page's ticks that are not on the page. */
+  private beside(query: RunQuery, page: readonly Row[]): string[] {
+    const shown = new Set(page.map(writeCursor));
+    const ticks = new Map(
+      cutTicks(query, page).map((row) => [
+        `${String(row["instant"])} ${String(row["tick"])} ${String(row["job"])}`,
+        row,
+      ]),
+    );
+    return [...ticks.values()].flatMap(({ instant, tick, job }) => {
+      const values = [instant, tick, job] as SQLInputValue[];
+      return this.statements
+        .all(besideSql, ...values)
+        .filter((row) => !shown.has(writeCursor(row)))
+        .map(textIn);
+    });
   }
 
   /** The newest records before the cursor. */
@@ -342,6 +360,12 @@ function sideOf(place: Place, kind: Place[0], bucket: number): "before" | "insid
   if (at !== bucket) return at < bucket ? "before" : "behind";
   if (place[0] === kind) return "inside";
   return thingKinds.indexOf(place[0]) < thingKinds.indexOf(kind) ? "before" : "behind";
+}
+
+/** The rows of a page whose ticks may have further records: where whole ticks fit the query, those at its two ends. */
+function cutTicks({ states, peer, slot, started }: RunQuery, page: readonly Row[]): readonly Row[] {
+  const areWhole = [states, peer, slot, started].every((filter) => filter === undefined);
+  return areWhole ? [...page.slice(0, 1), ...page.slice(-1)] : page;
 }
 
 /** A cursor is the key of the page's last row: a JSON list in base64url. */

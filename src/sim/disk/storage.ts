@@ -258,6 +258,15 @@ export class StableStorage {
     return Array.from(found, ({ record }) => record);
   }
 
+  /** The records of their ticks that are not among them. */
+  beside(records: readonly RunRecord[]): RunRecord[] {
+    const shown = new Set(records.map(recordKey));
+    const ticks = new Set(records.map(({ job, tick }) => `${job}@${tick}`));
+    return this.records().filter(
+      (record) => ticks.has(`${record.job}@${record.tick}`) && !shown.has(recordKey(record)),
+    );
+  }
+
   /** Jobs that have records. */
   jobs(): JobId[] {
     const ofRuns = [...this.keptOf].flatMap(([job, kept]) => (kept.size > 0 ? job : []));

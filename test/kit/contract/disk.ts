@@ -15,6 +15,7 @@ import type {
   Loaded,
   Pruned,
   PruneRule,
+  RunPage,
   RunQuery,
   Things,
   ThingsQuery,
@@ -217,8 +218,33 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     },
   );
 
+  onBed("a page has, if it is asked to, the records of its ticks that are not on it", async (bed) => {
+    const [early, late] = [tickAt(noon), tickAt(noon + seconds)];
+    const beta = "12D3KooWbeta" as PeerId;
+    const failed = someRecord({ tick: early, state: "failed" });
+    const second = someRecord({ tick: early, peer: beta });
+    const third = someRecord({ tick: early, peer: "12D3KooWgamma" as PeerId });
+    const later = [someRecord({ tick: late }), someRecord({ tick: late, job: "other" as JobId })];
+    await store(bed, [failed, second, third, ...later].map(recordWrite));
+    const isBeside = async (query: Partial<RunQuery>, beside: readonly RunRecord[]) =>
+      assert.deepEqual(
+        places((await history(bed, { limit: 10, beside: true, ...query })).beside),
+        places(beside),
+      );
+    await isBeside({ states: ["failed"] }, [second, third]);
+    await isBeside({ peer: beta }, [failed, third]);
+    await isBeside({}, []);
+    await isBeside({ job: failed.job, to: noon + 1 }, []);
+    // The first page ends within the early tick, whichever of its records comes first.
+    const cut = await history(bed, { limit: 3, beside: true });
+    assert.deepEqual(places([...cut.records, ...cut.beside]), places([failed, second, third, ...later]));
+    const next = await history(bed, { limit: 1, beside: true, after: cut.next ?? "" });
+    assert.deepEqual(places([...next.records, ...next.beside]), places([failed, second, third]));
+    assert.deepEqual((await history(bed, { limit: 3 })).beside, []);
+  });
+
   onBed("reads see every earlier write, acknowledged or not", async (bed) => {
-    const page = await bed.wait<Page>((done) => {
+    const page = await bed.wait<RunPage>((done) => {
       bed.disk().store([recordWrite(someRecord())], () => undefined);
       bed.disk().history({ limit: 10 }, (found) => done(asPage(found)));
     });
@@ -380,7 +406,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
   });
 
   onBed("a cursor that doesn't come from a page is refused", async (bed) => {
-    const answer = await bed.wait<Page | CicadaError>((done) =>
+    const answer = await bed.wait<RunPage | CicadaError>((done) =>
       bed.disk().history({ limit: 1, after: "nonsense" }, done),
     );
     assert.ok(answer instanceof CicadaError);
@@ -757,9 +783,7 @@ async function outputOf(bed: DiskBed, run: RunId): Promise<number[] | undefined>
   return output && [...output];
 }
 
-type Page = { records: RunRecord[]; next: string | null; total: number };
-
-function asPage(answer: Page | CicadaError): Page {
+function asPage(answer: RunPage | CicadaError): RunPage {
   if (answer instanceof CicadaError) throw answer;
   return answer;
 }
@@ -775,8 +799,8 @@ export async function load(bed: DiskBed, since: number): Promise<Loaded> {
   return loaded;
 }
 
-async function history(bed: DiskBed, query: RunQuery): Promise<Page> {
-  return asPage(await bed.wait<Page | CicadaError>((done) => bed.disk().history(query, done)));
+async function history(bed: DiskBed, query: RunQuery): Promise<RunPage> {
+  return asPage(await bed.wait<RunPage | CicadaError>((done) => bed.disk().history(query, done)));
 }
 
 function digestsOf(bed: DiskBed, from: number, to: number): Promise<[number, string][]> {
@@ -808,4 +832,9 @@ function thingsOf(bed: DiskBed, page: ThingsQuery): Promise<Things> {
 
 function sorted(records: readonly RunRecord[]): RunRecord[] {
   return records.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+}
+
+/** Which records these are, in an order of its own. */
+function places(records: readonly RunRecord[]): string[] {
+  return records.map(({ job, tick, peer }) => `${job} ${tick} ${peer}`).toSorted();
 }

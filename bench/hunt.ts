@@ -1,6 +1,7 @@
 /**
  * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed|long-mixed] [--peers P] [--hours H]
- * [--from NAME] [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone.
+ * [--from NAME] [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone. `--world mended` runs the seeds that
+ * once broke a rule (test/kit/seed/mended.ts), all of them, however long they take: among them are those too large for `npm test`.
  *
  * Runs wide worlds (or long or mixed ones) of fresh seeds and varying sizes until the time is up, `--jobs` of them side
  * by side. For each seed that breaks a rule it prints the seed and the commit, makes the world smaller, and prints what
@@ -14,6 +15,7 @@ import { marks, type Mark } from "../src/core/probes/marks.ts";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
 import { longMixedSizeOf, longSizeOf, mixedSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
+import { mendedWorlds } from "../test/kit/seed/mended.ts";
 import type { SeedSummary } from "../test/kit/seed/summary.ts";
 import { shrink } from "./shrink.ts";
 import { timeline } from "./timeline.ts";
@@ -40,7 +42,8 @@ const { values } = parseArgs({
 
 const minuteMs = 60_000;
 const hoursOfAYear = 365 * 24;
-let endAt = performance.now() + Number(values.minutes) * minuteMs;
+const isMended = values.world === "mended";
+let endAt = isMended ? Infinity : performance.now() + Number(values.minutes) * minuteMs;
 // Ctrl-C ends the hunt after the present seeds, with the figures so far.
 process.once("SIGINT", () => (endAt = 0));
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
@@ -76,7 +79,7 @@ function commandOf({
   hours,
   keptFaults,
   planted: bug,
-  world,
+  world = "plain",
   person,
   retries,
   chains,
@@ -114,36 +117,32 @@ const reached = new Set<Mark>();
 const sum = { seeds: 0, hours: 0, starts: 0, faults: 0, failed: 0 };
 const began = performance.now();
 const most = values.name === undefined ? Number(values.seeds) : 1;
-const given = new Map<string, SeedJob>();
+const mended = isMended ? mendedWorlds() : undefined;
+let begun = 0;
 
-await runSeeds(
-  Number(values.jobs),
-  () => {
-    if (performance.now() >= endAt || given.size >= most) return undefined;
-    const job = jobOf(values.name ?? `${values.from}-${given.size + 1}`);
-    given.set(job.seed, job);
-    return job;
-  },
-  (summary) => {
-    const job = given.get(summary.seed);
-    if (job === undefined) return;
-    sum.seeds++;
-    sum.hours += job.hours;
-    sum.starts += summary.starts;
-    sum.faults += summary.drawn.length;
-    for (const mark of summary.marks) reached.add(mark);
-    if (summary.broken === 0) return;
-    sum.failed++;
-    report(job, summary);
-  },
-);
+function nextJob(): SeedJob | undefined {
+  if (performance.now() >= endAt || begun >= most) return undefined;
+  begun++;
+  return mended === undefined ? jobOf(values.name ?? `${values.from}-${begun}`) : mended[begun - 1];
+}
+
+await runSeeds(Number(values.jobs), nextJob, (summary, job) => {
+  sum.seeds++;
+  sum.hours += job.hours;
+  sum.starts += summary.starts;
+  sum.faults += summary.drawn.length;
+  for (const mark of summary.marks) reached.add(mark);
+  if (summary.broken === 0) return;
+  sum.failed++;
+  report(job, summary);
+});
 
 const tookMs = performance.now() - began;
 const unreached = marks.filter((mark) => !reached.has(mark));
 const speed = Math.round((sum.hours * 60 * minuteMs) / tookMs).toLocaleString("en");
 const years = (sum.hours / hoursOfAYear).toFixed(2);
 console.log(
-  `\n${sum.seeds} seeds from ${values.from}, commit ${commit}: ${Math.round(sum.hours)} simulated hours (${years} years), ` +
+  `\n${sum.seeds} ${mended === undefined ? `seeds from ${values.from}` : `of ${mended.length} mended seeds`}, commit ${commit}: ${Math.round(sum.hours)} simulated hours (${years} years), ` +
     `${sum.starts} starts, ${sum.faults} faults, ${sum.failed} seeds with a broken rule`,
 );
 console.log(`${Math.round(tookMs / 1_000)} s, ${speed} × real time with ${values.jobs} workers`);

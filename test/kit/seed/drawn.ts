@@ -2,12 +2,10 @@
  * Runs worlds of moderate size, drawn from their names, side by side, as many as a test wants. Says what happened in
  * them and which of them broke a rule.
  */
-import type { SeedJob } from "./job.ts";
+import { isModerate, type SeedJob } from "./job.ts";
 import { runSeeds } from "./pool.ts";
 
 const workers = 2;
-/** hours × jobs; larger worlds are left to the hunt */
-const largest = 10;
 
 export interface DrawnSeeds {
   count: number;
@@ -29,7 +27,7 @@ export async function runDrawnSeeds(
     if (isEnough(begun)) return undefined;
     for (;;) {
       const job = draw(++tried);
-      if (job.hours * job.jobs > largest) continue;
+      if (!isModerate(job)) continue;
       begun++;
       drawn.hours += job.hours;
       return job;

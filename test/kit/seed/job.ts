@@ -44,6 +44,14 @@ export interface SeedJob {
   kinds?: readonly FaultKind[];
 }
 
+/** hours × jobs of the largest wide world that `npm test` runs */
+const moderate = 10;
+
+/** Whether the world takes seconds; those that take minutes are left to the hunt. Long worlds leap over their quiet stretches. */
+export function isModerate({ world, hours, jobs }: SeedJob): boolean {
+  return world === "long" || world === "long-mixed" || hours * jobs <= moderate;
+}
+
 /** The kind of world in which a planted bug can show. */
 export function worldOfBug(bug: PlantedBug): WorldKind {
   return bug === "needs-ignored" || bug === "later-fields-cleared" ? "mixed" : "wide";

@@ -3,6 +3,7 @@
  * that matter, and the reason. `npm run sim -- --world wide --seed … --peers … --jobs … --hours … --kept … --trace`
  * runs one.
  */
+import { failedLongSeeds, failedSeeds, hourOfFive } from "./failed.ts";
 import { longSizeOf, sizeOf, type SeedJob } from "./job.ts";
 
 export interface MendedSeed extends Omit<SeedJob, "faults"> {
@@ -418,3 +419,13 @@ export const mendedSeeds: readonly MendedSeed[] = [
     why: "a job that was deleted and made again repeated an attempt of the deleted one",
   },
 ];
+
+/** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */
+export function mendedWorlds(): readonly SeedJob[] {
+  const faults = "swarm" as const;
+  return [
+    ...mendedSeeds.map(({ rule: _rule, why: _why, ...job }) => ({ ...job, faults })),
+    ...failedSeeds.map(({ seed }) => ({ ...hourOfFive, seed })),
+    ...failedLongSeeds.map(({ seed, peers, jobs }) => ({ seed, peers, jobs, hours: 6, faults })),
+  ];
+}

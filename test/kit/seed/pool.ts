@@ -7,7 +7,7 @@ import type { SeedSummary } from "./summary.ts";
 export async function runSeeds(
   parallel: number,
   next: () => SeedJob | undefined,
-  report: (summary: SeedSummary) => void,
+  report: (summary: SeedSummary, job: SeedJob) => void,
 ): Promise<void> {
   const one = () =>
     new Promise<void>((resolve, reject) => {
@@ -16,13 +16,16 @@ export async function runSeeds(
       const worker = new Worker(new URL("worker-child.ts", import.meta.url), { resourceLimits });
       const give = () => {
         const job = next();
-        if (job === undefined) worker.terminate().then(() => resolve(), reject);
-        else worker.postMessage(job);
+        if (job === undefined) {
+          worker.terminate().then(() => resolve(), reject);
+          return;
+        }
+        worker.once("message", (summary: SeedSummary) => {
+          report(summary, job);
+          give();
+        });
+        worker.postMessage(job);
       };
-      worker.on("message", (summary: SeedSummary) => {
-        report(summary);
-        give();
-      });
       worker.on("error", reject);
       give();
     });

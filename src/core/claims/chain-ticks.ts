@@ -166,7 +166,7 @@ function forgetChainTick({ book }: State, job: JobId, tick: TickId): void {
   if (ticks.size === 0) book.chains.delete(job);
 }
 
-/** A word about how a tick ended, after which no other attempt follows. */
+/** Whether the record says how a tick's slot ended, after its last attempt. */
 function isEnd(record: RunRecord): boolean {
   return isFinal(record.state) && settles(record) && record.range === undefined;
 }
@@ -287,7 +287,7 @@ function standingOf(state: State, plan: Plan, tick: TickId, entry: ChainTick, pa
   return mayComeYet(state, parent, tick) ? "undecided" : "absent";
 }
 
-/** By a clock that was ahead it would be in the future, and the child would wait for it. */
+/** When the parent ended, ms. If a clock that was ahead wrote the record, it is now: otherwise the child would wait for it. */
 function endedAt(state: State, { finishedAt, due }: RunRecord): number {
   const at = Math.max(finishedAt ?? due, due);
   return at > acceptedUntil(state) ? state.now.wall : at;

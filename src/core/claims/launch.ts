@@ -92,14 +92,14 @@ function patternsOf({ patterns: rules, success }: Plan): Pick<Partial<RunSpec>, 
 }
 
 /**
- * The run as a span of its tick's trace (W3C Trace Context). It follows from their names, so that whoever knows them can
- * compute it.
+ * The run as a span of its tick's trace (W3C Trace Context). Both ids are hashes of the names of tick and run, so anyone who
+ * knows the names can compute them.
  */
 function traceparentOf(tick: string, run: RunId): string {
   return `00-${hash("sha256", tick).slice(0, 32)}-${hash("sha256", run).slice(0, 16)}-01`;
 }
 
-/** Of several runs of a tick each is told which one it is, and has a key of its own: each has its own effect. */
+/** If a tick has several runs, each is told which one it is and has its own idempotency key, because each has its own effect. */
 function slotEnv({ job, tick: named, slot, of }: Order): Readonly<Record<string, string>> {
   const tick = toldTick(named);
   if (of === 1 && !isPeerSlot(slot)) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };

@@ -123,7 +123,7 @@ export function admitRetry(state: State, record: RunRecord): void {
   if (retryAt === undefined || isOver(ledger.history, job, tick, slot)) return;
   if (record.peer !== state.settings.self && isPlanted(state, "retry-dropped")) return;
   const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
-  // The runner's own word about when it ended stands above that of the peers which took it for dead.
+  // The runner's own record of when it ended outranks those of the peers that took it for dead.
   if (next !== undefined && next.due !== retryAt && next.local.stage === "none") removeOrder(state, next);
   // The record proves that the attempts before it have ended, whether or not this peer has their records.
   for (let before = 1; before <= attempt; before++) {

@@ -29,11 +29,11 @@ export function followSet(state: State, record: RunRecord): void {
   const isPartlyOver =
     overSlotsOf(state.ledger.history, job, tick) !== undefined &&
     !isWholeOver(state.ledger.history, job, tick);
-  // What a person asked for is known by its orders alone, and a tick that is not due enters the book with all its slots.
   if (settles(record) && isPlanted(state, "slot-ends-all")) {
     for (const order of orders) if (order.local.stage === "none") removeOrder(state, order);
     return;
   }
+  // What a person asked for is known by its orders alone, and a tick that is not due enters the book with all its slots.
   if (any === undefined && (isManual(tick) || !isPartlyOver)) return;
   const requested = any?.requested;
   const trigger = requested?.trigger ?? (any?.trigger === "catch-up" ? "catch-up" : "schedule");

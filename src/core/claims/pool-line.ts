@@ -75,7 +75,7 @@ export function hasNoSlot(state: State, order: Order, own: RunRecord, pool: stri
   return hasAskedEarlier(state, order, own, pool, free);
 }
 
-/** Other peers ask about so many orders that go first: they may hold places, although their claims aren't known yet. */
+/** Whether other peers ask about enough orders that go first to take all `slots`: their claims may not be known here yet. */
 function hasAskedEarlier(state: State, order: Order, own: RunRecord, pool: string, slots: number): boolean {
   let free = slots;
   const ownStartsAt = lineStartsAt(own);

@@ -154,8 +154,8 @@ export function inOrderOfSlot(
 }
 
 /**
- * The same, whoever holds other slots: peers that claim at the same time don't know that of each other yet. Who is first by these
- * ranks is so in the eyes of all.
+ * The same without regard to who holds other slots: peers that claim at the same time don't know of each other's claims yet. All
+ * peers agree on who is first by these ranks.
  */
 export function inTurnOfSlot(
   state: State,

@@ -46,7 +46,7 @@ export function stopOfTick({ pauses, maintenance }: Stoppable, due: number): Sto
   return maintenance.length > 0 && windowAt(maintenance, due) !== undefined ? "maintenance" : undefined;
 }
 
-/** So many ticks of one stop have a record each. The others are told of in ranges, so that a long stop costs few records. */
+/** So many ticks of one stop have a record each. The others are reported in ranges, so that a long stop costs few records. */
 const toldSingly = 10;
 
 /** Whether so many ticks before this one (ms) lie in the same stop. */

@@ -3,8 +3,8 @@
  * what the other promises (DESIGN §3, §6).
  *
  * The others notice it when they hear an older incarnation beside a newer one for seconds, longer than messages of an ended
- * life can be on their way. They tell that identity and prove it (lives.ts). It reports the problem and no longer votes, not
- * even after a restart.
+ * life can be on their way. They say so to both processes, with proof (lives.ts). A process that gets the proof reports the
+ * problem and no longer votes, not even after a restart.
  *
  * The others count only on the newer life. The older one stands back while the newer one is heard: it starts, votes, reports
  * and writes nothing. When the newer one has been silent for the dead time, the older life takes a higher incarnation, so that

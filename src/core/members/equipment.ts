@@ -17,7 +17,7 @@ export function missing(
   peer: PeerId,
 ): string[] {
   const lacks = lacksOf(state, peer);
-  // It is asked of every peer for every order.
+  // Called for every peer and every order, so the common case is quick.
   if (lacks.length === 0 && secrets.length === 0) return [];
   return equipment.filter((item) => {
     if (lacks.length > 0 && (lacks.includes(item) || isOfRefusedKind(item, lacks))) return true;
@@ -25,7 +25,7 @@ export function missing(
   });
 }
 
-/** How much a heartbeat lists. Whoever lacks more is taken to lack every script. */
+/** How many items a heartbeat lists. A peer that lacks more is taken to lack every script. */
 const lacksMax = 128;
 const anyScript = "script:*";
 const secretItem = "secret:";

@@ -347,12 +347,12 @@ export function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "
 }
 
 /**
- * How long what a peer wrote before it left may still be on its way, ms: its goodbye takes another path, and may be first. Less
- * takes claims that it gave back for lost; more only delays the word that a run is lost.
+ * How long records that a peer wrote before it left may still be on their way, ms: its goodbye takes another path, and may be
+ * first. Less takes claims that it gave back for lost; more only delays the report that a run is lost.
  */
 const farewellMs = 5_000;
 
-/** Whether the member has left a moment ago. It gives its claims back before it leaves, so there is still word of them to come. */
+/** Whether the member left a moment ago. It gives its claims back before it leaves, so those records may still arrive. */
 export function hasJustLeft(state: State, peer: PeerId): boolean {
   const member = state.members.byId.get(peer);
   return member?.state === "left" && state.now.mono - member.stateSinceMono < farewellMs;

@@ -1,6 +1,6 @@
 /**
- * Which peers have the newest value of a secret. To whom a value is sealed stands in the table; which values peers have in
- * their own folders they say in their heartbeats. A peer's own value counts only if it is newer than the sealed one.
+ * Which peers have the newest value of a secret. The table says to whom a value is sealed; peers say in their heartbeats which
+ * values they have in their own folders. A peer's own value counts only if it is newer than the sealed one.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/heartbeat.ts";

@@ -101,7 +101,7 @@ export function takeOrders(state: State, orders: readonly RequestedOrder[], know
   }
 }
 
-/** A tick is skipped in the order book, unless many before it were: then it is told of in a range (held-back.ts). */
+/** A tick is skipped in the order book, unless many before it were: then it is reported in a range (held-back.ts). */
 function takeTick(state: State, plan: Plan, instant: number): void {
   if (isDeepInStop(plan, instant)) holdBack(state, plan.id, instant);
   else admitTick(state, plan, instant);

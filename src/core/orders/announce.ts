@@ -1,7 +1,7 @@
 /**
  * Who tells people what became of a tick: the first living peer in rank, as with reports of missed ticks. The others keep the
- * announcement, and the next of them makes it if that peer dies. What is told, and whether it has been told already, the peer
- * finds out on its disk (peer/notices.ts), so a second peer repeats nothing that it knows to be sent.
+ * announcement, and the next of them makes it if that peer dies. The peer finds out on its disk what people are to be told, and
+ * whether they have been (peer/notices.ts), so a second peer repeats nothing that it knows to be sent.
  */
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -10,7 +10,7 @@ import { dropOldAnnouncements, deferAnnouncement, takeQueued } from "../records/
 import { emit, type State } from "../state.ts";
 import { isReporter } from "./reporter.ts";
 
-/** Within this time the peer whose turn it is was told by others, or has died, ms. */
+/** How long an announcement that is another peer's to make is kept, ms. By then it was made, or that peer has died. */
 const keptMs = 3_600_000;
 /**
  * How long the announcement of another peer's record waits, so that the record of its notice, if there is one, comes

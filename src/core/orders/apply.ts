@@ -61,7 +61,7 @@ function apply(state: State, order: Order, decision: Decision): void {
   }
 }
 
-/** It waits for a slot behind another order of this peer, and is looked at when it is the first. */
+/** Whether the order waits for a pool's slot behind another order of this peer. It is reconciled once it is the first. */
 function isBehindInPool({ book }: State, { local, key }: Order): boolean {
   const pool = local.stage === "claimed" ? local.claim.pool : undefined;
   return pool !== undefined && book.poolQueues.first(pool)?.key !== key;

@@ -17,7 +17,7 @@ import type { Decided, Decision, Facts } from "./decision.ts";
 
 /** How soon to decide again where only time can change the decision. */
 const recheckMs = 500;
-/** How soon to look again whether a slot is free: the end of another peer's claim lease or question is reported by no event. */
+/** How soon to check again whether a slot is free: no event reports the end of another peer's claim lease or question. */
 const poolRecheckMs = 1_000;
 
 type DecidedOrder = Pick<

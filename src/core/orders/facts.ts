@@ -334,7 +334,7 @@ export class OrderFacts implements Facts {
 /** Peers that are like this take no ticks until something happens to them from outside. */
 const away: ReadonlySet<Eligibility> = new Set(["dead", "left", "draining"]);
 
-/** Whether the slots of the order's tick stand: then its peers run it when they can, however late its window lets them. */
+/** Whether the slots of the order's tick are fixed. Then its peers run it when they can, as late as its window lets them. */
 export function isFixed(
   state: State,
   plan: Plan | undefined,
@@ -353,7 +353,7 @@ function isForgottenSlot({ operator }: State, slot: string): boolean {
 /** Peers that are like this won't run an order, now or later. */
 const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "incapable"]);
 
-/** All members in order of rank for one order as its job and its slot want them, dead ones included. */
+/** All members, dead ones included, in order of rank for one order, rearranged as its job and its slot ask. */
 export function ranksFor(state: State, plan: Plan | undefined, order: Order): readonly PeerId[] {
   return inOrderOfSlot(state, plan, order, withPreferredFirst(state, plan, order, ranksOf(state, order)));
 }

@@ -23,7 +23,7 @@ const hourMs = 3_600_000;
 /** Up to so many ticks of an hour are ranked one by one. A rank costs some microseconds, and a week has 168 hours. */
 const ranked = 4;
 
-/** The hours from `from` (ms) on in which the job has ticks to come; `listed`: of an hour with more, no starts are told. */
+/** The hours from `from` (ms) on in which the job has ticks to come. An hour with more than `listed` ticks lists no starts. */
 export function expectedHours(
   state: State,
   plan: Plan,

@@ -1,5 +1,5 @@
 /**
- * The ticks of a long pause or maintenance: the first few are skipped one by one, the others are told of in one range when the
+ * The ticks of a long pause or maintenance: the first few are skipped one by one, the others are reported in one range when the
  * stop ends, or once a day (DESIGN §7). Until then they are in no order book, and the watermark stays below them.
  */
 import { tickAt, type JobId } from "../../schema/ids.ts";

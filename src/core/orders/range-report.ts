@@ -12,7 +12,7 @@ import { emit, note, type State } from "../state.ts";
 
 export type ReportedRange = Omit<TickRange, "reason"> & { readonly reason: string };
 
-/** Ticks that were missed need a warning; those that were paused, or skipped because of a parent, were meant to be. */
+/** Missed ticks are a warning. Ticks in a pause or maintenance, or skipped because of a parent, are not: that was intended. */
 export function reportRange(state: State, plan: Plan, { from, to, count, reason }: ReportedRange): void {
   mark(state, "range-reported");
   const isStopped = isStop(reason);

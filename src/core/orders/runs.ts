@@ -316,7 +316,7 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
   return true;
 }
 
-/** With this many records in memory, the same holds for every ended run; the disk has the rest. */
+/** With this many records in memory, only the disk keeps a run that is news and has ended, even a recent one (`recentMs`). */
 const rememberedMax = 200_000;
 /** Open records of one peer: far above its capacity and any queue behind it. Each takes 1 KiB. */
 const openMax = 16_384;

@@ -1,5 +1,5 @@
 /**
- * Past ticks (DESIGN §7): which of them still have to be run or reported, and how far the watermarks move up.
+ * Past ticks (DESIGN §7): which of them still have to be run or reported. watermarks.ts says how far the watermarks move up.
  *
  * A scan looks at the ticks above a job's watermark about which nothing is known. Those that may still run enter the order
  * book; all others are reported as ranges, one record for each range. Where records may be on the disk and not in memory, the

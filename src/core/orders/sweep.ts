@@ -1,6 +1,6 @@
 /**
- * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, runs of dead
- * peers, and memory that can be freed.
+ * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, ranges of ticks
+ * that this peer has to report, runs of dead peers, and memory that can be freed.
  */
 import { forgetRequestsBefore } from "../claims/order-book.ts";
 import { recountAllPeers } from "../claims/peer-sets.ts";

@@ -48,7 +48,7 @@ export interface UpkeepState {
   readonly lookups: Set<JobId>;
   /** ticks that will not run and that no peer has reported yet */
   readonly gaps: Map<JobId, PendingGap>;
-  /** jobs in a long pause or maintenance, and the first tick (ms) of it that is still to be told of in a range */
+  /** jobs in a long pause or maintenance, and the first tick (ms) of it that is still to be reported in a range */
   readonly heldBack: Map<JobId, number>;
   /** the last failed tick of jobs that may have to be paused because of it, and since when this peer knows of it */
   readonly failedTicks: Map<JobId, { readonly tick: TickId; readonly sinceMono: number }>;

@@ -3,7 +3,8 @@
  *
  * A peer that has just started, that was paused longer than the suspect time, or whose clock was set, starts no runs until it
  * knows what the others decided meanwhile and how far its clock is from theirs. It waits for table, records and a measured
- * offset from every member that answers, for at most 5 s. A peer that knows no other is done at once.
+ * offset from every member that answers, for at most 5 s, or longer on an overloaded host. A peer that knows no other is done
+ * at once.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";

@@ -10,8 +10,8 @@ import { duplicatesIn } from "./records.ts";
 import type { Announcement, AnnouncementsState } from "./announcements-state.ts";
 
 /**
- * The most announcements that wait. Of a burst of failures beyond it only a part is told. More costs memory on every
- * peer: about 200 bytes each.
+ * The most announcements that wait. If a burst of failures is larger, people are told of a part of it only. More costs memory on
+ * every peer: about 200 bytes each.
  */
 const waitingMax = 10_000;
 

@@ -18,7 +18,7 @@ export interface DecidedTick {
   told: ReadonlySet<NoticeEvent>;
 }
 
-/** Which channels are to be told which event, once each. `long` and `paused` are no matter of a final word. */
+/** Which channels are to be told which event, once each. `long` and `paused` don't depend on a final word. */
 export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<NoticeEvent, Set<string>> {
   const due = new Map<NoticeEvent, Set<string>>();
   for (const { on, to, afterFailures = 1 } of rules) {

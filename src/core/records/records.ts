@@ -98,9 +98,9 @@ const storyOrder: readonly RunState[] = [
 ];
 
 /**
- * The record that decides a tick's story. Of one slot it is a run before a skip before a miss; of several runs the best end of
- * the highest attempt. Of several slots it is that of the slot that went worst: the tick succeeds when all of them do. It is
- * the same on every peer that holds the same records; undefined if there is none.
+ * The record that decides a tick's story. For one slot, a run counts before a skip, and a skip before a miss; of several runs,
+ * the highest attempt's best end counts. For several slots it is the record of the slot that went worst: the tick succeeds when
+ * all of them do. It is the same on every peer that holds the same records; undefined if there is none.
  */
 export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
   if (!records.some(({ of }) => of !== undefined)) return bestOf(records);
@@ -112,8 +112,9 @@ export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
 }
 
 /**
- * The record that decides the tick's story, as its final word. If it is of an attempt that was to be repeated and was not, it gives
- * the reason for that. A tick that was stopped on its way from peer to peer has failed, even if all that ran turn out to be well.
+ * The record that decides the tick's story, as its final word. If it is of an attempt that was to be repeated and was not, it
+ * gives the reason for that. A tick that was stopped on its way from peer to peer has failed, even if all its runs turn out to
+ * have succeeded.
  */
 export function finalWordOf(records: readonly RunRecord[]): RunRecord | undefined {
   const story = storyOf(records);
@@ -185,7 +186,7 @@ function isWorse(a: RunRecord, b: RunRecord, isOnAll: boolean): boolean {
   return isOnAll ? a.slot < b.slot : Number(a.slot) < Number(b.slot);
 }
 
-/** Of a tick that runs on all peers, only those that ran say how it went: a peer that was away takes nothing from it. */
+/** If a tick runs on all peers, only those that ran it count: it succeeds although a peer was away. */
 function badness({ state }: RunRecord, isOnAll: boolean): number {
   return isOnAll && state === "skipped" ? worstFirst.indexOf("succeeded") + 0.5 : worstFirst.indexOf(state);
 }

@@ -1,5 +1,5 @@
 /**
- * Jobs that run on each of their peers. Which runs are required of them says tick-slots.ts; I1, I6 and I9 judge it.
+ * Jobs that run on each of their peers. tick-slots.ts says which runs are required of them; I1, I6 and I9 judge it.
  *
  * - I4: each peer runs its own part alone. The peers of a tick are fixed when it comes: one that joined after a run of it had
  *   begun, and could talk to that run's peer since, runs nothing of it.

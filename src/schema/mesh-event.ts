@@ -13,7 +13,7 @@ export type Trouble = keyof typeof troubleEnds;
 export const meshFacts = ["key-rotated", "peer-joined"] as const;
 export type MeshFact = (typeof meshFacts)[number];
 
-/** What a channel names in its `mesh`. Whoever is told of a trouble is told of its end, too. */
+/** What a channel names in its `mesh`. A channel that is told of a trouble is told of its end, too. */
 export const meshEvents = [
   "peer-dead",
   "no-majority",

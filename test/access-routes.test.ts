@@ -72,6 +72,8 @@ const expected: Record<string, Expected> = {
   "GET /v1/running": { right: viewer },
   "GET /v1/coming": { right: viewer },
   "GET /v1/forecast": { right: viewer },
+  "GET /v1/splits": { right: viewer },
+  "GET /v1/splits/:id": { right: viewer },
   "GET /v1/runs": { right: viewer },
   "GET /v1/runs/:run": { right: viewer, ofA: "/v1/runs/RUN" },
   "POST /v1/runs/:run/cancel": { right: operator, ofA: "/v1/runs/RUN/cancel" },

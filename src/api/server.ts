@@ -38,6 +38,7 @@ import { answerUnrouted } from "./http/methods.ts";
 import { metricRoutes } from "./routes/metrics.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { overviewRoutes } from "./routes/overview.ts";
+import { splitRoutes } from "./routes/splits.ts";
 import { pageRoutes } from "./routes/page.ts";
 import { peerActionRoutes } from "./routes/peer-actions.ts";
 import { peerRoutes } from "./routes/peers.ts";
@@ -163,6 +164,7 @@ function routes(app: Api, guarded: Guarded): void {
   runRoutes(app, options, lists);
   logRoutes(app, options, streams);
   peerRoutes(app, options);
+  splitRoutes(app, options);
   peerActionRoutes(app);
   keyRoutes(app, options);
   settingRoutes(app);

@@ -27,6 +27,7 @@ import { parentsOf } from "./job/timetable.ts";
 import { admissionOf, doubtAbout } from "./members/admission.ts";
 import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
+import { silencesOf } from "./members/silences.ts";
 import { expectedHours } from "./orders/forecast.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
@@ -58,6 +59,7 @@ export function viewOf(
     jobs,
     quarantined,
     open: [...openRecords(state.ledger)],
+    silences: silencesOf(state),
     roster: rosterOf(state),
     forgotten: [...state.operator.forgotten.values()],
     notReady: notReady(state),
@@ -310,6 +312,7 @@ export function sizesOf(state: Readonly<State>): Record<string, number> {
     pending: state.pending.size,
     runs: state.book.runs.size,
     members: state.members.byId.size,
+    silences: state.members.silences.length,
     recordsInMemory: recordsInMemory(state.ledger),
     chainTicks: state.book.chainTicks,
     settled: settledCount(state.ledger.history),

@@ -128,6 +128,19 @@ export interface MemberView {
   confirmed: boolean;
 }
 
+/** This peer took a member for dead. Instants are wall clock, ms. */
+export interface Silence {
+  peer: PeerId;
+  /** when it was last heard before */
+  from: number;
+  /** when it was heard again; undefined = it has not been */
+  to: number | undefined;
+  /** it was restarted meanwhile; if it came back without that, it had been running all the time */
+  restarted: boolean;
+  /** it is not heard, and its host refuses connections to it: its process has ended */
+  refused: boolean;
+}
+
 /** One future tick: when, and who would run it, the runner first, then its fall-backs. */
 export interface NextTick {
   tick: TickId;
@@ -293,6 +306,8 @@ export interface RosterView {
 export interface View {
   self: MemberView;
   members: MemberView[];
+  /** as far as this process remembers, oldest first */
+  silences: readonly Silence[];
   jobs: ReadonlyMap<JobId, Job>;
   quarantined: readonly Quarantined[];
   /** own and others' claimed or running records, as far as known */

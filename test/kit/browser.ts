@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const program = process.env["CHROMIUM"] ?? places.find((place) => existsSync(place));
+export const program = process.env["CHROMIUM"] ?? places.find((place) => existsSync(place));
 
 /** Why there is no browser to test with; undefined = there is one. */
 export const noBrowser =
@@ -13,9 +13,10 @@ export const noBrowser =
 export const widths = [390, 1280] as const;
 export const schemes = ["light", "dark"] as const;
 
-export async function openBrowser(): Promise<Browser> {
+/** `launcher`: a program that starts the browser with its own arguments, for example in a network namespace. */
+export async function openBrowser(launcher = program): Promise<Browser> {
   return chromium.launch({
-    ...(program === undefined ? {} : { executablePath: program }),
+    ...(launcher === undefined ? {} : { executablePath: launcher }),
     // A container's root has no sandbox, and little shared memory.
     args: ["--no-sandbox", "--disable-dev-shm-usage"],
   });

@@ -41,6 +41,7 @@ import type {
   PeerEvent,
   PoolView,
   RosterView,
+  Silence,
   TickStory,
   View,
 } from "../../src/ports/control.ts";
@@ -145,6 +146,7 @@ export class FakeControl implements Control {
   readonly kept = new Map<JobId, JobRevision[]>();
   warnings: string[] = [];
   forgotten: Forgotten[] = [];
+  silences: Silence[] = [];
   roster: RosterView | undefined = { epoch: 0, voters: [selfId], from: 0, forced: [] };
   /** the answer to promote, forget, unforget and drain; undefined = done */
   refusal: CicadaError | undefined;
@@ -435,6 +437,7 @@ export class FakeControl implements Control {
     return {
       self,
       members: this.members,
+      silences: this.silences,
       jobs: this.jobs,
       quarantined: this.quarantined,
       open: this.records.filter(({ state }) => !isFinal(state)),

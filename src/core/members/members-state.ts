@@ -74,6 +74,19 @@ export function createMember(id: PeerId, mono: number): Member {
   };
 }
 
+/** A member was taken for dead (silences.ts). */
+export interface MemberSilence {
+  readonly peer: PeerId;
+  /** of its last heartbeat before */
+  readonly incarnation: number;
+  /** when that came; wall clock, ms */
+  readonly from: number;
+  /** when it was heard again; wall clock, ms; undefined = it has not been */
+  to: number | undefined;
+  /** it came back with a later incarnation */
+  restarted: boolean;
+}
+
 /** Why this peer's host could not start a run, and how long the peer pauses (host-fault.ts). */
 export interface HostFault {
   readonly reason: string;
@@ -123,6 +136,8 @@ export interface MembersState {
   readonly byId: Map<PeerId, Member>;
   /** peers that heard members hear, and that are no members: nothing of their own has arrived here */
   hearsay: ReadonlySet<PeerId>;
+  /** oldest first */
+  silences: MemberSilence[];
   /** of all known members, this peer included */
   hashes: MemberHashes;
   /** how late this peer's own wake-ups have recently been, ms: a measure of its slowness */
@@ -172,6 +187,7 @@ export function createMembers(self: PeerId, incarnation: number): MembersState {
   return {
     byId: new Map(),
     hearsay: new Set(),
+    silences: [],
     hashes: memberHashesOf([self]),
     lagMs: 0,
     lateAcks: 0,

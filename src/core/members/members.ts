@@ -15,12 +15,11 @@ import { shownName } from "./names.ts";
 import { memberHashesOf } from "../job/rank.ts";
 import { emit, note, type State } from "../state.ts";
 import { createMember, stretch, type Member } from "./members-state.ts";
+import { refusalsOfTheDead, silenceBegins, silenceEnds, silenceIsMoot } from "./silences.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { componentOf, deadAfterMs, lateAckMs, roundTripMs, suspectAfterMs } from "./suspicion.ts";
 import { hearOlderLife } from "./duplicate-identity.ts";
 
-/** This many refused redials after a reset mean that the process is gone. */
-const refusalsOfTheDead = 2;
 /**
  * The most members that are known, dead ones included: peers that come and go under new identities would fill the memory, and
  * ranks have room for 1,024 (rank.ts). Beyond it, the member that has been gone the longest is forgotten.
@@ -48,7 +47,9 @@ function forgetLongestGone(state: State): void {
     const isPresent = member.linked || member.state === "alive" || member.state === "suspect";
     if (!isPresent && (gone === undefined || member.stateSinceMono < gone.stateSinceMono)) gone = member;
   }
-  if (gone !== undefined) state.members.byId.delete(gone.id);
+  if (gone === undefined) return;
+  state.members.byId.delete(gone.id);
+  silenceIsMoot(state, gone.id);
 }
 
 /** Whether everything in a peer's heartbeat that others base decisions on is unchanged. */
@@ -95,6 +96,7 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
   if (member.leftIncarnation !== undefined && heartbeat.incarnation > member.leftIncarnation) {
     member.leftIncarnation = undefined;
   }
+  silenceEnds(state, member);
   compareClocks(state, member, heartbeat, before);
   const haveClocksChanged = judgeClocks(state);
   return assess(state, member) || haveClocksChanged || !saysTheSame(before, heartbeat);
@@ -174,6 +176,8 @@ function assess(state: State, member: Member): boolean {
   member.state = stateOf(state, member);
   if (member.state === before) return false;
   member.stateSinceMono = state.now.mono;
+  if (member.state === "dead") silenceBegins(state, member);
+  else if (member.state === "left") silenceIsMoot(state, member.id);
   judgeClocks(state);
   emit(state, { kind: "notify", event: { kind: "member", member: viewOfMember(state, member) } });
   noteChange(state, member);
@@ -182,7 +186,10 @@ function assess(state: State, member: Member): boolean {
 
 /** These peers are no longer members, unless they are heard again. */
 export function forgetMembers(state: State, peers: Iterable<PeerId>): void {
-  for (const peer of peers) state.members.byId.delete(peer);
+  for (const peer of peers) {
+    state.members.byId.delete(peer);
+    silenceIsMoot(state, peer);
+  }
   judgeClocks(state);
   rehash(state);
 }

@@ -1,7 +1,7 @@
-/** What every page needs: the peers of the mesh, and how many jobs are in which state. */
+/** What every page needs: the peers of the mesh, its splits, and how many jobs are in which state. */
 import { effect, signal } from "@preact/signals";
 import { isLoggedIn } from "./ask.ts";
-import type { Peer, Summary } from "./types.ts";
+import type { Peer, Split, Summary } from "./types.ts";
 import { watch } from "./watch.ts";
 
 export interface MeshPeer extends Peer {
@@ -16,18 +16,25 @@ export interface Roster {
 }
 
 export const mesh = signal<{ items: MeshPeer[]; roster: Roster | null } | undefined>(undefined);
+/** that this peer has seen, newest first */
+export const splits = signal<Split[]>([]);
 export const summary = signal<Summary | undefined>(undefined);
 
 export function followMesh(): void {
   effect(() => {
     if (isLoggedIn.value !== true) return undefined;
     let before = "";
+    let splitsBefore = "";
     const watches = [
       watch<{ items: Peer[]; roster: Roster | null }>(
         "/v1/peers",
         { on: ["peer"], pollMs: 5_000 },
         ({ body: { items, roster } }) => (mesh.value = { items: withPages(items), roster }),
       ),
+      watch<{ items: Split[] }>("/v1/splits", { on: ["peer"] }, ({ body, text }) => {
+        if (text !== splitsBefore) splits.value = body.items;
+        splitsBefore = text;
+      }),
       watch<Summary>("/v1/summary", { on: ["run", "job", "peer"], everyMs: 2_000 }, ({ body, text }) => {
         if (text !== before) summary.value = body;
         before = text;

@@ -4,11 +4,14 @@ import type { Peer } from "../../api/show/show-peer.ts";
 import type { ShownRevision } from "../../api/show/show-revision.ts";
 import type { Run, Tick } from "../../api/show/show-run.ts";
 import type { ShownForecast } from "../../api/show/show-forecast.ts";
+import type { ShownSplit, ShownSplitStory } from "../../api/show/show-split.ts";
 import type { Chain, Coming, Recent, Running, Summary } from "../../api/show/show-overview.ts";
 
 export type { Chain, Coming, Peer, Run, Running, Summary, Tick };
 export type Job = ShownJob & { recent?: Recent };
 export type Forecast = ShownForecast;
+export type Split = ShownSplit;
+export type SplitStory = ShownSplitStory;
 export type Revision = ShownRevision;
 export type RecentTick = Recent["ticks"][number];
 export type JobState = Job["state"];

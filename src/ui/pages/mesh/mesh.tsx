@@ -1,14 +1,15 @@
 /** The peers: how each is, who hears whom, and what would become of its ticks if it went away. */
 import type { JSX } from "preact";
-import { mesh } from "../../live/mesh.ts";
+import { mesh, splits } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
 import type { ComingList, List, Run } from "../../live/types.ts";
 import { runLink } from "../../live/address.ts";
 import { Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { countText, runnerText } from "../../words.ts";
+import { countText, listText, runnerText } from "../../words.ts";
 import { Hearing } from "./hearing.tsx";
 import { PeerCard } from "./peer-card.tsx";
+import { OpenSplit, Splits } from "./splits.tsx";
 
 export function Mesh(): JSX.Element {
   const coming = useResource<ComingList>("/v1/coming?minutes=60&limit=1000", {
@@ -21,6 +22,7 @@ export function Mesh(): JSX.Element {
   const { items, roster } = found;
   const present = items.filter(({ state }) => state !== "forgotten");
   const away = present.filter(({ state }) => state === "dead" || state === "suspect");
+  const lasting = splits.value.filter(({ to }) => to === null);
   const voters = items.filter(({ voter }) => voter);
   const heardVoters = voters.filter(({ state }) => state === "alive");
   return (
@@ -36,18 +38,21 @@ export function Mesh(): JSX.Element {
           </p>
         </div>
       </div>
+      {lasting.map((split) => (
+        <OpenSplit key={split.id} split={split} />
+      ))}
       {away.length > 0 && (
-        <div class="notice">
-          <strong>
-            {away.map(({ name }) => name).join(", ")} {away.length === 1 ? "is" : "are"} not heard on this
-            side.
-          </strong>{" "}
-          Whether they are down or on another side of a split can't be told from here: look at their own
-          pages. Jobs with <code>partition: available</code> go on on every side; those with{" "}
+        <p class="notice">
+          {lasting.length === 0 && (
+            <strong>
+              {listText(away.map(({ name }) => name))} {away.length === 1 ? "is" : "are"} not heard.
+            </strong>
+          )}{" "}
+          Jobs with <code>partition: available</code> go on wherever a peer is up; those with{" "}
           <code>majority</code> only where most voters are
           {voters.length > 0 &&
             (heardVoters.length * 2 > voters.length ? ", which is here." : ", which is not here.")}
-        </div>
+        </p>
       )}
       <ul class="peers">
         {items.map((peer) => (
@@ -55,6 +60,7 @@ export function Mesh(): JSX.Element {
         ))}
       </ul>
       <Hearing peers={present} />
+      <Splits />
       <Duplicates />
     </>
   );
@@ -62,7 +68,7 @@ export function Mesh(): JSX.Element {
 
 const runsRead = 500;
 
-/** What a split left behind: ticks that ran on both sides, in pairs. */
+/** Ticks that ran more than once, in pairs; those of a split that is remembered are in its story. */
 function Duplicates(): JSX.Element | null {
   const runs = useResource<List<Run>>(`/v1/runs?limit=${runsRead}`, {
     on: ["peer"],
@@ -71,7 +77,7 @@ function Duplicates(): JSX.Element | null {
   });
   const twice = [
     ...Map.groupBy(
-      (runs.body?.items ?? []).filter(({ duplicate }) => duplicate),
+      (runs.body?.items ?? []).filter(({ duplicate, due }) => duplicate && !isInSplit(due)),
       ({ job, tick }) => `${job}@${tick}`,
     ).values(),
   ];
@@ -102,4 +108,9 @@ function Duplicates(): JSX.Element | null {
       </ol>
     </section>
   );
+}
+
+function isInSplit(due: string): boolean {
+  const at = Date.parse(due);
+  return splits.value.some(({ from, to }) => at >= Date.parse(from) && (to === null || at < Date.parse(to)));
 }

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { jobLink, runLink } from "../../live/address.ts";
 import { lostSince } from "../../live/ask.ts";
 import { now } from "../../live/clock.ts";
-import { mesh, summary } from "../../live/mesh.ts";
+import { mesh, splits, summary } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job, List, Run, Running } from "../../live/types.ts";
 import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
@@ -11,6 +11,7 @@ import { Since } from "../../parts/times.tsx";
 import {
   countText,
   durationText,
+  listText,
   midnight,
   minuteText,
   runnerText,
@@ -105,7 +106,9 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
       ))}
       {away.length > 0 && (
         <p class="notice">
-          Not heard: {away.map(({ name }) => name).join(", ")}. The others take their ticks.{" "}
+          {splits.value.some(({ to }) => to === null)
+            ? `Split: ${listText(away.map(({ name }) => name))} not heard on this side. Jobs with partition: available may run on both sides.`
+            : `Not heard: ${listText(away.map(({ name }) => name))}. The others take their ticks.`}{" "}
           <a href="/mesh">Show the mesh</a>
         </p>
       )}

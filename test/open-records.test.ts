@@ -6,7 +6,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { countSteps } from "./kit/fuzz/steps.ts";
-import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import type { CoreMessage } from "../src/core/events.ts";
+import type { MessageOf } from "../src/schema/message.ts";
+import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -64,3 +66,62 @@ for (const overlap of ["allow", "queue", "skip"] as const) {
     assert.ok(each < 5, `${each} steps a second for each`);
   });
 }
+
+/** The steps of three of a member's messages, while so many records of the job are open. */
+function stepsOfRequests(open: number): Record<"cancels" | "skip", number> {
+  const cores = new Cores(["a", "b"]);
+  Object.assign(cores.state(a).settings, { checksBook: false });
+  cores.put({ id: "beat", schedule: "@every 5s", command: "true", overlap: "allow" });
+  const hear = (message: CoreMessage): void => cores.feed(a, { kind: "heard", from: b, message });
+  const runs = (more: Partial<MessageOf<"runs">>): void =>
+    hear({ kind: "runs", records: [], declined: [], orders: [], cancels: [], ...more });
+  runs({ records: openRecords(cores, 0, open) });
+  cores.pass(10 * second);
+  const ticks = Array.from({ length: 500 }, (_, index) => Date.parse("2040-01-01T00:00:00Z") + index * 5_000);
+  const cancels = ticks.map((tick) => ({ run: `beat@${tickAt(tick)}`, by: "b", reason: "" }));
+  const skips = ticks.map((tick) => ({ tick, by: "b", at: cores.wall(0) }));
+  return {
+    cancels: countSteps(() => runs({ cancels })),
+    skip: countSteps(() => hear({ kind: "skip", id: 1, job: "beat" as JobId, skips })),
+  };
+}
+
+test("cancels and skips of a job cost the same however many of its records are open", () => {
+  const [few, many] = [stepsOfRequests(1_000), stepsOfRequests(10_000)];
+  for (const kind of ["cancels", "skip"] as const)
+    assert.ok(many[kind] < 1.5 * few[kind], `${kind}: ${few[kind]}, then ${many[kind]} steps`);
+});
+
+test("skips that a member tells of without end are no burden: they are bounded, and no step looks through them", () => {
+  const cores = new Cores(["a", "b"]);
+  const aSecond = (): number => countSteps(() => cores.pass(10 * second)) / 10;
+  const quiet = aSecond();
+  for (let id = 0; id < 50; id++) {
+    const skips = Array.from({ length: 1_000 }, (_, place) => ({
+      tick: Date.parse("2040-01-01T00:00:00Z") + (id * 1_000 + place) * 1_000,
+      by: "b",
+      at: cores.wall(0),
+    }));
+    cores.feed(a, {
+      kind: "heard",
+      from: b,
+      message: { kind: "skip", id, job: `job-${id}` as JobId, skips },
+    });
+  }
+  assert.ok(cores.state(a).operator.skipsHeard.size <= 1_000);
+  const busy = aSecond();
+  assert.ok(busy < 1.5 * quiet, `${quiet} steps a second, then ${busy}`);
+  cores.put({ id: "beat", schedule: "@every 5s", command: "true" });
+  cores.pass(20 * second);
+  cores.tableMs = 10 * second;
+  cores.ask(b, { kind: "skip-ticks", id: "beat" as JobId, which: { next: 500 }, by: "ada" });
+  cores.pass(10 * second);
+  const [answer] = cores.answers;
+  assert.equal(
+    answer?.kind === "refused" && answer.error.code,
+    "SKIP_UNCONFIRMED",
+    "of what is not remembered",
+  );
+  cores.pass(60 * second);
+  assert.equal(cores.state(a).operator.skipsHeard.size, 0);
+});

@@ -14,7 +14,7 @@ import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
 import { chainTickLookedUp } from "./claims/chain-ticks.ts";
 import { claimStored } from "./claims/claims.ts";
 import { commandStored, obey, refuseFull } from "./operator/commands.ts";
-import { giveUpSkips, hearSkip, hearSkipConfirmed } from "./operator/skips.ts";
+import { forgetHeardSkips, giveUpSkips, hearSkip, hearSkipConfirmed } from "./operator/skips.ts";
 import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
 import { adopt, adoptChosen, hearRosterDigest } from "./voting/epochs.ts";
 import { hearVoteCounts, loseMemory, signVotes, voteCounts, votesFor } from "./voting/memory.ts";
@@ -150,7 +150,8 @@ function take(state: State, event: Event): void {
     case "tableChanged":
       state.tableDigest = event.tableDigest;
       setCyclic(state.jobs, event.cyclic ?? new Map());
-      return event.changes.forEach((change) => takeChange(state, change));
+      event.changes.forEach((change) => takeChange(state, change));
+      return event.changes.forEach(({ id }) => forgetHeardSkips(state, id));
     case "settingsChanged":
       return takeSettings(state, event.setting, event.values);
     case "membership":

@@ -17,6 +17,8 @@ const stepsPerName = 2;
 /** An update is inspected, applied and stored by itself; what a neighbour has is compared with the table, and what it lacks made. */
 const stepsPerUpdate = 400;
 const updateBytesPerStep = 15;
+/** A person's request: what is under way of its job is looked through once. */
+const stepsPerRequest = 1_000;
 /** A file is read or written, or something is stored by itself. */
 const stepsPerAccess = 200;
 
@@ -37,6 +39,8 @@ export function stepsOf(message: Message): number {
       return message.records.length * stepsPerRecord + message.settled.length * stepsPerName;
     case "ask":
       return message.orders.length * stepsPerOrder;
+    case "skip":
+      return stepsPerRequest + message.skips.length * stepsPerOrder;
     case "ballots":
       return message.ballots.length * stepsPerVote;
     case "replies":
@@ -59,7 +63,6 @@ export function stepsOf(message: Message): number {
     case "log-copy-next":
     case "drain":
     case "cancel":
-    case "skip":
     case "key":
     case "key-heard":
     case "buckets":

@@ -7,6 +7,7 @@ import { parseClusterKey } from "../../src/identity/cluster-key.ts";
 import { openRandom } from "../../src/real/random.ts";
 import { generatePeerKey, openKeys, peerIdOf } from "../../src/real/keys.ts";
 import type { Keys } from "../../src/ports.ts";
+import type { StreamProtocol } from "../../src/real/mesh/streams.ts";
 import { ulid, type PeerId } from "../../src/schema/ids.ts";
 import type { Heartbeat } from "../../src/schema/heartbeat.ts";
 import type { TableEdit } from "../../src/schema/job.ts";
@@ -84,6 +85,12 @@ export class Liar {
 
   get links(): number {
     return this.#linked.size;
+  }
+
+  /** Bytes as they are, on any of a line's protocols, the mesh's own included. */
+  sendBytes(protocol: StreamProtocol, bytes: Uint8Array): void {
+    // The mesh sends over any of its protocols; its door names those that the peer itself uses.
+    for (const victim of this.victims) this.#mesh.send(victim, protocol as Protocol, bytes);
   }
 
   tellAll(protocol: Protocol, messageTo: (victim: PeerId) => Message): void {

@@ -18,7 +18,7 @@ import { acceptedUntil } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { historyBegan, isOver, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
-import { openOf, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
+import { isOpen, openOfTick, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
 import { finalWordOf, mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
@@ -295,13 +295,12 @@ function endedAt(state: State, { finishedAt, due }: RunRecord): number {
 
 /** Another peer may still run the tick, after a split. */
 function isRunningAt({ ledger }: State, job: JobId, tick: TickId): boolean {
-  for (const record of openOf(ledger, job))
-    if (record.tick === tick && record.state === "running") return true;
+  for (const record of openOfTick(ledger, job, tick)) if (record.state === "running") return true;
   return false;
 }
 
 function isUndecided(state: State, job: JobId, tick: TickId): boolean {
-  for (const record of openOf(state.ledger, job)) if (record.tick === tick) return true;
+  if (isOpen(state.ledger, job, tick)) return true;
   for (const order of state.book.byJob.get(job) ?? []) if (order.tick === tick) return true;
   return state.book.chains.get(job)?.has(tick) === true;
 }

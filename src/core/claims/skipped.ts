@@ -15,8 +15,14 @@ export const confirmLimitMs = 5_000;
 export function skipOf({ jobs, operator, now }: State, job: JobId, tick: number): Skip | undefined {
   const known = jobs.plans.get(job)?.skips.get(tick);
   if (known !== undefined) return known;
-  const heard = operator.skipsHeard.get(job)?.get(tick);
+  const { skipsHeard } = operator;
+  const heard = skipsHeard.size === 0 ? undefined : skipsHeard.get(heardKey(job, tick));
   return heard === undefined || heard.untilMono < now.mono ? undefined : heard;
+}
+
+/** Under which a skip of that tick (ms) is kept of which this peer was told. */
+export function heardKey(job: JobId, tick: number): string {
+  return `${job}@${tick}`;
 }
 
 /**

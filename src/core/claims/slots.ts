@@ -15,7 +15,7 @@ import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
-import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
+import { endsOrder, isOpen, recordsOf } from "../records/ledger.ts";
 import { isDecision } from "../records/records.ts";
 import { proposeSet, tickSetOf } from "../records/tick-sets.ts";
 import type { State } from "../state.ts";
@@ -200,6 +200,6 @@ function holdersOfOthers({ ledger }: State, { job, tick, slot, of, attempt }: Or
 /** Whether nothing of a tick with several slots is claimed, running or to come, as far as this peer knows. */
 export function isTickOver({ book, ledger }: Readonly<State>, job: JobId, tick: TickId): boolean {
   if (book.slotted.get(job)?.has(tick) === true) return false;
-  for (const record of openOf(ledger, job)) if (record.tick === tick) return false;
+  if (isOpen(ledger, job, tick)) return false;
   return overSlotsOf(ledger.history, job, tick) === undefined || isWholeOver(ledger.history, job, tick);
 }

@@ -1,7 +1,7 @@
 /**
  * Which orders are reconciled, and when: those that are touched, before the step ends; the others at an instant of their own.
  */
-import { orderKey, type JobId } from "../../schema/ids.ts";
+import { orderKey, type JobId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isOver } from "../records/history.ts";
 import type { State } from "../state.ts";
@@ -26,6 +26,13 @@ export function wakePool(state: State, pool: string): void {
 
 export function touchJob(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) touch(state, order);
+}
+
+/** Touches the first attempts of the tick. */
+export function touchTick(state: State, job: JobId, tick: TickId): void {
+  const first = state.book.orders.get(orderKey(job, tick, 1, "0"));
+  if (first !== undefined) touch(state, first);
+  for (const order of state.book.slotted.get(job)?.get(tick) ?? []) touch(state, order);
 }
 
 /** Touches the orders of the record's tick, which is over. They may be of other attempts than the record. */

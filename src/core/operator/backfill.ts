@@ -16,7 +16,7 @@ import { planJob, ticksOf, type Plan } from "../job/plan.ts";
 import { stopAt } from "../job/stops.ts";
 import { emit, expectStored, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
-import { openOf } from "../records/ledger.ts";
+import { isOpen } from "../records/ledger.ts";
 
 /** How long after the request its first tick is due, ms. With less, two peers that are asked at once may both run it. */
 const graceMs = 3_000;
@@ -63,7 +63,7 @@ export function ticksToBackfill(
 function isPending(state: State, { id }: Plan, tick: number): boolean {
   const name = tickAt(tick);
   for (const order of state.book.byJob.get(id) ?? []) if (order.tick === name) return true;
-  for (const record of openOf(state.ledger, id)) if (record.tick === name) return true;
+  if (isOpen(state.ledger, id, name)) return true;
   for (const { order } of state.book.runs.values()) if (order.job === id && order.tick === name) return true;
   return ticksInProgress(state, id).includes(tick);
 }

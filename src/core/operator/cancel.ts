@@ -11,7 +11,7 @@ import { cancelRun, closeWithout } from "../claims/claims.ts";
 import type { Order } from "../claims/order.ts";
 import { isInProgress } from "../claims/slots.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { openOf } from "../records/ledger.ts";
+import { openOfTick } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, nextToken, type State } from "../state.ts";
 
@@ -131,9 +131,8 @@ function openRuns(state: State, reference: string): RunRecord[] | undefined {
   const named = parseRunReference(reference);
   if (named === undefined) return undefined;
   const { job, tick, attempt, peerEnd, slot } = named;
-  return [...openOf(state.ledger, job)].filter(
+  return [...openOfTick(state.ledger, job, tick)].filter(
     (record) =>
-      record.tick === tick &&
       (attempt === undefined || record.attempt === attempt) &&
       (peerEnd === undefined || runId(record).includes(`@${peerEnd}`)) &&
       (slot === undefined || record.slot === slot),

@@ -69,8 +69,8 @@ export interface OperatorState {
     readonly begun: Set<number>;
     readonly untilMono: number;
   }[];
-  /** by job and tick (ms): skips that this peer was told of, perhaps before the table says them */
-  readonly skipsHeard: Map<JobId, Map<number, Skip & { readonly untilMono: number }>>;
+  /** skips that this peer was told of, perhaps before the table says them (claims/skipped.ts); the oldest first */
+  readonly skipsHeard: Map<string, HeardSkip>;
   /** identities that the mesh refuses (forgotten.ts) */
   readonly forgotten: Map<PeerId, Forgotten>;
   /** this peer has been forgotten, according to the table or to a peer that turned it away */
@@ -81,6 +81,12 @@ export interface OperatorState {
   readonly membership: MembershipState;
   /** entries of the table that this peer tried to write by itself, and when it may try again (admissions.ts) */
   readonly tries: Map<string, { readonly untilMono: number; readonly pauseMs: number }>;
+}
+
+/** A skip of which a peer has told this one. */
+export interface HeardSkip extends Skip {
+  readonly from: PeerId;
+  readonly untilMono: number;
 }
 
 export function createOperator(): OperatorState {

@@ -8,18 +8,17 @@
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { Answer, Command } from "../../ports/control.ts";
-import { tickAt, type PeerId } from "../../schema/ids.ts";
+import { tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { skipsMax, type Skip } from "../../schema/job.ts";
 import type { MessageOf } from "../../schema/message.ts";
-import { ticksInProgress } from "../claims/order-book.ts";
-import { touchJob } from "../claims/touched.ts";
+import { touchTick } from "../claims/touched.ts";
 import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../job/plan.ts";
-import { confirmLimitMs } from "../claims/skipped.ts";
+import { confirmLimitMs, heardKey } from "../claims/skipped.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
-import { openOf } from "../records/ledger.ts";
+import { openOfTick } from "../records/ledger.ts";
 import { comingAfter } from "../orders/coming-ticks.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
 
@@ -27,6 +26,9 @@ import { emit, expectStored, nextToken, type Pending, type State } from "../stat
 const soonMs = claimAheadMs + 30_000;
 /** How long a holder remembers what it was told, until the table says it. */
 const heardKeptMs = 60_000;
+/** So many skips it remembers of one peer, far more than are claimed or due soon, and of all. More takes 1 KiB each. */
+const heardOfOneMax = skipsMax;
+const heardMax = 10 * skipsMax;
 
 function refuse(code: ErrorCode, detail: string): Answer {
   return { kind: "refused", error: new CicadaError(code, detail) };
@@ -92,8 +94,9 @@ function lastSkip({ skips }: Plan): number | undefined {
 /** Why these ticks can be neither skipped nor unskipped. */
 function refuseTicks(state: State, plan: Plan, ticks: readonly number[]): Answer | undefined {
   if (ticks.length === 0) return refuse("TICK_NOT_FOUND", `"${plan.id}" has no such tick to come`);
+  const stageOf = stages(state, plan);
   for (const tick of ticks) {
-    const how = stageOf(state, plan, tick);
+    const how = stageOf(tick);
     if (how !== undefined) return refuse("TICK_BEGUN", `the tick ${tickAt(tick)} of "${plan.id}" ${how}`);
     if (!isTickOf(plan, tick))
       return refuse("TICK_NOT_FOUND", `"${plan.id}" has no tick at ${tickAt(tick)}${neighbours(plan, tick)}`);
@@ -101,19 +104,28 @@ function refuseTicks(state: State, plan: Plan, ticks: readonly number[]): Answer
   return undefined;
 }
 
-/** What has become of the tick; undefined if nothing has begun. */
-function stageOf(state: State, plan: Plan, tick: number): "is over" | "has begun" | undefined {
+/**
+ * Tells what has become of a tick (ms) of the job; undefined if nothing has begun. What all ticks have in common is looked up once,
+ * so that the cost of a tick doesn't grow with what else of the job is open.
+ */
+function stages(state: State, { id }: Plan): (tick: number) => "is over" | "has begun" | undefined {
   const { ledger, book } = state;
-  const name = tickAt(tick);
-  if (isWholeOver(ledger.history, plan.id, name)) return "is over";
-  // What was only decided about one of its slots, such as that its peer was away, begins nothing.
-  const runners = overSlotsOf(ledger.history, plan.id, name)?.slots.values() ?? [];
-  const hasBegun =
-    [...runners].some((runner) => runner !== undefined) ||
-    ticksInProgress(state, plan.id).includes(tick) ||
-    [...openOf(ledger, plan.id)].some((record) => record.tick === name && record.state === "running") ||
-    [...book.runs.values()].some(({ order }) => order.job === plan.id && order.tick === name);
-  return hasBegun ? "has begun" : undefined;
+  const begun = new Set<TickId>();
+  for (const { tick } of book.retries.get(id) ?? []) begun.add(tick);
+  for (const { order } of book.runs.values()) if (order.job === id) begun.add(order.tick);
+  return (tick) => {
+    const name = tickAt(tick);
+    if (isWholeOver(ledger.history, id, name)) return "is over";
+    if (begun.has(name)) return "has begun";
+    // What was only decided about one of its slots, such as that its peer was away, begins nothing.
+    const runners = overSlotsOf(ledger.history, id, name)?.slots.values() ?? [];
+    const isRunning =
+      [...runners].some((runner) => runner !== undefined) ||
+      [...openOfTick(ledger, id, name)].some(
+        (record) => record.state === "running" || record.retriesLeft !== undefined,
+      );
+    return isRunning ? "has begun" : undefined;
+  };
 }
 
 function neighbours(plan: Plan, tick: number): string {
@@ -136,10 +148,9 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
     if (peer === state.settings.self || isPlanted(state, "skip-untold")) return;
     holders.set(peer, (holders.get(peer) ?? new Set()).add(skip));
   };
-  for (const { tick, peer, state: how } of openOf(state.ledger, id)) {
-    const skip = ticks.get(tick);
-    if (skip !== undefined && how === "claimed") tell(peer, skip);
-  }
+  for (const [tick, skip] of ticks)
+    for (const { peer, state: how } of openOfTick(state.ledger, id, tick))
+      if (how === "claimed") tell(peer, skip);
   // Of a tick that is due soon a peer may hold a claim of which this one has not heard.
   for (const skip of skips.filter(({ tick }) => tick - state.now.wall < soonMs)) {
     for (const { id: peer, state: how } of state.members.byId.values()) {
@@ -191,21 +202,38 @@ function answerSkip(
   emit(state, { kind: "answer", token: command, answer });
 }
 
-/** Another peer tells this one, which holds claims of these ticks, that they are to be skipped. */
+/**
+ * Another peer tells this one, which holds claims of these ticks, that they are to be skipped. What can't be remembered is not
+ * confirmed: then the person is told that the ticks may start.
+ */
 export function hearSkip(state: State, from: PeerId, { id, job, skips }: MessageOf<"skip">): void {
   const plan = state.jobs.plans.get(job);
-  const begun = skips.filter(({ tick }) => plan !== undefined && stageOf(state, plan, tick) === "has begun");
-  const heard = state.operator.skipsHeard.get(job) ?? new Map<number, Skip & { untilMono: number }>();
-  state.operator.skipsHeard.set(job, heard);
-  for (const skip of skips) heard.set(skip.tick, { ...skip, untilMono: state.now.mono + heardKeptMs });
-  for (const { tick } of begun) heard.delete(tick);
-  touchJob(state, job);
+  const stageOf = plan === undefined ? undefined : stages(state, plan);
+  const begun = skips.filter(({ tick }) => stageOf?.(tick) === "has begun");
+  const { skipsHeard } = state.operator;
+  for (const { tick } of begun) skipsHeard.delete(heardKey(job, tick));
+  const late = new Set(begun);
+  const kept = skips.filter((skip) => !late.has(skip) && plan?.skips.has(skip.tick) !== true);
+  if (!hasRoomFor(state, from, kept.length)) return emit(state, { kind: "count", name: "skips_refused" });
+  for (const skip of kept) {
+    const key = heardKey(job, skip.tick);
+    skipsHeard.delete(key);
+    skipsHeard.set(key, { ...skip, from, untilMono: state.now.mono + heardKeptMs });
+    touchTick(state, job, tickAt(skip.tick));
+  }
   emit(state, {
     kind: "send",
     to: from,
     protocol: "ask",
     message: { kind: "skip-heard", id, begun: begun.map(({ tick }) => tick) },
   });
+}
+
+function hasRoomFor({ operator: { skipsHeard } }: State, from: PeerId, more: number): boolean {
+  if (skipsHeard.size + more > heardMax) return false;
+  let ofOne = more;
+  for (const heard of skipsHeard.values()) if (heard.from === from) ofOne++;
+  return ofOne <= heardOfOneMax;
 }
 
 export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-heard">): void {
@@ -219,10 +247,13 @@ export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-h
   answerSkip(state, open);
 }
 
-/**
- * Called in every step: answers for the skips that were not confirmed in time. Forgets what was heard long ago, and what stands in
- * the table now: from then on the table says whether the tick is to be skipped.
- */
+/** What stands in the table now is forgotten: from then on the table says whether the tick is to be skipped. */
+export function forgetHeardSkips({ operator: { skipsHeard }, jobs: { plans } }: State, job: JobId): void {
+  if (skipsHeard.size === 0) return;
+  for (const tick of plans.get(job)?.skips.keys() ?? []) skipsHeard.delete(heardKey(job, tick));
+}
+
+/** Called in every step: answers for the skips that were not confirmed in time, and forgets what was heard long ago. */
 export function giveUpSkips(state: State): void {
   const { openSkips, skipsHeard } = state.operator;
   for (const open of openSkips.filter(({ untilMono }) => untilMono <= state.now.mono)) {
@@ -231,10 +262,8 @@ export function giveUpSkips(state: State): void {
     const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: a claimed tick may start`;
     emit(state, { kind: "answer", token: open.command, answer: refuse("SKIP_UNCONFIRMED", detail) });
   }
-  for (const [job, heard] of skipsHeard) {
-    const inTable = state.jobs.plans.get(job)?.skips;
-    for (const [tick, { untilMono }] of heard)
-      if (untilMono <= state.now.mono || inTable?.has(tick) === true) heard.delete(tick);
-    if (heard.size === 0) skipsHeard.delete(job);
+  for (const [key, { untilMono }] of skipsHeard) {
+    if (untilMono > state.now.mono) break;
+    skipsHeard.delete(key);
   }
 }

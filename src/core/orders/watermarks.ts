@@ -21,7 +21,7 @@ import {
   unsureUntilOf,
   watermarkOf,
 } from "../records/history.ts";
-import { openOf } from "../records/ledger.ts";
+import { openOf, openOfTick } from "../records/ledger.ts";
 import { emit, type State } from "../state.ts";
 import { isPlanning } from "./planning.ts";
 
@@ -77,7 +77,8 @@ export function moveUp(state: State, plan: Plan): void {
  */
 function keepOver({ book, ledger }: State, { id }: Plan, instant: number): void {
   const tick = tickAt(instant);
-  const open = [...openOf(ledger, id), ...(book.byJob.get(id) ?? [])].filter((one) => one.tick === tick);
+  const orders = [...(book.byJob.get(id) ?? [])].filter((one) => one.tick === tick);
+  const open = [...openOfTick(ledger, id, tick), ...orders];
   const of = Math.max(1, ...open.map((one) => one.of ?? 1));
   const slots = new Set(open.map(({ slot }) => slot));
   const ofPeers = open.flatMap((one) => ("set" in one ? (one.set ?? []) : []));

@@ -65,6 +65,8 @@ export interface LedgerState {
   /** the claimed and running records of all peers, by record key */
   readonly open: Map<string, RunRecord>;
   readonly openByJob: Map<JobId, Map<string, RunRecord>>;
+  /** by job and tick, as `JOB@TICK` */
+  readonly openByTick: Map<string, Map<string, RunRecord>>;
   /** those of runs in progress, by the pool of which they hold a slot */
   readonly openByPool: Map<string, Map<string, RunRecord>>;
   readonly openByPeer: Map<PeerId, Map<string, RunRecord>>;
@@ -89,6 +91,7 @@ export function createLedger(): LedgerState {
     orders: new Map(),
     open: new Map(),
     openByJob: new Map(),
+    openByTick: new Map(),
     openByPool: new Map(),
     openByPeer: new Map(),
     openDigests: new Map(),

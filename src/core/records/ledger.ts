@@ -3,7 +3,7 @@
  * rest (DESIGN §8). `history` remembers which orders are over.
  */
 import { hash } from "node:crypto";
-import { instantOf, type JobId, type OrderKey, type PeerId } from "../../schema/ids.ts";
+import { instantOf, type JobId, type OrderKey, type PeerId, type TickId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { settle, settleRange } from "./history.ts";
 import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
@@ -129,6 +129,20 @@ export function openOf(ledger: LedgerState, job: JobId): Iterable<RunRecord> {
   return ledger.openByJob.get(job)?.values() ?? [];
 }
 
+/** Those of one tick. A job may have thousands of other open records, by which looking at one tick must not become dear. */
+export function openOfTick(ledger: LedgerState, job: JobId, tick: TickId): Iterable<RunRecord> {
+  return ledger.openByTick.get(tickKeyOf({ job, tick }))?.values() ?? [];
+}
+
+/** Whether any run of the tick is claimed or running. */
+export function isOpen(ledger: LedgerState, job: JobId, tick: TickId): boolean {
+  return ledger.openByTick.has(tickKeyOf({ job, tick }));
+}
+
+function tickKeyOf({ job, tick }: Pick<RunRecord, "job" | "tick">): string {
+  return `${job}@${tick}`;
+}
+
 /** The runs in progress that hold a slot of the pool, whatever pool their jobs name now. */
 export function openInPool(ledger: LedgerState, pool: string): Iterable<RunRecord> {
   return ledger.openByPool.get(pool)?.values() ?? [];
@@ -223,6 +237,7 @@ function markOpen(ledger: LedgerState, record: RunRecord, key: string): void {
   ledger.open.set(key, record);
   putIn(ledger.openByPeer, record.peer, key, record);
   putIn(ledger.openByJob, record.job, key, record);
+  putIn(ledger.openByTick, tickKeyOf(record), key, record);
   if (record.inPool !== undefined) putIn(ledger.openByPool, record.inPool, key, record);
   forgetDigests(ledger, record.peer);
 }
@@ -233,6 +248,7 @@ function close(ledger: LedgerState, key: string): void {
   ledger.open.delete(key);
   takeFrom(ledger.openByPeer, record.peer, key);
   takeFrom(ledger.openByJob, record.job, key);
+  takeFrom(ledger.openByTick, tickKeyOf(record), key);
   if (record.inPool !== undefined) takeFrom(ledger.openByPool, record.inPool, key);
   forgetDigests(ledger, record.peer);
 }

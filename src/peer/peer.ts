@@ -15,12 +15,9 @@ import type { Cancel, Doors, LogFields } from "../ports.ts";
 import type { Answer, Command, PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
-import type { MembershipStatement } from "../schema/membership.ts";
 import { readStatement } from "../wire/membership.ts";
 import { signRecord } from "../wire/records.ts";
-import { settingKinds, type SettingKind, type SettingValues } from "../schema/setting.ts";
 import type { Job } from "../schema/job.ts";
-import type { Admissions } from "../table/admissions.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import { lookUp, readEnds } from "./lookup.ts";
@@ -28,6 +25,7 @@ import { Outbox } from "./outbox.ts";
 import { requestRotation, type RotationDeps } from "./rotation-request.ts";
 import { WakeUp } from "./wake-up.ts";
 import { StaleRecords } from "./stale-records.ts";
+import { TableWatch } from "./table-watch.ts";
 import { Writer } from "./writer.ts";
 import { Sender } from "./sender.ts";
 import type { PeerSettings } from "./settings.ts";
@@ -64,10 +62,6 @@ export class Peer {
   #assembly: Assembly | undefined;
   #working = false;
   #nextCommand = 1;
-  #membership: readonly MembershipStatement[] = [];
-  #admissions: Admissions | undefined;
-  /** what core knows of them */
-  readonly #settingValues = new Map<SettingKind, SettingValues>();
   #stopped = false;
   #whenIdle: (() => void) | undefined;
 
@@ -140,10 +134,15 @@ export class Peer {
       state: this.#state,
       historyMaxBytes: this.#settings.historyMaxBytes,
       feed: (event) => this.#feed(event),
-      tableChanged: () => this.#tableChanged(),
+      tableChanged: () => watch.changed(),
       command: (command, answer) => this.command(command, answer),
       count: (what) => this.#count(what),
       gossipOther: (record) => this.#outbox.other(record),
+    });
+    const watch = new TableWatch({
+      parts: this.#assembly,
+      clock: doors.clock,
+      feed: (event) => this.#feed(event),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
     const { table, edits, scripts, secrets, sync, keyRotation, workShares, notices, meshNotices } =
@@ -155,9 +154,6 @@ export class Peer {
         if (table.apply(update) === "changed") edits.taken(update);
       },
     });
-    this.#membership = table.membership();
-    this.#admissions = table.admissions();
-    for (const setting of settingKinds) this.#settingValues.set(setting, table.values(setting));
     doors.mesh.start({
       linkUp: (peer) => {
         sync.linkUp(peer, doors.clock.now());
@@ -215,30 +211,6 @@ export class Peer {
   get workingOn(): Job | undefined {
     const job = this.#state?.workingOn;
     return job === undefined ? undefined : this.#assembly?.table.jobs().get(job);
-  }
-
-  #tableChanged(): void {
-    const { table, edits, scripts, secrets } = this.parts;
-    for (const setting of settingKinds) {
-      const values = table.values(setting);
-      if (values === this.#settingValues.get(setting)) continue;
-      this.#settingValues.set(setting, values);
-      this.#feed({ kind: "settingsChanged", setting, values });
-    }
-    const changes = table.takeChanges();
-    edits.history.note(changes, (id) => table.holds(id), this.#doors.clock.now().wall);
-    this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest(), cyclic: table.cyclic() });
-    for (const { id, job } of changes) scripts.jobChanged(id, job);
-    secrets.tableChanged();
-    const admissions = table.admissions();
-    if (admissions !== this.#admissions) {
-      this.#admissions = admissions;
-      this.#feed({ kind: "admissions", ...admissions });
-    }
-    const statements = table.membership();
-    if (statements === this.#membership) return;
-    this.#membership = statements;
-    this.#feed({ kind: "membership", statements });
   }
 
   // ------------------------------------------------------------------------------------------ effects

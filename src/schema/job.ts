@@ -257,44 +257,6 @@ declare const checked: unique symbol;
  */
 export type CheckedSpec = JobSpec & { readonly [checked]: true };
 
-/** What other schedulers call our fields, in lower case without `_` and `-`, for the hint "did you mean". */
-export const fieldSynonyms: ReadonlyMap<string, string> = new Map([
-  ["zone", "timezone"],
-  ["tz", "timezone"],
-  ["cron", "schedule"],
-  ["interval", "schedule"],
-  ["name", "id"],
-  ["cmd", "command"],
-  ["args", "argv"],
-  ["url", "http"],
-  ["request", "http"],
-  ["environment", "env"],
-  ["envvars", "env"],
-  ["workdir", "cwd"],
-  ["workingdir", "cwd"],
-  ["workingdirectory", "cwd"],
-  ["runas", "user"],
-  ["suspend", "enabled"],
-  ["disabled", "enabled"],
-  ["concurrency", "overlap"],
-  ["concurrencypolicy", "overlap"],
-  ["startingdeadlineseconds", "catchUp"],
-  ["activedeadlineseconds", "timeout"],
-  ["host", "target"],
-  ["hosts", "target"],
-  ["nodes", "target"],
-  ["retries", "retry"],
-  ["retrylimit", "retry"],
-  ["backofflimit", "retry"],
-  ["dependson", "after"],
-  ["parentjob", "after"],
-  ["mutex", "pool"],
-  ["notifications", "notify"],
-  ["notification", "notify"],
-  ["onfailure", "notify"],
-  ["webhook", "notify"],
-]);
-
 /**
  * What a job is doing; of several states that fit, the first in this list. `invalid`: its replica can't be read.
  * `ended`: it has no further tick. `blocked`: no living peer can run it, and its problems say why. `waiting`: a due

@@ -4,7 +4,7 @@
  */
 import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
-import { fieldSynonyms } from "../../schema/job.ts";
+import { fieldSynonyms } from "../../schema/field-synonyms.ts";
 import { repeatable } from "../program.ts";
 import { jobFlags, type JobFlag } from "./job-flag-table.ts";
 

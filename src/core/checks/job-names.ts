@@ -2,7 +2,8 @@
  * Names of fields that a job may not have. They get the nearest known name, or cicada's name for what other schedulers call
  * differently.
  */
-import { fieldSynonyms, JobSpecSchema, ParamSchema, type Problem } from "../../schema/job.ts";
+import { fieldSynonyms } from "../../schema/field-synonyms.ts";
+import { JobSpecSchema, ParamSchema, type Problem } from "../../schema/job.ts";
 import { NotifyRuleSchema } from "../../schema/notice.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";

@@ -1,0 +1,58 @@
+/** Tells core what a change of the table means: changed settings and jobs, who was let in, and statements about membership. */
+import type { EventBody } from "../core/events.ts";
+import type { Clock } from "../ports.ts";
+import type { MembershipStatement } from "../schema/membership.ts";
+import { settingKinds, type SettingKind, type SettingValues } from "../schema/setting.ts";
+import type { Admissions } from "../table/admissions.ts";
+import type { Assembly } from "./assembly.ts";
+
+export interface TableWatchDeps {
+  parts: Pick<Assembly, "table" | "edits" | "scripts" | "secrets">;
+  clock: Clock;
+  feed: (event: EventBody) => void;
+}
+
+export class TableWatch {
+  readonly #parts: TableWatchDeps["parts"];
+  readonly #clock: Clock;
+  readonly #feed: (event: EventBody) => void;
+  // What core knows of. The table gives the same object until it has changed.
+  readonly #settings: Map<SettingKind, SettingValues>;
+  #membership: readonly MembershipStatement[];
+  #admissions: Admissions;
+
+  /** What the table holds now is taken for known: core gets it when it is loaded. */
+  constructor({ parts, clock, feed }: TableWatchDeps) {
+    this.#parts = parts;
+    this.#clock = clock;
+    this.#feed = feed;
+    const { table } = parts;
+    this.#settings = new Map(settingKinds.map((setting) => [setting, table.values(setting)]));
+    this.#membership = table.membership();
+    this.#admissions = table.admissions();
+  }
+
+  changed(): void {
+    const { table, edits, scripts, secrets } = this.#parts;
+    for (const setting of settingKinds) {
+      const values = table.values(setting);
+      if (values === this.#settings.get(setting)) continue;
+      this.#settings.set(setting, values);
+      this.#feed({ kind: "settingsChanged", setting, values });
+    }
+    const changes = table.takeChanges();
+    edits.history.note(changes, (id) => table.holds(id), this.#clock.now().wall);
+    this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest(), cyclic: table.cyclic() });
+    for (const { id, job } of changes) scripts.jobChanged(id, job);
+    secrets.tableChanged();
+    const admissions = table.admissions();
+    if (admissions !== this.#admissions) {
+      this.#admissions = admissions;
+      this.#feed({ kind: "admissions", ...admissions });
+    }
+    const statements = table.membership();
+    if (statements === this.#membership) return;
+    this.#membership = statements;
+    this.#feed({ kind: "membership", statements });
+  }
+}

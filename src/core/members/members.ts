@@ -282,6 +282,19 @@ export function hearLeave(state: State, from: PeerId, incarnation: number): bool
   return assess(state, member);
 }
 
+/**
+ * The state of a peer, member or not. One that has never been heard is dead only if no heard member hears it either, and
+ * after as long as a member would have been silent for: a peer that has just started may hear the oldest records before it
+ * hears their peers.
+ */
+export function stateOfPeer(state: State, peer: PeerId): Member["state"] {
+  const member = state.members.byId.get(peer);
+  if (member !== undefined) return member.state;
+  const listenedMs = state.now.wall - state.upkeep.warmedUpAt;
+  const limitMs = deadAfterMs(countPresent(state) + 1, stretch(state));
+  return state.members.hearsay.has(peer) || listenedMs < limitMs ? "suspect" : "dead";
+}
+
 /** Alive, or suspect only here: others still hear it, so its messages arrive through them. */
 export function inSight(state: State, peer: PeerId): boolean {
   const member = state.members.byId.get(peer);

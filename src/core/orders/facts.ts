@@ -37,7 +37,7 @@ import type { Turn } from "../job/rolling.ts";
 import { stopAt, stopOfTick } from "../job/stops.ts";
 import { eligibilityOf, withPreferredFirst } from "../members/eligibility.ts";
 import { failoverOf, isRanked, type Eligibility, type Failover } from "../members/failover.ts";
-import { hasJustLeft } from "../members/members.ts";
+import { hasJustLeft, stateOfPeer } from "../members/members.ts";
 import { rank } from "../job/rank.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -370,8 +370,8 @@ function ranksOf(state: State, order: Order): readonly PeerId[] {
 /** The runner that the voters chose is gone: its peer is dead, has left, or was restarted since. */
 function isGone(state: State, { peer, incarnation }: Runner): boolean {
   if (peer === state.settings.self) return incarnation !== state.members.incarnation;
-  const member = state.members.byId.get(peer);
-  if (member === undefined || member.state === "dead") return true;
-  if (member.state === "left") return !hasJustLeft(state, peer);
-  return (member.heartbeat?.incarnation ?? incarnation) > incarnation;
+  const how = stateOfPeer(state, peer);
+  if (how === "dead") return true;
+  if (how === "left") return !hasJustLeft(state, peer);
+  return (state.members.byId.get(peer)?.heartbeat?.incarnation ?? incarnation) > incarnation;
 }

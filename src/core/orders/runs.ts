@@ -31,7 +31,7 @@ import { judgePrecheck } from "../checks/precheck.ts";
 import { whyNotAfterPrecheck } from "./precheck.ts";
 import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
-import { hasJustLeft, inSight } from "../members/members.ts";
+import { hasJustLeft, inSight, stateOfPeer } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
 import { reporterPlace } from "./reporter.ts";
 import { hearRange } from "./scan.ts";
@@ -170,7 +170,7 @@ function withNotes<Read extends Pick<RunRecord, "notes">>(read: Read, outcome: C
 export function declareLost(state: State): void {
   for (const record of openRecords(state.ledger)) {
     if (record.peer === state.settings.self) continue;
-    const how = state.members.byId.get(record.peer)?.state ?? "dead";
+    const how = stateOfPeer(state, record.peer);
     if (how !== "dead" && how !== "left") continue;
     if (record.state === "claimed" && hasJustLeft(state, record.peer)) continue;
     if (closeIfEnded(state.ledger, record)) continue;

@@ -16,6 +16,7 @@ import { spansMost, type Epoch } from "../../schema/vote.ts";
 import { joinSpans, writeSpans } from "../time/spans.ts";
 import { storedKeys } from "../events.ts";
 import { assert } from "../../errors.ts";
+import { stateOfPeer } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { emit, expectStored, note, type State } from "../state.ts";
@@ -171,7 +172,7 @@ function judgeRegained(state: State, { voters }: Epoch): void {
   if (!voters.includes(self)) return;
   const others = voters.filter((peer) => peer !== self);
   const silent = others.filter((peer) => !voter.confirmedBy.has(peer));
-  const isGone = (peer: PeerId) => ["dead", "left"].includes(state.members.byId.get(peer)?.state ?? "dead");
+  const isGone = (peer: PeerId) => ["dead", "left"].includes(stateOfPeer(state, peer));
   if (others.length - silent.length + 1 < majorityOf(voters.length) || !silent.every(isGone)) return;
   voter.memory = "sure";
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.votesLost, value: "" }] });

@@ -214,7 +214,7 @@ test("a failure is found behind more repeated attempts than are read at once", (
     hasTold: () => false,
     tell: (_topic, { state, text }) => told.push(`${state}: ${text}`),
   });
-  const sight = { seen: [], facts: [], tellerOf: () => self, undecided: () => [] };
+  const sight = { seen: [], facts: [], reporterOf: () => self, undecided: () => [] };
   digests.woke(new Map([["ops", { at: "08:00" }]]), sight, { wall: at("2026-11-29T08:02:00Z"), mono: 0 });
   assert.equal(told.length, 1);
   assert.match(told[0] ?? "", /^trouble: 1 of 2 jobs had trouble .*: backup failed once/);

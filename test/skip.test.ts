@@ -59,7 +59,7 @@ function startsOf(cores: Cores, tick: number): number {
 }
 
 describe("a tick that a person has asked to skip", () => {
-  test("does not start on any peer, and is told as skipped(asked), by whom and why", () => {
+  test("does not start on any peer, and is reported as skipped(asked), by whom and why", () => {
     const cores = meshWith();
     const tick = comingTick(cores, 1);
     skip(cores, "b", { tick }, "release day");

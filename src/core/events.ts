@@ -52,7 +52,7 @@ export interface PrunedHistory {
   starts: readonly Span[];
 }
 
-/** What stands in the table about how peers came in. */
+/** What is in the table about how peers came in. */
 export interface Admissions {
   joins: readonly Join[];
   /** peers with a join that can't be read */
@@ -95,7 +95,7 @@ export type Event = { now: Now } & (
       /** when an earlier life was last known to be alive; wall clock, ms; undefined = there was none */
       lastAlive: number | undefined;
       addresses: readonly string[];
-      /** what stands in the table about the membership of peers */
+      /** what is in the table about the membership of peers */
       membership?: readonly MembershipStatement[];
       /** the statements that counted in an earlier life; undefined = no earlier life had a version that keeps them */
       keptMembership?: readonly MembershipStatement[] | undefined;
@@ -139,7 +139,7 @@ export type Event = { now: Now } & (
       /** the jobs that are quarantined because they run after each other, with their parents; absent = none */
       cyclic?: ReadonlyMap<JobId, readonly JobId[]>;
     }
-  /** what stands in the table about the membership of peers has changed */
+  /** what is in the table about the membership of peers has changed */
   | { kind: "membership"; statements: readonly MembershipStatement[] }
   /** settings of a kind have changed: all of them, by name */
   | { kind: "settingsChanged"; setting: SettingKind; values: SettingValues }

@@ -9,7 +9,7 @@ import { isOwnGivenBack } from "./claims/claims.ts";
 import { admitRetry } from "./claims/order-book.ts";
 import type { Event } from "./events.ts";
 import { signLife } from "./members/lives.ts";
-import { announceAtOnce, memberOf } from "./members/members.ts";
+import { heartbeatAtOnce, memberOf } from "./members/members.ts";
 import { restoreSuperseded } from "./members/superseded-key.ts";
 import { clockRefusedMs } from "./members/suspicion.ts";
 import { takeAdmissions } from "./operator/admissions.ts";
@@ -36,7 +36,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
   const { mono, wall } = state.now;
   state.alive = true;
   signLife(state);
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
   openHistory(state, event.watermarks, event.prunedAhead ?? [], event.loadedSince, event.lastAlive ?? wall);

@@ -32,7 +32,7 @@ import {
 import { acceptedBy } from "./operator/readmission.ts";
 import { sweepEveryMs } from "./limits.ts";
 import {
-  announceAtOnce,
+  heartbeatAtOnce,
   assessAll,
   hasUnheardRecords,
   hearGossip,
@@ -332,7 +332,7 @@ function everySecond(state: State): void {
   endEarlierLife(state);
   if (tryEndHostFault(state, () => isAwaitedAlone(state))) touchAll(state);
   if (outlive(state)) {
-    announceAtOnce(state);
+    heartbeatAtOnce(state);
     touchAll(state);
   }
   reviewSuperseded(state);

@@ -14,7 +14,7 @@ import type { MeshTopic } from "../schema/mesh-notice.ts";
 import type { RunRecord } from "../schema/run.ts";
 
 /** The records of a day's last ticks have arrived after this, and most of its runs have ended; ms. */
-const settledMs = 60_000;
+const afterDayMs = 60_000;
 /** A digest that nobody could tell within this time, because no peer was up, is left out; ms. */
 const lateMs = 3_600_000;
 /** After so many troubles no more are read: they would not be named anyway. */
@@ -46,9 +46,9 @@ export class Digests {
       const zone = zoneOf(timezone);
       if (zone === undefined || this.#reading.has(channel)) continue;
       const day = lastDay(zone, at, wall);
-      if (wall < day.to + settledMs || wall >= day.to + lateMs) continue;
+      if (wall < day.to + afterDayMs || wall >= day.to + lateMs) continue;
       const topic = { told: "digest", subject: channel, episode: day.shown.replace(" ", "T") } as const;
-      if (this.#deps.hasTold(topic) || sight.tellerOf("digest", channel) !== this.#deps.doors.keys.self)
+      if (this.#deps.hasTold(topic) || sight.reporterOf("digest", channel) !== this.#deps.doors.keys.self)
         continue;
       this.#read(topic, day, timezone, sight);
     }

@@ -127,7 +127,7 @@ export class MeshNotices {
     for (const key of this.#seen.keys()) if (!subjects.has(key)) this.#seen.delete(key);
     for (const { fact, subject, text } of [...sight.facts, ...this.#rotations(now)]) {
       const topic = { told: fact, subject, episode: "once" };
-      if (sight.tellerOf(fact, subject) === this.#deps.doors.keys.self) {
+      if (sight.reporterOf(fact, subject) === this.#deps.doors.keys.self) {
         this.#tell(topic, events.get(fact) ?? [], text);
       }
     }
@@ -165,7 +165,7 @@ export class MeshNotices {
     const news = newsOf(sighting, this.#incidentsOf(trouble, subject), wall);
     if (news === undefined) return;
     const told: ToldEvent = news.kind === "begins" ? trouble : troubleEnds[trouble];
-    if (sight.tellerOf(told, subject) !== this.#deps.doors.keys.self) return;
+    if (sight.reporterOf(told, subject) !== this.#deps.doors.keys.self) return;
     const subscribed = this.#read().events.get(trouble) ?? [];
     const channels =
       news.kind === "begins" ? subscribed : news.channels.filter((name) => subscribed.includes(name));
@@ -203,7 +203,7 @@ export class MeshNotices {
       const isInHand = [...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer));
       told.leftAtMono = left.length === 0 || isInHand ? undefined : (told.leftAtMono ?? mono);
       if (told.leftAtMono === undefined || mono - told.leftAtMono < takeOverMs) continue;
-      if (sight.tellerOf(topic.told, topic.subject) === self) this.#open(topic, left, first, first.at);
+      if (sight.reporterOf(topic.told, topic.subject) === self) this.#open(topic, left, first, first.at);
     }
   }
 

@@ -24,7 +24,7 @@ import { emit, type State } from "../state.ts";
 import { countTicks } from "../time/count.ts";
 import type { ChainTick } from "./book-state.ts";
 import { isTickOver, slotNames } from "./slots.ts";
-import { admitChained, dropOrders, hasBegun, isRequested } from "./order-book.ts";
+import { admitChained, dropOrders, isBegunOrDecided, isRequested } from "./order-book.ts";
 import { touchOver } from "./touched.ts";
 
 /** Ticks of chains that are remembered: far above what honest jobs have. Each holds a record of each parent. */
@@ -145,7 +145,7 @@ export function forgetChains(state: State, job: JobId): void {
   book.chainRanges.delete(job);
   const plan = state.jobs.plans.get(job);
   for (const tick of book.chains.get(job)?.keys() ?? []) {
-    if (plan === undefined || !hasBegun(state, plan, tick)) forgetChainTick(state, job, tick);
+    if (plan === undefined || !isBegunOrDecided(state, plan, tick)) forgetChainTick(state, job, tick);
   }
 }
 
@@ -252,12 +252,12 @@ function review(state: State, child: JobId, tick: TickId): void {
   const entry = chainTickOf(state, child, tick);
   if (entry === undefined || plan?.after === undefined) return;
   if (isWholeOver(state.ledger.history, child, tick)) return forgetChainTick(state, child, tick);
-  const isRepeated = hasBegun(state, plan, tick);
+  const isRepeated = isBegunOrDecided(state, plan, tick);
   if (entry.disk === "unasked" && !isRepeated && !isUnsure(state, plan, tick)) entry.disk = "unneeded";
   if (entry.disk === "unasked") askDisk(state, plan, tick, entry);
   if (entry.disk === "unasked" || entry.disk === "asked") return;
   const { jobs } = plan.after;
-  const found = chainVerdict(plan.after, (parent) => standingOf(state, plan, tick, entry, parent));
+  const found = chainVerdict(plan.after, (parent) => parentTickOf(state, plan, tick, entry, parent));
   if (found === undefined) return;
   const verdict = isManual(tick)
     ? found
@@ -273,7 +273,7 @@ function review(state: State, child: JobId, tick: TickId): void {
   admitChained(state, plan, tick, entry.verdict.due);
 }
 
-function standingOf(state: State, plan: Plan, tick: TickId, entry: ChainTick, parent: JobId): ParentTick {
+function parentTickOf(state: State, plan: Plan, tick: TickId, entry: ChainTick, parent: JobId): ParentTick {
   if (isRunningAt(state, parent, tick)) return "undecided";
   const end = entry.ends.get(parent);
   if (end !== undefined) return { state: end.state, at: endedAt(state, end) };

@@ -32,8 +32,8 @@ export function leaseEnd(state: State, record: RunRecord): number {
 
 /** One contender that keeps this order waiting, or none. */
 export function anyBefore(contenders: Iterable<Contender>): Contender[] {
-  for (const holding of contenders) {
-    if (holding.running || holding.earlier) return [{ ...holding, waiting: false }];
+  for (const contender of contenders) {
+    if (contender.running || contender.earlier) return [{ ...contender, waiting: false }];
   }
   return [];
 }

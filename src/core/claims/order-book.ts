@@ -107,7 +107,7 @@ export function isRequested({ book }: State, record: RunRecord): boolean {
 }
 
 /** Whether a run of the tick was started or decided. */
-export function hasBegun(state: State, plan: Plan, tick: TickId): boolean {
+export function isBegunOrDecided(state: State, plan: Plan, tick: TickId): boolean {
   const slots = slotsOfTick(state, plan.id, tick, plan);
   return slots.some((slot) => isBegun(state, orderKey(plan.id, tick, 1, slot)));
 }

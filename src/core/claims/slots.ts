@@ -95,11 +95,11 @@ export function peerOfSlot({ settings, members }: Readonly<State>, slot: string)
 
 /** Whether the order belongs to a tick that has begun: it repeats an attempt, or another slot was started. */
 export function isInProgress(state: State, order: OfTick & Pick<Order, "attempt">): boolean {
-  return order.attempt > 1 || (order.of > 1 && hasBegun(state, order));
+  return order.attempt > 1 || (order.of > 1 && hasStarted(state, order));
 }
 
 /** Whether any slot of the tick was started. */
-function hasBegun(state: State, { job, tick, of }: OfTick): boolean {
+function hasStarted(state: State, { job, tick, of }: OfTick): boolean {
   const { ledger } = state;
   const over = overSlotsOf(ledger.history, job, tick);
   for (const runner of over?.slots.values() ?? []) if (runner !== undefined) return true;
@@ -121,7 +121,7 @@ export function* pendingInProgress(state: State, job: JobId): Generator<Pick<Ord
   for (const order of state.book.retries.get(job) ?? []) if (!awaitsPeer(order)) yield order;
   for (const orders of state.book.slotted.get(job)?.values() ?? []) {
     const [first] = orders;
-    if (first === undefined || !hasBegun(state, first)) continue;
+    if (first === undefined || !hasStarted(state, first)) continue;
     for (const order of orders) {
       if (awaitsPeer(order)) continue;
       yield order;
@@ -144,29 +144,29 @@ export function isSkippedByOverlap({ ledger }: State, { job, tick }: OfTick): bo
 }
 
 /** The ranks as they are for the order's slot. A peer that holds another slot comes after those that don't. */
-export function inOrderOfSlot(
+export function ranksOfOrder(
   state: State,
   plan: Plan | undefined,
   order: Order,
   ranks: readonly PeerId[],
 ): readonly PeerId[] {
-  return order.of === 1 ? ranks : turned(state, plan, order, ranks, holdersOfOthers(state, order));
+  return order.of === 1 ? ranks : ranksForSlot(state, plan, order, ranks, holdersOfOthers(state, order));
 }
 
 /**
  * The same without regard to who holds other slots: peers that claim at the same time don't know of each other's claims yet. All
  * peers agree on who is first by these ranks.
  */
-export function inTurnOfSlot(
+export function ranksAgreedOn(
   state: State,
   plan: Plan | undefined,
   order: Order,
   ranks: readonly PeerId[],
 ): readonly PeerId[] {
-  return order.of === 1 ? ranks : turned(state, plan, order, ranks, nobody);
+  return order.of === 1 ? ranks : ranksForSlot(state, plan, order, ranks, nobody);
 }
 
-function turned(
+function ranksForSlot(
   state: State,
   plan: Plan | undefined,
   order: Order,

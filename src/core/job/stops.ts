@@ -47,7 +47,7 @@ export function stopOfTick({ pauses, maintenance }: Stoppable, due: number): Sto
 }
 
 /** So many ticks of one stop have a record each. The others are reported in ranges, so that a long stop costs few records. */
-const toldSingly = 10;
+const listedMost = 10;
 
 /** Whether so many ticks before this one (ms) lie in the same stop. */
 export function isDeepInStop(plan: Plan, instant: number): boolean {
@@ -55,7 +55,7 @@ export function isDeepInStop(plan: Plan, instant: number): boolean {
   const begins = plan.pauses.filter((pause) => covers(pause, instant)).map(({ at }) => at);
   const window = begins.length > 0 ? undefined : windowAt(plan.maintenance, instant);
   const from = Math.min(window?.from ?? Infinity, ...begins);
-  return from < instant && ticksOf(plan, from, instant, toldSingly).length === toldSingly;
+  return from < instant && ticksOf(plan, from, instant, listedMost).length === listedMost;
 }
 
 function covers(pause: Pause, due: number): boolean {

@@ -7,7 +7,7 @@
 import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
-import { announceAtOnce } from "./members.ts";
+import { heartbeatAtOnce } from "./members.ts";
 import { hasSecret } from "./secrets.ts";
 
 /** What the job needs and the peer's host lacks. A peer that was never heard counts as equipped. */
@@ -36,7 +36,7 @@ export function noteEquipment(state: State, lacks: readonly string[]): boolean {
   const told = all.length <= lacksMax ? all : [anyScript, ...all.slice(0, lacksMax - 1)];
   if (told.join() === (state.members.lacks ?? state.settings.lacks).join()) return false;
   state.members.lacks = told;
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   return true;
 }
 

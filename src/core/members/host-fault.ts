@@ -5,7 +5,7 @@
  * none can run an order that is due, it tries every 10 s.
  */
 import type { State } from "../state.ts";
-import { announceAtOnce } from "./members.ts";
+import { heartbeatAtOnce } from "./members.ts";
 
 /** Less gives ticks to a host that fails them again; more leaves a recovered host idle for longer. */
 const firstPauseMs = 30_000;
@@ -19,7 +19,7 @@ export function noteHostFault(state: State, reason: string): void {
   const pauseMs = Math.min(longestPauseMs, before === undefined ? firstPauseMs : 2 * before.pauseMs);
   const untilMono = state.now.mono + (isAnotherAble(state) ? pauseMs : pauseAloneMs);
   state.members.hostFault = { reason, pauseMs, untilMono, isOnTrial: false };
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
 }
 
 /** A run has started, so the fault is over, unless the run had been handed to the launcher before the fault. */
@@ -44,7 +44,7 @@ export function tryEndHostFault(state: State, isAwaitedAlone: () => boolean): bo
   const untilMono = isPatient ? fault.untilMono : Math.min(fault.untilMono, mono + pauseAloneMs);
   state.members.hostFault = { ...fault, untilMono, isOnTrial: mono >= untilMono };
   if (mono < untilMono) return false;
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   return true;
 }
 

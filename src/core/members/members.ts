@@ -309,7 +309,7 @@ export function livingMembers(state: State): PeerId[] {
 }
 
 /** What this peer says about itself has changed: its next heartbeat goes to all members at once. */
-export function announceAtOnce(state: State): void {
+export function heartbeatAtOnce(state: State): void {
   state.members.heartbeatAtMono = -Infinity;
 }
 

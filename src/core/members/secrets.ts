@@ -7,7 +7,7 @@ import type { Heartbeat } from "../../schema/heartbeat.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { isPlanted } from "../probes/planted.ts";
 import type { State } from "../state.ts";
-import { announceAtOnce } from "./members.ts";
+import { heartbeatAtOnce } from "./members.ts";
 import type { OwnSecrets } from "./members-state.ts";
 
 /** A peer that was never heard counts as one that has a value of its own. */
@@ -31,7 +31,7 @@ function ownSecrets(state: State, peer: PeerId): Readonly<Record<string, number>
 export function noteSecrets(state: State, held: OwnSecrets): boolean {
   if (sameValue(held, state.members.secrets)) return false;
   state.members.secrets = held;
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   return true;
 }
 

@@ -15,7 +15,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { storedKeys } from "../events.ts";
 import { emit, note, type State } from "../state.ts";
-import { announceAtOnce } from "./members.ts";
+import { heartbeatAtOnce } from "./members.ts";
 
 /** Members repeat the proof every few seconds. Less forgets a valid proof; more follows a stranger's proof for longer. */
 const repeatedWithinMs = 60_000;
@@ -31,7 +31,7 @@ export function noteSuperseded(state: State, by: PeerId, key: string): void {
   note(state, "warn", "this peer's cluster key was replaced by a later one", { by });
   members.supersededKey = { by, at: now.wall, standsMono: now.mono };
   keep(state, JSON.stringify({ by, at: now.wall, key }));
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
 }
 
 /** After a start with the same key: restores what was proved to an earlier life. */
@@ -44,7 +44,7 @@ export function forgetSuperseded(state: State): void {
   if (state.members.supersededKey === undefined) return;
   state.members.supersededKey = undefined;
   keep(state, "");
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
 }
 
 /** Whether the others don't count on this peer, because its key was replaced. */

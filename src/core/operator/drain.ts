@@ -12,7 +12,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import { giveClaimsBack } from "../claims/claims.ts";
 import { storedKeys } from "../events.ts";
-import { announceAtOnce } from "../members/members.ts";
+import { heartbeatAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { memberNamed } from "./roster-requests.ts";
@@ -74,7 +74,7 @@ function setDrained(state: State, drained: Attribution | undefined, by: string):
   if (on) mark(state, "drained-by-hand");
   const message = on ? "drained: this peer takes no more ticks" : "undrained: this peer takes ticks";
   note(state, "info", message, { by });
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   if (on) giveClaimsBack(state);
   else touchAll(state);
 }
@@ -83,7 +83,7 @@ function setDrained(state: State, drained: Attribution | undefined, by: string):
 export function drain(state: State): void {
   if (state.operator.draining) return;
   state.operator.draining = true;
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   giveClaimsBack(state);
 }
 

@@ -60,7 +60,7 @@ export function openMembership(
 }
 
 /**
- * Takes in the statements that stand in the table now. A judgement reads all of them, so a member that changes them again
+ * Takes in the statements that are in the table now. A judgement reads all of them, so a member that changes them again
  * and again causes only so many. Returns whether the members have changed.
  */
 export function takeStatements(state: State, statements: readonly MembershipStatement[]): boolean {

@@ -19,7 +19,7 @@ import { votersMissing } from "../orders/hindrances.ts";
 import type { State } from "../state.ts";
 
 /** A peer that is started again within this time was not away for people, ms. */
-const settledMs = 15_000;
+const lastingMs = 15_000;
 /** The same for a peer that has not been heard in this life: the whole mesh may be starting. */
 const unheardMs = 120_000;
 /** A write that the disk refuses is told sooner: the peer claims nothing meanwhile. */
@@ -48,7 +48,7 @@ export interface MeshSight {
   seen: readonly Seen[];
   facts: readonly SeenFact[];
   /** the peer whose turn it is to tell it */
-  tellerOf: (told: ToldEvent, subject: string) => PeerId | undefined;
+  reporterOf: (told: ToldEvent, subject: string) => PeerId | undefined;
   /** jobs with a tick that was due before the instant (ms) and that has neither begun nor been decided */
   undecided: (before: number) => JobId[];
 }
@@ -62,7 +62,7 @@ export function meshSight(stateThen: Readonly<State>, now: Now): MeshSight | und
   return {
     seen: [...seenOfPeers(state), ...seenOfClocks(state), seenOfVoters(state), seenOfDisk(state)],
     facts: joinsOf(state),
-    tellerOf: tellers(state),
+    reporterOf: reporters(state),
     undecided: (before) => undecidedJobs(state, before),
   };
 }
@@ -74,7 +74,7 @@ function seenOfPeers(state: State): Seen[] {
     if (how !== "alive" && how !== "dead") return [];
     const name = shownName(state, id);
     const isTrouble = how === "dead";
-    const toldAfterMs = heardMono === undefined ? unheardMs : settledMs;
+    const toldAfterMs = heardMono === undefined ? unheardMs : lastingMs;
     const since = heardWall === undefined ? "since this peer started" : `since ${instantText(heardWall)}`;
     const text = isTrouble
       ? `${name} is dead: ${selfName(state)} has not heard it ${since}, and it did not say goodbye`
@@ -104,7 +104,7 @@ function clockOf(name: string, subject: string, isTrouble: boolean, offsetMs: nu
   const text = isTrouble
     ? `the clock of ${name} is ${seconds} s ${side} the clocks that count as right: it takes no ticks until its clock is set`
     : `the clock of ${name} is right again`;
-  return { trouble: "clock", subject, isTrouble, toldAfterMs: settledMs, text };
+  return { trouble: "clock", subject, isTrouble, toldAfterMs: lastingMs, text };
 }
 
 function seenOfVoters(state: State): Seen {
@@ -114,7 +114,7 @@ function seenOfVoters(state: State): Seen {
       ? "a majority of the voters is in reach again"
       : `no majority, as ${selfName(state)} sees it: ${missing}; such jobs don't run here until then`;
   const isTrouble = missing !== undefined;
-  return { trouble: "no-majority", subject: votersSubject, isTrouble, toldAfterMs: settledMs, text };
+  return { trouble: "no-majority", subject: votersSubject, isTrouble, toldAfterMs: lastingMs, text };
 }
 
 function seenOfDisk(state: State): Seen {
@@ -128,7 +128,7 @@ function seenOfDisk(state: State): Seen {
 function joinsOf(state: State): SeenFact[] {
   const { joins, confirmed } = state.members.admissions;
   return [...joins.values()].flatMap(({ peer, at, by, name, invitation }): SeenFact[] => {
-    if (at < state.now.wall - joinedMs || at > state.now.wall + settledMs) return [];
+    if (at < state.now.wall - joinedMs || at > state.now.wall + lastingMs) return [];
     const how = invitation === undefined ? "" : ` by the invitation ${invitation}`;
     const isConfirmed = confirmed.has(peer) ? "" : "; no person has confirmed it yet";
     const text = `${name} joined the mesh${how}, as ${shownAuthor(state, by)} saw it${isConfirmed}`;
@@ -140,7 +140,7 @@ function joinsOf(state: State): SeenFact[] {
  * Only the peer itself knows about its disk. A peer whose clock is doubted tells nothing that another one can tell, nor does the
  * subject itself: its signature of a webhook would be refused as too old.
  */
-function tellers(state: State): MeshSight["tellerOf"] {
+function reporters(state: State): MeshSight["reporterOf"] {
   const isStopping = (peer: PeerId) => {
     const heartbeat = state.members.byId.get(peer)?.heartbeat;
     return heartbeat?.draining === true && heartbeat.drained !== true;

@@ -25,7 +25,7 @@ export type DrainAsker = { kind: "command"; command: number } | { kind: "peer"; 
 export interface MembershipState {
   /** by peer: the statement that decides; kept on disk */
   kept: ReadonlyMap<PeerId, MembershipStatement>;
-  /** what stands in the table */
+  /** what is in the table */
   statements: readonly MembershipStatement[];
   /** the signatures of `statements` */
   inTable: ReadonlySet<string>;

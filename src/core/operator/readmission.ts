@@ -14,7 +14,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import { touchAll } from "../claims/touched.ts";
 import { storedKeys } from "../events.ts";
 import { holdReadmissions } from "../members/admission.ts";
-import { announceAtOnce } from "../members/members.ts";
+import { heartbeatAtOnce } from "../members/members.ts";
 import { beginWarmUp } from "../orders/warm-up.ts";
 import { mark } from "../probes/marks.ts";
 import { emit, expectStored, note, type State } from "../state.ts";
@@ -108,6 +108,6 @@ export function carryOn(state: State): void {
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: "" }] });
   const linked = [...members.byId.values()].filter((member) => member.linked).map(({ id }) => id);
   if (upkeep.warmUp === undefined) beginWarmUp(state, [...upkeep.awaitingSync.keys(), ...linked], 0);
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   touchAll(state);
 }

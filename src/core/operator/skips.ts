@@ -1,5 +1,5 @@
 /**
- * Skipping single ticks of a job, and taking that back. What is to be skipped stands in the table, so every peer knows it, also
+ * Skipping single ticks of a job, and taking that back. What is to be skipped is in the table, so every peer knows it, also
  * after a restart; when the tick comes, its reporter records it as `skipped(asked)`.
  *
  * A tick that another peer has claimed may start before the table reaches that peer. So the peer that is asked tells the

@@ -16,8 +16,8 @@ import { isBackfilledBefore } from "../claims/backfills.ts";
 import { isToBeSkipped, skipStandsAt } from "../claims/skipped.ts";
 import { turnOfOrder } from "../claims/rolling-turns.ts";
 import {
-  inOrderOfSlot,
-  inTurnOfSlot,
+  ranksOfOrder,
+  ranksAgreedOn,
   isInProgress,
   isSkippedByOverlap,
   peerOfSlot,
@@ -197,8 +197,8 @@ export class OrderFacts implements Facts {
   get isFirstForAll(): boolean {
     if (this.#order.of === 1) return true;
     const ranks = withPreferredFirst(this.#state, this.plan, this.#order, ranksOf(this.#state, this.#order));
-    const inTurn = inTurnOfSlot(this.#state, this.plan, this.#order, ranks);
-    return failoverOf(inTurn, this.#state.settings.self, this.#eligibility)?.delayMs === 0;
+    const agreedOn = ranksAgreedOn(this.#state, this.plan, this.#order, ranks);
+    return failoverOf(agreedOn, this.#state.settings.self, this.#eligibility)?.delayMs === 0;
   }
 
   get admittedRank(): number {
@@ -355,7 +355,7 @@ const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "i
 
 /** All members, dead ones included, in order of rank for one order, rearranged as its job and its slot ask. */
 export function ranksFor(state: State, plan: Plan | undefined, order: Order): readonly PeerId[] {
-  return inOrderOfSlot(state, plan, order, withPreferredFirst(state, plan, order, ranksOf(state, order)));
+  return ranksOfOrder(state, plan, order, withPreferredFirst(state, plan, order, ranksOf(state, order)));
 }
 
 function ranksOf(state: State, order: Order): readonly PeerId[] {

@@ -21,7 +21,7 @@ import { hindrancesOf } from "./hindrances.ts";
 
 const hourMs = 3_600_000;
 /** Up to so many ticks of an hour are ranked one by one. A rank costs some microseconds, and a week has 168 hours. */
-const ranked = 4;
+const rankedMost = 4;
 
 /** The hours from `from` (ms) on in which the job has ticks to come. An hour with more than `listed` ticks lists no starts. */
 export function expectedHours(
@@ -41,7 +41,7 @@ export function expectedHours(
     if (at === undefined || at >= end) return found;
     const hour = Math.floor((at - from) / hourMs);
     const until = Math.min(from + (hour + 1) * hourMs, end);
-    const { count, first } = ticksIn(plan, schedule, at, until, Math.max(listed, ranked));
+    const { count, first } = ticksIn(plan, schedule, at, until, Math.max(listed, rankedMost));
     if (count > 0) {
       const starts = count > listed ? [] : first.map((tick) => dueOf(plan, tick));
       found.push({ hour, ticks: count, starts, runs: runsOf(first, count) });
@@ -90,7 +90,7 @@ function sharing(
   const named = (shares: ReadonlyMap<PeerId, number>, times: number): ExpectedHour["runs"] =>
     [...shares].map(([peer, share]) => ({ peer, name: shownName(state, peer), count: share * times }));
   return (ticks, count) => {
-    if (count > ranked || perTick === all.length) return named(even, count);
+    if (count > rankedMost || perTick === all.length) return named(even, count);
     const wins = new Map<PeerId, number>();
     for (const tick of ticks) {
       const ranks = rank(plan.id, tickAt(tick), state.members.hashes);

@@ -14,7 +14,7 @@ import { reportRange } from "./range-report.ts";
 import { scanJob } from "./scan.ts";
 
 /** With a longer time, a stop's ticks are unknown to people for longer; with a shorter one there are more records. */
-const toldEveryMs = 24 * 3_600_000;
+const reportEveryMs = 24 * 3_600_000;
 
 export function holdBack({ upkeep }: State, job: JobId, tick: number): void {
   if (!upkeep.heldBack.has(job)) upkeep.heldBack.set(job, tick);
@@ -27,7 +27,7 @@ export function reviewHeldBack(state: State): void {
   for (const [job, from] of upkeep.heldBack) {
     const plan = jobs.plans.get(job);
     const goesOn = plan !== undefined && stopOfTick(plan, now.wall) !== undefined;
-    if (goesOn && now.wall - from < toldEveryMs) continue;
+    if (goesOn && now.wall - from < reportEveryMs) continue;
     upkeep.heldBack.delete(job);
     // The scan finds the ticks, and the first living peer in rank reports them.
     if (plan !== undefined) scanJob(state, plan);

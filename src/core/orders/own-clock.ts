@@ -15,7 +15,7 @@ import { touchAll } from "../claims/touched.ts";
 import { noStage, transition } from "../claims/order.ts";
 import { pauseMs } from "../limits.ts";
 import { beginNewClock, isDoubted, judgeClocks, noteSetBefore, ownClockOffset } from "../members/clocks.ts";
-import { announceAtOnce } from "../members/members.ts";
+import { heartbeatAtOnce } from "../members/members.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { emit, note, type State } from "../state.ts";
@@ -56,7 +56,7 @@ function noteSet(state: State, byMs: number, before: Now): void {
   if (byMs < 0) state.upkeep.wentBack = true;
   else restoreBeginnings(state);
   state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, before.wall, state.now.wall);
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
 }
 
 /**

@@ -12,7 +12,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { warmUpLimitMs } from "../limits.ts";
 import { awaitsOffsets } from "../members/clocks.ts";
 import { stretch } from "../members/members-state.ts";
-import { announceAtOnce } from "../members/members.ts";
+import { heartbeatAtOnce } from "../members/members.ts";
 import { note, type State } from "../state.ts";
 
 export function beginWarmUp(state: State, awaiting: Iterable<PeerId>, unresolved: number): void {
@@ -34,7 +34,7 @@ export function tryEndWarmUp(state: State): boolean {
   if (!skipped) for (const peer of warmUp.awaiting) state.upkeep.awaitingSync.set(peer, state.now.mono);
   state.upkeep.warmUp = undefined;
   state.upkeep.warmedUpAt = skipped ? 0 : state.now.wall;
-  announceAtOnce(state);
+  heartbeatAtOnce(state);
   note(state, "debug", "warmed up", { afterMs: Math.round(waited), unanswered: warmUp.awaiting.size });
   return true;
 }

@@ -95,8 +95,8 @@ function reachOf(
   // This version can't compute the job's ticks. A peer that can will tell which are over.
   if (!plan.knowsTicks) return undefined;
   const { upkeep, book, now, ledger } = state;
-  const isUnsettled = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
-  if (isUnsettled || book.chainRanges.has(plan.id)) return undefined;
+  const isIncomplete = upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id) || upkeep.gaps.has(plan.id);
+  if (isIncomplete || book.chainRanges.has(plan.id)) return undefined;
   if (unsureUntilOf(ledger.history, plan.id) > -Infinity) return undefined;
   const undecided = [...ticksInProgress(state, plan.id), ...chainTicksInProgress(state, plan.id)];
   for (const { tick, instant } of book.byJob.get(plan.id) ?? []) {

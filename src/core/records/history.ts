@@ -79,7 +79,7 @@ export function settle(history: HistoryState, order: Settled): void {
   const { job, tick, slot, of = 1, state } = order;
   const key = keyOf(tick);
   const ofJob = entryOf(history, job);
-  if (typeof key === "number" && covers(ofJob.mark, key)) return;
+  if (typeof key === "number" && covers(ofJob.watermark, key)) return;
   const known = ofJob.over.get(key);
   if (of === 1 && slot === "0" && known === undefined) return void ofJob.over.set(key, onlySlot);
   if (known === onlySlot && of === 1 && slot === "0") return;
@@ -98,7 +98,7 @@ export function settle(history: HistoryState, order: Settled): void {
 /** Notes that all ticks of the job from the first instant to the second (ms) were reported: none of them will run. */
 export function settleRange(history: HistoryState, job: JobId, from: number, to: number): void {
   const ofJob = entryOf(history, job);
-  if (ofJob.mark !== undefined && to <= ofJob.mark.at && ofJob.mark.open.size === 0) return;
+  if (ofJob.watermark !== undefined && to <= ofJob.watermark.at && ofJob.watermark.open.size === 0) return;
   if (ofJob.ranges.some((known) => known.from === from && known.to === to)) return;
   ofJob.ranges.push({ from, to });
 }
@@ -111,19 +111,21 @@ export function beginWatermark(
   unsureUntil: number,
 ): void {
   const ofJob = entryOf(history, job);
-  ofJob.mark = { since, at, open: new Set(open) };
+  ofJob.watermark = { since, at, open: new Set(open) };
   ofJob.unsureUntil = unsureUntil;
   dropCovered(ofJob);
 }
 
 export function watermarkOf(history: HistoryState, job: JobId): Watermark | undefined {
-  const mark = history.jobs.get(job)?.mark;
-  return mark === undefined ? undefined : { job, since: mark.since, at: mark.at, open: [...mark.open] };
+  const watermark = history.jobs.get(job)?.watermark;
+  return watermark === undefined
+    ? undefined
+    : { job, since: watermark.since, at: watermark.at, open: [...watermark.open] };
 }
 
 /** Of ticks up to this instant (ms) only the disk knows all that are over: the watermark begins there. */
 export function historyBegan(history: HistoryState, job: JobId): number {
-  return history.jobs.get(job)?.mark?.since ?? Infinity;
+  return history.jobs.get(job)?.watermark?.since ?? Infinity;
 }
 
 /** The instant (ms) up to which the disk must be asked before ticks are admitted; -Infinity = it needn't be asked. */
@@ -147,11 +149,15 @@ export function advanceWatermark(
   open: readonly number[],
 ): boolean {
   const ofJob = history.jobs.get(job);
-  const mark = ofJob?.mark;
-  if (ofJob === undefined || mark === undefined || at < mark.at) return false;
-  if (at === mark.at && open.length === mark.open.size && open.every((tick) => mark.open.has(tick)))
+  const watermark = ofJob?.watermark;
+  if (ofJob === undefined || watermark === undefined || at < watermark.at) return false;
+  if (
+    at === watermark.at &&
+    open.length === watermark.open.size &&
+    open.every((tick) => watermark.open.has(tick))
+  )
     return false;
-  ofJob.mark = { since: mark.since, at, open: new Set(open) };
+  ofJob.watermark = { since: watermark.since, at, open: new Set(open) };
   dropCovered(ofJob);
   return true;
 }
@@ -162,13 +168,17 @@ export function advanceWatermark(
  */
 export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, now: number): boolean {
   const ofJob = entryOf(history, job);
-  const { mark } = ofJob;
+  const { watermark } = ofJob;
   const at = Math.min(heard.at, now);
-  if (mark !== undefined && (heard.since > mark.at || at <= mark.at)) return false;
+  if (watermark !== undefined && (heard.since > watermark.at || at <= watermark.at)) return false;
   const isOverHere = (tick: number): boolean => isCovered(ofJob, tick) || isWhole(ofJob, tick);
   const open = heard.open.filter((tick) => tick <= at && !isOverHere(tick));
-  for (const tick of mark?.open ?? []) if (tick <= heard.since) open.push(tick);
-  ofJob.mark = { since: Math.min(mark?.since ?? heard.since, heard.since), at, open: new Set(open) };
+  for (const tick of watermark?.open ?? []) if (tick <= heard.since) open.push(tick);
+  ofJob.watermark = {
+    since: Math.min(watermark?.since ?? heard.since, heard.since),
+    at,
+    open: new Set(open),
+  };
   dropCovered(ofJob);
   return true;
 }
@@ -188,10 +198,10 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
       latest = Math.max(latest, tick);
       ofJob.over.delete(tick);
     }
-    if (ofJob.mark !== undefined && ofJob.mark.at > now) {
-      latest = Math.max(latest, ofJob.mark.at);
-      const open = [...ofJob.mark.open].filter((tick) => tick <= now);
-      ofJob.mark = { since: Math.min(ofJob.mark.since, now), at: now, open: new Set(open) };
+    if (ofJob.watermark !== undefined && ofJob.watermark.at > now) {
+      latest = Math.max(latest, ofJob.watermark.at);
+      const open = [...ofJob.watermark.open].filter((tick) => tick <= now);
+      ofJob.watermark = { since: Math.min(ofJob.watermark.since, now), at: now, open: new Set(open) };
     }
     if (latest === -Infinity) continue;
     ofJob.unsureUntil = Math.max(ofJob.unsureUntil, latest);
@@ -206,10 +216,10 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
  */
 export function reopenFrom(history: HistoryState, job: JobId, instant: number, now: number): void {
   const ofJob = history.jobs.get(job);
-  if (ofJob?.mark === undefined || ofJob.mark.at < instant) return;
+  if (ofJob?.watermark === undefined || ofJob.watermark.at < instant) return;
   const at = instant - 1;
-  const open = [...ofJob.mark.open].filter((tick) => tick <= at);
-  ofJob.mark = { since: Math.min(ofJob.mark.since, at), at, open: new Set(open) };
+  const open = [...ofJob.watermark.open].filter((tick) => tick <= at);
+  ofJob.watermark = { since: Math.min(ofJob.watermark.since, at), at, open: new Set(open) };
   ofJob.unsureUntil = Math.max(ofJob.unsureUntil, now);
 }
 
@@ -280,7 +290,7 @@ export function forgetHistory(history: HistoryState, job: JobId): void {
 export function entryOf(history: HistoryState, job: JobId): JobHistory {
   let ofJob = history.jobs.get(job);
   if (ofJob === undefined) {
-    ofJob = { mark: undefined, unsureUntil: -Infinity, over: new Map(), sets: new Map(), ranges: [] };
+    ofJob = { watermark: undefined, unsureUntil: -Infinity, over: new Map(), sets: new Map(), ranges: [] };
     history.jobs.set(job, ofJob);
   }
   return ofJob;
@@ -288,30 +298,32 @@ export function entryOf(history: HistoryState, job: JobId): JobHistory {
 
 /** Drops the entries that the watermark covers. */
 function dropCovered(ofJob: JobHistory): void {
-  const { mark, over, sets } = ofJob;
+  const { watermark, over, sets } = ofJob;
   // An open tick is never in a range, because the ticks of a range were reported as not run.
-  ofJob.ranges = ofJob.ranges.filter(({ to }) => mark === undefined || to > mark.at);
+  ofJob.ranges = ofJob.ranges.filter(({ to }) => watermark === undefined || to > watermark.at);
   for (const tick of over.keys()) {
-    if (typeof tick !== "number" || !covers(mark, tick)) continue;
+    if (typeof tick !== "number" || !covers(watermark, tick)) continue;
     over.delete(tick);
   }
-  for (const tick of sets.keys()) if (typeof tick === "number" && covers(mark, tick)) sets.delete(tick);
+  for (const tick of sets.keys()) if (typeof tick === "number" && covers(watermark, tick)) sets.delete(tick);
 }
 
 /** Whether the watermark doesn't cover the tick. */
 export function isPastWatermark(history: HistoryState, job: JobId, tick: TickId): boolean {
-  return isManual(tick) || !covers(history.jobs.get(job)?.mark, instantOf(tick));
+  return isManual(tick) || !covers(history.jobs.get(job)?.watermark, instantOf(tick));
 }
 
 /** Whether the watermark or a range says that the tick is over in all its slots. */
-function isCovered({ mark, ranges }: JobHistory, tick: number): boolean {
-  return covers(mark, tick) || isIn(ranges, tick);
+function isCovered({ watermark, ranges }: JobHistory, tick: number): boolean {
+  return covers(watermark, tick) || isIn(ranges, tick);
 }
 
 function isIn(ranges: readonly { from: number; to: number }[], tick: number): boolean {
   return ranges.some(({ from, to }) => from <= tick && tick <= to);
 }
 
-function covers(mark: JobHistory["mark"], tick: number): boolean {
-  return mark !== undefined && mark.since < tick && tick <= mark.at && !mark.open.has(tick);
+function covers(watermark: JobHistory["watermark"], tick: number): boolean {
+  return (
+    watermark !== undefined && watermark.since < tick && tick <= watermark.at && !watermark.open.has(tick)
+  );
 }

@@ -39,6 +39,12 @@ export const errorTable = {
     exit: exit.usage,
     hint: "GET /openapi.json shows what each call takes.",
   },
+  UNPROCESSABLE: {
+    title: "The request makes no sense here",
+    status: 422,
+    exit: exit.usage,
+    hint: "Its form is right, and `detail` says which value can't be used, or doesn't go with another.",
+  },
   INVALID_JOB: {
     title: "The job is not valid",
     status: 422,
@@ -361,7 +367,7 @@ export const errorTable = {
   },
   APPLY_EMPTY: {
     title: "There is no object to apply",
-    status: 400,
+    status: 422,
     exit: exit.usage,
     hint: "Nothing was changed. Check the path; --allow-empty applies an empty set, which with --prune removes everything that the source has made.",
   },

@@ -189,7 +189,20 @@ describe("every route asks for its right", () => {
   let stage: Stage;
   let routes: RouteOptions[];
   let run: string;
-  before(async () => ({ stage, routes, run } = await stageWithRoutes()));
+  /** of the routes that openapi.json describes */
+  let described: Record<string, Record<string, { responses: object }>>;
+  before(async () => {
+    ({ stage, routes, run } = await stageWithRoutes());
+    const { text } = stage.tokenFor("admin");
+    described = (await stage.as(text, { url: "/openapi.json" })).json().paths;
+  });
+
+  const checkDescribed = (route: string, status: number): void => {
+    const { method, url } = splitRoute(route);
+    const call = described[url.replaceAll(/:(?=[a-z])(?!bulk)(\w+)/gu, "{$1}")]?.[method.toLowerCase()];
+    if (call === undefined) return;
+    assert.ok(String(status) in call.responses, `openapi.json has no ${status} for ${route}`);
+  };
 
   const addressOf = (route: string, { ofA, of }: Expected): string =>
     (ofA ?? of ?? splitRoute(route).url).replace("RUN", run);
@@ -230,6 +243,7 @@ describe("every route asks for its right", () => {
           });
           const said = `${route}: ${answer.body}`;
           assert.equal(answer.statusCode, wanted, said);
+          checkDescribed(route, answer.statusCode);
           assert.match(String(answer.headers["content-type"]), /problem\+json/, said);
           if (wanted === 403) assert.equal(answer.json().code, "FORBIDDEN", said);
           assert.equal(changesAt(stage), was, `${route} changed something`);
@@ -253,6 +267,7 @@ describe("every route asks for its right", () => {
             url,
             ...(one.body === undefined ? {} : { body: one.body }),
           });
+          checkDescribed(route, answer.statusCode);
           if (route !== "POST /login")
             assert.ok(![401, 403].includes(answer.statusCode), `${route}: ${answer.body}`);
           if (scope === "b") assert.ok(!answer.body.includes(marker), `${route}: ${answer.body}`);

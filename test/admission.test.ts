@@ -81,7 +81,7 @@ describe("a confirmation", () => {
     const cores = new Cores(["a", "b"]);
     cores.ask(b, { kind: "confirm-peer", peer: "b", by: "ann" });
     const [itself] = cores.answers.splice(0);
-    assert.equal(itself?.kind === "refused" && itself.error.code, "BAD_REQUEST");
+    assert.equal(itself?.kind === "refused" && itself.error.code, "UNPROCESSABLE");
     cores.ask(a, { kind: "confirm-peer", peer: "host-b", by: "ann" });
     cores.pass(second);
     assert.equal(cores.answers.at(-1)?.kind, "done");

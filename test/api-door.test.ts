@@ -221,7 +221,7 @@ for (const [what, asked, status, code] of [
   ["broken JSON", { method: "POST", url: "/v1/jobs", body: '{"id":' }, 400, "BAD_JSON"],
   ["a poisoned object", { method: "POST", url: "/v1/jobs", body: '{"__proto__":{}}' }, 400, "BAD_JSON"],
   ["a list for a job", { method: "POST", url: "/v1/jobs", body: "[]" }, 422, "INVALID_JOB"],
-  ["null for a job", { method: "POST", url: "/v1/jobs", body: "null" }, 422, "INVALID_JOB"],
+  ["null for a job", { method: "POST", url: "/v1/jobs", body: "null" }, 400, "BAD_REQUEST"],
   ["no body for a job", { method: "POST", url: "/v1/jobs" }, 422, "INVALID_JOB"],
   ["a list for a patch", { method: "PATCH", url: "/v1/jobs/a", body: "[]" }, 422, "INVALID_JOB"],
   [
@@ -237,6 +237,7 @@ for (const [what, asked, status, code] of [
     "UNSUPPORTED_MEDIA_TYPE",
   ],
   ["an unknown address", { url: "/v1/nothing" }, 404, "NOT_FOUND"],
+  ["null for no body", { method: "POST", url: "/v1/jobs/backup/pause", body: "null" }, 400, "BAD_REQUEST"],
   ["an unknown parameter", { url: "/v1/jobs?limt=3" }, 400, "BAD_REQUEST"],
   ["an invalid boolean", { method: "POST", url: "/v1/jobs?update=1", body: spec }, 400, "BAD_REQUEST"],
   ["a badly encoded address", { url: "/v1/jobs/%zz" }, 400, "BAD_REQUEST"],

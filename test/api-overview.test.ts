@@ -81,7 +81,7 @@ test("jobs come by what needs a person first, or by what is due first, page by p
   }
   const { nextCursor } = (await call(fake, { url: "/v1/jobs?sort=next&limit=1" })).json();
   const mixed = await call(fake, { url: `/v1/jobs?sort=attention&cursor=${nextCursor}` });
-  assert.equal(mixed.statusCode, 400, "a cursor of another order is refused");
+  assert.equal(mixed.statusCode, 422, "a cursor of another order is refused");
 });
 
 test("a list tells how each job's last ticks went and how long they usually take, and follows new runs", async () => {

@@ -28,7 +28,7 @@ test("a script is stored as the bytes that were sent, whatever they and their ty
 
 test("a script that is empty or larger than 1 MiB is refused", async () => {
   const fake = fakeApi();
-  assert.equal((await put(fake, Buffer.alloc(0))).statusCode, 400);
+  assert.equal((await put(fake, Buffer.alloc(0))).statusCode, 422);
   assert.equal((await put(fake, Buffer.alloc(scriptCapBytes))).statusCode, 201);
   const large = await put(fake, Buffer.alloc(scriptCapBytes + 1));
   assert.deepEqual([large.statusCode, large.json().code], [413, "BODY_TOO_LARGE"]);

@@ -67,7 +67,7 @@ describe("GET, PUT and DELETE /v1/maintenance/{name}", () => {
     test(`${says} is refused with its place, and nothing is written`, async () => {
       const fake = fakeApi();
       const answer = await call(fake, { method: "PUT", url, body });
-      assert.equal(answer.statusCode, 400);
+      assert.equal(answer.statusCode, 422);
       assert.equal(answer.json().errors[0].pointer, pointer);
       assert.equal(fake.control.settings("maintenance").size, 0);
     });
@@ -76,7 +76,7 @@ describe("GET, PUT and DELETE /v1/maintenance/{name}", () => {
   test("a name that can't be one is refused", async () => {
     const fake = fakeApi();
     const answer = await call(fake, { method: "PUT", url: "/v1/maintenance/A%20B", body: nightly });
-    assert.equal(answer.statusCode, 400);
+    assert.equal(answer.statusCode, 422);
     assert.match(answer.json().detail, /a name is 1 to 64/);
   });
 });

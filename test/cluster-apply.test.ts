@@ -343,7 +343,7 @@ describe("apply on two real peers", () => {
       [{ select: { group: "etl" }, action: "delete", note: "x" }, /means nothing for the action delete/],
     ] as const) {
       const refused = await ada.call("POST", "/v1/jobs:bulk", body);
-      assert.equal(refused.status, 400);
+      assert.ok([400, 422].includes(refused.status));
       assert.match(refused.text, says);
     }
   });

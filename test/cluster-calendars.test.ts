@@ -88,7 +88,7 @@ describe("a job that names a calendar", () => {
     assert.ok(expanded.days.includes("2030-12-24"));
     assert.match(expanded.until, /^20[4-9]\d-01-01T00:00:00Z$/);
     const hostile = await put("holidays", calendar("DTSTART:20260101T000000Z", "RRULE:FREQ=SECONDLY"));
-    assert.equal(hostile.status, 400);
+    assert.equal(hostile.status, 422);
     assert.match(hostile.text, /line 4: RRULE: FREQ=SECONDLY is not supported/);
     const kept = (await ada.ask("GET", "/v1/calendars/holidays")) as { expanded: unknown };
     assert.deepEqual(kept.expanded, expanded);

@@ -119,7 +119,7 @@ describe("jobs of one pool on three peers", () => {
     await ada.ask("PUT", "/v1/pools/db", { slots: 1 });
     await until("it runs again", 30_000, () => read(since).begun.length > 0);
     const refused = await ada.call("PUT", "/v1/pools/db", { slots: -1 });
-    assert.equal(refused.status, 400);
+    assert.equal(refused.status, 422);
     assert.match(refused.text, /"pointer":"\/slots"/);
   });
 });

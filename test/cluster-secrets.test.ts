@@ -157,7 +157,7 @@ describe("secrets on three real peers", () => {
     assert.deepEqual([run.state, run.reason, run.peerName], ["skipped", "precheck", "bob"]);
     assert.equal(await output(cyd, run), "no: ***\n");
     const refused = await ada.call("POST", "/v1/jobs/checked/run", { env: { DEPLOY_KEY: "mine" } });
-    assert.equal(refused.status, 400);
+    assert.equal(refused.status, 422);
     assert.match(refused.text, /it is a secret of the job/);
   });
 

@@ -185,7 +185,7 @@ test("revert brings a deleted job back", async () => {
 for (const [what, revised, id, status, code, words] of [
   ["an unknown revision", "r9", "backup", 404, "REVISION_NOT_FOUND", /no revision "r9"/],
   ["an unknown job", "r1", "other", 404, "JOB_NOT_FOUND", /other/],
-  ["a deletion", "deleted-r2", "backup", 400, "BAD_REQUEST", /the revision before it/],
+  ["a deletion", "deleted-r2", "backup", 422, "UNPROCESSABLE", /the revision before it/],
 ] as const) {
   test(`revert to ${what} is refused, and nothing changes`, async () => {
     const fake = await withHistory();

@@ -181,7 +181,7 @@ test("a run by hand with a wrong parameter is refused with the parameter, and no
   cores.ask("a", { kind: "run-job", id: withDefault.id, params: { DRY: "maybe" }, by: "ann" });
   const answer = cores.answers.at(-1);
   assert.ok(answer?.kind === "refused");
-  assert.equal(answer.error.code, "BAD_REQUEST");
+  assert.equal(answer.error.code, "UNPROCESSABLE");
   assert.deepEqual(answer.error.problems, [
     { pointer: "/params/DRY", message: '"maybe" is neither true nor false' },
   ]);

@@ -204,6 +204,9 @@ function readBodies(app: Api): void {
     (request, body, done) => {
       const read = readJson(Buffer.from(body));
       if (!read.ok) return done(new CicadaError("BAD_JSON", read.detail));
+      // fastify checks a body that is left out as null, which counts as an empty object.
+      if (read.value === null)
+        return done(new CicadaError("BAD_REQUEST", "the body must be an object, not null"));
       request.bodyText = read.text;
       done(null, read.value);
     },

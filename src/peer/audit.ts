@@ -158,5 +158,5 @@ function readPlaces(cursor: string | undefined): Map<string, number> | CicadaErr
   } catch {
     // told below
   }
-  return new CicadaError("BAD_REQUEST", "cursor: give `nextCursor` of the previous page, unchanged");
+  return new CicadaError("UNPROCESSABLE", "cursor: give `nextCursor` of the previous page, unchanged");
 }

@@ -57,7 +57,7 @@ function leftOutAs(named: string, deps: RotationDeps): string | CicadaError {
     case "none":
       return new CicadaError("PEER_NOT_FOUND", describeMissing(named, known));
     case "ambiguous":
-      return new CicadaError("BAD_REQUEST", describeAmbiguous(named, found.candidates));
+      return new CicadaError("UNPROCESSABLE", describeAmbiguous(named, found.candidates));
   }
 }
 

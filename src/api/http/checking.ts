@@ -51,6 +51,7 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
   switch (keyword) {
     // typebox reports an unknown name twice: here, and as "boolean", which says where it is.
     case "additionalProperties":
+    case "propertyNames":
       return [];
     case "boolean": {
       const what = httpPart === "querystring" ? "parameter" : "field";
@@ -114,13 +115,22 @@ function readText(type: unknown, value: unknown): unknown {
 
 const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 
+/** An instant in a query or a body. What it is for is said by `words`. */
+export const InstantText = (words = "an RFC 3339 instant such as 2026-11-20T02:00:00Z") =>
+  Type.String({
+    maxLength: 40,
+    pattern: rfc3339.source,
+    description: words,
+    examples: ["2026-11-20T02:00:00Z"],
+  });
+
 /** An RFC 3339 instant as ms since the epoch. */
 export function readInstant(text: string | undefined, pointer: string): number | undefined {
   if (text === undefined) return undefined;
   const instant = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(instant)) {
     const message = `"${text}" is not an RFC 3339 instant such as 2026-11-20T02:00:00Z`;
-    throw new CicadaError("BAD_REQUEST", `${pointer}: ${message}`, [{ pointer, message }]);
+    throw new CicadaError("UNPROCESSABLE", `${pointer}: ${message}`, [{ pointer, message }]);
   }
   return instant;
 }

@@ -5,7 +5,7 @@
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifySchema, RouteOptions } from "fastify";
-import { Type } from "typebox";
+import { Type, type TProperties } from "typebox";
 import { errorTable } from "../../errors.ts";
 import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
@@ -37,14 +37,26 @@ const Problem = {
   },
 };
 
-const notUnderstood = { ...Problem, description: "a request that is not understood" };
-const notFound = { ...Problem, description: "there is nothing of that name" };
-const tooLarge = { ...Problem, description: "a body that is too large" };
-const wrongType = { ...Problem, description: "a body of a type that is not understood" };
-const tooMany = { ...Problem, description: "too many requests without a valid token" };
-const refusedForToken = { ...Problem, description: "no token, or one that doesn't count" };
-const refusedForAddress = { ...Problem, description: "a Host that isn't served here, or a foreign page" };
-const refusedForRight = { ...Problem, description: "the token may not do that" };
+const refused = (description: string) => ({ ...Problem, description });
+const refusals = {
+  400: "a request that is not understood",
+  401: "no token, or one that doesn't count",
+  403: "the token may not do that",
+  404: "there is nothing of that name",
+  409: "it doesn't go with what is there",
+  412: "the job has another revision than `If-Match` names",
+  413: "a body that is too large",
+  415: "a body of a type that is not understood",
+  416: "the output has no such part",
+  422: "a value makes no sense, or doesn't go with another",
+  429: "too many requests without a valid token, or from one caller at a time",
+  500: "an internal fault, which the peer's log has",
+  502: "the other side did not take it",
+  503: "this peer can't do it now",
+  504: "the peer that holds the run did not confirm it in time",
+  507: "there is no room for it",
+} as const;
+type Refusal = keyof typeof refusals;
 
 type Responses = Readonly<Record<string, unknown>>;
 
@@ -58,7 +70,8 @@ function completed({ schema, url, route }: { schema: FastifySchema | undefined }
     operationId: operationId(method, url),
     ...(description === "" ? {} : { description }),
     ...(right === "everyone" ? { security: [] } : {}),
-    response: { ...answersOf(schema, method), ...refusalsOf({ schema, url, route }, right) },
+    headers: Type.Object(headersOf({ schema, url, route }) as TProperties),
+    response: { ...refusalsOf({ schema, url, route }, right), ...answersOf(schema, method, url) },
   };
 }
 
@@ -77,25 +90,77 @@ function operationId(method: string, url: string): string {
   return method.toLowerCase() + words.map((word) => word[0]?.toUpperCase() + word.slice(1)).join("");
 }
 
-function answersOf(schema: FastifySchema | undefined, method: string): Responses {
+function answersOf(schema: FastifySchema | undefined, method: string, url: string): Responses {
   if (typeof schema?.response === "object") return schema.response as Responses;
   return method === "DELETE"
     ? { 204: { description: "it is removed", type: "null" } }
-    : { "2XX": Type.Unknown() };
+    : {
+        200: Type.Unknown({ description: "done" }),
+        ...(url.endsWith("/log/stream")
+          ? { 204: { description: "nothing more will follow", type: "null" } }
+          : {}),
+      };
 }
 
+/** With which statuses the call may be refused, by what it takes and does. */
 function refusalsOf(
-  { schema, url, route }: { schema: FastifySchema | undefined } & Described,
+  call: { schema: FastifySchema | undefined } & Described,
   right: RouteRight | undefined,
 ): Responses {
-  const isPut = route.method === "PUT";
+  const { schema, url, route } = call;
+  const writes = route.method !== "GET";
+  const isOpen = right === "everyone";
+  const takesTexts = url.includes("/:") || Object.keys(propertiesOf(schema?.querystring)).length > 0;
+  const statuses: Refusal[] = [400, 403, 500];
+  if (!isOpen || writes) statuses.push(401, 429);
+  if (!isOpen) statuses.push(503);
+  if (!isOpen && (takesTexts || writes)) statuses.push(404, 422);
+  if (writes) statuses.push(413, 415);
+  if (writes && !isOpen) statuses.push(409, 507);
+  if (changesOneJob(call)) statuses.push(412);
+  if (url.endsWith("/log")) statuses.push(416);
+  if (url.endsWith("/test")) statuses.push(502);
+  if (/\/(skip|unskip|cancel)$/u.test(url)) statuses.push(504);
+  return Object.fromEntries(statuses.map((status) => [status, refused(refusals[status])]));
+}
+
+function propertiesOf(schema: unknown): object {
+  const isObject = typeof schema === "object" && schema !== null && "properties" in schema;
+  return isObject && typeof schema.properties === "object" ? (schema.properties ?? {}) : {};
+}
+
+/** The calls that look at `If-Match`. */
+function changesOneJob({ url, route }: Described): boolean {
+  return url === "/v1/jobs/:id" && route.method !== "GET";
+}
+
+/** The headers that a call looks at: they are not checked with the schema, but by what reads them. */
+function headersOf(described: { schema: FastifySchema | undefined } & Described): object {
+  const { schema, url, route } = described;
   return {
-    400: notUnderstood,
-    ...(right === "everyone" ? {} : { 401: refusedForToken, 429: tooMany }),
-    403: right === "everyone" ? refusedForAddress : refusedForRight,
-    ...(url.includes("/:") && !isPut ? { 404: notFound } : {}),
-    ...(schema?.body === undefined ? {} : { 413: tooLarge, 415: wrongType }),
-    default: Problem,
+    ...propertiesOf(schema?.headers),
+    ...(route.config?.repeatable === true
+      ? {
+          "idempotency-key": Type.Optional(
+            Type.String({
+              minLength: 1,
+              maxLength: 255,
+              pattern: "^[!-~]+$",
+              description: "the same key again answers as the first time did",
+            }),
+          ),
+        }
+      : {}),
+    ...(changesOneJob(described)
+      ? {
+          "if-match": Type.Optional(
+            Type.String({ description: "the job's ETag in its double quotes, or several, or *" }),
+          ),
+        }
+      : {}),
+    ...(url.endsWith("/log")
+      ? { range: Type.Optional(Type.String({ description: "`bytes=FROM-TO`" })) }
+      : {}),
   };
 }
 
@@ -135,7 +200,7 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
     transformObject: (described) => {
       if (!("openapiObject" in described)) return described.swaggerObject;
       for (const path of Object.values(described.openapiObject.paths ?? {}))
-        withOptionalBody(path?.post ?? {});
+        for (const operation of [path?.post, path?.patch]) withOptionalBody(operation ?? {});
       return described.openapiObject;
     },
   });

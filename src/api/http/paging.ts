@@ -20,7 +20,13 @@ export const PageQuery = {
       description: `items per page; default ${defaultLimit}`,
     }),
   ),
-  cursor: Type.Optional(Type.String({ maxLength: 2_048, description: "`nextCursor` of the previous page" })),
+  cursor: Type.Optional(
+    Type.String({
+      maxLength: 2_048,
+      pattern: "^[A-Za-z0-9_-]*$",
+      description: "`nextCursor` of the previous page",
+    }),
+  ),
 };
 
 export const ListOf = <Item extends TSchema>(item: Item) =>
@@ -45,7 +51,7 @@ export function readCursor(list: string, cursor: string | undefined): string | u
   if (Array.isArray(read) && read.length === 2 && read[0] === list && typeof read[1] === "string") {
     return read[1];
   }
-  throw new CicadaError("BAD_REQUEST", "cursor: give `nextCursor` of the previous page, unchanged", [
+  throw new CicadaError("UNPROCESSABLE", "cursor: give `nextCursor` of the previous page, unchanged", [
     { pointer: "/cursor", message: "is not a cursor of this list" },
   ]);
 }

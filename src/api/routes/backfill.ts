@@ -8,7 +8,7 @@ import { runId } from "../../schema/ids.ts";
 import { RunStateSchema } from "../../schema/run.ts";
 import { own } from "../access/rights.ts";
 import { askFor, jobNamed } from "../http/answers.ts";
-import { closed, none, readInstant } from "../http/checking.ts";
+import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import { refusal } from "../http/problems.ts";
 import type { Api } from "../options.ts";
 import { JobParams } from "../show/show-job.ts";
@@ -31,7 +31,7 @@ const Backfill = Type.Object({
   ),
 });
 
-const AnInstant = Type.String({ maxLength: 40, description: "an RFC 3339 instant" });
+const AnInstant = InstantText();
 
 export function backfillRoutes(app: Api): void {
   app.post(
@@ -67,7 +67,7 @@ export function backfillRoutes(app: Api): void {
       const to = readInstant(request.body.to, "/to") ?? 0;
       if (from < 0 || to <= from) {
         const message = "to is after from: the tick at from runs, the one at to doesn't";
-        throw refusal("BAD_REQUEST", [{ pointer: "/to", message }]);
+        throw refusal("UNPROCESSABLE", [{ pointer: "/to", message }]);
       }
       jobNamed(request.control, id);
       const plan = await request.control.planBackfill(id, from, to, force);

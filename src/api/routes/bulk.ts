@@ -7,7 +7,7 @@ import { CicadaError, errorTable } from "../../errors.ts";
 import type { Command, Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { own } from "../access/rights.ts";
-import { closed, none, readInstant } from "../http/checking.ts";
+import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { Environment, readParams, RunTarget } from "./job-actions.ts";
@@ -41,7 +41,7 @@ const Body = Type.Object(
     ),
     action: Type.Enum(actions),
     note: Type.Optional(Type.String({ maxLength: 1_024, description: "of a pause" })),
-    until: Type.Optional(Type.String({ maxLength: 40, description: "of a pause: an RFC 3339 instant" })),
+    until: Type.Optional(InstantText("of a pause: an RFC 3339 instant")),
     params: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: "of a run" })),
     env: Type.Optional(Environment),
     force: Type.Optional(Type.Boolean({ description: "of a run" })),
@@ -108,7 +108,7 @@ function selected(control: Control, { ids, ...filter }: Asked["select"]): JobId[
   const all =
     ids === undefined ? [...fitting] : [...new Set(ids)].filter((id) => !isFiltered || fitting.has(id));
   if (all.length <= jobsMax) return all as JobId[];
-  throw refusal("BAD_REQUEST", [
+  throw refusal("UNPROCESSABLE", [
     { pointer: "/select", message: `it selects more than ${jobsMax} jobs: select fewer at a time` },
   ]);
 }
@@ -119,13 +119,13 @@ function commandOf(asked: Asked, by: string): (id: JobId) => Command {
   const wrong = Object.keys(asked).filter((name) => !["select", "action", ...known].includes(name));
   if (wrong.length > 0) {
     throw refusal(
-      "BAD_REQUEST",
+      "UNPROCESSABLE",
       wrong.map((name) => ({ pointer: `/${name}`, message: `means nothing for the action ${action}` })),
     );
   }
   const until = readInstant(untilText, "/until");
   if (until !== undefined && until <= Date.now())
-    throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "is in the past" }]);
+    throw refusal("UNPROCESSABLE", [{ pointer: "/until", message: "is in the past" }]);
   const given = params === undefined ? {} : { params: readParams(params) };
   return (id) => {
     switch (action) {

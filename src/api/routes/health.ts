@@ -20,6 +20,7 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
         summary: "Whether the process answers",
         querystring: none,
         produces: ["text/plain"],
+        response: { 200: Type.Unknown({ description: "`ok`" }) },
       },
     },
     async (_request, reply) => reply.type("text/plain; charset=utf-8").send("ok\n"),
@@ -40,6 +41,10 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
           closed,
         ),
         produces: ["text/plain", "application/json"],
+        response: {
+          200: Type.Unknown({ description: "ticks are being kept" }),
+          503: Type.Unknown({ description: "they are not, and why" }),
+        },
       },
     },
     async (request, reply) => {

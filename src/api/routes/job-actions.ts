@@ -7,7 +7,7 @@ import type { ParamValue, ParamValues } from "../../schema/run.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { own } from "../access/rights.ts";
 import { ask, askFor, jobNamed } from "../http/answers.ts";
-import { closed, none, readInstant } from "../http/checking.ts";
+import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
@@ -17,10 +17,16 @@ const tags = ["jobs"];
 /** Largest request. Unit: bytes. It has to fit into one gossip message of at most 256 KiB. */
 const runBodyCapBytes = 65_536;
 
+const variableName = "^[A-Za-z_][A-Za-z0-9_]*$";
+/** The names are given a second time, because the description of the API has no patterns of names otherwise. */
 export const Environment = Type.Record(
-  Type.String({ pattern: "^[A-Za-z_][A-Za-z0-9_]*$" }),
+  Type.String({ pattern: variableName }),
   Type.String({ maxLength: 32_768 }),
-  { ...closed, description: "added to the job's environment for this run" },
+  {
+    ...closed,
+    propertyNames: { pattern: variableName },
+    description: "added to the job's environment for this run",
+  },
 );
 
 export const RunTarget = Type.Object(
@@ -80,7 +86,7 @@ export function readParams(params: Readonly<Record<string, unknown>>): ParamValu
   const wrong = Object.entries(params).filter(([, value]) => !isParamValue(value));
   if (wrong.length > 0) {
     throw refusal(
-      "BAD_REQUEST",
+      "UNPROCESSABLE",
       wrong.map(([name]) => ({
         pointer: pointerTo("params", name),
         message: "a value is a text, a number, true or false",
@@ -107,7 +113,7 @@ function pauseJob(app: Api): void {
         body: Type.Object(
           {
             note: Type.Optional(Type.String({ maxLength: 1_024 })),
-            until: Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" })),
+            until: Type.Optional(InstantText()),
           },
           closed,
         ),
@@ -119,7 +125,7 @@ function pauseJob(app: Api): void {
       const { note, until: untilText } = request.body;
       const until = readInstant(untilText, "/until");
       if (until !== undefined && until <= Date.now()) {
-        throw refusal("BAD_REQUEST", [{ pointer: "/until", message: "is in the past" }]);
+        throw refusal("UNPROCESSABLE", [{ pointer: "/until", message: "is in the past" }]);
       }
       await ask(request, request.control, {
         kind: "pause-job",

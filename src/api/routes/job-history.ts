@@ -76,7 +76,7 @@ function revertJob(app: Api, { decisions }: RouteOptions): void {
       }
       if (wanted.spec === undefined) {
         const message = "is the job's deletion: choose the revision before it";
-        throw refusal("BAD_REQUEST", [{ pointer: "/revision", message }]);
+        throw refusal("UNPROCESSABLE", [{ pointer: "/revision", message }]);
       }
       const spec = acceptJob(decisions, wanted.spec);
       return putJob(request, reply, spec, "replace");

@@ -95,7 +95,7 @@ export function keyRoutes(app: Api, { decisions }: RouteOptions): void {
       const { grace = graceDefault, ...chosen } = request.body;
       const graceMs = decisions.parseDuration(grace);
       if (graceMs === undefined || graceMs > graceMaxMs) {
-        throw refusal("BAD_REQUEST", [
+        throw refusal("UNPROCESSABLE", [
           { pointer: "/grace", message: `"${grace}" is not a duration such as 90s or 24h, up to 30d` },
         ]);
       }

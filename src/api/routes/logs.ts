@@ -45,6 +45,10 @@ function readLog(app: Api, { decisions }: RouteOptions): void {
         params: RunParams,
         querystring: none,
         produces: ["text/plain"],
+        response: {
+          200: Type.Unknown({ description: "all of it" }),
+          206: Type.Unknown({ description: "the part that `Range` names" }),
+        },
       },
     },
     async (request, reply) => {

@@ -265,7 +265,7 @@ function readStates(given: string | string[] | undefined): RunState[] | undefine
     const state = runStates.find((known) => known === name);
     if (state !== undefined) return state;
     const message = `"${name}" is not a state of a run; the states are ${runStates.join(", ")}`;
-    throw refusal("BAD_REQUEST", [{ pointer: "/state", message }]);
+    throw refusal("UNPROCESSABLE", [{ pointer: "/state", message }]);
   });
 }
 
@@ -275,5 +275,5 @@ function readPeer(given: string, view: View): PeerId {
   if (found.kind === "none" && /^(12D3KooW|16Uiu2|Qm)/.test(given)) return given as PeerId;
   if (found.kind === "none") throw new CicadaError("PEER_NOT_FOUND", `there is no peer "${given}"`);
   if (found.kind === "one") return found.peer.id;
-  throw refusal("BAD_REQUEST", [{ pointer: "/peer", message: describeAmbiguous(given, found.candidates) }]);
+  throw refusal("UNPROCESSABLE", [{ pointer: "/peer", message: describeAmbiguous(given, found.candidates) }]);
 }

@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import { tickAt } from "../../schema/ids.ts";
 import { JobSpecSchema } from "../../schema/job.ts";
 import { own } from "../access/rights.ts";
-import { readInstant, closed, none } from "../http/checking.ts";
+import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
 import { refusal } from "../http/problems.ts";
 
@@ -28,9 +28,7 @@ export function scheduleRoutes(app: Api, { decisions }: RouteOptions): void {
             id: Type.Optional(
               Type.String({ maxLength: 128, description: "the job's id, from which `H` is computed" }),
             ),
-            from: Type.Optional(
-              Type.String({ maxLength: 40, description: "an RFC 3339 instant; default now" }),
-            ),
+            from: Type.Optional(InstantText("an RFC 3339 instant; default now")),
             count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "default 10" })),
           },
           closed,

@@ -25,6 +25,7 @@ export function schemaRoutes(app: Api): void {
       schema: {
         tags: ["declared"],
         summary: "The JSON schema of a job's file, for editors",
+        produces: ["application/schema+json"],
         response: { 200: Type.Object({}, { additionalProperties: true, description: "a JSON schema" }) },
       },
     },

@@ -11,6 +11,11 @@ import type { Api } from "../options.ts";
 
 const tags = ["scripts"];
 
+const Uploaded = Type.Object({
+  sha256: Type.String({ description: "for the job's script.sha256" }),
+  bytes: Type.Integer(),
+});
+
 export function scriptRoutes(app: Api): void {
   // Only here a body is what it is, whatever its type.
   app.register(async (scope: Api) => {
@@ -27,17 +32,12 @@ export function scriptRoutes(app: Api): void {
           summary: "Upload a script: the body's bytes as they are, at most 1 MiB",
           description: "201 if it was new here. A script that no job names is removed after a day.",
           consumes: ["application/octet-stream"],
-          response: {
-            "2xx": Type.Object({
-              sha256: Type.String({ description: "for the job's script.sha256" }),
-              bytes: Type.Integer(),
-            }),
-          },
+          response: { 200: Uploaded, 201: Uploaded },
         },
       },
       async (request, reply) => {
         const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-        if (bytes.length === 0) throw new CicadaError("BAD_REQUEST", "the script is empty");
+        if (bytes.length === 0) throw new CicadaError("UNPROCESSABLE", "the script is empty");
         const { sha256, created } = await request.control.putScript(bytes);
         if (created) reply.code(201).header("location", `/v1/scripts/${sha256}`);
         return { sha256, bytes: bytes.length };

@@ -162,7 +162,7 @@ function recipientsOf(control: Control, peers: "all" | readonly string[], self: 
     const one = findPeer(members, named);
     if (one.kind === "one") return one.peer.id;
     if (one.kind === "none") throw new CicadaError("PEER_NOT_FOUND", describeMissing(named, members));
-    throw new CicadaError("BAD_REQUEST", describeAmbiguous(named, one.candidates));
+    throw new CicadaError("UNPROCESSABLE", describeAmbiguous(named, one.candidates));
   });
   return [...new Set(found)];
 }

@@ -122,7 +122,7 @@ function takesCalendarText(scope: Api): void {
     const read = readUtf8(Buffer.from(body));
     if (read.ok) return done(null, { ical: read.text });
     const message = `line ${read.line}, byte ${read.column} is not UTF-8`;
-    done(refusal("BAD_REQUEST", [{ pointer: "/ical", message }]));
+    done(refusal("UNPROCESSABLE", [{ pointer: "/ical", message }]));
   });
 }
 

@@ -87,5 +87,5 @@ function whichTicks({ tick: text, next }: { tick?: string; next?: number }): Whi
   if (tick !== undefined && next === undefined) return { tick };
   if (tick === undefined && next !== undefined) return { next };
   const message = "say which: a tick, or how many of the next ones";
-  throw refusal("BAD_REQUEST", [{ pointer: next === undefined ? "/tick" : "/next", message }]);
+  throw refusal("UNPROCESSABLE", [{ pointer: next === undefined ? "/tick" : "/next", message }]);
 }

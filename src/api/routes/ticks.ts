@@ -7,7 +7,7 @@ import { tickIdPattern, type TickId } from "../../schema/ids.ts";
 import { own } from "../access/rights.ts";
 import { noJob } from "../http/answers.ts";
 import { JobParams } from "../show/show-job.ts";
-import { readInstant, closed } from "../http/checking.ts";
+import { closed, InstantText, readInstant } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { Instant, showInstant, showTick, TickSchema } from "../show/show-run.ts";
@@ -33,7 +33,7 @@ const NextTickSchema = Type.Object({
   ),
 });
 
-export const InstantQuery = Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant" }));
+export const InstantQuery = Type.Optional(InstantText());
 
 const AnyTick = Type.Unsafe<TickId>(
   Type.String({

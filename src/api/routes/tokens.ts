@@ -20,7 +20,7 @@ import { all } from "../access/rights.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { hashOfToken, makeToken } from "../access/token-text.ts";
 import { ask } from "../http/answers.ts";
-import { closed, none, readInstant } from "../http/checking.ts";
+import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
 import type { Streams } from "../http/streams.ts";
@@ -29,7 +29,7 @@ import { Instant, orNull, showInstant, showInstantOrNull } from "../show/show-ru
 
 const tags = ["tokens"];
 const Groups = Type.Array(Type.String(), { description: "to which it is limited" });
-const Expiry = Type.String({ maxLength: 40, description: "an RFC 3339 instant; absent = never" });
+const Expiry = InstantText("an RFC 3339 instant; absent = never");
 const TokenParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
 const entryFields = TokenEntrySchema.properties;
 
@@ -286,7 +286,7 @@ function refuseLastAdmin(
 function readExpiry(text: string | undefined): number | undefined {
   const expires = readInstant(text, "/expires");
   if (expires === undefined || expires > Date.now()) return expires;
-  throw refusal("BAD_REQUEST", [{ pointer: "/expires", message: "is in the past" }]);
+  throw refusal("UNPROCESSABLE", [{ pointer: "/expires", message: "is in the past" }]);
 }
 
 function showToken(id: string, { name, role, groups, expires, createdAt, createdBy }: TokenEntry): Shown {

@@ -61,5 +61,5 @@ async function readValue(written: unknown, read: Read): Promise<unknown> {
 }
 
 function refusal(problems: readonly { pointer: string; message: string }[]): CicadaError {
-  return new CicadaError("BAD_REQUEST", problems.map(({ message }) => message).join("; "), problems);
+  return new CicadaError("UNPROCESSABLE", problems.map(({ message }) => message).join("; "), problems);
 }

@@ -46,7 +46,7 @@ export function explain(terminal: Terminal, error: unknown, usage: string): numb
 }
 
 function isOfUsage(code: ErrorCode): boolean {
-  return code === "USAGE" || code === "BAD_REQUEST";
+  return code === "USAGE" || code === "BAD_REQUEST" || code === "UNPROCESSABLE";
 }
 
 /**

@@ -132,7 +132,7 @@ export function confirm(
   if (typeof peer !== "string") return peer;
   if (peer === state.settings.self) {
     const detail = `${named} is the peer that was asked, and its confirmation of itself doesn't count elsewhere: ask another peer`;
-    return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail) };
+    return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail) };
   }
   const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });
   emit(state, { kind: "edit", edits: [confirmation(state, peer, by)], token });

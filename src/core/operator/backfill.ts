@@ -85,7 +85,7 @@ export function backfill(
   const params = paramsOfRun(plan.job.spec.params, undefined);
   if (!params.ok) {
     const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
-    return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail, params.problems) };
+    return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail, params.problems) };
   }
   const wanted = ticks.filter(
     (tick) => tick < wall && !isPending(state, plan, tick) && (force || !isBackfilled(state, plan.id, tick)),

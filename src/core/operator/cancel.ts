@@ -31,7 +31,7 @@ export function cancelRuns(
   command: number,
 ): Answer | undefined {
   const open = openRuns(state, run);
-  if (open === undefined) return refuse("BAD_REQUEST", `"${run}" is neither a run nor JOB@TICK`);
+  if (open === undefined) return refuse("UNPROCESSABLE", `"${run}" is neither a run nor JOB@TICK`);
   const pending = pendingOf(state, run, open);
   for (const order of pending)
     closeWithout(state, order, attributed(by, reason), state.jobs.plans.get(order.job), "cancelled");

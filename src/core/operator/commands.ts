@@ -125,7 +125,7 @@ function putSetting(
 ): Answer | undefined {
   const problems = settingProblems(setting, name, value);
   if (problems.length > 0)
-    return { kind: "refused", error: new CicadaError("BAD_REQUEST", "see errors", problems) };
+    return { kind: "refused", error: new CicadaError("UNPROCESSABLE", "see errors", problems) };
   const ofJobs = setting === "groups" ? problemsOfJobs(state.jobs, name, value as GroupDefaults) : [];
   if (ofJobs.length > 0)
     return { kind: "refused", error: new CicadaError("GROUP_REFUSED", "see errors", ofJobs) };
@@ -295,12 +295,15 @@ function runJob(
   const { env, force, peers } = command;
   const hidden = Object.keys(env ?? {}).find((name) => plan.secrets.includes(name));
   if (hidden !== undefined) {
-    return refuse("BAD_REQUEST", `/env/${hidden}: it is a secret of the job, which a run gets from its peer`);
+    return refuse(
+      "UNPROCESSABLE",
+      `/env/${hidden}: it is a secret of the job, which a run gets from its peer`,
+    );
   }
   const params = paramsOfRun(plan.job.spec.params, command.params);
   if (!params.ok) {
     const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
-    return { kind: "refused", error: new CicadaError("BAD_REQUEST", detail, params.problems) };
+    return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail, params.problems) };
   }
   const order: RequestedOrder = {
     job: plan.id,

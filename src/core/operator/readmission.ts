@@ -33,7 +33,7 @@ export function unforget(
 ): Answer | undefined {
   const found = findPeer(forgottenPeers(state), named);
   if (found.kind === "ambiguous") {
-    const error = new CicadaError("BAD_REQUEST", describeAmbiguous(named, found.candidates));
+    const error = new CicadaError("UNPROCESSABLE", describeAmbiguous(named, found.candidates));
     return { kind: "refused", error };
   }
   if (found.kind === "none") {

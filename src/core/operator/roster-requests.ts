@@ -47,7 +47,7 @@ export function memberNamed(state: State, text: string): PeerId | Answer {
     case "none":
       return refuse("PEER_NOT_FOUND", describeMissing(text, known));
     case "ambiguous":
-      return refuse("BAD_REQUEST", describeAmbiguous(text, found.candidates));
+      return refuse("UNPROCESSABLE", describeAmbiguous(text, found.candidates));
   }
 }
 
@@ -79,7 +79,7 @@ export function promote(
     );
   }
   if (!last.voters.includes(peer) && last.voters.length >= votersMax) {
-    return refuse("BAD_REQUEST", `there are already ${votersMax} voters, which is the maximum`);
+    return refuse("UNPROCESSABLE", `there are already ${votersMax} voters, which is the maximum`);
   }
   request(state, { kind: "promote", peer, command: token, force: false, by: command.by });
   return undefined;

@@ -47,7 +47,7 @@ export function skipTicks(
   if (wrong !== undefined) return wrong;
   const added = ticks.filter((tick) => !plan.skips.has(tick));
   if (plan.skips.size + added.length > skipsMax) {
-    return refuse("BAD_REQUEST", `a job can have at most ${skipsMax} ticks that are to be skipped`);
+    return refuse("UNPROCESSABLE", `a job can have at most ${skipsMax} ticks that are to be skipped`);
   }
   const { by, note } = command;
   const { wall } = state.now;

@@ -342,7 +342,7 @@ function compareNewest(a: Row, b: Row): number {
 function placeIn(text: string | undefined): Place | undefined {
   if (text === undefined) return undefined;
   const place = readPlace(text);
-  if (place === undefined) throw new CicadaError("BAD_REQUEST", "the place is not one of a page");
+  if (place === undefined) throw new CicadaError("UNPROCESSABLE", "the place is not one of a page");
   return place;
 }
 
@@ -381,5 +381,5 @@ function readCursor(text: string): SQLInputValue[] {
   } catch {
     // Reported below, like any other invalid cursor.
   }
-  throw new CicadaError("BAD_REQUEST", "the cursor is not one that a page gave as its next");
+  throw new CicadaError("UNPROCESSABLE", "the cursor is not one that a page gave as its next");
 }

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
 import { checkAccounts, checkConvergence } from "../src/sim/checkers/agreement.ts";
+import { checkBackfills } from "../src/sim/checkers/backfills.ts";
 import { checkBounded } from "../src/sim/checkers/bounded.ts";
 import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
 import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
@@ -37,6 +38,7 @@ import {
 import type { JobRules, Operation, ClientRequest } from "../src/sim/world/requests.ts";
 import type { Breach, Evidence, Knowledge, Run } from "../src/sim/world/truth.ts";
 import { livesOfCopies } from "../src/sim/world/truth.ts";
+import { backfillTick } from "../src/schema/backfill.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 
 const minute = 60_000;
@@ -1221,6 +1223,40 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
   assert.deepEqual(only("success", [ended, start(30, { toldOfParents: untold })]), ["I17"], "lost outputs");
   const ofRequest = [{ ...ended, asks: true as const }, start(30, { toldOfParents: untold })];
   assert.deepEqual(only("success", ofRequest), [], "a request has none");
+});
+
+test("I17 and I3: of a past tick that was asked for at several parents, a child that never comes, comes before the last end, or comes twice is found", () => {
+  const [other, child] = ["clean", "report"] as [JobId, JobId];
+  const past = beginning - 60 * minute;
+  const [first, second] = [backfillTick(sixth, past, 0), backfillTick(sixth + 1, past, 0)];
+  const parents: Run[] = [
+    runOf(sixth, ann, { tick: first, outcome: "succeeded" }),
+    runOf(sixth, ben, { job: other, tick: second, end: sixth + 900, outcome: "succeeded" }),
+  ];
+  const start = (atMs: number, tick: TickId = second): Run =>
+    runOf(sixth, cyd, { job: child, tick, start: sixth + atMs, end: sixth + atMs + 100 });
+  const operations = [
+    asked({ kind: "put", rules }, 1_000),
+    asked({ kind: "put", rules: { ...rules, id: other } }, 1_000),
+    asked(
+      {
+        kind: "put",
+        rules: { ...rules, id: child, schedule: noSchedule, after: { jobs: [job, other], on: "success" } },
+      },
+      1_000,
+    ),
+    ...[job, other].map((id) => asked({ kind: "backfill", id, ticks: [past] }, 4 * minute)),
+  ];
+  const broken = (...children: Run[]) => {
+    const runs = [...parents, ...children];
+    const final = peers.map((peer) => knows(peer, runs));
+    const evidence = flawless({ operations, runs, final });
+    return rulesIn([...checkChains(evidence), ...checkBackfills(evidence)]);
+  };
+  assert.deepEqual(broken(start(1_000)), []);
+  assert.deepEqual(broken(), ["I17"], "it never came, and nothing says why");
+  assert.deepEqual(broken(start(600)), ["I17"], "before the last end");
+  assert.deepEqual(broken(start(1_000), start(3_000, first)), ["I3"], "under the names of both requests");
 });
 
 test("I17: a child need not come while its pool is full", () => {

@@ -1,6 +1,6 @@
 /** Three real peers, of which the one that was asked for a backfill is killed: judged by what the job itself wrote. */
 import assert from "node:assert/strict";
-import { appendFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { readStarts, recordingCommand } from "./kit/cluster-judge.ts";
@@ -32,6 +32,8 @@ describe("a backfill of the last hours", () => {
     await ada.ask("POST", "/v1/jobs", {
       id: "report",
       schedule: "0 * * * *",
+      // No tick of its own comes while the test runs.
+      endsAt: span.to,
       command: `${recordingCommand(starts)}; sleep 1`,
     });
     await until(
@@ -120,4 +122,69 @@ describe("a backfill of the last hours", () => {
     assert.equal(refused.status, 422);
     assert.match(refused.text, /has 5000 ticks .*, and 1000 are the most/);
   });
+});
+
+test("a job that runs after two others follows a backfill of both: once for each past tick, also when the peer that was asked is killed in between", async () => {
+  await using cluster = new Cluster();
+  const file = path.join(cluster.folder, "joined");
+  const gate = path.join(cluster.folder, "gate");
+  appendFileSync(file, "");
+  const [ada, bob, cyd] = await cluster.mesh(["ada", "bob", "cyd"]);
+  assert.ok(ada !== undefined && bob !== undefined && cyd !== undefined);
+  await untilMembers([ada, bob, cyd], 3);
+  const line = `echo "$CICADA_JOB $CICADA_TICK" >> ${file}`;
+  const target = { peers: ["bob", "cyd"] };
+  const to = Math.floor(Date.now() / hour) * hour - hour;
+  const ticks = [2, 1].map((ago) => new Date(to - ago * hour).toISOString().replace(".000", ""));
+  const span = { from: ticks[0], to: new Date(to).toISOString() };
+  // No tick of their own comes while the test runs.
+  const hourly = { schedule: "0 * * * *", endsAt: span.to, target };
+  await ada.ask("POST", "/v1/jobs", { id: "load", ...hourly, command: line });
+  await ada.ask("POST", "/v1/jobs", {
+    id: "clean",
+    ...hourly,
+    command: `while [ ! -e ${gate} ]; do sleep 0.05; done; ${line}`,
+  });
+  await ada.ask("POST", "/v1/jobs", {
+    id: "sum",
+    command: `echo "sum $CICADA_TICK $(cat "$CICADA_PARENTS")" >> ${file}`,
+    after: { jobs: ["load", "clean"] },
+    target,
+  });
+  const written = (job: string): string[] =>
+    readFileSync(file, "utf8")
+      .split("\n")
+      .filter((one) => one.startsWith(`${job} `));
+  for (const job of ["load", "clean"]) {
+    for (const peer of [bob, cyd])
+      await until(
+        `${peer.name} knows ${job}`,
+        10_000,
+        async () => (await peer.call("GET", `/v1/jobs/${job}`)).status === 200,
+      );
+    await ada.ask("POST", `/v1/jobs/${job}/backfill`, span);
+  }
+  await until("one parent has run all, and the other has begun", 60_000, async () => {
+    const states = await Promise.all(
+      [bob, cyd].map((peer) => items<{ state: string }>(peer, "/v1/jobs/clean/runs?limit=100")),
+    );
+    return (
+      written("load").length === 2 && states.every((runs) => runs.some(({ state }) => state === "running"))
+    );
+  });
+  assert.deepEqual(written("sum"), [], "it waits for the other parent");
+  await ada.crash();
+  appendFileSync(gate, "");
+  await until("it has followed", 90_000, () => written("sum").length >= 2);
+  await until("nothing is on", 30_000, async () => {
+    const runs = await items<{ state: string }>(bob, "/v1/jobs/sum/runs?limit=100");
+    return runs.length >= 2 && runs.every(({ state }) => state === "succeeded");
+  });
+  const sums = written("sum").map((one) => one.split(" "));
+  assert.deepEqual(sums.map(([, tick = ""]) => tick).toSorted(), ticks);
+  for (const [, , ...rest] of sums) {
+    const parents = JSON.parse(rest.join(" ")) as Record<string, { state: string }>;
+    assert.deepEqual(Object.keys(parents).toSorted(), ["clean", "load"]);
+    assert.ok(Object.values(parents).every(({ state }) => state === "succeeded"));
+  }
 });

@@ -243,9 +243,18 @@ export type Effect =
   | { kind: "announce"; job: JobId; tick: TickId }
   /**
    * Reads the records with from ≤ tick < to (ms) of the job, and of its parents if it has any, from the disk; `lookedUp`
-   * follows. With a tick only that tick's, and `tickLookedUp` follows.
+   * follows. With a tick only that tick's, and `tickLookedUp` follows. With `past` (ms) also those of that past tick: of the
+   * schedule, and of every request for it (backfill).
    */
-  | { kind: "lookUp"; job: JobId; from: number; to: number; parents?: readonly JobId[]; tick?: TickId }
+  | {
+      kind: "lookUp";
+      job: JobId;
+      from: number;
+      to: number;
+      parents?: readonly JobId[];
+      tick?: TickId;
+      past?: number;
+    }
   /**
    * Reads the job's newest records of runs that have succeeded or failed, at most `limit`, and as many of what was
    * skipped if it is `rolling`; `endsRead` follows.

@@ -7,7 +7,7 @@ import type { Effect } from "../core/events.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { RunQuery } from "../ports/disk.ts";
-import type { JobId } from "../schema/ids.ts";
+import { tickAt, type JobId } from "../schema/ids.ts";
 import type { RunRecord } from "../schema/run.ts";
 
 const pageSize = 1_000;
@@ -15,16 +15,29 @@ const againMs = 1_000;
 
 type LookUp = Omit<Extract<Effect, { kind: "lookUp" }>, "kind">;
 
-/** All records of the job, and of its parents, with from ≤ tick < to (ms), or of one tick. */
+/** All records of the job, and of its parents, with from ≤ tick < to (ms), or of one tick, and of a past one. */
 export function lookUp(
   doors: Doors,
-  { job, parents = [], ...query }: LookUp,
+  { job, parents = [], past, ...query }: LookUp,
   done: (records: RunRecord[]) => void,
 ): void {
-  const [next, ...others] = parents;
-  read(doors, { ...query, job, limit: Infinity }, (records) => {
-    if (next === undefined) return done(records);
-    lookUp(doors, { ...query, job: next, parents: others }, (more) => done([...records, ...more]));
+  const ofPast: Omit<RunQuery, "limit">[] =
+    past === undefined ? [] : [{ tick: tickAt(past) }, { from: past, backfills: past }];
+  readAll(
+    doors,
+    [job, ...parents].flatMap((one) => [query, ...ofPast].map((part) => ({ ...part, job: one }))),
+    done,
+  );
+}
+
+function readAll(
+  doors: Doors,
+  [next, ...others]: readonly (Omit<RunQuery, "limit"> & { job: JobId })[],
+  done: (records: RunRecord[]) => void,
+): void {
+  if (next === undefined) return done([]);
+  read(doors, { ...next, limit: Infinity }, (records) => {
+    readAll(doors, others, (more) => done([...records, ...more]));
   });
 }
 

@@ -53,6 +53,8 @@ export interface RunQuery {
   /** of any of these jobs */
   jobs?: readonly JobId[];
   tick?: TickId;
+  /** only ticks that people asked for in place of the tick at this instant (schema/backfill.ts); ms */
+  backfills?: number;
   slot?: string;
   states?: readonly RunState[];
   /** only records with an instant of their start */

@@ -26,6 +26,11 @@ export function backfilledInstant(tick: TickId): number | undefined {
   return instant < instantOf(tick) ? instant : undefined;
 }
 
+/** Fits the names of all ticks that make up for the one at the instant (ms), as a GLOB pattern of SQLite. */
+export function backfillPattern(instant: number): string {
+  return `manual-${"?".repeat(10)}${mark}${letters(instant / 1_000, 8)}???`;
+}
+
 export function isForcedBackfill(tick: TickId): boolean {
   return form.exec(tick)?.[2] !== "000";
 }

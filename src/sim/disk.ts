@@ -6,7 +6,7 @@
  * write without an answer may or may not be there. Outputs of runs are committed with the next group, or after a short
  * time; those that still wait when the process is killed are lost.
  */
-import { toldTick } from "../schema/backfill.ts";
+import { backfilledInstant, toldTick } from "../schema/backfill.ts";
 import type { Thing } from "../core/records/buckets.ts";
 import { recordKey, tellsOfStart } from "../core/records/records.ts";
 import { addToSpans, startsKept } from "../core/time/spans.ts";
@@ -339,6 +339,7 @@ function matches(record: RunRecord, query: RunQuery): boolean {
     (query.job === undefined || record.job === query.job) &&
     (query.jobs === undefined || query.jobs.includes(record.job)) &&
     (query.tick === undefined || record.tick === query.tick) &&
+    (query.backfills === undefined || backfilledInstant(record.tick) === query.backfills) &&
     (query.slot === undefined || record.slot === query.slot) &&
     (query.peer === undefined || record.peer === query.peer) &&
     (query.states === undefined || query.states.includes(record.state)) &&

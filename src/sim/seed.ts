@@ -7,7 +7,7 @@
  */
 import { checkAll } from "./checkers/all.ts";
 import { drawWork, editJobs, makeJobs, withRetries, type Work } from "./client/client.ts";
-import { withChains } from "./client/chains.ts";
+import { withChains, withJoin } from "./client/chains.ts";
 import {
   drawAllPeers,
   drawFailurePauses,
@@ -64,7 +64,7 @@ export interface SeedOptions {
   retries?: boolean;
   /** some of the jobs run after others */
   chains?: boolean;
-  /** a person asks for past ticks again; for worlds without chains */
+  /** a person asks for past ticks again */
   backfills?: boolean;
   /** half of the jobs share a pool, in two of five worlds */
   pools?: boolean;
@@ -162,6 +162,7 @@ export function runSeed(options: SeedOptions): SeedResult {
   if (options.retries === true) work = withRetries(work, dice.fork("retries"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
+  if (options.chains === true && options.backfills === true) work = withJoin(work);
   if (isWide) work = drawFields(work, world.peers, dice.fork("job fields"));
   if (isWide) work = drawAllPeers(work, dice.fork("all peers"));
   if (isWide) work = drawFailurePauses(work, dice.fork("pauses after failures"));

@@ -14,7 +14,8 @@ import { nextTicks, watermarksOf } from "../../src/core/view.ts";
 import type { RunSpec } from "../../src/ports.ts";
 import type { Answer } from "../../src/ports/control.ts";
 import type { Confirmation, Join } from "../../src/schema/admission.ts";
-import { instantOf, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
+import { backfilledInstant } from "../../src/schema/backfill.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";
 import { isConfirmationEntry, isJoinEntry, splitConfirmation } from "../../src/table/roots.ts";
 import type { SettingKind } from "../../src/schema/setting.ts";
 import type { Job, JobSpec, Pause, Skip, TableEdit } from "../../src/schema/job.ts";
@@ -536,13 +537,16 @@ export class Cores {
         return this.#later(1, () => this.feed(peer, { kind: "stored", token }));
       }
       case "lookUp": {
-        const { job, tick, from, to, parents = [] } = effect;
+        const { job, tick, from, to, parents = [], past } = effect;
+        const isOfPast = (record: RunRecord): boolean =>
+          past !== undefined && (record.tick === tickAt(past) || backfilledInstant(record.tick) === past);
         const records = [...(this.records.get(peer)?.values() ?? [])].filter(
           (record) =>
             [job, ...parents].includes(record.job) &&
-            instantOf(record.tick) >= from &&
-            instantOf(record.tick) < to &&
-            (tick ?? record.tick) === record.tick,
+            (isOfPast(record) ||
+              (instantOf(record.tick) >= from &&
+                instantOf(record.tick) < to &&
+                (tick ?? record.tick) === record.tick)),
         );
         const found = { job, records, pruned: this.pruned.get(job) };
         return this.#later(1, () =>

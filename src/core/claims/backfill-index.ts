@@ -6,25 +6,26 @@ import type { State } from "../state.ts";
 import type { BackfillRequests } from "./book-state.ts";
 import { slotNames } from "./slots.ts";
 
-/** Remembers a tick that was asked for. */
+/** Remembers a tick that was asked for, or that follows one of the job's parents. */
 export function noteBackfill(state: State, job: JobId, tick: TickId): void {
-  entryOf(state, job, tick)?.requested.add(tick);
+  const entry = entryOf(state, job, tick);
+  (isForcedBackfill(tick) ? entry?.forced : entry?.requested)?.add(tick);
 }
 
 /** … and whether it has begun. */
 export function noteBackfilled(state: State, { job, tick, state: how, startedAt }: RunRecord): void {
-  const entry = entryOf(state, job, tick);
+  noteBackfill(state, job, tick);
+  const entry = isForcedBackfill(tick) ? undefined : entryOf(state, job, tick);
   if (entry === undefined) return;
-  entry.requested.add(tick);
   if (startedAt !== undefined || how === "running" || how === "lost") entry.begun ??= tick;
 }
 
 function entryOf({ book }: State, job: JobId, tick: TickId): BackfillRequests | undefined {
   const instant = backfilledInstant(tick);
-  if (instant === undefined || isForcedBackfill(tick)) return undefined;
+  if (instant === undefined) return undefined;
   const ofJob = book.backfills.get(job) ?? new Map<number, BackfillRequests>();
   book.backfills.set(job, ofJob);
-  const entry = ofJob.get(instant) ?? { requested: new Set(), begun: undefined };
+  const entry = ofJob.get(instant) ?? { requested: new Set(), forced: new Set(), begun: undefined };
   ofJob.set(instant, entry);
   return entry;
 }
@@ -42,9 +43,10 @@ export function isBackfilled(state: Readonly<State>, job: JobId, instant: number
 /** Forgets requests from before the instant (ms). */
 export function forgetBackfills({ book }: State, before: number): void {
   for (const [job, ofJob] of book.backfills) {
-    for (const [instant, { requested }] of ofJob) {
-      for (const tick of requested) if (instantOf(tick) < before) requested.delete(tick);
-      if (requested.size === 0) ofJob.delete(instant);
+    for (const [instant, { requested, forced }] of ofJob) {
+      for (const ticks of [requested, forced])
+        for (const tick of ticks) if (instantOf(tick) < before) ticks.delete(tick);
+      if (requested.size + forced.size === 0) ofJob.delete(instant);
     }
     if (ofJob.size === 0) book.backfills.delete(job);
   }

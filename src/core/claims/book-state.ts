@@ -31,8 +31,9 @@ export interface PendingRange {
 
 /** What is known of a past tick that people have asked for again. */
 export interface BackfillRequests {
-  /** one for each request */
+  /** one for each request, except those that were forced */
   readonly requested: Set<TickId>;
+  readonly forced: Set<TickId>;
   /** the one that has begun */
   begun: TickId | undefined;
 }

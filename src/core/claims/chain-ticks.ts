@@ -6,23 +6,26 @@
  * What is over stays over: a tick that is older than what is in memory is looked up on the disk first. The disk also tells how
  * those parents ended whose records are no longer in memory.
  */
+import { backfilledInstant } from "../../schema/backfill.ts";
 import { instantOf, isManual, orderKey, runId, type JobId, type TickId } from "../../schema/ids.ts";
 import { retryAttemptsMax } from "../../schema/job.ts";
-import { isFinal, type RunRecord, type Span } from "../../schema/run.ts";
-import { chainVerdict, parentReason, type ParentTick } from "../job/chain.ts";
+import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { chainVerdict } from "../job/chain.ts";
+import { endThatCounts, tickThatFollows, type PastEnd } from "../job/chain-past.ts";
 import { dueOf } from "../job/jitter.ts";
-import { intervalsBetween } from "../job/gap.ts";
-import { isTickOf, nextTickOf, startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { startWindowMs, type Plan } from "../job/plan.ts";
 import { requestedKeptMs } from "../limits.ts";
-import { acceptedUntil } from "../members/clocks.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { historyBegan, isOver, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
-import { isOpen, openOfTick, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
+import { historyBegan, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
+import { outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
 import { finalWordOf, mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
-import { countTicks } from "../time/count.ts";
 import type { ChainTick } from "./book-state.ts";
+import { noteBackfill } from "./backfill-index.ts";
+import { instantFor, pastOf, pastTicksOf, wasNotRun } from "./chain-backfills.ts";
+import { askDisk, parentTickOf, parentPastTickOf } from "./chain-parents.ts";
+import { forgetRanges, passOnRange } from "./chain-ranges.ts";
 import { isTickOver, slotNames } from "./slots.ts";
 import { admitChained, dropOrders, isBegunOrDecided, isRequested } from "./order-book.ts";
 import { touchOver } from "./touched.ts";
@@ -37,7 +40,7 @@ export function followChains(state: State, record: RunRecord): void {
   const children = state.jobs.children.get(record.job);
   if (record.range !== undefined) {
     forgetRanges(state, record);
-    for (const child of children ?? []) passOnRange(state, child, record);
+    for (const child of children ?? []) passOnRange(state, child, record, chainTicksInProgress(state, child));
     return;
   }
   if (settles(record)) {
@@ -53,23 +56,42 @@ export function followChains(state: State, record: RunRecord): void {
   const story = isWholeEnd(ends) ? finalWordOf(ends) : undefined;
   // First all children learn of the end: one of them may be a parent of another.
   for (const child of children) noteEnd(state, child, record, story);
-  for (const child of children) review(state, child, record.tick);
+  for (const child of children) {
+    review(state, child, record.tick);
+    reviewPast(state, child, record.tick);
+  }
 }
 
-/** Takes in what the disk holds about ticks of a job and of its parents. */
-export function learnChains(state: State, child: JobId, records: readonly RunRecord[]): void {
+/** Takes in what the disk holds about ticks of a job and of its parents. `lookedUp`: it was asked about that tick. */
+export function learnChains(
+  state: State,
+  child: JobId,
+  records: readonly RunRecord[],
+  lookedUp?: TickId,
+): void {
+  const past = lookedUp === undefined ? undefined : pastOf(state.jobs.plans.get(child)?.after, lookedUp);
   const ticks = Map.groupBy(records.filter(isEndOrRepeated), ({ job, tick }) => `${job}@${tick}`);
   for (const ofTick of ticks.values()) {
     const story = isWholeEnd(ofTick) ? finalWordOf(ofTick) : undefined;
-    if (story !== undefined) noteEnd(state, child, story, story);
+    if (story === undefined) continue;
+    if (past === undefined) noteEnd(state, child, story, story);
+    else notePastEnd(state, child, past, story);
   }
-  for (const record of records) if (record.range !== undefined) passOnRange(state, child, record);
+  for (const record of records)
+    if (record.range !== undefined) passOnRange(state, child, record, chainTicksInProgress(state, child));
   reviewAll(state, child);
 }
 
 /** Decides again about ticks that wait for parents: one of them may no longer have the tick. */
 export function reviewAll(state: State, child: JobId): void {
   for (const tick of state.book.chains.get(child)?.keys() ?? []) review(state, child, tick);
+}
+
+/** The end of one parent decides about ticks that follow other requests for the same past tick, too. */
+function reviewPast(state: State, child: JobId, end: TickId): void {
+  const past = instantFor(end);
+  if (past === undefined || (state.jobs.plans.get(child)?.after?.jobs.length ?? 0) < 2) return;
+  for (const [tick] of pastTicksOf(state, child, past)) if (tick !== end) review(state, child, tick);
 }
 
 export function reviewChains(state: State): void {
@@ -96,7 +118,7 @@ export function chainTickLookedUp(
   const entry = state.book.chains.get(child)?.get(tick);
   if (entry === undefined) return;
   entry.disk = "answered";
-  const own = records.filter(({ job }) => job === child);
+  const own = records.filter((record) => record.job === child && record.tick === tick);
   for (const record of own) if (settles(record)) settleIn(state.ledger.history, record);
   if (instantOf(tick) < prunedBefore) settle(state.ledger.history, { job: child, tick, slot: "0" });
   touchOver(state, child);
@@ -108,6 +130,7 @@ export function chainTickLookedUp(
     state,
     child,
     records.filter(({ job }) => job !== child),
+    tick,
   );
   // An attempt of a run by hand is repeated by the peers that have the request.
   if (isManual(tick) && entry.ends.size === 0 && entry.verdict === undefined) {
@@ -203,30 +226,71 @@ function begin(state: State, child: JobId, tick: TickId): ChainTick {
   state.book.chainTicks++;
   if (ticks === undefined) state.book.chains.set(child, new Map([[tick, entry]]));
   else ticks.set(tick, entry);
+  if (isManual(tick)) noteBackfill(state, child, tick);
   return entry;
 }
 
 /** A parent's tick has ended with the record; undefined = what its story is must still be read. */
 function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | undefined): void {
   const plan = state.jobs.plans.get(child);
-  const { job: parent, tick } = end;
-  if (plan?.after?.jobs.includes(parent) !== true || !plan.enabled) return;
-  if (isWholeOver(state.ledger.history, child, tick)) return;
-  const instant = instantOf(tick);
-  if (instant < plan.startsAt || instant > plan.endsAt) return;
-  const { book } = state;
-  const known = book.chains.get(child)?.get(tick);
-  const isFull = book.chainTicks >= chainTicksMax || book.chainOutputBytes >= chainOutputBytesMax;
-  if (known === undefined && isFull) {
-    return emit(state, { kind: "count", name: "chain_ticks_refused" });
+  if (plan?.after?.jobs.includes(end.job) !== true || !plan.enabled) return;
+  const entry = openTick(state, plan, end.tick);
+  if (story === undefined) {
+    if (entry !== undefined && pastOf(plan.after, end.tick) !== undefined) entry.disk = "unasked";
+    return;
   }
-  const entry = known ?? begin(state, child, tick);
-  if (known === undefined && isUnsure(state, plan, tick)) entry.disk = "unasked";
-  if (story === undefined) return;
-  const before = entry.ends.get(parent);
-  const told = before === undefined || story.of !== undefined ? story : endOfBoth(before, story);
-  book.chainOutputBytes += outputBytesOf(told) - outputBytesOf(before);
-  entry.ends.set(parent, told);
+  if (entry !== undefined) takeEnd(state, entry, story);
+  const instant = plan.after.jobs.length > 1 ? instantFor(end.tick) : undefined;
+  if (instant !== undefined) notePastEnd(state, child, instant, story);
+}
+
+/** The same for the child's ticks that follow requests for the past tick (ms), under whatever name the parent has run it. */
+function notePastEnd(state: State, child: JobId, past: number, end: RunRecord): void {
+  for (const [tick, entry] of pastTicksOf(state, child, past))
+    if (tick !== end.tick) takeEnd(state, entry, end);
+}
+
+/** What is known of the child's tick, from the first end of a parent on; undefined = it is over, or not to be. */
+function openTick(state: State, plan: Plan, tick: TickId): ChainTick | undefined {
+  const { book } = state;
+  if (isWholeOver(state.ledger.history, plan.id, tick)) return undefined;
+  const instant = backfilledInstant(tick) ?? instantOf(tick);
+  if (instant < plan.startsAt || instant > plan.endsAt) return undefined;
+  const known = book.chains.get(plan.id)?.get(tick);
+  if (known !== undefined) return known;
+  if (book.chainTicks >= chainTicksMax || book.chainOutputBytes >= chainOutputBytesMax) {
+    emit(state, { kind: "count", name: "chain_ticks_refused" });
+    return undefined;
+  }
+  const entry = begin(state, plan.id, tick);
+  const past = pastOf(plan.after, tick);
+  // Its parents may have run the past tick long ago, which only the disk may know.
+  if (past !== undefined || isUnsure(state, plan, tick)) entry.disk = "unasked";
+  if (past !== undefined)
+    for (const [, other] of pastTicksOf(state, plan.id, past))
+      for (const end of other.ends.values()) takeEnd(state, entry, end);
+  return entry;
+}
+
+function takeEnd(state: State, entry: ChainTick, end: RunRecord): void {
+  const before = entry.ends.get(end.job);
+  if (before === undefined) return setEnd(state, entry, end);
+  if (before.tick !== end.tick) return setEnd(state, entry, latestEnd(before, end));
+  setEnd(state, entry, end.of === undefined ? endOfBoth(before, end) : end);
+}
+
+function setEnd({ book }: State, entry: ChainTick, end: RunRecord): void {
+  book.chainOutputBytes += outputBytesOf(end) - outputBytesOf(entry.ends.get(end.job));
+  entry.ends.set(end.job, end);
+}
+
+function latestEnd(a: RunRecord, b: RunRecord): RunRecord {
+  const [one, two] = [a, b].map((record) => ({ ...endOf(record), record }));
+  return one === undefined || two === undefined ? b : endThatCounts(one, two).record;
+}
+
+function endOf({ tick, state, finishedAt, due }: RunRecord): PastEnd {
+  return { tick, state, at: Math.max(finishedAt ?? due, due) };
 }
 
 /** An earlier version of a record may come back when the later one has left memory. */
@@ -253,17 +317,31 @@ function review(state: State, child: JobId, tick: TickId): void {
   if (entry === undefined || plan?.after === undefined) return;
   if (isWholeOver(state.ledger.history, child, tick)) return forgetChainTick(state, child, tick);
   const isRepeated = isBegunOrDecided(state, plan, tick);
-  if (entry.disk === "unasked" && !isRepeated && !isUnsure(state, plan, tick)) entry.disk = "unneeded";
+  const past = pastOf(plan.after, tick);
+  if (entry.disk === "unasked" && !isRepeated && past === undefined && !isUnsure(state, plan, tick))
+    entry.disk = "unneeded";
   if (entry.disk === "unasked") askDisk(state, plan, tick, entry);
   if (entry.disk === "unasked" || entry.disk === "asked") return;
   const { jobs } = plan.after;
-  const found = chainVerdict(plan.after, (parent) => parentTickOf(state, plan, tick, entry, parent));
+  const found = chainVerdict(plan.after, (parent) =>
+    past === undefined
+      ? parentTickOf(state, plan, tick, entry, parent)
+      : parentPastTickOf(state, tick, past, entry, parent),
+  );
   if (found === undefined) return;
+  // It runs, or is skipped, under the name of a later request.
+  if (past !== undefined && !isRepeated && isNamedOtherwise(state, child, tick, entry)) {
+    dropOrders(state, child, tick);
+    return forgetChainTick(state, child, tick);
+  }
   const verdict = isManual(tick)
     ? found
     : { ...found, due: Math.max(found.due, dueOf(plan, instantOf(tick))) };
   const isByHand =
-    isManual(tick) && verdict.kind === "skip" && !jobs.every((parent) => entry.ends.has(parent));
+    isManual(tick) &&
+    past === undefined &&
+    verdict.kind === "skip" &&
+    !jobs.every((parent) => entry.ends.has(parent));
   // The child is younger than the end, or a parent of several was run by hand.
   if (!isRepeated && (verdict.due <= plan.earliest || isByHand)) {
     dropOrders(state, child, tick);
@@ -273,114 +351,8 @@ function review(state: State, child: JobId, tick: TickId): void {
   admitChained(state, plan, tick, entry.verdict.due);
 }
 
-function parentTickOf(state: State, plan: Plan, tick: TickId, entry: ChainTick, parent: JobId): ParentTick {
-  if (isRunningAt(state, parent, tick)) return "undecided";
-  const end = entry.ends.get(parent);
-  if (end !== undefined) return { state: end.state, at: endedAt(state, end) };
-  if (isUndecided(state, parent, tick)) return "undecided";
-  if (isWholeOver(state.ledger.history, parent, tick)) {
-    if (entry.disk === "answered") return "absent";
-    entry.disk = "unasked";
-    askDisk(state, plan, tick, entry);
-    return "undecided";
-  }
-  return mayComeYet(state, parent, tick) ? "undecided" : "absent";
-}
-
-/** When the parent ended, ms. If a clock that was ahead wrote the record, it is now: otherwise the child would wait for it. */
-function endedAt(state: State, { finishedAt, due }: RunRecord): number {
-  const at = Math.max(finishedAt ?? due, due);
-  return at > acceptedUntil(state) ? state.now.wall : at;
-}
-
-/** Another peer may still run the tick, after a split. */
-function isRunningAt({ ledger }: State, job: JobId, tick: TickId): boolean {
-  for (const record of openOfTick(ledger, job, tick)) if (record.state === "running") return true;
-  return false;
-}
-
-function isUndecided(state: State, job: JobId, tick: TickId): boolean {
-  if (isOpen(state.ledger, job, tick)) return true;
-  for (const order of state.book.byJob.get(job) ?? []) if (order.tick === tick) return true;
-  return state.book.chains.get(job)?.has(tick) === true;
-}
-
-/** Whether a tick of which nothing is known may still come. */
-function mayComeYet(state: State, job: JobId, tick: TickId): boolean {
-  const { upkeep, ledger } = state;
-  const isCatchingUp =
-    upkeep.warmedUpAt === -Infinity || upkeep.warmUp !== undefined || upkeep.awaitingSync.size > 0;
-  if (isCatchingUp || upkeep.lookups.has(job)) return true;
-  const plan = state.jobs.plans.get(job);
-  if (plan === undefined || !plan.enabled) return false;
-  if (!plan.knowsTicks) return true;
-  if (plan.after === undefined) return !isManual(tick) && isTickOf(plan, instantOf(tick));
-  return plan.after.jobs.some(
-    (parent) =>
-      isUndecided(state, parent, tick) ||
-      (!isWholeOver(ledger.history, parent, tick) && mayComeYet(state, parent, tick)),
-  );
-}
-
-function askDisk(state: State, plan: Plan, tick: TickId, entry: ChainTick): void {
-  const { upkeep } = state;
-  // At the end of the warm-up, and after a look-up of the whole job, its ticks are reviewed.
-  if (upkeep.warmedUpAt === -Infinity || upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id)) return;
-  mark(state, "chain-tick-looked-up");
-  entry.disk = "asked";
-  const from = instantOf(tick);
-  emit(state, { kind: "lookUp", job: plan.id, tick, from, to: from + 1, parents: plan.after?.jobs ?? [] });
-}
-
-/** A parent's ticks in this range were not run, so the child's are skipped. */
-function passOnRange(state: State, child: JobId, record: RunRecord): void {
-  const { job, tick, range, state: how } = record;
-  const plan = state.jobs.plans.get(child);
-  if (range === undefined || (how !== "skipped" && how !== "missed")) return;
-  if (plan?.after?.jobs.includes(job) !== true || !plan.enabled) return;
-  if (isOver(state.ledger.history, child, tick, "0")) return;
-  const whole = { from: range.from, to: instantOf(tick), count: range.count };
-  const pending = state.book.chainRanges.get(child) ?? [];
-  const found = spansWithin(state, plan, job, whole).filter(
-    (span) => !pending.some((known) => known.from <= span.from && span.to <= known.to),
-  );
-  if (found.length === 0) return;
-  const reason = `${parentReason}${job} was ${how}`;
-  const sinceMono = state.now.mono;
-  const added = found.map((span) => ({ ...span, reason, sinceMono }));
-  state.book.chainRanges.set(child, [...pending, ...added]);
-}
-
-/** The parts of the range in which the child has its parent's ticks and none of its own in progress. */
-function spansWithin(
-  state: State,
-  plan: Plan,
-  parent: JobId,
-  whole: Span & { count: number },
-): (Span & { count: number })[] {
-  const least = Math.max(plan.earliest + 1, plan.startsAt);
-  const known = chainTicksInProgress(state, plan.id).filter((tick) => whole.from <= tick && tick <= whole.to);
-  if (whole.from >= least && whole.to <= plan.endsAt && known.length === 0) return [whole];
-  const ofParent = state.jobs.plans.get(parent);
-  const schedule = ofParent?.schedule;
-  // Ranges of a parent that has no schedule are reported as they are, or not at all.
-  if (ofParent === undefined || schedule === undefined) return [];
-  const stretches = known.map((tick) => ({ from: tick, to: tick }));
-  const end = Math.min(whole.to, plan.endsAt) + 1;
-  return intervalsBetween(stretches, Math.max(whole.from, least), end).flatMap(({ from, to }) => {
-    const first = nextTickOf(ofParent, from - 1);
-    const last = ticksOf(ofParent, from, to, 1)[0];
-    if (first === undefined || last === undefined) return [];
-    return [{ from: first, to: last, count: countTicks(schedule, first, last + 1) }];
-  });
-}
-
-/** Its ranges have been reported, by this peer or another one. */
-function forgetRanges({ book }: State, { job, tick, range }: RunRecord): void {
-  const pending = book.chainRanges.get(job);
-  if (pending === undefined || range === undefined) return;
-  const to = instantOf(tick);
-  const left = pending.filter((one) => one.from < range.from || one.to > to);
-  if (left.length === 0) book.chainRanges.delete(job);
-  else book.chainRanges.set(job, left);
+function isNamedOtherwise(state: State, child: JobId, tick: TickId, { ends }: ChainTick): boolean {
+  if (isPlanted(state, "backfill-joins-twice")) return false;
+  const name = tickThatFollows([...ends.values()].map((end) => end.tick)) ?? tick;
+  return name !== tick && !wasNotRun(state, child, name);
 }

@@ -22,8 +22,8 @@ export interface ParentEnd {
   readonly at: number;
 }
 
-/** `absent`: the parent has no such tick. */
-export type ParentTick = ParentEnd | "undecided" | "absent";
+/** `absent`: the parent has no such tick. `not-run`: it has the tick, a past one, and nothing is known of a run. */
+export type ParentTick = ParentEnd | "undecided" | "absent" | "not-run";
 
 /** `due`: when the last parent ended, ms. */
 export type ChainVerdict =
@@ -66,15 +66,19 @@ export function chainVerdict(
     due,
     reason: reasonOf(job, tick),
   });
-  const without = parents.find(({ tick }) => tick === "absent" || (tick !== "undecided" && !hasRun(tick)));
+  const without = parents.find(({ tick }) => tick !== "undecided" && !hasRun(tick));
   if (without !== undefined) return skip(without);
   if (parents.some(({ tick }) => tick === "undecided")) return undefined;
   const unfulfilled = parents.find(({ tick }) => typeof tick !== "string" && !fulfilling[on].has(tick.state));
   return unfulfilled === undefined ? { kind: "run", due } : skip(unfulfilled);
 }
 
+function hasRun(tick: ParentTick): boolean {
+  return typeof tick !== "string" && isEndOfRun(tick.state);
+}
+
 /** Whether it ended as a run does, which a tick that was skipped or missed doesn't. */
-function hasRun({ state }: ParentEnd): boolean {
+export function isEndOfRun(state: RunState): boolean {
   return fulfilling.always.has(state);
 }
 
@@ -84,6 +88,7 @@ export function missingParent(parent: JobId): string {
 }
 
 function reasonOf(job: JobId, tick: ParentTick): string {
+  if (tick === "not-run") return `${parentReason}${job} has not run that tick`;
   if (typeof tick === "string") return `${parentReason}${job} has no such tick`;
   return `${parentReason}${job} ${ends[tick.state] ?? tick.state}`;
 }

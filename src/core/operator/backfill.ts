@@ -35,7 +35,8 @@ export function ticksToBackfill(
   const plan = Array.isArray(enabled) ? known : { ...enabled, earliest: -Infinity };
   if (plan.after !== undefined) {
     const parents = plan.after.jobs.join(", ");
-    return new CicadaError("NO_SCHEDULE", `"${id}" runs after ${parents}: backfill that, and it follows`);
+    const which = plan.after.jobs.length === 1 ? "that" : "all of them";
+    return new CicadaError("NO_SCHEDULE", `"${id}" runs after ${parents}: backfill ${which}, and it follows`);
   }
   if (plan.schedule === undefined)
     return new CicadaError("NO_SCHEDULE", `"${id}" has no schedule, or one that this peer can't read`);

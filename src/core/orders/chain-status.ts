@@ -6,6 +6,7 @@ import { pauseAt } from "../job/stops.ts";
 import type { JobHindrance, PendingTick } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
 import { pointerTo } from "../../schema/pointer.ts";
+import { isPastInProgress, pastOf } from "../claims/chain-backfills.ts";
 import { missingParent, type After } from "../job/chain.ts";
 import { nextTickOf, type Plan } from "../job/plan.ts";
 import { instantText } from "../members/blocked.ts";
@@ -110,7 +111,10 @@ export function parentsWithoutTicks(state: State, { after }: Plan): string[] {
 export function ticksAwaitingParents(state: State, { id, after }: Plan): PendingTick[] {
   return [...(state.book.chains.get(id) ?? [])].flatMap(([tick, { ends, verdict }]) => {
     if (verdict !== undefined || after === undefined) return [];
-    const awaited = after.jobs.filter((parent) => !ends.has(parent));
+    const past = pastOf(after, tick);
+    const awaited = after.jobs.filter(
+      (parent) => !ends.has(parent) || (past !== undefined && isPastInProgress(state, parent, past)),
+    );
     const why =
       awaited.length === 0 ? "what is known of it is being read from the disk" : whyAwaited(state, awaited);
     return [{ tick, due: instantOf(tick), waitsFor: "parent" as const, why }];

@@ -42,6 +42,7 @@ export const plantedBugs = {
   "group-unread": "a job doesn't get what its group says",
   "calendar-kept": "a calendar that is changed stays as it was for the jobs that name it",
   "backfill-twice": "of two requests for one past tick both run it",
+  "backfill-joins-twice": "a job runs once for each of its parents whose past tick was asked for",
   "signature-unchecked": "a record is taken in without a valid signature",
   "drain-unread": "a drained peer that was restarted takes ticks again",
   "needs-ignored": "a peer runs jobs of a later version as if it knew them",

@@ -9,7 +9,7 @@ import type { JobId } from "../../schema/ids.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
 import type { Operation } from "../world/requests.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
-import { surelyInForce } from "./requests.ts";
+import { perhapsInForce, surelyInForce } from "./requests.ts";
 import { hadDuplicateIdentity, together } from "./surroundings.ts";
 import { firstAttempts } from "./ticks.ts";
 
@@ -44,7 +44,8 @@ function twice(evidence: Evidence, byTick: ReadonlyMap<string, readonly Run[]>):
     // Two starts of one order are for duplicates.ts; the slots of a tick run side by side.
     const second = sorted.find(({ tick }) => tick !== first?.tick);
     if (first === undefined || second === undefined) continue;
-    const asked = requestsOf(evidence, first.job, backfilledInstant(first.tick) ?? 0);
+    const past = backfilledInstant(first.tick) ?? 0;
+    const asked = withAncestors(evidence, first.job).flatMap((job) => requestsOf(evidence, job, past));
     const from = Math.min(first.start, ...asked.map(({ askedAt }) => askedAt)) - beforeMs;
     const peers = [...new Set([first.peer, second.peer, ...asked.map(({ peer }) => peer)])];
     if (peers.some((peer) => hadDuplicateIdentity(evidence, peer, from, second.start))) continue;
@@ -56,6 +57,15 @@ function twice(evidence: Evidence, byTick: ReadonlyMap<string, readonly Run[]>):
     breaches.push({ rule: "I3", at: second.start, what });
   }
   return breaches;
+}
+
+/** The job, and those that it runs after, directly or not, by any rules that may have been in force. */
+function withAncestors(evidence: Evidence, job: JobId): JobId[] {
+  const found = new Set([job]);
+  for (const one of found)
+    for (const { rules } of perhapsInForce(evidence, one))
+      for (const parent of rules.after?.jobs ?? []) found.add(parent);
+  return [...found];
 }
 
 function never(evidence: Evidence, byTick: ReadonlyMap<string, readonly Run[]>): Breach[] {

@@ -9,7 +9,7 @@
  * clock that was ahead has started stays over until its tick is due, perhaps in a year. A peer that was forgotten may keep what
  * it remembers, but no more. The document grows only with clients' requests.
  */
-import type { PeerId } from "../../schema/ids.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
 import { hasLostItsVoters } from "./quorum.ts";
@@ -87,9 +87,20 @@ function atRest(evidence: Evidence, { peer, at, sizes }: SizesSeen): Limits {
   const wasSet = evidence.faultWindows.some(({ kind }) => kind === "clock step");
   // Of a tick with several runs, what is over is remembered until its last run is, and so is which peers it has.
   const partlyOver = 2 * (sizes["orders"] ?? 0);
-  const settled = wasSet ? Infinity : now + evidence.operations.length + partlyOver;
+  const settled = wasSet ? Infinity : now + ticksByHand(evidence) + partlyOver;
   const kept = isOutside(evidence, peer) ? settledBefore(evidence, peer, at) : 0;
   return { asks: now, foreignInquiries: now, elections, pending: now, settled: Math.max(settled, kept) };
+}
+
+/** How many ticks clients have asked for at most, with those of the jobs that run after others. */
+function ticksByHand(evidence: Evidence): number {
+  const isChild = (job: JobId): boolean =>
+    perhapsInForce(evidence, job).some(({ rules }) => rules.after !== undefined);
+  const each = 1 + jobsOf(evidence).filter(isChild).length;
+  return evidence.operations.reduce(
+    (sum, { request }) => sum + (request.kind === "backfill" ? request.ticks.length * each : 1),
+    0,
+  );
 }
 
 /** The peer was forgotten and is still: it can't know what has become of its last ticks, so no watermark passes them. */

@@ -14,7 +14,8 @@
  *   pending if no peer can run it, and its window has not passed.
  */
 import { hadQuorum } from "./quorum.ts";
-import { instantOf, type JobId } from "../../schema/ids.ts";
+import { backfilledInstant } from "../../schema/backfill.ts";
+import { instantOf, tickAt, type JobId } from "../../schema/ids.ts";
 import { jobOf, peersFor, type JobRules } from "../world/requests.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { perhapsInForce, surelyInForce, jobsOf, type InForce } from "./requests.ts";
@@ -37,24 +38,30 @@ const quietMs = 120_000;
 
 export function checkChains(evidence: Evidence): Breach[] {
   const byTick = groupRuns(evidence, ({ job, tick }) => `${job}@${tick}`);
+  const byPast = groupRuns(evidence, ({ job, tick }) => `${job}@${backfilledInstant(tick)}`);
   const children = jobsOf(evidence).filter((job) =>
     perhapsInForce(evidence, job).some(({ rules }) => rules.after !== undefined),
   );
   const ofTick: OfTick = (job, tick) => byTick.get(`${job}@${tick}`) ?? [];
+  const ofPast: OfTick = (job, tick) => {
+    const past = backfilledInstant(tick);
+    if (past === undefined) return ofTick(job, tick);
+    return [...ofTick(job, tickAt(past)), ...(byPast.get(`${job}@${past}`) ?? [])];
+  };
   const isRetained = retainedTicks(evidence);
   return children.flatMap((job) => [
-    ...wrongStarts(evidence, job, ofTick),
-    ...missingTicks(evidence, job, ofTick, isRetained),
+    ...wrongStarts(evidence, job, ofTick, ofPast),
+    ...missingTicks(evidence, job, ofTick, ofPast, isRetained),
   ]);
 }
 
 type OfTick = (job: JobId, tick: Run["tick"]) => readonly Run[];
 
-function wrongStarts(evidence: Evidence, job: JobId, ofTick: OfTick): Breach[] {
+function wrongStarts(evidence: Evidence, job: JobId, ofTick: OfTick, ofPast: OfTick): Breach[] {
   const spans = perhapsInForce(evidence, job);
   return firstAttempts(evidence.runs.filter((run) => run.job === job)).flatMap((run) => {
     if (wasAsked(evidence, run)) return [];
-    const wrong = wrongWith(evidence, run, spans, ofTick);
+    const wrong = wrongWith(evidence, run, spans, ofTick, ofPast);
     const what = `${job}@${run.tick} on ${run.peer} ${wrong ?? ""}`;
     return wrong === undefined ? [] : [{ rule: "I17" as const, at: run.start, what }];
   });
@@ -74,6 +81,7 @@ function wrongWith(
   run: Run,
   spans: readonly InForce[],
   ofTick: OfTick,
+  ofPast: OfTick,
 ): string | undefined {
   const held = spans.filter(({ rules, from, to }) => {
     return rules.after !== undefined && from <= run.start && run.start <= to;
@@ -84,7 +92,11 @@ function wrongWith(
   const fulfilled = admitted.filter(({ rules: { after } }) =>
     after?.jobs.every(
       (parent) =>
-        ofTick(parent, run.tick).some((one) => fulfils(evidence, after, one, run.start)) ||
+        runsOfParents(
+          after,
+          ofTick,
+          ofPast,
+        )(parent, run.tick).some((one) => fulfils(evidence, after, one, run.start)) ||
         wasDecidedWithoutRun(evidence, after, parent, run),
     ),
   );
@@ -92,15 +104,23 @@ function wrongWith(
   const early = fulfilled.every(({ rules: { after } }) =>
     after?.jobs.some((parent) => isBeforeLastAttempt(evidence, run, ofTick(parent, run.tick))),
   );
-  return early ? "started before the last attempt of its parent" : wronglyTold(run, ofTick);
+  return early ? "started before the last attempt of its parent" : wronglyTold(run, ofPast);
+}
+
+/** Of a past tick that was asked for again, several parents run it under different names. */
+function runsOfParents({ jobs }: After, ofTick: OfTick, ofPast: OfTick): OfTick {
+  return jobs.length > 1 ? ofPast : ofTick;
 }
 
 /** Each run but an HTTP request writes its own name. What a child is told of a parent's run must be what that run wrote. */
-function wronglyTold({ toldOfParents = "{}", tick }: Run, ofTick: OfTick): string | undefined {
+function wronglyTold({ toldOfParents = "{}", tick }: Run, ofPast: OfTick): string | undefined {
   const told = JSON.parse(toldOfParents) as Record<JobId, Told>;
   const wrong = (Object.entries(told) as [JobId, Told][]).find(([parent, { run, state, outputs }]) => {
-    const isOfParent = run.startsWith(`${parent}@${tick}~`);
-    const hasWritten = state === "succeeded" && !ofTick(parent, tick).some(({ asks }) => asks === true);
+    const ofRun = ofPast(parent, tick);
+    const isOfParent = [tick, ...ofRun.map((one) => one.tick)].some((one) =>
+      run.startsWith(`${parent}@${one}~`),
+    );
+    const hasWritten = state === "succeeded" && !ofRun.some(({ asks }) => asks === true);
     return !isOfParent || (outputs["RUN"] ?? (hasWritten ? undefined : run)) !== run;
   });
   return wrong === undefined ? undefined : `was told ${JSON.stringify(wrong[1])} of its parent ${wrong[0]}`;
@@ -175,6 +195,7 @@ function missingTicks(
   evidence: Evidence,
   job: JobId,
   ofTick: OfTick,
+  ofPast: OfTick,
   isRetained: (job: JobId, tick: Run["tick"]) => boolean,
 ): Breach[] {
   const spans = surelyInForce(evidence, job);
@@ -185,14 +206,26 @@ function missingTicks(
   return [...ticks].flatMap((tick) =>
     spans.flatMap(({ rules, from, to }) => {
       if (rules.after === undefined) return [];
-      const ends = rules.after.jobs.map((parent) => lastRun(evidence, parent, ofTick(parent, tick)));
+      const ofEach = runsOfParents(rules.after, ofTick, ofPast);
+      const ends = rules.after.jobs.map((parent) => lastRun(evidence, parent, ofEach(parent, tick)));
       if (!ends.every((end) => end !== undefined)) return [];
       const [begun, ended] = [
         Math.min(...ends.map(({ start }) => start)) - lingersMs,
         Math.max(...ends.map(({ end = Infinity }) => end)),
       ];
       if (from > begun || to < ended + startsWithinMs || ended > evidence.to - quietMs) return [];
-      if (hasAnyoneAsked(evidence, [job, ...rules.after.jobs], begun - lingersMs, ended + startsWithinMs))
+      const isOfRequest = backfilledInstant(tick) !== undefined && rules.after.jobs.length > 1;
+      // It runs under the name of the latest request.
+      if (isOfRequest && ends.some((end) => end.tick > tick)) return [];
+      if (
+        hasAnyoneAsked(
+          evidence,
+          [job, ...rules.after.jobs],
+          begun - lingersMs,
+          ended + startsWithinMs,
+          isOfRequest,
+        )
+      )
         return [];
       const of = { job, tick, rules, begun, ended, ends };
       return [
@@ -242,14 +275,15 @@ function mustStart(evidence: Evidence, { rules, ends, ended, begun, job, tick }:
   if (after === undefined || overlap === "replace" || evidence.crowded === true) return false;
   if (!ends.every((end) => surelyFulfils(evidence, after, end))) return false;
   const until = ended + startsWithinMs;
-  if (overlap !== "allow") {
+  // The ticks of a backfill run one after the other in any case.
+  if (overlap !== "allow" || backfilledInstant(tick) !== undefined) {
     const runs = evidence.runs.filter((run) => run.job === job);
     if (wasBusy(runs, repeatedWithinMs(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
   }
   if (waitedForSlot(evidence, rules, begun, until, slotTakenWithinMs)) return false;
   const able = workers(evidence, peersFor(rules), ended);
   if (able.length === 0) return false;
-  const due = instantOf(ends[0]?.tick ?? tick);
+  const due = instantOf(backfilledInstant(tick) === undefined ? (ends[0]?.tick ?? tick) : tick);
   if (partition === "majority" && !hadQuorum(evidence, due, able, begun, until)) return false;
   if (isQuiet(evidence, begun, until)) return true;
   const last = ends.find(({ end }) => end === ended);
@@ -302,14 +336,21 @@ function isQuiet(evidence: Evidence, from: number, to: number): boolean {
 }
 
 /** A client asked for a change of one of the jobs, or a person for anything about peers or runs. */
-function hasAnyoneAsked({ operations }: Evidence, jobs: readonly JobId[], from: number, to: number): boolean {
+function hasAnyoneAsked(
+  { operations }: Evidence,
+  jobs: readonly JobId[],
+  from: number,
+  to: number,
+  mayAskForPast: boolean,
+): boolean {
   return operations.some(({ request, askedAt }) => {
     const about = jobOf(request);
     return (
       askedAt >= from &&
       askedAt <= to &&
       (about === undefined || jobs.includes(about)) &&
-      request.kind !== "run"
+      request.kind !== "run" &&
+      !(mayAskForPast && request.kind === "backfill")
     );
   });
 }

@@ -13,14 +13,31 @@ export function withChains(work: readonly Work[], dice: Dice): Work[] {
     const parents = dice.chance(0.4) && item.rules.isLater !== true ? drawParents(drawn, dice) : [];
     if (parents.length === 0) drawn.push(item);
     else {
-      const after = { jobs: parents, on: drawCondition(dice) };
-      const { schedule: _schedule, jitterMs: _jitterMs, ...rules } = item.rules;
-      // A child that lasts longer than its parent's period would be late for ever.
-      const lasting = { ...item.lasting, least: 20, most: Math.min(item.lasting.most, 5_000) };
-      drawn.push({ rules: { ...rules, schedule: noSchedule, after }, lasting });
+      drawn.push(runsAfter(item, parents, drawCondition(dice)));
     }
   }
   return drawn;
+}
+
+function runsAfter(item: Work, jobs: readonly JobId[], on: ReturnType<typeof drawCondition>): Work {
+  const { schedule: _schedule, jitterMs: _jitterMs, ...rules } = item.rules;
+  // A child that lasts longer than its parent's period would be late for ever.
+  const lasting = { ...item.lasting, least: 20, most: Math.min(item.lasting.most, 5_000) };
+  return { rules: { ...rules, schedule: noSchedule, after: { jobs, on } }, lasting };
+}
+
+/**
+ * Has the last job that has a schedule run after two earlier ones, whatever their schedules, for worlds in which people ask for past
+ * ticks of both.
+ */
+export function withJoin(work: readonly Work[]): Work[] {
+  const scheduled = work.filter(({ rules }) => rules.after === undefined && rules.isLater !== true);
+  const [first, second, ...others] = scheduled;
+  const last = others.at(-1);
+  if (first === undefined || second === undefined || last === undefined) return [...work];
+  return work.map((item) =>
+    item === last ? runsAfter(item, [first.rules.id, second.rules.id], "success") : item,
+  );
 }
 
 function drawParents(drawn: readonly Work[], dice: Dice): JobId[] {

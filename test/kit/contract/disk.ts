@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { bucketMs, bucketOf, combine, digestOf, emptyDigest } from "../../../src/core/records/buckets.ts";
 import { mergeRecord } from "../../../src/core/records/records.ts";
 import { CicadaError } from "../../../src/errors.ts";
+import { backfillTick } from "../../../src/schema/backfill.ts";
 import type {
   Disk,
   Keep,
@@ -358,6 +359,24 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       );
     }
   });
+
+  onBed(
+    "history finds what was asked for in place of a past tick, forced or not, and nothing else",
+    async (bed) => {
+      const [past, asked] = [noon - 3_600_000, noon + 5_000];
+      const ticks = [
+        backfillTick(asked, past, 0),
+        backfillTick(asked, past, 77),
+        backfillTick(asked, past + 1_000, 0),
+        tickAt(past),
+      ];
+      const records = ticks.map((tick) => someRecord({ tick }));
+      await store(bed, records.map(recordWrite));
+      const [{ job }] = records as [RunRecord];
+      const { records: found } = await history(bed, { job, from: past, backfills: past, limit: 10 });
+      assert.deepEqual(found.map(({ tick }) => tick).toSorted(), ticks.slice(0, 2).toSorted());
+    },
+  );
 
   onBed("history can be narrowed by job, jobs, tick, state, peer and time", async (bed) => {
     const records = Array.from({ length: 12 }, (_, index) =>

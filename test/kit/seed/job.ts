@@ -31,7 +31,7 @@ export interface SeedJob {
   /** some of the jobs run after others */
   chains?: boolean;
   pools?: boolean;
-  /** a person asks for past ticks again; for a wide world without chains */
+  /** a person asks for past ticks again; for a wide world */
   backfills?: boolean;
   /** some of the jobs name a secret, belong to a group, or leave out what is in a calendar */
   secrets?: boolean;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { JobSpecSchema } from "../src/schema/job.ts";
-import { kindOf, withField, type Schema } from "../src/ui/pages/form/schema.ts";
+import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pages/form/schema.ts";
 import { scheduleWords } from "../src/ui/pages/form/schedule-words.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
@@ -115,7 +115,7 @@ test("simple schedules are told in words, others not at all", () => {
   assert.equal(scheduleWords(["@daily", "@hourly"]), undefined);
 });
 
-test("every field of the job has its kind in the form, or is left to the YAML", () => {
+test("every field of the job has its kind in the form, and none is left to the YAML", () => {
   const { properties } = JSON.parse(JSON.stringify(JobSpecSchema)) as { properties: Record<string, Schema> };
   const kinds = new Map(Object.entries(properties).map(([name, schema]) => [name, kindOf(schema)]));
   for (const [name, kind] of [
@@ -127,10 +127,33 @@ test("every field of the job has its kind in the form, or is left to the YAML", 
     ["weight", "number"],
     ["env", "pairs"],
     ["retry", "parts"],
-    ["notify", "written"],
-    ["params", "written"],
+    ["secrets", "lines"],
+    ["notify", "list"],
+    ["params", "map"],
   ] as const) {
     assert.equal(kinds.get(name), kind, name);
+  }
+  const isWritten = (schema: Schema): boolean =>
+    kindOf(schema) === "written" || Object.values(schema.properties ?? {}).some(isWritten);
+  assert.deepEqual(
+    Object.keys(properties).filter((name) => isWritten(properties[name] ?? {})),
+    [],
+  );
+  const { params, notify, retry, http } = properties;
+  assert.equal(kindOf(http?.properties?.["headers"] ?? {}), "pairs");
+  const [param = {}] = Object.values(params?.patternProperties ?? {});
+  assert.deepEqual(firstOf(param), { type: "string" });
+  assert.deepEqual(firstOf(notify?.items ?? {}), {});
+  assert.equal(kindOf(retry?.properties?.["on"] ?? {}), "several");
+  const ofDefault = param.properties?.["default"] ?? {};
+  for (const [type, kind] of [
+    ["string", "text"],
+    ["number", "number"],
+    ["boolean", "switch"],
+    ["choice", "text"],
+    [undefined, "text"],
+  ] as const) {
+    assert.equal(kindOf(narrowed(ofDefault, { type })), kind, type);
   }
 });
 

@@ -203,6 +203,44 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("notices, params and variables are written in fields, and are the same in the YAML", async () => {
+    const { context, page, complaints } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/new");
+    const yaml = page.getByLabel("The same as YAML");
+    await yaml.fill("id: asks\ncommand: env\nenv:\n  OLD: one\n");
+    await page.getByText("What runs").click();
+    await page.getByRole("button", { name: "Add to env" }).click();
+    await page.getByLabel("env: name 2").fill("NEW");
+    await page.getByLabel("env: value 2").fill("two\nlines");
+    await page.getByText("params", { exact: true }).click();
+    await page.getByRole("button", { name: "Add to params" }).click();
+    await page.getByRole("group", { name: "NAME" }).getByLabel(/^type/).selectOption("number");
+    await page.getByLabel("name", { exact: true }).fill("LEVEL");
+    await page.getByLabel("name", { exact: true }).blur();
+    const param = page.getByRole("group", { name: "LEVEL" });
+    await param.getByLabel("default", { exact: true }).fill("3");
+    await page.getByText("When it goes wrong").click();
+    await page.getByText("notify", { exact: true }).click();
+    await page.getByRole("button", { name: "Add to notify" }).click();
+    const rule = page.getByRole("group", { name: "notify 1" });
+    await rule.getByLabel("recovered").check();
+    await rule.getByLabel("failed").check();
+    await rule.getByLabel(/^to/).fill("ops");
+    await rule.getByLabel(/^to/).blur();
+    assert.deepEqual(await violations(page), []);
+    assert.match(await yaml.inputValue(), /OLD: one\n {2}NEW: \|-\n/);
+    await page.getByRole("button", { name: "Remove env OLD" }).click();
+    await page.getByRole("button", { name: "Create job" }).click();
+    await page.waitForURL(/\/jobs\/asks$/);
+    const job = (await ada.ask("GET", "/v1/jobs/asks")) as Record<string, unknown>;
+    assert.deepEqual(job["env"], { NEW: "two\nlines" });
+    assert.deepEqual(job["params"], { LEVEL: { type: "number", default: 3 } });
+    assert.deepEqual(job["notify"], [{ on: ["failed", "recovered"], to: ["ops"] }]);
+    assert.deepEqual(complaints, []);
+    await ada.ask("DELETE", "/v1/jobs/asks");
+    await context.close();
+  });
+
   test("rows hold still under the mouse, and selected text stays selected, while jobs run", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs?sort=next");

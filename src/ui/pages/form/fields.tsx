@@ -1,6 +1,7 @@
 /** Fields made from the job's schema: each holds a part of the job, and what its check says about that part. */
-import type { JSX } from "preact";
-import { isObject, kindOf, valueOf, withField, type Schema } from "./schema.ts";
+import type { ComponentChildren, JSX } from "preact";
+import { Input, isInput, Pairs, Several } from "./inputs.tsx";
+import { firstOf, isObject, kindOf, narrowed, withField, type Schema } from "./schema.ts";
 
 export interface Problem {
   /** JSON pointer into the job */
@@ -32,192 +33,199 @@ const helps: Readonly<Record<string, string>> = {
   pool: "limits how many runs of the jobs that name it are on at once",
 };
 
-/** Texts that need more than a line. */
-const tall: ReadonlySet<string> = new Set(["command", "stdin", "description", "body"]);
-
 export function Field(props: Props): JSX.Element | null {
-  const { name, pointer, schema, value, problems, isRequired = false } = props;
+  const { name, pointer, schema, value, problems, onChange, isRequired = false } = props;
   const kind = kindOf(schema);
   if (kind === "written") return null;
   if (kind === "parts") return <Parts {...props} />;
+  if (kind === "list") return <List {...props} />;
+  if (kind === "map") return <Named {...props} />;
   const id = `field${pointer}`;
   const own = problems.filter(
     (one) => one.pointer === pointer || (kind !== "text" && one.pointer.startsWith(`${pointer}/`)),
   );
   const help = helps[name] ?? schema.description;
   const described = own.length > 0 || help !== undefined ? { "aria-describedby": `${id} about` } : {};
+  const isWrong = own.length > 0;
+  const title = (
+    <>
+      {name}
+      {isRequired && <span class="quiet"> (required)</span>}
+    </>
+  );
+  const about = (isWrong || help !== undefined) && (
+    <span id={`${id} about`} class={isWrong ? "problem" : "field-help"}>
+      {isWrong ? own.map(({ message }) => message).join("; ") : help}
+    </span>
+  );
+  if (!isInput(kind))
+    return (
+      <fieldset class="field" {...described}>
+        <legend>{title}</legend>
+        {kind === "several" ? (
+          <Several schema={schema} value={value} onChange={onChange} />
+        ) : (
+          <Pairs name={name} value={value} onChange={onChange} />
+        )}
+        {about}
+      </fieldset>
+    );
   return (
     <div class={kind === "switch" ? "field is-switch" : "field"}>
-      <label for={id}>
-        {name}
-        {isRequired && <span class="quiet"> (required)</span>}
-      </label>
-      <Input {...props} id={id} described={described} isWrong={own.length > 0} value={value} />
-      {(own.length > 0 || help !== undefined) && (
-        <span id={`${id} about`} class={own.length > 0 ? "problem" : "field-help"}>
-          {own.length > 0 ? own.map(({ message }) => message).join("; ") : help}
-        </span>
-      )}
+      <label for={id}>{title}</label>
+      <Input {...props} kind={kind} id={id} described={described} isWrong={isWrong} />
+      {about}
     </div>
   );
 }
 
-interface InputProps extends Props {
-  id: string;
-  described: { "aria-describedby"?: string };
-  isWrong: boolean;
-}
-
-function Input({
-  id,
-  name,
-  schema,
-  value,
-  onChange,
-  described,
-  isWrong,
-  isRequired = false,
-}: InputProps): JSX.Element {
-  const shared = { id, ...described, "aria-invalid": isWrong, "aria-required": isRequired };
-  const kind = kindOf(schema);
-  switch (kind) {
-    case "choice":
-      return (
-        <select
-          {...shared}
-          value={textOf(value)}
-          onChange={({ currentTarget }) => onChange(currentTarget.value || undefined)}
-        >
-          <option value="">default</option>
-          {schema.enum?.map((choice) => (
-            <option key={choice} value={choice}>
-              {choice}
-            </option>
-          ))}
-        </select>
-      );
-    case "switch":
-      return (
-        <select
-          {...shared}
-          value={textOf(value)}
-          onChange={({ currentTarget }) =>
-            onChange(currentTarget.value === "" ? undefined : currentTarget.value === "true")
-          }
-        >
-          <option value="">default</option>
-          <option value="true">yes</option>
-          <option value="false">no</option>
-        </select>
-      );
-    case "number":
-      return (
-        <input
-          {...shared}
-          inputMode="numeric"
-          value={textOf(value)}
-          onInput={({ currentTarget }) =>
-            onChange(currentTarget.value === "" ? undefined : valueOf(currentTarget.value, schema))
-          }
-        />
-      );
-    case "lines":
-      return (
-        <textarea
-          {...shared}
-          rows={Math.min(6, Math.max(1, linesOf(value).length))}
-          value={linesOf(value).join("\n")}
-          onChange={({ currentTarget }) => onChange(fromLines(currentTarget.value, schema))}
-        />
-      );
-    case "pairs":
-      return (
-        <textarea
-          {...shared}
-          rows={Math.min(6, Math.max(1, Object.keys(isObject(value) ? value : {}).length))}
-          placeholder="NAME=value"
-          value={Object.entries(isObject(value) ? value : {})
-            .map(([key, one]) => `${key}=${textOf(one)}`)
-            .join("\n")}
-          onChange={({ currentTarget }) => onChange(fromPairs(currentTarget.value))}
-        />
-      );
-    case "text":
-    case "parts":
-    case "written": {
-      const change = (text: string): void => onChange(text === "" ? undefined : valueOf(text, schema));
-      return tall.has(name) ? (
-        <textarea
-          {...shared}
-          rows={3}
-          class="mono"
-          value={textOf(value)}
-          onInput={({ currentTarget }) => change(currentTarget.value)}
-        />
-      ) : (
-        <input
-          {...shared}
-          value={textOf(value)}
-          autoComplete="off"
-          spellcheck={false}
-          onInput={({ currentTarget }) => change(currentTarget.value)}
-        />
-      );
-    }
-  }
-}
-
 /** An object with fields of its own. */
-function Parts({ name, pointer, schema, value, problems, onChange }: Props): JSX.Element {
-  const fields = Object.entries(schema.properties ?? {});
-  const isGiven = isObject(value) || problems.some((one) => one.pointer.startsWith(pointer));
+function Parts(props: Props): JSX.Element {
+  const { name, pointer, value, problems } = props;
   return (
-    <details class="parts" open={isGiven}>
-      <summary>{name}</summary>
-      <div class="fields">
-        {fields.map(([field, part]) => (
-          <Field
-            key={field}
-            name={field}
-            pointer={`${pointer}/${field}`}
-            schema={part}
-            value={isObject(value) ? value[field] : undefined}
+    <Fold name={name} isOpen={isObject(value) || hasProblem(problems, pointer)}>
+      <Within {...props} />
+    </Fold>
+  );
+}
+
+/** A list of objects, such as `notify`. */
+function List({ name, pointer, schema, value, problems, onChange }: Props): JSX.Element {
+  const items: unknown[] = Array.isArray(value) ? value : [];
+  const change = (next: readonly unknown[]): void => onChange(next.length === 0 ? undefined : next);
+  return (
+    <Fold name={name} isOpen={items.length > 0 || hasProblem(problems, pointer)}>
+      {items.map((item, index) => (
+        <fieldset key={index} class="entry">
+          <legend>
+            {name} {index + 1}
+          </legend>
+          <Within
+            name={name}
+            pointer={`${pointer}/${index}`}
+            schema={schema.items ?? {}}
+            value={item}
             problems={problems}
-            isRequired={schema.required?.includes(field) ?? false}
-            onChange={(changed) => onChange(withField(value, field, changed))}
+            onChange={(changed) => change(items.map((one, at) => (at === index ? (changed ?? {}) : one)))}
           />
-        ))}
-      </div>
+          <button
+            type="button"
+            class="plain small"
+            aria-label={`Remove ${name} ${index + 1}`}
+            onClick={() => change(items.filter((_, at) => at !== index))}
+          >
+            Remove
+          </button>
+        </fieldset>
+      ))}
+      <button
+        type="button"
+        class="small"
+        aria-label={`Add to ${name}`}
+        onClick={() => change([...items, {}])}
+      >
+        Add
+      </button>
+    </Fold>
+  );
+}
+
+/** Objects by name, such as `params`. */
+function Named({ name, pointer, schema, value, problems, onChange }: Props): JSX.Element {
+  const entries = Object.entries(isObject(value) ? value : {});
+  const [part = {}] = Object.values(schema.patternProperties ?? {});
+  const change = (next: readonly (readonly [string, unknown])[]): void =>
+    onChange(next.length === 0 ? undefined : Object.fromEntries(next));
+  const rename = (from: string, input: HTMLInputElement): void => {
+    const to = input.value.trim();
+    if (to === "" || entries.some(([key]) => key === to)) input.value = from;
+    else change(entries.map(([key, one]) => [key === from ? to : key, one]));
+  };
+  const add = (): void => {
+    let key = "NAME";
+    for (let number = 2; entries.some(([taken]) => taken === key); number++) key = `NAME_${number}`;
+    change([...entries, [key, firstOf(part)]]);
+  };
+  return (
+    <Fold name={name} isOpen={entries.length > 0 || hasProblem(problems, pointer)}>
+      {entries.map(([key, item], index) => (
+        <fieldset key={index} class="entry">
+          <legend>{key}</legend>
+          <div class="field">
+            <label for={`name${pointer}/${index}`}>name</label>
+            <input
+              id={`name${pointer}/${index}`}
+              class="mono"
+              value={key}
+              autoComplete="off"
+              spellcheck={false}
+              onChange={({ currentTarget }) => rename(key, currentTarget)}
+            />
+          </div>
+          <Within
+            name={key}
+            pointer={`${pointer}/${key}`}
+            schema={part}
+            value={item}
+            problems={problems}
+            onChange={(changed) =>
+              change(entries.map(([one, other]) => [one, one === key ? (changed ?? {}) : other]))
+            }
+          />
+          <button
+            type="button"
+            class="plain small"
+            aria-label={`Remove ${name} ${key}`}
+            onClick={() => change(entries.filter(([one]) => one !== key))}
+          >
+            Remove
+          </button>
+        </fieldset>
+      ))}
+      <button type="button" class="small" aria-label={`Add to ${name}`} onClick={add}>
+        Add
+      </button>
+    </Fold>
+  );
+}
+
+function Fold({
+  name,
+  isOpen,
+  children,
+}: {
+  name: string;
+  isOpen: boolean;
+  children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <details class="parts" open={isOpen}>
+      <summary>{name}</summary>
+      <div class="fields">{children}</div>
     </details>
   );
 }
 
-function textOf(value: unknown): string {
-  if (typeof value === "string") return value;
-  return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+/** The fields of an object. */
+function Within({ pointer, schema, value, problems, onChange }: Props): JSX.Element {
+  return (
+    <>
+      {Object.entries(schema.properties ?? {}).map(([field, part]) => (
+        <Field
+          key={field}
+          name={field}
+          pointer={`${pointer}/${field}`}
+          schema={narrowed(part, value)}
+          value={isObject(value) ? value[field] : undefined}
+          problems={problems}
+          isRequired={schema.required?.includes(field) ?? false}
+          onChange={(changed) => onChange(withField(value, field, changed))}
+        />
+      ))}
+    </>
+  );
 }
 
-function linesOf(value: unknown): string[] {
-  if (Array.isArray(value)) return value.map(textOf);
-  return value === undefined ? [] : [textOf(value)];
-}
-
-/** Where the schema takes a single text as well, one line is written as such. */
-function fromLines(text: string, schema: Schema): unknown {
-  const lines = text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
-  if (lines.length === 0) return undefined;
-  if (schema.anyOf !== undefined && lines.length === 1) return lines[0];
-  const { items = {} } = schema;
-  return lines.map((line) => valueOf(line, items));
-}
-
-function fromPairs(text: string): Record<string, string> | undefined {
-  const pairs = text.split("\n").flatMap((line) => {
-    const [, name, value] = /^\s*([^=\s]+)\s*=(.*)$/.exec(line) ?? [];
-    return name === undefined || value === undefined ? [] : [[name, value] as const];
-  });
-  return pairs.length === 0 ? undefined : Object.fromEntries(pairs);
+function hasProblem(problems: readonly Problem[], pointer: string): boolean {
+  return problems.some((one) => one.pointer === pointer || one.pointer.startsWith(`${pointer}/`));
 }

@@ -37,6 +37,7 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
       "cwd",
       "user",
       "umask",
+      "params",
       "secrets",
       "limits",
       "background",
@@ -46,7 +47,17 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
   ["Where", ["target", "pool", "weight", "partition", "overlap"]],
   [
     "When it goes wrong",
-    ["timeout", "killGrace", "retry", "precheck", "success", "pauseAfterFailures", "longAfter", "ping"],
+    [
+      "timeout",
+      "killGrace",
+      "retry",
+      "precheck",
+      "success",
+      "pauseAfterFailures",
+      "notify",
+      "longAfter",
+      "ping",
+    ],
   ],
   ["Ownership", ["group", "labels", "owner", "keep"]],
 ];
@@ -213,6 +224,7 @@ function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlProps): J
         rows={Math.min(36, Math.max(12, text.split("\n").length + 1))}
         spellcheck={false}
         value={text}
+        readOnly={yaml === undefined}
         aria-invalid={unreadable !== ""}
         onInput={({ currentTarget }) => read(currentTarget.value)}
         onBlur={() => {

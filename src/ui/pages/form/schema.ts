@@ -15,9 +15,20 @@ export interface Schema {
   maxLength?: number;
 }
 
-export type Kind = "text" | "number" | "switch" | "choice" | "lines" | "pairs" | "parts" | "written";
+export type Kind =
+  | "text"
+  | "number"
+  | "switch"
+  | "choice"
+  | "several"
+  | "lines"
+  | "pairs"
+  | "parts"
+  | "list"
+  | "map"
+  | "written";
 
-/** `written`: a shape that no simple field can hold; it is edited in the YAML. */
+/** `list` and `map`: of objects; `written`: a shape that no field can hold; it is edited in the YAML. */
 export function kindOf(schema: Schema): Kind {
   const { type, anyOf, items, properties, patternProperties } = schema;
   if (schema.enum !== undefined) return "choice";
@@ -29,14 +40,37 @@ export function kindOf(schema: Schema): Kind {
   if (type === "boolean") return "switch";
   if (type === "integer" || type === "number") return "number";
   if (type === "string" || schema.const !== undefined) return "text";
-  if (type === "array" && items !== undefined) return isPlain(items) ? "lines" : "written";
+  if (type === "array" && items !== undefined) {
+    if (items.enum !== undefined) return "several";
+    if (items.properties !== undefined) return "list";
+    return isPlain(items) ? "lines" : "written";
+  }
   if (properties !== undefined) return "parts";
   const [values] = Object.values(patternProperties ?? {});
+  if (values?.properties !== undefined) return "map";
   return values?.type === "string" ? "pairs" : "written";
 }
 
-function isPlain({ type, enum: names }: Schema): boolean {
-  return type === "string" || type === "integer" || names !== undefined;
+function isPlain({ type }: Schema): boolean {
+  return type === "string" || type === "integer";
+}
+
+/** Of a field with several types, the one that the object's own field `type` names: the default of a parameter, for one. */
+export function narrowed(schema: Schema, parent: unknown): Schema {
+  const named = isObject(parent) ? parent["type"] : undefined;
+  const types = schema.anyOf?.map(({ type }) => type) ?? [];
+  if (typeof named !== "string" || !types.includes("string") || !types.includes("boolean")) return schema;
+  return schema.anyOf?.find(({ type }) => type === named) ?? { type: "string" };
+}
+
+/** An object with the first choice of each choice that it must have. */
+export function firstOf({ required = [], properties = {} }: Schema): Record<string, unknown> {
+  return Object.fromEntries(
+    required.flatMap((name) => {
+      const [first] = properties[name]?.enum ?? [];
+      return first === undefined ? [] : [[name, first]];
+    }),
+  );
 }
 
 /** What a text of a field stands for: a number where the schema has one and the text is one. */

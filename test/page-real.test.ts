@@ -313,7 +313,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
   });
 
   // The last one, because it kills a peer.
-  test("a run is followed live; its peer is killed, the page of another tells that it was lost and who took over; the dead peer's own page says so and leads to the others", async () => {
+  test("a run is followed live; its peer is killed, its page, left open at another peer, tells that it was lost and who took over; the dead peer's own page says so and leads to the others", async () => {
     await ada.ask("POST", "/v1/jobs", {
       id: "long",
       command: "for n in $(seq 600); do echo line $n; sleep 0.2; done",
@@ -335,8 +335,18 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await runner.crash();
     await other.page.getByText(/has not answered since/).waitFor();
     assert.ok((await other.page.getByRole("alert").getByRole("link").count()) >= 1);
-    await page.goto("/jobs/long?tab=ticks");
     const rest = where === "bob" ? "cyd" : "bob";
+    // The page has been open all the time, and goes on with the run that counts.
+    await page
+      .locator(".under")
+      .filter({ hasText: `on ${rest} · attempt 2` })
+      .waitFor();
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: `attempt 1 on ${where}` })
+      .getByText("lost")
+      .waitFor();
+    await page.goto("/jobs/long?tab=ticks");
     await page.getByRole("link", { name: `attempt 2 on ${rest}` }).click();
     await page
       .getByText(/^line \d+$/)

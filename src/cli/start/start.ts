@@ -26,6 +26,7 @@ import type { PeerSettings } from "../../peer/settings.ts";
 import type { Doors, Log, LogFields } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import type { Archive } from "../../real/archive.ts";
+import type { Otlp } from "../../real/otlp.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
@@ -176,7 +177,8 @@ async function assemble(
   );
   const known = { failures: watch.counts, exits };
   const archive = await archiveOf(config, folder, doors, log);
-  const findings = archive === undefined ? [mesh] : [mesh, archive];
+  const otlp = await otlpOf(config, doors, log);
+  const findings = [mesh, ...(archive === undefined ? [] : [archive]), ...(otlp === undefined ? [] : [otlp])];
   const control = withOwnFindings(guarded, findings, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const certificate = config.tls === undefined ? undefined : certificateOf(config.tls, log, opened);
@@ -196,6 +198,8 @@ async function assemble(
     log,
     startedAt: Date.now(),
   });
+  // It still sends the runs that end while the peer stops.
+  if (otlp !== undefined) opened.defer(otlp.open(control));
   // The peer stops first, so that the API still answers while its runs may end.
   opened.defer(() => api.close());
   opened.defer(() => new Promise<void>((done) => peer.stop(done)));
@@ -312,6 +316,21 @@ async function archiveOf(
     loadProgress: () => folder.archived(),
     saveProgress: (text) => folder.keepArchived(text),
   });
+}
+
+/** Sends runs as spans, if an OpenTelemetry endpoint is given. Its code is loaded only then. */
+async function otlpOf({ name }: Config, { clock, keys }: Doors, log: Log): Promise<Otlp | undefined> {
+  if (!Object.keys(process.env).some((variable) => variable.startsWith("OTEL_EXPORTER_OTLP_")))
+    return undefined;
+  const [{ Otlp }, { otlpTarget }] = await Promise.all([
+    import("../../real/otlp.ts"),
+    import("../../real/otlp/target.ts"),
+  ]);
+  const target = otlpTarget(process.env);
+  if (target !== undefined && "unsupported" in target) log.warn(target.unsupported);
+  if (target === undefined || "unsupported" in target) return undefined;
+  const self = { id: keys.self, name };
+  return new Otlp({ target, self, host: hostname(), version: readVersion(), clock, log });
 }
 
 function settingsOf(

@@ -1,5 +1,4 @@
 /** The start of a run: what the launcher is told, with the job's environment, and the place that the run takes until its child ends. */
-import { hash } from "node:crypto";
 import { assert } from "../../errors.ts";
 import type { RunSpec } from "../../ports.ts";
 import { toldTick } from "../../schema/backfill.ts";
@@ -12,6 +11,7 @@ import { emit, type State } from "../state.ts";
 import { parentsText } from "./chain-ticks.ts";
 import { wakeCapacityQueue } from "./claims.ts";
 import { removeOrder } from "./order-book.ts";
+import { traceparentOf } from "./trace.ts";
 import { noStage, transition, type Order, type OwnRun } from "./order.ts";
 import { wakePool } from "./touched.ts";
 
@@ -73,7 +73,7 @@ function specOf(state: State, plan: Plan, order: Order, run: RunId, params: Para
       CICADA_PEER: settings.self,
       CICADA_PEER_NAME: settings.name,
       ...slotEnv(order),
-      TRACEPARENT: traceparentOf(`${order.job}@${order.tick}`, run),
+      TRACEPARENT: traceparentOf(order.job, order.tick, run),
     },
     ...(order.isChained ? { parents: parentsText(state, order.job, order.tick) } : {}),
     ...(plan.secrets.length === 0 ? {} : { secrets: plan.secrets }),
@@ -89,14 +89,6 @@ function patternsOf({ patterns: rules, success }: Plan): Pick<Partial<RunSpec>, 
   if (rules.length === 0) return {};
   const exitCodes = success.exitCodes.filter((code) => !success.skipCodes.includes(code));
   return { patterns: { exitCodes, rules } };
-}
-
-/**
- * The run as a span of its tick's trace (W3C Trace Context). Both ids are hashes of the names of tick and run, so anyone who
- * knows the names can compute them.
- */
-function traceparentOf(tick: string, run: RunId): string {
-  return `00-${hash("sha256", tick).slice(0, 32)}-${hash("sha256", run).slice(0, 16)}-01`;
 }
 
 /** If a tick has several runs, each is told which one it is and has its own idempotency key, because each has its own effect. */

@@ -148,13 +148,12 @@ export class AddressBook {
    * them.
    */
   private makeRoom(): boolean {
-    const hearsay = [...this.entries].filter(
-      ([, { proven, named }]) => proven.length === 0 && named.length === 0,
-    );
-    const [first, ...others] = hearsay;
-    if (first === undefined) return false;
-    const [oldest] = others.reduce((a, b) => (a[1].since <= b[1].since ? a : b), first);
-    return this.entries.delete(oldest);
+    let oldest: { peer: PeerId; since: number } | undefined;
+    for (const [peer, { since, proven, named }] of this.entries) {
+      if (proven.length > 0 || named.length > 0) continue;
+      if (oldest === undefined || since < oldest.since) oldest = { peer, since };
+    }
+    return oldest !== undefined && this.entries.delete(oldest.peer);
   }
 }
 

@@ -27,6 +27,12 @@ const longestWaitMs = 5_000;
  * too.
  */
 const otherDialsFirstMs = 400;
+/**
+ * Dials at once of peers that this one has never reached. Whoever holds the cluster key can name any number of them, at any
+ * address; libp2p dials a hundred at once and queues some more, and the known peers need places there. Less makes a peer with many
+ * unreachable neighbours slower to find the others.
+ */
+const unprovenAtOnce = 32;
 /** After a clean leave, the peer is not expected back at once. */
 const afterLeaveMs = 1_000;
 
@@ -43,6 +49,8 @@ export interface DiallerDoors {
   /** never rejects */
   dial(address: string, peer: PeerId | undefined): Promise<DialOutcome>;
   addressesOf(peer: PeerId): { proven: readonly string[]; others: readonly string[] };
+  /** these addresses, the best one first */
+  sorted(addresses: readonly string[]): readonly string[];
   /** a connection to it is open, with or without a greeting */
   isConnected(peer: PeerId): boolean;
   isAlone(): boolean;
@@ -67,7 +75,11 @@ export class Dialler {
   private readonly doors: DiallerDoors;
   private readonly peers = new Map<PeerId, Target>();
   private readonly named = new Map<string, Target>();
+  /** how many peers are being dialled that have never been reached */
+  private unproven = 0;
   private cancelAlarm: Cancel | undefined;
+  /** Infinity = no alarm is set */
+  private ringsAt = Infinity;
   private running = false;
 
   constructor(doors: DiallerDoors) {
@@ -108,7 +120,9 @@ export class Dialler {
     const dueAt = now + (news && this.doors.self > peer ? otherDialsFirstMs : 0);
     if (known === undefined) this.peers.set(peer, this.target(peer, undefined, dueAt));
     else if (news) known.dueAt = Math.min(known.dueAt, dueAt);
-    this.plan();
+    else return;
+    // A greeting names many peers, so none of them may cost a look at all of them. To ring too early does no harm.
+    if (this.running && dueAt < this.ringsAt) this.ringAt(dueAt);
   }
 
   /** Stops dialling the peer. */
@@ -167,20 +181,50 @@ export class Dialler {
 
   private plan(): void {
     this.cancelAlarm?.();
+    this.ringsAt = Infinity;
     if (!this.running) return;
     const due = this.targets()
       .filter((target) => this.isWanted(target))
       .map(({ dueAt }) => dueAt);
     if (due.length === 0) return;
+    this.ringAt(due.reduce((a, b) => Math.min(a, b)));
+  }
+
+  private ringAt(at: number): void {
     const { clock } = this.doors;
-    const nextAt = due.reduce((a, b) => Math.min(a, b));
-    this.cancelAlarm = clock.alarm(nextAt, () => {
+    this.cancelAlarm?.();
+    this.ringsAt = at;
+    this.cancelAlarm = clock.alarm(at, () => {
       const now = clock.now().mono;
       for (const target of this.targets()) {
-        if (target.dueAt <= now && this.isWanted(target)) this.begin(target).catch(() => undefined);
+        if (target.dueAt <= now && this.isWanted(target)) this.beginInTurn(target, now);
       }
       this.plan();
     });
+  }
+
+  /** Begins to dial, unless as many peers as may be are being dialled that have never been reached. */
+  private beginInTurn(target: Target, now: number): void {
+    const addresses =
+      target.peer === undefined || target.address !== undefined
+        ? undefined
+        : this.doors.addressesOf(target.peer);
+    if (target.peer !== undefined && addresses?.proven.length === 0 && addresses.others.length === 0) {
+      // There is no address. The peer is expected again when another peer mentions it.
+      this.peers.delete(target.peer);
+      return;
+    }
+    const isUnproven = addresses?.proven.length === 0;
+    if (isUnproven && this.unproven >= unprovenAtOnce) {
+      target.dueAt = now + firstWaitMs;
+      return;
+    }
+    if (isUnproven) this.unproven++;
+    this.begin(target)
+      .catch(() => undefined)
+      .finally(() => {
+        if (isUnproven) this.unproven--;
+      });
   }
 
   private async begin(target: Target): Promise<void> {
@@ -211,12 +255,8 @@ export class Dialler {
   private async dialPeer(target: Target): Promise<boolean> {
     const { peer } = target;
     if (peer === undefined) return false;
-    const { proven, others } = this.doors.addressesOf(peer);
-    if (proven.length + others.length === 0) {
-      // There is no address. The peer is expected again when another peer mentions it.
-      this.peers.delete(peer);
-      return false;
-    }
+    const { proven, others: unsorted } = this.doors.addressesOf(peer);
+    const others = this.doors.sorted(unsorted);
     // Just after a break, only proven addresses are dialled: a host that swallows dials must not delay the answer of
     // one that refuses.
     const inDoubt = target.refusals !== undefined && target.refusals < 2 && proven.length > 0;

@@ -14,7 +14,8 @@ import type { Host } from "./host.ts";
 import type { Line } from "./links.ts";
 
 const newsDelayMs = 50;
-const rememberDelayMs = 100;
+/** How soon the book is stored, and how often: each time costs an fsync. Less stores it more often while a neighbour has news. */
+const rememberDelayMs = 500;
 /**
  * How often to correct a wrong list. Without a limit, two processes with one identity would correct each other for
  * ever.

@@ -13,6 +13,7 @@ import type { Counters } from "./counters.ts";
 import type { Directory, Hello } from "./directory.ts";
 import type { Gossip } from "./gossip.ts";
 import { decodeGreeting, encodeGreeting, type Greeting } from "./greeting.ts";
+import { GreetingShares } from "./greeting-shares.ts";
 import type { Line, Links } from "./links.ts";
 import { sendOver } from "./streams.ts";
 
@@ -48,9 +49,12 @@ export interface ReceptionDoors {
 export class Reception {
   private readonly doors: ReceptionDoors;
   private readonly goodbyes = new Goodbyes();
+  private readonly shares: GreetingShares;
 
   constructor(doors: ReceptionDoors) {
     this.doors = doors;
+    const { clock, after } = doors;
+    this.shares = new GreetingShares({ clock, after, take: (line, bytes) => this.read(line, bytes) });
   }
 
   greet(line: Line): void {
@@ -71,6 +75,10 @@ export class Reception {
   }
 
   heard(line: Line, bytes: Uint8Array): void {
+    this.shares.heard(line, bytes);
+  }
+
+  private read(line: Line, bytes: Uint8Array): void {
     const greeting = decodeGreeting(bytes);
     if (greeting === undefined) this.doors.counters.add("mesh_frames_garbled");
     else this.take(line, greeting);

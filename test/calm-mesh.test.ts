@@ -16,6 +16,7 @@ const minute = 60 * second;
 /** A start that waits for a lease or for a death to be noticed is later than this. */
 const promptMs = 700;
 const beat = "beat" as JobId;
+const child = "child" as JobId;
 
 interface Mesh {
   world: World;
@@ -35,18 +36,20 @@ interface Operation {
   act: (mesh: Mesh, round: number) => void;
 }
 
-const operations: readonly Operation[] = [
-  {
-    // A claim that was given back is told by gossip, and may come after its peer's goodbye.
-    what: "a peer is stopped, and started again 8 s later",
-    rounds: 30,
-    betweenMs: 12 * second,
-    act: ({ world, peer }) => {
-      world.hosts.stop(peer);
-      world.runUntil(world.now() + 8 * second);
-      world.hosts.start(peer);
-    },
+const stops: Operation = {
+  // A claim that was given back is told by gossip, and may come after its peer's goodbye.
+  what: "a peer is stopped, and started again 8 s later",
+  rounds: 30,
+  betweenMs: 12 * second,
+  act: ({ world, peer }) => {
+    world.hosts.stop(peer);
+    world.runUntil(world.now() + 8 * second);
+    world.hosts.start(peer);
   },
+};
+
+const operations: readonly Operation[] = [
+  stops,
   {
     what: "a peer is restarted",
     rounds: 20,
@@ -111,19 +114,47 @@ const operations: readonly Operation[] = [
   },
 ];
 
-for (const partition of ["available", "majority"] as const) {
-  describe(`each tick of a job that is ${partition} starts once and in time while`, () => {
-    for (const operation of operations) {
+interface Kind {
+  what: string;
+  rules: Partial<JobRules>;
+  /** with a second job that runs after each tick of the first, and is judged instead */
+  hasChild?: true;
+  fails?: true;
+  /** how often each tick starts */
+  starts: number;
+  /** a restarted peer hears of an end before it only after a while; others then step in for it */
+  withinMs: number;
+  operations: readonly Operation[];
+}
+
+const kinds: readonly Kind[] = [
+  { what: "available", rules: {}, starts: 1, withinMs: promptMs, operations },
+  { what: "majority", rules: { partition: "majority" }, starts: 1, withinMs: promptMs, operations },
+  {
+    what: "repeated three times",
+    rules: { retry: { attempts: 3, backoffMs: second } },
+    fails: true,
+    starts: 4,
+    withinMs: minute,
+    operations: [stops],
+  },
+  { what: "run after another", rules: {}, hasChild: true, starts: 1, withinMs: minute, operations: [stops] },
+];
+
+for (const kind of kinds) {
+  describe(`each tick of a job that is ${kind.what} starts as often as it should, and in time, while`, () => {
+    for (const operation of kind.operations) {
       test(operation.what, () => {
-        const { runs, records, from, to } = carryOut(operation, partition);
+        const { runs, records, from, to } = carryOut(operation, kind);
         const wrong: string[] = [];
         for (let due = from; due < to; due += second) {
           const starts = runs.flatMap(({ tick, start }) => (Date.parse(tick) === due ? [start - due] : []));
-          if (starts.length === 1 && (starts[0] ?? 0) < promptMs) continue;
+          if (starts.length === kind.starts && starts.every((late) => late < kind.withinMs)) continue;
           wrong.push(`${new Date(due).toISOString()}: started ${starts.join(", ") || "never"}`);
         }
         assert.deepEqual(wrong, []);
-        const others = records.filter(({ state }) => !["succeeded", "withdrawn"].includes(state));
+        const usual = [kind.fails === true ? "failed" : "succeeded", "withdrawn"];
+        const others = records.filter(({ state }) => !usual.includes(state));
         assert.deepEqual(
           others.map(({ tick, state, peer }) => `${tick} ${state} ${peer}`),
           [],
@@ -134,10 +165,12 @@ for (const partition of ["available", "majority"] as const) {
 }
 
 /** Carries the operation out round by round. Returns what happened to the ticks from ≤ instant < to, ms. */
-function carryOut({ what, rounds, betweenMs, act }: Operation, partition: "available" | "majority") {
+function carryOut({ what, rounds, betweenMs, act }: Operation, kind: Kind) {
+  const exitCode = kind.fails === true ? 1 : 0;
   const world = new World({
     ...calmWorld,
-    seed: `${what}, ${partition}`,
+    children: { ...calmWorld.children, behaviour: () => ({ lastsMs: 100, exitCode }) },
+    seed: `${what}, ${kind.what}`,
     peers: 4,
     skewMs: 5,
     driftPpm: 10,
@@ -155,9 +188,12 @@ function carryOut({ what, rounds, betweenMs, act }: Operation, partition: "avail
     overlap: "allow",
     catchUp: { policy: "none", windowMs: minute },
     peers: undefined,
-    ...(partition === "majority" ? { partition } : {}),
+    ...kind.rules,
   };
   world.ask(first, { kind: "put", rules });
+  if (kind.hasChild === true) {
+    world.ask(first, { kind: "put", rules: { ...rules, id: child, after: { jobs: [beat], on: "success" } } });
+  }
   const from = epoch + 4 * minute;
   for (let round = 0; round < rounds; round++) {
     // Claims and votes run ahead of their ticks: the rounds fall on every moment of a second.
@@ -167,7 +203,9 @@ function carryOut({ what, rounds, betweenMs, act }: Operation, partition: "avail
   }
   const to = from + rounds * betweenMs;
   world.runUntil(to + minute);
-  const isJudged = ({ tick }: { tick: string }) => Date.parse(tick) >= from && Date.parse(tick) < to;
+  const judged = kind.hasChild === true ? child : beat;
+  const isJudged = ({ job, tick }: { job: JobId; tick: string }) =>
+    job === judged && Date.parse(tick) >= from && Date.parse(tick) < to;
   return {
     runs: world.evidence(to, []).runs.filter(isJudged),
     records: [...(world.knowledge()[0]?.records.values() ?? [])].filter(isJudged),

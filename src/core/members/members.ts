@@ -368,11 +368,11 @@ export function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "
 
 /**
  * How long records that a peer wrote before it left may still be on their way, ms: its goodbye takes another path, and may be
- * first. Less takes claims that it gave back for lost; more only delays the report that a run is lost.
+ * first. Less takes runs that ended and claims that it gave back for lost; more only delays the report that a run is lost.
  */
 const farewellMs = 5_000;
 
-/** Whether the member left a moment ago. It gives its claims back before it leaves, so those records may still arrive. */
+/** Whether the member left a moment ago. It ends its runs and gives its claims back before, so those records may still arrive. */
 export function hasJustLeft(state: State, peer: PeerId): boolean {
   const member = state.members.byId.get(peer);
   return member?.state === "left" && state.now.mono - member.stateSinceMono < farewellMs;

@@ -172,7 +172,7 @@ export function declareLost(state: State): void {
     if (record.peer === state.settings.self) continue;
     const how = stateOfPeer(state, record.peer);
     if (how !== "dead" && how !== "left") continue;
-    if (record.state === "claimed" && hasJustLeft(state, record.peer)) continue;
+    if (hasJustLeft(state, record.peer)) continue;
     if (closeIfEnded(state.ledger, record)) continue;
     const isUnbinding = record.state === "claimed" && record.epoch === undefined;
     if (isUnbinding && !isMoot(state, record)) continue;

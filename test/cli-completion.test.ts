@@ -1,12 +1,13 @@
 /** Completion: what may come next on a command line, and the scripts in the shells that this machine has. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, test } from "node:test";
+import { promisify } from "node:util";
 import { wordsIn } from "../src/cli/completion/completion.ts";
 import { cicada, jobAnswer, runAnswer, StubPeer } from "./kit/cli-stage.ts";
 
@@ -153,15 +154,84 @@ describe("the scripts", () => {
     assert.equal(await asked("cicada jobs get ba", "ba"), "backup");
   });
 
-  for (const shell of ["zsh", "fish"]) {
-    test(`${shell}: the script can be read, where the shell is there`, async (context) => {
-      const { stdout: script } = await cicada(["completion", shell]);
-      const file = path.join(tmpdir(), `cicada-completion-${process.pid}.${shell}`);
-      writeFileSync(file, script);
-      const ended = spawnSync(shell, ["-n", file], { encoding: "utf8" });
-      rmSync(file);
-      if (ended.error !== undefined) return context.skip(`${shell} is not installed`);
-      assert.equal(ended.status, 0, ended.stderr);
-    });
-  }
+  test("zsh: Tab completes commands, jobs, peers, runs, options and their values, like a path", async (context) => {
+    if (isMissing("zsh")) return context.skip("zsh is not installed");
+    await using stub = await namedPeer();
+    const lines = Object.keys(afterTab);
+    const args = ["-f", path.join(import.meta.dirname, "fixtures", "complete.zsh"), ...lines];
+    assert.deepEqual(await inRealShell(stub, "zsh", args), Object.values(afterTab));
+  });
+
+  test("zsh: the script works as a file of $fpath, too, from the first Tab on", async (context) => {
+    if (isMissing("zsh")) return context.skip("zsh is not installed");
+    await using stub = await namedPeer();
+    writeFileSync(path.join(stub.folder, "_cicada"), (await cicada(["completion", "zsh"])).stdout);
+    const args = ["-f", path.join(import.meta.dirname, "fixtures", "complete.zsh"), "cicada jobs run ba"];
+    assert.deepEqual(await inRealShell(stub, "zsh", args, { FUNCTIONS: stub.folder }), [
+      "cicada jobs run backup ",
+    ]);
+  });
+
+  test("fish: offers commands, jobs, peers, runs, options and their values, with what they are", async (context) => {
+    if (isMissing("fish")) return context.skip("fish is not installed");
+    await using stub = await namedPeer();
+    const asked = (line: string) =>
+      inRealShell(stub, "fish", [
+        "--no-config",
+        "-c",
+        `cicada completion fish | source; complete -C '${line}'`,
+      ]);
+    assert.deepEqual(await asked("cicada jobs run ba"), ["backup\tscheduled"]);
+    assert.deepEqual(await asked("cicada runs log backup@2026-11-20T02:"), [
+      "backup@2026-11-20T02:00:00Z~1@aaaaaaaa\tsucceeded",
+    ]);
+    assert.deepEqual(await asked("cicada peers drain v"), ["vm·DEm4Gy1e\talive"]);
+    assert.deepEqual(await asked("cicada jobs ls --output=ya"), ["--output=yaml"]);
+    assert.match((await asked("cicada jobs ls --fai"))[0] ?? "", /^--failed\t/);
+    assert.match((await asked("cicada jo"))[0] ?? "", /^jobs\t/);
+    assert.deepEqual(await asked(`cicada apply -f ${stub.folder}/da`), [`${stub.folder}/data/`]);
+  });
 });
+
+/** What is typed, and what the line is after one Tab where there is one candidate. */
+const afterTab: Readonly<Record<string, string>> = {
+  "cicada jo": "cicada jobs ",
+  "cicada jobs run ba": "cicada jobs run backup ",
+  "cicada runs log backup@20": "cicada runs log backup@2026-11-20T02:00:00Z\\~1@aaaaaaaa ",
+  "cicada runs ls --job 'backup' --state time": "cicada runs ls --job 'backup' --state timeout ",
+  "cicada peers drain v": "cicada peers drain vm·DEm4Gy1e ",
+  "cicada runs ls --job ba": "cicada runs ls --job backup ",
+  "cicada jobs ls --fai": "cicada jobs ls --failed ",
+  "cicada jobs ls --output=ya": "cicada jobs ls --output=yaml ",
+  "cicada jobs create x --tz Europe/Berl": "cicada jobs create x --tz Europe/Berlin ",
+  "cicada import crontab /etc/hostna": "cicada import crontab /etc/hostname ",
+};
+
+function isMissing(shell: string): boolean {
+  return spawnSync(shell, ["-c", "true"]).error !== undefined;
+}
+
+/** The lines that the shell prints, with the real program in its PATH. */
+async function inRealShell(
+  stub: StubPeer,
+  shell: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<string[]> {
+  const program = path.join(stub.folder, "cicada");
+  const file = path.join(import.meta.dirname, "..", "src", "cicada.mjs");
+  writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${file}' "$@"\n`);
+  chmodSync(program, 0o700);
+  const { stdout } = await promisify(execFile)(shell, args, {
+    timeout: 120_000,
+    env: {
+      ...process.env,
+      ...env,
+      // Without UTF-8 a shell shows the point in a peer's name as bytes.
+      LC_ALL: "C.UTF-8",
+      PATH: `${stub.folder}:${process.env["PATH"] ?? ""}`,
+      CICADA_DATA: stub.data,
+    },
+  });
+  return stdout.split("\n").filter((line) => line !== "");
+}

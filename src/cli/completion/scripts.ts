@@ -18,16 +18,22 @@ complete -o default -o bashdefault -F _cicada cicada`;
 
 const zsh = `#compdef cicada
 # zsh completion of cicada. Put it in ~/.zshrc, after compinit:  source <(cicada completion zsh)
+# or into a folder of $fpath:  cicada completion zsh > FOLDER/_cicada
 _cicada() {
   local -a found
-  found=("\${(@f)$("\${words[1]}" complete zsh "\${(j: :)\${(@q)words[1,CURRENT-1]}} \${words[CURRENT]}" 2>/dev/null </dev/null)}")
+  found=("\${(@f)$("\${words[1]}" complete zsh "\${(j: :)words[1,CURRENT]}" 2>/dev/null </dev/null)}")
   if [[ -n "\${found[1]}" ]]; then
     compadd -a found
   else
     _files
   fi
 }
-compdef _cicada cicada`;
+# As a file of $fpath, this is the function's body when it is called first.
+if [[ "\${funcstack[1]}" == _cicada ]]; then
+  _cicada "$@"
+else
+  compdef _cicada cicada
+fi`;
 
 const fish = `# fish completion of cicada:  cicada completion fish > ~/.config/fish/completions/cicada.fish
 function __cicada_complete

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server as TcpServer, type Socket } from "node:net";
 import { describe, test } from "node:test";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { readArchive, readSyslog, Refusal } from "../src/config/values.ts";
 import { AwsV4Signer } from "aws4fetch";
 import { ArchiveQueue, type Sent } from "../src/real/archive/queue.ts";
-import { keyOf, objectUrl, s3StoreOf, type S3Store } from "../src/real/archive/s3.ts";
+import { keyOf, objectUrl, putObject, s3StoreOf, type S3Store } from "../src/real/archive/s3.ts";
 import { messagesOf, Syslog } from "../src/real/archive/syslog.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
@@ -114,6 +114,37 @@ describe("an object of the archive", () => {
     assert.throws(() => s3StoreOf(address, { AWS_ACCESS_KEY_ID: "id" }), /AWS_SECRET_ACCESS_KEY/);
     assert.throws(() => s3StoreOf(address, { ...keys, AWS_ENDPOINT_URL: "ftp://x" }), /AWS_ENDPOINT_URL/);
   });
+});
+
+test("an output waits while the store refuses the peer or the request, and is given up only where the store refuses that object", async () => {
+  const keys = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "right" };
+  await using s3 = await S3Server.listen(keys);
+  const at = { ...store, ...keys, endpoint: new URL(s3.url) };
+  const cases: readonly [status: number, code: string, refused: boolean][] = [
+    [400, "EntityTooLarge", true],
+    [400, "KeyTooLongError", true],
+    [413, "", true],
+    [400, "ExpiredToken", false],
+    [400, "InvalidToken", false],
+    [400, "AuthorizationHeaderMalformed", false],
+    [400, "RequestTimeout", false],
+    [400, "XAmzContentSHA256Mismatch", false],
+    [403, "SignatureDoesNotMatch", false],
+    [404, "NoSuchBucket", false],
+    [405, "", false],
+    [503, "SlowDown", false],
+  ];
+  for (const [status, code, refused] of cases) {
+    s3.refuses = { status, code };
+    // oxlint-disable-next-line no-await-in-loop -- the server answers one after the other
+    const sent = await putObject(at, recordOf(), gzipSync("x"), new AbortController().signal);
+    assert.ok(typeof sent !== "string");
+    assert.equal(sent.refused, refused, `${status} ${code}`);
+    assert.match(
+      sent.failed,
+      new RegExp(`answered ${status}${code === "" ? "" : `: ${code} [(]the "key" & no[)]`}`),
+    );
+  }
 });
 
 test("an address that is no archive or syslog server is refused with what would be right", () => {

@@ -53,7 +53,10 @@ export class S3Server implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { status, code } = await this.#answer(request);
     response.writeHead(status, { "content-type": "application/xml" });
-    response.end(code === undefined ? "" : `<Error><Code>${code}</Code><Message>no</Message></Error>`);
+    const message = "the &#34;key&#x22; &amp; no";
+    response.end(
+      code === undefined ? "" : `<Error><Code>${code}</Code><Message>${message}</Message></Error>`,
+    );
   }
 
   async #answer(request: IncomingMessage): Promise<{ status: number; code?: string }> {

@@ -19,7 +19,27 @@ const triedMs = 60_000;
 /** Of an answer that refuses, so much is read. */
 const readBytes = 4_096;
 /** Refusals of one object, and not of the caller or the bucket: another try of the same object is no use. */
-const refusesObject: ReadonlySet<number> = new Set([400, 405, 411, 412, 413, 414, 422]);
+const refusesObject: ReadonlySet<number> = new Set([400, 412, 413, 414, 422]);
+/**
+ * What S3 answers with status 400 although the object is not at fault: credentials that have expired, another region, or a request
+ * that was damaged on its way. A person can mend that, or the next try does, so the outputs wait.
+ */
+const refusesCaller: ReadonlySet<string> = new Set([
+  "AuthorizationHeaderMalformed",
+  "BadDigest",
+  "ExpiredToken",
+  "IllegalLocationConstraintException",
+  "IncompleteBody",
+  "IncompleteSignature",
+  "InvalidAccessKeyId",
+  "InvalidBucketName",
+  "InvalidRegion",
+  "InvalidToken",
+  "RequestExpired",
+  "RequestTimeout",
+  "TokenRefreshRequired",
+  "XAmzContentSHA256Mismatch",
+]);
 
 export interface S3Address {
   bucket: string;
@@ -70,9 +90,10 @@ export async function putObject(
     const response = await fetch(url, { method: "PUT", headers, body, signal, redirect: "manual" });
     const text = await readSome(response);
     if (response.ok) return "sent";
+    const { code, message } = refusalIn(text);
     return {
-      failed: `${store.endpoint.host} answered ${response.status}${describe(text)}`,
-      refused: refusesObject.has(response.status),
+      failed: `${store.endpoint.host} answered ${response.status}${describe(code, message)}`,
+      refused: refusesObject.has(response.status) && !refusesCaller.has(code ?? ""),
     };
   } catch (error) {
     return { failed: `${store.endpoint.host}: ${describeFetchFailure(error, triedMs)}`, refused: false };
@@ -148,14 +169,24 @@ async function readSome(response: Response): Promise<string> {
   return text;
 }
 
-/** What S3's XML says, in one line. */
-function describe(xml: string): string {
-  const part = (name: string) =>
-    new RegExp(`<${name}>([^<]{1,200})</${name}>`)
-      .exec(xml)?.[1]
-      // oxlint-disable-next-line no-control-regex -- a store may answer anything, and this is logged
-      ?.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
-  const code = part("Code");
-  const message = part("Message");
+/** What S3's XML says. A store may answer anything, and this is logged. */
+function refusalIn(xml: string): { code: string | undefined; message: string | undefined } {
+  const part = (name: string) => {
+    const text = new RegExp(`<${name}>([^<]{1,400})</${name}>`).exec(xml)?.[1];
+    return text === undefined ? undefined : unescapeXml(text).replaceAll(/\p{Cc}+/gu, " ");
+  };
+  return { code: part("Code"), message: part("Message") };
+}
+
+const entities: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+
+function unescapeXml(text: string): string {
+  return text.replaceAll(/&(?:#(\d{1,6})|#x([0-9a-f]{1,5})|([a-z]{2,4}));/gi, (all, decimal, hex, name) => {
+    if (name !== undefined) return entities[name] ?? all;
+    return String.fromCodePoint(decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal));
+  });
+}
+
+function describe(code: string | undefined, message: string | undefined): string {
   return code === undefined ? "" : `: ${code}${message === undefined ? "" : ` (${message})`}`;
 }

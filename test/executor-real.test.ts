@@ -604,9 +604,12 @@ test("a copy that is not gzip, or unpacks to more than the limit, is not kept", 
   bed.executor.keepLog(shellSpec("true").run, bomb);
   bed.executor.keepLog(shellSpec("true").run, Buffer.from("not a gzip"));
   bed.executor.keepLog(shellSpec("true").run, Buffer.concat([gzipSync("two"), gzipSync("members")]));
+  const understated = gzipSync(Buffer.alloc(60_000_000));
+  understated.writeUInt32LE(10_000, understated.length - 4);
+  bed.executor.keepLog(shellSpec("true").run, understated);
   const good = shellSpec("true").run;
   bed.executor.keepLog(good, gzipSync(Buffer.alloc(5_000)));
-  await until(() => refused.length === 3 && bed.files().includes(good));
+  await until(() => refused.length === 4 && bed.files().includes(good));
   assert.deepEqual(bed.files(), [good]);
 });
 

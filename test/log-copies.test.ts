@@ -1,6 +1,7 @@
 /** How copies of outputs go from a runner to their keepers, and when an output counts as copied. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { test } from "node:test";
 import { LogCopies } from "../src/peer/log-copies.ts";
 import { tickAt, type JobId, type PeerId, type RunId } from "../src/schema/ids.ts";
@@ -38,6 +39,7 @@ function stage(outputBytes: number) {
   const output = randomBytes(outputBytes);
   const kept = new Map<RunId, Uint8Array>();
   const counted: string[] = [];
+  const charged = new Map<PeerId, number>();
   const wire = { underWay: 0, most: 0, cut: false };
   const peers = new Map<PeerId, LogCopies>();
   const join = (self: PeerId) => {
@@ -59,12 +61,13 @@ function stage(outputBytes: number) {
       },
       living: () => [runner, keeper].filter((peer) => peer !== self),
       count: (name) => void counted.push(name),
+      charge: (peer, steps) => void charged.set(peer, (charged.get(peer) ?? 0) + steps),
     });
     peers.set(self, copies);
     return copies;
   };
   join(keeper);
-  return { queue, copies: join(runner), output, kept, counted, wire };
+  return { queue, copies: join(runner), keeper: peers.get(keeper), output, kept, counted, charged, wire };
 }
 
 test("an output of eight MiB is copied whole, with never more than one piece of it on its way", () => {
@@ -114,4 +117,20 @@ test("a peer gets no pieces of an output that it was not offered", () => {
     copies.heard(keeper, { kind: "log-copy-next", run: `backup@${record.tick}~1@${runner}`, piece });
   }
   assert.equal(wire.underWay, 1);
+});
+
+test("a copy costs its sender what it unpacks to, and no more than its bytes can stand for", () => {
+  const { keeper: at, charged, kept } = stage(1_000);
+  const send = (tick: number, gzip: Uint8Array): number => {
+    const before = charged.get(runner) ?? 0;
+    const run = `backup@${tickAt(tick)}~1@${runner}`;
+    const bytes = Buffer.from(gzip).toString("base64");
+    at?.heard(runner, { kind: "log-copy", run, piece: 0, pieces: 1, bytes });
+    return (charged.get(runner) ?? 0) - before;
+  };
+  const bomb = gzipSync(Buffer.alloc(60_000_000));
+  assert.ok(send(1_000, bomb) > 100_000, "a tenth of a second for 60 MB");
+  assert.ok(send(2_000, gzipSync(randomBytes(60_000))) < 1_000);
+  assert.ok(send(3_000, Buffer.alloc(1_000, 255)) < 3_000, "whatever the last bytes state");
+  assert.equal(kept.size, 3);
 });

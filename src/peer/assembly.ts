@@ -171,7 +171,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     others: () => livingOthers(state).filter((peer) => isAble(state, peer, "audit")),
     count,
   });
-  const copies = new LogCopies({ ...outputDeps, executor });
+  const copies = new LogCopies({ ...outputDeps, executor, charge });
   const scripts = new ScriptStore(
     {
       door: doors.scripts,

@@ -15,6 +15,7 @@ import type { RunRecord } from "../schema/run.ts";
 import { memberHashesOf, rankKey } from "../core/job/rank.ts";
 import { isRunOf, type OutputDeps } from "./logs.ts";
 import { encodeBytes, pieceBytes } from "./pieces.ts";
+import { stepsOfUnpacking } from "./work-prices.ts";
 
 const copies = 2;
 /** A gzipped output larger than this is not copied. More costs each keeper that much of its disk and memory. */
@@ -29,6 +30,8 @@ const arrivingBytesMax = 67_108_864;
 
 interface CopyDeps extends OutputDeps {
   executor: Pick<Executor, "packLog" | "keepLog">;
+  /** Work that a message of this peer causes, in steps (work-shares.ts). */
+  charge(peer: PeerId, steps: number): void;
 }
 
 /** A copy of several pieces on its way to a keeper. */
@@ -127,8 +130,12 @@ export class LogCopies {
     if (parts === undefined || parts.length !== piece) return;
     parts.push(Buffer.from(bytes, "base64"));
     if (pieces > 1) this.#deps.send(from, { kind: "log-copy-next", run, piece: parts.length });
-    // `isRunOf` above has parsed it as a run's id.
-    if (parts.length === pieces) return this.#deps.executor.keepLog(run as RunId, Buffer.concat(parts));
+    if (parts.length === pieces) {
+      const gzip = Buffer.concat(parts);
+      this.#deps.charge(from, stepsOfUnpacking(gzip));
+      // `isRunOf` above has parsed it as a run's id.
+      return this.#deps.executor.keepLog(run as RunId, gzip);
+    }
     this.#arriving.set(key, parts);
     this.#arrivingBytes += bytesIn(parts);
     for (const oldest of this.#arriving.keys()) {

@@ -19,11 +19,20 @@ const stepsPerUpdate = 400;
 const updateBytesPerStep = 15;
 /** A person's request: what is under way of its job is looked through once. */
 const stepsPerRequest = 1_000;
+const unpackedBytesPerStep = 500;
+/** No byte of a gzip file can stand for more than this (RFC 1951). */
+const deflateRatioMax = 1_032;
 /** A file is read or written, or something is stored by itself. */
 const stepsPerAccess = 200;
 
 export function stepsOfUpdate(bytes: number): number {
   return Math.ceil(bytes / updateBytesPerStep);
+}
+
+/** A copy of an output is unpacked once, to see that it is whole. It states its size at its end, and no more of it is unpacked. */
+export function stepsOfUnpacking(gzip: Uint8Array): number {
+  const stated = gzip.length < 4 ? 0 : Buffer.from(gzip.subarray(-4)).readUInt32LE();
+  return Math.ceil(Math.min(stated, gzip.length * deflateRatioMax) / unpackedBytesPerStep);
 }
 
 export function stepsOf(message: Message): number {

@@ -53,7 +53,7 @@ export class LogCopies {
     }
   }
 
-  /** Rejects bytes that are not gzip, or that unpack to more than the cap. */
+  /** Rejects bytes that are not gzip, that unpack to more than the cap, or to another size than they state. */
   async keep(run: RunId, packed: Uint8Array): Promise<void> {
     await checkPacked(packed);
     const path = this.fileOf(run);
@@ -168,12 +168,15 @@ async function readUnpackedSize(path: string): Promise<number> {
  * it.
  */
 async function checkPacked(packed: Uint8Array): Promise<void> {
+  const stated = statedSize(packed);
+  if (stated > unpackedCapBytes) throw new Error(`it unpacks to more than ${unpackedCapBytes} bytes`);
   const unpacked = createGunzip();
   pipeline(Readable.from([packed]), unpacked, () => undefined);
   let bytes = 0;
   for await (const chunk of unpacked) {
     bytes += (chunk as Buffer).length;
-    if (bytes > unpackedCapBytes) throw new Error(`it unpacks to more than ${unpackedCapBytes} bytes`);
+    // What it costs to look at it was reckoned by the size that it states (peer/work-prices.ts).
+    if (bytes > stated) throw new Error(`it unpacks to more than the ${stated} bytes that it states`);
   }
   checkStatedSize(packed, bytes);
 }

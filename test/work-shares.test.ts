@@ -53,6 +53,37 @@ describe("a neighbour's share of a peer's work", () => {
     assert.ok(steps < 3 * workLimits.stepsPerSecond, "at the pace of its share");
   });
 
+  test("on a host where a step takes five times as long, one turn of the loop doesn't take all that has arrived", () => {
+    const stepsOfEach = 1_000;
+    let mono = 0;
+    let taken = 0;
+    const rings: (() => void)[] = [];
+    const shares: WorkShares = new WorkShares({
+      clock: {
+        now: () => ({ mono, wall: mono }),
+        alarm: (_at, ring) => {
+          rings.push(ring);
+          return () => undefined;
+        },
+      },
+      take: (from) => {
+        taken++;
+        shares.charge(from, stepsOfEach);
+        mono += (5 * stepsOfEach) / 1_000;
+      },
+      count: () => undefined,
+    });
+    for (let i = 0; i < 1_000; i++) shares.received(greedy, "sync", small);
+    assert.ok(taken < 40, `${taken} of 1,000 were taken in the turn in which they arrived`);
+    for (let turn = 0; turn < 500 && taken < 1_000; turn++) {
+      const before = taken;
+      mono += 10;
+      for (const ring of rings.splice(0)) ring();
+      assert.ok(taken - before <= 11, `${taken - before} were taken in a later one`);
+    }
+    assert.equal(taken, 1_000, "and none is lost");
+  });
+
   test("what waited is taken in its order, and what comes meanwhile comes behind it", () => {
     const { shares, of, pass } = stage(100_000);
     for (let size = 1; size <= 20; size++) shares.received(greedy, "runs", new Uint8Array(size));

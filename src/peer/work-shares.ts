@@ -51,6 +51,13 @@ const sharesMax = 1_024;
 /** A share that was used up is looked at again no sooner than this, and then for so many steps, so that others come between. */
 const waitMs = 10;
 const stepsAtATime = 10_000;
+/**
+ * So many steps are taken as their messages arrive, and so many more in a second; what else the share allows goes by turns, as above.
+ * Otherwise one turn of the loop takes all that has arrived, and on a busy host, where a step takes longer than it is reckoned, the
+ * share fills again meanwhile, so that the turn doesn't end. Less delays ordinary messages by `waitMs`.
+ */
+const stepsAtOnce = 20_000;
+const atOncePerSecond = 50_000;
 /** What a message that waits takes beside its bytes. */
 const waitingOverheadBytes = 100;
 
@@ -71,6 +78,10 @@ interface Waiting {
 interface Share {
   /** below 0 after work that cost more than was left */
   steps: number;
+  /** what may be taken on arrival */
+  atOnce: number;
+  /** in all; unlike `steps`, it tells what was taken in a turn, in which the share may have filled again */
+  spent: number;
   heartbeats: number;
   /** monotonic, ms, up to which the two have been refilled */
   filledMono: number;
@@ -102,14 +113,14 @@ export class WorkShares {
     if (channel === "heartbeat") {
       if (share.heartbeats < 1) return this.#deps.count("work_heartbeats_dropped");
       share.heartbeats--;
-    } else if (share.steps <= 0 || share.waiting.length > 0)
+    } else if (share.steps <= 0 || share.atOnce <= 0 || share.waiting.length > 0)
       return this.#wait(from, share, { channel, bytes });
     this.#take(from, share, { channel, bytes });
   }
 
   /** What the neighbour has said causes, or has caused, so much work. */
   charge(peer: PeerId, steps: number): void {
-    this.#shareOf(peer).steps -= steps;
+    this.#spend(this.#shareOf(peer), steps);
   }
 
   /** The link is gone: what still waits is dropped. The share stays as it is, for the neighbour may be back at once. */
@@ -128,8 +139,14 @@ export class WorkShares {
   }
 
   #take(from: PeerId, share: Share, { channel, bytes }: Waiting): void {
-    share.steps -= stepsOfMessage(bytes.length);
+    this.#spend(share, stepsOfMessage(bytes.length));
     this.#deps.take(from, channel, bytes);
+  }
+
+  #spend(share: Share, steps: number): void {
+    share.spent += steps;
+    share.steps -= steps;
+    share.atOnce = Math.max(-stepsAtOnce, share.atOnce - steps);
   }
 
   #wait(from: PeerId, share: Share, message: Waiting): void {
@@ -159,9 +176,9 @@ export class WorkShares {
   #goOn(from: PeerId, share: Share): void {
     this.#fill(share);
     let taken = 0;
-    const least = Math.max(0, share.steps - stepsAtATime);
+    const until = share.spent + stepsAtATime;
     for (const message of share.waiting) {
-      if (share.steps <= least) break;
+      if (share.steps <= 0 || share.spent >= until) break;
       taken++;
       const bytes = message.bytes.length + waitingOverheadBytes;
       share.waitingBytes -= bytes;
@@ -181,7 +198,16 @@ export class WorkShares {
     if (this.#shares.size >= sharesMax) this.#forgetOldest();
     const { burstSteps: steps, heartbeatBurst: heartbeats } = this.#limits;
     const filledMono = this.#deps.clock.now().mono;
-    const share: Share = { steps, heartbeats, filledMono, waiting: [], waitingBytes: 0, alarm: undefined };
+    const share: Share = {
+      steps,
+      atOnce: stepsAtOnce,
+      spent: 0,
+      heartbeats,
+      filledMono,
+      waiting: [],
+      waitingBytes: 0,
+      alarm: undefined,
+    };
     this.#shares.set(peer, share);
     return share;
   }
@@ -192,6 +218,7 @@ export class WorkShares {
     const seconds = Math.max(0, mono - share.filledMono) / 1_000;
     share.filledMono = mono;
     share.steps = Math.min(burstSteps, share.steps + seconds * stepsPerSecond);
+    share.atOnce = Math.min(stepsAtOnce, share.atOnce + seconds * atOncePerSecond);
     share.heartbeats = Math.min(heartbeatBurst, share.heartbeats + seconds * heartbeatsPerSecond);
   }
 

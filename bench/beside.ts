@@ -1,0 +1,196 @@
+/**
+ * The same jobs under cicada and under other schedulers, one after the other on this machine.
+ *
+ *   npm run bench:beside -- --with dkron=BINARY --with cron[=BINARY] [--jobs 100] [--every 1m] [--minutes 2] [--agents 3]
+ *     [--kill] [--json FILE]
+ *
+ * Judged by nothing but the jobs' own lines: each start appends one to a file, seen at most some ms later. With `--every 1m` all
+ * jobs are due at the whole minute, as in crontabs; with a shorter period they are spread over its seconds, and cron, which knows
+ * only minutes, is left out. With `--kill` one agent is killed with SIGKILL half-way: the leader where there is one. CPU and memory
+ * (PSS, at the end) are of all agents together that lived to the end, with their helpers, without the jobs.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as passes } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { parseDuration } from "../src/core/time/units.ts";
+import { matchStarts } from "../test/kit/start-match.ts";
+import { startCicada } from "./beside/cicada.ts";
+import { startCron, whyNoCron } from "./beside/cron.ts";
+import { startDkron } from "./beside/dkron.ts";
+import type { BenchJob, Rival } from "./beside/rival.ts";
+import { percentile, printTable, writeJson } from "./report.ts";
+import { Tail } from "./tail.ts";
+import { pssBytesOf, usageOf } from "./usage.ts";
+
+/** From the last job's creation to the first time that counts, ms. */
+const countedAfterMs = 5_000;
+/** How long after it was due a start may come, ms; a later one counts as missed. */
+const graceMs = 30_000;
+
+interface Figures {
+  name: string;
+  expected: number;
+  missed: number;
+  doubled: number;
+  lateMs: { p50: number; p99: number; max: number };
+  cpuPercent: number;
+  pssMiB: number;
+}
+
+const { values } = parseArgs({
+  options: {
+    with: { type: "string", multiple: true, default: [] },
+    jobs: { type: "string", default: "100" },
+    every: { type: "string", default: "1m" },
+    minutes: { type: "string", default: "2" },
+    agents: { type: "string", default: "3" },
+    kill: { type: "boolean", default: false },
+    json: { type: "string" },
+  },
+});
+const everySeconds = (parseDuration(values.every) ?? Number.NaN) / 1_000;
+if (!Number.isInteger(everySeconds) || 60 % everySeconds !== 0)
+  throw new Error(`--every ${values.every}: give whole seconds that divide a minute, or 1m`);
+const [jobCount, minutes, agents] = [values.jobs, values.minutes, values.agents].map(Number) as [
+  number,
+  number,
+  number,
+];
+
+const figures: Figures[] = [];
+for (const [name, start] of starters()) {
+  console.log(`${name} …`);
+  figures.push(await measure(start));
+}
+printTable(
+  [
+    "scheduler",
+    "starts",
+    "missed",
+    "doubled",
+    "late p50 ms",
+    "p99 ms",
+    "max ms",
+    "CPU % of a core",
+    "PSS MiB",
+  ],
+  figures.map(({ name, expected, missed, doubled, lateMs, cpuPercent, pssMiB }) => [
+    name,
+    expected,
+    missed,
+    doubled,
+    ...[lateMs.p50, lateMs.p99, lateMs.max].map((ms) => ms.toFixed(0)),
+    cpuPercent.toFixed(1),
+    pssMiB.toFixed(0),
+  ]),
+);
+if (values.json !== undefined)
+  writeJson(values.json, { jobs: jobCount, everySeconds, minutes, agents, kill: values.kill, figures });
+
+function starters(): [name: string, start: () => Promise<Rival>][] {
+  const found: [string, () => Promise<Rival>][] = [["cicada", () => startCicada(agents)]];
+  for (const given of values.with) {
+    const [name = "", binary] = given.split("=", 2);
+    if (name === "dkron" && binary !== undefined) {
+      found.push([name, () => startDkron(binary, agents)]);
+    } else if (name === "cron") {
+      const program = binary ?? "/usr/sbin/cron";
+      const only = everySeconds === 60 ? undefined : "it knows only whole minutes (--every 1m)";
+      const dies = values.kill ? "there is only one of it to kill" : undefined;
+      const why = only ?? dies ?? whyNoCron(program);
+      if (why === undefined) found.push([name, async () => startCron(program)]);
+      else console.log(`cron is left out: ${why}`);
+    } else {
+      throw new Error(`--with ${given}: give dkron=BINARY, cron or cron=BINARY`);
+    }
+  }
+  return found;
+}
+
+async function measure(start: () => Promise<Rival>): Promise<Figures> {
+  const folder = mkdtempSync(path.join(tmpdir(), "beside-"));
+  const file = path.join(folder, "starts");
+  const tail = new Tail(file);
+  try {
+    await using rival = await start();
+    const jobs = Array.from({ length: jobCount }, (_, number): BenchJob => {
+      const id = `job-${number}`;
+      const offsetSeconds = everySeconds === 60 ? 0 : number % everySeconds;
+      return { id, everySeconds, offsetSeconds, command: `echo "${id} -" >> ${file}` };
+    });
+    await rival.makeJobs(jobs);
+    // From a whole period on, so that each job is due equally often.
+    const periodMs = everySeconds * 1_000;
+    const from = Math.ceil((Date.now() + countedAfterMs) / periodMs) * periodMs - countedAfterMs / 5;
+    const to = from + minutes * 60_000;
+    await passes(from - Date.now());
+    const before = cpuOf(rival);
+    if (values.kill) {
+      await passes((from + to) / 2 - Date.now());
+      await rival.kill();
+    }
+    await passes(to - Date.now());
+    const after = cpuOf(rival);
+    const pssBytes = rival.pids().reduce((sum, pid) => sum + sumOf(pssBytesOf(pid)), 0);
+    await untilQuiet(tail, from, to, jobs);
+    const cpuMs = sumOf([...after].map(([pid, ms]) => ms - (before.get(pid) ?? 0)));
+    return {
+      name: rival.name,
+      ...judge(tail, from, to, jobs),
+      cpuPercent: cpuMs / (minutes * 600),
+      pssMiB: pssBytes / 2 ** 20,
+    };
+  } finally {
+    tail.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Until all that were due have started, or can't any more. */
+async function untilQuiet(tail: Tail, from: number, to: number, jobs: readonly BenchJob[]): Promise<void> {
+  while (Date.now() < to + graceMs && judge(tail, from, to, jobs).missed > 0) await passes(100);
+}
+
+function judge(
+  tail: Tail,
+  from: number,
+  to: number,
+  jobs: readonly BenchJob[],
+): Pick<Figures, "expected" | "missed" | "doubled" | "lateMs"> {
+  const late: number[] = [];
+  let [expected, missed, doubled] = [0, 0, 0];
+  for (const job of jobs) {
+    const dues = duesOf(job, from, to);
+    // Starts of times before and after these are of no concern.
+    const end = (dues.at(-1) ?? to) + job.everySeconds * 1_000;
+    const starts = (tail.seen.get(job.id) ?? []).map(({ at }) => at).filter((at) => at >= from && at < end);
+    const found = matchStarts(dues, starts, graceMs);
+    expected += dues.length;
+    missed += found.missed;
+    doubled += found.doubled;
+    late.push(...found.late);
+  }
+  late.sort((a, b) => a - b);
+  const lateMs = { p50: percentile(late, 50), p99: percentile(late, 99), max: percentile(late, 100) };
+  return { expected, missed, doubled, lateMs };
+}
+
+function duesOf({ everySeconds: every, offsetSeconds }: BenchJob, from: number, to: number): number[] {
+  const dues: number[] = [];
+  const periodMs = every * 1_000;
+  const offsetMs = offsetSeconds * 1_000;
+  for (let due = Math.ceil((from - offsetMs) / periodMs) * periodMs + offsetMs; due < to; due += periodMs)
+    dues.push(due);
+  return dues;
+}
+
+/** By process of an agent, its helpers included, ms. */
+function cpuOf(rival: Rival): Map<number, number> {
+  return new Map(rival.pids().map((pid) => [pid, usageOf(pid).cpuMs]));
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0);
+}

@@ -1,11 +1,14 @@
 /**
  * What one peer keeps in memory and how soon it is ready, with so many jobs in its table and nothing to run.
  *
- *   npm run bench:memory -- --jobs 0,1000,100000 --times 3
+ *   npm run bench:memory -- --jobs 0,1000,100000 --times 3 [--peers N]
  *
  * Memory is the proportional share (PSS) of the peer and of its launcher, some seconds after the peer was ready again: it is
- * started twice, so that the second start reads the table from its disk, as after a reboot.
+ * started twice, so that the second start reads the table from its disk, as after a reboot. With `--peers` it is one of so many on
+ * this machine, and what all of them send while they have nothing to do is counted by their sockets (`ss`), to be shown for one of
+ * them and an hour.
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
@@ -16,6 +19,8 @@ import { pssBytesOf } from "./usage.ts";
 
 /** After this, a peer that has nothing to do has given back what it needed for its start, ms. */
 const settleMs = 10_000;
+/** How long what an idle mesh sends is counted, ms: several rounds of everything that it repeats. */
+const listenMs = 60_000;
 /** Jobs that are made by one request, and in one change of the table. */
 const jobsAtOnce = 500;
 
@@ -25,12 +30,15 @@ interface Figures {
   peerBytes: number;
   launcherBytes: number;
   threads: number;
+  /** bytes that one peer sends in an hour; undefined = it is alone */
+  sentPerHour: number | undefined;
 }
 
 const { values } = parseArgs({
   options: {
     jobs: { type: "string", default: "0,1000" },
     times: { type: "string", default: "3" },
+    peers: { type: "string", default: "1" },
   },
 });
 const rows: Figures[] = [];
@@ -45,7 +53,7 @@ for (const jobs of values.jobs.split(",").map(Number)) {
   );
 }
 printTable(
-  ["jobs", "ready ms", "peer MiB", "launcher MiB", "together", "threads"],
+  ["jobs", "ready ms", "peer MiB", "launcher MiB", "together", "threads", "MB sent per hour"],
   rows.map((row) => [
     row.jobs,
     row.readyMs.toFixed(0),
@@ -53,6 +61,7 @@ printTable(
     mib(row.launcherBytes),
     mib(sumOf(row)),
     row.threads,
+    row.sentPerHour === undefined ? "" : (row.sentPerHour / 1e6).toFixed(1),
   ]),
 );
 
@@ -61,7 +70,9 @@ async function measure(jobs: number): Promise<Figures> {
   // As on a real host, where compiled code is kept from one start to the next.
   const env = { XDG_CACHE_HOME: path.join(cluster.folder, "caches") };
   mkdirSync(env.XDG_CACHE_HOME, { mode: 0o700 });
-  const peer = await cluster.start({ name: "alone", flags: ["--log-level=warn"], env });
+  const names = Array.from({ length: Number(values.peers) }, (_, index) => `peer-${index + 1}`);
+  const [peer] = await cluster.mesh(names, ["--log-level=warn"], env);
+  if (peer === undefined) throw new Error("--peers: give 1 or more");
   for (let from = 0; from < jobs; from += jobsAtOnce)
     await makeJobs(peer, from, Math.min(jobs, from + jobsAtOnce));
   await peer.stop();
@@ -72,7 +83,26 @@ async function measure(jobs: number): Promise<Figures> {
   const { pid } = peer.started;
   const [peerBytes = 0, ...others] = pssBytesOf(pid);
   const launcherBytes = others.reduce((sum, one) => sum + one, 0);
-  return { jobs, readyMs, peerBytes, launcherBytes, threads: readdirSync(`/proc/${pid}/task`).length };
+  const threads = readdirSync(`/proc/${pid}/task`).length;
+  const sentPerHour = names.length === 1 ? undefined : await sentInAnHour(cluster.peers);
+  return { jobs, readyMs, peerBytes, launcherBytes, threads, sentPerHour };
+}
+
+async function sentInAnHour(peers: readonly RunningPeer[]): Promise<number> {
+  const before = sentBytes(peers);
+  await passes(listenMs);
+  return ((sentBytes(peers) - before) / peers.length) * (3_600_000 / listenMs);
+}
+
+/** What has been sent so far over the open connections between these peers, of which one end is a port of the mesh. */
+function sentBytes(peers: readonly RunningPeer[]): number {
+  const ports = new Set(peers.map(({ address }) => address.split("/tcp/")[1]?.split("/")[0] ?? ""));
+  const sockets = execFileSync("ss", ["--tcp", "--info", "--numeric", "--oneline", "--no-header"]);
+  return sockets
+    .toString()
+    .split("\n")
+    .filter((line) => [...line.matchAll(/127\.0\.0\.1:(\d+)/g)].some(([, port = ""]) => ports.has(port)))
+    .reduce((sum, line) => sum + Number(/bytes_sent:(\d+)/.exec(line)?.[1] ?? 0), 0);
 }
 
 /** Jobs that are due once a year. */

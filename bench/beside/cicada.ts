@@ -16,7 +16,7 @@ export async function startCicada(agents: number): Promise<Rival> {
       for (let from = 0; from < jobs.length; from += jobsAtOnce) {
         const objects = jobs.slice(from, from + jobsAtOnce).map((job) => {
           const { id, command } = job;
-          return { kind: "job", id, schedule: sixFields(job), command };
+          return { kind: "job", id, schedule: sixFields(job), command, overlap: "allow" };
         });
         await first?.ask("POST", "/v1/apply", { objects });
       }

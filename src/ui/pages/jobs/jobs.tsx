@@ -35,10 +35,12 @@ export function Jobs(): JSX.Element {
   const held = useHeldRows(items, ({ id }) => id, wanted.toString());
   const isFiltered = ["q", "state", "group", "label"].some((name) => filter.get(name));
   const choose = (id: string, on: boolean): void => {
-    const next = new Set(chosen);
-    if (on) next.add(id);
-    else next.delete(id);
-    setChosen(next);
+    setChosen((before) => {
+      const next = new Set(before);
+      if (on) next.add(id);
+      else next.delete(id);
+      return next;
+    });
   };
   const all = (
     <input

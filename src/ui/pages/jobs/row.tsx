@@ -1,6 +1,6 @@
 /** A job in the list of jobs: how it is, when it comes next, how its last ticks went, and what can be done with it. */
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { jobLink } from "../../live/address.ts";
 import { resume, runNow } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
@@ -11,6 +11,7 @@ import { Spark } from "../../parts/spark.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { actionText, durationText, reasonText, scheduleText, toneOfRun } from "../../words.ts";
 
+/** The functions do the same in every drawing of the list. */
 interface Props {
   job: Job;
   isChosen: boolean;
@@ -18,7 +19,12 @@ interface Props {
   reload: () => void;
 }
 
-export function JobRow({ job, isChosen, choose, reload }: Props): JSX.Element {
+/** It is drawn anew only when the job's answer has changed: a list has up to 1,000 rows, and few of them change at once. */
+export function JobRow(props: Props): JSX.Element {
+  return useMemo(() => <Row {...props} />, [JSON.stringify(props.job), props.isChosen]);
+}
+
+function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
   const { id, description, state, nextTick, nextPeer, lastTick, lastRun, recent, problems } = job;
   const about = description ?? actionText(job);
   return (

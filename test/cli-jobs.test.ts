@@ -648,6 +648,28 @@ describe("runs", () => {
   });
 });
 
+test("runs wait goes on for as long as the tick waits, and ends when there is none such", async () => {
+  await using stub = await StubPeer.open();
+  const run = "x@2026-11-20T02:00:00Z";
+  let asked = 0;
+  let state = "pending";
+  stub.on(`GET /v1/runs/${run}`, () => {
+    asked += 1;
+    return asked < 3 ? problem(404, "RUN_NOT_FOUND", "there is none") : { body: runAnswer({ exitCode: 7 }) };
+  });
+  stub.on("GET /v1/jobs/x/why", () => ({ body: { tick: null, state, obstacles: [] } }));
+  let clock = 0;
+  const wait = () =>
+    runCommand(
+      ["runs", "wait", run],
+      Object.assign(recordingTerminal({ CICADA_DATA: stub.data }), { now: () => (clock += 61_000) }),
+    );
+  assert.equal(await wait(), 7);
+  asked = 0;
+  state = "missed";
+  assert.equal(await wait(), 3);
+});
+
 test("runs wait says what keeps a run from starting that has not appeared after 2 s, once", async () => {
   await using stub = await StubPeer.open();
   let asked = 0;

@@ -58,6 +58,21 @@ describe("on a screen of 80 columns", () => {
     });
   }
 
+  test("ids that don't fit lose their front, or their end where only the front tells them apart", async () => {
+    const same = "-of-the-warehouse".repeat(6);
+    for (const [ids, shown] of [
+      [[`x${same}-eu`, `x${same}-us`], /\n…\S+-eu  [^]*\n…\S+-us  /],
+      [[`a${same}x`, `b${same}x`], /\na-of\S+…  [^]*\nb-of\S+…  /],
+    ] as const) {
+      await using stub = await StubPeer.open();
+      stub.on("GET /v1/jobs", { body: { items: ids.map((id) => jobAnswer({ id })), nextCursor: null } });
+      const terminal = screen({ CICADA_DATA: stub.data });
+      await run(["jobs", "ls"], terminal);
+      assert.match(terminal.stdout, shown);
+      assert.deepEqual(tooWide(terminal.stdout), []);
+    }
+  });
+
   test("an id is whole as long as another column can be cut or left out", async () => {
     await using stub = await StubPeer.open();
     const id = "a-nightly-backup-of-everything-in-the-warehouse";
@@ -72,7 +87,7 @@ describe("on a screen of 80 columns", () => {
     const cut = screen({ CICADA_DATA: stub.data });
     await run(["jobs", "ls"], cut);
     assert.deepEqual(tooWide(cut.stdout), []);
-    assert.match(cut.stdout, /\nx+…  scheduled/);
+    assert.match(cut.stdout, /\n…x+  scheduled/);
   });
 
   test("who changed what, who gets a new key, and tokens fit", async () => {

@@ -119,6 +119,9 @@ describe("a backup of a running mesh", () => {
 
   test("becomes a mesh of its own when no peer is left, after it has shown what it would catch up", async () => {
     const last = path.join(cluster.folder, "last.backup");
+    for (const name of ["ci", "old"])
+      assert.equal((await ada.command("token", "create", name, "--role", "viewer")).code, 0);
+    assert.equal((await ada.command("token", "rm", "old")).code, 0);
     assert.equal((await ada.command("backup", last)).code, 0);
     await Promise.all(cluster.peers.map((peer) => peer.stop()));
     const written = lines("kept").length;
@@ -129,6 +132,7 @@ describe("a backup of a running mesh", () => {
     assert.equal(existsSync(data), false);
     const said = await cicada(["restore", last, "--data", data, "--new-mesh", "--yes"]);
     assert.equal(said.code, 0, said.stderr);
+    assert.match(said.stdout, /These tokens count again in the new mesh[^\n]*: ci\.\n/);
     const first = /kept +(\S+Z)/.exec(said.stdout)?.[1];
     assert.ok(first !== undefined, said.stdout);
     const dan = await cluster.start({ name: "dan", data });

@@ -55,7 +55,8 @@ describe("the package", () => {
     await run("npm", ["install", "--no-audit", "--no-fund", tarball], { cwd: empty, env: npmEnv() });
   });
   after(() => {
-    for (const { child } of started) child.kill("SIGKILL");
+    // npx starts the peer as a child of its own, so the whole group is ended.
+    for (const { pid, hasEnded } of started) if (!hasEnded) process.kill(-pid, "SIGKILL");
     rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   });
 
@@ -68,7 +69,7 @@ describe("the package", () => {
     const port = await freePort();
     const flags = [`--data=${data}`, "--http=127.0.0.1:0", `--listen=127.0.0.1:${port}`];
     const script = 'cd "$1" && shift && exec npx --no-install cicada-cron start "$@"';
-    const peer = new Started("sh", ["-c", script, "sh", empty, ...flags, ...more], npmEnv());
+    const peer = new Started("sh", ["-c", script, "sh", empty, ...flags, ...more], npmEnv(), true);
     started.push(peer);
     await until("the peer is ready", limitMs, () => {
       if (peer.hasEnded) throw new Error(peer.said);

@@ -213,7 +213,11 @@ function channelTable(terminal: Terminal, channels: readonly ChannelAnswer[]): v
     lastMessage === null ? "-" : relative(Date.parse(lastMessage.at), now),
     stateOf(terminal, lastMessage, problems),
   ]);
-  table(terminal, [{ title: "NAME", min: 12, isName: true }, "TYPE", "JOBS", "LAST MESSAGE", "STATE"], rows);
+  table(
+    terminal,
+    [{ title: "NAME", cut: "front", min: 12, isName: true }, "TYPE", "JOBS", "LAST MESSAGE", "STATE"],
+    rows,
+  );
 }
 
 function stateOf(

@@ -118,6 +118,13 @@ function describe(
   terminal.print(
     `${file} was made ${relative(madeAt, now)}${by}, ${utc(madeAt)}: ${inWords(found, contents.jobs.length)}`,
   );
+  const tokens = contents.tokens(now);
+  if (isNewMesh && tokens.length > 0) {
+    terminal.print(
+      `These tokens count again in the new mesh, also those that were revoked since: ${tokens.map(plain).join(", ")}.`,
+    );
+    terminal.print(asInvoked("`cicada token rm NAME` revokes one.", terminal.env));
+  }
   const catchUp = contents.catchUp(now);
   if (catchUp.length === 0) {
     terminal.print("Nothing that it knows of has come due since then.");
@@ -134,7 +141,7 @@ function describe(
       "-",
     missed === 0 ? "-" : String(missed),
   ]);
-  table(terminal, [{ title: "JOB", min: 12 }, { title: "WOULD RUN", min: 20 }, "MISSED"], rows);
+  table(terminal, [{ title: "JOB", cut: "front", min: 12 }, { title: "WOULD RUN", min: 20 }, "MISSED"], rows);
   return catchUp;
 }
 

@@ -8,6 +8,7 @@ import { planJob, startWindowMs, ticksOf, type Plan } from "../../core/job/plan.
 import { stopOfTick } from "../../core/job/stops.ts";
 import type { Backup } from "../../real/backup.ts";
 import { openRandom } from "../../real/random.ts";
+import { livingTokens } from "../../schema/access.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { defaultGroup, type Job } from "../../schema/job.ts";
 import { freshClientId, JobTable } from "../../table/table.ts";
@@ -24,6 +25,8 @@ export interface CatchUp {
 
 export interface Contents {
   jobs: readonly Job[];
+  /** the names of the tokens that counted when it was made, and are not expired at `now` (ms) */
+  tokens(now: number): string[];
   /** only jobs for which there is something; at `now` (ms) */
   catchUp(now: number): CatchUp[];
 }
@@ -45,6 +48,11 @@ export function contentsOf(backup: Backup): Contents {
   );
   return {
     jobs,
+    tokens: (now) =>
+      [...livingTokens(table.values("tokens")).values()]
+        .filter(({ expires = Infinity }) => expires > now)
+        .map(({ name }) => name)
+        .toSorted(),
     catchUp: (now) =>
       jobs
         .map((job) => planJob(job, calendars))

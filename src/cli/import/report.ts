@@ -71,7 +71,7 @@ export function reportJobs(
   });
   const heading = [
     place,
-    { title: "JOB", min: 16, isName: true },
+    { title: "JOB", cut: "front", min: 16, isName: true },
     "",
     { title: "SCHEDULE", min: 12 },
     { title: "ZONE", cut: "front", min: 8 },

@@ -50,7 +50,7 @@ function fieldText(value: unknown): string {
 }
 
 const jobColumns: readonly (string | Column)[] = [
-  { title: "ID", min: 12, isName: true },
+  { title: "ID", cut: "front", min: 12, isName: true },
   { title: "SCHEDULE", min: 10, spare: 3 },
   { title: "ZONE", cut: "front", min: 6, spare: 4 },
   "STATE",

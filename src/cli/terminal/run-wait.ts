@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { constants } from "node:os";
 import { CicadaError } from "../../errors.ts";
+import { parseRunReference } from "../../schema/ids.ts";
 import { isFinal } from "../../schema/run.ts";
 import type { RunAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
@@ -16,12 +17,16 @@ import { plain, type Terminal } from "./terminal.ts";
 
 /** How often to ask, ms. More ends the wait later; less asks the peer more often than necessary. */
 const pollEveryMs = 300;
-/** How long an order may have no record, ms. The peer was just asked, and the runner claims at once. */
+/** How long an order may have no record, ms: the peer was just asked, and the runner claims at once. Then its tick must wait. */
 const appearWithinMs = 60_000;
+/** How often to ask for a run whose tick waits, for example for a peer that its job needs, ms. */
+const pollWaitingEveryMs = 2_000;
 
 /** A run that has not appeared by then waits for something that a person should know. Unit: ms. */
 const tellWhyAfterMs = 2_000;
 
+/** There is no such job or tick (INTERFACE, exit codes). */
+const exitOfNotFound = 3;
 /** The exit code of `timeout(1)`. */
 const timeoutExit = 124;
 const signalBase = 128;
@@ -58,13 +63,29 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
       if (!named.includes("@")) named = `${run.job}@${run.tick}`;
     } catch (error) {
       const isYoung = terminal.now() - since < appearWithinMs;
-      if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND" && isYoung)) throw error;
+      if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND")) throw error;
+      if (!isYoung && !(await isPending(client, named))) throw error;
       if (!hasToldWhy && terminal.now() - since >= tellWhyAfterMs) {
         hasToldWhy = true;
         await tellWhy(client, named, terminal);
       }
+      if (!isYoung) await sleep(pollWaitingEveryMs);
     }
     await sleep(pollEveryMs);
+  }
+}
+
+/** Whether the tick is due and undecided: its run is to come, however long that takes. */
+async function isPending(client: Client, named: string): Promise<boolean> {
+  const reference = parseRunReference(named);
+  if (reference === undefined) return false;
+  const { job, tick } = reference;
+  const path = `/v1/jobs/${encodeURIComponent(job)}/why?tick=${encodeURIComponent(tick)}`;
+  try {
+    return (await client.ask<{ state: string }>(path)).state === "pending";
+  } catch (error) {
+    if (error instanceof CicadaError && error.exit === exitOfNotFound) return false;
+    throw error;
   }
 }
 

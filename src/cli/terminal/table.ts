@@ -33,7 +33,9 @@ export function table(
     .map((column: Column, place) => ({ ...column, cells: rows.map((row) => row[place] ?? "") }))
     .filter((column) => wide || column.wide !== true)
     .filter(({ cells }, place) => place === 0 || cells.some((cell) => cell !== ""));
-  const columns = terminal.interactive && !wide ? fitted(all, terminal.columns) : all.map(withWidth);
+  const columns = (terminal.interactive && !wide ? fitted(all, terminal.columns) : all.map(withWidth)).map(
+    (column) => ({ ...column, cut: cutThatTellsApart(column) }),
+  );
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, place) => {
@@ -121,6 +123,14 @@ function shorten(cell: string, room: number, end: Column["cut"] = "end"): string
       return place > shown - over ? "" : place === shown - over ? "…" : part;
     })
     .join("");
+}
+
+/** Ids that end alike are cut at their end instead, if fewer of them then look the same. */
+function cutThatTellsApart({ cells, width, cut = "end" }: Sized): "front" | "end" {
+  if (cut === "end") return cut;
+  const texts = [...new Set(cells)];
+  const shownBy = (end: "front" | "end") => new Set(texts.map((text) => shorten(text, width, end))).size;
+  return shownBy("front") < shownBy("end") ? "end" : "front";
 }
 
 function shownLength(text: string): number {

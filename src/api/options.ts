@@ -47,7 +47,7 @@ export interface Decisions {
   previewSchedule(
     request: PreviewRequest,
   ):
-    | { ok: true; ticks: readonly PreviewTick[]; skipped: readonly PreviewTick[] }
+    | { ok: true; words: string; ticks: readonly PreviewTick[]; skipped: readonly PreviewTick[] }
     | { ok: false; problems: readonly Problem[] };
   /** core/time/units.ts; ms, undefined when the text is not a duration */
   parseDuration(text: string): number | undefined;

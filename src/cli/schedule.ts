@@ -59,6 +59,7 @@ function explainSchedule(expressions: string[], options: ExplainOptions, termina
     ...(except.length === 0 ? {} : { except, skipped: found.skipped.map(({ tick }) => tickAt(tick)) }),
   };
   show(terminal, output, answer, () => {
+    terminal.print(`${found.words} (${plain(timezone)})`);
     tickTable(found, timezone, terminal);
     if (options.timezone === undefined) warnOfUtc(terminal, schedule);
   });

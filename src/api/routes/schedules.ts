@@ -37,6 +37,7 @@ export function scheduleRoutes(app: Api, { decisions }: RouteOptions): void {
           200: Type.Object({
             schedule: Type.Union(Expressions.anyOf),
             timezone: Type.String(),
+            words: Type.String({ description: "the schedule in plain words" }),
             ticks: Type.Array(Type.String()),
             skipped: Type.Array(Type.String(), {
               description: "ticks that `except` leaves out, before the last of `ticks`; at most `count`",
@@ -67,6 +68,7 @@ export function scheduleRoutes(app: Api, { decisions }: RouteOptions): void {
       return reply.send({
         schedule,
         timezone,
+        words: preview.words,
         ticks: preview.ticks.map(({ tick }) => tickAt(tick)),
         skipped: preview.skipped.map(({ tick }) => tickAt(tick)),
         marks: preview.ticks.flatMap(({ tick, local, offset, dst }) =>

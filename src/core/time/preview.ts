@@ -13,6 +13,7 @@ import {
   type Schedule,
   type ScheduleProblem,
 } from "./schedule.ts";
+import { describeSchedule } from "./words.ts";
 
 export interface PreviewRequest {
   schedule: string | readonly string[];
@@ -28,9 +29,9 @@ export interface PreviewRequest {
   calendars?: NamedCalendars;
 }
 
-/** `skipped`: ticks before the last of `ticks` that are left out, the first ones, as many as were asked for. */
+/** `words`: the schedule in plain words. `skipped`: ticks before the last of `ticks` that are left out, the first ones, as many as were asked for. */
 export type Preview =
-  | { ok: true; ticks: PreviewTick[]; skipped: PreviewTick[] }
+  | { ok: true; words: string; ticks: PreviewTick[]; skipped: PreviewTick[] }
   | { ok: false; problems: Problem[] };
 
 /** Problems point into `{schedule, timezone, except}`. */
@@ -50,6 +51,7 @@ export function previewSchedule(request: PreviewRequest): Preview {
   const skipped = exclusionsBetween(read.schedule, from + 1, until, count);
   return {
     ok: true,
+    words: describeSchedule(read.schedule),
     ticks: describeTicks(read.schedule, ticks),
     skipped: describeTicks(read.schedule, skipped),
   };

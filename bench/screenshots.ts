@@ -65,6 +65,7 @@ const pictures = [
   { name: "now", view: "/?minutes=15", width: 1_180, height: 900, scheme: "light" },
   { name: "jobs-dark", view: "/jobs", width: 1_180, height: 720, scheme: "dark" },
   { name: "job", view: "/jobs/backup-db", width: 1_180, height: 820, scheme: "light" },
+  { name: "forecast", view: "/forecast", width: 1_180, height: 760, scheme: "light" },
   { name: "phone", view: "/jobs/sync-photos?tab=ticks", width: 390, height: 760, scheme: "dark" },
 ] as const;
 

@@ -139,6 +139,26 @@ test("the next ticks of all jobs come soonest first, at most 12 of one job, and 
   assert.equal((await call(fake, { url: "/v1/coming?minutes=100000" })).statusCode, 400);
 });
 
+test("a coming tick says how many peers run it", async () => {
+  const schedule = "@hourly";
+  const fake = await withJobs(
+    { id: "a", command: "true", schedule },
+    { id: "b", command: "true", schedule, target: { count: "all" } },
+    { id: "c", command: "true", schedule, target: { count: 5 } },
+  );
+  const { items } = (await call(fake, { url: "/v1/coming?minutes=60" })).json();
+  const found = items.map(({ job, peers, runners }: { job: string; peers: object[]; runners: number }) => [
+    job,
+    peers.length,
+    runners,
+  ]);
+  assert.deepEqual(found, [
+    ["a", 2, 1],
+    ["b", 2, 2],
+    ["c", 2, 2],
+  ]);
+});
+
 test("what runs now is listed with how long it usually takes; a claim that is due and waits is with it", async () => {
   const fake = await withJobs({ id: "a", command: "true" });
   const job = "a" as JobId;

@@ -155,7 +155,7 @@ export function toneOfRun(state: RunState | "pending"): Tone {
 
 /** What each state of a job means, for its tooltip. */
 export const jobStateWords: Readonly<Record<JobState, string>> = {
-  invalid: "Its replica can't be read, so it is never run",
+  invalid: "This peer can't read it, so it never runs",
   disabled: "A person has switched it off",
   paused: "A person has paused it",
   ended: "It has no further tick",
@@ -219,6 +219,13 @@ export function exitText({ exitCode, signal }: { exitCode: number | null; signal
 /** The peer of a run: its name, or the end of its id where no name is known. */
 export function runnerText({ peerName, peer }: { peerName: string | null; peer: string }): string {
   return peerName ?? peer.slice(-8);
+}
+
+/** Where a job's next tick runs, of which one peer is known. */
+export function runnersText({ target }: { target?: { count?: number | "all" } }, first: string): string {
+  const count = target?.count ?? 1;
+  if (count === "all") return "each peer that may run it";
+  return count === 1 ? first : `${first} and up to ${count - 1} more`;
 }
 
 /** How long a run took; empty while it hasn't ended, or if it was never started. */

@@ -191,12 +191,14 @@ async function showComing(
   control: ScopedControl,
 ): Promise<Coming> {
   const { usualMs } = await recent.of(job, control);
+  const { count = 1 } = control.view().jobs.get(job)?.spec.target ?? {};
   return {
     job,
     tick,
     startsAt: showInstant(startsAt),
     ...(skipped === undefined ? {} : { skipped }),
     peers: peers.slice(0, peersNamed).map(({ id, name }) => ({ id, name })),
+    runners: count === "all" ? peers.length : Math.min(count, peers.length),
     usualMs,
   };
 }

@@ -22,8 +22,9 @@ export const ComingSchema = Type.Object({
   startsAt: Instant,
   skipped: Type.Optional(Type.String({ description: "why it will not run" })),
   peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String() }), {
-    description: "the runner first, then the peers that would step in",
+    description: "those that run it first, then the peers that would step in; the first four",
   }),
+  runners: Type.Integer({ description: "how many peers run it: more than one by `target.count`" }),
   usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
 });
 export type Coming = Static<typeof ComingSchema>;

@@ -14,7 +14,7 @@ const rowsAtOnce = 50;
 const rowsMax = 1_000;
 const told = "running,succeeded,failed,timeout,cancelled,lost,skipped,missed";
 const choices: readonly (readonly [string, string])[] = [
-  [told, "all"],
+  [told, "any state"],
   ["failed,timeout,lost,missed", "went wrong"],
   ["running", "running"],
   ["succeeded", "succeeded"],

@@ -256,7 +256,7 @@ function Collisions({ body: { collisions, moreCollisions } }: { body: Body }): J
         <Nothing>
           {moreCollisions
             ? "None were found, but there are so many ticks that not all were looked at."
-            : "No pool is wanted by more runs at once than it has slots."}
+            : "Every pool has enough slots for the runs that are expected at once."}
         </Nothing>
       ) : (
         <div class="table-wrap">

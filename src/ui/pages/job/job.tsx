@@ -9,7 +9,7 @@ import type { Job as JobItem, List, NextTick } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { JobStateWord, Pending } from "../../parts/parts.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
-import { browserZone, sentence, skipText } from "../../words.ts";
+import { browserZone, runnersText, sentence, skipText } from "../../words.ts";
 import { RunTable } from "../runs.tsx";
 import { EditJob } from "../form/form.tsx";
 import { Edits } from "./edits.tsx";
@@ -99,7 +99,7 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
             <>
               {" "}
               · next <At at={nextTick} /> (<Away at={nextTick} />)
-              {nextPeer !== null && ` on ${nextPeer.name}`}
+              {nextPeer !== null && ` on ${runnersText(job, nextPeer.name)}`}
             </>
           )}
           {owner !== undefined && ` · ${owner}`}
@@ -149,10 +149,9 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
     { on: ["run", "job", "peer"], about: id },
   );
   const isFailing = state === "failing" && why.body !== undefined && why.body.tick !== null;
-  const told = new Set(problems.map(({ message }) => message));
   const obstacles =
     state === "blocked" || state === "waiting"
-      ? (why.body?.obstacles ?? []).filter((one) => !told.has(one))
+      ? (why.body?.obstacles ?? []).filter((one) => !problems.some(({ message }) => one.includes(message)))
       : [];
   return (
     <div class="troubles">

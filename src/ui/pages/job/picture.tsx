@@ -132,8 +132,10 @@ function targetText({ peers, tags, count, prefer }: NonNullable<Job["target"]>):
     ...(peers === undefined ? [] : [peers.join(", ")]),
     ...Object.entries(tags ?? {}).map(([name, value]) => `${name}=${value}`),
   ].join(", ");
+  const isOne = peers?.length === 1 && tags === undefined && (count === undefined || count === 1);
+  if (isOne) return who;
   const many =
     count === "all" ? "each peer" : count === undefined || count === 1 ? "one peer" : `${count} peers`;
   const preferred = Object.entries(prefer?.tags ?? {}).map(([name, value]) => `${name}=${value}`);
-  return `${many}${who === "" ? "" : ` of ${who}`}${preferred.length === 0 ? "" : `, best ${preferred.join(", ")}`}`;
+  return `${many}${who === "" ? "" : ` of ${who}`}${preferred.length === 0 ? "" : `, preferably ${preferred.join(", ")}`}`;
 }

@@ -9,7 +9,7 @@ import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.ts
 import { Dialog, JobStateWord } from "../../parts/parts.tsx";
 import { Spark } from "../../parts/spark.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { actionText, durationText, reasonText, scheduleText, toneOfRun } from "../../words.ts";
+import { actionText, durationText, reasonText, runnersText, scheduleText, toneOfRun } from "../../words.ts";
 
 /** The functions do the same in every drawing of the list. */
 interface Props {
@@ -51,7 +51,8 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
           <span class="quiet">{job.after === undefined ? "–" : `after ${job.after.jobs.join(", ")}`}</span>
         ) : (
           <>
-            <At at={nextTick} /> <span class="quiet">{nextPeer === null ? "" : `on ${nextPeer.name}`}</span>
+            <At at={nextTick} />{" "}
+            <span class="quiet">{nextPeer === null ? "" : `on ${runnersText(job, nextPeer.name)}`}</span>
           </>
         )}
         <span class="under">{scheduleOf(job)}</span>

@@ -123,16 +123,24 @@ export function PeerCard({ peer, coming }: Props): JSX.Element {
 
 /** What this peer would run in the next hour, and who would if it were gone. */
 function Without({ peer, coming }: { peer: MeshPeer; coming: ComingList }): JSX.Element {
-  const own = coming.items.filter(({ peers: [runner] }) => runner?.id === peer.id);
+  const own = coming.items.filter(({ peers, runners }) =>
+    peers.slice(0, runners).some(({ id }) => id === peer.id),
+  );
   const heirs = new Map<string, number>();
   const stranded = new Set<string>();
-  for (const {
-    job,
-    peers: [, next],
-  } of own) {
-    if (next === undefined) stranded.add(job);
-    else heirs.set(next.name, (heirs.get(next.name) ?? 0) + 1);
+  let alone = 0;
+  for (const { job, peers, runners } of own) {
+    const next = peers[runners];
+    if (next !== undefined) heirs.set(next.name, (heirs.get(next.name) ?? 0) + 1);
+    else if (runners > 1) alone++;
+    else stranded.add(job);
   }
+  const fates = [
+    ...[...heirs].map(([name, count]) => `${count} on ${name}`),
+    ...(alone === 0
+      ? []
+      : [`${alone} on the other peers alone, which run ${alone === 1 ? "it" : "them"} anyway`]),
+  ];
   return (
     <p class="small without">
       {own.length === 0 ? (
@@ -144,11 +152,10 @@ function Without({ peer, coming }: { peer: MeshPeer; coming: ComingList }): JSX.
       ) : (
         <>
           Next hour: {coming.more && "at least "}
-          {countText(own.length, "tick")}. Without it:{" "}
-          {[...heirs].map(([name, count]) => `${count} on ${name}`).join(", ")}
+          {countText(own.length, "tick")}. Without it: {fates.join(", ")}
           {stranded.size > 0 && (
             <span class="bad">
-              {heirs.size > 0 && ", "}nobody for {[...stranded].join(", ")}
+              {fates.length > 0 && ", "}nobody for {[...stranded].join(", ")}
             </span>
           )}
           .

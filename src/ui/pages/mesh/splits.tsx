@@ -20,7 +20,7 @@ export function Splits(): JSX.Element | null {
   return (
     <section aria-labelledby="splits-title">
       <header>
-        <h2 id="splits-title">Splits that are over</h2>
+        <h2 id="splits-title">Past splits</h2>
         <span class="more">remembered for 7 days, or until this peer restarts</span>
       </header>
       <ol class="card ticks">

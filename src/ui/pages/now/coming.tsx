@@ -8,7 +8,7 @@ import { useResource } from "../../live/resource.ts";
 import type { Coming, ComingList } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { browserZone, countText, minuteText, skipText } from "../../words.ts";
+import { browserZone, countText, listText, minuteText, skipText } from "../../words.ts";
 
 const spans = ["15", "60", "360", "1440"];
 const spanNames: Readonly<Record<string, string>> = {
@@ -96,7 +96,7 @@ function Lanes({ items, minutes, completeUntil }: LanesProps): JSX.Element {
   return (
     <div class="lanes" role="img" aria-label={words}>
       {peers.map(({ id, name, state }) => {
-        const own = items.filter(({ peers: [runner] }) => runner?.id === id);
+        const own = items.filter((one) => runs(one, id));
         return (
           <div key={id} class={state === "alive" ? "lane" : "lane away"}>
             <span class="lane-name">{name}</span>
@@ -152,22 +152,25 @@ function Lanes({ items, minutes, completeUntil }: LanesProps): JSX.Element {
   );
 }
 
-function titleOf({ job, startsAt, peers: [, ...others] }: Coming): string {
+function runs({ peers, runners }: Coming, peer: string): boolean {
+  return peers.slice(0, runners).some(({ id }) => id === peer);
+}
+
+function titleOf({ job, startsAt, peers, runners }: Coming): string {
+  const others = peers.slice(runners);
   const then = others.length === 0 ? "" : `, then ${others.map(({ name }) => name).join(", ")}`;
   return `${job} at ${minuteText(Date.parse(startsAt))} ${browserZone}${then}`;
 }
 
 function wordsOf(items: readonly Coming[], peers: readonly { id: string; name: string }[]): string {
   return peers
-    .map(
-      ({ id, name }) =>
-        `${name}: ${countText(items.filter(({ peers: [runner] }) => runner?.id === id).length, "tick")}`,
-    )
+    .map(({ id, name }) => `${name}: ${countText(items.filter((one) => runs(one, id)).length, "tick")}`)
     .join("; ");
 }
 
-function NextLine({ coming: { job, startsAt, skipped, peers } }: { coming: Coming }): JSX.Element {
-  const [runner, ...others] = peers;
+function NextLine({ coming }: { coming: Coming }): JSX.Element {
+  const { job, startsAt, skipped, peers, runners } = coming;
+  const others = peers.slice(runners);
   return (
     <li>
       <span class="when">
@@ -177,11 +180,14 @@ function NextLine({ coming: { job, startsAt, skipped, peers } }: { coming: Comin
       <span class="quiet">
         {skipped !== undefined ? (
           skipText({ skipped })
-        ) : runner === undefined ? (
+        ) : runners === 0 ? (
           <span class="bad">no peer can run it</span>
         ) : (
           <>
-            on {runner.name}
+            on{" "}
+            {runners > peers.length
+              ? countText(runners, "peer")
+              : listText(peers.slice(0, runners).map(({ name }) => name))}
             {others.length > 0 && `, else ${others.map(({ name }) => name).join(", ")}`}
           </>
         )}

@@ -92,7 +92,9 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
       </h1>
       <p class="quiet">
         {failed.length === 0
-          ? "Nothing has gone wrong since midnight."
+          ? isGood
+            ? "Nothing has gone wrong since midnight."
+            : "No tick has gone wrong since midnight."
           : `${countText(failed.length, "job")} went wrong since midnight: ${failed
               .slice(0, 3)
               .map(({ job }) => job)
@@ -108,7 +110,7 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
         <p class="notice">
           {splits.value.some(({ to }) => to === null)
             ? `Split: ${listText(away.map(({ name }) => name))} not heard on this side. Jobs with partition: available may run on both sides.`
-            : `Not heard: ${listText(away.map(({ name }) => name))}. The others take their ticks.`}{" "}
+            : `Not heard: ${listText(away.map(({ name }) => name))}. The others take the ticks that they may run.`}{" "}
           <a href="/mesh">Show the mesh</a>
         </p>
       )}

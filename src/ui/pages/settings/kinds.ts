@@ -24,7 +24,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "maintenance",
     title: "Maintenance",
-    about: "while one lasts, the ticks of its jobs are skipped",
+    about: "while a maintenance lasts, the ticks of its jobs are skipped",
     example: { schedule: "0 3 * * sun", duration: "2h", note: "the hosts are patched" },
     readOnly: [],
   },

@@ -145,7 +145,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
       )}
       {removed !== undefined && (
         <Dialog title={`Remove ${removed}?`} onClose={() => setRemoved(undefined)}>
-          <p>It goes on every peer. While jobs name it, it can't be removed.</p>
+          <p>This removes it on every peer. It can't be removed while jobs name it.</p>
           <div class="actions">
             <button onClick={() => setRemoved(undefined)} autoFocus>
               Keep it

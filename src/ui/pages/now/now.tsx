@@ -103,7 +103,7 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
       </p>
       {notReady.map((why) => (
         <p key={why} class="trouble">
-          This peer keeps no ticks: {sentence(why)}
+          This peer is not ready: {sentence(why)}
         </p>
       ))}
       {away.length > 0 && (

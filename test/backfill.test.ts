@@ -7,7 +7,15 @@ import { isBackfillOn, overlapOfBackfill } from "../src/core/job/overlap.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { BackfillTicks } from "../src/ports/control.ts";
 import { backfilledInstant, backfillTick, isForcedBackfill, toldTick } from "../src/schema/backfill.ts";
-import { instantOf, isManual, tickAt, ulid, type JobId, type TickId } from "../src/schema/ids.ts";
+import {
+  instantOf,
+  isManual,
+  tickAt,
+  ulid,
+  type JobId,
+  type PeerId,
+  type TickId,
+} from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -270,6 +278,26 @@ describe("a backfill", () => {
     ask(cores, "a", ticks, true);
     cores.pass(20 * second);
     assert.equal(cores.starts.length, 2);
+  });
+
+  test("waits as a whole while its job is paused, by a person or for its failures, and goes on when the pause ends", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.exitCodeOf = () => 1;
+    cores.put({ ...job, pauseAfterFailures: 2 });
+    cores.pass(second);
+    const { from, to } = past(cores, 6);
+    const ticks = ticksOf(cores, from, to);
+    ask(cores, "a", ticks);
+    cores.pass(30 * second);
+    assert.deepEqual(told(cores), ticks.slice(0, 2).map(tickAt));
+    const decided = [...(cores.records.get("b" as PeerId)?.values() ?? [])].filter(
+      ({ state }) => state === "skipped",
+    );
+    assert.deepEqual(decided, [], "none of them is skipped");
+    cores.exitCodeOf = () => 0;
+    cores.put({ ...job, pauseAfterFailures: 2 }, { resumedAt: cores.wall(cores.now), pauses: [] });
+    cores.pass(30 * second);
+    assert.deepEqual(told(cores), ticks.map(tickAt));
   });
 
   test("ends when its job is deleted", () => {

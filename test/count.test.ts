@@ -363,3 +363,44 @@ test("a peer of a version without it leaves such a job to the others, and its wa
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
   assert.ok(cores.starts.every(({ peer }) => peer !== "c"));
 });
+
+/** What peers say when a run begins is lost; what they say when it ends is heard. */
+function loseBeginnings(cores: Cores): void {
+  cores.onEffect = (peer, effect) => {
+    if (effect.kind !== "gossip") return;
+    if (effect.record.state === "running") cores.unheard.add(peer);
+    else cores.unheard.delete(peer);
+  };
+}
+
+test("runs that end at the same moment end their tick on every peer, though no peer has heard that the others had begun: the child runs, and a failed tick is counted", () => {
+  for (const exitCode of [0, 1]) {
+    const cores = new Cores(["a", "b"], { runMs: Infinity });
+    cores.put({
+      id: "two",
+      schedule: "@every 1m",
+      command: "true",
+      target: { count: 2 },
+      pauseAfterFailures: 1,
+    });
+    cores.put({ id: "child", command: "true", after: { jobs: ["two" as JobId], on: "always" } });
+    loseBeginnings(cores);
+    cores.pass(60_000);
+    for (let ended = 0; ended < 2; ended++) cores.end("two", exitCode);
+    cores.pass(10_000);
+    const children = cores.starts.filter(({ env }) => env["CICADA_JOB"] === "child");
+    assert.equal(children.length, 1, `exit code ${exitCode}`);
+    assert.equal(cores.pauses.has("two" as JobId), exitCode === 1);
+  }
+});
+
+test("a tick that queues behind one whose runs end at the same moment starts then, on every peer", () => {
+  const cores = new Cores(["a", "b"], { runMs: Infinity });
+  cores.put({ id: "two", schedule: "@every 1m", command: "true", target: { count: 2 }, overlap: "queue" });
+  loseBeginnings(cores);
+  cores.pass(130_000);
+  assert.equal(cores.starts.length, 2, "the second tick waits for the first");
+  for (let ended = 0; ended < 2; ended++) cores.end("two", 0);
+  cores.pass(5_000);
+  assert.equal(cores.starts.length, 4);
+});

@@ -380,6 +380,20 @@ const closing: [title: string, one: Case, expected: string][] = [
     "let go (paused), close (paused) as skipped",
   ],
   [
+    "a tick of a backfill is queued from the beginning: it waits until the pause ends, whether or not it was claimed",
+    { facts: { stop: pausedFor(60_000), isBackfill: true }, requested: { trigger: "backfill" } },
+    "wait 60000",
+  ],
+  [
+    "… and lets go of a claim that was about to start",
+    {
+      facts: { stop: pausedFor(60_000), isBackfill: true },
+      requested: { trigger: "backfill" },
+      local: claimed(),
+    },
+    "let go (paused), wait 60000",
+  ],
+  [
     "a tick that was queued when its job was paused waits until the pause ends, and keeps its claim",
     { facts: { stop: pausedFor(60_000), isQueued: true }, local: claimed({ waiting: "overlap" }) },
     "hold for overlap",

@@ -14,7 +14,7 @@ import { eligibilityOf } from "../members/eligibility.ts";
 import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { isWholeOver, overSlotsOf } from "../records/history.ts";
+import { isOver, isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, isOpen, recordsOf } from "../records/ledger.ts";
 import { isDecision } from "../records/records.ts";
 import { proposeSet, tickSetOf } from "../records/tick-sets.ts";
@@ -199,7 +199,9 @@ function holdersOfOthers({ ledger }: State, { job, tick, slot, of, attempt }: Or
 
 /** Whether nothing of a tick with several slots is claimed, running or to come, as far as this peer knows. */
 export function isTickOver({ book, ledger }: Readonly<State>, job: JobId, tick: TickId): boolean {
-  if (book.slotted.get(job)?.has(tick) === true) return false;
+  // An order whose record has just come may be over, and leaves the book later in this step.
+  for (const { slot } of book.slotted.get(job)?.get(tick) ?? [])
+    if (!isOver(ledger.history, job, tick, slot)) return false;
   if (isOpen(ledger, job, tick)) return false;
   return overSlotsOf(ledger.history, job, tick) === undefined || isWholeOver(ledger.history, job, tick);
 }

@@ -161,7 +161,9 @@ export function comesAtOf({
  */
 function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
   const { local } = order;
-  const isStartPrevented = stop.why === "paused" && !facts.isInProgress && !facts.isQueued;
+  // The ticks of a backfill are queued, whether or not a peer has claimed them yet.
+  const isQueued = facts.isQueued || facts.isBackfill;
+  const isStartPrevented = stop.why === "paused" && !facts.isInProgress && !isQueued;
   if (isStartPrevented) return decideSkipped(order, stop.why, facts);
   const rest = wait(stop.until);
   if (local.stage !== "claimed") return just(rest);

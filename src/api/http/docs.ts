@@ -154,7 +154,10 @@ function headersOf(described: { schema: FastifySchema | undefined } & Described)
     ...(changesOneJob(described)
       ? {
           "if-match": Type.Optional(
-            Type.String({ description: "the job's ETag in its double quotes, or several, or *" }),
+            Type.String({
+              minLength: 1,
+              description: "the job's ETag in its double quotes, or several, or *",
+            }),
           ),
         }
       : {}),

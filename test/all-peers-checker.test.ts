@@ -100,6 +100,15 @@ describe("the checker of jobs that run on all peers", () => {
     ["with two places it is not", found([run(ann, 0), run(ben, 5), run(cyd, 11)], { max: 2 }), []],
     ["three with two places are found", found([run(ann, 0), run(ben, 1), run(cyd, 2)], { max: 2 }), ["I10"]],
     [
+      "of a part and its repeat, whose pauses aren't over, only one is counted",
+      found([run(ann, 0, { outcome: "failed" }), run(ann, 12, { attempt: 2 }), run(ben, 25)], {
+        max: 2,
+        pauseMs: 30_000,
+        stopAfter: 2,
+      }),
+      [],
+    ],
+    [
       "a run within the pause is found",
       found([run(ann, 0), run(ben, 15)], { pauseMs: 30_000 }),
       ["I10", "I1"],

@@ -83,8 +83,10 @@ function wrongTurns(evidence: Evidence, runs: readonly Run[], rules: readonly Jo
     const say = (what: string): Breach[] => [
       { rule: "I10", at: run.start, what: `${run.job}@${run.tick} started on ${run.peer} ${what}` },
     ];
-    if (beside.length >= placesIn(evidence, rule.max))
-      return say(`beside ${beside.map(({ peer }) => peer).join(", ")}, with ${rule.max} places`);
+    // All attempts of a peer's part are in one place.
+    const holders = new Set(beside.map(({ peer }) => peer));
+    if (holders.size >= placesIn(evidence, rule.max))
+      return say(`beside ${[...holders].join(", ")}, with ${rule.max} places`);
     const failed = known.filter((earlier) => hasFailedBefore(evidence, earlier, run, rules));
     const isStopped = rule.stopAfter > 0 && new Set(failed.map(({ peer }) => peer)).size >= rule.stopAfter;
     return isStopped ? say(`although ${failed.map(({ peer }) => peer).join(", ")} had failed`) : [];

@@ -418,6 +418,20 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I5",
     why: "a job that was deleted and made again repeated an attempt of the deleted one",
   },
+  {
+    seed: "fa1-1",
+    peers: 5,
+    jobs: 50,
+    hours: 0.4,
+    world: "wide",
+    retries: true,
+    pools: true,
+    secrets: true,
+    calendars: true,
+    keptFaults: [3],
+    rule: "I10",
+    why: "the checker counted a peer's part and its repeat as two of a rolling tick's places",
+  },
 ];
 
 /** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */

@@ -47,7 +47,7 @@ export interface Plan {
   readonly partition: "available" | "majority";
   /** the jobs whose ticks are its ticks; undefined = it has a schedule, or runs only by hand */
   readonly after: After | undefined;
-  readonly catchUp: { policy: "none" | "latest" | "all"; windowMs: number; limit: number };
+  readonly catchUp: Readonly<{ policy: "none" | "latest" | "all"; windowMs: number; limit: number }>;
   readonly retry: RetryRule;
   /** after so many failed ticks in a row the job is paused; 0 = never */
   readonly pauseAfterFailures: number;
@@ -63,7 +63,7 @@ export interface Plan {
   readonly weight: number;
   /** what people want to be told */
   readonly notify: readonly NotifyRule[];
-  readonly keep: { runs: number; ageMs: number; logBytes: number };
+  readonly keep: Readonly<{ runs: number; ageMs: number; logBytes: number }>;
   readonly action: RunAction;
   /** the capabilities that a peer needs to run it */
   readonly needs: readonly string[];
@@ -135,47 +135,66 @@ export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
     overlap: spec.overlap ?? "queue",
     partition,
     after: afterOf(spec),
-    catchUp: {
-      policy: spec.catchUp?.policy ?? "latest",
-      windowMs: milliseconds(spec.catchUp?.window, defaults.windowMs),
-      limit: spec.catchUp?.limit ?? defaults.limit,
-    },
-    retry: {
-      attempts: spec.retry?.attempts ?? 0,
-      backoffMs: milliseconds(spec.retry?.backoff, defaults.backoffMs),
-      factor: spec.retry?.factor ?? 2,
-      maxBackoffMs: milliseconds(spec.retry?.maxBackoff, defaults.maxBackoffMs),
-      on: spec.retry?.on ?? ["failed", "timeout"],
-      where: spec.retry?.where ?? "any",
-    },
+    catchUp: spec.catchUp === undefined ? plain.catchUp : catchUpOf(spec.catchUp),
+    retry: spec.retry === undefined ? plain.retry : retryOf(spec.retry),
     pauseAfterFailures: spec.pauseAfterFailures ?? 0,
     pauses: job.pauses,
-    skips: new Map((job.skips ?? []).map((skip) => [skip.tick, skip])),
+    skips: job.skips === undefined ? plain.skips : new Map(job.skips.map((skip) => [skip.tick, skip])),
     maintenance: [],
     target: targetOf(spec),
     pool: spec.pool,
     weight: spec.weight ?? 1,
     notify: spec.notify ?? [],
-    keep: {
-      runs: spec.keep?.runs ?? defaults.runs,
-      ageMs: milliseconds(spec.keep?.age, defaults.ageMs),
-      logBytes:
-        spec.keep?.logBytes === undefined
-          ? defaults.logBytes
-          : (parseSize(spec.keep.logBytes) ?? defaults.logBytes),
-    },
+    keep: spec.keep === undefined ? plain.keep : keepOf(spec.keep),
     action,
     needs: neededCapabilities({ action, partition, spec, needs: job.needs }),
     equipment: equipmentOf(spec),
-    env: spec.env ?? {},
+    env: spec.env ?? plain.env,
     secrets: spec.secrets ?? [],
     timeoutMs: timeoutOf(spec),
     success: successOf(spec),
     precheck: precheckOf(spec),
     patterns: patternRulesOf(spec),
-    params: defaultsOf(spec.params),
+    params: spec.params === undefined ? plain.params : defaultsOf(spec.params),
   };
 }
+
+function catchUpOf({ policy, window, limit }: NonNullable<JobSpec["catchUp"]>): Plan["catchUp"] {
+  return {
+    policy: policy ?? "latest",
+    windowMs: milliseconds(window, defaults.windowMs),
+    limit: limit ?? defaults.limit,
+  };
+}
+
+function retryOf(retry: NonNullable<JobSpec["retry"]>): RetryRule {
+  return {
+    attempts: retry.attempts ?? 0,
+    backoffMs: milliseconds(retry.backoff, defaults.backoffMs),
+    factor: retry.factor ?? 2,
+    maxBackoffMs: milliseconds(retry.maxBackoff, defaults.maxBackoffMs),
+    on: retry.on ?? ["failed", "timeout"],
+    where: retry.where ?? "any",
+  };
+}
+
+function keepOf({ runs, age, logBytes }: NonNullable<JobSpec["keep"]>): Plan["keep"] {
+  return {
+    runs: runs ?? defaults.runs,
+    ageMs: milliseconds(age, defaults.ageMs),
+    logBytes: logBytes === undefined ? defaults.logBytes : (parseSize(logBytes) ?? defaults.logBytes),
+  };
+}
+
+/** Most jobs leave these out, and a peer may have 100,000: they share what is never changed. */
+const plain = {
+  catchUp: catchUpOf({}),
+  retry: retryOf({}),
+  skips: new Map() satisfies Plan["skips"],
+  keep: keepOf({}),
+  env: {},
+  params: {},
+} as const;
 
 /** The latest of the job's creation, last edit of its schedule or its calendars, and last resume (ms): no tick up to it counts. */
 export function beginningOf({ createdAt, scheduledAt, resumedAt }: Job, calendarsAt: number): number {

@@ -26,8 +26,12 @@ export interface ProcessEnd {
 type Verdict = Pick<RunRecord, "state" | "reason" | "exitCode" | "signal">;
 
 export function successOf({ success }: Pick<JobSpec, "success">): Success {
-  return { exitCodes: success?.exitCodes ?? [0], skipCodes: success?.skipCodes ?? [] };
+  if (success === undefined) return plainSuccess;
+  return { exitCodes: success.exitCodes ?? [0], skipCodes: success.skipCodes ?? [] };
 }
+
+/** Most jobs share it. */
+const plainSuccess: Success = { exitCodes: [0], skipCodes: [] };
 
 export function judgeEnd(
   { exitCodes, skipCodes }: Success,

@@ -22,6 +22,13 @@ type Reach = Omit<Watermark, "job">;
 /** Most ticks have one order, in slot 0. They share this entry, which is never changed. */
 const onlySlot: OverSlots = { slots: new Map([["0", undefined]]), of: 1, isSkipped: false };
 
+/** The watermarks of most jobs name no open tick. They share this set. */
+const noTicks: ReadonlySet<number> = new Set();
+
+function ticksOf(ticks: readonly number[]): ReadonlySet<number> {
+  return ticks.length === 0 ? noTicks : new Set(ticks);
+}
+
 export function keyOf(tick: TickId): number | TickId {
   return isManual(tick) ? tick : instantOf(tick);
 }
@@ -111,7 +118,7 @@ export function beginWatermark(
   unsureUntil: number,
 ): void {
   const ofJob = entryOf(history, job);
-  ofJob.watermark = { since, at, open: new Set(open) };
+  ofJob.watermark = { since, at, open: ticksOf(open) };
   ofJob.unsureUntil = unsureUntil;
   dropCovered(ofJob);
 }
@@ -157,7 +164,7 @@ export function advanceWatermark(
     open.every((tick) => watermark.open.has(tick))
   )
     return false;
-  ofJob.watermark = { since: watermark.since, at, open: new Set(open) };
+  ofJob.watermark = { since: watermark.since, at, open: ticksOf(open) };
   dropCovered(ofJob);
   return true;
 }
@@ -177,7 +184,7 @@ export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, n
   ofJob.watermark = {
     since: Math.min(watermark?.since ?? heard.since, heard.since),
     at,
-    open: new Set(open),
+    open: ticksOf(open),
   };
   dropCovered(ofJob);
   return true;
@@ -201,7 +208,7 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
     if (ofJob.watermark !== undefined && ofJob.watermark.at > now) {
       latest = Math.max(latest, ofJob.watermark.at);
       const open = [...ofJob.watermark.open].filter((tick) => tick <= now);
-      ofJob.watermark = { since: Math.min(ofJob.watermark.since, now), at: now, open: new Set(open) };
+      ofJob.watermark = { since: Math.min(ofJob.watermark.since, now), at: now, open: ticksOf(open) };
     }
     if (latest === -Infinity) continue;
     ofJob.unsureUntil = Math.max(ofJob.unsureUntil, latest);
@@ -219,7 +226,7 @@ export function reopenFrom(history: HistoryState, job: JobId, instant: number, n
   if (ofJob?.watermark === undefined || ofJob.watermark.at < instant) return;
   const at = instant - 1;
   const open = [...ofJob.watermark.open].filter((tick) => tick <= at);
-  ofJob.watermark = { since: Math.min(ofJob.watermark.since, at), at, open: new Set(open) };
+  ofJob.watermark = { since: Math.min(ofJob.watermark.since, at), at, open: ticksOf(open) };
   ofJob.unsureUntil = Math.max(ofJob.unsureUntil, now);
 }
 

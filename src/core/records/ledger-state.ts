@@ -43,7 +43,7 @@ export interface TickSet {
 /** What is over for one job (history.ts). */
 export interface JobHistory {
   /** undefined until the first scan of the job has begun */
-  watermark: { since: number; at: number; open: Set<number> } | undefined;
+  watermark: { since: number; at: number; open: ReadonlySet<number> } | undefined;
   /** records of ticks up to here may be on the disk and not in memory; ms */
   unsureUntil: number;
   /** orders that are over and that the watermark does not cover, by tick */

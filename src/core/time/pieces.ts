@@ -7,11 +7,11 @@
  * is found without listing what is left out before it.
  */
 import { sameValue } from "../../schema/equal.ts";
-import { dateOfDay, daySeconds } from "./calendar.ts";
+import { dateOfDay, dayOfDate, daySeconds, isLeapYear, weekdayOf } from "./calendar.ts";
 import { matchingDays, type DayRule } from "./crondays.ts";
 import type { CivilTimes } from "./daylight.ts";
 import type { Exclusions } from "./exclusions.ts";
-import { listRules, type Rule } from "./rules.ts";
+import { appendRule, listRules, type Rule } from "./rules.ts";
 import type { Stretch, Zone } from "./zone.ts";
 
 /** A schedule whose exclusions have expressions. The days of its exclusions are not judged here. */
@@ -40,8 +40,17 @@ interface Content {
 
 interface Memory {
   contents: Map<string, Content>;
+  /** all expressions that name days, and those that don't */
+  dated: readonly CivilTimes[];
+  undated: readonly Exclude<Rule, { kind: "cron" }>[];
+  /** which of `dated` name a day, as a number for each set of them, by how the day's year begins and its place in that year */
+  days: Map<number, number>;
+  /** the numbers of these sets */
+  sets: Map<string, number>;
   /** no tick is left from this second on */
   noneFrom: number;
+  /** ticks listed so far, left or not, and `workOfRule` for each time that a rule was asked for some */
+  work: number;
 }
 
 /** Kinds of pieces remembered for one schedule; most have fewer than ten. Beyond it they are forgotten. */
@@ -52,6 +61,14 @@ const offsetsKept = 96;
 const sparseness = 4;
 /** The calendar repeats every 400 years: where so many days hold no tick, none ever will. */
 const hopelessPieces = 147_200;
+/**
+ * So much work without a tick ends a search: half a second, and as if none ever came. A list of expressions that leaves nothing, by
+ * days that are never alike, would otherwise take hours. Less may overlook ticks after years of days that are planned and left out.
+ */
+const workMax = 5_000_000;
+/** So many times that much ends a search for several ticks, some of which were found. */
+const workRounds = 4;
+const workOfRule = 50;
 /** Seconds that are looked through at first for the next ticks of a piece with many. */
 const firstLook = 64;
 
@@ -69,23 +86,28 @@ export function appendLeft(
   const end = Math.min(to, memory.noneFrom);
   let empty = 0;
   let emptyFrom = from;
+  const begun = memory.work;
+  let sinceLast = begun;
   for (let at = from; at < end && seconds.length < enough;) {
-    const piece = pieceAt(schedule, at);
+    const piece = pieceAt(schedule, memory, at);
     const { planned, count, offsets } = contentOf(schedule, piece, memory);
     const until = Math.min(piece.to, end);
-    if (offsets === undefined) appendAmong(schedule, at, until, enough, seconds);
+    if (offsets === undefined) appendAmong(schedule, memory, { from: at, to: until }, enough, seconds);
     else {
       for (const offset of offsets) {
         const second = piece.from + offset;
         if (second >= at && second < until && seconds.length < enough) seconds.push(second);
       }
     }
-    if (count > 0) empty = 0;
-    else if (empty++ === 0) emptyFrom = piece.from;
-    if (empty > hopelessPieces) {
+    if (count > 0) {
+      empty = 0;
+      sinceLast = memory.work;
+    } else if (empty++ === 0) emptyFrom = piece.from;
+    if (empty > hopelessPieces || (empty > 0 && memory.work - sinceLast > workMax)) {
       memory.noneFrom = emptyFrom;
       return;
     }
+    if (enough < Infinity && seconds.length > 0 && memory.work - begun > workRounds * workMax) return;
     at = planned > 0 ? until : (listRules(schedule.rules, schedule.zone, until, end, 1)[0] ?? end);
   }
 }
@@ -96,19 +118,25 @@ export function countLeft(schedule: Thinned, from: number, to: number): number {
   const end = Math.min(to, memory.noneFrom);
   let total = 0;
   for (let at = from; at < end;) {
-    const piece = pieceAt(schedule, at);
+    const piece = pieceAt(schedule, memory, at);
     if (at === piece.from && piece.to <= end) total += contentOf(schedule, piece, memory).count;
-    else total += listLeft(schedule, at, Math.min(piece.to, end)).left.length;
+    else total += listLeft(schedule, memory, at, Math.min(piece.to, end)).left.length;
     at = piece.to;
   }
   return total;
 }
 
 /** The ticks of a piece with many of them, found by listing a little at a time. */
-function appendAmong(schedule: Thinned, from: number, to: number, enough: number, seconds: number[]): void {
+function appendAmong(
+  schedule: Thinned,
+  memory: Memory,
+  { from, to }: { from: number; to: number },
+  enough: number,
+  seconds: number[],
+): void {
   for (let at = from, look = firstLook; at < to && seconds.length < enough; look *= 4) {
     const until = Math.min(to, at + look);
-    for (const second of listLeft(schedule, at, until).left)
+    for (const second of listLeft(schedule, memory, at, until).left)
       if (seconds.length < enough) seconds.push(second);
     at = until;
   }
@@ -119,7 +147,16 @@ function memoryOf({ rules, exclusions }: Thinned): Memory {
   if (memory === undefined) {
     // People write such a list instead of disabling the job. It is noticed without searching the calendar.
     const isAll = rules.every((rule) => exclusions.rules.some((excluded) => covers(excluded, rule)));
-    memory = { contents: new Map(), noneFrom: isAll ? -Infinity : Infinity };
+    const all = [...rules, ...exclusions.rules];
+    memory = {
+      contents: new Map(),
+      dated: all.flatMap((rule) => (rule.kind === "cron" ? [rule.times] : [])),
+      undated: all.filter((rule) => rule.kind !== "cron"),
+      days: new Map(),
+      sets: new Map(),
+      noneFrom: isAll ? -Infinity : Infinity,
+      work: 0,
+    };
     memories.set(exclusions, memory);
   }
   return memory;
@@ -149,10 +186,11 @@ function isEveryDay({ months, daysOfMonth, weekdays }: DayRule): boolean {
   return months === everyMonth && daysOfMonth === everyDate && weekdays === everyWeekday;
 }
 
-function contentOf(schedule: Thinned, piece: Piece, { contents }: Memory): Content {
+function contentOf(schedule: Thinned, piece: Piece, memory: Memory): Content {
+  const { contents } = memory;
   const known = piece.kind === undefined ? undefined : contents.get(piece.kind);
   if (known !== undefined) return known;
-  const { planned, left } = listLeft(schedule, piece.from, piece.to);
+  const { planned, left } = listLeft(schedule, memory, piece.from, piece.to);
   const isListed = left.length <= offsetsKept || left.length * sparseness < planned;
   const offsets = isListed ? left.map((second) => second - piece.from) : undefined;
   const content = { planned, count: left.length, offsets };
@@ -163,17 +201,36 @@ function contentOf(schedule: Thinned, piece: Piece, { contents }: Memory): Conte
 
 function listLeft(
   { zone, rules, exclusions }: Thinned,
+  memory: Memory,
   from: number,
   to: number,
 ): { planned: number; left: number[] } {
-  const planned = listRules(rules, zone, from, to, Infinity);
-  if (planned.length === 0) return { planned: 0, left: planned };
-  const excluded = new Set(listRules(exclusions.rules, zone, from, to, Infinity));
-  return { planned: planned.length, left: planned.filter((second) => !excluded.has(second)) };
+  /** of each second: 1 = planned, 2 = left out */
+  const marks = new Uint8Array(Math.max(0, to - from));
+  const listed = (rule: Rule): number[] => {
+    const ticks: number[] = [];
+    appendRule(rule, zone, from, to, Infinity, ticks);
+    memory.work += ticks.length + workOfRule;
+    return ticks;
+  };
+  for (const rule of rules) for (const second of listed(rule)) marks[second - from] = 1;
+  const planned = marks.reduce((sum, mark) => sum + mark, 0);
+  let rest = planned;
+  for (const rule of exclusions.rules) {
+    if (rest === 0) break;
+    for (const second of listed(rule)) {
+      if (marks[second - from] !== 1) continue;
+      marks[second - from] = 2;
+      rest--;
+    }
+  }
+  const left: number[] = [];
+  for (let at = marks.indexOf(1); at !== -1; at = marks.indexOf(1, at + 1)) left.push(from + at);
+  return { planned, left };
 }
 
 /** The piece that holds the instant. */
-function pieceAt({ zone, rules, exclusions }: Thinned, second: number): Piece {
+function pieceAt({ zone }: Thinned, memory: Memory, second: number): Piece {
   const { start, end, offset, reached } = wholeStretch(zone, second);
   const day = Math.floor((second + offset) / daySeconds);
   const midnight = day * daySeconds;
@@ -184,15 +241,12 @@ function pieceAt({ zone, rules, exclusions }: Thinned, second: number): Piece {
   const isAfterJump = from === start && reached < shown;
   const parts = [shown - midnight, to - from];
   if (isAfterJump || reached > shown) parts.push(reached - midnight);
-  for (const rule of [...rules, ...exclusions.rules]) {
+  for (const rule of memory.undated) {
     if (rule.kind === "every") parts.push(from % rule.periodSeconds);
-    else if (rule.kind === "at") {
-      if (from <= rule.second && rule.second < to) return { from, to, kind: undefined };
-    } else {
-      parts.push(isNamed(rule.times, day));
-      if (isAfterJump) parts.push(isNamed(rule.times, day - 1));
-    }
+    else if (from <= rule.second && rule.second < to) return { from, to, kind: undefined };
   }
+  parts.push(namedOn(memory, day));
+  if (isAfterJump) parts.push(namedOn(memory, day - 1));
   const isLongJump = isAfterJump && reached < midnight - daySeconds;
   return { from, to, kind: isLongJump ? undefined : parts.join(" ") };
 }
@@ -207,8 +261,19 @@ function wholeStretch(zone: Zone, second: number): Stretch {
   return { start: first.start, end: last.end, offset: stretch.offset, reached: first.reached };
 }
 
-/** 1 when the expression names the day, otherwise 0. */
-function isNamed({ days }: CivilTimes, day: number): number {
-  const date = dateOfDay(day);
-  return (matchingDays(days, date.year, date.month) >> date.day) & 1;
+/**
+ * Which expressions name the day, as a number. There are 14 kinds of years, in each of which an expression names the same days; so
+ * hundreds of expressions are compared with some thousand days and not with each day of 400 years.
+ */
+function namedOn({ dated, days, sets }: Memory, day: number): number {
+  const { year, month, day: date } = dateOfDay(day);
+  const begin = weekdayOf(dayOfDate(year, 1, 1)) + (isLeapYear(year) ? 7 : 0);
+  const place = (begin * 13 + month) * 32 + date;
+  const known = days.get(place);
+  if (known !== undefined) return known;
+  const named = dated.map((times) => (matchingDays(times.days, year, month) >> date) & 1).join("");
+  const number = sets.get(named) ?? sets.size;
+  sets.set(named, number);
+  days.set(place, number);
+  return number;
 }

@@ -44,7 +44,14 @@ export function listRules(
 }
 
 /** Appends the rule's ticks, ascending, at most `limit`, to an empty list. */
-function appendRule(rule: Rule, zone: Zone, from: number, to: number, limit: number, ticks: number[]): void {
+export function appendRule(
+  rule: Rule,
+  zone: Zone,
+  from: number,
+  to: number,
+  limit: number,
+  ticks: number[],
+): void {
   switch (rule.kind) {
     case "cron":
       appendTicks(rule.times, zone, from, to, limit, ticks);

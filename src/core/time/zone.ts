@@ -32,7 +32,13 @@ const blockSeconds = 2 ** 25;
 const samplingSeconds = 3 * daySeconds;
 /** The clocks of a zone have never gone back by more than a day. */
 const lookBackSeconds = 3 * daySeconds;
-/** The most blocks in the cache; 400 years have 376. Beyond it the cache is emptied. */
+/**
+ * From this year on, each instant is answered like the one 400 years before: the calendar repeats after 146,097 days, and what is
+ * known of a zone's future are rules by month and weekday. The last list of single dates, Morocco's, ends in 2087.
+ */
+const repeatsFrom = dayOfDate(2_500, 1, 1) * daySeconds;
+const repeatsAfter = 146_097 * daySeconds;
+/** The most blocks in the cache; from 1970 to 2500 there are 499. Beyond it the cache is emptied. */
 const blocksKept = 512;
 
 export class Zone {
@@ -47,6 +53,12 @@ export class Zone {
 
   /** The stretch that holds the instant (seconds since the epoch). */
   stretchAt(second: number): Stretch {
+    const later = Math.max(0, Math.ceil((second + 1 - repeatsFrom) / repeatsAfter)) * repeatsAfter;
+    const { start, end, offset, reached } = this.#storedAt(second - later);
+    return { start: start + later, end: end + later, offset, reached: reached + later };
+  }
+
+  #storedAt(second: number): Stretch {
     const index = Math.floor(second / blockSeconds);
     let block = this.#blocks.get(index);
     if (block === undefined) {

@@ -44,6 +44,7 @@ function twice(evidence: Evidence, byTick: ReadonlyMap<string, readonly Run[]>):
     // Two starts of one order are for duplicates.ts; the slots of a tick run side by side.
     const second = sorted.find(({ tick }) => tick !== first?.tick);
     if (first === undefined || second === undefined) continue;
+    if (mayFollowTwice(evidence, first.job)) continue;
     const past = backfilledInstant(first.tick) ?? 0;
     const asked = withAncestors(evidence, first.job).flatMap((job) => requestsOf(evidence, job, past));
     const from = Math.min(first.start, ...asked.map(({ askedAt }) => askedAt)) - beforeMs;
@@ -57,6 +58,16 @@ function twice(evidence: Evidence, byTick: ReadonlyMap<string, readonly Run[]>):
     breaches.push({ rule: "I3", at: second.start, what });
   }
   return breaches;
+}
+
+/**
+ * It may run after an end that is no run: a request's tick that is lost without having started is followed, and so is the next
+ * request, which runs.
+ */
+function mayFollowTwice(evidence: Evidence, job: JobId): boolean {
+  return perhapsInForce(evidence, job).some(
+    ({ rules: { after } }) => after !== undefined && after.on !== "success",
+  );
 }
 
 /** The job, and those that it runs after, directly or not, by any rules that may have been in force. */

@@ -1,6 +1,6 @@
 /**
  * What a search for ticks costs, whatever a schedule says: anybody who may read can have one previewed, and each job's is searched
- * on every peer. Counted in steps. Before there was a limit, the last of these lists took hours.
+ * on every peer. Counted in steps. Before there was a limit, the third list was not done after many minutes.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -139,6 +139,14 @@ const kinds: readonly Kind[] = [
     operations: [stops],
   },
   { what: "run after another", rules: {}, hasChild: true, starts: 1, withinMs: minute, operations: [stops] },
+  {
+    what: "run after another that has two runs",
+    rules: { count: 2 },
+    hasChild: true,
+    starts: 1,
+    withinMs: minute,
+    operations,
+  },
 ];
 
 for (const kind of kinds) {
@@ -192,7 +200,10 @@ function carryOut({ what, rounds, betweenMs, act }: Operation, kind: Kind) {
   };
   world.ask(first, { kind: "put", rules });
   if (kind.hasChild === true) {
-    world.ask(first, { kind: "put", rules: { ...rules, id: child, after: { jobs: [beat], on: "success" } } });
+    world.ask(first, {
+      kind: "put",
+      rules: { ...rules, count: 1, id: child, after: { jobs: [beat], on: "success" } },
+    });
   }
   const from = epoch + 4 * minute;
   for (let round = 0; round < rounds; round++) {

@@ -133,3 +133,22 @@ test("a failed read is repeated the next time", async () => {
   fails = false;
   assert.equal((await outcomes.of(job)).lastTick?.tick, first);
 });
+
+test("a tick of two runs is over when the last claim on it is given back, and its last run doesn't say so before", async () => {
+  let isTickOver = true;
+  const known = [record(first, "failed", { of: 2 })];
+  const outcomes = new Outcomes(
+    () => Promise.resolve({ records: known }),
+    () => isTickOver,
+  );
+  await outcomes.of(job);
+  isTickOver = false;
+  outcomes.take(record(second, "succeeded", { of: 2 }));
+  outcomes.take(record(second, "succeeded", { of: 2, slot: "1", peer: "birch" as PeerId }));
+  assert.equal((await outcomes.of(job)).lastTick?.tick, first);
+  isTickOver = true;
+  const claim = { of: 2, slot: "1", peer: "cedar" as PeerId, reason: "out-claimed" };
+  outcomes.take(record(second, "withdrawn", claim));
+  const { lastTick } = await outcomes.of(job);
+  assert.deepEqual([lastTick?.tick, lastTick?.state], [second, "succeeded"]);
+});

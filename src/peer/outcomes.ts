@@ -111,7 +111,10 @@ function takeIn(kept: Kept, record: RunRecord, isUnfinished: boolean): void {
     return;
   }
   kept.unfinished.delete(key);
-  if (!isFinal(record.state) || record.state === "withdrawn") return;
+  if (!isFinal(record.state)) return;
+  const isGivenBack = record.state === "withdrawn";
+  // Of a tick with several runs, the last that was open may be a claim too many. It ends the tick and says nothing of it.
+  if (isGivenBack && (record.of === undefined || !hasAny(kept.unfinished, record.tick))) return;
   const newer = kept.tick === undefined ? 1 : instantOf(record.tick) - instantOf(kept.tick);
   if (newer < 0) return;
   if (newer > 0) kept.ofTick.clear();
@@ -121,7 +124,12 @@ function takeIn(kept: Kept, record: RunRecord, isUnfinished: boolean): void {
     kept.unfinished.delete(earlier);
     kept.ofTick.set(earlier, one);
   }
-  if (movesUp(kept.ofTick.get(key), record)) kept.ofTick.set(key, record);
+  if (!isGivenBack && movesUp(kept.ofTick.get(key), record)) kept.ofTick.set(key, record);
+}
+
+function hasAny(records: ReadonlyMap<string, RunRecord>, tick: TickId): boolean {
+  for (const record of records.values()) if (record.tick === tick) return true;
+  return false;
 }
 
 function takeRun(kept: Kept, record: RunRecord): void {

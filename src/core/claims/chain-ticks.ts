@@ -48,10 +48,12 @@ export function followChains(state: State, record: RunRecord): void {
       forgetChainTick(state, record.job, record.tick);
   } else if (record.retryAt !== undefined) awaitParents(state, record);
   const isRepeated = record.retryAt !== undefined;
-  if (children === undefined || isRepeated || !isEndOrRepeated(record)) return;
+  // Of a tick with several runs, the last that was open may be a claim too many, which is given back.
+  const isGivenBack = record.state === "withdrawn" && record.of !== undefined;
+  if (children === undefined || isRepeated || !(isEndOrRepeated(record) || isGivenBack)) return;
   if (record.peer !== state.settings.self && isPlanted(state, "chain-dropped")) return;
   const ends = endsOfTick(state, record);
-  if (ends === undefined) return;
+  if (ends === undefined || ends.length === 0) return;
   // If records of some slots have left memory, the disk is asked how they ended.
   const story = isWholeEnd(ends) ? finalWordOf(ends) : undefined;
   // First all children learn of the end: one of them may be a parent of another.
@@ -204,11 +206,11 @@ function isWholeEnd(records: readonly RunRecord[]): boolean {
   return ended.size > 0 && ended.size >= slotCountIn(records);
 }
 
-/** What memory knows of the ends of the tick's runs, when this one is the last; undefined while others are undecided. */
+/** What memory knows of the ends of the tick's runs, when this record is the last; undefined while others are undecided. */
 function endsOfTick(state: State, end: RunRecord): RunRecord[] | undefined {
   const { job, tick, of = 1 } = end;
   if (of > 1 && !isTickOver(state, job, tick)) return undefined;
-  const ended: RunRecord[] = [end];
+  const ended: RunRecord[] = isEndOrRepeated(end) ? [end] : [];
   for (const slot of of === 1 ? [end.slot] : slotNames(state, { job, tick, of })) {
     for (let attempt = 1; attempt <= retryAttemptsMax + 1; attempt++) {
       const records = [...recordsOf(state.ledger, orderKey(job, tick, attempt, slot))];

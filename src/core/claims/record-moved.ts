@@ -56,8 +56,10 @@ export function recordMoved(
   if (settles(record)) {
     touchOrdersOf(state, record);
     forgetRequest(state, record);
-    noteFailure(state, record);
   }
+  // Of a tick with several runs, the last that was open may be a claim too many, which is given back.
+  if (settles(record) || (record.state === "withdrawn" && record.of !== undefined))
+    noteFailure(state, record);
   // The ticks of a range need no order any more, whoever has reported it.
   if (record.range !== undefined) touchOver(state, record.job);
   noteBackfilled(state, record);

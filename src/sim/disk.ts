@@ -119,7 +119,7 @@ export class SimDisk implements Disk {
       found.sort(newestFirst);
       const place = found.findIndex((record) => recordKey(record) === query.after);
       if (query.after !== undefined && place < 0) {
-        return () => done(new CicadaError("BAD_REQUEST", "that cursor didn't come from a page"));
+        return () => done(new CicadaError("UNPROCESSABLE", "that cursor didn't come from a page"));
       }
       const start = place + 1;
       const records = found.slice(start, start + query.limit);
@@ -363,7 +363,7 @@ export function pageOf(
   const first = after === undefined ? undefined : readPlace(after);
   const last = upTo === undefined ? undefined : readPlace(upTo);
   if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
-    return new CicadaError("BAD_REQUEST", "the place is not one of a page");
+    return new CicadaError("UNPROCESSABLE", "the place is not one of a page");
   }
   const found = things
     .map((thing) => ({ thing, place: placeOf(thing) }))

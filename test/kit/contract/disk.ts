@@ -429,7 +429,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       bed.disk().history({ limit: 1, after: "nonsense" }, done),
     );
     assert.ok(answer instanceof CicadaError);
-    assert.equal(answer.code, "BAD_REQUEST");
+    assert.equal(answer.code, "UNPROCESSABLE");
   });
 
   onBed("the digest of a bucket depends only on its contents, not on how they got there", async (bed) => {
@@ -501,7 +501,7 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       const nonsense = await bed.wait<Things | CicadaError>((done) =>
         bed.disk().things({ buckets, after: "nonsense", upTo: undefined, limit: 5 }, done),
       );
-      assert.ok(nonsense instanceof CicadaError && nonsense.code === "BAD_REQUEST");
+      assert.ok(nonsense instanceof CicadaError && nonsense.code === "UNPROCESSABLE");
     },
   );
 

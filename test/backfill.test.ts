@@ -280,6 +280,27 @@ describe("a backfill", () => {
     assert.equal(cores.starts.length, 2);
   });
 
+  for (const [title, target, runs] of [
+    ["one run", {}, 1],
+    ["two runs", { count: 2 }, 2],
+    ["a run on every peer", { count: "all" }, 3],
+  ] as const) {
+    test(`of a job in a pool of one slot, each of whose ticks has ${title}, gets through the pool's line`, () => {
+      const cores = new Cores(["a", "b", "c"], { runMs: 500 });
+      cores.put({ ...job, pool: "one", target });
+      const { from, to } = past(cores, 4);
+      const ticks = ticksOf(cores, from, to);
+      ask(cores, "a", ticks);
+      cores.pass(60 * second);
+      assert.deepEqual(
+        told(cores),
+        ticks.flatMap((tick) => Array.from({ length: runs }, () => tickAt(tick))),
+      );
+      const starts = cores.starts.map(({ at }) => at);
+      assert.ok(starts.every((at, place) => place === 0 || at - (starts[place - 1] ?? 0) >= 500));
+    });
+  }
+
   test("waits as a whole while its job is paused, by a person or for its failures, and goes on when the pause ends", () => {
     const cores = new Cores(["a", "b"]);
     cores.exitCodeOf = () => 1;

@@ -326,8 +326,9 @@ function decideClaimed(
         return just({ kind: "hold", why: "pool", until: wall + poolRecheckMs }, "held-by-pool");
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
-      // While it was held, the live ticks went first. It claims again, so that they know before it starts.
-      if (own.waiting === "overlap" && facts.isBackfill && !isChosen)
+      // While it was held, the live ticks went first. It claims again, so that they know before it starts. In a pool's line they
+      // know already, and with a new claim it would go to the line's end, for ever if another one does the same.
+      if (own.waiting === "overlap" && own.pool === undefined && facts.isBackfill && !isChosen)
         return just(letGo("turn", { kind: "again" }));
       return just({ kind: "start" });
   }

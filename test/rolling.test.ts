@@ -399,3 +399,35 @@ test("all are restarted in the middle of a rolling tick: what has run is over, a
   );
   assert.equal(storiesOf(cores, "a", tick), "succeeded lost succeeded succeeded succeeded");
 });
+
+test("a run holds its place although the other side of a split has skipped its peer's part", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({
+    id: "roll",
+    schedule: "@every 1h",
+    command: "true",
+    target: { count: "all", rolling: { max: 1, stopAfter: 0 } },
+  });
+  cores.pass(61 * minute);
+  const [first] = cores.starts;
+  assert.ok(first !== undefined && cores.starts.length === 1);
+  const running = [...(cores.records.get(first.peer)?.values() ?? [])].find(
+    ({ state }) => state === "running",
+  );
+  const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== first.peer);
+  assert.ok(running !== undefined && others[0] !== undefined);
+  const { startedAt: _, ...part } = running;
+  const skipped = {
+    ...part,
+    peer: others[0],
+    state: "skipped",
+    reason: "offline",
+    finishedAt: cores.now,
+  } as const;
+  for (const peer of others) cores.learn(peer, [skipped]);
+  cores.pass(2 * minute);
+  assert.equal(cores.starts.length, 1);
+  cores.end("roll", 0);
+  cores.pass(minute);
+  assert.equal(cores.starts.length, 2);
+});

@@ -12,7 +12,7 @@ import { isFailure } from "../job/failures.ts";
 import type { Plan } from "../job/plan.ts";
 import { dueInTurn, turnOf, type SlotNow, type Turn } from "../job/rolling.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { endsOrder, recordsOf } from "../records/ledger.ts";
+import { endsOrder, openOfTick, recordsOf } from "../records/ledger.ts";
 import { tickSetOf } from "../records/tick-sets.ts";
 import type { State } from "../state.ts";
 import { holdsLease } from "./contention.ts";
@@ -62,8 +62,13 @@ function slotsInTurn(state: State, { job, tick, slot }: Slot): readonly string[]
   return set?.slots.includes(slot) === true ? set.slots : undefined;
 }
 
-/** Claims and questions don't count here. */
+/**
+ * Claims and questions don't count here. A run that is on holds its place whatever others have decided about its slot: on the
+ * other side of a split its peer was away.
+ */
 function slotNow(state: State, plan: Plan, { job, tick }: Omit<Slot, "slot">, slot: string): SlotNow {
+  for (const open of openOfTick(state.ledger, job, tick))
+    if (open.state === "running" && open.slot === slot) return { kind: "on" };
   const end = tickSetOf(state.ledger.history, job, tick)?.ends.get(slot);
   if (end !== undefined) return { kind: "over", ran: end.ran, isFailure: isFailure(end.state), at: end.at };
   const key = orderKey(job, tick, 1, slot);

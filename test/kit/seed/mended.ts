@@ -432,6 +432,21 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I10",
     why: "the checker counted a peer's part and its repeat as two of a rolling tick's places",
   },
+  {
+    seed: "q1-45",
+    peers: 3,
+    jobs: 8,
+    hours: 1,
+    world: "wide",
+    chains: true,
+    pools: true,
+    secrets: true,
+    groups: true,
+    calendars: true,
+    keptFaults: [1, 10, 13],
+    rule: "I10",
+    why: "a run of a rolling tick no longer held its place once the other side of a split had skipped its part",
+  },
 ];
 
 /** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */

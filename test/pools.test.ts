@@ -147,6 +147,21 @@ describe("a pool", () => {
     assert.equal(mostAtOnce(cores), 1);
   });
 
+  test("counts a run that is with its launcher when its job is deleted", () => {
+    const cores = new Cores(["a"], { runMs: Infinity, launchMs: 5_000 });
+    for (const id of ["first", "second"])
+      cores.put({ id, schedule: "@every 1m", command: "true", pool: "db", catchUp: { policy: "none" } });
+    cores.pass(61_000);
+    const [handed] = cores.state("a").book.runs.values();
+    assert.equal(handed?.record.state, "claimed");
+    cores.remove(handed.record.job);
+    cores.pass(30_000);
+    assert.deepEqual(
+      cores.starts.map(({ env }) => env["CICADA_JOB"]),
+      [handed.record.job],
+    );
+  });
+
   test("gives a second free slot to the next in line at once, not when the first one's run has ended", () => {
     const cores = new Cores(["a"], { runMs: 20 * second });
     cores.set("pools", "db", { slots: 0 });

@@ -39,8 +39,11 @@ export function* poolHolders(state: State, pool: string, except?: Order): Genera
 function* openFor(state: State, pool: string): Generator<RunRecord> {
   for (const job of jobsOfPool(state.jobs, pool))
     for (const record of openOf(state.ledger, job)) if ((record.inPool ?? pool) === pool) yield record;
-  for (const record of openInPool(state.ledger, pool))
-    if (state.jobs.plans.get(record.job)?.pool !== pool) yield record;
+  const hasLeft = ({ job }: RunRecord): boolean => state.jobs.plans.get(job)?.pool !== pool;
+  for (const record of openInPool(state.ledger, pool)) if (hasLeft(record)) yield record;
+  // Those that this peer has handed to its launcher, and that have not started, don't say so in their records yet.
+  for (const { record, plan } of state.book.runs.values())
+    if (plan.pool === pool && record.state === "claimed" && hasLeft(record)) yield record;
 }
 
 /** It waits for something else than a slot of that pool. */

@@ -447,6 +447,21 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I10",
     why: "a run of a rolling tick no longer held its place once the other side of a split had skipped its part",
   },
+  {
+    seed: "q1-123",
+    peers: 5,
+    jobs: 20,
+    hours: 0.4,
+    world: "wide",
+    person: true,
+    retries: true,
+    pools: true,
+    groups: true,
+    calendars: true,
+    keptFaults: [],
+    rule: "I10",
+    why: "a run that was with its launcher when its job was deleted held no slot of its pool until it had started",
+  },
 ];
 
 /** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */

@@ -278,6 +278,17 @@ test("openapi.json is OpenAPI 3.1, describes every call, and says that each may 
     assert.ok(calls.includes(expected), expected);
   }
   assert.ok("application/problem+json" in paths["/v1/jobs"].post.responses["409"].content);
+  for (const [path, method] of [
+    ["/v1/jobs", "post"],
+    ["/v1/jobs/{id}", "put"],
+    ["/v1/jobs/{id}", "patch"],
+    ["/v1/jobs/{id}", "delete"],
+    ["/v1/jobs/{id}/revert", "post"],
+  ] as const) {
+    const { parameters, responses } = paths[path][method];
+    const headers = parameters.map(({ name }: { name: string }) => name);
+    assert.ok(headers.includes("if-match") && "412" in responses, `${method} ${path} looks at If-Match`);
+  }
   assert.ok("command" in paths["/v1/jobs"].post.requestBody.content["application/json"].schema.properties);
 });
 

@@ -129,9 +129,9 @@ function propertiesOf(schema: unknown): object {
   return isObject && typeof schema.properties === "object" ? (schema.properties ?? {}) : {};
 }
 
-/** The calls that look at `If-Match`. */
+/** The calls that look at `If-Match`: those that write one job. */
 function changesOneJob({ url, route }: Described): boolean {
-  return url === "/v1/jobs/:id" && route.method !== "GET";
+  return route.method !== "GET" && ["/v1/jobs", "/v1/jobs/:id", "/v1/jobs/:id/revert"].includes(url);
 }
 
 /** The headers that a call looks at: they are not checked with the schema, but by what reads them. */

@@ -76,6 +76,15 @@ for (const [what, body, code] of [
   });
 }
 
+test("an expiry that is no instant is refused with what it should be, also where it may be null", async () => {
+  const stage = await accessStage();
+  const { id } = await made(stage, { name: "ci", role: "viewer" });
+  const refused = await call(stage, { method: "PATCH", url: `/v1/tokens/${id}`, body: { expires: "soon" } });
+  assert.deepEqual(refused.json().errors, [
+    { pointer: "/expires", message: "must be an RFC 3339 instant; a token without one never expires" },
+  ]);
+});
+
 test("the last admin token is not revoked, narrowed or given an end without force; the peer's own file goes on", async () => {
   const stage = await accessStage();
   const { id, token } = await made(stage, { name: "boss", role: "admin" });

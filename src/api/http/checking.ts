@@ -53,6 +53,11 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
     case "additionalProperties":
     case "propertyNames":
       return [];
+    // Where a field may be one of several things, each that it isn't is reported by itself.
+    case "anyOf":
+      return [];
+    case "type":
+      return "type" in params && params.type === "null" ? [] : [{ pointer: instancePath, message }];
     case "boolean": {
       const what = httpPart === "querystring" ? "parameter" : "field";
       const [, name] = /^\/([^/]*)$/.exec(instancePath) ?? [];
@@ -82,9 +87,12 @@ function namesIn(params: object, name: string): string[] {
   return Array.isArray(found) ? found.map(String) : [];
 }
 
+/** Of a field that may be null as well, what the other thing is. */
 function descriptionOf(schema: TSchema | undefined): string | undefined {
-  const description = schema !== undefined && "description" in schema ? schema.description : undefined;
-  return typeof description === "string" ? description : undefined;
+  if (schema === undefined) return undefined;
+  if ("description" in schema && typeof schema.description === "string") return schema.description;
+  const [first] = "anyOf" in schema && Array.isArray(schema.anyOf) ? (schema.anyOf as TSchema[]) : [];
+  return descriptionOf(first);
 }
 
 function describeKnown(name: string, known: readonly string[]): string {

@@ -41,7 +41,7 @@ const Body = Type.Object(
     ),
     action: Type.Enum(actions),
     note: Type.Optional(Type.String({ maxLength: 1_024, description: "of a pause" })),
-    until: Type.Optional(InstantText("of a pause: an RFC 3339 instant")),
+    until: Type.Optional(InstantText("an RFC 3339 instant, the end of a pause")),
     params: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: "of a run" })),
     env: Type.Optional(Environment),
     force: Type.Optional(Type.Boolean({ description: "of a run" })),

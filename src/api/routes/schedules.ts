@@ -28,7 +28,7 @@ export function scheduleRoutes(app: Api, { decisions }: RouteOptions): void {
             id: Type.Optional(
               Type.String({ maxLength: 128, description: "the job's id, from which `H` is computed" }),
             ),
-            from: Type.Optional(InstantText("an RFC 3339 instant; default now")),
+            from: Type.Optional(InstantText("an RFC 3339 instant; now if it is left out")),
             count: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, description: "default 10" })),
           },
           closed,

@@ -29,7 +29,7 @@ import { Instant, orNull, showInstant, showInstantOrNull } from "../show/show-ru
 
 const tags = ["tokens"];
 const Groups = Type.Array(Type.String(), { description: "to which it is limited" });
-const Expiry = InstantText("an RFC 3339 instant; absent = never");
+const Expiry = InstantText("an RFC 3339 instant; a token without one never expires");
 const TokenParams = Type.Object({ id: Type.String({ maxLength: 64 }) });
 const entryFields = TokenEntrySchema.properties;
 

@@ -1,9 +1,10 @@
 /** What is asked of all jobs at once over HTTP: their states, their order, how their last ticks went, what comes next. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { instantOf, tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { Overview } from "../src/api/show/overview.ts";
 import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
+import { member } from "./kit/fake-control.ts";
 
 const tick = "2026-11-20T01:00:00Z" as TickId;
 const at = (minutes: number) => tickAt(instantOf(tick) + minutes * 60_000);
@@ -156,6 +157,23 @@ test("a coming tick says how many peers run it", async () => {
     ["a", 2, 1],
     ["b", 2, 2],
     ["c", 2, 2],
+  ]);
+});
+
+test("a coming tick names all that run it and one more, and of a single run the first four", async () => {
+  const fake = await withJobs(
+    { id: "a", command: "true", schedule: "@hourly" },
+    { id: "b", command: "true", schedule: "@hourly", target: { count: 5 } },
+  );
+  const others = Array.from({ length: 6 }, (_, index) =>
+    member(`peer${index}` as PeerId, `peer-${index}`, false),
+  );
+  fake.control.members = [...fake.control.members.slice(0, 1), ...others];
+  const { items } = (await call(fake, { url: "/v1/coming?minutes=60" })).json();
+  const named = items.map(({ job, peers }: { job: string; peers: object[] }) => [job, peers.length]);
+  assert.deepEqual(named, [
+    ["a", 4],
+    ["b", 6],
   ]);
 });
 

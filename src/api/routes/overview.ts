@@ -27,8 +27,9 @@ const ticksPerJob = 12;
 const comingMax = 1_000;
 /** Jobs named of which not all ticks are listed. */
 const oftenNamed = 5;
-/** Peers named for each tick. */
+/** Peers named for each tick: so many, or all that run it and the one that would step in. */
 const peersNamed = 4;
+const peersNamedMax = 24;
 
 export function overviewRoutes(app: Api, overview: Overview, recent: RecentTicks): void {
   summary(app, overview);
@@ -192,13 +193,15 @@ async function showComing(
 ): Promise<Coming> {
   const { usualMs } = await recent.of(job, control);
   const { count = 1 } = control.view().jobs.get(job)?.spec.target ?? {};
+  const runners = count === "all" ? peers.length : Math.min(count, peers.length);
+  const named = Math.min(Math.max(peersNamed, runners + 1), peersNamedMax);
   return {
     job,
     tick,
     startsAt: showInstant(startsAt),
     ...(skipped === undefined ? {} : { skipped }),
-    peers: peers.slice(0, peersNamed).map(({ id, name }) => ({ id, name })),
-    runners: count === "all" ? peers.length : Math.min(count, peers.length),
+    peers: peers.slice(0, named).map(({ id, name }) => ({ id, name })),
+    runners,
     usualMs,
   };
 }

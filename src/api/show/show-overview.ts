@@ -22,7 +22,7 @@ export const ComingSchema = Type.Object({
   startsAt: Instant,
   skipped: Type.Optional(Type.String({ description: "why it will not run" })),
   peers: Type.Array(Type.Object({ id: Type.String(), name: Type.String() }), {
-    description: "those that run it first, then the peers that would step in; the first four",
+    description: "those that run it first, then the peers that would step in; not all of them",
   }),
   runners: Type.Integer({ description: "how many peers run it: more than one by `target.count`" }),
   usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),

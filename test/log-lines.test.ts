@@ -193,6 +193,32 @@ test("a reason for not being ready is logged when it lasts, again while it lasts
   assert.deepEqual(said(), ["info: a warning of this peer is over"]);
 });
 
+test("warnings about two peers are two, and one that has no room in the log is not over", () => {
+  const lines: LoggedLine[] = [];
+  let warnings = ["node-1's clock is 3.2 s behind this peer's"];
+  const watch = new ReadinessLog(keepingLog(lines), () => ({ notReady: [], warnings }));
+  const said = () => lines.splice(0).map(({ message, fields }) => `${message}: ${String(fields["why"])}`);
+  watch.look();
+  watch.look();
+  assert.equal(said().length, 1);
+  warnings = ["node-1's clock is 3.3 s behind this peer's", "node-2's clock is 3.3 s behind this peer's"];
+  watch.look();
+  watch.look();
+  assert.deepEqual(said(), ["this peer has a warning: node-2's clock is 3.3 s behind this peer's"]);
+  const [ofOne = "", ofTwo = ""] = warnings;
+  const stuck = Array.from(
+    { length: 20 },
+    (_, index) => `run job-${index}@2026-11-20T02:00:00Z~1@DEm4Gy1e can't be ended`,
+  );
+  warnings = [ofOne, ...stuck, ofTwo];
+  watch.look();
+  watch.look();
+  assert.ok(!said().some((line) => line.startsWith("a warning of this peer is over")));
+  warnings = [ofTwo];
+  watch.look();
+  assert.ok(said().includes(`a warning of this peer is over: ${ofOne}`));
+});
+
 test("each own run that ends has one line, with its outcome", () => {
   const lines: LoggedLine[] = [];
   const listeners: ((event: PeerEvent) => void)[] = [];

@@ -39,13 +39,16 @@ export class ReadinessLog {
     const { notReady, warnings } = this.#view();
     const found: Finding[] = [
       ...notReady.map(({ code, message }) => ({ code, why: message })),
-      ...warnings.slice(0, warningsMax).map((why) => ({ code: "warning", why })),
+      ...warnings.map((why) => ({ code: "warning", why })),
     ];
     const lasting = new Map<string, { looks: number; finding: Finding }>();
-    for (const finding of found) {
+    for (const [place, finding] of found.entries()) {
       const key = keyOf(finding);
-      const looks = (this.#lasting.get(key)?.looks ?? 0) + 1;
+      const isTold = place < notReady.length + warningsMax;
+      const looks = (this.#lasting.get(key)?.looks ?? 0) + (isTold ? 1 : 0);
       lasting.set(key, { looks, finding });
+      // It still lasts, so it isn't over either.
+      if (!isTold) continue;
       if (looks === 2) this.#tell(finding, 0);
       else if (looks > 2 && (looks - 2) % repeatEveryLooks === 0) this.#tell(finding, looks);
     }
@@ -68,7 +71,12 @@ export class ReadinessLog {
   }
 }
 
-/** Not-ready reasons differ by their code. Numbers in a warning's text change while it lasts: an offset, a count. */
+/**
+ * Not-ready reasons differ by their code. Numbers in a warning's text change while it lasts: an offset, a count. Those in names
+ * don't: `node-1` and `node-2` have a warning each.
+ */
 function keyOf({ code, why }: Finding): string {
-  return code === "warning" ? `warning ${why.replaceAll(/\d+/gu, "#")}` : code;
+  return code === "warning"
+    ? `warning ${why.replaceAll(/(?<![\w@#~:.-])\d+(?:\.\d+)?(?![\w-])/gu, "#")}`
+    : code;
 }

@@ -257,4 +257,6 @@ test("each own run that ends has one line, with its outcome", () => {
   assert.equal(lines[0].fields["state"], "failed");
   assert.equal(lines[0].fields["exitCode"], 2);
   assert.equal(lines[0].fields["tookMs"], 2_500);
+  moved({ state: "missed", startedAt: undefined });
+  assert.equal(lines[1]?.message, "a tick has ended without a run");
 });

@@ -1,4 +1,4 @@
-/** The log's lines about this peer's runs, where no terminal shows them: one when a run ends, and at `debug` one when it starts. */
+/** The log's lines about this peer's runs, where no terminal shows them: one when a run, or a tick without one, ends, and at `debug` one when it starts. */
 import type { Log } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { runId, type PeerId } from "../../schema/ids.ts";
@@ -20,6 +20,8 @@ export function logRuns(log: Log, control: Pick<Control, "subscribe">, self: Pee
     if (state === "withdrawn") return;
     const tookMs =
       startedAt === undefined || finishedAt === undefined ? undefined : Math.round(finishedAt - startedAt);
-    log.info("a run has ended", { run, state, exitCode, signal, reason, tookMs });
+    // What was skipped or missed has a record as well.
+    const what = startedAt === undefined ? "a tick has ended without a run" : "a run has ended";
+    log.info(what, { run, state, exitCode, signal, reason, tookMs });
   });
 }

@@ -242,12 +242,12 @@ test("a certificate and its key are given together, and a proxy's headers with t
   const proxied = read({
     "behind-tls-proxy": true,
     "trust-user-header": "X-User",
-    "trust-proxy": ["10.0.0.7", "FD00:0::7"],
+    "trust-proxy": ["10.0.0.7", "FD00:0::7", "::ffff:10.0.0.8", "FE80:0::1%eth0"],
   });
   assert.deepEqual(proxied.trusted, {
     userHeader: "x-user",
     roleHeader: undefined,
-    addresses: ["10.0.0.7", "fd00::7"],
+    addresses: ["10.0.0.7", "fd00::7", "10.0.0.8", "fe80::1%eth0"],
   });
   for (const [flags, said] of [
     [{ "tls-cert": "a.crt" }, /needs --tls-key/],

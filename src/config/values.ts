@@ -79,10 +79,13 @@ export function readHeaderName(text: string): string | Refusal {
     : new Refusal("the name of a header of its own, such as X-Forwarded-User");
 }
 
-/** As Node writes the addresses of connections. */
+/** As Node writes the addresses of connections, an IPv4 one without `::ffff:`. */
 export function readAddress(text: string): string | Refusal {
   if (isIP(text) === 0) return new Refusal("an IP address, such as 10.0.0.7");
-  return new SocketAddress({ address: text, family: isIP(text) === 6 ? "ipv6" : "ipv4" }).address;
+  // The zone of a link-local address belongs to it, and SocketAddress would drop it.
+  const [bare = "", zone] = text.split("%", 2);
+  const { address } = new SocketAddress({ address: bare, family: isIP(bare) === 6 ? "ipv6" : "ipv4" });
+  return zone === undefined ? address.replace(/^::ffff:(?=\d+\.)/, "") : `${address}%${zone}`;
 }
 
 /** `[HOST:]PORT`; without a host, loopback. */

@@ -14,7 +14,8 @@ import { splitsOf, storyOfSplit, type Split } from "../show/splits.ts";
 const splitsMax = 20;
 /** Records read for a story: a split of an hour with a run each second has 3,600. */
 const recordsMax = 5_000;
-const pageOf = 500;
+const pageSize = 500;
+
 export function splitRoutes(app: Api, { decisions, startedAt }: RouteOptions): void {
   app.get(
     "/v1/splits",
@@ -104,7 +105,7 @@ async function recordsOf(
     const found: Awaited<ReturnType<ScopedControl["history"]>> = await control.history({
       from,
       to,
-      limit: pageOf,
+      limit: pageSize,
       ...(after === null ? {} : { after }),
     });
     records.push(...found.records);

@@ -9,9 +9,6 @@ import { Pending, RunStateWord } from "../../parts/parts.tsx";
 import { At, Since } from "../../parts/times.tsx";
 import { countText, durationText, listText, reasonText } from "../../words.ts";
 
-/** Splits whose stories are offered. */
-const toldMax = 5;
-
 export function Splits(): JSX.Element | null {
   const over = splits.value.filter(({ to, apart }) => to !== null || apart.some((one) => one.to !== null));
   const [shown, setShown] = useState<string | undefined>();
@@ -24,7 +21,7 @@ export function Splits(): JSX.Element | null {
         <span class="more">remembered for 7 days, or until this peer restarts</span>
       </header>
       <ol class="card ticks">
-        {over.slice(0, toldMax).map((split) => (
+        {over.map((split) => (
           <li key={split.id}>
             <div class="tick-head">
               <strong>
@@ -61,6 +58,7 @@ function Story({ split }: { split: Split }): JSX.Element {
   const story = found.body;
   if (story === undefined) return <Pending of={found} what="what ran in the split" />;
   const { duplicates, gaps, late } = story;
+  const gapsShown = gaps.items.slice(0, listedMax);
   return (
     <div class="split-story">
       {split.apart.map((one) => (
@@ -108,7 +106,7 @@ function Story({ split }: { split: Split }): JSX.Element {
               ))}
             </li>
           ))}
-          <More of={duplicates} />
+          <More rest={duplicates.total - Math.min(listedMax, duplicates.items.length)} />
         </ul>
       )}
       <p>
@@ -118,14 +116,14 @@ function Story({ split }: { split: Split }): JSX.Element {
       </p>
       {gaps.total > 0 && (
         <ul class="plain-list">
-          {gaps.items.slice(0, listedMax).map(({ job, tick, ticks, state, reason }) => (
+          {gapsShown.map(({ job, tick, ticks, state, reason }) => (
             <li key={`${job}@${tick}`}>
               <a href={jobLink(job)}>{job}</a> <TickAt tick={tick} />: <RunStateWord state={state} />
               {ticks > 1 && `, ${ticks} ticks up to then`}
               {reason !== null && `, ${reasonText(reason)}`}
             </li>
           ))}
-          <More of={gaps} />
+          <More rest={gaps.total - gapsShown.reduce((sum, { ticks }) => sum + ticks, 0)} />
         </ul>
       )}
       {late > 0 && <p>{countText(late, "run")} came late, after the split was over.</p>}
@@ -140,8 +138,8 @@ function Story({ split }: { split: Split }): JSX.Element {
 
 const listedMax = 12;
 
-function More({ of }: { of: { total: number; items: readonly unknown[] } }): JSX.Element | null {
-  const rest = of.items.length - listedMax;
+/** `rest`: ticks that are counted and not listed. */
+function More({ rest }: { rest: number }): JSX.Element | null {
   return rest <= 0 ? null : <li class="quiet small">… and {countText(rest, "more", "more")}</li>;
 }
 

@@ -1,9 +1,8 @@
-/** Parts of the dashboard that need no browser: the lines and colours of an output, schedules in words, fields from the schema. */
+/** Parts of the dashboard that need no browser: the lines and colours of an output, fields from the schema. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pages/form/schema.ts";
-import { scheduleWords } from "../src/ui/pages/form/schedule-words.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
@@ -89,30 +88,6 @@ test("a sentence begins with a capital, but a peer's name stays as it is", () =>
   ] as const) {
     assert.equal(sentence(text, ["ada", "cyd"]), shown);
   }
-});
-
-test("simple schedules are told in words, others not at all", () => {
-  for (const [schedule, words] of [
-    ["30 2 * * *", "Every day at 02:30"],
-    ["5 14 * * 1-5", "Monday to Friday at 14:05"],
-    ["0 3 * * sun", "Every Sunday at 03:00"],
-    ["0 3 * * 7", "Every Sunday at 03:00"],
-    ["*/15 * * * *", "Every 15 minutes"],
-    ["* * * * *", "Every minute"],
-    ["17 * * * *", "Every hour at minute 17"],
-    ["@every 90s", "Every 90s"],
-    ["@daily", "Every day at 00:00"],
-    // Seven doesn't divide an hour, so the steps are not even.
-    ["*/7 * * * *", undefined],
-    ["0 0 13 * fri", undefined],
-    ["*/5 2 * * *", undefined],
-    ["0 30 2 * * *", undefined],
-    ["0 1,2 * * *", undefined],
-    ["@at 2026-12-24T18:00:00Z", undefined],
-  ] as const) {
-    assert.equal(scheduleWords(schedule), words, schedule);
-  }
-  assert.equal(scheduleWords(["@daily", "@hourly"]), undefined);
 });
 
 test("every field of the job has its kind in the form, and none is left to the YAML", () => {

@@ -173,7 +173,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByLabel("schedule", { exact: true }).blur();
     await page.getByLabel("timezone", { exact: true }).fill("Europe/Berlin");
     await page.getByLabel("command", { exact: true }).first().fill("echo saved");
-    await page.getByText("Every Monday at 02:30, Europe/Berlin").waitFor();
+    await page.getByText("At 02:30 on Monday (Europe/Berlin).").waitFor();
     assert.equal(await page.locator(".preview li").count(), 8);
     await page.getByRole("button", { name: "Create job" }).click();
     await page.getByRole("alert").getByText(/^id/).waitFor();

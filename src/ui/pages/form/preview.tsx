@@ -1,13 +1,13 @@
-/** What a schedule means, while it is written: in words where they are simple, its next ticks, and what is left out. */
+/** What a schedule means, while it is written: in words, its next ticks, and what is left out. */
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ask, Refused } from "../../live/ask.ts";
 import { now } from "../../live/clock.ts";
 import { Away } from "../../parts/times.tsx";
-import { wholeText } from "../../words.ts";
-import { scheduleWords } from "./schedule-words.ts";
+import { sentence, wholeText } from "../../words.ts";
 
 interface Preview {
+  words: string;
   ticks: string[];
   skipped: string[];
   marks: { tick: string; local: string; mark: string; note: string }[];
@@ -70,14 +70,9 @@ export function SchedulePreview({ id, schedule, timezone, except }: Props): JSX.
   const skipped = new Set(found.skipped);
   const marks = new Map(found.marks.map((one) => [one.tick, one]));
   const ticks = [...found.ticks, ...found.skipped].toSorted();
-  const words = scheduleWords(schedule);
   return (
     <div role="status" aria-label="What the schedule means">
-      {words !== undefined && (
-        <p class="words">
-          {words}, {zone}
-        </p>
-      )}
+      <p class="words">{sentence(`${found.words} (${zone})`)}</p>
       {ticks.length === 0 && <p class="problem">It has no further tick.</p>}
       <ol class="preview">
         {ticks.map((tick) => (

@@ -6,7 +6,7 @@ import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pag
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
-import { sentence } from "../src/ui/words.ts";
+import { runnersText, sentence } from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
   const escape = "\u001b";
@@ -88,6 +88,17 @@ test("a sentence begins with a capital, but a peer's name stays as it is", () =>
   ] as const) {
     assert.equal(sentence(text, ["ada", "cyd"]), shown);
   }
+});
+
+test("where a job runs next counts the peers of its own target, or of its group's", () => {
+  const three = { target: { count: 3 } };
+  assert.equal(runnersText({ inherited: null }, "ada"), "ada");
+  assert.equal(runnersText({ inherited: three }, "ada"), "ada and up to 2 more");
+  assert.equal(runnersText({ target: {}, inherited: three }, "ada"), "ada");
+  assert.equal(
+    runnersText({ target: { count: "all" }, inherited: null }, "ada"),
+    "each peer that may run it",
+  );
 });
 
 test("every field of the job has its kind in the form, and none is left to the YAML", () => {

@@ -221,9 +221,17 @@ export function runnerText({ peerName, peer }: { peerName: string | null; peer: 
   return peerName ?? peer.slice(-8);
 }
 
+interface Target {
+  count?: number | "all";
+}
+
 /** Where a job's next tick runs, of which one peer is known. */
-export function runnersText({ target }: { target?: { count?: number | "all" } }, first: string): string {
-  const count = target?.count ?? 1;
+export function runnersText(
+  { target, inherited }: { target?: Target; inherited: Readonly<Record<string, unknown>> | null },
+  first: string,
+): string {
+  // What a job has from its group has the form of its own field.
+  const { count = 1 } = target ?? (inherited?.["target"] as Target | undefined) ?? {};
   if (count === "all") return "each peer that may run it";
   return count === 1 ? first : `${first} and up to ${count - 1} more`;
 }

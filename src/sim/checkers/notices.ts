@@ -22,6 +22,8 @@ import { groupRuns } from "./ticks.ts";
 const toldWithinMs = 120_000;
 /** A disturbance has effects for so long, ms. */
 const lingersMs = 60_000;
+/** The runner of a majority job is chosen so long before its tick at most, ms; a claim is made 2 s ahead, by a clock that may differ. */
+const chosenAheadMs = 4_000;
 
 export function checkNotices(evidence: Evidence): Breach[] {
   const { notices = [] } = evidence;
@@ -56,7 +58,10 @@ export function checkNotices(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** Of a tick that goes from peer to peer, the records say that a run was lost with a process that died before it was told. */
+/**
+ * Of a tick that goes from peer to peer, the records say that a run was lost with a process that died before it was told, or
+ * when it had been chosen.
+ */
 function mayHaveBegun({ final, outages, operations }: Evidence, key: string, toldAt: number): boolean {
   return final.some(({ records }) =>
     [...records.values()].some(
@@ -73,7 +78,7 @@ function mayHaveBegun({ final, outages, operations }: Evidence, key: string, tol
           (outage) =>
             outage.peer === peer &&
             outage.kind === "down" &&
-            instantOf(tick) <= outage.from &&
+            instantOf(tick) - chosenAheadMs <= outage.from &&
             outage.from <= toldAt,
         ),
     ),

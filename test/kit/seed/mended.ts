@@ -462,6 +462,18 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I10",
     why: "a run that was with its launcher when its job was deleted held no slot of its pool until it had started",
   },
+  {
+    seed: "q1-161",
+    peers: 7,
+    jobs: 8,
+    hours: 0.4,
+    world: "wide",
+    retries: true,
+    pools: true,
+    calendars: true,
+    rule: "I17",
+    why: "the checker expected no notice of a rolling tick whose chosen runner died before the tick came",
+  },
 ];
 
 /** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */

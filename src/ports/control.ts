@@ -376,13 +376,13 @@ export interface Control {
   /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
   unknownHere(): { id: JobId; hindrance: JobHindrance }[];
   history(query: RunQuery): Promise<RunPage>;
-  /** What the job was, newest first, as far as this peer has seen it and keeps it; a deleted job's, too. */
   /** The values of a root of the table other than the jobs', by name, as they are written there. */
   values(root: string): ReadonlyMap<string, unknown>;
   /** As far as this peer knows; undefined = nothing was sent yet. */
   channelHealth(name: string): ChannelHealth | undefined;
   /** Sends a test notice once. */
   testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered>;
+  /** What the job was, newest first, as far as this peer has seen it and keeps it; a deleted job's, too. */
   revisions(id: JobId): Promise<JobRevision[]>;
   /** What was asked of this peer and of the others that answer, newest first. `cursor`: `next` of the page before. */
   audit(query: Omit<AuditQuery, "after">, cursor: string | undefined): Promise<AuditFound>;

@@ -3,8 +3,8 @@
  * told of by TRACEPARENT. Loaded only when an endpoint is given.
  *
  * No run ever waits for it. Spans are sent in batches, one request at a time, and again with growing pauses while the collector
- * doesn't answer or is overloaded. What doesn't fit or is refused is counted as lost. Spans that wait are lost with the process, but
- * for one last try at a clean stop.
+ * doesn't answer or is overloaded. What doesn't fit or is refused is counted as lost. Spans that wait are lost with the
+ * process; a clean stop tries once more to send them.
  */
 import type { Clock, Log } from "../ports.ts";
 import type { Control } from "../ports/control.ts";

@@ -20,7 +20,7 @@ export function skipOf({ jobs, operator, now }: State, job: JobId, tick: number)
   return heard === undefined || heard.untilMono < now.mono ? undefined : heard;
 }
 
-/** Under which a skip of that tick (ms) is kept of which this peer was told. */
+/** The key of a skip of that tick (ms) that this peer was told of. */
 export function heardKey(job: JobId, tick: number): string {
   return `${job}@${tick}`;
 }

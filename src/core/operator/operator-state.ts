@@ -83,7 +83,7 @@ export interface OperatorState {
   readonly tries: Map<string, { readonly untilMono: number; readonly pauseMs: number }>;
 }
 
-/** A skip of which a peer has told this one. */
+/** A skip that another peer has told this one of. */
 export interface HeardSkip extends Skip {
   readonly from: PeerId;
   readonly untilMono: number;

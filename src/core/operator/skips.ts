@@ -26,7 +26,7 @@ import { emit, expectStored, nextToken, type Pending, type State } from "../stat
 const soonMs = claimAheadMs + 30_000;
 /** How long a holder remembers what it was told, until the table says it. */
 const heardKeptMs = 60_000;
-/** So many skips it remembers of one peer, far more than are claimed or due soon, and of all. More takes 1 KiB each. */
+/** The most skips that it remembers from one peer, far more than are claimed or due soon, and from all. Each takes up to 1 KiB. */
 const heardOfOneMax = skipsMax;
 const heardMax = 10 * skipsMax;
 

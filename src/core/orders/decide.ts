@@ -327,7 +327,7 @@ function decideClaimed(
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
       // While it was held, the live ticks went first. It claims again, so that they know before it starts. In a pool's line they
-      // know already, and with a new claim it would go to the line's end, for ever if another one does the same.
+      // already know, and a new claim would put it at the line's end, for ever if another one does the same.
       if (own.waiting === "overlap" && own.pool === undefined && facts.isBackfill && !isChosen)
         return just(letGo("turn", { kind: "again" }));
       return just({ kind: "start" });

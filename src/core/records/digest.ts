@@ -66,7 +66,7 @@ export interface DayFacts {
   nameOf: (peer: RunRecord["peer"]) => string;
 }
 
-/** One sentence for each thing to say. So many jobs are named as fit, with all the rest, into a notice. */
+/** One sentence for each thing to say. As many jobs are named as fit into a notice with all the rest. */
 export function describeDay(facts: DayFacts): { state: DigestState; text: string } {
   const { day, zone, jobs, succeeded, moreSucceeded, troubles, isCut, undecided } = facts;
   const period = `in the day until ${day.shown} (${zone})`;

@@ -129,7 +129,7 @@ export function openOf(ledger: LedgerState, job: JobId): Iterable<RunRecord> {
   return ledger.openByJob.get(job)?.values() ?? [];
 }
 
-/** Those of one tick. A job may have thousands of other open records, by which looking at one tick must not become dear. */
+/** Those of one tick. A job may have thousands of others, which must not slow down a look at one tick. */
 export function openOfTick(ledger: LedgerState, job: JobId, tick: TickId): Iterable<RunRecord> {
   return ledger.openByTick.get(tickKeyOf({ job, tick }))?.values() ?? [];
 }

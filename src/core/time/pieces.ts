@@ -62,11 +62,12 @@ const sparseness = 4;
 /** The calendar repeats every 400 years: where so many days hold no tick, none ever will. */
 const hopelessPieces = 147_200;
 /**
- * So much work without a tick ends a search: half a second, and as if none ever came. A list of expressions that leaves nothing, by
- * days that are never alike, would otherwise take hours. Less may overlook ticks after years of days that are planned and left out.
+ * So much work without a tick ends a search, as if none ever came; it takes half a second. A list of expressions that leaves
+ * nothing, by days that are never alike, would otherwise take hours. Less may overlook ticks after years of days that are planned
+ * and left out.
  */
 const workMax = 5_000_000;
-/** So many times that much ends a search for several ticks, some of which were found. */
+/** A search for several ticks that has found some ends after this many times that much. */
 const workRounds = 4;
 const workOfRule = 50;
 /** Seconds that are looked through at first for the next ticks of a piece with many. */

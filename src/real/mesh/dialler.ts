@@ -28,9 +28,9 @@ const longestWaitMs = 5_000;
  */
 const otherDialsFirstMs = 400;
 /**
- * Dials at once of peers that this one has never reached. Whoever holds the cluster key can name any number of them, at any
- * address; libp2p dials a hundred at once and queues some more, and the known peers need places there. Less makes a peer with many
- * unreachable neighbours slower to find the others.
+ * Dials at once of peers that this one has never reached. A member can name any number of them, at any address; libp2p dials a
+ * hundred at once and queues some more, and the known peers need places there. Less makes a peer with many unreachable
+ * neighbours slower to find the others.
  */
 const unprovenAtOnce = 32;
 /** After a clean leave, the peer is not expected back at once. */

@@ -20,7 +20,7 @@ const stepsPerSecond = 100_000;
 const burstSteps = 100_000;
 /** Measured with greetings of 256 unknown peers. */
 const bytesPerStep = 2;
-/** Whoever has a share is remembered. Beyond this number, the one that came first and waits for nothing is not. */
+/** The most neighbours whose shares are remembered. Beyond it, the oldest one that waits for nothing is forgotten. */
 const sharesMax = 1_024;
 
 interface Share {

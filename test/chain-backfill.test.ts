@@ -266,6 +266,66 @@ describe("a child of several parents", () => {
     }
   });
 
+  test("after a restart between the ends of the two parents, of which only the disk knows the first, it follows the last", () => {
+    for (const [waiting, done] of [
+      [load, clean],
+      [clean, load],
+    ] as const) {
+      const daily = { ...hourly, schedule: "0 1 * * *" };
+      const cores = meshOf("a", [{ id: load, ...daily }, { id: clean, ...daily }, both]);
+      const [tick = 0] = hoursAgo(cores, 1);
+      // The request that came first waits until after the restart, which comes when the other one is no news any more.
+      cores.put({ id: waiting, ...daily, target: { peers: ["nobody"] } });
+      ask(cores, "a", waiting, [tick]);
+      cores.pass(second);
+      ask(cores, "a", done, [tick]);
+      cores.pass(2 * hour);
+      assert.equal(startsOf(cores, done).length, 1);
+      const orders = [...cores.state("a").book.orders.values()].flatMap(({ requested }) => requested ?? []);
+      cores.kill("a");
+      cores.pass(5 * second);
+      cores.up("a" as PeerId, {
+        loadedSince: cores.wall(cores.now) - hour,
+        lastAlive: cores.wall(cores.now) - 5 * second,
+        watermarks: [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])],
+      });
+      cores.feed("a" as PeerId, { kind: "learned", records: [], orders });
+      cores.put({ id: waiting, ...daily });
+      cores.pass(20 * minute);
+      assert.equal(startsOf(cores, waiting).length, 1);
+      assert.deepEqual(told(cores, report), [tickAt(tick)]);
+      assertNothingLeft(cores, "a");
+    }
+  });
+
+  test("after a restart, its next attempt is told of both parents", () => {
+    const daily = { ...hourly, schedule: "0 1 * * *" };
+    const retry = { attempts: 1, backoff: "3h", maxBackoff: "3h" };
+    const cores = meshOf("a", [
+      { id: load, ...daily },
+      { id: clean, ...daily },
+      { ...both, retry },
+    ]);
+    cores.exitCodeOf = ({ env }) => (env["CICADA_JOB"] === report ? 1 : 0);
+    const [tick = 0] = hoursAgo(cores, 1);
+    for (const job of [load, clean]) ask(cores, "a", job, [tick]);
+    cores.pass(2 * hour);
+    assert.equal(startsOf(cores, report).length, 1);
+    const known = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+    cores.kill("a");
+    cores.pass(5 * second);
+    cores.up("a" as PeerId, {
+      records: known.filter(({ job }) => job === report),
+      loadedSince: cores.wall(cores.now) - hour,
+      lastAlive: cores.wall(cores.now) - 5 * second,
+      watermarks: [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])],
+    });
+    cores.pass(2 * hour);
+    const [, again] = startsOf(cores, report);
+    assert.deepEqual(Object.keys(JSON.parse(again?.parents ?? "{}") as object).toSorted(), [clean, load]);
+    assertNothingLeft(cores, "a");
+  });
+
   test("parents that share one parent follow its backfill together", () => {
     const after = { jobs: [load] };
     const cores = meshOf("abc", [

@@ -248,8 +248,7 @@ function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | 
 
 /** The same for the child's ticks that follow requests for the past tick (ms), under whatever name the parent has run it. */
 function notePastEnd(state: State, child: JobId, past: number, end: RunRecord): void {
-  for (const [tick, entry] of pastTicksOf(state, child, past))
-    if (tick !== end.tick) takeEnd(state, entry, end);
+  for (const [, entry] of pastTicksOf(state, child, past)) takeEnd(state, entry, end);
 }
 
 /** What is known of the child's tick, from the first end of a parent on; undefined = it is over, or not to be. */
@@ -331,11 +330,8 @@ function review(state: State, child: JobId, tick: TickId): void {
       : parentPastTickOf(state, tick, past, entry, parent),
   );
   if (found === undefined) return;
-  // It runs, or is skipped, under the name of a later request.
-  if (past !== undefined && !isRepeated && isNamedOtherwise(state, child, tick, entry)) {
-    dropOrders(state, child, tick);
-    return forgetChainTick(state, child, tick);
-  }
+  const name = past === undefined || isRepeated ? tick : nameOf(state, child, tick, entry);
+  if (name !== tick) return giveTo(state, plan, tick, name);
   const verdict = isManual(tick)
     ? found
     : { ...found, due: Math.max(found.due, dueOf(plan, instantOf(tick))) };
@@ -353,8 +349,18 @@ function review(state: State, child: JobId, tick: TickId): void {
   admitChained(state, plan, tick, entry.verdict.due);
 }
 
-function isNamedOtherwise(state: State, child: JobId, tick: TickId, { ends }: ChainTick): boolean {
-  if (isPlanted(state, "backfill-joins-twice")) return false;
+/** The name under which the child runs the past tick: that of the latest request, unless that one was decided without a run. */
+function nameOf(state: State, child: JobId, tick: TickId, { ends }: ChainTick): TickId {
+  if (isPlanted(state, "backfill-joins-twice")) return tick;
   const name = tickThatFollows([...ends.values()].map((end) => end.tick)) ?? tick;
-  return name !== tick && !wasNotRun(state, child, name);
+  return wasNotRun(state, child, name) ? tick : name;
+}
+
+/** The tick runs, or is skipped, under another name. If this peer was restarted, only its disk knew of that request. */
+function giveTo(state: State, plan: Plan, tick: TickId, name: TickId): void {
+  const isNews = chainTickOf(state, plan.id, name) === undefined;
+  if (isNews) openTick(state, plan, name);
+  dropOrders(state, plan.id, tick);
+  forgetChainTick(state, plan.id, tick);
+  if (isNews) review(state, plan.id, name);
 }

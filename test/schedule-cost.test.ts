@@ -23,6 +23,11 @@ function search(schedule: string | readonly string[], except: readonly string[] 
   return { steps, ticks };
 }
 
+/** The numbers from 1 on in which the bit is set. */
+function withBit(most: number, bit: number): number[] {
+  return Array.from({ length: most }, (_, index) => index + 1).filter((one) => ((one >> bit) & 1) === 1);
+}
+
 describe("a search for ticks", () => {
   test("that come once in decades, of many expressions, reads a zone's clocks once", (context) => {
     // oxlint-disable-next-line typescript/unbound-method -- the mock calls it on its own object
@@ -47,6 +52,23 @@ describe("a search for ticks", () => {
 
   test("of which all are left out on days that are never alike ends after bounded work", () => {
     const { steps, ticks } = search("* * * * * *", [...everySecondOfTheMinute, "@every 86399s"]);
+    assert.deepEqual(ticks, []);
+    assert.ok(steps < mostSteps, `${steps} steps`);
+  });
+
+  test("of which all are left out is one search, into however many parts other days off divide the time", () => {
+    const daysOff = Array.from({ length: 305 }, (_, index) =>
+      new Date(from + index * 28 * 86_400_000).toISOString().slice(0, 10),
+    );
+    const { steps, ticks } = search("* * * * * *", [...everySecondOfTheMinute, "@every 86399s", ...daysOff]);
+    assert.deepEqual(ticks, []);
+    assert.ok(steps < mostSteps, `${steps} steps`);
+  });
+
+  test("that come once a day and are left out by date, on days that are seldom alike, does not go through each second", () => {
+    const byDate = [0, 1, 2, 3, 4].map((bit) => `0 0 ${withBit(31, bit).join(",")} * *`);
+    const byMonth = [0, 1, 2, 3].map((bit) => `0 0 * ${withBit(12, bit).join(",")} *`);
+    const { steps, ticks } = search("0 0 * * *", ["0 0 1-15 * *", "0 0 16-31 * *", ...byDate, ...byMonth]);
     assert.deepEqual(ticks, []);
     assert.ok(steps < mostSteps, `${steps} steps`);
   });

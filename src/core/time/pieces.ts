@@ -49,7 +49,7 @@ interface Memory {
   sets: Map<string, number>;
   /** no tick is left from this second on */
   noneFrom: number;
-  /** ticks listed so far, left or not, and `workOfRule` for each time that a rule was asked for some */
+  /** ticks listed so far, left or not, `workOfRule` for each time that a rule was asked for some, and a share of the seconds */
   work: number;
 }
 
@@ -70,29 +70,46 @@ const workMax = 5_000_000;
 /** A search for several ticks that has found some ends after this many times that much. */
 const workRounds = 4;
 const workOfRule = 50;
+/** Seconds of a piece that are marked and looked through for one step of work. */
+const secondsPerWork = 128;
 /** Seconds that are looked through at first for the next ticks of a piece with many. */
 const firstLook = 64;
 
 const memories = new WeakMap<Exclusions, Memory>();
 
-/** Appends the ticks that are left in `from ≤ tick < to`, ascending, until `seconds` holds `enough`. */
+/** One search for ticks. What it costs is added up over all the parts of time in which it looks. */
+export interface Search {
+  /** the schedule's work when it began */
+  readonly begun: number;
+  /** … and when it last found a tick */
+  sinceLast: number;
+}
+
+export function beginSearch(schedule: Thinned): Search {
+  const { work } = memoryOf(schedule);
+  return { begun: work, sinceLast: work };
+}
+
+/**
+ * Appends the ticks that are left in `from ≤ tick < to`, ascending, until `seconds` holds `enough`. False: the search has cost so
+ * much that it is over, and later parts must not be looked at.
+ */
 export function appendLeft(
   schedule: Thinned,
-  from: number,
-  to: number,
+  search: Search,
+  { from, to }: { from: number; to: number },
   enough: number,
   seconds: number[],
-): void {
+): boolean {
   const memory = memoryOf(schedule);
   const end = Math.min(to, memory.noneFrom);
   let empty = 0;
   let emptyFrom = from;
-  const begun = memory.work;
-  let sinceLast = begun;
   for (let at = from; at < end && seconds.length < enough;) {
     const piece = pieceAt(schedule, memory, at);
     const { planned, count, offsets } = contentOf(schedule, piece, memory);
     const until = Math.min(piece.to, end);
+    const found = seconds.length;
     if (offsets === undefined) appendAmong(schedule, memory, { from: at, to: until }, enough, seconds);
     else {
       for (const offset of offsets) {
@@ -100,17 +117,18 @@ export function appendLeft(
         if (second >= at && second < until && seconds.length < enough) seconds.push(second);
       }
     }
-    if (count > 0) {
-      empty = 0;
-      sinceLast = memory.work;
-    } else if (empty++ === 0) emptyFrom = piece.from;
-    if (empty > hopelessPieces || (empty > 0 && memory.work - sinceLast > workMax)) {
+    if (seconds.length > found) search.sinceLast = memory.work;
+    if (count > 0) empty = 0;
+    else if (empty++ === 0) emptyFrom = piece.from;
+    if (empty > hopelessPieces || (empty > 0 && memory.work - search.sinceLast > workMax)) {
       memory.noneFrom = emptyFrom;
-      return;
+      return false;
     }
-    if (enough < Infinity && seconds.length > 0 && memory.work - begun > workRounds * workMax) return;
+    if (enough < Infinity && seconds.length > 0 && memory.work - search.begun > workRounds * workMax)
+      return false;
     at = planned > 0 ? until : (listRules(schedule.rules, schedule.zone, until, end, 1)[0] ?? end);
   }
+  return true;
 }
 
 /** How many ticks are left in `from ≤ tick < to`. */
@@ -208,14 +226,21 @@ function listLeft(
 ): { planned: number; left: number[] } {
   /** of each second: 1 = planned, 2 = left out */
   const marks = new Uint8Array(Math.max(0, to - from));
+  memory.work += Math.floor(marks.length / secondsPerWork);
   const listed = (rule: Rule): number[] => {
     const ticks: number[] = [];
     appendRule(rule, zone, from, to, Infinity, ticks);
     memory.work += ticks.length + workOfRule;
     return ticks;
   };
-  for (const rule of rules) for (const second of listed(rule)) marks[second - from] = 1;
-  const planned = marks.reduce((sum, mark) => sum + mark, 0);
+  let planned = 0;
+  for (const rule of rules) {
+    for (const second of listed(rule)) {
+      if (marks[second - from] === 1) continue;
+      marks[second - from] = 1;
+      planned++;
+    }
+  }
   let rest = planned;
   for (const rule of exclusions.rules) {
     if (rest === 0) break;

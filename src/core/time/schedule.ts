@@ -7,7 +7,7 @@
 import { lastSecond } from "./calendar.ts";
 import { partsOutside, readExclusions, type Exclusions } from "./exclusions.ts";
 import type { NamedCalendars } from "./named-calendar.ts";
-import { appendLeft } from "./pieces.ts";
+import { appendLeft, beginSearch } from "./pieces.ts";
 import { listRules, readRule, type Rule } from "./rules.ts";
 import { zoneOf, zoneProblem, type Zone } from "./zone.ts";
 
@@ -99,10 +99,12 @@ function listLeft(
 ): number[] {
   const { zone, rules, exclusions } = schedule;
   const seconds: number[] = [];
+  const search = beginSearch(schedule);
   for (const part of partsOutside(exclusions.spans, from, to)) {
     if (seconds.length >= limit) break;
-    if (exclusions.rules.length > 0) appendLeft(schedule, part.from, part.to, limit, seconds);
-    else {
+    if (exclusions.rules.length > 0) {
+      if (!appendLeft(schedule, search, part, limit, seconds)) break;
+    } else {
       for (const second of listRules(rules, zone, part.from, part.to, limit - seconds.length))
         seconds.push(second);
     }

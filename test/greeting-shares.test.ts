@@ -89,6 +89,20 @@ test("others don't wait for it, nor do its pings, and after a quiet time it has 
   assert.deepEqual(taken.slice(later), [["mallory", long, 7]]);
 });
 
+test("of a line that has ended nothing waits, however many lines there are one after the other", () => {
+  const clock = new TestClock();
+  const { shares: all, taken } = shares(clock);
+  for (let number = 0; number < 1_000; number++) {
+    const line = lineOf("mallory");
+    all.heard(line, greeting(number));
+    all.closed(line);
+  }
+  const before = taken.length;
+  assert.ok(before < 20, `${before} of 1,000 were taken`);
+  clock.pass(600_000);
+  assert.equal(taken.length, before);
+});
+
 /** A dialler to which peers are named that answer no dial. */
 function dialler(clock: TestClock, book: { has(peer: PeerId): boolean }) {
   const dials: PeerId[] = [];

@@ -72,6 +72,7 @@ export function assemble(doors: AssemblyDoors): Parts {
       up: doors.linkUp,
       down: doors.linkDown,
       gone: (peer) => dialler.lost(peer, "not-greeted"),
+      ended: (line) => reception.closed(line),
       renewed: (old) => renewal.retire(old),
       duplicated: (old) => {
         gossip.leave(old);

@@ -55,6 +55,11 @@ export class GreetingShares {
     if (!isWaiting) this.goOnLater(share);
   }
 
+  /** The line has ended, so its greeting would tell of a connection that is no more. */
+  closed(line: Line): void {
+    this.shares.get(line.peer)?.waiting.delete(line);
+  }
+
   private take(share: Share, line: Line, bytes: Uint8Array): void {
     share.steps -= bytes.length / bytesPerStep;
     this.doors.take(line, bytes);

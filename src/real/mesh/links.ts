@@ -41,6 +41,8 @@ export interface LinkEvents {
   down(peer: PeerId, why: "closed" | "reset"): void;
   /** A line has ended before the other side had greeted, so no link has ended with it. */
   gone(peer: PeerId): void;
+  /** Any line has ended. */
+  ended(line: Line): void;
   /** Another line, made under the present key, has replaced this one. */
   renewed(old: Line): void;
   /** A line of another process with the same identity has come up beside this one. */
@@ -167,6 +169,7 @@ export class Links {
     if (line === undefined) return;
     this.lines.delete(connection.id);
     for (const outgoing of line.outgoing.values()) outgoing.close();
+    this.events.ended(line);
     if (this.currentLine(line.peer) !== undefined) return;
     if (this.up.delete(line.peer)) {
       this.events.down(line.peer, this.saidGoodbye.delete(line.peer) ? "closed" : "reset");

@@ -78,6 +78,10 @@ export class Reception {
     this.shares.heard(line, bytes);
   }
 
+  closed(line: Line): void {
+    this.shares.closed(line);
+  }
+
   private read(line: Line, bytes: Uint8Array): void {
     const greeting = decodeGreeting(bytes);
     if (greeting === undefined) this.doors.counters.add("mesh_frames_garbled");

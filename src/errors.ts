@@ -40,7 +40,7 @@ export const errorTable = {
     hint: "GET /openapi.json shows what each call takes.",
   },
   UNPROCESSABLE: {
-    title: "The request makes no sense here",
+    title: "A value can't be used",
     status: 422,
     exit: exit.usage,
     hint: "Its form is right, and `detail` says which value can't be used, or doesn't go with another.",

@@ -3,7 +3,7 @@
  * one of its own. Judged by what the jobs themselves write: no tick runs twice, and nothing that was deleted comes back.
  */
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { cicada, Cluster, items, until, untilMembers, type RunningPeer } from "./kit/cluster.ts";
@@ -83,6 +83,21 @@ describe("a backup of a running mesh", () => {
       assert.ok(said.stderr.includes(wrong), said.stderr);
     }
     assert.equal(existsSync(data), false);
+  });
+
+  test("can be restored again into the same folder when it failed half-way", async () => {
+    const data = path.join(cluster.folder, "twice");
+    // In the way of the database that is written first.
+    mkdirSync(path.join(data, "cicada.db.new"), { recursive: true });
+    const failed = await cicada(["restore", backup, "--data", data, "--new-mesh", "--yes"]);
+    assert.notEqual(failed.code, 0, failed.stdout);
+    assert.deepEqual(
+      ["peer.key", "cluster.key", "cicada.db"].filter((name) => existsSync(path.join(data, name))),
+      [],
+    );
+    rmSync(path.join(data, "cicada.db.new"), { recursive: true });
+    const again = await cicada(["restore", backup, "--data", data, "--new-mesh", "--yes"]);
+    assert.equal(again.code, 0, again.stderr);
   });
 
   test("becomes a peer of the living mesh, which runs nothing before a person says so, and revives no deleted job", async () => {

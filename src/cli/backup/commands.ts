@@ -6,7 +6,7 @@
  * still alive it starts drained: it learns what has happened since, deletions included, before it runs anything.
  */
 import type { Command } from "commander";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CicadaError } from "../../errors.ts";
 import type { Backup } from "../../real/backup.ts";
@@ -93,11 +93,18 @@ async function restore(file: string, options: RestoreOptions, terminal: Terminal
   const { generateClusterKey, generatePeerKey, peerIdOf } = await import("../../real/keys.ts");
   const { formatClusterKey } = await import("../../identity/cluster-key.ts");
   const opened = openFolder(folder, openLog({ level: "warn", format: "pretty" }));
+  const keys = ["peer.key"];
   try {
     const peerKey = opened.peerKey(generatePeerKey);
-    if (isNewMesh && opened.clusterKey() === undefined)
+    if (isNewMesh && opened.clusterKey() === undefined) {
       opened.keepClusterKey(formatClusterKey(generateClusterKey(), peerIdOf(peerKey)));
+      keys.push("cluster.key");
+    }
     restoreInto(folder, file, isNewMesh ? undefined : { by: "restore", at: terminal.now() });
+  } catch (error) {
+    // What failed, on a full disk for example, may be repeated.
+    for (const key of keys) rmSync(join(folder, key), { force: true });
+    throw error;
   } finally {
     opened.close();
   }

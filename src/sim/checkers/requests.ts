@@ -122,15 +122,15 @@ function perhapsPausedByFailures(evidence: Evidence, job: JobId): { from: number
   const doubtful = runs.filter((run) => !hasSurelySucceeded(evidence, run));
   // A tick with several slots succeeds when all of them do.
   const doubtfulTicks = new Set(doubtful.map(({ tick }) => tick));
-  for (const { tick, start } of doubtful) {
+  for (const { tick, start, end = Infinity } of doubtful) {
     const successes = runs.filter(
       (run) => !doubtfulTicks.has(run.tick) && knownToAll(evidence, run.end ?? Infinity) <= start,
     );
     const newest = Math.max(...successes.map((run) => instantOf(run.tick)));
     failed = [...failed, tick].filter((one) => instantOf(one) > newest);
     if (new Set(failed).size < limit) continue;
-    // A resume at a peer that doesn't know of the pause yet has no effect.
-    const known = knownToAll(evidence, start);
+    // A resume before the run's end is known, or at a peer that doesn't know of the pause yet, has no effect.
+    const known = knownToAll(evidence, end);
     const resume = changes.find(
       ({ request, askedAt }) => (request.kind === "resume" || request.kind === "delete") && askedAt > known,
     );

@@ -474,6 +474,21 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I17",
     why: "the checker expected no notice of a rolling tick whose chosen runner died before the tick came",
   },
+  {
+    seed: "q2m-89",
+    peers: 4,
+    jobs: 8,
+    hours: 0.4,
+    world: "mixed",
+    person: true,
+    retries: true,
+    pools: true,
+    secrets: true,
+    groups: true,
+    calendars: true,
+    rule: "I1",
+    why: "the checker took a resume before a failed tick had ended for one that lifts the pause that followed",
+  },
 ];
 
 /** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */

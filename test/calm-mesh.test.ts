@@ -36,16 +36,21 @@ interface Operation {
   act: (mesh: Mesh, round: number) => void;
 }
 
+/** Stops the peer, and starts it again so long after it. */
+const stopFor =
+  (ms: number): Operation["act"] =>
+  ({ world, peer }) => {
+    world.hosts.stop(peer);
+    world.runUntil(world.now() + ms);
+    world.hosts.start(peer);
+  };
+
 const stops: Operation = {
   // A claim that was given back is told by gossip, and may come after its peer's goodbye.
   what: "a peer is stopped, and started again 8 s later",
   rounds: 30,
   betweenMs: 12 * second,
-  act: ({ world, peer }) => {
-    world.hosts.stop(peer);
-    world.runUntil(world.now() + 8 * second);
-    world.hosts.start(peer);
-  },
+  act: stopFor(8 * second),
 };
 
 const operations: readonly Operation[] = [
@@ -54,11 +59,7 @@ const operations: readonly Operation[] = [
     what: "a peer is restarted",
     rounds: 20,
     betweenMs: 9 * second,
-    act: ({ world, peer }) => {
-      world.hosts.stop(peer);
-      world.runUntil(world.now() + 2.5 * second);
-      world.hosts.start(peer);
-    },
+    act: stopFor(2.5 * second),
   },
   {
     what: "a peer is drained, and undrained 5 s later",

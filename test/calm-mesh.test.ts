@@ -123,7 +123,7 @@ interface Kind {
   fails?: true;
   /** how often each tick starts */
   starts: number;
-  /** a restarted peer hears of an end before it only after a while; others then step in for it */
+  /** no start is later than this, ms. A peer that was just restarted hears late of what it waits for, and others step in */
   withinMs: number;
   operations: readonly Operation[];
 }

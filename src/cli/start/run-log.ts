@@ -1,4 +1,7 @@
-/** The log's lines about this peer's runs, where no terminal shows them: one when a run, or a tick without one, ends, and at `debug` one when it starts. */
+/**
+ * The log's lines about this peer's runs, where no terminal shows them: one when a run ends, or a tick without one, and at
+ * `debug` one when a run starts.
+ */
 import type { Log } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { runId, type PeerId } from "../../schema/ids.ts";

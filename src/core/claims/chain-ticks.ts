@@ -18,7 +18,7 @@ import { requestedKeptMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { historyBegan, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
-import { outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
+import { givesBackOneOfSeveral, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
 import { finalWordOf, mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import type { ChainTick } from "./book-state.ts";
@@ -48,9 +48,8 @@ export function followChains(state: State, record: RunRecord): void {
       forgetChainTick(state, record.job, record.tick);
   } else if (record.retryAt !== undefined) awaitParents(state, record);
   const isRepeated = record.retryAt !== undefined;
-  // Of a tick with several runs, the last that was open may be a claim too many, which is given back.
-  const isGivenBack = record.state === "withdrawn" && record.of !== undefined;
-  if (children === undefined || isRepeated || !(isEndOrRepeated(record) || isGivenBack)) return;
+  if (children === undefined || isRepeated) return;
+  if (!isEndOrRepeated(record) && !givesBackOneOfSeveral(record)) return;
   if (record.peer !== state.settings.self && isPlanted(state, "chain-dropped")) return;
   const ends = endsOfTick(state, record);
   if (ends === undefined || ends.length === 0) return;

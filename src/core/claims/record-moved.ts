@@ -8,7 +8,7 @@ import { isFinal, type RunRecord } from "../../schema/run.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
 import { withRetry } from "../job/retry.ts";
-import { endsOrder, recordsOf, settles, takeRecord } from "../records/ledger.ts";
+import { endsOrder, givesBackOneOfSeveral, recordsOf, settles, takeRecord } from "../records/ledger.ts";
 import { queueAnnouncement } from "../records/announcements.ts";
 import { endsRetries, orderKeyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
@@ -57,9 +57,7 @@ export function recordMoved(
     touchOrdersOf(state, record);
     forgetRequest(state, record);
   }
-  // Of a tick with several runs, the last that was open may be a claim too many, which is given back.
-  if (settles(record) || (record.state === "withdrawn" && record.of !== undefined))
-    noteFailure(state, record);
+  if (settles(record) || givesBackOneOfSeveral(record)) noteFailure(state, record);
   // The ticks of a range need no order any more, whoever has reported it.
   if (record.range !== undefined) touchOver(state, record.job);
   noteBackfilled(state, record);

@@ -285,7 +285,7 @@ export function hearLeave(state: State, from: PeerId, incarnation: number): bool
 /**
  * The state of a peer, member or not. One that has never been heard is dead only if no heard member hears it either, and
  * after as long as a member would have been silent for: a peer that has just started may hear the oldest records before it
- * hears their peers.
+ * hears their peers. Until its first warm-up has ended, it counts as having listened for long enough.
  */
 export function stateOfPeer(state: State, peer: PeerId): Member["state"] {
   const member = state.members.byId.get(peer);

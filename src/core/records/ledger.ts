@@ -20,6 +20,14 @@ export function settles(record: RunRecord): boolean {
   return endsOrder(record) && record.retriesLeft === undefined && record.retryAt === undefined;
 }
 
+/**
+ * Whether the record gives back a claim on one of a tick's several runs. It may have been the last that kept the tick open: one
+ * claim too many is given back when others have ended all runs.
+ */
+export function givesBackOneOfSeveral({ state, of }: RunRecord): boolean {
+  return state === "withdrawn" && of !== undefined;
+}
+
 /** The digest of open records, as in heartbeats; "" for none. */
 export function digestOf(open: readonly RunRecord[]): string {
   if (open.length === 0) return "";

@@ -22,7 +22,10 @@ import { groupRuns } from "./ticks.ts";
 const toldWithinMs = 120_000;
 /** A disturbance has effects for so long, ms. */
 const lingersMs = 60_000;
-/** The runner of a majority job is chosen so long before its tick at most, ms; a claim is made 2 s ahead, by a clock that may differ. */
+/**
+ * The runner of a majority job is chosen so long before its tick at most, ms: claims are made 2 s ahead, by a clock that may
+ * differ.
+ */
 const chosenAheadMs = 4_000;
 
 export function checkNotices(evidence: Evidence): Breach[] {

@@ -1,5 +1,5 @@
 /**
- * Seeds of wide and long worlds (src/sim/faults) that once broke a rule, each with the size of its world, the faults
+ * Seeds of wide, mixed and long worlds (src/sim/faults) that once broke a rule, each with the size of its world, the faults
  * that matter, and the reason. `npm run sim -- --world wide --seed … --peers … --jobs … --hours … --kept … --trace`
  * runs one.
  */

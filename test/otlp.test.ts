@@ -117,13 +117,17 @@ class Collector {
   readonly headers: Record<string, unknown>[] = [];
   status = 200;
   answer = "{}";
+  /** its answers have no end */
+  isEndless = false;
   readonly #server = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => {
       this.headers.push({ ...request.headers, url: request.url });
       if (this.status === 200) this.bodies.push(JSON.parse(Buffer.concat(parts).toString()) as Received);
-      response.writeHead(this.status, { "content-type": "application/json" }).end(this.answer);
+      response.writeHead(this.status, { "content-type": "application/json" });
+      if (this.isEndless) response.write(this.answer.repeat(100_000));
+      else response.end(this.answer);
     });
   });
 
@@ -155,6 +159,7 @@ describe("sending", () => {
     collector.bodies.length = 0;
     collector.status = 200;
     collector.answer = "{}";
+    collector.isEndless = false;
   });
   after(() => collector.close());
 
@@ -226,6 +231,15 @@ describe("sending", () => {
     assert.deepEqual(otlp.warnings(), []);
   });
 
+  test("an answer without an end is not read to its end", async () => {
+    const { otlp, moved, ring } = stage();
+    collector.isEndless = true;
+    moved(ended());
+    ring();
+    await until("it is sent", 10_000, () => otlp.counters()["otlp_sent"] === 1);
+    assert.deepEqual(otlp.warnings(), []);
+  });
+
   test("while the collector is overloaded the same spans are tried again, later and later; it is logged once", async () => {
     const { otlp, moved, ring, lines, pauses } = stage();
     collector.status = 503;
@@ -239,7 +253,10 @@ describe("sending", () => {
       lines.map(({ message, fields }) => [message, fields["why"]]),
       [["spans can't be sent", "it answered 503"]],
     );
-    assert.match(otlp.warnings()[0] ?? "", /spans of runs wait for 127\.0\.0\.1:\d+: it answered 503/);
+    assert.match(
+      otlp.warnings()[0] ?? "",
+      /spans of runs can't be sent to 127\.0\.0\.1:\d+: it answered 503/,
+    );
     collector.status = 200;
     ring();
     await until("it is sent", 10_000, () => otlp.counters()["otlp_sent"] === 1);

@@ -24,6 +24,7 @@ import { teamsRequest } from "./notifier/teams.ts";
 import { telegramRequest } from "./notifier/telegram.ts";
 import { webhookRequest } from "./notifier/webhook.ts";
 import type { HttpMessage } from "./notifier/message.ts";
+import { readSome } from "./read-some.ts";
 
 /** Longest try, the reading of the answer included, ms. */
 const triedMs = 20_000;
@@ -48,7 +49,7 @@ export function openNotifier({ log, wall, version, secrets }: NotifierOptions): 
     const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(triedMs)]);
     const { url, body } = message;
     const response = await fetch(url, { method: "POST", headers, body, signal, redirect: "manual" });
-    const text = await readSome(response);
+    const text = await beginningOf(response);
     if (response.ok) return { ok: true };
     log.debug("a notice was refused", { status: response.status });
     return {
@@ -132,19 +133,9 @@ function requestOf(
   }
 }
 
-/** The beginning of the answer, on one line. The rest is not read. */
-async function readSome(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return "";
-  let text = "";
-  const decoder = new TextDecoder();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    text += decoder.decode(value, { stream: true });
-    if (text.length >= shownChars) break;
-  }
-  await reader.cancel().catch(() => undefined);
+/** The beginning of the answer, on one line. */
+async function beginningOf(response: Response): Promise<string> {
+  const text = await readSome(response, shownChars);
   return text.replaceAll(/\s+/g, " ").trim().slice(0, shownChars);
 }
 

@@ -11,6 +11,7 @@ import type { Control } from "../ports/control.ts";
 import { runId, type PeerId, type RunId } from "../schema/ids.ts";
 import { isFinal, type RunRecord } from "../schema/run.ts";
 import { describeFetchFailure } from "./fetch-failure.ts";
+import { readSome } from "./read-some.ts";
 import { spanOf, traceRequest, type Span } from "./otlp/spans.ts";
 import type { OtlpTarget } from "./otlp/target.ts";
 
@@ -21,6 +22,8 @@ const batchMax = 512;
 const batchEveryMs = 5_000;
 const backoffMs = 2_000;
 const longestBackoffMs = 300_000;
+/** What is read of the collector's answer, UTF-16 units; what it says of refused spans is far shorter. */
+const readChars = 65_536;
 /** How long the last try at a stop may take, ms. */
 const lastTryMs = 2_000;
 /** A record moves once more when another peer's copy comes back: so many ended runs are known as sent. */
@@ -79,7 +82,7 @@ export class Otlp {
   warnings(): string[] {
     const { url } = this.#options.target;
     if (this.#failure === undefined) return [];
-    return [`spans of runs wait for ${new URL(url).host}: ${this.#failure}`];
+    return [`spans of runs can't be sent to ${new URL(url).host}: ${this.#failure}`];
   }
 
   counters(): Record<string, number> {
@@ -155,7 +158,7 @@ export class Otlp {
         signal: AbortSignal.timeout(limitMs),
         redirect: "manual",
       });
-      const text = await response.text();
+      const text = await readSome(response, readChars);
       if (response.ok) {
         const refused = Math.min(rejectedIn(text), spans.length);
         return {

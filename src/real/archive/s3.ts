@@ -12,12 +12,13 @@ import { CicadaError } from "../../errors.ts";
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { describeFetchFailure } from "../fetch-failure.ts";
+import { readSome } from "../read-some.ts";
 import type { Sent } from "./queue.ts";
 
 /** Longest try, ms: the largest output over a slow line. */
 const triedMs = 60_000;
 /** Of an answer that refuses, so much is read. */
-const readBytes = 4_096;
+const readChars = 4_096;
 /** Refusals of one object, and not of the caller or the bucket: another try of the same object is no use. */
 const refusesObject: ReadonlySet<number> = new Set([400, 412, 413, 414, 422]);
 /**
@@ -88,7 +89,7 @@ export async function putObject(
     const signal = AbortSignal.any([stop, AbortSignal.timeout(triedMs)]);
     const { url, headers, body } = request;
     const response = await fetch(url, { method: "PUT", headers, body, signal, redirect: "manual" });
-    const text = await readSome(response);
+    const text = await readSome(response, readChars);
     if (response.ok) return "sent";
     const { code, message } = refusalIn(text);
     return {
@@ -157,16 +158,6 @@ function encodeStrictly(text: string): string {
     /[!'()*]/g,
     (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-}
-
-async function readSome(response: Response): Promise<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const piece of response.body ?? []) {
-    text += decoder.decode(piece, { stream: true });
-    if (text.length >= readBytes) break;
-  }
-  return text;
 }
 
 /** What S3's XML says. A store may answer anything, and this is logged. */

@@ -71,7 +71,10 @@ export const StorySchema = Type.Object({
         }),
       ),
     },
-    { description: "ticks that nobody ran because of it, and runs whose end nobody knows" },
+    {
+      description:
+        "ticks that were due in it and that nobody ran in time, for whatever reason, and runs whose end nobody knows",
+    },
   ),
   complete: Type.Boolean({
     description: "false: there are more records than were read for it, and these are the latest",

@@ -62,7 +62,7 @@ export interface SplitStory {
   late: number;
   /** ticks that more than one peer ran, newest first */
   duplicates: { job: JobId; tick: TickId; runs: RunRecord[] }[];
-  /** ticks that nobody ran for want of peers or voters, and runs whose end nobody knows; newest first */
+  /** ticks that were missed, or skipped for want of voters, and runs whose end nobody knows; newest first */
   gaps: { job: JobId; tick: TickId; ticks: number; record: RunRecord }[];
 }
 

@@ -111,7 +111,7 @@ function Story({ split }: { split: Split }): JSX.Element {
       )}
       <p>
         {gaps.total === 0
-          ? "No tick was left out because of it."
+          ? "No tick was missed meanwhile."
           : `${countText(gaps.total, "tick")} did not run${gaps.items.some(({ state }) => state === "lost") ? ", or nobody knows how they ended" : ""}:`}
       </p>
       {gaps.total > 0 && (
@@ -126,7 +126,7 @@ function Story({ split }: { split: Split }): JSX.Element {
           <More rest={gaps.total - gapsShown.reduce((sum, { ticks }) => sum + ticks, 0)} />
         </ul>
       )}
-      {late > 0 && <p>{countText(late, "run")} came late, after the split was over.</p>}
+      {late > 0 && <p>{countText(late, "run")} of its ticks began only after it was over.</p>}
       {!story.complete && (
         <p class="quiet small">
           It has more records than are read for this: only the latest of them are counted.

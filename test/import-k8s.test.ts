@@ -172,5 +172,10 @@ test("a list, several documents and other kinds: each is named", () => {
   const { jobs, refused, notes } = read(list);
   assert.equal(jobs.length, 1);
   assert.match(refused[0]?.reason ?? "", /another job here has the id x/);
-  assert.match(notes.join("\n"), /a ConfigMap is not imported/);
+  assert.match(notes.join("\n"), /the kind ConfigMap is not imported/);
+});
+
+test("an object without a kind is named as one", () => {
+  const { notes } = read("hello: world");
+  assert.match(notes.join("\n"), /document 1: an object without a kind is not imported/);
 });

@@ -28,11 +28,14 @@ export function parseCronJobs(
     if (content !== null && !isObject(content))
       throw new CicadaError("BAD_FILE", `${source}, ${where}: expected a manifest of Kubernetes`);
     for (const object of objectsIn(content)) {
-      const kind = typeof object["kind"] === "string" ? object["kind"] : "object without a kind";
+      const { kind } = object;
       const name = inside(object, "metadata")["name"];
       const at = typeof name === "string" ? name : where;
       if (kind === "CronJob") drafts.add(at, kind, (draft) => jobOf(object, source, draft, options));
-      else drafts.note(`${where}: a ${kind} is not imported`);
+      else {
+        const what = typeof kind === "string" ? `the kind ${kind}` : "an object without a kind";
+        drafts.note(`${where}: ${what} is not imported`);
+      }
     }
   }
   return drafts.reading;

@@ -120,7 +120,7 @@ function said(more: Partial<DayFacts>): string {
   const facts = { day, zone: "UTC", jobs: 214, succeeded: 1_320, moreSucceeded: false };
   const { state, text } = describeDay({
     ...facts,
-    troubles: [],
+    problems: [],
     isCut: false,
     undecided: [],
     nameOf: (peer) => `host-${peer}`,
@@ -138,7 +138,7 @@ describe("a digest says", () => {
   });
 
   test("which jobs had trouble, how often, and what became of the last tick", () => {
-    const troubles = [
+    const problems = [
       ended("backup", "2026-11-29T03:00:00Z", "failed", { exitCode: 2 }),
       ended("mail", "2026-11-29T01:00:00Z", "missed", {
         reason: "no peer was up",
@@ -148,7 +148,7 @@ describe("a digest says", () => {
       ended("backup", "2026-11-29T01:00:00Z", "timeout", { reason: "longer than 1m" }),
     ];
     assert.equal(
-      said({ troubles }),
+      said({ problems }),
       "trouble: 2 of 214 jobs had trouble in the day until 2026-11-29 08:00 (UTC): " +
         "backup failed 2 times, ran into its timeout once, last at 2026-11-29T03:00:00Z on host-alpha (exit code 2); " +
         "mail was missed 4 times, last at 2026-11-29T01:00:00Z (no peer was up). 1320 runs succeeded in that time",
@@ -156,8 +156,8 @@ describe("a digest says", () => {
   });
 
   test("nothing about an attempt that was repeated: the last attempt is what became of the tick", () => {
-    const troubles = [ended("backup", "2026-11-29T03:00:00Z", "failed", { retryAt: 5 })];
-    assert.match(said({ troubles }), /^ok: /);
+    const problems = [ended("backup", "2026-11-29T03:00:00Z", "failed", { retryAt: 5 })];
+    assert.match(said({ problems }), /^ok: /);
   });
 
   test("which ticks are due and have not begun: a day with such a tick is not well", () => {
@@ -176,10 +176,10 @@ describe("a digest says", () => {
   });
 
   test("so much that it fits into a notice, however many jobs had trouble and however long their names are", () => {
-    const troubles = Array.from({ length: 900 }, (_, index) =>
+    const problems = Array.from({ length: 900 }, (_, index) =>
       ended(`job-${index}-${"x".repeat(100)}`, "2026-11-29T03:00:00Z", "failed", { reason: "y".repeat(500) }),
     );
-    const text = said({ troubles, isCut: true, undecided: troubles.map(({ job }) => job) });
+    const text = said({ problems, isCut: true, undecided: problems.map(({ job }) => job) });
     assert.match(text, /at least 900 of 214 jobs/);
     const [, more] = /and (\d+) more jobs\. /.exec(text) ?? [];
     assert.ok(Number(more) >= 888 && Number(more) < 900, more);
@@ -193,7 +193,7 @@ test("a failure is found behind more repeated attempts than are read at once", (
     ended("flaky", "2026-11-29T03:00:00Z", "failed", { retryAt: 5 }),
   );
   const records = [...repeated, ended("backup", "2026-11-28T09:00:00Z", "failed", { exitCode: 2 })];
-  const told: string[] = [];
+  const sent: string[] = [];
   const self = "alpha" as PeerId;
   const digests = new Digests({
     doors: {
@@ -211,13 +211,13 @@ test("a failure is found behind more repeated attempts than are read at once", (
     },
     nameOf: (peer) => peer,
     jobs: () => 2,
-    hasTold: () => false,
-    tell: (_topic, { state, text }) => told.push(`${state}: ${text}`),
+    isSent: () => false,
+    send: (_topic, { state, text }) => sent.push(`${state}: ${text}`),
   });
   const sight = { seen: [], facts: [], reporterOf: () => self, undecided: () => [] };
   digests.woke(new Map([["ops", { at: "08:00" }]]), sight, { wall: at("2026-11-29T08:02:00Z"), mono: 0 });
-  assert.equal(told.length, 1);
-  assert.match(told[0] ?? "", /^trouble: 1 of 2 jobs had trouble .*: backup failed once/);
+  assert.equal(sent.length, 1);
+  assert.match(sent[0] ?? "", /^trouble: 1 of 2 jobs had trouble .*: backup failed once/);
 });
 
 function problemsOf(digest: unknown): string[] {

@@ -1,4 +1,4 @@
-/** When people are told of a trouble of the mesh, and of its end. */
+/** When people are notified of a problem of the mesh, and of its end. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { newsOf, type Incident } from "../src/core/records/mesh-news.ts";
@@ -8,15 +8,15 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const now = Date.parse("2026-11-20T12:00:00Z");
 
-function trouble(lastedMs: number) {
-  return { isTrouble: true, lastedMs, toldAfterMs: 15 * second };
+function problem(lastedMs: number) {
+  return { hasProblem: true, lastedMs, reportAfterMs: 15 * second };
 }
 
 function calm(lastedMs: number) {
-  return { isTrouble: false, lastedMs, toldAfterMs: 15 * second };
+  return { hasProblem: false, lastedMs, reportAfterMs: 15 * second };
 }
 
-/** One that was told so long ago. */
+/** A problem that people were notified of so long ago. */
 function incident(agoMs: number, isEnded: boolean, fields: Partial<Incident> = {}): Incident {
   return {
     episode: `${agoMs}`,
@@ -27,13 +27,13 @@ function incident(agoMs: number, isEnded: boolean, fields: Partial<Incident> = {
   };
 }
 
-test("a trouble is told when it has lasted for its time, and once", () => {
-  assert.equal(newsOf(trouble(15 * second - 1), [], now), undefined);
-  assert.equal(newsOf(trouble(15 * second), [], now)?.kind, "begins");
-  assert.equal(newsOf(trouble(hour), [incident(minute, false)], now), undefined);
+test("a problem is reported when it has lasted for its time, and once", () => {
+  assert.equal(newsOf(problem(15 * second - 1), [], now), undefined);
+  assert.equal(newsOf(problem(15 * second), [], now)?.kind, "begins");
+  assert.equal(newsOf(problem(hour), [incident(minute, false)], now), undefined);
 });
 
-test("that all is right again is told only after the trouble was", () => {
+test("the end of a problem is reported only if its beginning was", () => {
   assert.equal(newsOf(calm(hour), [], now), undefined);
   assert.equal(newsOf(calm(hour), [incident(2 * hour, true)], now), undefined);
   assert.deepEqual(newsOf(calm(hour), [incident(2 * hour, false)], now), {
@@ -43,7 +43,7 @@ test("that all is right again is told only after the trouble was", () => {
   });
 });
 
-test("the end is told to the channels that have been told of the trouble, or are being told", () => {
+test("the end goes to the channels that have been, or are being, notified of the problem", () => {
   const channels = {
     refused: { state: "failed", at: now, error: "404" },
     slow: { state: "open" },
@@ -53,7 +53,7 @@ test("the end is told to the channels that have been told of the trouble, or are
   assert.deepEqual(news?.kind === "ends" && news.channels, ["slow", "ops"]);
 });
 
-test("the end is told after a minute of calm, and after twice as long for each earlier time within a day", () => {
+test("the end is reported after a minute of calm, and after twice as long for each earlier problem within a day", () => {
   for (const [times, waitMs] of [
     [1, minute],
     [2, 2 * minute],
@@ -69,22 +69,26 @@ test("the end is told after a minute of calm, and after twice as long for each e
   }
 });
 
-test("a peer that has not seen the trouble itself waits as long, from when it was told", () => {
+test("a peer that has not seen the problem itself waits as long, counted from the notice", () => {
   assert.equal(newsOf(calm(hour), [incident(minute - 1, false)], now), undefined);
   assert.equal(newsOf(calm(hour), [incident(minute, false)], now)?.kind, "ends");
 });
 
-test("what comes and goes all day long is told of about thirty times at most", () => {
+test("a problem that comes and goes all day is reported about thirty times at most", () => {
   const incidents: Incident[] = [];
-  let told = 0;
+  let sent = 0;
   let sinceAt = 0;
-  // For a day: 20 s of trouble, then as much calm as is needed for the next one to be news.
+  // For a day: a problem for 20 s, then as much calm as is needed for the next one to be news.
   for (let at = 0; at < 24 * hour; at += second) {
     const last = incidents.at(-1);
-    const isTrouble = last === undefined || last.isEnded;
-    const news = newsOf({ isTrouble, lastedMs: at - sinceAt, toldAfterMs: 15 * second }, incidents, now + at);
+    const hasProblem = last === undefined || last.isEnded;
+    const news = newsOf(
+      { hasProblem, lastedMs: at - sinceAt, reportAfterMs: 15 * second },
+      incidents,
+      now + at,
+    );
     if (news === undefined) continue;
-    told += 1;
+    sent += 1;
     sinceAt = at;
     if (news.kind === "begins") {
       incidents.push({
@@ -95,15 +99,15 @@ test("what comes and goes all day long is told of about thirty times at most", (
       });
     } else if (last !== undefined) last.isEnded = true;
   }
-  assert.ok(incidents.length <= 31 && told <= 62, `told ${told} times`);
+  assert.ok(incidents.length <= 31 && sent <= 62, `reported ${sent} times`);
   const names = new Set(incidents.map(({ episode }) => episode));
-  assert.equal(names.size, incidents.length, "each trouble has a name of its own");
+  assert.equal(names.size, incidents.length, "each problem has a name of its own");
 });
 
-test("two peers that have heard the same give the same trouble the same name", () => {
+test("two peers that know the same give the same problem the same name", () => {
   const earlier = [incident(3 * hour, true)];
-  const first = newsOf(trouble(minute), earlier, now);
-  assert.deepEqual(newsOf(trouble(hour), earlier, now + 7 * second), first);
-  const never = newsOf(trouble(minute), [], now);
-  assert.deepEqual(newsOf(trouble(minute), [], now + minute), never);
+  const first = newsOf(problem(minute), earlier, now);
+  assert.deepEqual(newsOf(problem(hour), earlier, now + 7 * second), first);
+  const never = newsOf(problem(minute), [], now);
+  assert.deepEqual(newsOf(problem(minute), [], now + minute), never);
 });

@@ -1,9 +1,9 @@
 /**
- * The digest that a channel takes once a day (core/records/digest.ts): the peer whose turn it is reads the day's records, which
- * every peer has, and hands the text to mesh-notices.ts, which sees to it that it is sent once.
+ * Makes the digest that a channel gets once a day (core/records/digest.ts): the peer whose turn it is reads the day's records, which
+ * every peer has, and hands the text to mesh-notices.ts, which sends it once.
  */
 import type { MeshSight } from "../core/operator/mesh-sight.ts";
-import { describeDay, isTrouble, lastDay, troubleStates, type Day } from "../core/records/digest.ts";
+import { describeDay, isOutcome, lastDay, problemStates, type Day } from "../core/records/digest.ts";
 import { zoneOf } from "../core/time/zone.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -15,11 +15,11 @@ import type { RunRecord } from "../schema/run.ts";
 
 /** The records of a day's last ticks have arrived after this, and most of its runs have ended; ms. */
 const afterDayMs = 60_000;
-/** A digest that nobody could tell within this time, because no peer was up, is left out; ms. */
+/** A digest that no peer could send within this time, because none was up, is left out; ms. */
 const lateMs = 3_600_000;
-/** After so many troubles no more are read: they would not be named anyway. */
-const troublesMax = 1_000;
-/** Records read at once, and how often: attempts that were repeated lie among the troubles, and may be many. */
+/** No more problems than these are read, as they would not be named anyway. */
+const problemsMax = 1_000;
+/** Records read at once, and how often: there may be many attempts that were repeated among the problems. */
 const pageRecords = 1_000;
 const pagesMax = 50;
 
@@ -27,8 +27,8 @@ export interface DigestsDeps {
   doors: Pick<Doors, "disk" | "keys" | "log">;
   nameOf: (peer: PeerId) => string;
   jobs: () => number;
-  hasTold: (topic: MeshTopic) => boolean;
-  tell: (topic: MeshTopic, digest: { text: string; state: DigestState }) => void;
+  isSent: (topic: MeshTopic) => boolean;
+  send: (topic: MeshTopic, digest: { text: string; state: DigestState }) => void;
 }
 
 export class Digests {
@@ -47,8 +47,8 @@ export class Digests {
       if (zone === undefined || this.#reading.has(channel)) continue;
       const day = lastDay(zone, at, wall);
       if (wall < day.to + afterDayMs || wall >= day.to + lateMs) continue;
-      const topic = { told: "digest", subject: channel, episode: day.shown.replace(" ", "T") } as const;
-      if (this.#deps.hasTold(topic) || sight.reporterOf("digest", channel) !== this.#deps.doors.keys.self)
+      const topic = { event: "digest", subject: channel, episode: day.shown.replace(" ", "T") } as const;
+      if (this.#deps.isSent(topic) || sight.reporterOf("digest", channel) !== this.#deps.doors.keys.self)
         continue;
       this.#read(topic, day, timezone, sight);
     }
@@ -63,26 +63,26 @@ export class Digests {
     };
     const { from, to } = day;
     this.#reading.add(channel);
-    const tell = (good: { total: number }, troubles: readonly RunRecord[], isCut: boolean) => {
+    const send = (good: { total: number }, problems: readonly RunRecord[], isCut: boolean) => {
       this.#reading.delete(channel);
       const { total: succeeded } = good;
-      const facts = { succeeded, moreSucceeded: succeeded >= countedMost, troubles, isCut };
+      const facts = { succeeded, moreSucceeded: succeeded >= countedMost, problems, isCut };
       const { jobs, nameOf } = this.#deps;
-      this.#deps.tell(
+      this.#deps.send(
         topic,
         describeDay({ day, zone, jobs: jobs(), undecided: sight.undecided(to), nameOf, ...facts }),
       );
     };
     disk.history({ states: ["succeeded"], from, to, limit: 1 }, (good) => {
       if (good instanceof CicadaError) return failed(good);
-      const troubles: RunRecord[] = [];
+      const problems: RunRecord[] = [];
       const readPage = (page: number, place: { after?: string }): void => {
-        disk.history({ states: troubleStates, from, to, limit: pageRecords, ...place }, (bad) => {
+        disk.history({ states: problemStates, from, to, limit: pageRecords, ...place }, (bad) => {
           if (bad instanceof CicadaError) return failed(bad);
-          troubles.push(...bad.records.filter(isTrouble));
+          problems.push(...bad.records.filter(isOutcome));
           const { next } = bad;
-          if (next === null || troubles.length >= troublesMax || page === pagesMax) {
-            return tell(good, troubles, next !== null);
+          if (next === null || problems.length >= problemsMax || page === pagesMax) {
+            return send(good, problems, next !== null);
           }
           readPage(page + 1, { after: next });
         });

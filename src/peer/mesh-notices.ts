@@ -1,7 +1,7 @@
 /**
- * Tells the channels that have subscribed to them of troubles of the mesh and their ends (core/records/mesh-news.ts), and of what
- * happens to it once. The peer whose turn it is tells; the others keep its records, and the next one goes on with them if it
- * dies. What was told before is read from the disk, so that a restart forgets no trouble and repeats none.
+ * Notifies the channels of problems of the mesh and of their ends (core/records/mesh-news.ts), and of what happens to the mesh
+ * once, such as a joining peer. The peer whose turn it is sends the notice. The others keep its records, and if it dies, the next
+ * one goes on with them. A starting peer reads from its disk what was sent before, so a restart forgets no problem and repeats none.
  */
 import type { MeshSight, Seen, SeenFact } from "../core/operator/mesh-sight.ts";
 import { newsOf, type Incident } from "../core/records/mesh-news.ts";
@@ -9,7 +9,7 @@ import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
 import { subscriptionsOf, type Subscriptions } from "../schema/channel.ts";
 import { tickAt, type PeerId } from "../schema/ids.ts";
-import { troubleEnds, type ToldEvent } from "../schema/mesh-event.ts";
+import { problemEnds, type ReportedEvent } from "../schema/mesh-event.ts";
 import {
   isMeshNoticeRecord,
   meshJob,
@@ -28,15 +28,15 @@ import { allOpen, openChannels, type NoticeSender, type SentRecord } from "./not
 
 /** How often it looks, ms. */
 const lookEveryMs = 2_000;
-/** What was told longer ago is forgotten, ms. */
+/** A notice older than this is forgotten, ms. */
 const rememberedMs = 14 * 86_400_000;
 /** The most notices that are remembered, about 500 bytes each; the oldest go first. */
 const rememberedMax = 4_096;
-/** What nobody was told within this time is no news any more, ms. */
+/** A notice that could not be sent within this time is no news any more, ms. */
 const newsMs = 86_400_000;
-/** So long the peers that are sending a notice must be gone before another one does: after a split a record comes before its writer is heard. */
+/** How long the peers that send a notice must be gone before another one sends it, ms. After a split a record comes before its writer is heard. */
 const takeOverMs = 15_000;
-/** A rotation longer ago is no news to a peer that tells it instead of a dead one, ms. */
+/** A rotation longer ago than this is no news, even if the peer that should have sent it is dead; ms. */
 const factMs = 3_600_000;
 
 export interface MeshNoticesDeps {
@@ -56,7 +56,7 @@ interface Said {
   state?: DigestState | undefined;
 }
 
-interface Told {
+interface SentNotice {
   readonly topic: MeshTopic;
   readonly records: Map<PeerId, MeshNoticeRecord>;
   /** since when it is unsent and nobody is sending it */
@@ -66,11 +66,11 @@ interface Told {
 export class MeshNotices {
   readonly #deps: MeshNoticesDeps;
   /** by name */
-  readonly #told = new Map<string, Told>();
-  /** the names that begin so: `TOLD/SUBJECT` */
+  readonly #notices = new Map<string, SentNotice>();
+  /** the names that begin with each `EVENT/SUBJECT` */
   readonly #namesOf = new Map<string, Set<string>>();
-  /** since when it has been so; by trouble and subject */
-  readonly #seen = new Map<string, { isTrouble: boolean; sinceMono: number }>();
+  /** since when it has been so; by problem and subject */
+  readonly #seen = new Map<string, { hasProblem: boolean; sinceMono: number }>();
   #lookAtMono = -Infinity;
   #isRead = false;
   readonly #digests: Digests;
@@ -80,12 +80,12 @@ export class MeshNotices {
     this.#deps = deps;
     this.#digests = new Digests({
       ...deps,
-      hasTold: (topic) => this.hasTold(topicName(topic)),
-      tell: (topic, { text, state }) => this.#tell(topic, [topic.subject], text, state),
+      isSent: (topic) => this.isSent(topicName(topic)),
+      send: (topic, { text, state }) => this.#send(topic, [topic.subject], text, state),
     });
   }
 
-  /** Reads what was told before, and continues with what the last life had not sent. */
+  /** Reads what was sent before, and continues with what the last life had not sent. */
   resume(): void {
     const { disk, clock, keys, log } = this.#deps.doors;
     const from = clock.now().wall - rememberedMs;
@@ -119,32 +119,32 @@ export class MeshNotices {
     if (now.mono < this.#lookAtMono || !this.#isRead) return;
     this.#lookAtMono = now.mono + lookEveryMs;
     const { events, digests } = this.#read();
-    if (events.size === 0 && digests.size === 0 && this.#told.size === 0) return this.#seen.clear();
+    if (events.size === 0 && digests.size === 0 && this.#notices.size === 0) return this.#seen.clear();
     const sight = this.#deps.sight();
     if (sight === undefined) return this.#seen.clear();
     for (const one of sight.seen) this.#judge(one, sight, now);
-    const subjects = new Set(sight.seen.map(({ trouble, subject }) => `${trouble}/${subject}`));
+    const subjects = new Set(sight.seen.map(({ problem, subject }) => `${problem}/${subject}`));
     for (const key of this.#seen.keys()) if (!subjects.has(key)) this.#seen.delete(key);
     for (const { fact, subject, text } of [...sight.facts, ...this.#rotations(now)]) {
-      const topic = { told: fact, subject, episode: "once" };
+      const topic = { event: fact, subject, episode: "once" };
       if (sight.reporterOf(fact, subject) === this.#deps.doors.keys.self) {
-        this.#tell(topic, events.get(fact) ?? [], text);
+        this.#send(topic, events.get(fact) ?? [], text);
       }
     }
     this.#digests.woke(digests, sight, now);
     this.#takeOver(sight, now);
   }
 
-  /** Tells it, unless that has been done or is being done. `state`: of a digest. */
-  #tell(topic: MeshTopic, channels: readonly string[], text: string, state?: DigestState): void {
+  /** Sends the notice, unless that has been done or is being done. `state`: of a digest. */
+  #send(topic: MeshTopic, channels: readonly string[], text: string, state?: DigestState): void {
     const name = topicName(topic);
-    if (channels.length === 0 || this.hasTold(name)) return;
+    if (channels.length === 0 || this.isSent(name)) return;
     this.#open(topic, channels, { text, state }, this.#deps.doors.clock.now().wall);
   }
 
-  /** This peer or another one has told it, or is telling it. */
-  hasTold(name: string): boolean {
-    return this.#told.has(name) || this.#deps.sender.isSending(meshNoticeKey(name));
+  /** Whether this peer or another one has sent the notice, or is sending it. */
+  isSent(name: string): boolean {
+    return this.#notices.has(name) || this.#deps.sender.isSending(meshNoticeKey(name));
   }
 
   #rotations({ wall }: Now): SeenFact[] {
@@ -156,54 +156,54 @@ export class MeshNotices {
   }
 
   #judge(one: Seen, sight: MeshSight, { mono, wall }: Now): void {
-    const { trouble, subject, isTrouble, toldAfterMs, text } = one;
-    const key = `${trouble}/${subject}`;
+    const { problem, subject, hasProblem, reportAfterMs, text } = one;
+    const key = `${problem}/${subject}`;
     const before = this.#seen.get(key);
-    const sinceMono = before?.isTrouble === isTrouble ? before.sinceMono : mono;
-    this.#seen.set(key, { isTrouble, sinceMono });
-    const sighting = { isTrouble, toldAfterMs, lastedMs: mono - sinceMono };
-    const news = newsOf(sighting, this.#incidentsOf(trouble, subject), wall);
+    const sinceMono = before?.hasProblem === hasProblem ? before.sinceMono : mono;
+    this.#seen.set(key, { hasProblem, sinceMono });
+    const sighting = { hasProblem, reportAfterMs, lastedMs: mono - sinceMono };
+    const news = newsOf(sighting, this.#incidentsOf(problem, subject), wall);
     if (news === undefined) return;
-    const told: ToldEvent = news.kind === "begins" ? trouble : troubleEnds[trouble];
-    if (sight.reporterOf(told, subject) !== this.#deps.doors.keys.self) return;
-    const subscribed = this.#read().events.get(trouble) ?? [];
+    const event: ReportedEvent = news.kind === "begins" ? problem : problemEnds[problem];
+    if (sight.reporterOf(event, subject) !== this.#deps.doors.keys.self) return;
+    const subscribed = this.#read().events.get(problem) ?? [];
     const channels =
       news.kind === "begins" ? subscribed : news.channels.filter((name) => subscribed.includes(name));
-    const topic = { told, subject, episode: news.episode };
+    const topic = { event, subject, episode: news.episode };
     if (news.kind === "ends" && channels.length === 0) return this.#close(topic, text);
-    this.#tell(topic, channels, text);
+    this.#send(topic, channels, text);
   }
 
-  /** Nobody wants to be told of the end: a record without channels says that it is over. */
+  /** No channel is notified of the end: a record without channels says that the problem is over. */
   #close(topic: MeshTopic, text: string): void {
     const name = topicName(topic);
-    if (!this.hasTold(name)) this.#open(topic, [], { text }, this.#deps.doors.clock.now().wall);
+    if (!this.isSent(name)) this.#open(topic, [], { text }, this.#deps.doors.clock.now().wall);
   }
 
-  #incidentsOf(trouble: keyof typeof troubleEnds, subject: string): Incident[] {
+  #incidentsOf(problem: keyof typeof problemEnds, subject: string): Incident[] {
     const incidents: Incident[] = [];
-    for (const name of this.#namesOf.get(`${trouble}/${subject}`) ?? []) {
-      const { topic, records } = this.#told.get(name) ?? {};
+    for (const name of this.#namesOf.get(`${problem}/${subject}`) ?? []) {
+      const { topic, records } = this.#notices.get(name) ?? {};
       if (topic === undefined || records === undefined) continue;
-      const isEnded = this.hasTold(topicName({ ...topic, told: troubleEnds[trouble] }));
+      const isEnded = this.isSent(topicName({ ...topic, event: problemEnds[problem] }));
       const at = Math.min(...[...records.values()].map((record) => record.at));
       incidents.push({ episode: topic.episode, at, channels: mergedChannels(records.values()), isEnded });
     }
     return incidents;
   }
 
-  /** What a peer that is gone has left unsent is sent by the one whose turn it is now. */
+  /** The peer whose turn it is now sends what a peer that is gone has left unsent. */
   #takeOver(sight: MeshSight, { wall, mono }: Now): void {
     const { self } = this.#deps.doors.keys;
-    for (const told of this.#told.values()) {
-      const { topic, records } = told;
+    for (const notice of this.#notices.values()) {
+      const { topic, records } = notice;
       const [first] = records.values();
       if (first === undefined || first.at < wall - newsMs) continue;
       const left = openChannels(mergedChannels(records.values()));
       const isInHand = [...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer));
-      told.leftAtMono = left.length === 0 || isInHand ? undefined : (told.leftAtMono ?? mono);
-      if (told.leftAtMono === undefined || mono - told.leftAtMono < takeOverMs) continue;
-      if (sight.reporterOf(topic.told, topic.subject) === self) this.#open(topic, left, first, first.at);
+      notice.leftAtMono = left.length === 0 || isInHand ? undefined : (notice.leftAtMono ?? mono);
+      if (notice.leftAtMono === undefined || mono - notice.leftAtMono < takeOverMs) continue;
+      if (sight.reporterOf(topic.event, topic.subject) === self) this.#open(topic, left, first, first.at);
     }
   }
 
@@ -226,17 +226,17 @@ export class MeshNotices {
     this.#deps.sender.open(record, this.#noticeOf(record, topic), (next) => this.#remember(next));
   }
 
-  #noticeOf({ name, at, text, state }: MeshNoticeRecord, { told, subject }: MeshTopic): Notice {
+  #noticeOf({ name, at, text, state }: MeshNoticeRecord, { event, subject }: MeshTopic): Notice {
     const { self } = this.#deps.doors.keys;
-    const isAboutPeer = !["no-majority", "majority", "key-rotated", "digest"].includes(told);
+    const isAboutPeer = !["no-majority", "majority", "key-rotated", "digest"].includes(event);
     const peer = isAboutPeer ? (subject as PeerId) : self;
     return {
       key: meshNoticeKey(name),
-      event: told,
+      event,
       job: undefined,
       tick: undefined,
       run: undefined,
-      state: state ?? told,
+      state: state ?? event,
       reason: undefined,
       exitCode: undefined,
       peer: { id: peer, name: this.#deps.nameOf(peer) },
@@ -253,26 +253,26 @@ export class MeshNotices {
   #remember(record: SentRecord): void {
     const topic = record.kind === meshNoticeKind ? readTopic(record.name) : undefined;
     if (record.kind !== meshNoticeKind || topic === undefined) return;
-    const told: Told = this.#told.get(record.name) ?? { topic, records: new Map() };
-    if ((told.records.get(record.peer)?.version ?? 0) >= record.version) return;
-    told.records.set(record.peer, record);
-    this.#told.set(record.name, told);
-    const start = `${topic.told}/${topic.subject}`;
+    const notice: SentNotice = this.#notices.get(record.name) ?? { topic, records: new Map() };
+    if ((notice.records.get(record.peer)?.version ?? 0) >= record.version) return;
+    notice.records.set(record.peer, record);
+    this.#notices.set(record.name, notice);
+    const start = `${topic.event}/${topic.subject}`;
     const names = this.#namesOf.get(start) ?? new Set();
     this.#namesOf.set(start, names.add(record.name));
-    if (this.#told.size > rememberedMax) this.#forgetOldest();
+    if (this.#notices.size > rememberedMax) this.#forgetOldest();
   }
 
   #forgetOldest(): void {
     let oldest: { name: string; topic: MeshTopic; at: number } | undefined;
-    for (const [name, { topic, records }] of this.#told) {
+    for (const [name, { topic, records }] of this.#notices) {
       const at = Math.max(...[...records.values()].map((record) => record.at));
       if (oldest === undefined || at < oldest.at) oldest = { name, topic, at };
     }
     if (oldest === undefined) return;
     const { name, topic } = oldest;
-    this.#told.delete(name);
-    const start = `${topic.told}/${topic.subject}`;
+    this.#notices.delete(name);
+    const start = `${topic.event}/${topic.subject}`;
     const names = this.#namesOf.get(start);
     names?.delete(name);
     if (names?.size === 0) this.#namesOf.delete(start);

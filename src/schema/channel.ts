@@ -36,7 +36,7 @@ const shared = {
   mesh: Type.Optional(
     Type.Array(Type.Enum(meshEvents), {
       uniqueItems: true,
-      description: "what of the mesh is told there; the end of a trouble is told with it",
+      description: "the events of the mesh that it is notified of; with a problem always comes its end",
     }),
   ),
   digest: Type.Optional(DigestSchema),

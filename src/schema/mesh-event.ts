@@ -1,19 +1,19 @@
-/** What happens to the mesh and its peers, and channels can be told of (mesh-notice.ts). */
+/** Events of the mesh and its peers about which channels can be notified (mesh-notice.ts). */
 
-/** Each kind of trouble, with the notice of its end. */
-export const troubleEnds = {
+/** Each kind of problem, with the event of its end. */
+export const problemEnds = {
   "peer-dead": "peer-back",
   "no-majority": "majority",
   clock: "clock-right",
   disk: "disk-right",
 } as const;
-export type Trouble = keyof typeof troubleEnds;
+export type MeshProblem = keyof typeof problemEnds;
 
 /** What happens once, and has no end. */
 export const meshFacts = ["key-rotated", "peer-joined"] as const;
 export type MeshFact = (typeof meshFacts)[number];
 
-/** What a channel names in its `mesh`. A channel that is told of a trouble is told of its end, too. */
+/** What a channel names in its `mesh`. A channel that is notified of a problem is notified of its end, too. */
 export const meshEvents = [
   "peer-dead",
   "no-majority",
@@ -22,8 +22,12 @@ export const meshEvents = [
   "key-rotated",
   "peer-joined",
 ] as const;
-export type MeshEvent = Trouble | MeshFact;
+export type MeshEvent = MeshProblem | MeshFact;
 
-/** What channels are told about the mesh. A digest is not of an event, but of a day. */
-export type ToldEvent = MeshEvent | (typeof troubleEnds)[Trouble] | "digest";
-export const toldEvents: readonly ToldEvent[] = [...meshEvents, ...Object.values(troubleEnds), "digest"];
+/** All that channels are notified of. A digest is about a day. */
+export type ReportedEvent = MeshEvent | (typeof problemEnds)[MeshProblem] | "digest";
+export const reportedEvents: readonly ReportedEvent[] = [
+  ...meshEvents,
+  ...Object.values(problemEnds),
+  "digest",
+];

@@ -1,38 +1,39 @@
 /**
- * Notices about the mesh and its peers, and the record that says which channels have them. Such a notice belongs to no job; its record stands under an id that no ordinary job has.
+ * Notices about the mesh and its peers, and the record that says which channels have received them. Such a notice belongs to no
+ * job; its record is kept under an id that no ordinary job has.
  */
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { InstantSchema, type JobId } from "./ids.ts";
 import { digestStates } from "./digest.ts";
-import { toldEvents, type ToldEvent } from "./mesh-event.ts";
+import { reportedEvents, type ReportedEvent } from "./mesh-event.ts";
 import { NoticeChannelsSchema, noticeTextMax } from "./notice.ts";
 import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
 
-/** The mesh itself as the subject of a trouble. */
+/** The mesh itself as the subject of a problem. */
 export const votersSubject = "voters";
 
-/** Under this id the records of these notices are kept, synced and pruned. */
+/** The id under which the records of these notices are kept, synced and pruned. */
 export const meshJob = "cicada.mesh" as JobId;
 
-/** What a notice is about. `episode` tells this trouble of the subject from its earlier ones. */
+/** What a notice is about. `episode` distinguishes this problem of the subject from its earlier ones. */
 export interface MeshTopic {
-  told: ToldEvent;
+  event: ReportedEvent;
   /** a peer's id, `voters`, a key's fingerprint, or the channel of a digest */
   subject: string;
   episode: string;
 }
 
-export function topicName({ told, subject, episode }: MeshTopic): string {
-  return `${told}/${subject}/${episode}`;
+export function topicName({ event, subject, episode }: MeshTopic): string {
+  return `${event}/${subject}/${episode}`;
 }
 
 export function readTopic(name: string): MeshTopic | undefined {
   const [first, subject, episode, ...more] = name.split("/");
-  const told = toldEvents.find((one) => one === first);
-  if (told === undefined || subject === undefined || episode === undefined || more.length > 0)
+  const event = reportedEvents.find((one) => one === first);
+  if (event === undefined || subject === undefined || episode === undefined || more.length > 0)
     return undefined;
-  return { told, subject, episode };
+  return { event, subject, episode };
 }
 
 /** The same for every copy, whoever sends it. */

@@ -5,7 +5,7 @@
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
 import { InstantSchema, type JobId, type PeerId, type RunId, type TickId } from "./ids.ts";
-import type { ToldEvent } from "./mesh-event.ts";
+import type { ReportedEvent } from "./mesh-event.ts";
 import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
 
 export const noticeEvents = [
@@ -45,7 +45,7 @@ export const noticeTextMax = 2_048;
 export interface Notice {
   /** the same for every copy of this notice, whoever sends it: receivers drop repeats by it */
   key: string;
-  event: NoticeEvent | ToldEvent | "test";
+  event: NoticeEvent | ReportedEvent | "test";
   /** undefined if it is about the mesh; so is `tick` */
   job: JobId | undefined;
   tick: TickId | undefined;

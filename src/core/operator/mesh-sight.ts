@@ -1,10 +1,10 @@
 /**
- * What this peer sees of the mesh that people may want to be told of (records/mesh-news.ts), and which peer's turn it is to
- * tell: the first in rank of the living members that can. Each side of a split has such a peer, so a split silences nobody.
+ * The problems and events of the mesh that this peer sees and people may want to know of (records/mesh-news.ts), and which peer's
+ * turn it is to report them: the first in rank of the living members that can. Each side of a split has such a peer.
  */
 import type { Now } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
-import { troubleEnds, type MeshFact, type ToldEvent, type Trouble } from "../../schema/mesh-event.ts";
+import { problemEnds, type MeshFact, type ReportedEvent, type MeshProblem } from "../../schema/mesh-event.ts";
 import { votersSubject } from "../../schema/mesh-notice.ts";
 import type { Capability } from "../../schema/protocol.ts";
 import { isDoubted, ownClockOffset, timekeepers } from "../members/clocks.ts";
@@ -20,23 +20,23 @@ import type { State } from "../state.ts";
 
 /** A peer that is started again within this time was not away for people, ms. */
 const lastingMs = 15_000;
-/** The same for a peer that has not been heard in this life: the whole mesh may be starting. */
+/** The same for a peer that this peer has not heard since it started: the whole mesh may be starting. */
 const unheardMs = 120_000;
-/** A write that the disk refuses is told sooner: the peer claims nothing meanwhile. */
+/** Notices of a disk that refuses writes go out sooner, because the peer claims nothing meanwhile. */
 const diskMs = 5_000;
-/** A peer that came in longer ago is no news, ms. */
+/** A peer that joined longer ago than this is no news, ms. */
 const joinedMs = 3_600_000;
 
 export interface Seen {
-  trouble: Trouble;
+  problem: MeshProblem;
   subject: string;
-  isTrouble: boolean;
-  toldAfterMs: number;
+  hasProblem: boolean;
+  reportAfterMs: number;
   /** one sentence that says so */
   text: string;
 }
 
-/** What happened once, and is told once. */
+/** What happened once, and is reported once. */
 export interface SeenFact {
   fact: MeshFact;
   subject: string;
@@ -47,8 +47,8 @@ export interface SeenFact {
 export interface MeshSight {
   seen: readonly Seen[];
   facts: readonly SeenFact[];
-  /** the peer whose turn it is to tell it */
-  reporterOf: (told: ToldEvent, subject: string) => PeerId | undefined;
+  /** the peer whose turn it is to report the event */
+  reporterOf: (event: ReportedEvent, subject: string) => PeerId | undefined;
   /** jobs with a tick that was due before the instant (ms) and that has neither begun nor been decided */
   undecided: (before: number) => JobId[];
 }
@@ -67,19 +67,19 @@ export function meshSight(stateThen: Readonly<State>, now: Now): MeshSight | und
   };
 }
 
-/** One that has left cleanly is neither dead nor back; nor is one that has only just fallen silent. */
+/** A peer that left cleanly, or has only just fallen silent, is neither dead nor back. */
 function seenOfPeers(state: State): Seen[] {
   return [...state.members.byId.values()].flatMap((member): Seen[] => {
     const { id, state: how, heardMono, heardWall } = member;
     if (how !== "alive" && how !== "dead") return [];
     const name = shownName(state, id);
-    const isTrouble = how === "dead";
-    const toldAfterMs = heardMono === undefined ? unheardMs : lastingMs;
+    const hasProblem = how === "dead";
+    const reportAfterMs = heardMono === undefined ? unheardMs : lastingMs;
     const since = heardWall === undefined ? "since this peer started" : `since ${instantText(heardWall)}`;
-    const text = isTrouble
+    const text = hasProblem
       ? `${name} is dead: ${selfName(state)} has not heard it ${since}, and it did not say goodbye`
       : `${name} is back`;
-    return [{ trouble: "peer-dead", subject: id, isTrouble, toldAfterMs, text }];
+    return [{ problem: "peer-dead", subject: id, hasProblem, reportAfterMs, text }];
   });
 }
 
@@ -98,13 +98,13 @@ function seenOfClock(state: State, member: Member, keepsTime: (peer: PeerId) => 
   return [clockOf(shownName(state, id), id, !keepsTime(id), offsetMs)];
 }
 
-function clockOf(name: string, subject: string, isTrouble: boolean, offsetMs: number): Seen {
+function clockOf(name: string, subject: string, hasProblem: boolean, offsetMs: number): Seen {
   const seconds = (Math.abs(offsetMs) / 1_000).toFixed(1);
   const side = offsetMs < 0 ? "behind" : "ahead of";
-  const text = isTrouble
+  const text = hasProblem
     ? `the clock of ${name} is ${seconds} s ${side} the clocks that count as right: it takes no ticks until its clock is set`
     : `the clock of ${name} is right again`;
-  return { trouble: "clock", subject, isTrouble, toldAfterMs: lastingMs, text };
+  return { problem: "clock", subject, hasProblem, reportAfterMs: lastingMs, text };
 }
 
 function seenOfVoters(state: State): Seen {
@@ -113,16 +113,16 @@ function seenOfVoters(state: State): Seen {
     missing === undefined
       ? "a majority of the voters is in reach again"
       : `no majority, as ${selfName(state)} sees it: ${missing}; such jobs don't run here until then`;
-  const isTrouble = missing !== undefined;
-  return { trouble: "no-majority", subject: votersSubject, isTrouble, toldAfterMs: lastingMs, text };
+  const hasProblem = missing !== undefined;
+  return { problem: "no-majority", subject: votersSubject, hasProblem, reportAfterMs: lastingMs, text };
 }
 
 function seenOfDisk(state: State): Seen {
-  const isTrouble = state.diskFailures > 0;
-  const text = isTrouble
+  const hasProblem = state.diskFailures > 0;
+  const text = hasProblem
     ? `${selfName(state)} can't write its data folder: it takes no ticks until that is right`
     : `${selfName(state)} can write its data folder again`;
-  return { trouble: "disk", subject: state.settings.self, isTrouble, toldAfterMs: diskMs, text };
+  return { problem: "disk", subject: state.settings.self, hasProblem, reportAfterMs: diskMs, text };
 }
 
 function joinsOf(state: State): SeenFact[] {
@@ -137,8 +137,8 @@ function joinsOf(state: State): SeenFact[] {
 }
 
 /**
- * Only the peer itself knows about its disk. A peer whose clock is doubted tells nothing that another one can tell, nor does the
- * subject itself: its signature of a webhook would be refused as too old.
+ * Only the peer itself knows about its disk. Everything else is preferably reported by a peer whose clock is right and that is
+ * not the subject itself: receivers refuse a webhook whose signature seems too old.
  */
 function reporters(state: State): MeshSight["reporterOf"] {
   const isStopping = (peer: PeerId) => {
@@ -150,11 +150,11 @@ function reporters(state: State): MeshSight["reporterOf"] {
   );
   const keepsTime = timekeepers(state);
   const right = able.filter(keepsTime);
-  return (told, subject) => {
-    if (told === "disk" || told === troubleEnds.disk) return subject as PeerId;
+  return (event, subject) => {
+    if (event === "disk" || event === problemEnds.disk) return subject as PeerId;
     const preferred = right.filter((peer) => peer !== subject);
     const candidates = [preferred, right, able].find((some) => some.length > 0) ?? [];
-    return rankKey(`${told}/${subject}`, memberHashesOf(candidates))[0];
+    return rankKey(`${event}/${subject}`, memberHashesOf(candidates))[0];
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * What the digest of a day says: which jobs had trouble, and how much ran. A pure rule over the day's records.
+ * What the digest of a day says: which jobs had problems, and how much ran. A pure rule over the day's records.
  *
- * An attempt that is followed by another one is no trouble: the tick's last attempt is its outcome.
+ * A failed attempt that is followed by another one doesn't count: the tick's last attempt is its outcome.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { DigestState } from "../../schema/digest.ts";
@@ -11,12 +11,12 @@ import { formatCivil } from "../time/calendar.ts";
 import { instantOfCivil } from "../time/days.ts";
 import type { Zone } from "../time/zone.ts";
 
-/** The states of records that are trouble. */
-export const troubleStates = ["failed", "timeout", "lost", "missed"] as const satisfies readonly RunState[];
-type TroubleState = (typeof troubleStates)[number];
+/** The states of records that a digest counts as problems. */
+export const problemStates = ["failed", "timeout", "lost", "missed"] as const satisfies readonly RunState[];
+type ProblemState = (typeof problemStates)[number];
 
-/** Of a record in `troubleStates`: whether the tick ended so. */
-export function isTrouble({ retryAt }: RunRecord): boolean {
+/** Whether the tick ended with this record, which is in one of `problemStates`. */
+export function isOutcome({ retryAt }: RunRecord): boolean {
   return retryAt === undefined;
 }
 
@@ -57,9 +57,9 @@ export interface DayFacts {
   succeeded: number;
   /** more have succeeded than were counted */
   moreSucceeded: boolean;
-  /** the records of the day's ticks in `troubleStates`, newest first */
-  troubles: readonly RunRecord[];
-  /** there are more troubles than these */
+  /** the records of the day's ticks in `problemStates`, newest first */
+  problems: readonly RunRecord[];
+  /** there are more problems than these */
   isCut: boolean;
   /** jobs with a tick of the day, or an earlier one, that nobody has begun or decided */
   undecided: readonly JobId[];
@@ -68,9 +68,9 @@ export interface DayFacts {
 
 /** One sentence for each thing to say. As many jobs are named as fit into a notice with all the rest. */
 export function describeDay(facts: DayFacts): { state: DigestState; text: string } {
-  const { day, zone, jobs, succeeded, moreSucceeded, troubles, isCut, undecided } = facts;
+  const { day, zone, jobs, succeeded, moreSucceeded, problems, isCut, undecided } = facts;
   const period = `in the day until ${day.shown} (${zone})`;
-  const byJob = Map.groupBy(troubles.filter(isTrouble), ({ job }) => job);
+  const byJob = Map.groupBy(problems.filter(isOutcome), ({ job }) => job);
   const ran = `${moreSucceeded ? "at least " : ""}${counted(succeeded, "run")} succeeded`;
   if (byJob.size === 0 && undecided.length === 0 && !isCut) {
     const text = `${counted(jobs, "job")}: ${ran} ${period}, and nothing failed, was missed or lost`;
@@ -78,7 +78,7 @@ export function describeDay(facts: DayFacts): { state: DigestState; text: string
   }
   for (let named = namedMax; ; named--) {
     const parts = [
-      byJob.size === 0 ? undefined : describeTroubles(facts, byJob, period, named),
+      byJob.size === 0 ? undefined : describeProblems(facts, byJob, period, named),
       byJob.size === 0 && isCut
         ? `so many attempts failed and were repeated ${period} that not all were looked at`
         : undefined,
@@ -92,7 +92,7 @@ export function describeDay(facts: DayFacts): { state: DigestState; text: string
   }
 }
 
-function describeTroubles(
+function describeProblems(
   { jobs, isCut, nameOf }: DayFacts,
   byJob: ReadonlyMap<JobId, readonly RunRecord[]>,
   period: string,
@@ -111,7 +111,7 @@ function listed(jobs: readonly JobId[], named: number): string {
 /** `backup-db failed 2 times, was missed once, last at 2026-11-29T03:00:00Z on vm1 (exit code 1)`. */
 function sentenceOf(job: JobId, records: readonly RunRecord[], nameOf: DayFacts["nameOf"]): string {
   const [last] = records;
-  const counts = troubleStates.flatMap((state) => {
+  const counts = problemStates.flatMap((state) => {
     const number = records
       .filter((record) => record.state === state)
       .reduce((sum, { range }) => sum + (range?.count ?? 1), 0);
@@ -124,7 +124,7 @@ function sentenceOf(job: JobId, records: readonly RunRecord[], nameOf: DayFacts[
   return `${job} ${counts.join(", ")}, last at ${last.tick}${on}${why}`;
 }
 
-const verbs: Readonly<Record<TroubleState, string>> = {
+const verbs: Readonly<Record<ProblemState, string>> = {
   failed: "failed",
   timeout: "ran into its timeout",
   lost: "was lost",

@@ -1,58 +1,58 @@
 /**
- * When people are told of a trouble of the mesh, and of its end: a pure function of what this peer sees and of what has been
- * told before, which the records on its disk say.
+ * When people are notified of a problem of the mesh and of its end: a pure function of what this peer sees and of the notices that
+ * were sent before.
  *
- * A trouble is told when it has lasted for some seconds. Its end is told only if the trouble was, and only when it has stayed
- * away for a while: a minute after the first time within a day, and twice as long after each further time, up to an hour. Until
- * then it counts as the same trouble. So what comes and goes all the time is told at most about thirty times a day, with its ends.
+ * A problem is reported when it has lasted for some seconds. Its end is reported only if its beginning was, and only after a calm
+ * time: a minute for the first problem within a day, twice as long for each further one, up to an hour. Until then it counts as
+ * the same problem. So a problem that comes and goes all day is reported about thirty times, with its ends.
  */
 import type { NoticeChannels } from "../../schema/notice.ts";
 
-/** How long a trouble must be over before its end is told, the first time; ms. */
+/** How long a problem must be over before its end is reported, the first time; ms. */
 const calmFirstMs = 60_000;
 const calmMostMs = 3_600_000;
-/** Troubles of the same kind and subject within this time lengthen the wait, ms. */
+/** Problems of the same kind and subject within this time lengthen the wait, ms. */
 const dayMs = 86_400_000;
-/** A trouble longer ago than this doesn't name the next one any more, ms. */
+/** The next problem is named after one before it only if that is no older than this, ms. */
 const weekMs = 7 * dayMs;
 
-/** What this peer sees of one trouble of one subject. */
+/** What this peer sees of one problem of one subject. */
 export interface Sighting {
-  isTrouble: boolean;
+  hasProblem: boolean;
   /** for how long it has been so without a break, ms */
   lastedMs: number;
-  /** how long the trouble must last before it is told, ms */
-  toldAfterMs: number;
+  /** how long the problem must last before people are notified, ms */
+  reportAfterMs: number;
 }
 
-/** A trouble that was told, or is being told. */
+/** A problem of which people were, or are being, notified. */
 export interface Incident {
   episode: string;
   /** wall clock, ms */
   at: number;
   channels: NoticeChannels;
-  /** its end was told, or is being told */
+  /** people were, or are being, notified of its end */
   isEnded: boolean;
 }
 
 export type News =
   | { kind: "begins"; episode: string }
-  /** `channels`: those that were told of the trouble */
+  /** `channels`: those that were notified of the beginning */
   | { kind: "ends"; episode: string; channels: readonly string[] };
 
-/** What is to be told now. `incidents`: those of the same trouble and subject that are known, in any order. */
+/** What to report now. `incidents`: the known ones of the same problem and subject, in any order. */
 export function newsOf(sighting: Sighting, incidents: readonly Incident[], wall: number): News | undefined {
-  const { isTrouble, lastedMs, toldAfterMs } = sighting;
+  const { hasProblem, lastedMs, reportAfterMs } = sighting;
   const last = incidents.reduce<Incident | undefined>(
     (latest, one) => (latest === undefined || one.at > latest.at ? one : latest),
     undefined,
   );
   const isOn = last !== undefined && !last.isEnded;
-  if (isTrouble && !isOn && lastedMs >= toldAfterMs)
+  if (hasProblem && !isOn && lastedMs >= reportAfterMs)
     return { kind: "begins", episode: episodeAfter(last, wall) };
-  // A peer on the other side of a split may never have seen the trouble: then the wait begins when it was told.
+  // A peer on the other side of a split may never have seen the problem: then the calm is counted from the notice.
   const calmSoFarMs = Math.min(lastedMs, wall - (last?.at ?? wall));
-  if (isTrouble || !isOn || calmSoFarMs < calmMs(incidents, wall)) return undefined;
+  if (hasProblem || !isOn || calmSoFarMs < calmMs(incidents, wall)) return undefined;
   const channels = Object.entries(last.channels).flatMap(([name, { state }]) =>
     state === "failed" ? [] : name,
   );
@@ -65,8 +65,8 @@ function calmMs(incidents: readonly Incident[], wall: number): number {
 }
 
 /**
- * The name of a trouble comes from the one before it, which all peers know: so two peers that tell the same trouble, because one
- * of them died or the mesh is split, give it one key.
+ * The name of a problem comes from the one before it, which all peers know: so two peers that notify people of the same problem, because one
+ * of them died or the mesh is split, use one key.
  */
 function episodeAfter(last: Incident | undefined, wall: number): string {
   if (last === undefined || last.at <= wall - weekMs) return `week-${Math.floor(wall / weekMs)}`;

@@ -36,9 +36,9 @@ export function checkOverlap(evidence: Evidence): Breach[] {
 }
 
 function checkUnits(evidence: Evidence): Breach[] {
-  const troubles = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows];
+  const disturbances = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows];
   const isCalm = (from: number, to: number) =>
-    !troubles.some((trouble) => trouble.from <= to && trouble.to >= from);
+    !disturbances.some((disturbance) => disturbance.from <= to && disturbance.to >= from);
   return [...groupRuns(evidence, (run) => run.job)].flatMap(([job, runs]) => {
     const rules = perhapsInForce(evidence, job as JobId).map((span) => span.rules);
     if (mayOverlap(rules) || rules.some(isNoUnit)) return [];

@@ -100,7 +100,7 @@ function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: numb
   return evidence.faultWindows.some(({ kind, peer, from, to }) => {
     if (kind !== "duplicate identity" || peer === undefined || !voters.includes(peer)) return false;
     const soon = from + foundOutMs;
-    const disturbed = disturbances.some((trouble) => trouble.from <= soon && trouble.to >= from);
+    const disturbed = disturbances.some((disturbance) => disturbance.from <= soon && disturbance.to >= from);
     const isHeard = evidence.peers.some(
       (other) => other !== peer && knewEachOther(evidence, peer, other, from),
     );
@@ -108,13 +108,13 @@ function votedTwice(evidence: Evidence, voters: readonly PeerId[], instant: numb
   });
 }
 
-type Trouble = { from: number; to: number };
+type Disturbance = { from: number; to: number };
 
 /** Everything that kept the two from talking to each other directly. A restored disk alone doesn't count. */
-function troubles(evidence: Evidence, a: PeerId, b: PeerId): Trouble[] {
+function disturbancesOf(evidence: Evidence, a: PeerId, b: PeerId): Disturbance[] {
   const ofEither = (peer: PeerId | undefined) => peer === undefined || peer === a || peer === b;
-  const isRollback = (trouble: Trouble) =>
-    (evidence.rollbacks ?? []).some(({ copiedAt }) => copiedAt === trouble.from);
+  const isRollback = (disturbance: Disturbance) =>
+    (evidence.rollbacks ?? []).some(({ copiedAt }) => copiedAt === disturbance.from);
   return [
     ...evidence.cuts.filter(({ sender, receiver }) => ofEither(sender) && ofEither(receiver)),
     ...evidence.outages.filter((outage) => ofEither(outage.peer) && !isRollback(outage)),
@@ -123,11 +123,15 @@ function troubles(evidence: Evidence, a: PeerId, b: PeerId): Trouble[] {
 }
 
 function wereInTouch(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
-  return !troubles(evidence, a, b).some((trouble) => trouble.from <= to && trouble.to >= from);
+  return !disturbancesOf(evidence, a, b).some(
+    (disturbance) => disturbance.from <= to && disturbance.to >= from,
+  );
 }
 
 function wereApart(evidence: Evidence, a: PeerId, b: PeerId, from: number, to: number): boolean {
-  return troubles(evidence, a, b).some((trouble) => trouble.from <= from && trouble.to >= to);
+  return disturbancesOf(evidence, a, b).some(
+    (disturbance) => disturbance.from <= from && disturbance.to >= to,
+  );
 }
 
 /**

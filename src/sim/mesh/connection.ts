@@ -26,9 +26,9 @@ export interface End {
 export class Connection {
   readonly ends: readonly [End, End];
   readonly gossipFrom: number;
-  /** changes whenever a round trip becomes possible again, which cancels a planned give-up */
-  trouble = 0;
-  troubled = false;
+  /** the number of the current plan to give the connection up; a new number cancels the old plan */
+  giveUpPlan = 0;
+  isStalled = false;
 
   constructor(a: End, b: End, gossipFrom: number) {
     this.ends = [a, b];

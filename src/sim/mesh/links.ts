@@ -263,7 +263,7 @@ export class Links {
     const old = node.connections.get(far.host);
     if (old === undefined) return;
     old.endAt(node.host).open = false;
-    old.trouble++;
+    old.giveUpPlan++;
     if (this.dice.chance(0.5) && !this.isLinkedElsewhere(node, far)) {
       this.queue.after(0, node.process, () => node.events?.linkDown(far.peer, "reset"));
     }
@@ -348,14 +348,14 @@ export class Links {
     const [a, b] = connection.ends;
     const answers =
       this.roundTrip(a.node.host, b.node.host) && [a, b].every(({ process }) => process.running);
-    if (answers === !connection.troubled && (answers || !hasResumed)) return;
-    connection.troubled = !answers;
-    const trouble = ++connection.trouble;
+    if (answers === !connection.isStalled && (answers || !hasResumed)) return;
+    connection.isStalled = !answers;
+    const plan = ++connection.giveUpPlan;
     const patience = this.wires.settings.giveUpAfterMs;
     if (answers || patience === undefined) return;
     for (const end of connection.ends) {
       this.queue.after(this.dice.between(patience.least, patience.most), undefined, () => {
-        if (connection.trouble === trouble && end.open && end.process.running) this.giveUp(connection, end);
+        if (connection.giveUpPlan === plan && end.open && end.process.running) this.giveUp(connection, end);
       });
     }
   }

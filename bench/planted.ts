@@ -40,7 +40,7 @@ function jobOf(seed: number, bug: PlantedBug): SeedJob {
     faults: "swarm",
     chains: bug.startsWith("chain-"),
     pools: bug.startsWith("pool-"),
-    retries: bug.startsWith("retry-") || bug === "pool-line-blocked",
+    retries: bug.startsWith("retry-") || bug === "pool-queue-blocked",
     ...worldOf(bug, values.kinds?.split(",")),
   };
 }

@@ -24,7 +24,7 @@ test("a job that runs after several others follows a backfill of all of them onc
   for (const seed of joinSeeds) assert.deepEqual(breachesOf(seed, true), [], `seed ${seed}`);
 });
 
-test("a backfill of a job on all peers in a pool of one slot, in a maintenance: its claims went to the end of the line for ever", () => {
+test("a backfill of a job on all peers in a pool of one slot, in a maintenance: its claims went to the end of the queue for ever", () => {
   const size = { peers: 3, jobs: 10, hours: 0.3, faults: "swarm", world: "wide" } as const;
   const features = { backfills: true, chains: true, retries: true, pools: true } as const;
   assert.deepEqual(summarise({ ...size, ...features, seed: "j6" }).breaches, []);

@@ -285,7 +285,7 @@ describe("a backfill", () => {
     ["two runs", { count: 2 }, 2],
     ["a run on every peer", { count: "all" }, 3],
   ] as const) {
-    test(`of a job in a pool of one slot, each of whose ticks has ${title}, gets through the pool's line`, () => {
+    test(`of a job in a pool of one slot, each of whose ticks has ${title}, gets through the pool's queue`, () => {
       const cores = new Cores(["a", "b", "c"], { runMs: 500 });
       cores.put({ ...job, pool: "one", target });
       const { from, to } = past(cores, 4);

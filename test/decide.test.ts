@@ -584,7 +584,7 @@ const holding: [title: string, one: Case, expected: string][] = [
     "hold for pool",
   ],
   [
-    "a claim that waited for other runs of its job first joins the line for a slot",
+    "a claim that waited for other runs of its job joins its pool's queue before it starts",
     { local: claimed({ waiting: "overlap" }), facts: { joinsPool: true } },
     "hold for pool",
   ],

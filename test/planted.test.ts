@@ -66,7 +66,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "warm-up-skipped": { kinds: ["kill and restart at once", "kill"], seed: 1, rules: ["I3", "I11"], took: 2 },
   "catch-up-repeats": { kinds: ["mass restart"], seed: 1, rules: ["I2", "I3"], took: 2 },
   "overlap-here-only": { kinds: ["kill"], seed: 3, rules: ["I10"], took: 4 },
-  "pool-line-blocked": {
+  "pool-queue-blocked": {
     pools: true,
     retries: true,
     kinds: ["kill"],

@@ -111,7 +111,7 @@ describe("a pool", () => {
     assert.equal(mostAtOnce(cores), 1);
   });
 
-  test("is not held up by a paused job's claims, which join its line again when the pause ends", () => {
+  test("is not held up by a paused job's claims, which join its queue again when the pause ends", () => {
     const cores = new Cores(["a", "b"], { runMs: 8 * second });
     putJobs(cores, 3, { schedule: "@every 30s", overlap: "allow" });
     while (cores.starts.length === 0) cores.pass(second);
@@ -162,7 +162,7 @@ describe("a pool", () => {
     );
   });
 
-  test("gives a second free slot to the next in line at once, not when the first one's run has ended", () => {
+  test("gives a second free slot to the next in the queue at once, not when the first one's run has ended", () => {
     const cores = new Cores(["a"], { runMs: 20 * second });
     cores.set("pools", "db", { slots: 0 });
     putJobs(cores, 3, { schedule: "@every 60s" });

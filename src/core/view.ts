@@ -33,8 +33,8 @@ import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
 import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
-import { poolHolders } from "./claims/pool-line.ts";
-import { lineStartsAt } from "./claims/pool-queues.ts";
+import { poolHolders } from "./claims/pool-slots.ts";
+import { queueStartsAt } from "./claims/pool-queues.ts";
 import { slotsPerTick } from "./claims/slots.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
@@ -155,7 +155,7 @@ export function whyNoTick(
 export function poolNow(stateThen: Readonly<State>, now: Now, pool: string): PoolView {
   const state = seenAt(stateThen, now);
   const all = [...poolHolders(state, pool)].toSorted(
-    (a, b) => lineStartsAt(a.record) - lineStartsAt(b.record),
+    (a, b) => queueStartsAt(a.record) - queueStartsAt(b.record),
   );
   const { wall } = state.now;
   return {

@@ -139,7 +139,7 @@ export const RunRecordSchema = Type.Object({
   phase: Type.Optional(Type.String({ maxLength: 32 })),
   /** of a claim that waits as for overlap: it waits for a slot of this pool. Versions without pools take it for overlap. */
   pool: Type.Optional(Type.String({ maxLength: 64 })),
-  /** of a claim that first waited for something else: when it joined the line for a slot of its pool */
+  /** of a claim that first waited for something else: when it joined the queue of its pool */
   linedUpAt: Type.Optional(InstantSchema),
   /** of a run in progress: the pool of which it holds a slot, even if its job leaves that pool or is deleted */
   inPool: Type.Optional(Type.String({ maxLength: 64 })),

@@ -14,7 +14,7 @@ import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
 import { admitNextRound, removeOrder } from "./order-book.ts";
-import { joinsPool } from "./pool-line.ts";
+import { joinsPool } from "./pool-slots.ts";
 import { touch, touchAll, wakePool } from "./touched.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
@@ -165,7 +165,7 @@ export function wakeCapacityQueue(state: State): void {
 
 /**
  * Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. A claim that waited
- * for other runs of its job joins its pool's line only now, at its end, after waiting briefly for others that join at the same time.
+ * for other runs of its job joins its pool's queue only now, at its end, after waiting briefly for others that join at the same time.
  */
 export function hold(state: State, order: Order, why: "overlap" | "capacity" | "pool"): void {
   if (order.local.stage !== "claimed") return;
@@ -176,7 +176,7 @@ export function hold(state: State, order: Order, why: "overlap" | "capacity" | "
   const { pool: _, linedUpAt: before, ...rest } = record;
   const version = record.version + 1;
   const joins = joinsPool(record, pool);
-  // Waiting for other runs of its job, it leaves the line.
+  // A claim that waits for other runs of its job leaves the queue.
   const linedUpAt = joins ? state.now.wall : waiting === "overlap" && pool === undefined ? undefined : before;
   const held = commit(state, {
     ...rest,

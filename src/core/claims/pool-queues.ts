@@ -1,6 +1,6 @@
 /**
- * This peer's claims that wait for a slot of a pool, first come first. Only the first is looked at when a slot may be free; when
- * it has got its slot, or stopped waiting, the next one is. So a slot that becomes free costs no walk over all that wait.
+ * This peer's claims that wait for a slot of a pool, in order of arrival. When a slot may be free, only the first is looked at, and
+ * the next one once that has got its slot or stopped waiting. So a slot that becomes free costs no walk over all that wait.
  */
 import type { OrderKey } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -25,7 +25,7 @@ export class PoolQueues<Order extends Waiting> {
       waiting = new IndexedHeap((a, b) => a.due < b.due || (a.due === b.due && a.key < b.key));
       this.#byPool.set(pool, waiting);
     }
-    waiting.set(order, lineStartsAt(claim));
+    waiting.set(order, queueStartsAt(claim));
   }
 
   delete(order: Order, { pool }: RunRecord): void {
@@ -48,7 +48,7 @@ export function startsAt(record: RunRecord): number {
   return Math.max(record.due, claimedAt(record) + claimWaitMs);
 }
 
-/** The same for the line of its pool: what first waited for other runs of its job has its place from when it joined the line. */
-export function lineStartsAt(record: RunRecord): number {
+/** The same for the queue of its pool: a claim that first waited for other runs of its job has its place from when it joined. */
+export function queueStartsAt(record: RunRecord): number {
   return Math.max(record.due, (record.linedUpAt ?? claimedAt(record)) + claimWaitMs);
 }

@@ -2,8 +2,8 @@
  * Who holds a pool's slots and who waits for one, read from the records, heartbeats and questions that are known now. Claims go
  * first by when they start, as those of one job do (contention.ts), so peers that know the same claims agree on who goes first.
  *
- * A claim that waits for other runs of its job, or whose job is stopped, is not in the line: what it waits for may itself
- * need a slot, or last for ever. When that is over, the claim joins the line at its end (`joinsPool`).
+ * A claim that waits for other runs of its job, or whose job is stopped, is not in the pool's queue: what it waits for may
+ * itself need a slot, or last for ever. When that is over, the claim joins the queue at its end (`joinsPool`).
  */
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -14,7 +14,7 @@ import { claimedAt, openInPool, openOf } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import type { State } from "../state.ts";
 import { comesBefore, holdsLease, isOverByHeartbeat } from "./contention.ts";
-import { lineStartsAt } from "./pool-queues.ts";
+import { queueStartsAt } from "./pool-queues.ts";
 import type { Order } from "./order.ts";
 
 /** A run, or a claim that goes first: each takes one slot. */
@@ -23,13 +23,13 @@ export interface Holder {
   readonly isRunning: boolean;
 }
 
-/** The runs that are on and hold a slot of the pool, and the claims in its line, except that order's own. */
+/** The runs in progress that hold a slot of the pool, and the claims in its queue, without those of the order `except`. */
 export function* poolHolders(state: State, pool: string, except?: Order): Generator<Holder> {
   for (const record of openFor(state, pool)) {
     if (except !== undefined && orderKeyOf(record) === except.key) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "pool-here-only")) continue;
     const isRunning = record.state === "running" || state.book.runs.has(runId(record));
-    const isOut = isOutOfLine(record, pool) && !isPlanted(state, "pool-line-blocked");
+    const isOut = isOutOfQueue(record, pool) && !isPlanted(state, "pool-queue-blocked");
     if (isRunning ? isOverByHeartbeat(state, record) : isOut || !holdsLease(state, record)) continue;
     yield { record, isRunning };
   }
@@ -46,19 +46,19 @@ function* openFor(state: State, pool: string): Generator<RunRecord> {
     if (plan.pool === pool && record.state === "claimed" && hasLeft(record)) yield record;
 }
 
-/** It waits for something else than a slot of that pool. */
-function isOutOfLine(claim: RunRecord, pool: string): boolean {
+/** Whether the claim waits for something other than a slot of that pool. */
+function isOutOfQueue(claim: RunRecord, pool: string): boolean {
   return claim.waiting === "overlap" && claim.pool !== pool;
 }
 
-/** Whether a claim that needs a slot of that pool was not in its line until now. */
+/** Whether a claim that needs a slot of that pool was not in its queue until now. */
 export function joinsPool(claim: RunRecord, pool: string | undefined): boolean {
-  return pool !== undefined && isOutOfLine(claim, pool);
+  return pool !== undefined && isOutOfQueue(claim, pool);
 }
 
 /**
- * Whether another peer may have started the claim already, although it goes last: it was made late, and its peer has asked the
- * others before. If that peer knows that others go first, it holds its claim back, and says so at once.
+ * Whether another peer may have started the claim already, although it goes last: the claim was made late, after its peer had
+ * asked the others. If that peer knows that others go first, it holds its claim back, and says so at once.
  */
 function mayBeLaunched({ now, settings }: State, claim: RunRecord): boolean {
   const isLate = claimedAt(claim) + claimWaitMs > claim.due;
@@ -71,7 +71,7 @@ export function hasNoSlot(state: State, order: Order, own: RunRecord, pool: stri
   let free = slotsOfPool(state.jobs, pool);
   if (free === 0) return true;
   for (const { record, isRunning } of poolHolders(state, pool, order)) {
-    const goesFirst = isRunning || comesBefore(order, lineStartsAt(own), record, lineStartsAt(record));
+    const goesFirst = isRunning || comesBefore(order, queueStartsAt(own), record, queueStartsAt(record));
     if (!goesFirst && !mayBeLaunched(state, record)) continue;
     if (--free === 0) return true;
   }
@@ -81,7 +81,7 @@ export function hasNoSlot(state: State, order: Order, own: RunRecord, pool: stri
 /** Whether other peers ask about enough orders that go first to take all `slots`: their claims may not be known here yet. */
 function hasAskedEarlier(state: State, order: Order, own: RunRecord, pool: string, slots: number): boolean {
   let free = slots;
-  const ownStartsAt = lineStartsAt(own);
+  const ownStartsAt = queueStartsAt(own);
   for (const [key, { job, due, untilMono }] of state.book.foreignInquiries) {
     if (untilMono < state.now.mono || key === order.key || state.jobs.plans.get(job)?.pool !== pool) continue;
     const goesFirst = due < ownStartsAt || (due === ownStartsAt && key < order.key);
@@ -90,7 +90,7 @@ function hasAskedEarlier(state: State, order: Order, own: RunRecord, pool: strin
   return false;
 }
 
-/** Its claim has come meanwhile, and was counted as such. */
+/** Whether the order's claim has arrived meanwhile, and so was counted already. */
 function isKnown({ ledger }: State, key: string): boolean {
   for (const record of ledger.orders.get(key as Order["key"])?.values() ?? [])
     if (record.state === "claimed" || record.state === "running") return true;

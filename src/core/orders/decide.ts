@@ -326,8 +326,8 @@ function decideClaimed(
         return just({ kind: "hold", why: "pool", until: wall + poolRecheckMs }, "held-by-pool");
       if (facts.hasNoPlace)
         return just({ kind: "hold", why: "capacity", until: Infinity }, "held-by-capacity");
-      // While it was held, the live ticks went first. It claims again, so that they know before it starts. In a pool's line they
-      // already know, and a new claim would put it at the line's end, for ever if another one does the same.
+      // While it was held, the live ticks went first. It claims again, so that they know before it starts. In a pool's queue they
+      // already know, and a new claim would put it at the queue's end, for ever if another one does the same.
       if (own.waiting === "overlap" && own.pool === undefined && facts.isBackfill && !isChosen)
         return just(letGo("turn", { kind: "again" }));
       return just({ kind: "start" });

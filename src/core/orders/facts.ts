@@ -9,7 +9,7 @@ import type { Runner } from "../../schema/vote.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import { hasNoPlace, isFull } from "../claims/claims.ts";
 import { contendersOf, anyBefore, holdsLease, leaseEnd, questionsEnd } from "../claims/contention.ts";
-import { hasNoSlot, joinsPool } from "../claims/pool-line.ts";
+import { hasNoSlot, joinsPool } from "../claims/pool-slots.ts";
 import { precedes, type Order } from "../claims/order.ts";
 import { isBegun } from "../claims/order-book.ts";
 import { isBackfilledBefore } from "../claims/backfills.ts";

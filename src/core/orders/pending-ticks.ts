@@ -4,7 +4,7 @@ import { backfilledInstant } from "../../schema/backfill.ts";
 import { isPeerSlot, type PeerId } from "../../schema/ids.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import type { Order } from "../claims/order.ts";
-import { poolHolders } from "../claims/pool-line.ts";
+import { poolHolders } from "../claims/pool-slots.ts";
 import { isInProgress, peerOfSlot } from "../claims/slots.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { startWindowMs, type Plan } from "../job/plan.ts";

@@ -21,7 +21,7 @@ export const plantedBugs = {
   "catch-up-repeats": "a restarted peer forgets which ticks are over",
   "overlap-here-only": "a run on another peer doesn't count for overlap",
   "pool-here-only": "a run on another peer takes no slot of its pool",
-  "pool-line-blocked": "what waits for something else than a slot stands in the line of its pool",
+  "pool-queue-blocked": "what waits for something other than a slot stands in the queue of its pool",
   "jump-unseen": "a peer doesn't notice that its clock was set",
   "two-clocks-trusted": "of two clocks that differ, neither is doubted",
   "future-kept": "what was planned by a clock that was ahead stays planned",

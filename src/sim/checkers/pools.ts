@@ -88,8 +88,8 @@ function slotsSurelySet(evidence: Evidence, name: string | undefined, at: number
 const heardWithinMs = 1_000;
 
 /**
- * A run whose peer could not know of all others that were on may have taken a slot out of turn. Whoever goes before it in the line
- * and starts in the same moment can't have expected that.
+ * A run whose peer could not know of all others in progress may have taken a slot out of turn. A run that goes before it in the
+ * queue and starts in the same moment can't have expected that.
  */
 export function checkPools(evidence: Evidence): Breach[] {
   const pools = poolsOf(evidence);

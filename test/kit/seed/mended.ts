@@ -200,7 +200,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
   {
     ...sizeOf("wide-1"),
     rule: "I1",
-    why: "a pool stood still while a paused job's claim was first in its line",
+    why: "a pool stood still while a paused job's claim was first in its queue",
   },
   {
     ...sizeOf("wide-14"),

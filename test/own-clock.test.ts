@@ -4,13 +4,14 @@ import { describe, test } from "node:test";
 import { idleUntil } from "../src/core/orders/idle.ts";
 import { notReady } from "../src/core/operator/readiness.ts";
 import { viewOf } from "../src/core/view.ts";
-import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, orderKey, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 import { checkedJob } from "../src/core/checks/job.ts";
 import { soonestTick } from "../src/core/job/timetable.ts";
 import { openOn } from "../src/core/records/ledger.ts";
-import { tellsOfStart } from "../src/core/records/records.ts";
+import { isOver } from "../src/core/records/history.ts";
+import { recordKey, tellsOfStart } from "../src/core/records/records.ts";
 import { addToSpans, startsKept } from "../src/core/time/spans.ts";
 
 const hour = 3_600_000;
@@ -223,6 +224,25 @@ test("a decision about a future tick is withdrawn once, although the disk tells 
     stored.map(({ state, version }) => [state, version]),
     [["withdrawn", 2]],
   );
+});
+
+test("a decision about a future tick that its writer doesn't withdraw counts once the tick has come", () => {
+  const cores = new Cores(["a"]);
+  cores.put({ ...beat, target: { tags: { role: "printer" } } });
+  cores.pass(10_000);
+  const ahead = manyAhead(cores, "c")[0];
+  assert.ok(ahead);
+  const { job, tick } = ahead;
+  const a = "a" as PeerId;
+  const storedByA = cores.records.get(a) ?? new Map<string, RunRecord>();
+  cores.records.set(a, storedByA.set(recordKey(ahead), ahead));
+  cores.feed(a, { kind: "lookedUp", job, records: [ahead] });
+  cores.pass(instantOf(tick) - cores.state(a).now.wall - 4_000);
+  const isOverHere = (): boolean => isOver(cores.state(a).ledger.history, job, tick, "0");
+  assert.ok(!isOverHere(), "before its time it doesn't count");
+  cores.pass(12_000);
+  assert.ok(isOverHere());
+  assert.ok(!cores.state(a).book.orders.has(orderKey(job, tick, 1, "0")));
 });
 
 describe("no peer accepts another's report about a future tick", () => {

@@ -153,7 +153,8 @@ export function lookedUp(
   const [own, ofParents] = [true, false].map((is) => records.filter((record) => (record.job === job) === is));
   for (const record of own ?? []) {
     if (isDecidedAhead(record, until)) {
-      withdrawDecision(state, record);
+      noteDecidedAhead(state, record);
+      if (record.peer === state.settings.self) withdrawDecision(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
     } else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record) || record.retryAt !== undefined)
@@ -187,12 +188,36 @@ function settleStarts(state: State, job: JobId, starts: readonly Span[], from: n
 }
 
 /**
+ * A decision about a tick that is ahead doesn't count yet. Unless its writer withdraws it, it counts once the tick has come. A
+ * sync won't bring it again then, because the disk has it.
+ */
+function noteDecidedAhead({ upkeep }: State, { job, tick }: RunRecord): void {
+  const at = instantOf(tick);
+  const { from = at, to = at } = upkeep.decidedAhead.get(job) ?? {};
+  upkeep.decidedAhead.set(job, { from: Math.min(from, at), to: Math.max(to, at) });
+}
+
+/** Asks the disk about the decisions whose time has come. */
+export function lookUpDecidedAhead(state: State): void {
+  const { upkeep, now } = state;
+  const until = now.wall + clockRefusedMs;
+  for (const [job, { from, to }] of upkeep.decidedAhead) {
+    if (from > until || upkeep.lookups.has(job)) continue;
+    reach(state, "decision-ahead-counts");
+    if (to > until) upkeep.decidedAhead.set(job, { from: until + 1, to });
+    else upkeep.decidedAhead.delete(job);
+    upkeep.lookups.add(job);
+    emit(state, { kind: "lookUp", job, from, to: Math.min(to, until) + 1 });
+  }
+}
+
+/**
  * Withdraws this peer's own decision; other peers withdraw theirs. After the last round it stands, and its tick does not run.
  * Two questions to the disk may be under way, and both answers tell of a decision that was withdrawn after the first.
  */
 function withdrawDecision(state: State, record: RunRecord): void {
   const round = (record.round ?? 0) + 1;
-  if (record.peer !== state.settings.self || round > roundsMax) return;
+  if (round > roundsMax) return;
   const latest = latestOf(state.ledger, record);
   if (latest !== undefined && movesUp(record, latest)) return;
   reach(state, "decision-withdrawn");

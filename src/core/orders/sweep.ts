@@ -34,7 +34,7 @@ import { reviewFailures } from "./failures.ts";
 import { reviewHeldBack } from "./held-back.ts";
 import { declareLost } from "./runs.ts";
 import { reportChainRanges } from "./chain-scan.ts";
-import { reportGaps, tendHistory } from "./scan.ts";
+import { lookUpDecidedAhead, reportGaps, tendHistory } from "./scan.ts";
 import { forgetAwaitedSyncs } from "./warm-up.ts";
 import { emit, note, type State } from "../state.ts";
 import type { Order } from "../claims/order.ts";
@@ -47,6 +47,7 @@ export function sweep(state: State): void {
   forgetTheOld(state);
   if (state.upkeep.warmUp !== undefined) return;
   declareLost(state);
+  lookUpDecidedAhead(state);
   if (state.upkeep.awaitingSync.size > 0) return;
   reviewChains(state);
   reviewHeldBack(state);

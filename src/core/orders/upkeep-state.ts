@@ -3,7 +3,7 @@
  * and for memory to free. Only the files of this folder change it.
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
-import type { RunRecord, Watermark } from "../../schema/run.ts";
+import type { RunRecord, Span, Watermark } from "../../schema/run.ts";
 import type { TickRange } from "../job/gap.ts";
 
 /** A warm-up under way (warm-up.ts). */
@@ -46,6 +46,8 @@ export interface UpkeepState {
   loadedSince: number;
   /** jobs about which the disk is being asked which ticks are over */
   readonly lookups: Set<JobId>;
+  /** for each job the time ahead (ms) of which the disk holds decisions: it is asked again when that time comes */
+  readonly decidedAhead: Map<JobId, Span>;
   /** ticks that will not run and that no peer has reported yet */
   readonly gaps: Map<JobId, PendingGap>;
   /** jobs in a long pause or maintenance, and the first tick (ms) of it that is still to be reported in a range */
@@ -75,6 +77,7 @@ export function createUpkeep(): UpkeepState {
     scanFrom: 0,
     loadedSince: -Infinity,
     lookups: new Set(),
+    decidedAhead: new Map(),
     gaps: new Map(),
     heldBack: new Map(),
     failedTicks: new Map(),

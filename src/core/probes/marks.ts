@@ -41,6 +41,7 @@ export const marks = [
   "clock-doubted",
   "replanned",
   "decision-withdrawn",
+  "decision-ahead-counts",
   "future-refused",
   "warm-up-at-the-limit",
   "awaiting-sync",

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { ranksOfSlot } from "../src/core/job/slots.ts";
-import { storyOf } from "../src/core/records/records.ts";
+import { recordsOf as recordsInLedger } from "../src/core/records/ledger.ts";
+import { orderKeyOf, storyOf } from "../src/core/records/records.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { isTickOver } from "../src/core/claims/slots.ts";
 import { jobNow, pendingOf } from "../src/core/view.ts";
@@ -76,6 +77,21 @@ function slotOf({ env }: Start): string | undefined {
 function summary(starts: readonly Start[]): string[] {
   return starts.map((start) => `${slotOf(start)}.${start.env["CICADA_ATTEMPT"]}`).toSorted();
 }
+
+test("of two peers that claim one run at the same moment, the first in rank tells the other of its claim, although gossip lost it", () => {
+  const cores = beforeTick(["a", "b", "c"], { target: { count: 1 } });
+  for (const peer of ["a", "b", "c"]) cores.unheard.add(peer as PeerId);
+  cores.pass(4 * second);
+  const [claim] = ["a", "b", "c"].flatMap((peer) => recordsOf(cores, peer));
+  assert.equal(claim?.state, "claimed");
+  const other = claim.peer === "a" ? "b" : "a";
+  const heardBy = (peer: string): string[] =>
+    [...recordsInLedger(cores.state(peer).ledger, orderKeyOf(claim))].map((record) => record.peer);
+  assert.deepEqual(heardBy(other), []);
+  cores.learn(claim.peer, [{ ...claim, peer: other as PeerId, rank: 1, signature: "rival" }]);
+  cores.pass(second / 2);
+  assert.deepEqual(heardBy(other), [claim.peer]);
+});
 
 test("a tick of a job with count 3 runs three times, on time, on three different peers", () => {
   const cores = beforeTick(["a", "b", "c", "d"]);

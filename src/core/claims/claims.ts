@@ -20,7 +20,7 @@ import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { tickSetOf } from "../records/tick-sets.ts";
 import { skipOf } from "./skipped.ts";
-import { commit, recordMoved } from "./record-moved.ts";
+import { commit, contest, recordMoved } from "./record-moved.ts";
 import { emit, expectStored, type State } from "../state.ts";
 import { noStage, transition, type Order } from "./order.ts";
 
@@ -149,6 +149,7 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
   transition(state.book, order, { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs });
   const { before } = takeRecord(state.ledger, record, state.now.mono, true);
   emit(state, { kind: "gossip", record });
+  for (const other of recordsOf(state.ledger, order.key)) contest(state, order, other);
   recordMoved(state, before, record, order);
   if (state.book.orders.get(order.key) !== order) {
     mark(state, "claim-pointless");

@@ -11,13 +11,14 @@ import { withRetry } from "../job/retry.ts";
 import { endsOrder, givesBackOneOfSeveral, recordsOf, settles, takeRecord } from "../records/ledger.ts";
 import { queueAnnouncement } from "../records/announcements.ts";
 import { endsRetries, orderKeyOf } from "../records/records.ts";
+import { mark } from "../probes/marks.ts";
 import { emit, type State } from "../state.ts";
 import { noteBackfilled } from "./backfill-index.ts";
 import { followChains } from "./chain-ticks.ts";
 import { followSet } from "./peer-sets.ts";
 import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
 import { touch, touchInProgress, touchOrdersOf, touchOver, wakePool } from "./touched.ts";
-import type { Order } from "./order.ts";
+import { precedes, type Order } from "./order.ts";
 
 /** Signs a record that this peer writes, takes it in, stores it and gossips it. Returns the signed record. */
 export function commit(state: State, unsigned: RunRecord, order?: Order): RunRecord {
@@ -60,6 +61,7 @@ export function recordMoved(
   if (settles(record) || givesBackOneOfSeveral(record)) noteFailure(state, record);
   // The ticks of a range need no order any more, whoever has reported it.
   if (record.range !== undefined) touchOver(state, record.job);
+  if (before?.state !== "claimed" && own !== undefined) contest(state, own, record);
   noteBackfilled(state, record);
   followSet(state, record);
   followChains(state, record);
@@ -74,6 +76,24 @@ export function recordMoved(
   if (isNextRound(record, own)) {
     admitNextRound(state, record, (order ?? own)?.requested);
   }
+}
+
+/**
+ * Sends this peer's claim of the order straight to another peer whose claim has to give way to it. Gossip may lose either of
+ * two claims that are made at the same moment, and if it loses this one, both peers would start the run.
+ */
+export function contest(state: State, order: Order, rival: RunRecord): void {
+  const { local } = order;
+  if (local.stage !== "claimed" || local.claim.epoch !== undefined) return;
+  if (rival.state !== "claimed" || rival.peer === state.settings.self || !precedes(local.claim, rival))
+    return;
+  mark(state, "claim-contested");
+  emit(state, {
+    kind: "send",
+    to: rival.peer,
+    protocol: "ask",
+    message: { kind: "answer", id: 0, records: [local.claim], goesFirst: [], settled: [] },
+  });
 }
 
 /** The failed ticks since the last call. */

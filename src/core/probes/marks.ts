@@ -10,6 +10,7 @@ export const marks = [
   "spoken-for",
   "told-it-is-over",
   "out-claimed",
+  "claim-contested",
   "claim-late",
   "claim-not-stored",
   "claim-pointless",

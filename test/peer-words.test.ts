@@ -9,6 +9,7 @@ import { notReady } from "../src/core/operator/readiness.ts";
 import { nextTicks, sizesOf, viewOf } from "../src/core/view.ts";
 import type { Answer } from "../src/ports/control.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -334,6 +335,38 @@ test("a run of a dead peer is declared lost by the next in rank when the first o
     assert.equal(told?.state, "lost", peer);
     assert.notEqual(told.by, first);
   }
+});
+
+test("a tick that waits for a run on a peer that leaves without a word about it starts, although others had declared that run lost before", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({ ...plain, overlap: "queue" });
+  for (let waited = 0; cores.starts.length === 0 && waited < 400; waited++) cores.pass(100);
+  const [run] = cores.starts;
+  assert.ok(run);
+  cores.pass(11 * second);
+  assert.equal(cores.starts.length, 1, "the next tick waits");
+  const record = [...(cores.records.get(run.peer)?.values() ?? [])].find(({ tick }) => tick === run.tick);
+  assert.ok(record);
+  const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== run.peer);
+  const lost: RunRecord = {
+    ...record,
+    state: "lost",
+    by: others[0] ?? run.peer,
+    version: record.version + 1,
+    signature: "lost",
+  };
+  for (const peer of others) cores.learn(peer, [lost]);
+  cores.pass(second);
+  assert.equal(cores.starts.length, 1, "its peer lives, so the run counts as on");
+  for (const peer of others)
+    cores.feed(peer, {
+      kind: "heard",
+      from: run.peer,
+      message: { kind: "leave", incarnation: cores.state(run.peer).members.incarnation },
+    });
+  cores.kill(run.peer);
+  cores.pass(15 * second);
+  assert.ok(cores.starts.length > 1);
 });
 
 describe("unforget", () => {

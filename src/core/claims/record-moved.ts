@@ -67,11 +67,7 @@ export function recordMoved(
   followChains(state, record);
   admitRetry(state, record);
   noteAnnouncement(state, before, record);
-  if (!isNewClaim(state, before, record)) touchWaiting(state, record);
-  // A run has ended, or a claim has let others go first.
-  const mayFreeSlot = isFinal(record.state) || record.waiting !== undefined;
-  const pool = mayFreeSlot ? (before?.inPool ?? state.jobs.plans.get(record.job)?.pool) : undefined;
-  if (pool !== undefined) wakePool(state, pool);
+  if (!isNewClaim(state, before, record)) wakeWaiting(state, before, record);
   if (record.of !== undefined && endsOrder(record)) touchOwnOfTick(state, record);
   if (isNextRound(record, own)) {
     admitNextRound(state, record, (order ?? own)?.requested);
@@ -94,6 +90,15 @@ export function contest(state: State, order: Order, rival: RunRecord): void {
     protocol: "ask",
     message: { kind: "answer", id: 0, records: [local.claim], goesFirst: [], settled: [] },
   });
+}
+
+/** What waits for other runs of the record's job, or for a slot of its pool, may go on now. */
+export function wakeWaiting(state: State, before: RunRecord | undefined, record: RunRecord): void {
+  touchWaiting(state, record);
+  // A run has ended, or a claim has let others go first.
+  const mayFreeSlot = isFinal(record.state) || record.waiting !== undefined;
+  const pool = mayFreeSlot ? (before?.inPool ?? state.jobs.plans.get(record.job)?.pool) : undefined;
+  if (pool !== undefined) wakePool(state, pool);
 }
 
 /** The failed ticks since the last call. */

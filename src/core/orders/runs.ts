@@ -10,7 +10,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, isOwnGivenBack, unqueued } from "../claims/claims.ts";
 import { endRun, launchAfterPrecheck } from "../claims/launch.ts";
-import { commit, commitEnd, recordMoved } from "../claims/record-moved.ts";
+import { commit, commitEnd, recordMoved, wakeWaiting } from "../claims/record-moved.ts";
 import { retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
@@ -173,7 +173,11 @@ export function declareLost(state: State): void {
     const how = stateOfPeer(state, record.peer);
     if (how !== "dead" && how !== "left") continue;
     if (hasJustLeft(state, record.peer)) continue;
-    if (closeIfEnded(state.ledger, record)) continue;
+    const ended = closeIfEnded(state.ledger, record);
+    if (ended !== undefined) {
+      wakeWaiting(state, record, ended);
+      continue;
+    }
     const isUnbinding = record.state === "claimed" && record.epoch === undefined;
     if (isUnbinding && !isMoot(state, record)) continue;
     if (!isOwnToReport(state, record)) continue;

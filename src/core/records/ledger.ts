@@ -194,12 +194,12 @@ export function overBy(ledger: LedgerState, peer: PeerId, said: OpenDigest): Rea
   return over;
 }
 
-/** Closes a record that `keepOpen` had kept open. Returns false when its end isn't known. */
-export function closeIfEnded(ledger: LedgerState, record: RunRecord): boolean {
+/** Closes a record that `keepOpen` had kept open. Returns its end; undefined if that isn't known. */
+export function closeIfEnded(ledger: LedgerState, record: RunRecord): RunRecord | undefined {
   const known = latestOf(ledger, record);
-  if (known === undefined || !isFinal(known.state)) return false;
+  if (known === undefined || !isFinal(known.state)) return undefined;
   close(ledger, recordKey(record));
-  return true;
+  return known;
 }
 
 /** Drops an open record that no longer counts. */

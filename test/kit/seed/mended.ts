@@ -288,10 +288,15 @@ export const mendedSeeds: readonly MendedSeed[] = [
   {
     ...large,
     seed: "5010",
-    // With all its faults this world shows another thing, which is open (bench/README.md).
     keptFaults: [23],
     rule: "I6",
     why: "the checker expected a process to know of a copy that had only just begun",
+  },
+  {
+    ...large,
+    seed: "5010",
+    rule: "I3",
+    why: "of two claims that were made at the same moment, gossip lost the one that went first, and its peer didn't tell the other",
   },
   {
     ...small,
@@ -490,6 +495,18 @@ export const mendedSeeds: readonly MendedSeed[] = [
     calendars: true,
     rule: "I1",
     why: "the checker took a resume before a failed tick had ended for one that lifts the pause that followed",
+  },
+  {
+    seed: "q2-113",
+    peers: 5,
+    jobs: 50,
+    hours: 0.4,
+    world: "wide",
+    person: true,
+    pools: true,
+    calendars: true,
+    rule: "I1",
+    why: "a peer whose clock had been ahead never took up another's decision about a tick that was ahead then",
   },
 ];
 

@@ -212,7 +212,7 @@ function trustedHeaders(
   throw new CicadaError("BAD_SETTING", `${flag} needs --trust-user-header, too`);
 }
 
-/** A peer tells the others which users and groups it allows, in each heartbeat: so many of each at most. */
+/** The most allowed users, and the most allowed groups: a peer names them in each heartbeat. */
 const allowedMax = 32;
 
 function atMost(max: number, name: SettingName, values: string[] | undefined): string[] | undefined {

@@ -280,7 +280,7 @@ export interface LogPiece {
 }
 
 /**
- * Carries out runs and keeps their outputs: in a file while the run is on, and after its end in a file or, up to
+ * Carries out runs and keeps their outputs: in a file during the run, and after its end in a file or, up to
  * `smallOutputBytes`, in the database, where it is durable no later than the run's end. A reader can't tell the difference.
  */
 export interface Executor {

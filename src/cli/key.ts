@@ -1,7 +1,7 @@
 /**
  * `cicada key rotate`: replaces a leaked cluster key without stopping the mesh.
  *
- * Whoever came in with the leaked key is a member, and members get the new key. So it first shows who they are, leaves
+ * Those who joined with the leaked key are members, and members get the new key. So it first shows who they are, leaves
  * out and forgets those that `--without` names, and goes on only when a person has confirmed each of the others, or says
  * yes here. The peer itself enforces this; the command only makes it easy.
  */

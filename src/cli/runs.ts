@@ -155,7 +155,7 @@ async function listRuns(
   return answer;
 }
 
-/** `2h` = so long ago; otherwise as ticks are written, in the job's zone or this machine's. */
+/** `2h` = two hours ago; otherwise as ticks are written, in the job's zone or this machine's. */
 async function readTime(
   flag: string,
   text: string | undefined,

@@ -106,7 +106,7 @@ export function step(state: State, event: Event): Effect[] {
   return state.effects;
 }
 
-/** The simulator has moved the wall clock forward by so much, ms. That is no jump of the clock: nothing happened meanwhile. */
+/** The simulator has moved the wall clock forward by this many ms. That is no jump of the clock: nothing happened meanwhile. */
 export function leapOver(state: State, ms: number): void {
   state.now = { ...state.now, wall: state.now.wall + ms };
 }

@@ -93,7 +93,7 @@ export function nextTicks(
   return plan === undefined ? undefined : comingTicks(state, plan, count);
 }
 
-/** What a job is expected to do in so many hours from then on (ms); undefined = no such job. */
+/** What a job is expected to do in that many hours from then on (ms); undefined = no such job. */
 export function expectedOf(
   stateThen: Readonly<State>,
   now: Now,
@@ -267,7 +267,7 @@ export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined
   return { runs, ageMs, windowMs: plan.catchUp.windowMs + plan.target.offlineMs };
 }
 
-/** Whether runs of this peer are on. */
+/** Whether runs of this peer are in progress. */
 export function isRunning(state: Readonly<State>): boolean {
   return state.book.runs.size > 0;
 }

@@ -22,7 +22,7 @@ import { freshClientId, JobTable } from "../table/table.ts";
 import type { PeerSettings } from "./settings.ts";
 
 const hourMs = 3_600_000;
-/** Records of the last hour are loaded. Core asks the disk about older ticks where it needs them. */
+/** Records of the last hour are loaded. Core looks older ticks up on the disk where it needs them. */
 const loadedMs = hourMs;
 
 export interface Booted {

@@ -1,6 +1,6 @@
 /**
- * Notices own runs that are on for longer than their job's `longAfter`. With `auto` that is twice the time within which 95 of 100
- * of the job's last runs ended. A run's own peer watches it: if that peer dies, the run is lost, which is told as such.
+ * Notices own runs that take longer than their job's `longAfter`. With `auto` that is twice the time within which 95 of 100
+ * of the job's last runs ended. A run's own peer watches it: if that peer dies, the run is lost, and people are notified of that.
  */
 import { CicadaError } from "../errors.ts";
 import type { Cancel, Doors } from "../ports.ts";

@@ -1,6 +1,6 @@
 /**
  * Reads from the disk what core needs to know of a job's past: before it admits ticks older than its memory, and when a tick
- * has failed. A disk that can't be read is asked again: a failed read is never taken for "nothing has run".
+ * has failed. A disk that can't be read is tried again: a failed read is never taken for "nothing has run".
  */
 import type { Effect } from "../core/events.ts";
 import { CicadaError } from "../errors.ts";

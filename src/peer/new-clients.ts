@@ -26,7 +26,7 @@ export function applyWhole(table: JobTable, update: Uint8Array): Applied {
   return table.apply(update, clientsMax - table.clientCount());
 }
 
-/** For everything later: a neighbour may bring only so many clients per day. */
+/** For everything later: a neighbour may bring only a few clients per day. */
 export function applyWithin(
   table: JobTable,
   update: Uint8Array,

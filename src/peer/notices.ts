@@ -34,7 +34,7 @@ const recordsOfTick = 512;
 const recordsBefore = 4 * afterFailuresMax;
 /** Own notices that were not sent yet when the last life ended. */
 const resumedMax = 1_000;
-/** How soon the disk is asked again when it can't be read, ms. */
+/** How soon a disk that can't be read is tried again, ms. */
 const againMs = 10_000;
 /** The most notices that wait for the disk: each asks again, and a disk that is gone for good must cost little. */
 const waitingMax = 1_000;

@@ -82,7 +82,7 @@ export class Outcomes {
     if (records.length < limit) return;
     if (kept.lastRun === undefined) {
       await this.#loadNewest(kept, { job, states: startedStates });
-      // Those that were skipped by their exit code.
+      // Runs that were skipped by their exit code.
       await this.#loadNewest(kept, { job, states: ["skipped"], started: true });
     }
     if (kept.lastSuccess === undefined) await this.#loadNewest(kept, { job, states: ["succeeded"] });

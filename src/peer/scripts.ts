@@ -239,7 +239,7 @@ export class ScriptStore {
     });
   }
 
-  /** It is not kept here now. `bytes`: they came, and could not be stored. */
+  /** Called when the script can't be kept here now. `bytes`: they came, and could not be stored. */
   #notFound(sha256: string, bytes?: Uint8Array): void {
     this.#fetches.delete(sha256);
     if (this.#isUsed(sha256)) this.#askAgainAt.set(sha256, this.#deps.clock.now().mono + askAgainMs);

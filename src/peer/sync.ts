@@ -52,7 +52,7 @@ export interface SyncDeps {
   now(): Now;
   /** Sends on protocol `sync`. */
   send(to: PeerId, message: Message): void;
-  /** What the peer has said caused so much work, in steps (work-shares.ts). */
+  /** What the peer has said caused that much work, in steps (work-shares.ts). */
   charge(peer: PeerId, steps: number): void;
   /** The update has changed the table, and is to be stored. */
   onUpdate(update: Uint8Array): void;

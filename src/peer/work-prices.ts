@@ -5,7 +5,7 @@
 import { never } from "../errors.ts";
 import type { Message } from "../schema/message.ts";
 
-/** Its signature is verified, it is merged and stored, and what it changes is decided anew. */
+/** A record or an order: its signature is verified, it is merged and stored, and what it changes is decided anew. */
 export const stepsPerRecord = 80;
 /** A record or an order that is read from the disk for an answer, and compared with what the asker has. */
 export const stepsPerRow = 12;

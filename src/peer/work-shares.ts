@@ -8,7 +8,7 @@
  * catches up has no share to keep to (sync-records.ts).
  *
  * Heartbeats never wait, because a late heartbeat is wrong about its sender's clock; too many are dropped. Not promised: that
- * many identities of one person have one share. Whoever holds the cluster key can have any number.
+ * many identities of one person have one share. A holder of the cluster key can have any number.
  */
 import type { Cancel, Clock } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -46,13 +46,13 @@ export const workLimits: WorkLimits = {
 /** Steps for any message, and its bytes for one step more: on its way through streams and encryption, received or sent. */
 const stepsPerMessage = 80;
 const bytesPerStep = 60;
-/** Whoever has a share is remembered; beyond this number, the one that came first and waits for nothing is not. */
+/** How many neighbours' shares are remembered; beyond it, the oldest that waits for nothing is forgotten. */
 const sharesMax = 1_024;
-/** A share that was used up is looked at again no sooner than this, and then for so many steps, so that others come between. */
+/** How soon a share that was used up is looked at again, and for how many steps, so that others come between. */
 const waitMs = 10;
 const stepsAtATime = 10_000;
 /**
- * So many steps are taken as their messages arrive, and so many more in a second; what else the share allows goes by turns, as above.
+ * How many steps are taken as their messages arrive, and how many more in a second; what else the share allows goes by turns, as above.
  * Otherwise one turn of the loop takes all that has arrived, and on a busy host, where a step takes longer than it is reckoned, the
  * share fills again meanwhile, so that the turn doesn't end. Less delays ordinary messages by `waitMs`.
  */
@@ -65,7 +65,7 @@ export function stepsOfBytes(bytes: number): number {
   return Math.ceil(bytes / bytesPerStep);
 }
 
-/** What it costs to receive or to send a message of so many bytes. */
+/** What it costs to receive or to send a message with that number of bytes. */
 export function stepsOfMessage(bytes: number): number {
   return stepsPerMessage + stepsOfBytes(bytes);
 }
@@ -118,12 +118,12 @@ export class WorkShares {
     this.#take(from, share, { channel, bytes });
   }
 
-  /** What the neighbour has said causes, or has caused, so much work. */
+  /** What the neighbour has said causes, or has caused, that much work. */
   charge(peer: PeerId, steps: number): void {
     this.#spend(this.#shareOf(peer), steps);
   }
 
-  /** The link is gone: what still waits is dropped. The share stays as it is, for the neighbour may be back at once. */
+  /** The link is gone: what still waits is dropped. The share stays as it is, because the neighbour may be back at once. */
   linkDown(peer: PeerId): void {
     const share = this.#shares.get(peer);
     if (share === undefined) return;

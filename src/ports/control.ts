@@ -59,8 +59,8 @@ export type Command =
   /** `on`: takes no ticks, until it is asked with `on: false` */
   | { kind: "drain-peer"; peer: string; on: boolean; by: string }
   /**
-   * A new cluster key for every member but those in `without`, which are forgotten first; the present key is accepted for
-   * so long. Members that no person has confirmed, or that came in lately, must be in `accept` (by id).
+   * A new cluster key for every member but those in `without`, which are forgotten first; the present key is accepted
+   * until the grace ends. Members that no person has confirmed, or that joined lately, must be in `accept` (by id).
    */
   | {
       kind: "rotate-key";
@@ -227,7 +227,7 @@ export interface BackfillPlan {
 export interface PoolView {
   /** that name it */
   jobs: JobId[];
-  /** runs that are on */
+  /** runs in progress */
   holders: RunRecord[];
   /** claims that are due, first come first */
   waiting: RunRecord[];
@@ -318,7 +318,7 @@ export interface View {
   forgotten: readonly Forgotten[];
   /** reasons for which ticks are not being kept; empty = ready */
   notReady: readonly NotReady[];
-  /** what is no reason not to be ready, and yet to be known */
+  /** what people should know although it doesn't keep the peer from being ready */
   warnings: readonly string[];
   /** counted since start, for /metrics: name → value */
   counters: Readonly<Record<string, number>>;
@@ -357,7 +357,7 @@ export interface Control {
   heirs(): Heir[];
   /** undefined when there is no such job */
   next(id: JobId, count: number): NextTick[] | undefined;
-  /** What the job does in so many hours from then on (ms): of hours with up to `listed` ticks, when. Undefined: no such job. */
+  /** What the job is expected to do in the hours from then on (ms); hours with up to `listed` ticks list them. Undefined: no such job. */
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined;
   /** undefined when there is no such job */
   status(id: JobId): Promise<JobStatus | undefined>;

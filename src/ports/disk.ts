@@ -123,7 +123,7 @@ export interface PruneRule {
   keep: Keep;
   /** No tick at or after this instant goes (ms). */
   before: number;
-  /** Of the ticks before this instant so many stay (`keep.runs`); later ones are not counted. */
+  /** How many of the ticks before this instant stay (`keep.runs`); later ones are not counted. */
   countedBefore: number;
   /** Ticks before this instant go, however few there are. */
   olderThan: number;
@@ -173,7 +173,7 @@ export interface Disk {
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void;
   /** A page of the audit, newest first. */
   audit(query: AuditQuery, done: (page: AuditPage | CicadaError) => void): void;
-  /** At most so many ids of jobs that have records, in their order: those after the given one, which may be "". */
+  /** At most `limit` ids of jobs that have records, in their order: those after the given one, which may be "". */
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
   /** Removes what the rules let go, outputs included, all of it together with the horizons that say so. */
   prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void;

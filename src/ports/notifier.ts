@@ -13,7 +13,7 @@ export interface Delivery {
 
 export type Delivered =
   | { ok: true }
-  /** `isFinal`: the receiver refuses it, so another try is no use; `afterMs`: the receiver asks to wait so long */
+  /** `isFinal`: the receiver refuses it, so another try is no use; `afterMs`: how long the receiver asks to wait */
   | { ok: false; isFinal: boolean; afterMs?: number | undefined; why: string };
 
 /** A ping of a health-check service. */

@@ -50,7 +50,7 @@ const writerSilentMs = 30_000;
 const readerSilentMs = 120_000;
 /** Stores that share one fsync. More makes the first of them wait longer. */
 const writesAtOnce = 10_000;
-/** One, so that each answer is sent as soon as it is ready. */
+/** A single thread, so that each answer is sent as soon as it is ready. */
 const readsAtOnce = 1;
 
 const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";

@@ -28,7 +28,7 @@ import { readSome } from "./read-some.ts";
 
 /** Longest try, the reading of the answer included, ms. */
 const triedMs = 20_000;
-/** Of an answer that refuses, so much is shown. */
+/** How much of a refusing answer is shown. */
 const shownChars = 200;
 /** Refusals that another try may end: too early, too many, a timeout. */
 const transient: ReadonlySet<number> = new Set([408, 425, 429]);

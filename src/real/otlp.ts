@@ -26,7 +26,7 @@ const longestBackoffMs = 300_000;
 const readChars = 65_536;
 /** How long the last try at a stop may take, ms. */
 const lastTryMs = 2_000;
-/** A record moves once more when another peer's copy comes back: so many ended runs are known as sent. */
+/** How many ended runs are remembered as sent: a record moves once more when another peer's copy comes back. */
 const knownMax = 4_096;
 /** Statuses after which the specification has the same request sent again. */
 const retryable: ReadonlySet<number> = new Set([429, 502, 503, 504]);

@@ -1,7 +1,7 @@
 /**
  * Who may do what: roles, the groups to which a token may be limited, and a token as the table keeps it.
  *
- * The table has only the hash of a token, so whoever reads the table can't call the API with what stands there. An entry that
+ * The table has only the hash of a token, so reading the table doesn't let anyone call the API. An entry that
  * this version can't read whole gives no rights here: a later version's further limit must not be ignored.
  */
 import { Type, type Static } from "typebox";

@@ -4,7 +4,7 @@
  */
 import type { PeerId } from "./ids.ts";
 
-/** What a join string says of itself. It proves nothing: whoever has the key can make up both. */
+/** What a join string says of itself. It proves nothing: anyone who has the key can make up both. */
 export interface Invitation {
   /** told to the person who asked for it, so that they recognise who came by it */
   readonly id: string;

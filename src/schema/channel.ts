@@ -1,6 +1,6 @@
 /**
- * Channels: where notices go. A channel is a value of the job table, so every peer can send through it. Whoever holds the
- * cluster key can read what it contains; the API never shows its `secret`, nor the part of an address that is one. A channel
+ * Channels: where notices go. A channel is a value of the job table, so every peer can send through it. A holder of the
+ * cluster key can read what it contains; the API shows neither its `secret` nor the part of an address that is one. A channel
  * may name a secret (secret.ts) instead: then the table has only its name, and the peers that have its value can send.
  */
 import { Type, type Static, type TSchema } from "typebox";
@@ -346,7 +346,7 @@ export function withSecretsOf(present: NoticeChannel | undefined, written: unkno
   return filled;
 }
 
-/** Whether whoever knows the address of such a channel may post there. */
+/** Whether anyone who knows the address of such a channel may post there. */
 function addressIsSecret(type: unknown): boolean {
   return type === "slack" || type === "discord" || type === "teams" || type === "webhook";
 }

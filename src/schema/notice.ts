@@ -24,7 +24,7 @@ export type NoticeEvent = (typeof noticeEvents)[number];
 export const channelNamePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 const ChannelName = Type.String({ pattern: channelNamePattern });
 
-/** The longest row of failed ticks that `afterFailures` can wait for: so many ticks are read back for one notice. */
+/** The longest row of failed ticks that `afterFailures` can wait for, and so how many ticks are read back for one notice. */
 export const afterFailuresMax = 100;
 
 /** One rule of a job's `notify`. */

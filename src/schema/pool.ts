@@ -1,4 +1,4 @@
-/** A pool, as a person writes it: at most so many runs at once of all jobs that name it. */
+/** A pool, as a person writes it: the most runs at once of all jobs that name it. */
 import { Type } from "typebox";
 
 /** A higher limit costs time whenever a run of the pool ends. */

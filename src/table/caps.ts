@@ -24,7 +24,7 @@ import { updateCapBytes, type Inspection } from "./update.ts";
 
 /** The table's encoded size: it has to fit into one update, for the peers that join. */
 const tableCapBytes = updateCapBytes;
-/** The size is only estimated between two counts, which read the whole table. It is counted again when it may have grown by so much. */
+/** The size is only estimated between two counts, which read the whole table. It is counted again when it may have grown by this much. */
 const countAgainBytes = tableCapBytes / 8;
 
 /** Of each limit, how much is left by a peer's own edits: for what others have written and what is still on its way. */
@@ -46,7 +46,7 @@ export class TableCaps {
     this.#rows = rows;
   }
 
-  /** An update of so many bytes has changed the table. */
+  /** An update with that many bytes has changed the table. */
   grown(bytes: number): void {
     this.#bytesMost += bytes;
   }
@@ -73,8 +73,8 @@ export class TableCaps {
   }
 
   /**
-   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions exceed none, nor does forgetting a
-   * peer or revoking a token: they are what a person does about it, and a member that fills the table must not be safe from
+   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions, forgetting a peer and
+   * revoking a token exceed none: they are what a person does about it, and a member that fills the table must not be safe from
    * being forgotten.
    */
   exceededByOwn(

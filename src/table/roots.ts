@@ -125,7 +125,7 @@ export const joinsRoot: ValuesRoot = {
   idsCap: 8_192,
 };
 
-/** That a person has confirmed a peer, by `PEER/SIGNER`. Nothing here says whether the signature holds. */
+/** Persons' confirmations of peers, by `PEER/SIGNER`. Nothing here says whether a signature holds. */
 export const confirmationsRoot: ValuesRoot = {
   name: "confirmations",
   holds: "values",

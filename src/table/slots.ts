@@ -35,7 +35,7 @@ const slotOfField = {
   endsAt: "schedule",
   except: "schedule",
   jitter: "schedule",
-  // Its parents decide about a job's ticks as its schedule does, and a job has only one of the two.
+  // The parents decide about a job's ticks as a schedule does, and a job has only one of the two.
   after: "schedule",
   executor: "action",
   command: "action",

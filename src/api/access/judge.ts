@@ -144,7 +144,7 @@ function notFound(setting: SettingKind, name: string): CicadaError {
 function judgeValue(caller: Caller, root: string, id: string, ground: Ground): CicadaError | undefined {
   if (root === "tokens") return refusalFor(caller, all("admin"));
   if (root !== "sources") return refusalFor(caller, all("editor"));
-  // What a source has made is marked beside the object: whoever may change the one may change the other.
+  // What a source has made is marked beside the object: a caller that may change the one may change the other.
   const [, kind = "", name = ""] = id.split("/");
   switch (kind) {
     case "job": {

@@ -40,7 +40,7 @@ import type { Audit } from "./audit.ts";
 import { trailsOf } from "./trail.ts";
 import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.ts";
 
-/** Clocks of peers differ: so much before its job was made a run may have been claimed. Unit: ms. */
+/** How long before its job was made a run may have been claimed, because clocks of peers differ. Unit: ms. */
 const clockSlackMs = 5_000;
 
 export class ScopedControl implements Control {

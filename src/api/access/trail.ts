@@ -204,7 +204,7 @@ function changedFields(before: Fields, after: Fields): Pick<Trail, "before" | "a
   return { before: brief(of(before)), after: brief(of(after)) };
 }
 
-/** The value, or how long it would be: the audit has a place for so many entries of a size. */
+/** The value, or how long it would be: the audit has room for a number of entries of limited size. */
 function brief(value: unknown): unknown {
   const { length } = JSON.stringify(value);
   return length <= auditValueMax ? value : { leftOut: `${length} characters` };

@@ -47,7 +47,7 @@ export async function ask(
   }
 }
 
-/** Its detail becomes its first problem, as in the refusals that are made here. */
+/** The refusal with its detail as its first problem, as in refusals that are made here. */
 function withFirstProblem(error: CicadaError): CicadaError {
   return error.problems.length === 0 ? error : refusal(error.code, error.problems);
 }

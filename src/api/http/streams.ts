@@ -15,7 +15,7 @@ import type { Api } from "../options.ts";
 
 /** How many streams at once. Each holds a socket and its queue. */
 const streamCap = 256;
-/** … of which callers that are no admins may take so many, and one such caller so many. */
+/** … and how many of them all callers that are no admins may take together, and one such caller. */
 const streamCapOfOthers = 192;
 const streamCapPerCaller = 64;
 /** How often to look whether the callers still have their rights; ms. */

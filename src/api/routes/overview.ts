@@ -27,7 +27,7 @@ const ticksPerJob = 12;
 const comingMax = 1_000;
 /** Jobs named of which not all ticks are listed. */
 const oftenNamed = 5;
-/** Peers named for each tick: so many, or all that run it and the one that would step in. */
+/** Peers named for each tick: this many, or more if more run it; then all that do, and the one that would step in. */
 const peersNamed = 4;
 const peersNamedMax = 24;
 

@@ -157,7 +157,7 @@ const ShownPool = Type.Object({
   waiting: Type.Array(SlotSchema, { description: "the ticks that wait for a slot, first come first" }),
 });
 
-/** At most so many of each are listed. */
+/** The most of each that are listed. */
 const slotsShown = 1_000;
 
 function showPool(control: Control, name: string, value: object): object {

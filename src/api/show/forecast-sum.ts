@@ -22,7 +22,7 @@ export interface ExpectedJob {
 export interface PeerLoad {
   id: PeerId;
   name: string;
-  /** by hour: how many runs it begins, and for how long runs are on in all, ms */
+  /** by hour: how many runs it begins, and how long runs take in it altogether, ms */
   runs: Float64Array;
   busyMs: Float64Array;
 }
@@ -56,7 +56,7 @@ interface Use {
 const places = 4;
 /** Uses of pools that are kept. About 100 bytes each. */
 const usesMost = 200_000;
-/** A run counts for so much in the search for quiet hours, however short it is or if nobody knows how long it takes. */
+/** How much a run counts at least in the search for quiet hours, also if nobody knows how long it takes. */
 const leastMs = 1_000;
 
 export class ForecastSum {
@@ -97,7 +97,7 @@ export class ForecastSum {
         busy.set(peer, own);
         this.#spread(own, this.#startsOf(one), count, job.usualMs);
       }
-      // A run that goes on into later hours is on there, too.
+      // A run that goes on into later hours is in progress there, too.
       const last = hour + Math.ceil((job.usualMs ?? 0) / hourMs);
       for (let at = hour; at <= last && at < this.hours; at++) most[at] = Math.max(most[at] ?? 0, perTick);
       if (job.pool !== undefined && runs.length > 0) this.#use(job.pool, job, one, perTick);
@@ -105,7 +105,7 @@ export class ForecastSum {
     this.#take(busy, job.overlaps ? undefined : most);
   }
 
-  /** `most`: runs of the job that can be on at once, by hour. */
+  /** `most`: runs of the job that can be in progress at once, by hour. */
   #take(busy: ReadonlyMap<PeerId, Float64Array>, most: Float64Array | undefined): void {
     for (let hour = 0; hour < this.hours; hour++) {
       let sum = 0;
@@ -133,7 +133,7 @@ export class ForecastSum {
     return Array.from({ length: places }, (_, place) => begin + ((place + 0.5) / places) * hourMs);
   }
 
-  /** Adds runs that begin at these instants and take so long to the hours in which they are on. */
+  /** Adds runs of that length, which begin at these instants, to the hours in which they are in progress. */
   #spread(busy: Float64Array, starts: readonly number[], runs: number, ms: number): void {
     for (const start of starts) {
       const end = start + ms;
@@ -147,7 +147,7 @@ export class ForecastSum {
     }
   }
 
-  /** Notes when a job wants slots of its pool. Of too many starts to list, as many runs are always on as are on average. */
+  /** Notes when a job wants slots of its pool. Of too many starts to list, as many runs are taken to be in progress all the time as are on average. */
   #use(
     pool: string,
     { id, usualMs = 0, overlaps }: ExpectedJob,
@@ -166,7 +166,7 @@ export class ForecastSum {
     });
   }
 
-  /** In each of the hours in which it is on. */
+  /** In each of the hours in which it is in progress. */
   #note(pool: string, use: Use): void {
     const byHour = this.#uses.get(pool) ?? new Map<number, Use[]>();
     this.#uses.set(pool, byHour);
@@ -219,7 +219,7 @@ export class ForecastSum {
   }
 }
 
-/** How many of the uses are on at once, at the worst instant from `begin` on, and of which jobs. */
+/** How many of the uses overlap, at the worst instant from `begin` on, and of which jobs. */
 function mostAtOnce(uses: readonly Use[], begin: number): { wanted: number; jobs: JobId[] } {
   // Ends before begins: a slot that becomes free can be used at that instant.
   const edges = uses

@@ -56,7 +56,7 @@ export class Forecast {
     return result;
   }
 
-  /** One after the other. */
+  /** The computations go one after the other. */
   #after<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => undefined);

@@ -22,7 +22,7 @@ const jobsAtOnce = 100;
 /** How long a result is kept at least. Unit: ms. Several parts of a page ask at the same moment. */
 const keptMsMin = 500;
 const keptPerMs = 20;
-/** … and after a job has been written: whoever wrote it asks at once. */
+/** … and after a job has been written: its writer asks at once. */
 const writtenKeptMsMin = 100;
 
 export class Overview {

@@ -54,7 +54,7 @@ export const ChainSchema = Type.Object({
 });
 export type Chain = Static<typeof ChainSchema>;
 
-/** Ticks shown per job. More makes lists larger; a sparkline has room for about so many. */
+/** Ticks shown per job. More makes lists larger; a sparkline has room for about this many. */
 export const recentTicks = 24;
 
 export const RecentSchema = Type.Object({

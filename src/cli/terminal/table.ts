@@ -77,7 +77,7 @@ function fitted(columns: readonly Filled[], room: number): Sized[] {
   return kept;
 }
 
-/** Takes so many characters off the columns, and returns how many could not be taken. */
+/** Takes that many characters off the columns, and returns how many could not be taken. */
 function narrow(columns: readonly Sized[], characters: number): number {
   for (let over = characters; over > 0; over -= 1) {
     const long = columns.filter((one) => one.width > leastWidth(one));

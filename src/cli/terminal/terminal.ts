@@ -31,7 +31,7 @@ export interface Terminal {
   /** Width and height of the screen in characters. */
   readonly columns: number;
   readonly rows: number;
-  /** Waits so many ms; false = a program that repeats something shall stop. */
+  /** Waits that many ms; false = a program that repeats something should stop. */
   rest(ms: number): Promise<boolean>;
   /** The exit code that the program will end with. */
   exitCode: number;

@@ -12,7 +12,7 @@ import { inside, text, type Fields } from "./fields.ts";
 
 type Http = NonNullable<JobSpec["http"]>;
 
-/** A server that never answers holds a place on its peer for so long. */
+/** How long a server that never answers holds a place on its peer. */
 const defaultTimeoutMs = 60_000;
 
 /** ms; 0 = none. `isLimited`: the job has a timeout that limits the request, too. */

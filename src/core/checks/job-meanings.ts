@@ -74,7 +74,7 @@ function scheduleProblems(given: Fields): Problem[] {
   const read = parseSchedule(expressions, "UTC", text(given, "id") ?? "", except);
   if (read.ok) return [...problems, ...jitterProblems(read.schedule, text(given, "jitter"))];
   for (const { field, index, message } of read.problems) {
-    // A job without a schedule may be run by hand, and its list of exclusions is checked all the same.
+    // The list of exclusions is checked even without a schedule, because the job may be run by hand.
     if (field === "schedule" && expressions.length === 0) continue;
     const isList = field === "except" || Array.isArray(schedule);
     problems.push({ pointer: isList ? `/${field}/${index}` : `/${field}`, message });

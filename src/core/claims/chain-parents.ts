@@ -11,7 +11,7 @@ import { emit, type State } from "../state.ts";
 import type { ChainTick } from "./book-state.ts";
 import { hasPastTick, isPastInProgress, pastOf } from "./chain-backfills.ts";
 
-/** How the parent's tick of that name stands. If only the disk can tell, it is asked. */
+/** How the parent's tick of that name stands. If only the disk can tell, it is read. */
 export function parentTickOf(
   state: State,
   plan: Plan,
@@ -86,7 +86,7 @@ function isCatchingUp({ upkeep }: State, job: JobId): boolean {
   return isWarmingUp || upkeep.awaitingSync.size > 0 || upkeep.lookups.has(job);
 }
 
-/** Asks the disk about the tick of the job and of its parents, unless all of the job is being looked up anyway. */
+/** Looks the tick of the job and of its parents up on the disk, unless all of the job is being looked up anyway. */
 export function askDisk(state: State, plan: Plan, tick: TickId, entry: ChainTick): void {
   const { upkeep } = state;
   // At the end of the warm-up, and after a look-up of the whole job, its ticks are reviewed.

@@ -60,7 +60,7 @@ function spansWithin(
   });
 }
 
-/** Its ranges have been reported, by this peer or another one. */
+/** Forgets the job's ranges: this peer or another one has reported them. */
 export function forgetRanges({ book }: State, { job, tick, range }: RunRecord): void {
   const pending = book.chainRanges.get(job);
   if (pending === undefined || range === undefined) return;

@@ -53,7 +53,7 @@ export function followChains(state: State, record: RunRecord): void {
   if (record.peer !== state.settings.self && isPlanted(state, "chain-dropped")) return;
   const ends = endsOfTick(state, record);
   if (ends === undefined || ends.length === 0) return;
-  // If records of some slots have left memory, the disk is asked how they ended.
+  // If records of some slots have left memory, the disk tells how they ended.
   const story = isWholeEnd(ends) ? finalWordOf(ends) : undefined;
   // First all children learn of the end: one of them may be a parent of another.
   for (const child of children) noteEnd(state, child, record, story);
@@ -63,7 +63,7 @@ export function followChains(state: State, record: RunRecord): void {
   }
 }
 
-/** Takes in what the disk holds about ticks of a job and of its parents. `lookedUp`: it was asked about that tick. */
+/** Takes in what the disk holds about ticks of a job and of its parents. `lookedUp`: that tick was looked up there. */
 export function learnChains(
   state: State,
   child: JobId,
@@ -264,7 +264,7 @@ function openTick(state: State, plan: Plan, tick: TickId): ChainTick | undefined
   }
   const entry = begin(state, plan.id, tick);
   const past = pastOf(plan.after, tick);
-  // Its parents may have run the past tick long ago, which only the disk may know.
+  // The parents may have run the past tick long ago, which only the disk may know.
   if (past !== undefined || isUnsure(state, plan, tick)) entry.disk = "unasked";
   if (past !== undefined)
     for (const [, other] of pastTicksOf(state, plan.id, past))

@@ -270,7 +270,7 @@ export function closeLost(state: State, plan: Plan, order: Order, runner: PeerId
   const lost: RunRecord = {
     ...record,
     peer: runner,
-    // It may have given the order back in an earlier round, perhaps as an earlier life of this peer.
+    // The runner may have given the order back in an earlier round, perhaps as an earlier life of this peer.
     ...nextVersion(state, order.key, runner),
     by: state.settings.self,
     reason: "chosen and gone",

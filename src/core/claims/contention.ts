@@ -1,5 +1,5 @@
 /**
- * Which other orders of a job contend with an order: claims whose lease holds, runs that are on, and open questions that may
+ * Which other orders of a job contend with an order: claims whose lease holds, runs in progress, and open questions that may
  * become claims. It is read from the records, heartbeats and questions that are known now.
  */
 import { backfilledInstant } from "../../schema/backfill.ts";
@@ -67,7 +67,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     const isDue = record.due <= state.now.wall + aheadMs;
     const isOfBackfill = isBackfill(record.tick);
     const waiting = record.waiting === "overlap" && record.pool === undefined;
-    // Those of a backfill that are held go in the order of their ticks, and none goes before one whose turn it is.
+    // Held claims of a backfill go in the order of their ticks, and none goes before one whose turn it is.
     const areBackfills = isOfBackfill && isBackfill(order.tick);
     const isAhead = own.waiting === "overlap" && record.tick < order.tick;
     const earlier =

@@ -41,7 +41,7 @@ function* openFor(state: State, pool: string): Generator<RunRecord> {
     for (const record of openOf(state.ledger, job)) if ((record.inPool ?? pool) === pool) yield record;
   const hasLeft = ({ job }: RunRecord): boolean => state.jobs.plans.get(job)?.pool !== pool;
   for (const record of openInPool(state.ledger, pool)) if (hasLeft(record)) yield record;
-  // Those that this peer has handed to its launcher, and that have not started, don't say so in their records yet.
+  // Runs that this peer has handed to its launcher, and that have not started, don't say so in their records yet.
   for (const { record, plan } of state.book.runs.values())
     if (plan.pool === pool && record.state === "claimed" && hasLeft(record)) yield record;
 }

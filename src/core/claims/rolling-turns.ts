@@ -63,7 +63,7 @@ function slotsInTurn(state: State, { job, tick, slot }: Slot): readonly string[]
 }
 
 /**
- * Claims and questions don't count here. A run that is on holds its place whatever others have decided about its slot: on the
+ * Claims and questions don't count here. A run in progress holds its place whatever others have decided about its slot: on the
  * other side of a split its peer was away.
  */
 function slotNow(state: State, plan: Plan, { job, tick }: Omit<Slot, "slot">, slot: string): SlotNow {

@@ -55,7 +55,7 @@ export function slotsAsOfNow(
   return slots.length === 0 ? numberedSlots(1) : slots;
 }
 
-/** One for each peer that the job admits, in order of rank: living or not, but none that the mesh has forgotten. */
+/** A slot for each peer that the job admits, in order of rank: dead ones included, forgotten ones not. */
 function admittedSlots(state: State, plan: Plan, tick: TickId, requested?: RequestedOrder): string[] {
   // A peer fetches the scripts of its jobs within seconds. While it starts it can't tell yet what else its host has.
   const equipment = plan.equipment.filter((item) => !isScript(item));
@@ -103,7 +103,7 @@ function hasStarted(state: State, { job, tick, of }: OfTick): boolean {
   const { ledger } = state;
   const over = overSlotsOf(ledger.history, job, tick);
   for (const runner of over?.slots.values() ?? []) if (runner !== undefined) return true;
-  // What may be repeated is not over while it runs, nor until its last attempt has ended.
+  // What may be repeated is not over before its last attempt has ended.
   for (const slot of slotNames(state, { job, tick, of }))
     for (const record of recordsOf(ledger, orderKey(job, tick, 1, slot)))
       if (endsOrder(record) && !isDecision(record)) return true;
@@ -138,7 +138,7 @@ export function isAway(state: State, plan: Plan, slot: string): boolean {
   return !present.has(eligibility(peer));
 }
 
-/** Whether another slot of the tick was skipped because an earlier run was on: then the whole tick is. */
+/** Whether another slot of the tick was skipped because an earlier run was in progress: then the whole tick is. */
 export function isSkippedByOverlap({ ledger }: State, { job, tick }: OfTick): boolean {
   return overSlotsOf(ledger.history, job, tick)?.isSkipped === true;
 }

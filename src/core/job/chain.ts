@@ -40,7 +40,7 @@ const fulfilling: Readonly<Record<ChainCondition, ReadonlySet<RunState>>> = {
   always: new Set<RunState>(["succeeded", "failed", "timeout", "lost", "cancelled"]),
 };
 
-/** How a parent's end is told in the reason of a tick that is skipped because of it. */
+/** How the reason of a tick that is skipped because of a parent describes that parent's end. */
 const ends: Readonly<Partial<Record<RunState, string>>> = {
   succeeded: "succeeded",
   failed: "failed",

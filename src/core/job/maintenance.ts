@@ -138,7 +138,7 @@ export function windowAt(all: readonly Maintenance[], instant: number): Window |
 /** How many windows of one maintenance are looked for in a gap: with one an hour, those of the last six weeks. */
 const windowsMax = 1_000;
 
-/** The windows that overlap from ≤ instant < to (ms), at most the last so many of each. */
+/** The windows that overlap from ≤ instant < to (ms), only the last ones of each if there are many. */
 export function windowsBetween(all: readonly Maintenance[], from: number, to: number): Window[] {
   return all.flatMap(({ name, when }) => {
     if (when.kind === "once")

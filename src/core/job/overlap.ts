@@ -1,7 +1,7 @@
 /**
- * What a due run does while another run of its job is on (the job's `overlap`). A pure rule.
+ * What a due run does while another run of its job is in progress (the job's `overlap`). A pure rule.
  *
- * "On" means running on any peer, or claimed with a lease that still holds and going first. Which of two claims goes first
+ * "In progress" means running on any peer, or claimed with a lease that still holds and going first. Which of two claims goes first
  * follows from the claims themselves, so two peers that each hold one never wait for each other.
  */
 import type { JobSpec } from "../../schema/job.ts";
@@ -40,8 +40,7 @@ export function overlapVerdict(
       return running || earlier ? "wait" : "go";
     case "replace":
       // The newest order replaces those that run and those that still wait. So an order is skipped when a newer one is about
-      // to
-      // start; otherwise both would start.
+      // to start; otherwise both would start.
       if (newer) return "skip";
       if (running) return "replace";
       return others.some((other) => !other.running && other.earlier && !other.waiting) ? "wait" : "go";

@@ -49,7 +49,7 @@ export interface Plan {
   readonly after: After | undefined;
   readonly catchUp: Readonly<{ policy: "none" | "latest" | "all"; windowMs: number; limit: number }>;
   readonly retry: RetryRule;
-  /** after so many failed ticks in a row the job is paused; 0 = never */
+  /** after this many failed ticks in a row the job is paused; 0 = never */
   readonly pauseAfterFailures: number;
   readonly pauses: readonly Pause[];
   /** ticks that are to be skipped because a person asked for it, by their instant (ms); oldest first */
@@ -57,7 +57,7 @@ export interface Plan {
   /** those that apply to it; the table changes them apart from the job */
   readonly maintenance: readonly Maintenance[];
   readonly target: Target;
-  /** at most so many runs at once of all jobs that name it (core/job/pools.ts) */
+  /** it limits how many runs of all jobs that name it are in progress at once (core/job/pools.ts) */
   readonly pool: string | undefined;
   /** how much of a peer's capacity a run takes */
   readonly weight: number;

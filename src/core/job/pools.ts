@@ -1,6 +1,6 @@
 /**
- * Pools: of all jobs that name one, at most so many runs go on at once, on each side of a split. A pool that nobody has set has
- * one slot.
+ * Pools: each limits how many runs of all jobs that name it are in progress at once, on each side of a split. A pool that nobody
+ * has set has one slot.
  */
 import type { Problem } from "../../schema/job.ts";
 import type { JobId } from "../../schema/ids.ts";

@@ -1,6 +1,6 @@
 /**
- * How a tick goes from peer to peer (`target.rolling`): at most so many at once, in order of rank, with a pause after each, and
- * no further after so many failures. Pure rules.
+ * How a tick goes from peer to peer (`target.rolling`): a limited number at once, in order of rank, with a pause after each, and
+ * no further after a number of failures. Pure rules.
  *
  * A place is free again when a run and its last attempt have ended, and the pause has passed. A peer that was skipped takes no
  * place. One that is away lets the next ones go first, and has its turn when it is back.
@@ -9,10 +9,10 @@ import type { JobSpec } from "../../schema/job.ts";
 import { parseDuration } from "../time/units.ts";
 
 export interface Rolling {
-  /** so many, or such a share (percent) of the peers */
+  /** a number, or a share (percent) of the peers */
   readonly max: { readonly count: number } | { readonly percent: number };
   readonly pauseMs: number;
-  /** after so many failures the rest is skipped; 0 = never */
+  /** after this many failures the rest is skipped; 0 = never */
   readonly stopAfter: number;
 }
 
@@ -26,7 +26,7 @@ export function rollingOf({ max = 1, pause = 0, stopAfter = 1 }: Written): Rolli
   };
 }
 
-/** How many of so many peers may run the tick at once. A share is rounded down, but never to none. */
+/** How many of that number of peers may run the tick at once. A share is rounded down, but never to none. */
 export function placesOf({ max }: Rolling, peers: number): number {
   return "count" in max ? max.count : Math.max(1, Math.floor((peers * max.percent) / 100));
 }

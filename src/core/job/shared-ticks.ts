@@ -1,5 +1,5 @@
 /**
- * Whether several schedules have ticks in common: always, sometimes or never. Only so many ticks are looked at, because a person
+ * Whether several schedules have ticks in common: always, sometimes or never. Only a limited number of ticks is looked at, because a person
  * waits for the answer: those of the rarest schedule for the next years decide whether there is a common one at all.
  */
 import type { JobId } from "../../schema/ids.ts";

@@ -8,7 +8,7 @@
 import type { JobId, PeerId, TickId } from "../../schema/ids.ts";
 import { memberHashesOf, rank } from "./rank.ts";
 
-/** The slots of a tick that has so many. */
+/** The slots of a tick with that number of them. */
 export function numberedSlots(count: number): readonly string[] {
   let slots = known.get(count);
   if (slots === undefined) {

@@ -49,7 +49,7 @@ export function stopOfTick({ pauses, maintenance }: Stoppable, due: number): Sto
 /** So many ticks of one stop have a record each. The others are reported in ranges, so that a long stop costs few records. */
 const listedMost = 10;
 
-/** Whether so many ticks before this one (ms) lie in the same stop. */
+/** Whether that many ticks before this one (ms) lie in the same stop. */
 export function isDeepInStop(plan: Plan, instant: number): boolean {
   if (plan.pauses.length === 0 && plan.maintenance.length === 0) return false;
   const begins = plan.pauses.filter((pause) => covers(pause, instant)).map(({ at }) => at);

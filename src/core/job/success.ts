@@ -1,7 +1,7 @@
 /**
  * What the end of a run's process means for the run, by the job's `success`. Skip codes come first, then the timeout,
- * then the exit codes, then the patterns over its output; a signal that the process didn't survive is a failure. The reason names the rule where the exit
- * code alone doesn't explain the state.
+ * then the exit codes, then the patterns over its output; a signal that the process didn't survive is a failure. The reason names
+ * the rule where the exit code alone doesn't explain the state.
  */
 import type { JobSpec } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";

@@ -51,7 +51,7 @@ export function whyBlocked(state: State, plan: Plan): Problem | undefined {
   return { pointer: "/target/peers", message };
 }
 
-/** That a tick of the job has more runs than there are peers that can run it; undefined while there are enough. */
+/** Says, in words, that a tick of the job has more runs than there are peers that can run it; undefined while there are enough. */
 export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   const { count } = plan.target;
   if (count === 1) return undefined;

@@ -76,7 +76,7 @@ export function hearDuplicateReport(state: State, from: PeerId, heartbeat: Heart
   // When an earlier copy was last heard says nothing about this one.
   if (!isNewer) member.newerLifeHeardMono = -Infinity;
   if (isNewer && echo.incarnation <= (members.besideLife ?? 0)) {
-    // Both by the sender's clock: their difference says how long the newer life has been silent.
+    // Both instants are by the sender's clock: their difference says how long the newer life has been silent.
     const silentForMs = Math.max(0, heartbeat.sentAt - echo.heardAt);
     member.newerLifeHeardMono = Math.max(member.newerLifeHeardMono, state.now.mono - silentForMs);
     noteNewerLife(state, echo.incarnation);

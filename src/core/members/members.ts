@@ -236,15 +236,15 @@ export function assessAll(state: State): boolean {
 }
 
 /**
- * Its host has refused this peer, but others hear it long after that: it was started again, and only this peer can't reach it.
- * Twice the suspect time is enough: once for the others to stop listing what they heard before, and once for their heartbeats
+ * Whether a member whose host has refused this peer is heard by others long after that: it was started again, and only this
+ * peer can't reach it. Twice the suspect time is enough: once for the others to stop listing what they heard before, and once for their heartbeats
  * to arrive.
  */
 function isHeardAgain(state: State, member: Member): boolean {
   return member.refusals > 0 && state.now.mono - member.refusedMono > 2 * suspectAfterMs(stretch(state));
 }
 
-/** It had left, but others hear it so long after that they must have heard it since. */
+/** Whether a member that had left is heard by others so much later that they must have heard it since. */
 function isBack(state: State, member: Member): boolean {
   const leftMs = state.now.mono - member.stateSinceMono;
   return member.state === "left" && leftMs > 2 * suspectAfterMs(stretch(state));

@@ -61,7 +61,7 @@ export function openMembership(
 
 /**
  * Takes in the statements that are in the table now. A judgement reads all of them, so a member that changes them again
- * and again causes only so many. Returns whether the members have changed.
+ * and again causes only a limited number. Returns whether the members have changed.
  */
 export function takeStatements(state: State, statements: readonly MembershipStatement[]): boolean {
   holdStatements(state, statements);
@@ -210,7 +210,7 @@ function factsOf(state: State): StatementFacts {
 
 /**
  * Checks the statements that have waited the longest first, so that a member that floods the table delays others'
- * statements only so long.
+ * statements for a limited time only.
  */
 function checkSignatures(state: State, statements: readonly MembershipStatement[]): void {
   const { checked } = state.operator.membership;

@@ -107,7 +107,7 @@ function takeTick(state: State, plan: Plan, instant: number): void {
   else admitTick(state, plan, instant);
 }
 
-/** Admits ticks that are coming due. The ticks in a gap are left to a scan: now, or at the end of the warm-up if one is on. */
+/** Admits ticks that are coming due. The ticks in a gap are left to a scan: now, or at the end of the warm-up if there is one. */
 export function takeTicks(state: State): void {
   const { wall } = state.now;
   const { ticks, gaps } = pullTicks(state.jobs, wall + claimAheadMs, wall - overdueMs, wall);

@@ -35,7 +35,7 @@ function apply(state: State, order: Order, decision: Decision): void {
     case "let-go":
       if (order.local.stage === "claimed") withdraw(state, order, decision.reason);
       else transition(state.book, order, noStage);
-      // Whoever was full when the order was held may have a place by now.
+      // A peer that was full when the order was held may have a place by now.
       if (decision.reason === "turn") order.declined.clear();
       return apply(state, order, decision.next);
     case "decline":

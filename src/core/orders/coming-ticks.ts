@@ -42,7 +42,7 @@ export function nextRun(state: State, plan: Plan): NextTick | undefined {
   return undefined;
 }
 
-/** If all ticks before so many ends of maintenances are skipped, the next one that runs isn't looked for any further. */
+/** After how many ends of maintenances the search for the next tick that runs is given up, if all ticks before are skipped. */
 const windowsMax = 1_000;
 
 /** Ticks after this instant (ms) are still to come: a jitter may delay one whose time has passed. */

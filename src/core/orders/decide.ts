@@ -119,7 +119,7 @@ function isOfSchedule({ requested, isChained }: DecidedOrder): boolean {
   return requested === undefined && !isChained;
 }
 
-/** It waits for the calendar. If that doesn't come in time, the sweep reports it as missed. */
+/** The order waits for the calendar. If that doesn't come in time, the sweep reports the tick as missed. */
 function decideUnknown({ local }: DecidedOrder): Decision {
   return local.stage === "claimed" ? letGo("calendar", wait(Infinity)) : wait(Infinity);
 }
@@ -168,17 +168,17 @@ function decideStopped(order: DecidedOrder, stop: Stop, facts: Facts): Decided {
   const rest = wait(stop.until);
   if (local.stage !== "claimed") return just(rest);
   if (local.claim.waiting === undefined) return just(letGo(stop.why, rest));
-  // It keeps its claim, but no place in the queue for a slot or for capacity.
+  // The order keeps its claim, but no place in the queue for a slot or for capacity.
   return just({ kind: "hold", why: "overlap", until: stop.until });
 }
 
-/** Its peer is away or has been forgotten, or it is not its turn; undefined = neither. */
+/** The decision for a slot whose peer is away or forgotten, or whose turn has not come; undefined = neither. */
 function decideForPeer({ due }: DecidedOrder, plan: Plan, facts: Facts): Decided | undefined {
   const { absence, turn, wall, isReporter } = facts;
   const skip = (reason: string): Decision =>
     isReporter ? { kind: "close", reason, as: "skipped" } : wait(Infinity);
   if (turn.kind === "stopped") return just(wall < due ? wait(due) : skip("stopped"), "roll-stopped");
-  // Whether its peer is there is asked when its turn has come.
+  // Whether the slot's peer is there matters only when its turn has come.
   if (turn.kind === "wait") return just(wait(Math.max(turn.until, due - claimAheadMs)), "roll-waits");
   if (absence === "offline" || absence === "forgotten") return just(skip(absence), "peer-skipped");
   if (absence === "none") return undefined;
@@ -197,7 +197,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > windowOf(plan, facts)))
     return just(wait(Infinity));
   const isElected = plan.partition === "majority";
-  // Its voters may have forgotten how they voted.
+  // The voters may have forgotten how they voted.
   if (isElected && wall - order.instant > voteUntilMs) {
     return just(
       facts.isReporter ? { kind: "close", reason: "too-old-to-vote", as: "missed" } : wait(Infinity),
@@ -218,7 +218,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const isOld = trigger === "catch-up" || due < facts.warmedUpAt;
   if (isOld && facts.awaitsSync) return just(wait(wall + recheckMs));
   if (facts.isFull) return just({ kind: "decline" });
-  // Before it is put to the vote, the others are asked whether the same past tick was asked for elsewhere.
+  // Before it is put to the vote, the others are asked whether a person has requested the same past tick elsewhere.
   if (isElected && !facts.isBackfill) return just({ kind: "elect" });
   // A peer that skipped this one may have claimed the order unheard if the order came into the book before this peer had
   // warmed up. The same holds for a tick that should already have been claimed: this peer may have been drained then, or no target
@@ -226,7 +226,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const sawItComing = due - claimAheadMs >= facts.warmedUpAt;
   const timelyUntil = requested === undefined ? turnAt + timelyMs : due + lateMs;
   const isTimely = sawItComing && failover.delayMs === 0 && wall <= timelyUntil && trigger !== "catch-up";
-  // Another peer may hold or be about to take the pool's last slot, may believe it is first, or may have been asked for the
+  // Another peer may hold or be about to take the pool's last slot, may believe it is first, or may have a request for the
   // same past tick.
   const isClear =
     !facts.hasForeignClaim && plan.pool === undefined && facts.isFirstForAll && !facts.isBackfill;
@@ -268,7 +268,7 @@ function decideAsking(
 ): Decision {
   if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + recheckMs));
   if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
-  // It is asked again, until that peer answers or is suspected.
+  // The others are asked again, until that peer answers or is suspected.
   if (lacksAnswers) return letGo("asked", wait(wall + 1));
   if (isFull) return letGo("declined", { kind: "decline" });
   // The job may have become a majority job while the other peers were asked.

@@ -43,7 +43,7 @@ function review(state: State, job: JobId): void {
   }
   if (state.now.mono - known.sinceMono < place * reportEveryMs) return;
   failedTicks.delete(job);
-  // At most so many records, unless a split has doubled some.
+  // No more records than this, unless a split has doubled some.
   const limit = plan.pauseAfterFailures * (1 + plan.retry.attempts) * slotsPerTick(state, plan);
   emit(state, { kind: "readEnds", job, limit, rolling: plan.target.rolling !== undefined });
 }

@@ -20,7 +20,7 @@ import { comingAfter } from "./coming-ticks.ts";
 import { hindrancesOf } from "./hindrances.ts";
 
 const hourMs = 3_600_000;
-/** Up to so many ticks of an hour are ranked one by one. A rank costs some microseconds, and a week has 168 hours. */
+/** The most ticks of an hour that are ranked one by one. A rank costs some microseconds, and a week has 168 hours. */
 const rankedMost = 4;
 
 /** The hours from `from` (ms) on in which the job has ticks to come. An hour with more than `listed` ticks lists no starts. */

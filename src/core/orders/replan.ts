@@ -3,7 +3,7 @@
  * right (DESIGN §7, §11).
  *
  * Ticks are planned from now on, and watermarks fall back to now. Of the ticks after now, those that really started stay over:
- * the disk is asked for them. A decision without a start is void. Each peer withdraws its own such decisions in their next
+ * they are read from the disk. A decision without a start is void. Each peer withdraws its own such decisions in their next
  * round, which every peer takes for newer, and those ticks run when they are due.
  */
 import { closeWithout } from "../claims/claims.ts";

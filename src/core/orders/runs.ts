@@ -261,7 +261,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     const recent =
       isOwnGivenBack(state, record) ||
       (state.now.wall - record.due < recentMs && recordsInMemory(state.ledger) < rememberedMax);
-    // On the other side of a split the run's peer looked dead. Here it is alive, so the run is on until its peer reports the
+    // On the other side of a split the run's peer looked dead. Here it is alive, so the run goes on until its peer reports the
     // end.
     const saidByAnother = record.by !== undefined && record.by !== record.peer;
     const lives = saidByAnother && inSight(state, record.peer);
@@ -309,7 +309,7 @@ function isBeyondLimits(state: State, record: RunRecord): boolean {
 
 /**
  * True for an open record that is not in memory if its order is over or if it is this peer's own. Usually a peer that was away
- * passes on what it last knew, and this peer's disk knows how that run ended. So the disk is asked first
+ * passes on what it last knew, and this peer's disk knows how that run ended. So the disk is read first
  * (peer/stale-records.ts); otherwise the run would count as running for ever.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {

@@ -3,7 +3,7 @@
  *
  * A scan looks at the ticks above a job's watermark about which nothing is known. Those that may still run enter the order
  * book; all others are reported as ranges, one record for each range. Where records may be on the disk and not in memory, the
- * disk is asked first. The ticks of a job that runs after others are those of its parents, and follow from their records.
+ * disk is read first. The ticks of a job that runs after others are those of its parents, and follow from their records.
  * Every minute the watermarks move up to now, past everything except undecided orders; they are stored a minute later, after the
  * records that justify them.
  */
@@ -71,7 +71,7 @@ export function openHistory(
     };
     beginWatermark(state.ledger.history, job, past, Math.max(unsureUntil, loadedSince - 1));
   }
-  // Starts before now are found when the disk is asked.
+  // Starts before now are found when the disk is read.
   for (const { job, starts } of prunedAhead) settleStarts(state, job, starts, state.now.wall + 1);
 }
 
@@ -81,7 +81,7 @@ export function nextTickInSightAt(state: State): number {
 }
 
 /**
- * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has been asked which of them
+ * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has told which of them
  * really started. Returns how many jobs are concerned.
  */
 export function lookUpAhead(state: State): number {

@@ -94,7 +94,7 @@ function isSkippedByParent(state: State, { isChained, attempt, job, tick }: Orde
   return isChained && attempt === 1 && chainTickOf(state, job, tick)?.verdict?.kind === "skip";
 }
 
-/** Its peer is away, or it is not its turn. */
+/** Whether the slot's peer is away, or it is not the slot's turn. */
 function isHeldUp(state: State, order: Order): boolean {
   const facts = new OrderFacts(state, order);
   return facts.absence !== "none" || facts.turn.kind !== "go";
@@ -117,7 +117,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     if (isToBeSkipped(state, order)) touch(state, order);
     else if (isStopped || (!isWanted && stopOfTick(plan, comesAtOf(order)) !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);
-    // Its peer may be back before that, or the runs before it may end.
+    // The slot's peer may be back before that, or the runs before it may end.
     else if (isPeerSlot(order.slot) && isHeldUp(state, order)) touch(state, order);
     else if (wall - wantedAt(order.due, hasBegun, plan, wall) > windowOf(plan, order))
       miss(state, plan, order, "window");

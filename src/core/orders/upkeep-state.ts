@@ -44,7 +44,7 @@ export interface UpkeepState {
   scanFrom: number;
   /** records of ticks before this instant are on the disk and were not loaded; ms */
   loadedSince: number;
-  /** jobs about which the disk is being asked which ticks are over */
+  /** jobs whose ticks that are over are being read from the disk */
   readonly lookups: Set<JobId>;
   /** for each job the time ahead (ms) of which the disk holds decisions: it is asked again when that time comes */
   readonly decidedAhead: Map<JobId, Span>;

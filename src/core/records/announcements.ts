@@ -80,7 +80,7 @@ export function dropOldAnnouncements(waiting: AnnouncementsState, beforeMono: nu
   }
 }
 
-/** Takes at most so many queued announcements of those that `isReady` admits. */
+/** Takes at most `limit` queued announcements that `isReady` admits. */
 export function takeQueued(
   waiting: AnnouncementsState,
   limit: number,
@@ -97,7 +97,7 @@ export function takeQueued(
   return taken;
 }
 
-/** It is another peer's turn. If the members change, this peer looks again. */
+/** Leaves the announcement to another peer. If the members change, this peer looks at it again. */
 export function deferAnnouncement(waiting: AnnouncementsState, announcement: Announcement): void {
   waiting.deferred.set(`${announcement.job}@${announcement.tick}`, announcement);
 }

@@ -20,7 +20,7 @@ export function isOutcome({ retryAt }: RunRecord): boolean {
   return retryAt === undefined;
 }
 
-/** At most so many jobs are named. More would make the digest longer than a person reads. */
+/** The most jobs that are named. More would make the digest longer than a person reads. */
 const namedMax = 12;
 const daySeconds = 86_400;
 

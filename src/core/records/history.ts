@@ -7,7 +7,7 @@
  *
  * A watermark may lag but never leads: it is stored after the records that justify it, and covers only ticks that are past by
  * a clock that counts as right. If that clock turns out to have been ahead, the watermark goes back (`withdrawAhead`), and the
- * disk is asked before a tick above it is admitted (`unsureUntil`).
+ * disk is read before a tick above it is admitted (`unsureUntil`).
  *
  * No watermark covers requested orders, which are no ticks of a schedule: they are kept one by one until `forgetRequested`.
  */
@@ -135,7 +135,7 @@ export function historyBegan(history: HistoryState, job: JobId): number {
   return history.jobs.get(job)?.watermark?.since ?? Infinity;
 }
 
-/** The instant (ms) up to which the disk must be asked before ticks are admitted; -Infinity = it needn't be asked. */
+/** The instant (ms) up to which the disk must be read before ticks are admitted; -Infinity = it needn't be read. */
 export function unsureUntilOf(history: HistoryState, job: JobId): number {
   return history.jobs.get(job)?.unsureUntil ?? -Infinity;
 }
@@ -219,7 +219,7 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
 
 /**
  * A range from this instant (ms) on, reported by a clock that was ahead, no longer counts, and part of it is past. The
- * watermark goes back to before it, and the disk is asked which ticks of that part really started.
+ * watermark goes back to before it, and the disk is read to learn which ticks of that part really started.
  */
 export function reopenFrom(history: HistoryState, job: JobId, instant: number, now: number): void {
   const ofJob = history.jobs.get(job);
@@ -232,7 +232,7 @@ export function reopenFrom(history: HistoryState, job: JobId, instant: number, n
 
 /**
  * Forgets orders before the instant (ms) that no watermark covers: requested ones, which can't start any more, and those of
- * jobs that can't be read here. If such a job comes back, the disk is asked.
+ * jobs that can't be read here. If such a job comes back, the disk is read.
  */
 export function forgetBefore(history: HistoryState, job: JobId, before: number): void {
   const ofJob = history.jobs.get(job);

@@ -18,7 +18,7 @@ export interface OverSlots {
   readonly slots: Map<string, PeerId | undefined>;
   /** how many slots the tick has */
   readonly of: number;
-  /** one of them was skipped because an earlier run of the job was on */
+  /** one of them was skipped because an earlier run of the job was in progress */
   isSkipped: boolean;
 }
 

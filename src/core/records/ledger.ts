@@ -52,7 +52,7 @@ export function settleIn(history: HistoryState, record: RunRecord): void {
 /**
  * Takes in a record. Returns the record that was known before, and whether this one moves up; otherwise nothing changes. Of a
  * final record that is not `recent`, memory only keeps that its order is over; whether it says more than the stored one is
- * left to the disk. With `keepOpen` an open record stays open: another peer's `lost` for a run that is on.
+ * left to the disk. With `keepOpen` an open record stays open: another peer's `lost` for a run in progress.
  */
 export function takeRecord(
   ledger: LedgerState,
@@ -137,7 +137,7 @@ export function openOf(ledger: LedgerState, job: JobId): Iterable<RunRecord> {
   return ledger.openByJob.get(job)?.values() ?? [];
 }
 
-/** Those of one tick. A job may have thousands of others, which must not slow down a look at one tick. */
+/** The open records of one tick. A job may have thousands of others, which must not slow down a look at one tick. */
 export function openOfTick(ledger: LedgerState, job: JobId, tick: TickId): Iterable<RunRecord> {
   return ledger.openByTick.get(tickKeyOf({ job, tick }))?.values() ?? [];
 }

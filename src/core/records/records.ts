@@ -21,7 +21,7 @@ export function orderKeyOf(record: RunRecord): OrderKey {
 }
 
 const endedByAnother = 2;
-/** Its own peer has found, after a restart, that the run started and that no end is recorded. */
+/** The level of a run whose own peer has found, after a restart, that it started and that no end is recorded. */
 const lostByItself = 3;
 
 function level(record: RunRecord): number {

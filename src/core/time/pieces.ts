@@ -55,11 +55,11 @@ interface Memory {
 
 /** Kinds of pieces remembered for one schedule; most have fewer than ten. Beyond it they are forgotten. */
 const kindsMax = 256;
-/** As many ticks of a piece are always remembered. */
+/** Up to this many ticks of a piece are always remembered. */
 const offsetsKept = 96;
-/** More are remembered where they are fewer than one in so many. */
+/** More are remembered where they are fewer than one in this many seconds. */
 const sparseness = 4;
-/** The calendar repeats every 400 years: where so many days hold no tick, none ever will. */
+/** The calendar repeats every 400 years: where this many days hold no tick, none ever will. */
 const hopelessPieces = 147_200;
 /**
  * So much work without a tick ends a search, as if none ever came; it takes half a second. A list of expressions that leaves

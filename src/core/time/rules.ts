@@ -16,7 +16,7 @@ import type { Zone } from "./zone.ts";
 
 export type Rule = { kind: "cron"; times: CivilTimes } | Period | Moment;
 
-/** The ticks of the rules in `from ≤ tick < to`, ascending, each once; with a limit, the first so many. */
+/** The ticks of the rules in `from ≤ tick < to`, ascending, each once; with a limit, only the first ones. */
 export function listRules(
   rules: readonly Rule[],
   zone: Zone,

@@ -120,7 +120,7 @@ export function nextTick(schedule: Schedule, after: number): number | undefined 
 /** Ticks and days of the schedule in which its shortest period is looked for. */
 const searched = { ticks: 2_000, days: 400, from: Date.UTC(2024, 0, 1) };
 
-/** True if two ticks of the schedule, next to each other, are less than so many ms apart. */
+/** True if two ticks of the schedule, next to each other, are less than that many ms apart. */
 export function isShorterApart(schedule: Schedule, ms: number): boolean {
   const to = searched.from + searched.days * 86_400_000;
   const ticks = ticksBetween(schedule, searched.from, to, searched.ticks);

@@ -28,14 +28,14 @@ export function voteBytes(peer: PeerId, votes: number): Uint8Array {
   return Buffer.from(canonicalText({ what: "votes", peer, votes }) ?? "");
 }
 
-/** This voter has given so many more votes. The count never shrinks in one life. */
+/** This voter has given that many more votes. The count never shrinks in one life. */
 export function raiseVoteCount(voter: VoterState, by: number): number {
   assert(by >= 0, "a voter gives back no votes");
   voter.voteCount += by;
   return voter.voteCount;
 }
 
-/** So many votes are durable. Heartbeats name only these. */
+/** That many votes are durable. Heartbeats name only these. */
 export function raiseVotesStored(voter: VoterState, to: number): void {
   assert(to <= voter.voteCount, "no more votes are stored than were given");
   voter.votesStored = Math.max(voter.votesStored, to);

@@ -193,7 +193,7 @@ function informChosen(state: State, order: Order, epoch: Epoch): void {
   emit(state, { kind: "send", to: order.chosen.peer, protocol: "vote", message: { kind: "chosen", chosen } });
 }
 
-/** It is this peer's turn to run an order of a majority job: it proposes itself, or waits until it hears a majority. */
+/** Called when it is this peer's turn to run an order of a majority job: proposes this peer, or waits until it hears a majority. */
 export function reconcileVoters(state: State, order: Order): void {
   const epoch = epochAt(state.voting.roster.chain, order.instant);
   if (epoch === undefined || !hearsMajority(state, epoch)) {

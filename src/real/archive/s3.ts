@@ -17,7 +17,7 @@ import type { Sent } from "./queue.ts";
 
 /** Longest try, ms: the largest output over a slow line. */
 const triedMs = 60_000;
-/** Of an answer that refuses, so much is read. */
+/** How much of a refusing answer is read. */
 const readChars = 4_096;
 /** Refusals of one object, and not of the caller or the bucket: another try of the same object is no use. */
 const refusesObject: ReadonlySet<number> = new Set([400, 412, 413, 414, 422]);

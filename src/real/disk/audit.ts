@@ -4,7 +4,7 @@ import { auditKept, auditRefusalsKept, type AuditEntry, type AuditQuery } from "
 import { sumOf, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
-/** How often the oldest are removed: once in so many entries. More leaves more beyond the limits meanwhile. */
+/** The oldest are removed once in this many entries. More leaves more beyond the limits meanwhile. */
 const removeEvery = 64;
 
 export function writeAudit(statements: Statements, text: string): void {

@@ -158,7 +158,7 @@ function linesOf(value: string): string[] {
   return lines.length === 1 ? [] : lines.filter((line) => [...line].length >= shortestLine);
 }
 
-/** The digits that depend on the bytes alone when so many other bytes stand before them. */
+/** The digits that depend on the bytes alone when that many other bytes stand before them. */
 function inBase64(bytes: Buffer, before: number): Buffer {
   const digits = Buffer.concat([Buffer.alloc(before), bytes]).toString("base64");
   return Buffer.from(

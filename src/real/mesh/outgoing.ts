@@ -17,7 +17,7 @@ export interface QueueLimit {
 }
 
 /**
- * What waits in all queues together. Whoever holds the cluster key can have any number of identities, and read with none.
+ * What waits in all queues together. A holder of the cluster key can have any number of identities, and read with none.
  * More takes more memory; less drops frames of many neighbours that are slow at once. A queue in which nothing waits is
  * open in any case, so that neighbours that read don't notice.
  */

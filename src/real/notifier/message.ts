@@ -46,7 +46,7 @@ export function textOf(
   const sentences = notices.map(({ text }) => escape(oneLine(text)).length);
   const needed = notices.map((notice, index) => Math.min(leastLength(notice) - 1, sentences[index] ?? 0));
   const total = needed.reduce((sum, length) => sum + length + 1, 0);
-  // They fit, unless the channel was made another service's while the message waited.
+  // The notices fit, unless the channel was made another service's while the message waited.
   const least = total <= limit ? needed : needed.map(() => 0);
   // What is left when each has said what it is about; one that needs less than its share leaves the rest to those after it.
   let spare = total <= limit ? limit - total : limit - notices.length;

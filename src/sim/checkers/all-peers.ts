@@ -3,7 +3,7 @@
  *
  * - I4: each peer runs its own part alone. The peers of a tick are fixed when it comes: one that joined after a run of it had
  *   begun, and could talk to that run's peer since, runs nothing of it.
- * - I10, rolling: a run begins only if fewer runs of its tick than the rules allow are on, or have ended so shortly before that
+ * - I10, rolling: a run begins only if fewer runs of its tick than the rules allow are in progress, or have ended so shortly before that
  *   the pause after them isn't over, on peers of which its peer could know. After as many failures as the rules say none begins.
  * - I1, rolling: if all runs of a tick so far have succeeded and nothing is disturbed, the next one begins within a minute, until
  *   each peer that all others know has had its turn.
@@ -19,9 +19,9 @@ import { clockErrorMs, dueOf, firstAttempts, groupRuns, isScheduled } from "./ti
 
 /** A run that its launcher had received before another one failed may still start within this time, ms. */
 const launchMs = 3_500;
-/** Two peers that can talk have told each other of a tick after so long, ms. */
+/** After what time two peers that can talk have told each other of a tick, ms. */
 const toldMs = 10_000;
-/** A disturbance has effects for so long, ms. */
+/** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
 /** A launcher notices that its peer is gone, and its clock rounds, ms. */
 const roundingMs = 100;
@@ -70,7 +70,7 @@ function wrongTurns(evidence: Evidence, runs: readonly Run[], rules: readonly Jo
   if (rule === undefined || rolling.includes(undefined)) return [];
   const inOrder = runs.toSorted((a, b) => a.start - b.start);
   return inOrder.flatMap((run, index) => {
-    // Its tick goes on with it, whatever the others do.
+    // The tick goes on with it, whatever the others do.
     if (run.attempt > 1) return [];
     const errorMs = clockErrorMs(evidence, run.start, run.start) + roundingMs;
     const known = inOrder

@@ -14,7 +14,7 @@ import { hadDuplicateIdentity, together } from "./surroundings.ts";
 import { firstAttempts } from "./ticks.ts";
 
 const withinMs = 600_000;
-/** Other runs of the job may keep it busy for so much of the time, 0 to 1. */
+/** The share of the time for which other runs may keep the job busy, 0 to 1. */
 const busyShare = 0.5;
 const beforeMs = 15_000;
 

@@ -28,9 +28,9 @@ import { clockErrorMs, firstAttempts, groupRuns, repeatedWithinMs, wasBusy } fro
 type After = NonNullable<JobRules["after"]>;
 
 const startsWithinMs = 60_000;
-/** A disturbance has effects for so long, ms. */
+/** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
-/** The others have the record of an end after so long, ms; if some gossip is lost all the time, after the longer time. */
+/** After what time the others have the record of an end, ms; the longer one if some gossip is lost all the time. */
 const heardWithinMs = 2_000;
 const madeUpMs = 10_000;
 /** A tick whose parents ended this short before the world's end may not be recorded everywhere, ms. */
@@ -215,7 +215,7 @@ function missingTicks(
       ];
       if (from > begun || to < ended + startsWithinMs || ended > evidence.to - quietMs) return [];
       const isOfRequest = backfilledInstant(tick) !== undefined && rules.after.jobs.length > 1;
-      // It runs under the name of the latest request.
+      // The tick runs under the name of the latest request.
       if (isOfRequest && ends.some((end) => end.tick > tick)) return [];
       if (
         hasAnyoneAsked(

@@ -119,7 +119,7 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   };
   const { cuts, outages } = steady;
   const since = start - inTouchMs;
-  // Whoever was back for a part of the time may or may not have been heard.
+  // A peer that was back for a part of the time may or may not have been heard.
   const changes = [...cuts, ...outages].flatMap(({ from, to }) => [from - 1, to + 1]);
   const moments = [since, start, ...changes.filter((at) => since < at && at < start)];
   const isWrong = (other: PeerId) => Math.abs(aheadMs(evidence, other, start)) > sameClockMs;

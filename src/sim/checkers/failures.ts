@@ -1,8 +1,8 @@
 /**
- * The part of I5 that is about jobs which are paused after so many failed ticks in a row.
+ * The part of I5 that is about jobs that are paused after a number of failed ticks in a row.
  *
- * If so many ticks in a row surely failed, nothing was disturbed and no client asked anything of the job meanwhile, no tick of
- * it starts any more soon after. Conversely such a job has to run like any other until so many ticks may have failed in a row:
+ * If that many ticks in a row surely failed, nothing was disturbed and no client asked anything of the job meanwhile, no tick of
+ * it starts any more soon after. Conversely such a job has to run like any other until that many ticks may have failed in a row:
  * only then it is no longer surely in force (requests.ts), until a client resumes it.
  */
 import { slotsOf, type JobRules } from "../world/requests.ts";
@@ -12,7 +12,7 @@ import { dueOf, isScheduled } from "./ticks.ts";
 
 /** How soon after the last of its failed ticks has ended a job is paused on every peer, ms. */
 const pausedWithinMs = 15_000;
-/** A disturbance has effects for so long, ms. */
+/** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
 
 export function checkFailurePauses(evidence: Evidence): Breach[] {

@@ -9,7 +9,7 @@
  * matching are starts by a clock that was set wrong, if their tick was due by that clock. A tick of a majority job is
  * required only if nothing in the world changed around it and a majority of its voters could talk, one of them able to
  * run it. The reason: if a runner dies after it was chosen, the tick dies with it. A tick of a job in a pool is required if a
- * slot of the pool was free for half a minute around it, by what really ran: whoever waits for it has got it by then. If the job doesn't allow overlap
+ * slot of the pool was free for half a minute around it, by what really ran: a tick that waits for it has got it by then. If the job doesn't allow overlap
  * and another run of it was going on around the tick, the tick is left out; I10 judges it. Also left out is every tick
  * around which more clocks were set wrong than were right, because the majority decides which clock counts. If half of
  * the clocks are slow, and their peers have been restarted since or clocks of the other half were set too, the slow half
@@ -76,7 +76,7 @@ export function checkLoss(evidence: Evidence): Breach[] {
   return [...breaches, ...checkMatching(evidence, required, byJob)];
 }
 
-/** Its runs take their turns: when they have to start follows from those before. */
+/** Whether the tick's runs take turns: when they have to start follows from those before. */
 function isRolling({ rules }: RequiredTick): boolean {
   return rules.onAll?.rolling !== undefined;
 }
@@ -247,7 +247,7 @@ function presentIn(evidence: Evidence, from: number, to: number): PeerId[] {
   return peers.filter((peer) => !away.has(peer));
 }
 
-/** Like I1's requirement, but for I9: the tick must run once and on time. */
+/** The same as I1 requires, for I9: the tick must run once and on time. */
 function mustRun(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
   const eligible = workers(evidence, peersFor(rules), instant);
   if (eligible.length === 0) return false;

@@ -20,10 +20,10 @@ import { groupRuns } from "./ticks.ts";
 
 /** How soon after a tick's end its notice is accepted at the latest: the channel refuses it twice at most. Unit: ms. */
 const toldWithinMs = 120_000;
-/** A disturbance has effects for so long, ms. */
+/** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
 /**
- * The runner of a majority job is chosen so long before its tick at most, ms: claims are made 2 s ahead, by a clock that may
+ * How long before its tick the runner of a majority job is chosen at most, ms: claims are made 2 s ahead, by a clock that may
  * differ.
  */
 const chosenAheadMs = 4_000;

@@ -63,7 +63,7 @@ function checkUnits(evidence: Evidence): Breach[] {
   });
 }
 
-/** Its ticks have one run each, or a newer one takes the place of another. */
+/** Whether the job's ticks have one run each, or a newer tick takes the place of another. */
 function isNoUnit({ count = 1, onAll, overlap }: JobRules): boolean {
   return (count === 1 && onAll === undefined) || overlap === "replace";
 }

@@ -40,7 +40,7 @@ import {
 const graceMs = 30_000;
 /** How long a child may take to end after it was told to, ms. */
 const cancelMs = 15_000;
-/** Two peers that can talk know of each other's runs after so long, ms. */
+/** After what time two peers that can talk know of each other's runs, ms. */
 const knowsRunMs = 5_000;
 /** An order that its launcher had already received may still start within this time, ms. */
 const launchMs = 3_500;
@@ -98,7 +98,7 @@ function wrongWithScheduled(
   if (run.start <= latest) return undefined;
   // The time for which a run waits for a place doesn't count towards its window.
   if (evidence.crowded === true) return undefined;
-  // Nor the time until its turn.
+  // The time until its turn doesn't count either.
   if (held.some(({ rules }) => rules.onAll?.rolling !== undefined)) return undefined;
   const pooled = held.find(({ rules }) => rules.pool !== undefined);
   if (pooled !== undefined && wasBusy(runsOfPool(evidence, pooled.rules), 0, "", due, run.start))
@@ -231,7 +231,7 @@ function wasToldToSkip(evidence: Evidence, operation: Operation, run: Run): bool
 
 /** A run that starts so soon after a request had been claimed before it, ms. */
 const claimedBeforeMs = 1_500;
-/** With an undisturbed peer, a run starts at the latest so long after its launcher was given it, ms. */
+/** The longest time from when an undisturbed peer's launcher is given a run to its start, ms. */
 const handedOverMs = 250;
 
 /** In a maintenance nothing starts, and no tick that was due in it starts ever. */

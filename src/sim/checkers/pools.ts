@@ -57,7 +57,7 @@ function longestFreeMs(evidence: Evidence, rules: JobRules, from: number, to: nu
   return longest;
 }
 
-/** When a slot of a pool is free for so long, a tick that waits for one has got it, ms. */
+/** How long a slot of a pool may be free before a tick that waits for one must have got it, ms. */
 export const slotTakenWithinMs = 30_000;
 
 /** The job's pool was full at some time from `from` to `to`, and never had a free slot for longer than that. */

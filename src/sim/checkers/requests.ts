@@ -77,10 +77,10 @@ function without(holes: readonly { from: number; to: number }[], spans: readonly
   ) as InForce[];
 }
 
-/** By so much longer than a maintenance its effects may last: what waited meanwhile starts, and jobs catch up, ms. */
+/** How much longer than a maintenance its effects may last, ms: what waited meanwhile starts, and jobs catch up. */
 const maintainedAroundMs = 60_000;
 
-/** Spans in which some peer may take a maintenance to be on. */
+/** Spans in which some peer may take a maintenance to be in force. */
 function perhapsMaintained(evidence: Evidence): { from: number; to: number }[] {
   const steps = evidence.faultWindows.map(({ steppedMs = 0 }) => Math.abs(steppedMs));
   const errorMs = Math.max(0, ...evidence.clockErrorMs.values(), ...steps) + maintainedAroundMs;
@@ -91,7 +91,7 @@ function perhapsMaintained(evidence: Evidence): { from: number; to: number }[] {
   );
 }
 
-/** Spans in which every peer knows that a maintenance is on. None if a clock was set. */
+/** Spans in which every peer knows that a maintenance is in force. None if a clock was set. */
 export function surelyMaintained(evidence: Evidence): { from: number; to: number }[] {
   if (evidence.faultWindows.some(({ kind }) => kind === "clock step")) return [];
   const errorMs = Math.max(0, ...evidence.clockErrorMs.values()) + 1;
@@ -105,7 +105,7 @@ export function surelyMaintained(evidence: Evidence): { from: number; to: number
 }
 
 /**
- * Spans in which some peer may hold the job paused because of failed ticks: from when so many ticks may have failed in a row,
+ * Spans in which some peer may hold the job paused because of failed ticks: from when enough ticks may have failed in a row,
  * until a client resumes it. A run that was disturbed may have been lost for some peers, whatever became of it. Where it isn't sure
  * that the job was paused, a resume may have had no effect, so what failed before it still counts.
  */

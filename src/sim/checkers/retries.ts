@@ -17,9 +17,9 @@ import { clockErrorMs, groupRuns } from "./ticks.ts";
 /** By how much two peers that are well see a pause end at different times, ms. */
 const roundingMs = 1_000;
 const startsWithinMs = 60_000;
-/** A disturbance has effects for so long, ms. */
+/** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
-/** The others have the record of an attempt's end after so long, ms. */
+/** After what time the others have the record of an attempt's end, ms. */
 const heardWithinMs = 10_000;
 
 type Retry = NonNullable<JobRules["retry"]>;

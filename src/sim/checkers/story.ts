@@ -122,7 +122,7 @@ function nameOf(one: Run | RecordSeen | DisownedSeen): string {
 
 function tells(evidence: Evidence, state: string, run: Run): boolean {
   if (state === (run.outcome === "failed" && skips(evidence, run) ? "skipped" : run.outcome)) return true;
-  // Its precheck had passed, and then the job was not started: it was paused or deleted, or its peer was held up.
+  // The run's precheck had passed, and then the job was not started: it was paused or deleted, or its peer was held up.
   if (run.outcome === "checked") return ["skipped", "cancelled", "failed", "lost"].includes(state);
   if (run.outcome === "killed") return state === "lost" || state === "cancelled";
   // The child may have ended by itself just after it was told to end.

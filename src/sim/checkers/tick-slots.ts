@@ -1,6 +1,6 @@
 /**
  * The slots of a tick, each of which the checkers require. A tick that runs on all peers has one for each peer that all others
- * knew for a while when it came: it is among its peers then, whoever fixes them.
+ * knew for a while when it came: it is among its peers then, whichever peer fixes them.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { peersFor, slotsOf, type JobRules } from "../world/requests.ts";

@@ -76,7 +76,7 @@ export function everyHours(hours: number, minuteOfHour: number): SimpleSchedule 
   return { text, periodMs: hours * 60 * minute, offsetMs: minuteOfHour * minute };
 }
 
-/** Without the days from the instant on, so many of them, in a zone that is `hoursAhead` of UTC. */
+/** Without that many days from the instant on, in a zone that is `hoursAhead` of UTC. */
 export function exceptDays(from: number, days: number, hoursAhead: number): Exclusions {
   const aheadMs = hoursAhead * 60 * minute;
   const first = Math.floor((from + aheadMs) / day);

@@ -16,10 +16,10 @@ export interface JobRules {
   preferredSide?: string;
   /** how many runs each tick has; absent = 1 */
   count?: number;
-  /** each tick has one run on each peer that may run it; peers that are away are awaited for so long */
+  /** each tick has one run on each peer that may run it; how long peers that are away are awaited */
   onAll?: {
     offlineMs: number;
-    /** so many at once, or such a share of the peers */
+    /** the most at once: a number, or a share of the peers */
     rolling?: { max: number | `${number}%`; pauseMs: number; stopAfter: number };
   };
   /** how much of a peer's capacity a run takes; absent = 1 */
@@ -48,7 +48,7 @@ export interface JobRules {
   retry?: { attempts: number; backoffMs: number };
   /** a pool, and how many slots it has */
   pool?: { name: string; slots: number };
-  /** after so many failed ticks in a row it is paused; absent = never */
+  /** after this many failed ticks in a row it is paused; absent = never */
   pauseAfterFailures?: number;
   /** the jobs whose ticks are its ticks, instead of `schedule`, and after which of their ends it runs */
   after?: { jobs: readonly JobId[]; on: "success" | "failure" | "always" };
@@ -78,7 +78,7 @@ export function slotsOf({ count = 1 }: JobRules): string[] {
 export type ClientRequest =
   | { kind: "put"; rules: JobRules }
   | { kind: "delete"; id: JobId }
-  /** `forMs`: it ends by itself so long after it was asked for */
+  /** `forMs`: how long after it was asked for it ends by itself */
   | { kind: "pause"; id: JobId; forMs?: number }
   | { kind: "resume"; id: JobId }
   | { kind: "run"; id: JobId }
@@ -90,7 +90,7 @@ export type ClientRequest =
   | { kind: "cancel"; id: JobId; tick: TickId }
   /** no job takes ticks from ≤ instant < to */
   | { kind: "maintain"; from: number; to: number }
-  /** a pool gets so many slots */
+  /** sets how many slots a pool has */
   | { kind: "pool"; name: string; slots: number }
   /** the world's secret gets a value that only these peers can read */
   | { kind: "secret"; peers: readonly PeerId[] }

@@ -34,7 +34,7 @@ export interface Run {
   outcome?: "skipped" | "checked" | "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
 }
 
-/** The name of an order, whoever runs it. */
+/** The name of an order, whichever peer runs it. */
 export function orderName(of: Pick<Run | RecordSeen, "job" | "tick" | "attempt" | "slot">): string {
   return `${of.job}@${of.tick}~${of.attempt}#${of.slot ?? "0"}`;
 }

@@ -187,7 +187,7 @@ function valuesOf({ runs, busyMs }: Load, measure: Measure): readonly number[] {
   return measure === "runs" ? runs : busyMs.map((ms) => ms / hourMs);
 }
 
-/** How long runs are on in an hour, or how many are on on average where that is more than one. */
+/** How long runs take in an hour, or how many are in progress on average where that is more than one. */
 function loadText(atOnce: number): string {
   if (atOnce === 0) return "no load";
   return atOnce < 1 ? `busy for ${durationText(atOnce * hourMs)}` : `${atOnce.toFixed(1)} runs at a time`;

@@ -21,7 +21,7 @@ interface WrongJob {
   counts: ReadonlyMap<string, number>;
 }
 
-/** The newest first. A range of missed ticks counts as so many. */
+/** The newest first. A range of missed ticks counts as many times as it has ticks. */
 export function groupWrong(runs: readonly Run[]): WrongJob[] {
   // An attempt that is repeated is not yet how its tick ended.
   const final = runs.filter(({ retryAt }) => retryAt === null);

@@ -6,7 +6,7 @@ import { Lines } from "./lines.ts";
 
 /** As in pages.css. Unit: px. */
 const lineHeight = 20;
-/** Up to so many lines the box is as tall as its lines. */
+/** Up to this many lines, the box is as tall as its lines. */
 const linesOfSmall = 12;
 /** Lines beyond those in view, above and below. */
 const margin = 20;

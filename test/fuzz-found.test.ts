@@ -20,7 +20,7 @@ import {
 import { createLedger } from "../src/core/records/ledger-state.ts";
 import { planJob, ticksOf } from "../src/core/job/plan.ts";
 import { adoptChain, firstEpoch, hashOfEpoch } from "../src/core/voting/roster.ts";
-import type { Answer, Command } from "../src/ports/control.ts";
+import type { Answer, Command } from "../src/ports/command.ts";
 import {
   instantOf,
   orderKey,

@@ -10,7 +10,7 @@ import { clusterFingerprint, parseClusterKey, rotationIn } from "../src/identity
 import { CicadaError } from "../src/errors.ts";
 import { KeyRotation } from "../src/peer/key-rotation.ts";
 import type { KeyChange } from "../src/ports.ts";
-import type { Answer } from "../src/ports/control.ts";
+import type { Answer } from "../src/ports/command.ts";
 import { openFolder } from "../src/real/folder.ts";
 import { openKeyring } from "../src/real/keyring.ts";
 import { ClusterKeys, type KeptKeys } from "../src/real/keyring.ts";

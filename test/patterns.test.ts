@@ -5,7 +5,8 @@ import { withCheckedPatterns } from "../src/cli/start/checked-patterns.ts";
 import { checkJob, checkedJob } from "../src/core/checks/job.ts";
 import { patternRulesOf } from "../src/core/checks/patterns.ts";
 import { judgeEnd, successOf } from "../src/core/job/success.ts";
-import type { Command, Control } from "../src/ports/control.ts";
+import type { Command } from "../src/ports/command.ts";
+import type { Control } from "../src/ports/control.ts";
 import type { JobId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 

@@ -7,7 +7,7 @@ import { openRecords } from "../src/core/records/ledger.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { notReady } from "../src/core/operator/readiness.ts";
 import { nextTicks, sizesOf, viewOf } from "../src/core/view.ts";
-import type { Answer } from "../src/ports/control.ts";
+import type { Answer } from "../src/ports/command.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";

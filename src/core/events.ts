@@ -4,7 +4,8 @@
  */
 import type { ChildOutcome, Now, Refusal, RunSpec } from "../ports.ts";
 import type { Write } from "../ports/disk.ts";
-import type { Answer, Command, PeerEvent } from "../ports/control.ts";
+import type { Answer, Command } from "../ports/command.ts";
+import type { PeerEvent } from "../ports/control.ts";
 import type { Confirmation, Join } from "../schema/admission.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { Job, TableEdit } from "../schema/job.ts";

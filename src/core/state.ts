@@ -2,7 +2,7 @@
  * What one peer's core remembers: everything that `step` reads or changes.
  */
 import type { Now } from "../ports.ts";
-import type { Answer } from "../ports/control.ts";
+import type { Answer } from "../ports/command.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { MembershipStatement } from "../schema/membership.ts";
 import type { Attribution } from "../schema/attribution.ts";

@@ -17,7 +17,7 @@ import {
   watermarksOf,
 } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
-import type { Answer, Command } from "../ports/control.ts";
+import type { Answer, Command } from "../ports/command.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
 import type { OtherRecord } from "../schema/other-record.ts";

@@ -8,7 +8,7 @@
  * comes, has a person look at the members first. A member that was away for the whole grace has to be invited again.
  */
 import type { Clock, Keyring, Log, Now } from "../ports.ts";
-import type { Answer } from "../ports/control.ts";
+import type { Answer } from "../ports/command.ts";
 import { CicadaError } from "../errors.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";

@@ -7,7 +7,8 @@
  * others are being forgotten.
  */
 import { CicadaError } from "../errors.ts";
-import type { Answer, Command, Heir } from "../ports/control.ts";
+import type { Answer, Command } from "../ports/command.ts";
+import type { Heir } from "../ports/control.ts";
 import type { Forgotten } from "../schema/attribution.ts";
 import { describeAmbiguous, describeMissing, findPeer } from "../schema/find-peer.ts";
 

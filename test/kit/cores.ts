@@ -12,7 +12,7 @@ import { createState, type State } from "../../src/core/state.ts";
 import { step } from "../../src/core/step.ts";
 import { nextTicks, watermarksOf } from "../../src/core/view.ts";
 import type { RunSpec } from "../../src/ports.ts";
-import type { Answer } from "../../src/ports/control.ts";
+import type { Answer } from "../../src/ports/command.ts";
 import type { Confirmation, Join } from "../../src/schema/admission.ts";
 import { backfilledInstant } from "../../src/schema/backfill.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type RunId } from "../../src/schema/ids.ts";

@@ -25,11 +25,10 @@ import { CicadaError } from "../../src/errors.ts";
 import type { Cancel, LogPiece } from "../../src/ports.ts";
 import type { ExpectedHour } from "../../src/ports/expected.ts";
 import type { RunPage, RunQuery } from "../../src/ports/disk.ts";
+import type { Answer, Command } from "../../src/ports/command.ts";
 import type {
   BackfillPlan,
-  Answer,
   ChannelHealth,
-  Command,
   Control,
   Explanation,
   Heir,

@@ -4,7 +4,7 @@
  * checkers must notice. Without faults it keeps all rules that its tests check.
  */
 import type { Doors } from "../../src/ports.ts";
-import type { Answer, Command } from "../../src/ports/control.ts";
+import type { Answer, Command } from "../../src/ports/command.ts";
 import type { JobId, PeerId } from "../../src/schema/ids.ts";
 import type { SimulatedPeer } from "../../src/sim/world/settings.ts";
 import { runSpecOf } from "./run-spec.ts";

@@ -3,7 +3,8 @@
  * `apply` as the single call would be. What the caller may not see doesn't exist for it: its refusal is that of a wrong name.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
-import type { Change, Command, View } from "../../ports/control.ts";
+import type { Change, Command } from "../../ports/command.ts";
+import type { View } from "../../ports/control.ts";
 import type { Role } from "../../schema/access.ts";
 import { parseRunReference, type JobId } from "../../schema/ids.ts";
 import { defaultGroup, type Job, type Problem } from "../../schema/job.ts";

@@ -7,11 +7,10 @@
  */
 import { CicadaError } from "../../errors.ts";
 import type { Cancel, LogPiece } from "../../ports.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import type {
-  Answer,
   BackfillPlan,
   ChannelHealth,
-  Command,
   Control,
   Explanation,
   Heir,

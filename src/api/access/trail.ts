@@ -2,7 +2,8 @@
  * What a command is about, as the audit keeps it: whom it concerns, and the fields that it changes, before and after. No secret
  * gets in: of tokens, channels and environments only what the API shows.
  */
-import type { Change, Command, Control } from "../../ports/control.ts";
+import type { Change, Command } from "../../ports/command.ts";
+import type { Control } from "../../ports/control.ts";
 import { isRevocation, isTokenEntry } from "../../schema/access.ts";
 import { auditValueMax, type AuditEntry } from "../../schema/audit.ts";
 import { checkChannel, withoutSecrets } from "../../schema/channel.ts";

@@ -3,7 +3,8 @@
  * somebody else has changed since the same source last wrote them. The plan is made without changing anything.
  */
 import { hash } from "node:crypto";
-import type { Change, Control } from "../../ports/control.ts";
+import type { Change } from "../../ports/command.ts";
+import type { Control } from "../../ports/control.ts";
 import { canonicalText } from "../../schema/canonical.ts";
 import { checkChannel, withoutSecrets } from "../../schema/channel.ts";
 import { isSourceMark, objectKinds, type ObjectKind } from "../../schema/declared.ts";

@@ -5,7 +5,8 @@
  */
 import type { FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
-import type { Answer, Command, Control } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
+import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { Job } from "../../schema/job.ts";
 import { refusal } from "./problems.ts";

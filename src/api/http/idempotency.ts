@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
-import type { Answer as PeerAnswer } from "../../ports/control.ts";
+import type { Answer as PeerAnswer } from "../../ports/command.ts";
 import { rightsOf } from "../access/callers.ts";
 import type { Api } from "../options.ts";
 

@@ -4,7 +4,8 @@
  */
 import { Type, type Static } from "typebox";
 import { CicadaError, errorTable } from "../../errors.ts";
-import type { Command, Control } from "../../ports/control.ts";
+import type { Command } from "../../ports/command.ts";
+import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { own } from "../access/rights.ts";
 import { closed, InstantText, none, readInstant } from "../http/checking.ts";

@@ -3,7 +3,8 @@
  * as schema/find-peer.ts says, and any peer can be asked.
  */
 import { Type } from "typebox";
-import type { Command, View } from "../../ports/control.ts";
+import type { Command } from "../../ports/command.ts";
+import type { View } from "../../ports/control.ts";
 import { all } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";

@@ -2,7 +2,7 @@
  * Skipping single ticks of a job, and taking that back.
  */
 import { Type } from "typebox";
-import type { Command } from "../../ports/control.ts";
+import type { Command } from "../../ports/command.ts";
 import { skipNoteMax, skipsMax } from "../../schema/job.ts";
 import { own } from "../access/rights.ts";
 import { askFor } from "../http/answers.ts";

@@ -4,7 +4,7 @@
  */
 import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";
-import type { Change } from "../../ports/control.ts";
+import type { Change } from "../../ports/command.ts";
 import {
   adminsAmong,
   livingTokens,

@@ -1,7 +1,8 @@
 /** The API's control, which refuses a job with a pattern that is none, with its place, before anything is written. */
 import { CicadaError } from "../../errors.ts";
 import { patternsIn } from "../../core/checks/patterns.ts";
-import type { Command, Control } from "../../ports/control.ts";
+import type { Command } from "../../ports/command.ts";
+import type { Control } from "../../ports/control.ts";
 
 type Check = (patterns: readonly string[]) => Promise<(string | undefined)[]>;
 

@@ -1,6 +1,7 @@
 /** The API's control, which reads iCalendar text before it is written, or refuses it and names the lines. */
 import { CicadaError } from "../../errors.ts";
-import type { Change, Command, Control } from "../../ports/control.ts";
+import type { Change, Command } from "../../ports/command.ts";
+import type { Control } from "../../ports/control.ts";
 import { CalendarSchema, icalCapBytes, type Expanded } from "../../schema/calendar.ts";
 import { shapeOf } from "../../schema/shape.ts";
 

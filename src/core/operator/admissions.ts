@@ -7,7 +7,7 @@
  * and the first record stays. A peer that joins by an invitation confirms the peer that issued it, because a person gave it
  * that invitation. In a mesh that an earlier version made, a join is dated to when it was first recorded.
  */
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError } from "../../errors.ts";
 import type { Admissions } from "../events.ts";
 import type { PeerId } from "../../schema/ids.ts";

@@ -3,7 +3,7 @@
  * in the table that all of them make together: a job may name a calendar, a group or a parent of the same set. If one is
  * refused, all are.
  */
-import type { Change, Command } from "../../ports/control.ts";
+import type { Change, Command } from "../../ports/command.ts";
 import { CicadaError } from "../../errors.ts";
 import type { GroupDefaults } from "../../schema/group.ts";
 import type { JobId } from "../../schema/ids.ts";

@@ -4,7 +4,8 @@
  * job (orders/facts.ts), and are due after a moment in which another peer that is asked for the same ticks hears of them.
  */
 import { CicadaError } from "../../errors.ts";
-import type { Answer, BackfillTicks, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
+import type { BackfillTicks } from "../../ports/control.ts";
 import { backfillMax, backfillTick } from "../../schema/backfill.ts";
 import { tickAt, type JobId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";

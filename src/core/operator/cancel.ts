@@ -3,7 +3,7 @@
  * confirmed it. A confirmed cancel means that the run is being ended, not that it has ended.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { parseRunReference, runId, type PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";

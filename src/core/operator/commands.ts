@@ -3,7 +3,7 @@
  * given only once the change is durable on this peer. It says nothing about the other peers, which get the change by gossip or
  * the next sync.
  */
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";

@@ -5,7 +5,7 @@
  * Any member can be asked. It forwards the request to the peer in question, and answers when that peer has stored it.
  */
 import { touchAll } from "../claims/touched.ts";
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError } from "../../errors.ts";
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";

@@ -6,7 +6,7 @@
  * member accepts it. The peer warms up before it takes ticks, because others may have run the ticks that it left out. It votes
  * in no epoch that it knew when it was forgotten, because the others may have replaced that epoch: it must be promoted again.
  */
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError } from "../../errors.ts";
 import type { Readmitted } from "../../schema/attribution.ts";
 import { describeAmbiguous, findPeer, type NamedPeer } from "../../schema/find-peer.ts";

@@ -7,7 +7,7 @@
  * `force` the roster changes without its voters, by this peer's signature alone. That is for voters that are gone for good,
  * and every peer reports it.
  */
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import {

@@ -7,7 +7,7 @@
  * will not start the tick. Requests whose ticks are over are removed from the table after a while.
  */
 import { CicadaError, type ErrorCode } from "../../errors.ts";
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { skipsMax, type Skip } from "../../schema/job.ts";
 import type { MessageOf } from "../../schema/message.ts";

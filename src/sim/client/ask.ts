@@ -1,5 +1,5 @@
 /** A client of one peer's API: it sends a request to the peer and notes the answer and its time. */
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { checkedJob } from "../../core/checks/job.ts";
 import type { JobSpec } from "../../schema/job.ts";

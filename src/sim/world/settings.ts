@@ -2,7 +2,7 @@
 import type { Mark } from "../../core/probes/marks.ts";
 import type { PlantedBug } from "../../core/probes/planted.ts";
 import type { Doors } from "../../ports.ts";
-import type { Answer, Command } from "../../ports/control.ts";
+import type { Answer, Command } from "../../ports/command.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { ProtocolRange } from "../../schema/protocol.ts";
 import type { DiskSettings } from "../disk.ts";

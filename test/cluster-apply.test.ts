@@ -132,7 +132,7 @@ describe("apply on two real peers", () => {
     }
   });
 
-  test("one object that is wrong, or one file that can't be read, and nothing is changed; file and document are named", async () => {
+  test("one object that is wrong, or one file that can't be read, and nothing is changed; file and document are named, by diff and a dry run too", async () => {
     const file = write("inner/new.yaml", "id: new-one\ncommand: 'true'\n");
     const bad = write(
       "inner/bad.yml",
@@ -159,9 +159,11 @@ describe("apply on two real peers", () => {
       ["kind: group\nname: etl\nschedule: '@daily'", /a group gives no schedule/],
     ] as const) {
       const one = write("wrong.yaml", text);
-      const said = await ada.command("apply", "-f", one);
-      assert.notEqual(said.code, 0, text);
-      assert.match(said.stderr, says);
+      for (const verb of [["apply"], ["apply", "--dry-run"], ["diff"]]) {
+        const said = await ada.command(...verb, "-f", one);
+        assert.ok((said.code ?? 0) > 1, `${verb.join(" ")}: ${text}`);
+        assert.match(said.stderr, says);
+      }
       rmSync(one);
     }
     assert.deepEqual(await jobs(ada), ["after-load", "call", "load"]);

@@ -63,7 +63,7 @@ export function trailsOf(command: Command, ground: Ground): Trail[] {
     case "remove-setting":
       return [settingTrail(command.setting, command.name, null, ground)];
     case "apply":
-      return command.changes.flatMap((change) => changeTrail(change, ground));
+      return command.dryRun === true ? [] : command.changes.flatMap((change) => changeTrail(change, ground));
     case "promote-peer":
     case "forget-peer":
     case "unforget-peer":

@@ -96,7 +96,7 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
         tags,
         summary: "Make the table what the objects say: all of them, or nothing",
         description:
-          "With dryRun, only the plan. With prune, what an earlier apply of the same source has made and the objects don't have is removed.",
+          "With dryRun, only the plan, or why it would be refused. With prune, what an earlier apply of the same source has made and the objects don't have is removed.",
         querystring: Type.Object(
           { dryRun: Type.Optional(Type.Boolean()), prune: Type.Optional(Type.Boolean()) },
           closed,
@@ -137,11 +137,9 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
         plan,
         declared.flatMap(({ spec }) => spec ?? []),
       );
-      if (!dryRun) {
-        refuseConflicts(plan, expected, force === true);
-        // Only what differs is written, so an apply of what is there costs nothing.
-        await ask(request, request.control, command);
-      }
+      if (!dryRun) refuseConflicts(plan, expected, force === true);
+      // Only what differs is written, so an apply of what is there costs nothing.
+      await ask(request, request.control, { ...command, dryRun });
       const warnings = dryRun ? [] : await warningsOf(plan, request.control);
       return reply.send({ ...shown(plan, source, !dryRun), warnings });
     },

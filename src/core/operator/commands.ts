@@ -101,7 +101,8 @@ export function obey(state: State, event: Extract<Event, { kind: "command" }>): 
     case "apply": {
       const judged = judgeAll(state, command);
       if (judged instanceof CicadaError) return { kind: "refused", error: judged };
-      return judged.length === 0 ? { kind: "done" } : edit(state, token, judged, false);
+      const isDone = judged.length === 0 || command.dryRun === true;
+      return isDone ? { kind: "done" } : edit(state, token, judged, false);
     }
     case "cancel-run":
       return cancelRuns(state, command, token);

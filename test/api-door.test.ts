@@ -259,6 +259,20 @@ for (const [what, asked, status, code] of [
   });
 }
 
+test("a wrong parameter is refused in words that say what it may be", async () => {
+  const fake = fakeApi();
+  for (const [query, says] of [
+    ["state=broken", "/state: one of invalid, disabled, paused, "],
+    ["state=failing&state=blocked", "/state: is given twice, and this call takes one"],
+    ["limit=0", "/limit: must be at least 1"],
+    ["limit=all", "/limit: must be a whole number"],
+  ] as const) {
+    const refused = await call(fake, { url: `/v1/jobs?${query}` });
+    assert.equal(refused.statusCode, 400);
+    assert.ok(refused.json().detail.startsWith(says), refused.body);
+  }
+});
+
 test("however long, deep or wide a body is, its refusal is short and the peer stays up", async () => {
   const fake = fakeApi();
   const deep = `{"id":"x","command":"ls","labels":${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}}`;

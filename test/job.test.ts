@@ -133,6 +133,13 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       { ...least, startsAt: "2026-01-02T00:00:00Z", endsAt: "2026-01-01T00:00:00Z" },
       /^\/endsAt: endsAt must be after/,
     ],
+    [
+      "a word that YAML reads as true",
+      { ...least, command: true },
+      /^\/command: must be a text: put it in quotes/,
+    ],
+    ["a text for a yes or no", { ...least, enabled: "yes" }, /^\/enabled: must be true or false/],
+    ["too few runs to keep", { ...least, keep: { runs: 0 } }, /^\/keep\/runs: must be at least 1/],
     ["a relative folder", { ...least, cwd: "work" }, /^\/cwd: .*begin with \//],
     ["an odd user", { ...least, user: "root; rm" }, /^\/user: .*can't be a user name/],
     ["an invalid umask", { ...least, umask: "999" }, /^\/umask: a umask is three octal digits/],

@@ -6,6 +6,7 @@
 import { Type, type Static, type TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import type { Problem } from "./job.ts";
+import { describeFault } from "./fault-words.ts";
 import { DigestSchema, isZoneName, type Digest } from "./digest.ts";
 import { meshEvents, type MeshEvent } from "./mesh-event.ts";
 import { didYouMean } from "./nearest.ts";
@@ -215,7 +216,10 @@ export function checkChannel(input: unknown): ChannelCheck {
     for (const name of missing)
       problems.push({ pointer: error.instancePath + pointerTo(name), message: `the ${name} is missing` });
     if (missing.length === 0) {
-      problems.push({ pointer: error.instancePath, message: hints[error.instancePath] ?? error.message });
+      problems.push({
+        pointer: error.instancePath,
+        message: hints[error.instancePath] ?? describeFault(error),
+      });
     }
   }
   problems.push(...addressProblems(input));

@@ -1,6 +1,7 @@
 /** Checks the shape of a small object by its schema, with a pointer for each field that has another shape or isn't known. */
 import { Compile } from "typebox/compile";
 import type { Static, TObject } from "typebox";
+import { describeFault } from "./fault-words.ts";
 import type { Problem } from "./job.ts";
 import { didYouMean } from "./nearest.ts";
 
@@ -29,12 +30,13 @@ export function shapeOf<Schema extends TObject>(schema: Schema, example: string)
     }
     if (compiled.Check(input)) return { ok: true, value: input };
     const problems = new Map<string, Problem>();
-    for (const { keyword, instancePath, message, params } of compiled.Errors(input)) {
+    for (const fault of compiled.Errors(input)) {
+      const { keyword, instancePath, params } = fault;
       const missing = keyword === "required" ? params.requiredProperties : [""];
       for (const name of missing) {
         const pointer = name === "" ? instancePath : `${instancePath}/${name}`;
         if (!problems.has(pointer))
-          problems.set(pointer, { pointer, message: name === "" ? message : "is missing" });
+          problems.set(pointer, { pointer, message: name === "" ? describeFault(fault) : "is missing" });
       }
     }
     return { ok: false, problems: [...problems.values()] };

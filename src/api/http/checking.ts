@@ -9,6 +9,7 @@ import type { FastifySchemaCompiler } from "fastify";
 import { Type, type TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { CicadaError } from "../../errors.ts";
+import { describeFault, type ShapeFault } from "../../schema/fault-words.ts";
 import type { Problem } from "../../schema/job.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { refusal } from "./problems.ts";
@@ -17,12 +18,9 @@ export const closed = { additionalProperties: false } as const;
 /** For a call that takes no parameters, or an empty body. */
 export const none = Type.Object({}, closed);
 
-/** The part of typebox's report on a mistake that is read here. */
-interface Fault {
-  keyword: string;
-  instancePath: string;
-  message: string;
-  params: object;
+/** A fault and its place. */
+interface Fault extends ShapeFault {
+  readonly instancePath: string;
 }
 
 export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
@@ -33,12 +31,10 @@ export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart 
     const value = httpPart === "body" ? (sent ?? {}) : readTexts(known, sent);
     if (check.Check(value)) return { value };
     const faults: readonly Fault[] = check.Errors(value);
-    return {
-      error: refusal(
-        "BAD_REQUEST",
-        faults.flatMap((fault) => problemsOf(fault, known, httpPart)),
-      ),
-    };
+    const repeated = httpPart === "querystring" ? repeatedIn(value, known) : [];
+    const problems =
+      repeated.length > 0 ? repeated : faults.flatMap((fault) => problemsOf(fault, known, httpPart));
+    return { error: refusal("BAD_REQUEST", problems) };
   };
 };
 
@@ -46,8 +42,18 @@ export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart 
 export const noCheck: FastifySchemaCompiler<TSchema> = (part) =>
   part.httpPart === "body" ? (value: unknown) => ({ value }) : compileCheck(part);
 
+/** A parameter that stands twice in an address arrives as a list. */
+function repeatedIn(value: unknown, known: Record<string, TSchema>): Problem[] {
+  return Object.entries(value ?? {}).flatMap(([name, one]) =>
+    Array.isArray(one) && name in known && typeOf(known[name]) !== "array"
+      ? [{ pointer: `/${name}`, message: "is given twice, and this call takes one" }]
+      : [],
+  );
+}
+
 function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
-  const { keyword, instancePath, message, params } = fault;
+  const { keyword, instancePath, params } = fault;
+  const message = describeFault(fault);
   switch (keyword) {
     // typebox reports an unknown name twice: here, and as "boolean", which says where it is.
     case "additionalProperties":
@@ -69,8 +75,6 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
         pointer: `${instancePath}/${name}`,
         message: "is missing",
       }));
-    case "enum":
-      return [{ pointer: instancePath, message: `must be ${namesIn(params, "allowedValues").join(" or ")}` }];
     case "pattern": {
       const description = descriptionOf(known[instancePath.slice(1)]);
       return [

@@ -12,6 +12,7 @@ import {
   type JobSpec,
   type Problem,
 } from "../../schema/job.ts";
+import { describeFault } from "../../schema/fault-words.ts";
 import { afterFailuresMax, noticeEvents } from "../../schema/notice.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { durationHint, sizeHint } from "../time/units.ts";
@@ -156,8 +157,5 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (pointer === "/env")
     return "env maps names (letters, digits and _, not beginning with a digit) to texts";
   if (pointer === "/labels") return "labels map names (letters, digits, '.', '_', '/' and '-') to texts";
-  if ("allowedValues" in error.params && Array.isArray(error.params.allowedValues)) {
-    return `one of ${error.params.allowedValues.map(String).join(", ")}`;
-  }
-  return error.message;
+  return describeFault(error);
 }

@@ -8,7 +8,7 @@ import { root } from "./kit/cluster.ts";
 
 const owner = () => ({ name: "ops", home: "/home/ops", shell: "/bin/bash" });
 
-test("a job gets the person's PATH, HOME, USER, SHELL, LANG, TZ and TMPDIR, and nothing else", () => {
+test("a job gets the person's PATH, HOME, USER, LOGNAME, SHELL, LANG, TZ and TMPDIR, and nothing else", () => {
   const env = { PATH: "/bin", HOME: "/home/me", LANG: "C.UTF-8", CICADA_TOKEN: "t", SSH_AUTH_SOCK: "s" };
   const { TMPDIR, ...rest } = hostEnvironment(env, owner);
   assert.ok(TMPDIR);
@@ -16,6 +16,7 @@ test("a job gets the person's PATH, HOME, USER, SHELL, LANG, TZ and TMPDIR, and 
     PATH: "/bin",
     HOME: "/home/me",
     USER: "ops",
+    LOGNAME: "ops",
     SHELL: "/bin/bash",
     LANG: "C.UTF-8",
   });

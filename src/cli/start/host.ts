@@ -1,6 +1,6 @@
 /**
- * What a job sees of its peer's environment (INTERFACE, Run): PATH, HOME, USER, SHELL, LANG, TZ and TMPDIR of the
- * person who started the peer, and nothing about how it was started.
+ * What a job sees of its peer's environment (INTERFACE, Run): PATH, HOME, USER, LOGNAME (which cron sets, and
+ * POSIX asks for), SHELL, LANG, TZ and TMPDIR of the person who started the peer, and nothing about how it was started.
  */
 import { homedir, tmpdir, userInfo } from "node:os";
 
@@ -18,6 +18,7 @@ export function hostEnvironment(
     PATH: pathOf(env),
     HOME: env["HOME"] ?? home ?? "/",
     USER: name ?? env["USER"],
+    LOGNAME: name ?? env["USER"],
     SHELL: env["SHELL"] ?? shell ?? "/bin/sh",
     LANG: env["LANG"],
     TZ: env["TZ"],

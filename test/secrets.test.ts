@@ -43,6 +43,11 @@ describe("a job's secrets are refused with the place and the remedy", () => {
   const cases: [string, object, RegExp][] = [
     ["a name that is no variable's", { secrets: ["my-token"] }, /^\/secrets\/0: a secret's name is that/],
     ["cicada's own variables", { secrets: ["OK", "CICADA_JOB"] }, /^\/secrets\/1: cicada sets CICADA_JOB/],
+    [
+      "a value of one's own for a run's variable",
+      { env: { CICADA_TICK: "x" } },
+      /^\/env\/CICADA_TICK: cicada sets/,
+    ],
     ["the host's variables", { secrets: ["PATH"] }, /^\/secrets\/0: cicada sets PATH for each run itself/],
     ["a variable of env", { secrets: ["A"], env: { A: "x" } }, /^\/secrets\/0: env has a variable A, too/],
     ["a name twice", { secrets: ["A", "A"] }, /^\/secrets\/1: A stands here twice/],

@@ -15,7 +15,7 @@ import { paramProblems, type Params } from "./params.ts";
 import { limitProblems } from "./limits.ts";
 import { precheckProblems } from "./precheck.ts";
 import { scriptProblems } from "./script.ts";
-import { secretProblems } from "./secrets.ts";
+import { secretProblems, whyOfRun } from "./secrets.ts";
 import { longestBackoffMs, longestOfflineMs, votedWithinMs } from "../limits.ts";
 
 export function meaningProblems(given: Fields): Problem[] {
@@ -160,6 +160,8 @@ function processProblems(given: Fields): Problem[] {
         "a variable's name is made of letters, digits and _, and doesn't begin with a digit",
       );
     }
+    const taken = whyOfRun(name);
+    if (taken !== undefined) refuse(pointerTo("env", name), taken);
     if (typeof value === "string" && value.includes("\0")) refuse(pointerTo("env", name), nulMessage);
   }
   // The schema's patterns for names only help the form: a record type lets other names pass.

@@ -25,22 +25,45 @@ export function secretNameProblem(name: string): string | undefined {
 export const secretNameHint =
   "a secret's name is that of an environment variable: 1 to 64 letters, digits and _, not beginning with a digit";
 
-/** Variables that cicada or the host sets for every run. */
+/** Variables that a run has from its peer's host unless the job's `env` gives them. */
 const hostVariables: ReadonlySet<string> = new Set([
   "PATH",
   "HOME",
   "LANG",
   "TZ",
   "USER",
+  "LOGNAME",
   "SHELL",
   "TMPDIR",
+]);
+
+/** Variables that tell a run about itself, so nothing that the job says can replace them. */
+const runVariables: ReadonlySet<string> = new Set([
+  "CICADA_JOB",
+  "CICADA_RUN",
+  "CICADA_TICK",
+  "CICADA_ATTEMPT",
+  "CICADA_TRIGGER",
+  "CICADA_PEER",
+  "CICADA_PEER_NAME",
+  "CICADA_SLOT",
+  "CICADA_IDEMPOTENCY_KEY",
+  "CICADA_OUTPUT",
+  "CICADA_PARENTS",
   "TRACEPARENT",
 ]);
 
 function whyTaken(name: string): string | undefined {
-  return name.startsWith("CICADA_") || hostVariables.has(name)
-    ? `cicada sets ${name} for each run itself: choose another name`
-    : undefined;
+  return hostVariables.has(name) ? taken(name) : whyOfRun(name);
+}
+
+/** Why a job or a person can't give a run this variable; undefined = they can. */
+export function whyOfRun(name: string): string | undefined {
+  return runVariables.has(name) || name.startsWith("CICADA_PARAM_") ? taken(name) : undefined;
+}
+
+function taken(name: string): string {
+  return `cicada sets ${name} for each run itself: choose another name`;
 }
 
 /** What is wrong with a value, without showing it; undefined = nothing. */

@@ -170,6 +170,22 @@ test("a job that tells a channel that isn't there is taken, with a warning, and 
   assert.deepEqual(made.json().problems, [{ code: "NO_CHANNEL", pointer: "/notify/0/to/1", message }]);
 });
 
+test("a job that tells of long runs and says not when a run is long is taken, with a warning", async () => {
+  const fake = fakeApi();
+  const job = { id: "backup", command: "ls", notify: [{ on: ["failed", "long"], to: ["ops"] }] };
+  await put(fake, "ops", slack);
+  const made = await call(fake, { method: "POST", url: "/v1/jobs", body: job });
+  const message = "no run of the job counts as long, so that is never told: longAfter says when one does";
+  assert.deepEqual(made.json().warnings, [message]);
+  assert.deepEqual(made.json().problems, [{ code: "NO_LONG_AFTER", pointer: "/notify/0/on", message }]);
+  const mended = await call(fake, {
+    method: "PATCH",
+    url: "/v1/jobs/backup",
+    body: { longAfter: "auto" },
+  });
+  assert.deepEqual(mended.json().problems, []);
+});
+
 test("a test says whether the channel took the notice", async () => {
   const fake = fakeApi();
   await put(fake, "ops", slack);

@@ -233,6 +233,16 @@ test("run now needs no body and answers with the tick that it ordered", async ()
   assert.equal(shown.state, "running");
 });
 
+test("run now warns if no living peer can run it", async () => {
+  const fake = fakeApi();
+  await create(fake);
+  const body = { target: { peers: ["nobody"] } };
+  const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/run", body });
+  assert.equal(answer.statusCode, 202);
+  const warning = "no peer can run it now: its target nobody is not a member of the mesh";
+  assert.deepEqual(answer.json().warnings, [warning]);
+});
+
 test("run now passes on its parameters, environment, force and peers", async () => {
   const fake = fakeApi();
   await create(fake);

@@ -519,6 +519,15 @@ describe("jobs rm, pause, resume and run", () => {
     });
   });
 
+  test("run shows what the answer warns of", async () => {
+    await using stub = await StubPeer.open();
+    const body = { job: "a", tick, warnings: ["no peer can run it now: its target x is not a member"] };
+    stub.on("POST /v1/jobs/a/run", { status: 202, body });
+    const said = await stub.cicada("jobs", "run", "a");
+    assert.equal(said.stdout, `a@${tick} ordered\n`);
+    assert.equal(said.stderr, "warning: no peer can run it now: its target x is not a member\n");
+  });
+
   test("run --wait ends with the job's own exit code", async () => {
     await using stub = await StubPeer.open();
     const states = [

@@ -274,6 +274,21 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
     assert.equal(pending?.why, "its target nosuch is not a member of the mesh");
   });
 
+  test("of a run by hand: a peer of those that it was asked to run on; the answer says so", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ id: "beat", command: "true", target: { peers: ["nosuch"] } });
+    cores.ask("a", { kind: "run-job", id: beatId, peers: ["nobody"], by: "eve" });
+    cores.pass(5 * second);
+    const message = "its target nobody is not a member of the mesh";
+    const hindrance = { code: "NO_PEER", pointer: "/target/peers", message };
+    assert.partialDeepStrictEqual(cores.answers[0], { kind: "ordered", hindrances: [hindrance] });
+    assert.equal(pendingAt(cores, "a")[0]?.why, message);
+    cores.ask("a", { kind: "run-job", id: beatId, peers: ["host-b"], by: "eve" });
+    cores.pass(5 * second);
+    assert.partialDeepStrictEqual(cores.answers[1], { kind: "ordered", hindrances: [] });
+    assert.equal(cores.starts.length, 1);
+  });
+
   test("and nothing is pending when all ticks are decided", () => {
     const cores = new Cores(["a", "b"]);
     cores.put(beat);

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
 import { jobStates } from "../schema/job.ts";
-import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./terminal/answers.ts";
+import type { JobAnswer, NextAnswer, OrderedAnswer, RevisionAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { bulk, deleteSelected, selectionOf, withSelection, type Selection } from "./terminal/bulk.ts";
 import { inTermsOfFlags, jobFromFlags, pairsOf, withJobFlags } from "./terminal/job-flags.ts";
@@ -18,6 +18,7 @@ import {
   nextTable,
   printWhy,
   revisionList,
+  warn,
   whenNext,
 } from "./terminal/job-words.ts";
 import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
@@ -285,17 +286,23 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
       if (select !== undefined && options.wait === true)
         throw new CicadaError("USAGE", "--wait waits for the run of one job: name it");
       if (select !== undefined) return bulk(client, select, { action: "run", ...body }, terminal);
-      const answer = await client.ask<{ job: string; tick: string }>(pathOf(id ?? "", "/run"), {
+      const answer = await client.ask<OrderedAnswer>(pathOf(id ?? "", "/run"), {
         method: "POST",
         headers: { "idempotency-key": randomUUID() },
         body,
       });
       const run = `${answer.job}@${answer.tick}`;
       if (options.wait !== true) {
-        show(terminal, options.output, answer, () => terminal.print(`${run} ordered`));
+        show(terminal, options.output, answer, () => {
+          terminal.print(`${run} ordered`);
+          warn(terminal, answer);
+        });
         return;
       }
-      if (isForPeople(options.output)) terminal.notify(`${run} ordered; waiting for it to end`);
+      if (isForPeople(options.output)) {
+        terminal.notify(`${run} ordered; waiting for it to end`);
+        warn(terminal, answer);
+      }
       terminal.exitCode = await waitForRun(client, run, options.output, terminal);
     });
 

@@ -74,7 +74,8 @@ export type Answer =
   /** `warnings`, of a job that was written: what the person should know about it */
   | { kind: "job"; job: Job; created: boolean; warnings?: readonly string[] }
   | { kind: "done" }
-  | { kind: "ordered"; job: JobId; tick: TickId }
+  /** `hindrances`: what keeps it from running now */
+  | { kind: "ordered"; job: JobId; tick: TickId; hindrances: readonly { code: string; message: string }[] }
   /** the past ticks that will run */
   | { kind: "backfilled"; job: JobId; ticks: readonly TickId[] }
   /** the ticks that are to be skipped now, or that are not any more */

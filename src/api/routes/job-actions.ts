@@ -10,7 +10,7 @@ import { ask, askFor, jobNamed } from "../http/answers.ts";
 import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
-import { answerJob, JobParams, JobSchema } from "../show/show-job.ts";
+import { answerJob, JobParams, JobSchema, warningOf } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 
@@ -62,12 +62,20 @@ function runJob(app: Api): void {
           },
           closed,
         ),
-        response: { 202: Type.Object({ job: Type.String(), tick: Type.String() }) },
+        response: {
+          202: Type.Object({
+            job: Type.String(),
+            tick: Type.String(),
+            warnings: Type.Optional(
+              Type.Array(Type.String(), { description: "what keeps it from running now" }),
+            ),
+          }),
+        },
       },
     },
     async (request, reply) => {
       const { env, force, params, target } = request.body;
-      const { job, tick } = await askFor("ordered", request, request.control, {
+      const { job, tick, hindrances } = await askFor("ordered", request, request.control, {
         kind: "run-job",
         id: request.params.id,
         ...(params === undefined ? {} : { params: readParams(params) }),
@@ -76,7 +84,8 @@ function runJob(app: Api): void {
         ...(target?.peers === undefined ? {} : { peers: target.peers }),
         by: request.actor,
       });
-      return reply.code(202).send({ job, tick });
+      const warnings = hindrances.map(warningOf);
+      return reply.code(202).send({ job, tick, ...(warnings.length === 0 ? {} : { warnings }) });
     },
   );
 }

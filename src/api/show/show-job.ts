@@ -63,7 +63,7 @@ const readOnly = {
     Type.Object({
       code: Type.String({
         description:
-          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS",
+          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_LONG_AFTER, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS",
       }),
       pointer: Type.String(),
       message: Type.String(),
@@ -110,7 +110,7 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     // The status is undefined if the job is deleted while its history is read.
     state: status?.state ?? "disabled",
     inherited: inheritedFrom(job),
-    problems: [...(status?.hindrances ?? []), ...missingChannels(job, control)],
+    problems: [...(status?.hindrances ?? []), ...unsentNotices(job, control)],
   };
 }
 
@@ -126,17 +126,21 @@ function inheritedFrom({ spec, written }: Job): ShownJob["inherited"] {
   return { ...inherited, ...(env.length === 0 ? {} : { env: Object.fromEntries(env) }) };
 }
 
-/** Notices to a channel that isn't there are lost, so a misspelt name must show. */
-function missingChannels({ spec }: Job, control: Control): ShownJob["problems"] {
+/** Notices that can't be sent, to a channel that isn't there or of runs that never count as long, must show. */
+function unsentNotices({ spec }: Job, control: Control): ShownJob["problems"] {
   if (spec.notify === undefined) return [];
   const channels = control.values("channels");
-  return spec.notify.flatMap(({ to }, rule) =>
-    to.flatMap((name, place) => {
+  const isNeverLong = spec.longAfter === undefined || spec.longAfter === 0;
+  return spec.notify.flatMap(({ on, to }, rule) => {
+    const missing = to.flatMap((name, place) => {
       if (channels.has(name)) return [];
       const message = `there is no channel "${name}", so nothing is sent there`;
       return [{ code: "NO_CHANNEL", pointer: `/notify/${rule}/to/${place}`, message }];
-    }),
-  );
+    });
+    if (!isNeverLong || !on.includes("long")) return missing;
+    const message = "no run of the job counts as long, so that is never told: longAfter says when one does";
+    return [...missing, { code: "NO_LONG_AFTER", pointer: `/notify/${rule}/on`, message }];
+  });
 }
 
 /** Answers with a job and its headers; after a write, also with what keeps the job from running. */
@@ -161,7 +165,7 @@ export async function warningsAbout(job: Job, control: Control): Promise<string[
   return [...new Set(problems.map(warningOf))];
 }
 
-function warningOf({ code, message }: { code: string; message: string }): string {
+export function warningOf({ code, message }: { code: string; message: string }): string {
   return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;
 }
 

@@ -26,6 +26,13 @@ export interface JobAnswer extends JobSpec {
   warnings?: string[];
 }
 
+/** Of `jobs run`. */
+export interface OrderedAnswer {
+  job: string;
+  tick: string;
+  warnings?: string[];
+}
+
 type LastRun = Pick<RunAnswer, "id" | "tick" | "state" | "peer" | "startedAt" | "finishedAt" | "exitCode">;
 
 export interface RunAnswer {

@@ -210,10 +210,15 @@ export function nextTable(terminal: Terminal, items: readonly NextAnswer[]): voi
 
 export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string): void {
   terminal.print(`${plain(job.id)} ${verb}, ${whenNext(terminal, job)}`);
-  for (const warning of job.warnings ?? []) {
+  warn(terminal, job);
+  if ((job.timezone ?? job.inherited?.timezone) === undefined) warnOfUtc(terminal, job.schedule);
+}
+
+/** Shows what an answer warns of. */
+export function warn(terminal: Terminal, { warnings = [] }: Pick<JobAnswer, "warnings">): void {
+  for (const warning of warnings) {
     terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(warning)}`);
   }
-  if ((job.timezone ?? job.inherited?.timezone) === undefined) warnOfUtc(terminal, job.schedule);
 }
 
 /** Says that a schedule without a zone is in UTC, where that makes a difference on this machine. */

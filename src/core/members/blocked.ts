@@ -7,6 +7,7 @@
 import { isAmong, type NamedPeer } from "../../schema/find-peer.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Problem } from "../../schema/job.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
 import type { Plan } from "../job/plan.ts";
 import { formatTags, hasTags, type TaggedPeer, type Tags } from "../job/target.ts";
 import type { State } from "../state.ts";
@@ -28,9 +29,13 @@ function isLasting(how: Eligibility): how is Lasting {
 /** How many peers or parts are named in one sentence. */
 const namesShown = 5;
 
-/** Undefined while a living peer can run it. */
-export function whyBlocked(state: State, plan: Plan): Problem | undefined {
-  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
+/** Undefined while a living peer can run it. The peers that a person has named for a run take the place of the job's target. */
+export function whyBlocked(
+  state: State,
+  plan: Plan,
+  requested?: Pick<RequestedOrder, "peers">,
+): Problem | undefined {
+  const eligibility = eligibilityOf(state, plan, { requested, declined: new Set() });
   const admitted: { peer: PeerId; how: Lasting }[] = [];
   for (const peer of [state.settings.self, ...state.members.byId.keys()]) {
     const how = eligibility(peer);
@@ -43,7 +48,8 @@ export function whyBlocked(state: State, plan: Plan): Problem | undefined {
   if (admitted.length > 0 && admitted.every(({ how }) => how === "too-small")) {
     return { pointer: "/weight", message: listed(reasons) };
   }
-  const { peers, tags } = plan.target;
+  const { peers, tags } =
+    requested?.peers === undefined ? plan.target : { peers: requested.peers, tags: undefined };
   if (peers === undefined) return withoutNames(state, tags, reasons);
   const all = [...reasons, ...targetsWithoutPeer(state, peers, tags)];
   const message =

@@ -25,10 +25,12 @@ import { checkJob } from "../checks/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../checks/merge-patch.ts";
 import { admitRequested } from "../claims/order-book.ts";
+import { hindrancesOf } from "../orders/hindrances.ts";
 import { jobsOfCalendar, missingCalendars } from "../job/calendar-jobs.ts";
 import { settingProblems } from "../job/settings.ts";
 import { checkInGroup, groupOf, problemsOfJobs } from "../job/group.ts";
 import { paramsOfRun } from "../checks/params.ts";
+import { whyOfRun } from "../checks/secrets.ts";
 import type { Plan } from "../job/plan.ts";
 import { stopAt } from "../job/stops.ts";
 import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
@@ -301,6 +303,10 @@ function runJob(
       `/env/${hidden}: it is a secret of the job, which a run gets from its peer`,
     );
   }
+  for (const name of Object.keys(env ?? {})) {
+    const taken = whyOfRun(name);
+    if (taken !== undefined) return refuse("UNPROCESSABLE", `/env/${name}: ${taken}`);
+  }
   const params = paramsOfRun(plan.job.spec.params, command.params);
   if (!params.ok) {
     const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
@@ -346,11 +352,10 @@ export function commandStored(
     const { order } = pending;
     admitRequested(state, order);
     emit(state, { kind: "order", order });
-    return emit(state, {
-      kind: "answer",
-      token,
-      answer: { kind: "ordered", job: order.job, tick: order.tick },
-    });
+    const plan = state.jobs.plans.get(order.job);
+    const hindrances = plan === undefined ? [] : hindrancesOf(state, plan, order);
+    const answer = { kind: "ordered", job: order.job, tick: order.tick, hindrances } as const;
+    return emit(state, { kind: "answer", token, answer });
   }
   if (pending.kind === "orders") {
     for (const order of pending.orders) {

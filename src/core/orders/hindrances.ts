@@ -1,5 +1,6 @@
 /** What stands in a job's way as things are, so that no peer, or fewer peers than it asks for, can run it. */
 import type { JobHindrance } from "../../ports/control.ts";
+import type { RequestedOrder } from "../../schema/run.ts";
 import type { Plan } from "../job/plan.ts";
 import { slotsOfPool } from "../job/pools.ts";
 import { whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
@@ -9,9 +10,13 @@ import { votersHeard } from "../voting/proposer.ts";
 import { epochAt } from "../voting/roster.ts";
 import { calendarMissing } from "./calendar-status.ts";
 
-/** Why no living peer can run the job now; none = one can. */
-export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
-  const why = whyBlocked(state, plan);
+/** Why no living peer can run the job now, or a run that a person has asked for; none = one can. */
+export function hindrancesOf(
+  state: State,
+  plan: Plan,
+  requested?: Pick<RequestedOrder, "peers">,
+): JobHindrance[] {
+  const why = whyBlocked(state, plan, requested);
   if (why !== undefined) {
     return [{ code: "NO_PEER", ...why }];
   }
@@ -19,7 +24,7 @@ export function hindrancesOf(state: State, plan: Plan): JobHindrance[] {
     const message = `its pool "${plan.pool}" has 0 slots, which stops it`;
     return [{ code: "POOL_STOPPED", pointer: "/pool", message }];
   }
-  const lacking = calendarMissing(state, plan);
+  const lacking = requested === undefined ? calendarMissing(state, plan) : undefined;
   if (lacking !== undefined) return [lacking];
   const unheard = plan.partition === "majority" ? votersMissing(state) : undefined;
   return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];

@@ -62,7 +62,7 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
     return { waitsFor: "parent", why: `a peer is about to record that it is skipped: ${verdict.reason}` };
   const lacking = order.requested === undefined ? lackingCalendar(plan, order.instant) : undefined;
   if (lacking !== undefined && !order.isChained) return { waitsFor: "calendar", why: whyLacking(lacking) };
-  const blocked = hindrancesOf(state, plan).find(({ code }) => code === "NO_PEER");
+  const blocked = hindrancesOf(state, plan, order.requested).find(({ code }) => code === "NO_PEER");
   if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
   const claim = claimOf(state, order);
   if (claim !== undefined) return claim;

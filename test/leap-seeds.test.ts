@@ -10,7 +10,7 @@ import { retainedTicks } from "../src/sim/checkers/retained.ts";
 import type { LongKind } from "../src/sim/faults/long.ts";
 import { runLongSeed } from "../src/sim/long.ts";
 import { startRealPeer } from "../src/sim/world/real-peer.ts";
-import type { SeedResult } from "../src/sim/seed.ts";
+import type { SeedResult } from "../src/sim/any-world.ts";
 import type { Run } from "../src/sim/world/truth.ts";
 
 const seeds = 20;

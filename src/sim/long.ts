@@ -6,6 +6,17 @@
  * A mixed long world has two versions of the program as well (faults/mixed.ts): over the weeks peers are upgraded and
  * downgraded, and jobs of the later version are edited, run and pruned.
  */
+import {
+  behaviourOf,
+  byVersion,
+  probesOf,
+  resultOf,
+  runToEnd,
+  share,
+  viewsAt,
+  type SeedOptions,
+  type SeedResult,
+} from "./any-world.ts";
 import { checkLong } from "./checkers/all.ts";
 import type { Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
@@ -19,8 +30,6 @@ import { injectLongFaults, drawLongPlan, type LongFault, type LongKind } from ".
 import { changeVersions, drawMixed } from "./faults/mixed.ts";
 import { calmNetwork } from "./mesh/wires.ts";
 import { Dice } from "./random.ts";
-import { runToEnd, share, type SeedOptions, type SeedResult } from "./seed.ts";
-import type { Knowledge } from "./world/truth.ts";
 import { World } from "./world/world.ts";
 
 export interface LongOptions extends Omit<SeedOptions, "kinds" | "faults"> {
@@ -56,12 +65,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
     disk: { fsyncMs: { least: 0.5, most: 5 } },
     children: {
       spawnMs: { least: 2, most: 20 },
-      behaviour: (spec, chance) => {
-        const item = work.find(({ rules }) => rules.id === spec.job);
-        const { least, most, fails } = item?.lasting ?? { least: 10, most: 100, fails: 0 };
-        const writes = options.chains === true ? { writes: `RUN=${spec.run}\n` } : {};
-        return { lastsMs: chance.between(least, most), exitCode: chance.chance(fails) ? 1 : 0, ...writes };
-      },
+      behaviour: behaviourOf(() => work, options),
     },
     skewMs: 20,
     driftPpm: 0,
@@ -70,8 +74,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
       role: "worker",
       capacity: 100,
       ...mixed?.versionOf(peer, life),
-      ...(options.planted === undefined ? {} : { planted: options.planted }),
-      ...(options.marks === undefined ? {} : { marks: options.marks }),
+      ...probesOf(options),
     }),
     ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
   });
@@ -88,24 +91,16 @@ export function runLongSeed(options: LongOptions): SeedResult {
   const healedAt = epoch + lengthMs - livenessMs;
   const safety = { from: epoch + safetyFromMs, to: healedAt - 2 * minute };
   work = share(world, work, options, { epoch, safety, steady, longestMs: 48 * hour }, dice);
-  for (const [index, peer] of world.peers.entries()) {
-    // Sometimes a peer joins with an empty folder when the mesh has existed for long.
-    const joins = index > 1 && dice.chance(0.2);
-    if (joins) world.joinsLater(peer);
-    const at = joins ? dice.between(safety.from, safety.to) : epoch + dice.between(0, 5 * second);
-    world.at(at, () => (joins ? startInvited(world, peer) : world.hosts.start(peer)));
-  }
-  const [later, plainWork] = [true, false].map((is) =>
-    work.filter(({ rules }) => (rules.isLater ?? false) === is),
-  );
-  world.at(epoch + 15 * second, () => makeLongJobs(world, plainWork ?? [], 10 * second));
-  world.at(epoch + 15 * second, () => makeLaterJobs(world, later ?? [], 10 * second));
+  startPeers(world, epoch, safety, dice);
+  const jobs = byVersion(work);
+  world.at(epoch + 15 * second, () => makeLongJobs(world, jobs.plain, 10 * second));
+  world.at(epoch + 15 * second, () => makeLaterJobs(world, jobs.later, 10 * second));
   const everyMs = dice.pick([4 * hour, 12 * hour, 36 * hour]);
   if (options.faults !== "none") {
-    const jobs = work.map(({ rules }) => rules.id);
+    const ids = work.map(({ rules }) => rules.id);
     skipTicks(world, work, { from: safety.from + minute, to: safety.to, everyMs: 2 * everyMs });
     editForLong(world, work, { from: safety.from + minute, to: safety.to, everyMs });
-    askAsPerson(world, jobs, { from: safety.from + 2 * minute, to: safety.to, everyMs: 3 * everyMs });
+    askAsPerson(world, ids, { from: safety.from + 2 * minute, to: safety.to, everyMs: 3 * everyMs });
   }
   if (mixed !== undefined)
     changeVersions(world, mixed, {
@@ -120,6 +115,32 @@ export function runLongSeed(options: LongOptions): SeedResult {
     drawn = injectLongFaults(world, { ...plan, kinds }, safety.from, safety.to, keep);
   });
   for (let at = epoch + hour; at < epoch + lengthMs; at += 6 * hour) world.at(at, () => world.measure());
+  heal(world, healedAt);
+  const views = viewsAt(
+    world,
+    comparedAfterMs.map((afterMs) => healedAt + afterMs),
+  );
+  const crash = runToEnd(world, () => {
+    if (options.leaps === false) world.runUntil(healedAt);
+    else world.leapUntil(healedAt);
+    world.runUntil(epoch + lengthMs);
+  });
+  const evidence = world.evidence(healedAt, views);
+  return { ...resultOf(world, options, evidence, crash, checkLong), kinds, drawn };
+}
+
+/** Starts the peers at the beginning. Sometimes one joins with an empty folder when the mesh has existed for long. */
+function startPeers(world: World, epoch: number, safety: { from: number; to: number }, dice: Dice): void {
+  for (const [index, peer] of world.peers.entries()) {
+    const joins = index > 1 && dice.chance(0.2);
+    if (joins) world.joinsLater(peer);
+    const at = joins ? dice.between(safety.from, safety.to) : epoch + dice.between(0, 5 * second);
+    world.at(at, () => (joins ? startInvited(world, peer) : world.hosts.start(peer)));
+  }
+}
+
+/** Has every peer up, with the present cluster key and undrained, from that instant on. */
+function heal(world: World, healedAt: number): void {
   world.at(healedAt, () => {
     for (const peer of world.peers) {
       world.hosts.resume(peer);
@@ -128,26 +149,4 @@ export function runLongSeed(options: LongOptions): SeedResult {
   });
   world.at(healedAt - invitedBeforeMs, () => inviteAll(world));
   for (const laterMs of [-minute, 5 * second]) world.at(healedAt + laterMs, () => undrainAll(world));
-  const convergedViews: Knowledge[][] = [];
-  for (const afterMs of comparedAfterMs) {
-    world.at(healedAt + afterMs, () => convergedViews.push(world.knowledge()));
-  }
-  const crash = runToEnd(world, () => {
-    if (options.leaps === false) world.runUntil(healedAt);
-    else world.leapUntil(healedAt);
-    world.runUntil(epoch + lengthMs);
-  });
-  const evidence = world.evidence(healedAt, convergedViews);
-  return {
-    seed: options.seed,
-    breaches: crash === undefined ? checkLong(evidence) : [crash],
-    evidence,
-    traceHash: world.traceHash(),
-    events: world.queue.count,
-    messages: world.wires.messages,
-    bytes: world.wires.bytes,
-    kinds,
-    drawn,
-    logged: world.hosts.logCounts,
-  };
 }

@@ -1,7 +1,8 @@
 /** Runs one seed with the real peer, and summarises the result. */
 import type { Mark } from "../../../src/core/probes/marks.ts";
 import { runLongSeed } from "../../../src/sim/long.ts";
-import { runSeed, type SeedOptions, type SeedResult } from "../../../src/sim/seed.ts";
+import type { SeedOptions, SeedResult } from "../../../src/sim/any-world.ts";
+import { runSeed } from "../../../src/sim/seed.ts";
 import type { Breach } from "../../../src/sim/world/truth.ts";
 import { startRealPeer } from "../../../src/sim/world/real-peer.ts";
 import { canonicalHash } from "./canonical-trace.ts";

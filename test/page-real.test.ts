@@ -17,6 +17,8 @@ async function violations(page: Page): Promise<string[]> {
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
+/** As long as a name may be, without a place where a browser would break it. */
+const longName = "n".repeat(128);
 /** The pages, each with a heading that is there once it is shown. */
 const judged = [
   ["/", "Coming up"],
@@ -33,7 +35,12 @@ const judged = [
   ["/settings", "Pools"],
   ["/access", "Audit"],
   ["/jobs/nightly?tab=change", "What the schedule means"],
+  [`/jobs/${longName}`, "How it went"],
 ] as const;
+
+/** How much of a table can be seen only by scrolling it to the side, unless it says that it scrolls. Unit: px. */
+const cutOfTables =
+  'Math.max(0, ...[...document.querySelectorAll(".table-wrap:not([tabindex])")].map((one) => one.scrollWidth - one.clientWidth))';
 
 describe("the dashboard", { skip: noBrowser ?? false }, () => {
   const cluster = new Cluster();
@@ -56,6 +63,14 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       },
       { id: "nowhere", schedule: "@hourly", command: "true", target: { tags: { disk: "big" } } },
       { id: "report", command: "true", after: { jobs: ["hello"] } },
+      {
+        id: longName,
+        schedule: "@every 20s",
+        command: `true ${"x".repeat(3_000)}`,
+        description: "d".repeat(500),
+        group: "g".repeat(64),
+        labels: { ["k".repeat(60)]: "v".repeat(60) },
+      },
       { id: "nightly", schedule: "30 2 * * *", timezone: "America/New_York", command: "true" },
     ]) {
       await ada.ask("POST", "/v1/jobs", job);
@@ -83,6 +98,8 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
         }
         const wide = Number(await page.evaluate("document.documentElement.scrollWidth"));
         assert.ok(wide <= width, `${what} is ${wide} wide`);
+        const cut = Number(await page.evaluate(cutOfTables));
+        assert.ok(cut <= 0, `${what}: ${cut} px of a table are out of view`);
         for (const link of await page.getByRole("navigation", { name: "Pages" }).getByRole("link").all()) {
           const { x = -1, width: own = 0 } = (await link.boundingBox()) ?? {};
           assert.ok(x >= 0 && x + own <= width, `${what}: ${await link.innerText()} is out of view`);

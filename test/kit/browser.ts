@@ -9,8 +9,8 @@ export const program = process.env["CHROMIUM"] ?? places.find((place) => existsS
 export const noBrowser =
   program === undefined ? "no chromium is installed here (apt-get install chromium)" : undefined;
 
-/** The widths that the dashboard is made for: a phone and a desk. Unit: px. */
-export const widths = [390, 1280] as const;
+/** The widths that the dashboard is made for: a phone, a tablet and a desk. Unit: px. */
+export const widths = [390, 820, 1280] as const;
 export const schemes = ["light", "dark"] as const;
 
 /** `launcher`: a program that starts the browser with its own arguments, for example in a network namespace. */

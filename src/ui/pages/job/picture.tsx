@@ -106,7 +106,9 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
   ];
   return (
     <div class="card">
-      <pre class="command">{actionText(job)}</pre>
+      <pre class="command" tabIndex={0}>
+        {actionText(job)}
+      </pre>
       <dl class="pairs">
         {facts.map(([name, value]) =>
           value === undefined ? null : [<dt key={name}>{name}</dt>, <dd key={`${name} value`}>{value}</dd>],

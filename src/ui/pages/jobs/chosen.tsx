@@ -36,7 +36,7 @@ export function ChosenBar({ chosen, clear, reload }: ChosenProps): JSX.Element |
       </button>
       {isDeleting && (
         <Dialog title={`Delete ${countText(ids.length, "job")}?`} onClose={() => setDeleting(false)}>
-          <p class="names">
+          <p class="names" tabIndex={0}>
             {ids.slice(0, 30).join(", ")}
             {ids.length > 30 && ` and ${ids.length - 30} more`}
           </p>

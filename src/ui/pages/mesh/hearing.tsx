@@ -14,7 +14,7 @@ export function Hearing({ peers }: { peers: readonly MeshPeer[] }): JSX.Element 
         <h2 id="hears-title">Who hears whom</h2>
         <span class="more">each row hears the peers with a dot</span>
       </header>
-      <div class="table-wrap">
+      <div class="table-wrap" tabIndex={0}>
         <Table
           class="hearing"
           titledBy="hears-title"

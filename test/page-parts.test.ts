@@ -6,6 +6,7 @@ import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pag
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
+import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
 import { runnersText, sentence } from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
@@ -180,4 +181,17 @@ test("a job is the same after it was written as YAML and read again; what isn't 
     const read = readYaml(text);
     assert.ok("problem" in read && !read.problem.includes("\n"), text);
   }
+});
+
+test("the story of a split is asked for at each run only until its peers have told each other of its runs", () => {
+  const endedAt = Date.parse("2026-11-20T02:00:00Z");
+  const to = new Date(endedAt).toISOString();
+  const minuteMs = 60_000;
+  for (const fresh of [storyPace({ to: null }, endedAt), storyPace({ to }, endedAt + 9 * minuteMs)]) {
+    assert.ok(fresh.on.includes("run"));
+    assert.ok(fresh.everyMs >= 15_000);
+  }
+  const old = storyPace({ to }, endedAt + 11 * minuteMs);
+  assert.ok(!old.on.includes("run"));
+  assert.ok(old.everyMs >= minuteMs);
 });

@@ -2,12 +2,14 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { jobLink, runLink } from "../../live/address.ts";
+import { now } from "../../live/clock.ts";
 import { splits } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Split, SplitStory } from "../../live/types.ts";
 import { Pending, RunStateWord } from "../../parts/parts.tsx";
 import { At, Since } from "../../parts/times.tsx";
 import { countText, durationText, listText, reasonText } from "../../words.ts";
+import { storyPace } from "./story-pace.ts";
 
 export function Splits(): JSX.Element | null {
   const over = splits.value.filter(({ to, apart }) => to !== null || apart.some((one) => one.to !== null));
@@ -50,11 +52,10 @@ export function Splits(): JSX.Element | null {
 }
 
 function Story({ split }: { split: Split }): JSX.Element {
-  const found = useResource<SplitStory>(`/v1/splits/${encodeURIComponent(split.id)}`, {
-    on: ["peer", "run"],
-    everyMs: 5_000,
-    pollMs: 60_000,
-  });
+  const found = useResource<SplitStory>(
+    `/v1/splits/${encodeURIComponent(split.id)}`,
+    storyPace(split, now.value),
+  );
   const story = found.body;
   if (story === undefined) return <Pending of={found} what="what ran in the split" />;
   const { duplicates, gaps, late } = story;

@@ -42,6 +42,9 @@ const judged = [
 const cutOfTables =
   'Math.max(0, ...[...document.querySelectorAll(".table-wrap:not([tabindex])")].map((one) => one.scrollWidth - one.clientWidth))';
 
+/** What only changes something. */
+const doing = /^(run|skip|pause|resume|revert|edit|clone|delete|new|remove|test|choose|save|create)\b/i;
+
 describe("the dashboard", { skip: noBrowser ?? false }, () => {
   const cluster = new Cluster();
   let browser: Browser;
@@ -286,8 +289,26 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await logIn(page, token, "/jobs/hello");
     await page.getByRole("heading", { name: "How it went" }).waitFor();
     await page.getByRole("button", { name: "Run now" }).waitFor({ state: "detached" });
-    assert.equal(await page.getByRole("link", { name: "Edit", exact: true }).count(), 0);
     assert.equal(await page.getByRole("link", { name: "Access" }).count(), 0);
+    await ada.ask("POST", "/v1/jobs/report/pause", { note: "the printer is away" });
+    for (const [path, landmark] of [
+      ["/jobs/hello", "Next ticks"],
+      ["/jobs/nightly?tab=edits", "nightly"],
+      ["/jobs/report", "the printer is away"],
+      ["/jobs", "Jobs"],
+      ["/settings", "Pools"],
+      ["/new", "You have no right to write jobs."],
+      ["/jobs/nightly?tab=change", "You have no right to write jobs."],
+    ] as const) {
+      await page.goto(path);
+      await page.getByText(landmark).first().waitFor();
+      await page.locator(".skeleton").first().waitFor({ state: "detached" });
+      for (const role of ["button", "link", "checkbox"] as const) {
+        const offered = page.locator("main").getByRole(role, { name: doing });
+        assert.deepEqual(await offered.allInnerTexts(), [], path);
+      }
+    }
+    await ada.ask("POST", "/v1/jobs/report/resume");
     await page.goto("/access");
     await page.getByText("You have no right to see the audit.").waitFor();
     assert.deepEqual(complaints, []);

@@ -6,10 +6,11 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { go, jobLink, query } from "../../live/address.ts";
 import { ask, Refused } from "../../live/ask.ts";
+import { may } from "../../live/me.ts";
 import { give, giveRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job } from "../../live/types.ts";
-import { Pending } from "../../parts/parts.tsx";
+import { Empty, Pending } from "../../parts/parts.tsx";
 import { sentence } from "../../words.ts";
 import { Field, type Problem } from "./fields.tsx";
 import { SchedulePreview } from "./preview.tsx";
@@ -98,6 +99,12 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
   const [isBusy, setBusy] = useState(false);
   const [unreadable, setUnreadable] = useState("");
   const found = useResource<Schema>("/schemas/job.json", { pollMs: 3_600_000 });
+  if (!may("editor"))
+    return (
+      <Empty title="You have no right to write jobs.">
+        Ask an admin of this mesh for a token with the role editor.
+      </Empty>
+    );
   if (found.body === undefined) return <Pending of={found} what="the form" />;
   const { properties = {} } = found.body;
   const change = (name: string, value: unknown): void => {

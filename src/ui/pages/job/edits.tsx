@@ -1,6 +1,7 @@
 /** Who changed a job, when and what, and the way back to each of these states. */
 import type { JSX } from "preact";
 import { revert } from "../../live/job-actions.ts";
+import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List, Revision } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
@@ -40,7 +41,7 @@ export function Edits({ id, current, reload }: Props): JSX.Element | null {
                 "as it is now"
               ) : one.change === "deleted" ? (
                 <Away at={one.at} />
-              ) : (
+              ) : !may("editor") ? null : (
                 <button
                   class="plain"
                   aria-label={`Revert to this revision, of ${one.at}`}

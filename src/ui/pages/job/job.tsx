@@ -177,9 +177,11 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
             </>
           )}
           {paused.note === null ? "." : `: ${sentence(paused.note)}`}{" "}
-          <button class="plain" onClick={() => void resume(id).then(reload)}>
-            Resume
-          </button>
+          {may("operator") && (
+            <button class="plain" onClick={() => void resume(id).then(reload)}>
+              Resume
+            </button>
+          )}
         </p>
       )}
       {isFailing && (
@@ -228,20 +230,19 @@ function Next({ id, zone }: { id: string; zone: string | undefined }): JSX.Eleme
                 <span class="quiet">
                   <Away at={startsAt} />
                 </span>
-                {skipped === "asked" ? (
+                {may("operator") && skipped === "asked" && (
                   <button class="plain small" onClick={() => void unskip(id, tick).then(found.reload)}>
                     Run it after all
                   </button>
-                ) : (
-                  skipped === undefined && (
-                    <button
-                      class="plain small"
-                      aria-label={`Skip ${tick}`}
-                      onClick={() => void skip(id, tick).then(found.reload)}
-                    >
-                      Skip
-                    </button>
-                  )
+                )}
+                {may("operator") && skipped === undefined && (
+                  <button
+                    class="plain small"
+                    aria-label={`Skip ${tick}`}
+                    onClick={() => void skip(id, tick).then(found.reload)}
+                  >
+                    Skip
+                  </button>
                 )}
               </li>
             );

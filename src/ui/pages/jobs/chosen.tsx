@@ -28,9 +28,11 @@ export function ChosenBar({ chosen, clear, reload }: ChosenProps): JSX.Element |
       <button onClick={() => void act("run")}>Run</button>
       <button onClick={() => void act("pause")}>Pause</button>
       <button onClick={() => void act("resume")}>Resume</button>
-      <button class="danger" onClick={() => setDeleting(true)}>
-        Delete
-      </button>
+      {may("editor") && (
+        <button class="danger" onClick={() => setDeleting(true)}>
+          Delete
+        </button>
+      )}
       <button class="plain" onClick={clear}>
         Clear
       </button>

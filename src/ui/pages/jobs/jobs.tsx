@@ -88,7 +88,11 @@ export function Jobs(): JSX.Element {
               name="Jobs"
               class="cards jobs"
               columns={[
-                { name: "Chosen", class: "check", content: all },
+                {
+                  name: "Chosen",
+                  class: "check",
+                  ...(may("operator") ? { content: all } : { isUnseen: true }),
+                },
                 "Job",
                 "State",
                 "Next tick",

@@ -30,12 +30,14 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
   return (
     <tr role="row">
       <td role="cell" class="check">
-        <input
-          type="checkbox"
-          aria-label={`Choose ${id}`}
-          checked={isChosen}
-          onChange={({ currentTarget }) => choose(id, currentTarget.checked)}
-        />
+        {may("operator") && (
+          <input
+            type="checkbox"
+            aria-label={`Choose ${id}`}
+            checked={isChosen}
+            onChange={({ currentTarget }) => choose(id, currentTarget.checked)}
+          />
+        )}
       </td>
       <th role="rowheader" scope="row">
         <a href={jobLink(id)}>{id}</a>

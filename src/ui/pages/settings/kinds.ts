@@ -9,6 +9,8 @@ export interface Kind {
   about: string;
   /** what a new one may look like */
   example: Readonly<Record<string, unknown>>;
+  /** A token that is limited to groups may write the settings of its groups. */
+  isOfGroups: boolean;
   /** fields that are shown and not written */
   readOnly: readonly string[];
 }
@@ -19,6 +21,7 @@ export const kinds: readonly Kind[] = [
     title: "Pools",
     about: "limit how many runs of the jobs that name one are on at once",
     example: { slots: 2 },
+    isOfGroups: false,
     readOnly: ["jobs", "holders", "waiting"],
   },
   {
@@ -26,6 +29,7 @@ export const kinds: readonly Kind[] = [
     title: "Maintenance",
     about: "while a maintenance lasts, the ticks of its jobs are skipped",
     example: { schedule: "0 3 * * sun", duration: "2h", note: "the hosts are patched" },
+    isOfGroups: true,
     readOnly: [],
   },
   {
@@ -33,6 +37,7 @@ export const kinds: readonly Kind[] = [
     title: "Calendars",
     about: "days that jobs leave out, with calendar:NAME in their except",
     example: { dates: ["2026-12-24/2026-12-26"], note: "the company's holidays" },
+    isOfGroups: false,
     readOnly: ["jobs", "expanded"],
   },
   {
@@ -40,6 +45,7 @@ export const kinds: readonly Kind[] = [
     title: "Groups",
     about: "defaults for the jobs of a group",
     example: { timezone: "Europe/Berlin" },
+    isOfGroups: true,
     readOnly: ["jobs"],
   },
   {
@@ -47,6 +53,7 @@ export const kinds: readonly Kind[] = [
     title: "Channels",
     about: "where notices go",
     example: { type: "webhook", url: "https://example.org/hook" },
+    isOfGroups: false,
     readOnly: ["usedBy", "lastMessage", "problems"],
   },
 ];

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { ask } from "../../live/ask.ts";
-import { may } from "../../live/me.ts";
+import { may, mayEverywhere } from "../../live/me.ts";
 import { carryOut, giveRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
@@ -30,7 +30,8 @@ export function Settings(): JSX.Element {
 }
 
 function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
-  const { path, title, about, example, readOnly } = kind;
+  const { path, title, about, example, readOnly, isOfGroups } = kind;
+  const mayWrite = isOfGroups ? may("editor") : mayEverywhere("editor");
   const [limit, setLimit] = useState(itemsAtOnce);
   const found = useResource<List<Setting>>(`/v1/${path}?limit=${limit}`, {
     on: ["job", "run"],
@@ -77,7 +78,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
         <h2 id={`${path}-title`}>{title}</h2>
         <span class="more">
           {about}{" "}
-          {may("editor") && (
+          {mayWrite && (
             <button
               class="plain"
               aria-label={`New in ${title}`}
@@ -104,7 +105,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
                   <Told item={item} kind={kind} />
                 </td>
                 <td role="cell" class="end number">
-                  {may("editor") && (
+                  {mayWrite && (
                     <span class="row-actions">
                       {path === "channels" && (
                         <button aria-label={`Test ${item.name}`} onClick={() => void test(item.name)}>

@@ -191,7 +191,7 @@ describe("the simulator's checkers", () => {
   const failing = (from: number, to: number) =>
     runs((place) => (place >= from && place < to ? "failed" : "succeeded"));
 
-  test("find a job that goes on after so many failed ticks", () => {
+  test("find a job that goes on after that many failed ticks", () => {
     assert.deepEqual(checkFailurePauses(evidence(failing(3, 5))), []);
     assert.ok(checkFailurePauses(evidence(failing(3, 6))).some(({ rule }) => rule === "I5"));
   });

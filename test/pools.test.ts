@@ -1,4 +1,7 @@
-/** Pools, in cores: at most so many runs at once of all jobs that name one, first come first, whatever peers and jobs they are of. */
+/**
+ * Pools, in cores: a limited number of runs at once of all jobs that name one, first come first, whatever peers and jobs they
+ * are of.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { checkJob } from "../src/core/checks/job.ts";

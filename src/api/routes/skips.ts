@@ -18,7 +18,7 @@ const Which = {
     Type.String({ maxLength: 40, description: "a tick to come, such as 2026-11-20T02:00:00Z" }),
   ),
   next: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: skipsMax, description: "or so many of the next ones" }),
+    Type.Integer({ minimum: 1, maximum: skipsMax, description: "or how many of the next ones" }),
   ),
 };
 const Ticks = Type.Object({ job: Type.String(), ticks: Type.Array(Type.String()) });

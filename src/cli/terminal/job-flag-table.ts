@@ -19,8 +19,8 @@ export interface JobFlag {
   /** Where in the job the value goes. */
   path: readonly [string, string?, string?];
   /**
-   * `count` is a number or a word. `pairs` are K=V; `names` have commas between them. `pairs`, `list`, `names`, `numbers` and `rules` may be repeated. A single schedule
-   * stays a plain text.
+   * `count` is a number or a word. `pairs` are K=V; `names` have commas between them. `pairs`, `list`, `names`, `numbers` and
+   * `rules` may be repeated. A single schedule stays a plain text.
    */
   shape: "text" | "number" | "count" | "truth" | "list" | "names" | "numbers" | "pairs" | "rules" | "json";
   choices?: readonly string[];
@@ -222,13 +222,13 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--pool <name>",
-    help: "at most so many runs of all jobs in this pool at once (see cicada pools; default: no pool)",
+    help: "a pool, which limits how many runs of all its jobs are in progress at once (see cicada pools; default: none)",
     path: ["pool"],
     shape: "text",
   },
   {
     flags: "--pause-after-failures <n>",
-    help: "pause the job when so many ticks in a row have failed (default: 0 = never)",
+    help: "pause the job when this many ticks in a row have failed (default: 0 = never)",
     path: ["pauseAfterFailures"],
     shape: "number",
   },
@@ -272,13 +272,13 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--offline <skip|duration>",
-    help: "with count all: a peer that is away is skipped (default), or awaited for so long",
+    help: "with count all: a peer that is away is skipped (default), or awaited for this long",
     path: ["target", "offline"],
     shape: "text",
   },
   {
     flags: "--rolling-max <n|share>",
-    help: "with count all: go from peer to peer, so many at once, such as 2 or 20% (default: all at once)",
+    help: "with count all: go from peer to peer, this many at once, such as 2 or 20% (default: all at once)",
     path: ["target", "rolling", "max"],
     shape: "count",
   },
@@ -290,7 +290,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--rolling-stop-after <n>",
-    help: "of a tick that goes from peer to peer, skip the rest after so many failed runs; 0 = never (default: 1)",
+    help: "of a tick that goes from peer to peer, skip the rest after this many failed runs; 0 = never (default: 1)",
     path: ["target", "rolling", "stopAfter"],
     shape: "number",
   },

@@ -225,8 +225,8 @@ export interface Written {
 
 export type ChildOutcome =
   /**
-   * `broken`: which rule of `patterns` its output breaks, in words; `leftRunning`: how many processes it had left in its group, which
-   * were then ended
+   * `broken`: which rule of `patterns` its output breaks, in words; `leftRunning`: how many processes it had left in its group,
+   * which were then ended
    */
   | {
       kind: "exited";

@@ -1,4 +1,7 @@
-/** Tokens, roles and groups, as a person meets them: made, shown once, limited, narrowed, revoked; and what each caller is shown. */
+/**
+ * Tokens, roles and groups, as a person meets them: made, shown once, limited, narrowed, revoked; and what each caller is
+ * shown.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { get } from "node:http";

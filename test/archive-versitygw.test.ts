@@ -1,4 +1,7 @@
-/** Finished outputs in a real S3 server that verifies every signature: from three real peers, and through all that can go wrong with it. */
+/**
+ * Finished outputs in a real S3 server that verifies every signature: from three real peers, and through all that can go wrong
+ * with it.
+ */
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { request } from "node:http";

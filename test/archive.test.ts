@@ -1,4 +1,7 @@
-/** Finished outputs in an S3-compatible store and at a syslog server: what is sent, in which form, and what becomes of it while they are away. */
+/**
+ * Finished outputs in an S3-compatible store and at a syslog server: what is sent, in which form, and what becomes of it while
+ * they are away.
+ */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server as TcpServer, type Socket } from "node:net";

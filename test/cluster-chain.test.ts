@@ -1,6 +1,6 @@
 /**
- * Chains with real peers and processes: outputs reach the job that runs after another, and a job runs once, elsewhere, when the peer
- * that ran its parent is killed just after the end. Judged by what the jobs themselves write.
+ * Chains with real peers and processes: outputs reach the job that runs after another, and a job runs once, elsewhere, when the
+ * peer that ran its parent is killed just after the end. Judged by what the jobs themselves write.
  */
 import assert from "node:assert/strict";
 import { appendFileSync, readFileSync } from "node:fs";

@@ -1,6 +1,7 @@
 /**
- * What INTERFACE.md says under "Where features meet" about a tick as one unit and about chains: a test for each sentence. (That cycles
- * of two sides are quarantined, and which parents are refused or warned about when a job is written, is in chain-written.test.ts.)
+ * What INTERFACE.md says under "Where features meet" about a tick as one unit and about chains: a test for each sentence. (That
+ * cycles of two sides are quarantined, and which parents are refused or warned about when a job is written, is in
+ * chain-written.test.ts.)
  */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";

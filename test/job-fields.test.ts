@@ -1,6 +1,6 @@
 /**
- * What each field of a job promises (INTERFACE, "Job"): on a real peer, what its process and its ticks are like; and for every field
- * of the schema, which tests hold its promise.
+ * What each field of a job promises (INTERFACE, "Job"): on a real peer, what its process and its ticks are like; and for every
+ * field of the schema, which tests hold its promise.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -30,7 +30,10 @@ describe("how many peers run a rolling tick at once", () => {
 
 describe("the turn of a slot", () => {
   const due = 1_000_000;
-  /** `.` to come, `~` its peer is away, `o` on, `v` succeeded, `x` failed, `-` skipped; those that are over ended at `due + 10 s`. */
+  /**
+   * `.` to come, `~` its peer is away, `o` on, `v` succeeded, `x` failed, `-` skipped; those that are over ended at `due + 10
+   * s`.
+   */
   const slotsOf = (text: string): SlotNow[] =>
     [...text].map((letter) => {
       const at = due + 10_000;

@@ -1,6 +1,6 @@
 /**
- * `cicada calendars`, `groups`, `maintenance` and `pools`: settings of the mesh that have a name. Each command is one call of the API at any peer, and all kinds
- * have the same four: `ls`, `get`, `set` and `rm`.
+ * `cicada calendars`, `groups`, `maintenance` and `pools`: settings of the mesh that have a name. Each command is one call of
+ * the API at any peer, and all kinds have the same four: `ls`, `get`, `set` and `rm`.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";

@@ -1,11 +1,11 @@
 /**
  * The join string: one line, fit to be pasted, with all that a new peer needs to find and join a mesh.
  *
- * It is `cicada-join-1:` followed, in base64url, by 6 bytes of checksum, the 32 bytes of the cluster key, and the
- * addresses of some peers, one per line. For a rotated key, a line `mesh:` before them names its mesh and when the key
- * was made. A line `invite:` names the invitation and the peer at which a person asked for it, so that people can tell
- * later who came in by which one; it proves nothing. The checksum protects against mistakes, not against attackers: it shows when a line was cut off or
- * mistyped. Anyone who has the string has the key.
+ * It is `cicada-join-1:` followed, in base64url, by 6 bytes of checksum, the 32 bytes of the cluster key, and the addresses of
+ * some peers, one per line. For a rotated key, a line `mesh:` before them names its mesh and when the key was made. A line
+ * `invite:` names the invitation and the peer at which a person asked for it, so that people can tell later who came in by
+ * which one; it proves nothing. The checksum protects against mistakes, not against attackers: it shows when a line was cut off
+ * or mistyped. Anyone who has the string has the key.
  */
 import { createHash } from "node:crypto";
 import { assert } from "../errors.ts";

@@ -120,7 +120,7 @@ async function backfillOf(
   const found = peer.status.backfill(id, from, to);
   if (found instanceof CicadaError) throw found;
   const records: RunRecord[] = [];
-  // A tick that was asked for again has its run where that was, and so after the tick.
+  // The run of a backfill has its place in history where the person asked for it, and so after the tick that it makes up for.
   for (let after: string | undefined; ;) {
     const query = { job: id, from, limit: recordsPerPage, ...(after === undefined ? {} : { after }) };
     const page = await readHistory(peer.doors.disk, query);

@@ -1,6 +1,6 @@
 /**
- * Makes the digest that a channel gets once a day (core/records/digest.ts): the peer whose turn it is reads the day's records, which
- * every peer has, and hands the text to mesh-notices.ts, which sends it once.
+ * Makes the digest that a channel gets once a day (core/records/digest.ts): the peer whose turn it is reads the day's records,
+ * which every peer has, and hands the text to mesh-notices.ts, which sends it once.
  */
 import type { MeshSight } from "../core/operator/mesh-sight.ts";
 import { describeDay, isOutcome, lastDay, problemStates, type Day } from "../core/records/digest.ts";

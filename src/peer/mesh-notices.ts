@@ -1,7 +1,8 @@
 /**
  * Notifies the channels of problems of the mesh and of their ends (core/records/mesh-news.ts), and of what happens to the mesh
- * once, such as a joining peer. The peer whose turn it is sends the notice. The others keep its records, and if it dies, the next
- * one goes on with them. A starting peer reads from its disk what was sent before, so a restart forgets no problem and repeats none.
+ * once, such as a joining peer. The peer whose turn it is sends the notice. The others keep its records, and if it dies, the
+ * next one goes on with them. A starting peer reads from its disk what was sent before, so a restart forgets no problem and
+ * repeats none.
  */
 import type { MeshSight, Seen, SeenFact } from "../core/operator/mesh-sight.ts";
 import { newsOf, type Incident } from "../core/records/mesh-news.ts";
@@ -26,7 +27,7 @@ import type { DigestState } from "../schema/digest.ts";
 import { Digests } from "./digests.ts";
 import { allOpen, openChannels, type NoticeSender, type SentRecord } from "./notice-sender.ts";
 
-/** How often it looks, ms. */
+/** How often the mesh is looked at, ms. */
 const lookEveryMs = 2_000;
 /** A notice older than this is forgotten, ms. */
 const rememberedMs = 14 * 86_400_000;
@@ -34,7 +35,10 @@ const rememberedMs = 14 * 86_400_000;
 const rememberedMax = 4_096;
 /** A notice that could not be sent within this time is no news any more, ms. */
 const newsMs = 86_400_000;
-/** How long the peers that send a notice must be gone before another one sends it, ms. After a split a record comes before its writer is heard. */
+/**
+ * How long the peers that send a notice must be gone before another one sends it, ms. After a split a record comes before its
+ * writer is heard.
+ */
 const takeOverMs = 15_000;
 /** A rotation longer ago than this is no news, even if the peer that should have sent it is dead; ms. */
 const factMs = 3_600_000;
@@ -285,7 +289,7 @@ export class MeshNotices {
   }
 }
 
-/** Whether each channel has the notice, whoever sent it. */
+/** Whether each channel has the notice, whichever peer sent it. */
 function mergedChannels(records: Iterable<MeshNoticeRecord>): MeshNoticeRecord["channels"] {
   const merged: MeshNoticeRecord["channels"] = {};
   for (const { channels } of records) {

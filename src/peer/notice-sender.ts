@@ -49,7 +49,7 @@ export class NoticeSender {
     return this.#sending.has(key);
   }
 
-  /** Stores the record, and then sends the notice. A disk that refuses the record doesn't keep anybody from being told. */
+  /** Stores the record, and then sends the notice. It is sent even if the disk refuses the record. */
   open(record: SentRecord, notice: Notice, moved?: (record: SentRecord) => void): void {
     const { key } = notice;
     if (this.#sending.has(key)) return;
@@ -68,7 +68,7 @@ export class NoticeSender {
     this.#queue(record, notice);
   }
 
-  /** Sends a notice once, without a record and without waiting in line. */
+  /** Sends a notice once, without a record and past the channel's queue. */
   once(channel: NoticeChannel, name: string, notice: Notice, done: (result: Delivered) => void): void {
     const message = { channel, notices: [notice], id: notice.key };
     this.#deps.doors.notifier.deliver(message, (result) => {
@@ -177,7 +177,7 @@ export function openChannels(channels: NoticeChannels): string[] {
   return Object.entries(channels).flatMap(([name, { state }]) => (state === "open" ? name : []));
 }
 
-/** None of them has the notice yet. */
+/** No channel has the notice yet. */
 export function allOpen(channels: Iterable<string>): NoticeChannels {
   return Object.fromEntries([...channels].map((name) => [name, { state: "open" as const }]));
 }

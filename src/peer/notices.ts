@@ -1,6 +1,6 @@
 /**
- * Tells people what became of a tick, when core says that it is this peer's turn (core/orders/announce.ts). notice-sender.ts
- * sends what is to be told.
+ * Decides which notices people get about a tick, when core says that it is this peer's turn (core/orders/announce.ts).
+ * notice-sender.ts sends them.
  */
 import { makeNotice } from "../core/records/notice-text.ts";
 import { isDecided, noticesOf } from "../core/records/notices.ts";
@@ -111,7 +111,7 @@ export class Notices {
     });
   }
 
-  /** This peer has made the edits: a pause by a person, or after failures, is told. */
+  /** This peer has made the edits: people are notified of a pause by a person, or after failures. */
   edited(edits: readonly TableEdit[]): void {
     for (const edit of edits) {
       if (edit.kind === "pause") this.#paused(edit.id, edit.pause.note ?? `by ${edit.pause.by}`);
@@ -139,7 +139,7 @@ export class Notices {
     for (const record of records) if (isNoticeRecord(record)) this.#deps.sender.heard(record.channels);
   }
 
-  /** Sends a notice that says that it is a test, once, without waiting in line. */
+  /** Sends a notice that says that it is a test, once, past the channel's queue. */
   test(channel: NoticeChannel, name: string, by: string, done: (result: Delivered) => void): void {
     const { clock, keys } = this.#deps.doors;
     const { wall } = clock.now();

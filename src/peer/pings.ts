@@ -1,8 +1,8 @@
 /**
- * Tells the services in a job's `ping` when a tick is begun and how it ended. The start is told by the peer that runs the first
- * attempt, the end by the peer that writes the tick's final word: one start, one end, with the same id. A word that follows one,
- * because a peer that was taken for dead reports its run's end after all, is no second end. A run never waits for a ping. It is
- * tried a few times and then given up, because a late ping misleads more than a missing one.
+ * Tells the services in a job's `ping` when a tick begins and how it ended. The peer that runs the first attempt tells the start,
+ * and the peer that writes the tick's final word the end: one start and one end, with the same id. If a peer that was taken for
+ * dead reports its run's end after all, that is no second end. A run never waits for a ping. A ping is tried a few times and then
+ * given up, because a late one misleads more than a missing one.
  */
 import { tickUuid } from "../core/records/notice-text.ts";
 import { settles } from "../core/records/ledger.ts";

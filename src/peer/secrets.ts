@@ -76,7 +76,7 @@ export class SecretStore {
     const sealed = door.seal(name, value, version, peers);
     if (sealed instanceof CicadaError) return done(sealed);
     this.#deps.write(name, sealed, by, (error) =>
-      // A value of its own is older now, and would only lie there.
+      // This peer's own value is older now, and no longer used.
       error === undefined ? door.remove(name, looked) : done(error),
     );
   }

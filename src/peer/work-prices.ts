@@ -14,7 +14,10 @@ export const stepsPerDigest = 2;
 const stepsPerOrder = 20;
 const stepsPerVote = 50;
 const stepsPerName = 2;
-/** An update is inspected, applied and stored by itself; what a neighbour has is compared with the table, and what it lacks made. */
+/**
+ * An update is inspected, applied and stored by itself; what a neighbour has is compared with the table, and what it lacks
+ * made.
+ */
 const stepsPerUpdate = 400;
 const updateBytesPerStep = 15;
 /** A person's request: what is under way of its job is looked through once. */

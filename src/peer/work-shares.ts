@@ -52,9 +52,9 @@ const sharesMax = 1_024;
 const waitMs = 10;
 const stepsAtATime = 10_000;
 /**
- * How many steps are taken as their messages arrive, and how many more in a second; what else the share allows goes by turns, as above.
- * Otherwise one turn of the loop takes all that has arrived, and on a busy host, where a step takes longer than it is reckoned, the
- * share fills again meanwhile, so that the turn doesn't end. Less delays ordinary messages by `waitMs`.
+ * How many steps are taken as their messages arrive, and how many more in a second; what else the share allows goes by turns,
+ * as above. Otherwise one turn of the loop takes all that has arrived, and on a busy host, where a step takes longer than it is
+ * reckoned, the share fills again meanwhile, so that the turn doesn't end. Less delays ordinary messages by `waitMs`.
  */
 const stepsAtOnce = 20_000;
 const atOncePerSecond = 50_000;

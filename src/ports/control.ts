@@ -276,7 +276,10 @@ export interface Control {
   heirs(): Heir[];
   /** undefined when there is no such job */
   next(id: JobId, count: number): NextTick[] | undefined;
-  /** What the job is expected to do in the hours from then on (ms); hours with up to `listed` ticks list them. Undefined: no such job. */
+  /**
+   * What the job is expected to do in the hours from then on (ms); hours with up to `listed` ticks list them. Undefined: no
+   * such job.
+   */
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined;
   /** undefined when there is no such job */
   status(id: JobId): Promise<JobStatus | undefined>;

@@ -83,7 +83,7 @@ class RealExecutor implements Executor {
           const hasPassed =
             this.runs.get(run)?.isPrecheck === true && judged.kind === "exited" && judged.exitCode === 0;
           this.runs.delete(run);
-          // First the output: the end is stored in the same turn, and shares its fsync.
+          // The output comes first: the end is stored in the same turn, and shares its fsync.
           if (outcome.kind !== "not-started" && !hasPassed) this.keepOutput(run, output);
           this.events?.childEnded(run, judged, at);
           if (this.judging === 0) this.whenJudged?.();

@@ -77,7 +77,10 @@ export function openNotifier({ log, wall, version, secrets }: NotifierOptions): 
   };
 }
 
-/** The channel with the values of the secrets that it names; or why that can't be. Another peer may have them, or this one later. */
+/**
+ * The channel with the values of the secrets that it names; or why that can't be. Another peer may have them, or this one
+ * later.
+ */
 function withValues(
   channel: NoticeChannel,
   secrets: Pick<RealSecrets, "resolve">,

@@ -1,6 +1,6 @@
 /**
- * Sends each run of this peer that has ended as a span to an OpenTelemetry collector (OTLP over HTTP), in the trace that the run was
- * told of by TRACEPARENT. Loaded only when an endpoint is given.
+ * Sends each run of this peer that has ended as a span to an OpenTelemetry collector (OTLP over HTTP), in the trace that the
+ * run was told of by TRACEPARENT. Loaded only when an endpoint is given.
  *
  * No run ever waits for it. Spans are sent in batches, one request at a time, and again with growing pauses while the collector
  * doesn't answer or is overloaded. What doesn't fit or is refused is counted as lost. Spans that wait are lost with the

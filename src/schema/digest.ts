@@ -1,4 +1,4 @@
-/** The digest that a channel takes once a day: when it is due, and whether something went wrong on that day. */
+/** The digest that a channel gets once a day: when it is due, and whether something went wrong on that day. */
 import { Type, type Static } from "typebox";
 
 export const DigestSchema = Type.Object(

@@ -36,7 +36,7 @@ export function readTopic(name: string): MeshTopic | undefined {
   return { event, subject, episode };
 }
 
-/** The same for every copy, whoever sends it. */
+/** The same for every copy, whichever peer sends it. */
 export function meshNoticeKey(name: string): string {
   return `mesh:${name}`;
 }

@@ -41,9 +41,9 @@ export type NotifyRule = Static<typeof NotifyRuleSchema>;
 /** The longest sentence of a notice about the mesh, in characters. */
 export const noticeTextMax = 2_048;
 
-/** What a person is told. */
+/** What a person is notified of. */
 export interface Notice {
-  /** the same for every copy of this notice, whoever sends it: receivers drop repeats by it */
+  /** the same for every copy of this notice, whichever peer sends it: receivers drop repeats by it */
   key: string;
   event: NoticeEvent | ReportedEvent | "test";
   /** undefined if it is about the mesh; so is `tick` */
@@ -68,8 +68,8 @@ export interface Notice {
 }
 
 /**
- * In so many characters a notice's sentence says which job's tick it is about and what became of it, whatever a service's
- * escapes make of the job's name; with the line break after it.
+ * How many characters of a notice's sentence, with the line break after it, say which job's tick it is about and what became of
+ * it, whatever a service's escapes make of the job's name.
  */
 export function leastLength({ job, text }: Pick<Notice, "job" | "text">): number {
   return job === undefined ? Math.min(text.length, 200) + 1 : 2 * job.length + 70;

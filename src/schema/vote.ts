@@ -21,8 +21,8 @@ export const AcceptedSchema = Type.Object({ ballot: BallotSchema, value: Value }
 export const VoteSchema = Type.Object({ promised: BallotSchema, accepted: Type.Optional(AcceptedSchema) });
 
 /**
- * Spans of ticks in one epoch, and of those that a voter has voted on or has forgotten its votes on. With fewer, ticks between two of
- * them are barred that nobody has voted on, if clocks were wrong that often; more makes a longer list to store.
+ * Spans of ticks in one epoch, and of those that a voter has voted on or has forgotten its votes on. With fewer, ticks between
+ * two of them are barred that nobody has voted on, if clocks were wrong that often; more makes a longer list to store.
  */
 export const spansMost = 32;
 const SpanSchema = Type.Object({ from: InstantSchema, to: InstantSchema });

@@ -4,8 +4,9 @@
  * for ever, so without limits one member could fill all of them.
  *
  * A peer's own edits keep a margin to the limits, so that no peer makes a table that its neighbours refuse, also if others
- * write at the same time. Only the remedies have no limit of their own. What is on a peer's own disk has none either. A member that lies can fill two peers with different
- * things up to a limit. They then refuse each other's tables, and say so; an honest mesh is far below each limit.
+ * write at the same time. Only the remedies have no limit of their own. What is on a peer's own disk has none either. A member
+ * that lies can fill two peers with different things up to a limit. They then refuse each other's tables, and say so; an honest
+ * mesh is far below each limit.
  */
 import { Buffer } from "node:buffer";
 import * as Y from "yjs";
@@ -24,7 +25,10 @@ import { updateCapBytes, type Inspection } from "./update.ts";
 
 /** The table's encoded size: it has to fit into one update, for the peers that join. */
 const tableCapBytes = updateCapBytes;
-/** The size is only estimated between two counts, which read the whole table. It is counted again when it may have grown by this much. */
+/**
+ * The size is only estimated between two counts, which read the whole table. It is counted again when it may have grown by this
+ * much.
+ */
 const countAgainBytes = tableCapBytes / 8;
 
 /** Of each limit, how much is left by a peer's own edits: for what others have written and what is still on its way. */

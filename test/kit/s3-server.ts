@@ -1,6 +1,6 @@
 /**
- * A small S3 store for tests. It computes each request's signature with another implementation than the peer's, and refuses a request
- * whose signature, body hash or date is not right, as S3 does.
+ * A small S3 store for tests. It computes each request's signature with another implementation than the peer's, and refuses a
+ * request whose signature, body hash or date is not right, as S3 does.
  */
 import { SignatureV4 } from "@smithy/signature-v4";
 import { createHash, createHmac } from "node:crypto";

@@ -2,10 +2,10 @@
  * Guards every route: it lets a request through if its caller has the right that the route names (DESIGN §12). A route that names
  * none isn't registered.
  *
- * It checks five things, in this order. It must be possible to read the request in only one way. The `Host` must be one
- * of ours; otherwise a foreign site has pointed its name at this machine (DNS rebinding). The request must come from our
- * own page or from no page at all (`Origin`, `Sec-Fetch-Site`, on every method). It must carry a token that counts, or the cookie of
- * a session. The token must have the right. There is no CORS, so no other site may call.
+ * It checks five things, in this order. It must be possible to read the request in only one way. The `Host` must be one of
+ * ours; otherwise a foreign site has pointed its name at this machine (DNS rebinding). The request must come from our own page
+ * or from no page at all (`Origin`, `Sec-Fetch-Site`, on every method). It must carry a token that counts, or the cookie of a
+ * session. The token must have the right. There is no CORS, so no other site may call.
  *
  * Failed attempts are counted per address and refused beyond a limit. A valid token always passes: nobody can guess 256
  * random bits, and a script may make thousands of calls.

@@ -179,7 +179,7 @@ function refuseConflicts({ items, id }: Plan, expected: string | undefined, isFo
   );
 }
 
-/** As a single removal is refused while jobs tell the channel something. */
+/** A single removal is refused, too, while jobs notify the channel. */
 function refuseUsedChannels(
   control: Control,
   { items }: Plan,

@@ -151,7 +151,7 @@ function coming(app: Api, overview: Overview, recent: RecentTicks): void {
       const soonest = soonestFirst(await overview.entries(), until).filter((id) => request.control.sees(id));
       const ticks: { job: JobId; tick: NextTick }[] = [];
       const often: { job: JobId; last: number }[] = [];
-      // Of no job beyond the first `limit` a tick can be among the first `limit`.
+      // A tick of a job beyond the first `limit` can't be among the first `limit` ticks.
       for (const job of soonest.slice(0, limit)) {
         const next = request.control.next(job, ticksPerJob) ?? [];
         for (const tick of next) if (tick.startsAt <= until) ticks.push({ job, tick });

@@ -1,6 +1,6 @@
 /**
- * What a person can do to a peer: confirm that it belongs to the mesh, make it a voter, have the mesh forget it or take it in again, drain it. The peer is named
- * as schema/find-peer.ts says, and any peer can be asked.
+ * What a person can do to a peer: confirm that it belongs to the mesh, make it a voter, have the mesh forget it or take it in
+ * again, drain it. The peer is named as schema/find-peer.ts says, and any peer can be asked.
  */
 import { Type } from "typebox";
 import type { Command } from "../../ports/command.ts";

@@ -147,7 +147,10 @@ export class ForecastSum {
     }
   }
 
-  /** Notes when a job wants slots of its pool. Of too many starts to list, as many runs are taken to be in progress all the time as are on average. */
+  /**
+   * Notes when a job wants slots of its pool. Of too many starts to list, as many runs are taken to be in progress all the time
+   * as are on average.
+   */
   #use(
     pool: string,
     { id, usualMs = 0, overlaps }: ExpectedJob,

@@ -19,7 +19,7 @@ const keptMsMin = 2_000;
 const keptPerMs = 20;
 /** Results that are kept: one for each length and set of groups. About 200 kB each for 100 peers. */
 const keptMost = 16;
-/** Ticks of one hour whose starts are looked at one by one, of jobs that share a pool; of others, fewer do. */
+/** The most ticks of one hour whose starts are looked at one by one: of a job that shares a pool, and of any other. */
 const listed = { pool: 60, other: 4 };
 const quietShown = 5;
 

@@ -18,7 +18,10 @@ export interface Split {
   here: readonly PeerId[];
 }
 
-/** Silences that begin within this time belong together: peers are taken for dead by the second, after 10 s of silence. Unit: ms. */
+/**
+ * Silences that begin within this time belong together: peers are taken for dead by the second, after 10 s of silence. Unit:
+ * ms.
+ */
 const togetherMs = 15_000;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * The peer's view, with what the mesh, the archive and the program itself add to it: warnings, counters, and that the peer is alone. A new
- * peer that should join a mesh but has reached no member is not ready, because it has none of the mesh's jobs. A peer that
- * returns keeps the ticks that it knows.
+ * The peer's view, with what the mesh, the archive and the program itself add to it: warnings, counters, and that the peer is
+ * alone. A new peer that should join a mesh but has reached no member is not ready, because it has none of the mesh's jobs. A
+ * peer that returns keeps the ticks that it knows.
  */
 import type { Control } from "../../ports/control.ts";
 import { exitWarnings, type BrokenExit } from "./broken-exits.ts";

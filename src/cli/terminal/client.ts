@@ -193,7 +193,10 @@ export function openClient(options: PeerOptions, terminal: Terminal, limitMs = a
   return new Client(url, readToken(ready.tokenFile), { cert: certOf(ready), limitMs });
 }
 
-/** A local peer's certificate is in the file that ready.json names. Without it, the certificate has to be one that Node believes. */
+/**
+ * A local peer's certificate is in the file that ready.json names. Without it, the certificate has to be one that Node
+ * believes.
+ */
 function certOf({ tlsCert }: Ready): string | undefined {
   try {
     return tlsCert === undefined ? undefined : readFileSync(tlsCert, "utf8");

@@ -165,8 +165,9 @@ export function wakeCapacityQueue(state: State): void {
 }
 
 /**
- * Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. A claim that waited
- * for other runs of its job joins its pool's queue only now, at its end, after waiting briefly for others that join at the same time.
+ * Holds back this peer's claim. The others see that it waits, and don't claim the order while this peer lives. A claim that
+ * waited for other runs of its job joins its pool's queue only now, at its end, after waiting briefly for others that join at
+ * the same time.
  */
 export function hold(state: State, order: Order, why: "overlap" | "capacity" | "pool"): void {
   if (order.local.stage !== "claimed") return;

@@ -1,4 +1,7 @@
-/** The start of a run: what the launcher is told, with the job's environment, and the place that the run takes until its child ends. */
+/**
+ * The start of a run: what the launcher is told, with the job's environment, and the place that the run takes until its child
+ * ends.
+ */
 import { assert } from "../../errors.ts";
 import type { RunSpec } from "../../ports.ts";
 import { toldTick } from "../../schema/backfill.ts";

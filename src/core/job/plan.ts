@@ -41,7 +41,10 @@ export interface Plan {
   readonly calendars: readonly string[];
   /** when the last of them was written; ms */
   readonly calendarsAt: number;
-  /** the latest of creation, last edit of the schedule or its calendars, and last resume (ms): the job has no ticks up to this instant */
+  /**
+   * the latest of creation, last edit of the schedule or its calendars, and last resume (ms): the job has no ticks up to this
+   * instant
+   */
   readonly earliest: number;
   readonly overlap: NonNullable<JobSpec["overlap"]>;
   readonly partition: "available" | "majority";

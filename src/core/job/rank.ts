@@ -3,7 +3,8 @@
  * members. All peers that know the same members compute the same order, and when a member comes or goes, only its own ticks
  * move.
  *
- * It lies in this folder because the slots of a tick (slots.ts) and what the records remember of them are in order of rank, too.
+ * This file lies in the folder job because the slots of a tick (slots.ts) and what the records remember of them are in order of
+ * rank, too.
  *
  * The key is hashed once with SHA-256; each member's id was hashed when the member became known, so that one rank costs
  * an integer mix per member. Raw FNV-1a instead of the mix is badly skewed.

@@ -1,6 +1,7 @@
 /**
- * Whether several schedules have ticks in common: always, sometimes or never. Only a limited number of ticks is looked at, because a person
- * waits for the answer: those of the rarest schedule for the next years decide whether there is a common one at all.
+ * Whether several schedules have ticks in common: always, sometimes or never. Only a limited number of ticks is looked at,
+ * because a person waits for the answer: those of the rarest schedule for the next years decide whether there is a common one
+ * at all.
  */
 import type { JobId } from "../../schema/ids.ts";
 import { countTicks } from "../time/count.ts";

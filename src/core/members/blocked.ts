@@ -89,7 +89,10 @@ function isUnwell(state: State, plan: Plan, peer: PeerId): boolean {
 }
 const unwell: ReadonlySet<Eligibility> = new Set(["host", "clock", "duplicate"]);
 
-/** What keeps the peer from running its part of the job's tick; undefined = nothing. Completes a sentence that begins with its name. */
+/**
+ * What keeps the peer from running its part of the job's tick; undefined = nothing. Completes a sentence that begins with its
+ * name.
+ */
 export function whyPeerWaits(state: State, plan: Plan, peer: PeerId): string | undefined {
   const how = eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(peer);
   if (how === "warming-up") return "has just started and takes no ticks yet";

@@ -237,8 +237,8 @@ export function assessAll(state: State): boolean {
 
 /**
  * Whether a member whose host has refused this peer is heard by others long after that: it was started again, and only this
- * peer can't reach it. Twice the suspect time is enough: once for the others to stop listing what they heard before, and once for their heartbeats
- * to arrive.
+ * peer can't reach it. Twice the suspect time is enough: once for the others to stop listing what they heard before, and once
+ * for their heartbeats to arrive.
  */
 function isHeardAgain(state: State, member: Member): boolean {
   return member.refusals > 0 && state.now.mono - member.refusedMono > 2 * suspectAfterMs(stretch(state));

@@ -11,7 +11,10 @@ import type { Member, MemberSilence } from "./members-state.ts";
 
 /** How long a silence is remembered after its end, ms. */
 const rememberedMs = 7 * 86_400_000;
-/** The most that are remembered, about 150 bytes each; the oldest go first. A mesh of 50 that splits in halves five times has 125. */
+/**
+ * The most that are remembered, about 150 bytes each; the oldest go first. A mesh of 50 that splits in halves five times has
+ * 125.
+ */
 const rememberedMax = 256;
 /** This many refused redials after a reset mean that the process is gone. */
 export const refusalsOfTheDead = 2;

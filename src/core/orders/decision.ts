@@ -1,4 +1,7 @@
-/** What a decision about an order (decide.ts) depends on, and what it can be. facts.ts gathers the facts, apply.ts carries it out. */
+/**
+ * What a decision about an order (decide.ts) depends on, and what it can be. facts.ts gathers the facts, apply.ts carries it
+ * out.
+ */
 import type { RunRecord } from "../../schema/run.ts";
 import type { ChainVerdict } from "../job/chain.ts";
 import type { Absence } from "../job/offline.ts";

@@ -65,8 +65,8 @@ function calmMs(incidents: readonly Incident[], wall: number): number {
 }
 
 /**
- * The name of a problem comes from the one before it, which all peers know: so two peers that notify people of the same problem, because one
- * of them died or the mesh is split, use one key.
+ * The name of a problem comes from the one before it, which all peers know: so two peers that notify people of the same
+ * problem, because one of them died or the mesh is split, use one key.
  */
 function episodeAfter(last: Incident | undefined, wall: number): string {
   if (last === undefined || last.at <= wall - weekMs) return `week-${Math.floor(wall / weekMs)}`;

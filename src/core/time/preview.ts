@@ -29,7 +29,10 @@ export interface PreviewRequest {
   calendars?: NamedCalendars;
 }
 
-/** `words`: the schedule in plain words. `skipped`: ticks before the last of `ticks` that are left out, the first ones, as many as were asked for. */
+/**
+ * `words`: the schedule in plain words. `skipped`: ticks before the last of `ticks` that are left out, the first ones, as many
+ * as were asked for.
+ */
 export type Preview =
   | { ok: true; words: string; ticks: PreviewTick[]; skipped: PreviewTick[] }
   | { ok: false; problems: Problem[] };

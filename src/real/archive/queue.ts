@@ -109,7 +109,7 @@ export class ArchiveQueue {
     if (result.refused) return this.#lose(one.record, result.failed);
     this.failure = result.failed;
     const now = this.#options.clock.now();
-    // Of several that were on their way together, one failure counts.
+    // If several outputs on their way fail together, that counts as one failure.
     if (now.mono >= this.#pausedUntilMono) {
       this.#pausedUntilMono = now.mono + Math.min(backoffMs * 2 ** this.#failures, longestBackoffMs);
       this.#failures += 1;

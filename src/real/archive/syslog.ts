@@ -18,7 +18,7 @@ const patienceMs = 20_000;
  * 8 KiB.
  */
 const lineBytes = 7_168;
-/** So many bytes are handed to the connection at a time. */
+/** How many bytes are handed to the connection at a time. */
 const chunkBytes = 65_536;
 /** cron's facility (RFC 5424 §6.2.1). */
 const facility = 9;

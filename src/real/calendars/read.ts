@@ -26,7 +26,7 @@ import { ZonesOfText } from "./zones.ts";
 
 /** How many years events that recur for ever are expanded, from the present one. Jobs warn a year before they end. */
 const horizonYears = 20;
-/** So many problems are told of. */
+/** The most problems that are named. */
 const problemsMax = 20;
 
 /** How long an occurrence lasts from its beginning: nominal days on its clock, then exact seconds. */
@@ -58,7 +58,7 @@ interface Reading {
   readonly spans: Span[];
 }
 
-/** `progress` is told the line of each rule before it is expanded. */
+/** `progress` gets the line of each rule before it is expanded. */
 export function readICalendar(
   text: string,
   now: number,

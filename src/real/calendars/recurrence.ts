@@ -5,9 +5,9 @@ import { datesOf, type RuleParts } from "./rule.ts";
 import { civilLike, momentOf, readProperty, Unreadable, type Moment } from "./values.ts";
 import type { ZonesOfText } from "./zones.ts";
 
-/** Of all rules of one text. A day off every week for a century has 5,218. */
+/** The most dates of all rules of one text. A day off every week for a century has 5,218. */
 const datesMax = 50_000;
-/** Days that are looked at: a second's work at most. A thousand birthdays take 1,500,000. */
+/** The most days that are looked at: a second's work. A thousand birthdays take 1,500,000. */
 const visitsMax = 5_000_000;
 
 export interface Steps {
@@ -57,7 +57,7 @@ const knownParts = new Set(
     ["BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND"],
   ].flat(),
 );
-/** Of one event. Every five minutes there are 288. */
+/** The most times of day of one event. Every five minutes there are 288. */
 const timesMax = 288;
 const weekdayNames = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"];
 

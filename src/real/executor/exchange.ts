@@ -1,6 +1,7 @@
 /**
- * The files through which a run and its peer exchange values: $CICADA_OUTPUT, which the run may write, and $CICADA_PARENTS, which it
- * reads if it runs after others. A run of another user gets them in a folder of that user's, because it may not enter the peer's.
+ * The files through which a run and its peer exchange values: $CICADA_OUTPUT, which the run may write, and $CICADA_PARENTS,
+ * which it reads if it runs after others. A run of another user gets them in a folder of that user's, because it may not enter
+ * the peer's.
  *
  * The run's user owns what lies there, and the launcher may be root. So what is read must be a plain file of that user: a link or a
  * pipe that the run has put in its place is refused.

@@ -12,8 +12,8 @@ import type { Line } from "./links.ts";
 /** What is shorter is a ping, a goodbye or an answer to one, which cost next to nothing. Unit: bytes. */
 const shortBytes = 128;
 /**
- * Steps of about a microsecond that a neighbour's greetings may cause in a second: a tenth of a core. An honest one needs a tenth of
- * it while 50 peers start at once. More lets one neighbour slow the others; less delays the news of new addresses.
+ * Steps of about a microsecond that a neighbour's greetings may cause in a second: a tenth of a core. An honest one needs a
+ * tenth of it while 50 peers start at once. More lets one neighbour slow the others; less delays the news of new addresses.
  */
 const stepsPerSecond = 100_000;
 /** … and at once, after a quiet time: three of the longest greetings that honest peers send. */

@@ -1,8 +1,9 @@
 /**
  * Logs on this side why a connection was refused: another cluster key, or not a cicada peer at all.
  *
- * Each incoming connection that libp2p gets (openings.ts) is watched until it is encrypted: its first bytes show which
- * mesh it asked for. A host is reported at most once a minute, with the number of its attempts in between, so that a stranger can't fill the log.
+ * Each incoming connection that libp2p gets (openings.ts) is watched until it is encrypted: its first bytes show which mesh it
+ * asked for. A host is reported at most once a minute, with the number of its attempts in between, so that a stranger can't
+ * fill the log.
  */
 import type { ConnectionGater, MultiaddrConnection } from "@libp2p/interface";
 import type { Clock, Log } from "../../ports.ts";

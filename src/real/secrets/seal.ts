@@ -3,9 +3,9 @@
  *
  * A peer's identity is an Ed25519 key, and its id holds the public half. Both halves have a counterpart for X25519 (RFC 7748;
  * the map is that of libsodium's crypto_sign_ed25519_pk_to_curve25519), so nothing has to be announced before a value can be
- * sealed. Each key is encrypted as in ECIES: an ephemeral X25519 key, HKDF-SHA256 over the shared secret with both public keys as salt,
- * AES-256-GCM. The mesh, the name, the version and, for each key, the peer are authenticated with it: a sealed value can't be
- * passed off as another one, an earlier one, or one for another peer.
+ * sealed. Each key is encrypted as in ECIES: an ephemeral X25519 key, HKDF-SHA256 over the shared secret with both public keys
+ * as salt, AES-256-GCM. The mesh, the name, the version and, for each key, the peer are authenticated with it: a sealed value
+ * can't be passed off as another one, an earlier one, or one for another peer.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 import { ed25519, x25519 } from "@noble/curves/ed25519.js";

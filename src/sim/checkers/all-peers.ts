@@ -3,8 +3,9 @@
  *
  * - I4: each peer runs its own part alone. The peers of a tick are fixed when it comes: one that joined after a run of it had
  *   begun, and could talk to that run's peer since, runs nothing of it.
- * - I10, rolling: a run begins only if fewer runs of its tick than the rules allow are in progress, or have ended so shortly before that
- *   the pause after them isn't over, on peers of which its peer could know. After as many failures as the rules say none begins.
+ * - I10, rolling: a run begins only if fewer runs of its tick than the rules allow are in progress, or have ended so shortly
+ *   before that the pause after them isn't over, on peers of which its peer could know. After as many failures as the rules say
+ *   none begins.
  * - I1, rolling: if all runs of a tick so far have succeeded and nothing is disturbed, the next one begins within a minute, until
  *   each peer that all others know has had its turn.
  */

@@ -1,21 +1,21 @@
 /**
  * I1, no loss, and I9, resumption.
  *
- * I1: a tick is required if its job was surely in force around it and a peer that may run it was well from 20 s before
- * to 60 s after it. Well means up, not paused, disk and clock undisturbed, wires not slow. A peer that is cut off is a
- * component of its own and must run the tick too. The tick must start within these 60 s: a peer needs up to 15 s to
- * see that others are dead, 5 s for each that only seems alive, and 1 s to ask. Each tick is looked for twice: by its
- * id and, as in Jepsen's checker for Chronos, by matching ticks to starts without their ids. Excepted from the
- * matching are starts by a clock that was set wrong, if their tick was due by that clock. A tick of a majority job is
- * required only if nothing in the world changed around it and a majority of its voters could talk, one of them able to
- * run it. The reason: if a runner dies after it was chosen, the tick dies with it. A tick of a job in a pool is required if a
- * slot of the pool was free for half a minute around it, by what really ran: a tick that waits for it has got it by then. If the job doesn't allow overlap
- * and another run of it was going on around the tick, the tick is left out; I10 judges it. Also left out is every tick
- * around which more clocks were set wrong than were right, because the majority decides which clock counts. If half of
- * the clocks are slow, and their peers have been restarted since or clocks of the other half were set too, the slow half
- * counts as right. If half of the clocks are wrong, and only peers with a right one know that it was set since the two
- * halves agreed or met, the wrong half counts. A tick that the other half alone may run is then left out too. So is one
- * that only peers may run whose cluster key was replaced, with proof, while no peer that accepts it was up.
+ * I1: a tick is required if its job was surely in force around it and a peer that may run it was well from 20 s before to 60 s
+ * after it. Well means up, not paused, disk and clock undisturbed, wires not slow. A peer that is cut off is a component of its
+ * own and must run the tick too. The tick must start within these 60 s: a peer needs up to 15 s to see that others are dead, 5
+ * s for each that only seems alive, and 1 s to ask. Each tick is looked for twice: by its id and, as in Jepsen's checker for
+ * Chronos, by matching ticks to starts without their ids. Excepted from the matching are starts by a clock that was set wrong,
+ * if their tick was due by that clock. A tick of a majority job is required only if nothing in the world changed around it and
+ * a majority of its voters could talk, one of them able to run it. The reason: if a runner dies after it was chosen, the tick
+ * dies with it. A tick of a job in a pool is required if a slot of the pool was free for half a minute around it, by what
+ * really ran: a tick that waits for it has got it by then. If the job doesn't allow overlap and another run of it was going on
+ * around the tick, the tick is left out; I10 judges it. Also left out is every tick around which more clocks were set wrong
+ * than were right, because the majority decides which clock counts. If half of the clocks are slow, and their peers have been
+ * restarted since or clocks of the other half were set too, the slow half counts as right. If half of the clocks are wrong, and
+ * only peers with a right one know that it was set since the two halves agreed or met, the wrong half counts. A tick that the
+ * other half alone may run is then left out too. So is one that only peers may run whose cluster key was replaced, with proof,
+ * while no peer that accepts it was up.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
  * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.

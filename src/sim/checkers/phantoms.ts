@@ -1,11 +1,11 @@
 /**
  * I4, no phantom, and I5, revocation.
  *
- * I4: each start belongs to an order that a client asked for, or to a tick in the schedule of a revision that a client
- * asked for and that some peer may have held at that tick, and on a peer that such a revision admits. It is early at most by the error of its host's clock. It is
- * late at most by its catch-up window (30 s without one) and 10 s. Not counted as late: the time for which overlap
- * rules may have delayed it, and the time (and 35 s) for which a disturbance may have kept the end of the previous run
- * unknown. A tick is never older than the job, within the clocks' error.
+ * I4: each start belongs to an order that a client asked for, or to a tick in the schedule of a revision that a client asked
+ * for and that some peer may have held at that tick, and on a peer that such a revision admits. It is early at most by the
+ * error of its host's clock. It is late at most by its catch-up window (30 s without one) and 10 s. Not counted as late: the
+ * time for which overlap rules may have delayed it, and the time (and 35 s) for which a disturbance may have kept the end of
+ * the previous run unknown. A tick is never older than the job, within the clocks' error.
  *
  * I5: once all peers must know a delete or pause (after 35 s of quiet since its answer), nothing starts until a client
  * asks for the job again or the pause ends by itself, and no tick that was due in that time starts ever. The same holds for a

@@ -31,7 +31,10 @@ export function runsOfPool(evidence: Evidence, { pool }: JobRules): readonly Run
   return evidence.runs.filter(({ job }) => jobs.has(job));
 }
 
-/** So long the peers may take a run for on whose peer was killed or cut off, ms: until it is dead, and its run declared lost. */
+/**
+ * How long peers may take a run to be in progress whose peer was killed or cut off, ms: until the peer is dead, and its run
+ * declared lost.
+ */
 const takenForOnMs = 30_000;
 
 /**

@@ -1,7 +1,8 @@
 /**
  * I17, retries: an attempt after the first is one that the job's rules ask for.
  *
- * - A tick (of several runs a tick: a slot) has at most as many attempts as some rules of its job that may have been in force allow.
+ * - A tick (of several runs a tick: a slot) has at most as many attempts as some rules of its job that may have been in force
+ *   allow.
  * - An attempt follows one before it whose child failed, by its pause, within the clocks' error.
  * - A failed attempt that the rules repeat is followed by another one within a minute after its pause, if from its start
  *   to then no peer was disturbed, cut off or away, and nobody asked for a change. The runner itself may go away once the

@@ -157,7 +157,7 @@ export function wasRestarted({ outages }: Evidence, of: PeerId, from: number, to
   );
 }
 
-/** By how much the peer's clock has been set after `from`, as its process knows that is on at `until`, ms. */
+/** By how much the peer's clock has been set after `from`, as the process that is up at `until` knows, ms. */
 export function seenToBeSetMs(evidence: Evidence, peer: PeerId, from: number, until: number): number {
   const isSeen = (at: number) => from < at && at <= until && !wasRestarted(evidence, peer, at, until);
   return evidence.faultWindows

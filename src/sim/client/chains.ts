@@ -27,8 +27,8 @@ function runsAfter(item: Work, jobs: readonly JobId[], on: ReturnType<typeof dra
 }
 
 /**
- * Has the last job that has a schedule run after two earlier ones, whatever their schedules, for worlds in which people ask for past
- * ticks of both.
+ * Has the last job that has a schedule run after two earlier ones, whatever their schedules, for worlds in which people ask for
+ * past ticks of both.
  */
 export function withJoin(work: readonly Work[]): Work[] {
   const scheduled = work.filter(({ rules }) => rules.after === undefined && rules.isLater !== true);

@@ -256,7 +256,7 @@ export function split(world: World, peers: readonly PeerId[], count: number): ()
   return both(...mends);
 }
 
-/** A person cancels the run that has been on for longest, at a peer that has just lost its link to the run's own. */
+/** A person cancels the run that has lasted the longest, at a peer that has just lost its link to the run's own. */
 function cutBeforeCancel(world: World, dice: Dice): () => void {
   const run = world.openRuns()[0];
   const others = world.inService().filter((peer) => peer !== run?.peer);

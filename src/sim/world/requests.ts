@@ -52,7 +52,7 @@ export interface JobRules {
   pauseAfterFailures?: number;
   /** the jobs whose ticks are its ticks, instead of `schedule`, and after which of their ends it runs */
   after?: { jobs: readonly JobId[]; on: "success" | "failure" | "always" };
-  /** a channel is told about its ticks that fail */
+  /** a channel is notified of its ticks that fail */
   notifies?: true;
   /** false: it has no ticks */
   enabled?: boolean;
@@ -102,7 +102,7 @@ export type ClientRequest =
   | { kind: "promote"; target: PeerId }
   | { kind: "forget"; target: PeerId; force?: boolean }
   | { kind: "unforget"; target: PeerId }
-  /** makes the channel that jobs tell; `more`: further fields of it */
+  /** makes the channel that jobs notify; `more`: further fields of it */
   | { kind: "channel"; more?: object }
   /** replaces the cluster key; the old one is accepted for `graceMs` */
   | { kind: "rotate"; graceMs: number };

@@ -1,4 +1,7 @@
-/** Something of the API that a part of the page shows and keeps up to date. An answer that is the same as before changes nothing. */
+/**
+ * Something of the API that a part of the page shows and keeps up to date. An answer that is the same as before changes
+ * nothing.
+ */
 import { useSignal, type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { isLoggedIn, type Refused } from "./ask.ts";

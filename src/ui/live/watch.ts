@@ -10,9 +10,9 @@ export interface WatchOptions {
   on?: readonly Kind[];
   /** only events about a subject that begins with this text */
   about?: string;
-  /** at most so often, however many events come. Unit: ms */
+  /** the shortest time between two questions, however many events come. Unit: ms */
   everyMs?: number;
-  /** … and at least so often, because not everything has an event. Unit: ms */
+  /** … and the longest one, because not everything has an event. Unit: ms */
   pollMs?: number;
 }
 

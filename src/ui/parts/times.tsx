@@ -36,7 +36,10 @@ export function Away({ at, zone = browserZone }: Props): JSX.Element {
 
 const instants = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z/;
 
-/** Whole sentences, with their instants as times of this browser's zone. They stay as they are: the first word may be a peer's name. */
+/**
+ * Whole sentences, with their instants as times of this browser's zone. They stay as they are: the first word may be a peer's
+ * name.
+ */
 export function Told({
   sentences,
   zone,

@@ -46,7 +46,16 @@ test("with flags changes only these fields", async () => {
   stub.on("PATCH /v1/jobs/a", { body: jobAnswer({ id: "a" }) });
   const said = await stub.cicada("jobs", "edit", "a", "--schedule", "@hourly", "--enabled", "false");
   assert.equal(said.code, 0, said.stderr);
-  assert.deepEqual(stub.asked[0]?.body, { schedule: "@hourly", enabled: false });
+  assert.deepEqual(stub.asked.at(-1)?.body, { schedule: "@hourly", enabled: false });
+});
+
+test("says of a job that the flags leave as it was that it is unchanged", async () => {
+  await using stub = await StubPeer.open();
+  stub.on("GET /v1/jobs/a", { body: { ...jobAnswer({ id: "a" }), revision: "r1" } });
+  stub.on("PATCH /v1/jobs/a", { body: { ...jobAnswer({ id: "a" }), revision: "r1" } });
+  assert.match((await stub.cicada("jobs", "edit", "a", "--owner", "eve")).stdout, /^a unchanged, /);
+  stub.on("PATCH /v1/jobs/a", { body: { ...jobAnswer({ id: "a" }), revision: "r2" } });
+  assert.match((await stub.cicada("jobs", "edit", "a", "--owner", "ada")).stdout, /^a changed, /);
 });
 
 test("opens $EDITOR on the job as YAML and sends what was saved, unless the job was changed meanwhile", async () => {

@@ -4,6 +4,8 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 import { parse } from "yaml";
+import { CicadaError, errorTable, type ErrorCode } from "../src/errors.ts";
+import { explain } from "../src/cli/terminal/failures.ts";
 import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { run as runCommand } from "../src/main.ts";
@@ -25,6 +27,16 @@ async function takingPeer(): Promise<StubPeer> {
     body: jobAnswer(body as { id: string }),
   }));
 }
+
+test("the hint of no refusal speaks of calls, headers or fields of the API", () => {
+  const terminal = recordingTerminal();
+  for (const code of Object.keys(errorTable)) explain(terminal, new CicadaError(code as ErrorCode, "x"), "");
+  const api = /`force`|\?\w+=|\b(GET|PUT|POST|PATCH|DELETE) \/|`errors`|Content-Type|If-Match|Idempotency/;
+  assert.deepEqual(
+    terminal.stderr.split("\n").filter((line) => line.startsWith("hint:") && api.test(line)),
+    [],
+  );
+});
 
 describe("jobs create", () => {
   test("uploads a script as it is, and creates the job with its name; what follows -- are its arguments", async () => {
@@ -52,7 +64,8 @@ describe("jobs create", () => {
     );
     assert.notEqual(missing.code, 0);
     assert.match(missing.stderr, /report\.py\.gone: .*ENOENT|no such file/);
-    const said = stub.asked.map(({ method, path: called, body }) => [method, called, body]);
+    const written = stub.asked.filter(({ method }) => method !== "GET");
+    const said = written.map(({ method, path: called, body }) => [method, called, body]);
     assert.deepEqual(said, [
       ["PUT", "/v1/scripts", "print(1)\n"],
       [
@@ -483,6 +496,41 @@ describe("jobs rm, pause, resume and run", () => {
     );
     for (const args of [["a"], ["a", tick, "--next", "1"], ["a", "--next", "all"]])
       assert.equal((await stub.cicada("jobs", "skip", ...args)).code, 2);
+  });
+
+  test("skip takes a time alone as the next such time, for only what is to come can be skipped", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs/a", {
+      body: { ...jobAnswer({ id: "a", command: "true" }), timezone: "Europe/Berlin" },
+    });
+    stub.on("POST /v1/jobs/a/skip", { body: { job: "a", ticks: [] } });
+    stub.on("POST /v1/jobs/a/unskip", { body: { job: "a", ticks: [] } });
+    // It is 13:00 in Berlin.
+    for (const [text, tick] of [
+      ["19:00", "2026-11-20T18:00:00Z"],
+      ["03:00", "2026-11-21T02:00:00Z"],
+      ["tomorrow 19:00", "2026-11-21T18:00:00Z"],
+    ] as const) {
+      for (const verb of ["skip", "unskip"]) {
+        const said = await stub.cicada("jobs", verb, "a", text);
+        assert.equal(said.code, 0, said.stderr);
+        assert.deepEqual(stub.asked.at(-1)?.body, { tick });
+      }
+    }
+  });
+
+  test("backfill takes times on the job's clock, and so long ago", async () => {
+    await using stub = await StubPeer.open();
+    stub.on("GET /v1/jobs/a", {
+      body: { ...jobAnswer({ id: "a", command: "true" }), timezone: "Europe/Berlin" },
+    });
+    stub.on("POST /v1/jobs/a/backfill", { body: { job: "a", dryRun: true, ticks: [], leftOut: [] } });
+    await stub.cicada("jobs", "backfill", "a", "--from", "yesterday 03:00", "--to", "2h");
+    const span = { from: "2026-11-19T02:00:00.000Z", to: "2026-11-20T10:00:00.000Z", dryRun: true };
+    assert.deepEqual(stub.asked.at(-1)?.body, span);
+    const refused = await stub.cicada("jobs", "backfill", "a", "--from", "soon", "--to", "now");
+    assert.match(refused.stderr, /--from soon: write 2h/);
+    assert.equal(refused.code, 2);
   });
 
   test("resume of a job that isn't paused says so", async () => {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { AuditAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
+import { readTime } from "./terminal/references.ts";
 import { table } from "./terminal/table.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { utc } from "./terminal/times.ts";
@@ -23,13 +24,20 @@ export function auditCommand(program: Command, terminal: Terminal): void {
     .option("--actor <name>", "only what NAME@PEER did")
     .option("--job <id>", "only of this job, also if it is deleted")
     .option("--action <action>", "only this action, such as put-job or revoke-token")
-    .option("--from <instant>", "from this RFC 3339 instant on")
-    .option("--to <instant>", "before this one")
+    .option("--from <instant>", 'from then on: 2h (ago), 03:00, "yesterday 03:00" or an RFC 3339 instant')
+    .option("--to <instant>", "before this")
     .option("-n, --limit <count>", "how many", "50")
     .action(async (options: Options) => {
       const { output, limit, actor, job, action, from, to } = options;
       const client = openClient(options, terminal);
-      const query = { limit, actor, job, action, from, to };
+      const query = {
+        limit,
+        actor,
+        job,
+        action,
+        from: await readTime("--from", from, job, client, terminal),
+        to: await readTime("--to", to, job, client, terminal),
+      };
       const answer = await client.ask<AuditAnswer>("/v1/audit", { query });
       show(terminal, output, answer, () => {
         if (answer.items.length === 0) return terminal.print("There are no entries.");

@@ -1,11 +1,10 @@
 /** `cicada jobs backfill`: run past ticks of a job. It shows which, and runs them with `--yes`. */
 import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
-import { CicadaError } from "../errors.ts";
-import { instantHint, parseInstant } from "../core/time/calendar.ts";
 import type { BackfillAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
+import { readTime } from "./terminal/references.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 
 interface BackfillOptions extends PeerOptions {
@@ -26,28 +25,28 @@ export function backfillCommand(jobs: Command, terminal: Terminal): void {
   withOutput(withPeer(jobs.command("backfill")))
     .description("run past ticks of a job, each once; shows which, and runs them with --yes")
     .argument("<id>")
-    .requiredOption("--from <instant>", "the first one, such as 2026-11-20T00:00:00Z")
-    .requiredOption("--to <instant>", "ticks before this instant")
+    .requiredOption(
+      "--from <instant>",
+      'the first one: 2026-11-20T00:00:00Z, or on the job\'s clock "yesterday 03:00", or 2h (ago)',
+    )
+    .requiredOption("--to <instant>", "ticks before this instant, written in the same way, or now")
     .option("--force", "also ticks that have run, and also if the job is paused or disabled")
     .option("-y, --yes", "run them; without it they are only shown")
     .action(async (id: string, options: BackfillOptions) => {
       const { force, yes } = options;
-      for (const name of ["from", "to"] as const)
-        if (parseInstant(options[name]) === undefined)
-          throw new CicadaError("USAGE", `--${name} ${options[name]}: ${instantHint}`);
-      const answer = await openClient(options, terminal).ask<BackfillAnswer>(
-        `/v1/jobs/${encodeURIComponent(id)}/backfill`,
-        {
-          method: "POST",
-          headers: { "idempotency-key": randomUUID() },
-          body: {
-            from: options.from,
-            to: options.to,
-            dryRun: yes !== true,
-            ...(force === true ? { force } : {}),
-          },
+      const client = openClient(options, terminal);
+      const from = await readTime("--from", options.from, id, client, terminal);
+      const to = await readTime("--to", options.to, id, client, terminal);
+      const answer = await client.ask<BackfillAnswer>(`/v1/jobs/${encodeURIComponent(id)}/backfill`, {
+        method: "POST",
+        headers: { "idempotency-key": randomUUID() },
+        body: {
+          from,
+          to,
+          dryRun: yes !== true,
+          ...(force === true ? { force } : {}),
         },
-      );
+      });
       show(terminal, options.output, answer, () => printBackfill(answer, terminal));
     });
 }

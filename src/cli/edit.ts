@@ -14,6 +14,7 @@ import { describeWritten } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { invocationOf, quoted } from "./program.ts";
 import { fieldPath } from "./pointers.ts";
+import { revisionOf } from "./terminal/references.ts";
 import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
 import { NotAnswered, plain, type Terminal } from "./terminal/terminal.ts";
 
@@ -33,8 +34,10 @@ export function editCommand(jobs: Command, terminal: Terminal): void {
       const path = `/v1/jobs/${encodeURIComponent(id)}`;
       if (Object.keys(patch).length === 0) return editByHand(client, { id, path }, options, terminal);
       try {
+        const before = await revisionOf(client, id);
         const job = await client.ask<JobAnswer>(path, { method: "PATCH", body: patch });
-        show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
+        const verb = before === job.revision ? "unchanged" : "changed";
+        show(terminal, options.output, job, () => describeWritten(terminal, job, verb));
       } catch (error) {
         throw inTermsOfFlags(error);
       }

@@ -29,7 +29,7 @@ import { editCommand } from "./edit.ts";
 import { repeatable } from "./program.ts";
 import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
 import { printFailure } from "./terminal/failures.ts";
-import { checkGroup, readTickOf } from "./terminal/references.ts";
+import { checkGroup, readTickOf, revisionOf } from "./terminal/references.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
 import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 
@@ -240,14 +240,6 @@ async function createAll(
   if (!isForPeople(options.output))
     show(terminal, options.output, written.length === 1 ? made[0] : made, () => {});
   if (refused.length > 0) terminal.notify(`${made.length} accepted, ${refused.length} refused`);
-}
-
-/** Undefined when there is no such job yet. */
-async function revisionOf(client: Client, id: string): Promise<string | null | undefined> {
-  const reply = await client.send(pathOf(id), { allow: [404] });
-  if (reply.status === 404) return undefined;
-  // The peer answers with the job as it is (openapi.json).
-  return (JSON.parse(new TextDecoder().decode(reply.bytes)) as JobAnswer).revision;
 }
 
 // ------------------------------------------------------------------------------------------------- running

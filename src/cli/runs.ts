@@ -3,7 +3,6 @@
  */
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseDuration } from "../core/time/units.ts";
 import { CicadaError } from "../errors.ts";
 import { isFinal, runStates } from "../schema/run.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
@@ -12,9 +11,8 @@ import { show, withOutput, type Output } from "./terminal/output.ts";
 import { fields, table, type Column } from "./terminal/table.ts";
 import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
 import { exitText, runState, shortRunId, statesFailed } from "./terminal/run-words.ts";
-import { checkGroup, readRun, zoneOfJob } from "./terminal/references.ts";
+import { checkGroup, readRun, readTime } from "./terminal/references.ts";
 import { plain, plainLines, type Terminal } from "./terminal/terminal.ts";
-import { instantExample, readInstant } from "./terminal/ticks.ts";
 import { durationText, relative } from "./terminal/times.ts";
 import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 
@@ -153,23 +151,6 @@ async function listRuns(
     await client.send(`/v1/jobs/${encodeURIComponent(job)}/runs`, { query: { limit: 1 } });
   if (group !== undefined) await checkGroup(client, group);
   return answer;
-}
-
-/** `2h` = two hours ago; otherwise as ticks are written, in the job's zone or this machine's. */
-async function readTime(
-  flag: string,
-  text: string | undefined,
-  job: string | undefined,
-  client: Client,
-  terminal: Terminal,
-): Promise<string | undefined> {
-  if (text === undefined) return undefined;
-  const length = parseDuration(text);
-  if (length !== undefined) return new Date(terminal.now() - length).toISOString();
-  const zone = job === undefined ? terminal.timezone : await zoneOfJob(client, job);
-  const instant = readInstant(text, zone, terminal.now());
-  if (instant !== undefined) return new Date(instant).toISOString();
-  throw new CicadaError("USAGE", `${flag} ${text}: write 2h, 03:00, "yesterday 03:00" or ${instantExample}`);
 }
 
 /** Claims are for future ticks. At the top of a list they would look like stuck runs. */

@@ -147,7 +147,7 @@ const pools: Kind<PoolAnswer> = {
       .option("--note <text>", "a text for people"),
   body: (given) => {
     const { slots, note } = given;
-    const number = typeof slots === "string" && /^\d+$/.test(slots) ? Number(slots) : slots;
+    const number = typeof slots === "string" && /^-?\d+$/.test(slots) ? Number(slots) : slots;
     return { ...(slots === undefined ? {} : { slots: number }), ...(note === undefined ? {} : { note }) };
   },
 };

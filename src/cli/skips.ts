@@ -16,7 +16,8 @@ interface SkipOptions extends PeerOptions {
   note?: string;
 }
 
-const named = "2026-11-28T03:00 in the job's zone, or as `jobs next` shows it";
+const named =
+  '03:00 (the next one), "tomorrow 03:00" or 2026-11-28T03:00 in the job\'s zone, or as `jobs next` shows it';
 
 export function skipCommands(jobs: Command, terminal: Terminal): void {
   withOutput(withPeer(jobs.command("skip")))
@@ -56,7 +57,7 @@ async function send(
   const which =
     tick === undefined
       ? { next: readCount(options.next) }
-      : { tick: readTick(tick, await zoneOfJob(client, id), terminal.now()) };
+      : { tick: readTick(tick, await zoneOfJob(client, id), terminal.now(), "next") };
   const answer = await client.ask<{ job: string; ticks: string[] }>(`${path}/${verb}`, {
     method: "POST",
     headers: { "idempotency-key": randomUUID() },

@@ -26,9 +26,18 @@ const hints: Partial<Record<ErrorCode, string>> = {
   JOB_EXISTS: "Choose another id, or replace the job with --update.",
   REVISION_CONFLICT: "Someone else has changed it: read it again and repeat your change.",
   JOB_PAUSED: "Use --force to run it anyway.",
+  CHANNEL_IN_USE:
+    "Take it out of their `notify` (`cicada jobs edit`), or remove it with --force: their notices are then not sent.",
+  LAST_ADMIN:
+    "Make another one first, or use --force: then only the admin.token files of the peers are left.",
+  SCRIPT_NOT_FOUND: "No peer in reach has it: `cicada jobs create ID --script FILE` uploads it.",
   UNCONFIRMED_PEERS:
     "Nothing was changed. Leave an intruder out with --without NAME, which also forgets it. Confirm the others with " +
     "`cicada peers confirm NAME`, or give all of them the key with --yes.",
+  UNCONFIRMED_RECIPIENTS:
+    "Nothing was changed. Confirm those that belong here (`cicada peers confirm NAME`), or name with --peers those that " +
+    "shall have the secret. `cicada peers ls` shows when and how each has joined.",
+  BAD_JSON: sameVersion,
   KEY_REUSED: sameVersion,
   NOT_READY: "`cicada doctor` says why; any other peer answers the same calls (--peer URL).",
   PEER_UNREACHABLE:

@@ -1,4 +1,5 @@
 /** What people write for a run, a tick or a group on the command line, as the API names it. */
+import { parseDuration } from "../../core/time/units.ts";
 import { CicadaError } from "../../errors.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { defaultGroup } from "../../schema/job.ts";
@@ -6,7 +7,7 @@ import type { JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { zoneOf } from "./job-words.ts";
 import type { Terminal } from "./terminal.ts";
-import { isTickId, latestTick, readTick } from "./ticks.ts";
+import { instantExample, isTickId, latestTick, readInstant, readTick } from "./ticks.ts";
 
 /** The job's zone. A deleted job has none any more, but its ticks can still be asked about: in UTC. */
 export async function zoneOfJob(client: Client, id: string): Promise<string> {
@@ -49,6 +50,31 @@ export async function readRun(client: Client, text: string, terminal: Terminal):
   if (tick.toLowerCase() === latestTick) return `${job}${attempt}`;
   if (isTickId(tick)) return text;
   return `${job}@${readTick(tick, await zoneOfJob(client, job), terminal.now())}${attempt}`;
+}
+
+/** `2h` = two hours ago, `now`; otherwise as ticks are written, in the job's zone or this machine's. */
+export async function readTime(
+  flag: string,
+  text: string | undefined,
+  job: string | undefined,
+  client: Client,
+  terminal: Terminal,
+): Promise<string | undefined> {
+  if (text === undefined) return undefined;
+  const length = text === "now" ? 0 : parseDuration(text);
+  if (length !== undefined) return new Date(terminal.now() - length).toISOString();
+  const zone = job === undefined ? terminal.timezone : await zoneOfJob(client, job);
+  const instant = readInstant(text, zone, terminal.now());
+  if (instant !== undefined) return new Date(instant).toISOString();
+  throw new CicadaError(
+    "USAGE",
+    `${flag} ${text}: write 2h (ago), 03:00, "yesterday 03:00" or ${instantExample}`,
+  );
+}
+
+/** The job's revision, to see later whether it was changed; undefined if there is no such job. */
+export async function revisionOf(client: Client, id: string): Promise<string | null | undefined> {
+  return (await jobOrNone(client, id))?.revision;
 }
 
 /** Throws for a group that no job is in and that has no defaults, with the nearest one that there is. */

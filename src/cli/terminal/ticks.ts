@@ -1,5 +1,5 @@
 /**
- * Reads ticks as people write them: `03:00` (the last one), `yesterday 03:00` or `2026-11-28T03:54`, in the job's zone,
+ * Reads ticks as people write them: `03:00`, `yesterday 03:00`, `tomorrow 03:00` or `2026-11-28T03:54`, in the job's zone,
  * or in full, as the lists show them.
  */
 import { dayOfDate, daySeconds, daysInMonth, parseInstant } from "../../core/time/calendar.ts";
@@ -17,25 +17,34 @@ export function isTickId(text: string): boolean {
 export const latestTick = "latest";
 export const instantExample = "2026-11-28T03:54:00Z";
 
+/** Which of its instants a time alone means: the last one, or of what is to come, the next one. */
+export type Direction = "last" | "next";
+
 /** An instant (ms) as people write it: in full, or on the clock of the zone; undefined for any other text. */
-export function readInstant(text: string, timezone: string, now: number): number | undefined {
-  return parseInstant(text) ?? onTheClock(text, timezone, now);
+export function readInstant(
+  text: string,
+  timezone: string,
+  now: number,
+  direction: Direction = "last",
+): number | undefined {
+  return parseInstant(text) ?? onTheClock(text, timezone, now, direction);
 }
 
 /** The tick's id. Throws USAGE for any other text. `now` in ms. */
-export function readTick(text: string, timezone: string, now: number): string {
+export function readTick(text: string, timezone: string, now: number, direction: Direction = "last"): string {
   if (isTickId(text)) return text;
-  const instant = readInstant(text, timezone, now);
+  const instant = readInstant(text, timezone, now, direction);
   if (instant !== undefined) return tickAt(Math.floor(instant / 1_000) * 1_000);
-  throw new CicadaError(
-    "USAGE",
-    `${text} is not a tick; write 03:00, "yesterday 03:00", 2026-11-28T03:54, ${instantExample} or ${latestTick}`,
-  );
+  const examples =
+    direction === "next"
+      ? `03:00, "tomorrow 03:00", 2026-11-28T03:54 or ${instantExample}`
+      : `03:00, "yesterday 03:00", 2026-11-28T03:54, ${instantExample} or ${latestTick}`;
+  throw new CicadaError("USAGE", `${text} is not a tick; write ${examples}`);
 }
 
-const civil = /^(?:(\d{4})-(\d\d)-(\d\d)[T ]|(today|yesterday) )?(\d{1,2}):(\d\d)(?::(\d\d))?$/i;
+const civil = /^(?:(\d{4})-(\d\d)-(\d\d)[T ]|(today|yesterday|tomorrow) )?(\d{1,2}):(\d\d)(?::(\d\d))?$/i;
 
-function onTheClock(text: string, timezone: string, now: number): number | undefined {
+function onTheClock(text: string, timezone: string, now: number, direction: Direction): number | undefined {
   const match = civil.exec(text);
   const zone = zoneOf(timezone);
   if (match === null || zone === undefined) return undefined;
@@ -58,8 +67,10 @@ function onTheClock(text: string, timezone: string, now: number): number | undef
   }
   const nowSecond = Math.floor(now / 1_000);
   const today = Math.floor((nowSecond + zone.stretchAt(nowSecond).offset) / daySeconds);
-  if (word?.toLowerCase() === "yesterday") return toInstant(today - 1);
+  if (word !== undefined) return toInstant(today + (daysFromToday[word.toLowerCase()] ?? 0));
   const todays = toInstant(today);
-  // A time alone means the last such time.
-  return word === undefined && todays > now ? toInstant(today - 1) : todays;
+  if (direction === "last") return todays > now ? toInstant(today - 1) : todays;
+  return todays < now ? toInstant(today + 1) : todays;
 }
+
+const daysFromToday: Readonly<Record<string, number>> = { yesterday: -1, today: 0, tomorrow: 1 };

@@ -142,7 +142,7 @@ describe("a join", () => {
     assert.ok(cores.edits > 2 && cores.edits < 10, `${cores.edits} edits in ten minutes`);
   });
 
-  test("is recorded once, and every peer is told of it; those that came before are not told again", () => {
+  test("is recorded once, and every peer reports it; joins from before a peer's start are not reported again", () => {
     const cores = new Cores(["a", "b"]);
     cores.pass(10 * second);
     assert.deepEqual(

@@ -98,7 +98,7 @@ test("it runs on the peers that its target admits, and on no other", () => {
   assert.deepEqual(storiesOf(cores, "b"), ["a succeeded", "c succeeded"]);
 });
 
-test("the part of a peer that is dead is skipped, and the tick succeeds all the same", () => {
+test("the part of a peer that is dead is skipped, and the tick succeeds nevertheless", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.kill("c");
   cores.pass(20 * second);

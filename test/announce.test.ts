@@ -20,7 +20,7 @@ function beforeTick(names: readonly string[], spec: Partial<Parameters<Cores["pu
   return cores;
 }
 
-test("one of the peers tells it, within seconds of the tick's end", () => {
+test("one of the peers announces it, within seconds of the tick's end", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(12 * second);
   assert.equal(cores.announced.length, 1);
@@ -28,13 +28,13 @@ test("one of the peers tells it, within seconds of the tick's end", () => {
   assert.equal(cores.announced.length, 1);
 });
 
-test("nobody tells anything about a job that has no rules", () => {
+test("nothing is announced of a job that has no rules", () => {
   const cores = beforeTick(["a", "b"], { notify: [] });
   cores.pass(50 * minute);
   assert.deepEqual(cores.announced, []);
 });
 
-test("an attempt that is repeated is not told, only the tick's final word", () => {
+test("an attempt that is repeated is not announced, only the tick's final word", () => {
   const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "1m" } });
   cores.pass(40 * second);
   assert.deepEqual(cores.announced, []);
@@ -42,7 +42,7 @@ test("an attempt that is repeated is not told, only the tick's final word", () =
   assert.equal(cores.announced.length, 1);
 });
 
-test("if the peer whose turn it was dies, another one takes it up, in case it was not told", () => {
+test("if the peer whose turn it was dies, another one makes the announcement, in case it was not made", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(12 * second);
   const [first = ""] = cores.announced;
@@ -54,7 +54,7 @@ test("if the peer whose turn it was dies, another one takes it up, in case it wa
   assert.equal(next.slice(1), first.slice(1));
 });
 
-test("successes are told only after a tick that went wrong", () => {
+test("successes are announced only after a tick that went wrong", () => {
   const cores = beforeTick(["a", "b"]);
   cores.exitCodeOf = () => 0;
   cores.pass(3 * hour);
@@ -67,7 +67,7 @@ test("successes are told only after a tick that went wrong", () => {
   assert.equal(cores.announced.length, first + 2, "the failure and its end");
 });
 
-test("a peer that is restarted tells again what ended just before, since it may not have been sent", () => {
+test("a peer that is restarted announces again what ended just before, since its notice may not have been sent", () => {
   const cores = beforeTick(["a"]);
   cores.pass(12 * second);
   const records = [...(cores.records.get("a" as never)?.values() ?? [])];
@@ -80,7 +80,7 @@ test("a peer that is restarted tells again what ended just before, since it may 
   );
 });
 
-test("what ended long before a restart is not told again", () => {
+test("what ended long before a restart is not announced again", () => {
   const cores = beforeTick(["a"]);
   cores.pass(12 * second);
   const records = [...(cores.records.get("a" as never)?.values() ?? [])];

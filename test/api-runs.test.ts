@@ -329,7 +329,7 @@ test("a live output is streamed as it is written, up to its end, with no charact
   assert.deepEqual(found.at(-1), { id: String(bytes.length), event: "end", data: { size: bytes.length } });
 });
 
-test("a reader that returns with Last-Event-ID continues where it was, and is told to stop at the end", async () => {
+test("a reader that returns with Last-Event-ID continues where it was, and learns that the output has ended", async () => {
   const fake = await listening();
   const run = runId(fake.control.record({ job, tick }));
   fake.control.print(run, "0123456789", true);

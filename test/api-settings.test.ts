@@ -105,7 +105,7 @@ describe("cicada maintenance", () => {
     assert.match(removed.stdout, /maintenance nightly removed/);
   });
 
-  test("a refused value is told by its flag", async () => {
+  test("a refused value is named by its flag", async () => {
     await using stub = await StubPeer.open();
     stub.on("PUT /v1/maintenance/nightly", {
       status: 400,

@@ -225,7 +225,7 @@ class QueueStage {
 const down: Sent = { failed: "connection refused", refused: false };
 
 describe("outputs that wait for a destination", () => {
-  test("are sent so many at a time", async () => {
+  test("are sent a limited number at a time", async () => {
     const stage = new QueueStage(2);
     stage.add(5);
     assert.equal(stage.tried.length, 2);

@@ -83,7 +83,7 @@ describe("which ticks", () => {
     assert.equal(ticks[0], from);
   });
 
-  test("not those to come, nor any outside of startsAt and endsAt", () => {
+  test("neither those to come nor any outside of startsAt and endsAt", () => {
     const cores = new Cores(["a"]);
     const { from, to } = past(cores, 5);
     cores.put({

@@ -298,7 +298,7 @@ describe("a child of several parents", () => {
     }
   });
 
-  test("after a restart, its next attempt is told of both parents", () => {
+  test("after a restart, its next attempt gets the outputs of both parents", () => {
     const daily = { ...hourly, schedule: "0 1 * * *" };
     const retry = { attempts: 1, backoff: "3h", maxBackoff: "3h" };
     const cores = meshOf("a", [
@@ -362,7 +362,7 @@ describe("a child of several parents", () => {
   });
 });
 
-test("startsAt and endsAt of a child are asked about the past tick, and not about when it was asked for", () => {
+test("startsAt and endsAt of a child apply to the past tick, and not to when it was requested", () => {
   const cores = new Cores(["a", "b"], { runMs: second });
   const ticks = hoursAgo(cores, 4);
   const [, from = 0, to = 0] = ticks;

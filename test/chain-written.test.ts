@@ -71,7 +71,7 @@ function graph(parents: Readonly<Record<string, string>>): (job: JobId) => JobId
 }
 
 describe("cycles", () => {
-  it("the way back is told in the order in which the jobs would run", () => {
+  it("the way back is shown in the order in which the jobs would run", () => {
     assert.deepEqual(cycleThrough("a" as JobId, graph({ a: "c", b: "a", c: "b" })), ids("a", "b", "c", "a"));
     assert.deepEqual(cycleThrough("d" as JobId, graph({ a: "c", b: "a", c: "b", d: "c" })), undefined);
   });

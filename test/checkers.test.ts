@@ -507,7 +507,7 @@ test("I4: a tick from before the job was made is found", () => {
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));
 });
 
-test("I4: a manual run is found if no client asked for it", () => {
+test("I4: a manual run is found if no client requested it", () => {
   const tick = "manual-01ARZ3NDEKTSV4RRFFQ69G5FAV" as TickId;
   const at = { start: sixth + 2_000, end: sixth + 2_100 };
   const runs = [...good.runs, { ...runOf(sixth, ann, at), tick }];
@@ -1309,7 +1309,7 @@ test("I10: a tick on all peers is one unit, but one that only waits for a draine
   assert.deepEqual(found(0, drained), ["I10"], "it doesn't await a peer");
 });
 
-test("I17: a tick that goes from peer to peer may be told as failed if a run of it may have been taken for lost", () => {
+test("I17: a notice may say that a tick that goes from peer to peer failed, if a run of it may have been taken for lost", () => {
   const rolling = { max: 1, pauseMs: 0, stopAfter: 1 };
   const key = `${job}@${tickAt(sixth)}:failed`;
   const runs = [...without(sixth), runOf(sixth, ann)];
@@ -1340,7 +1340,7 @@ test("I17: a tick that goes from peer to peer may be told as failed if a run of 
   );
 });
 
-test("I17: a failed tick that is never told, one that is told twice, and a notice about nothing are found", () => {
+test("I17: a failed tick without a notice, one with two notices, and a notice about nothing are found", () => {
   const operations = [asked({ kind: "put", rules: { ...rules, notifies: true } }, 1_000)];
   const failed = runOf(sixth, ann, { outcome: "failed" });
   const key = `${job}@${tickAt(sixth)}:failed`;

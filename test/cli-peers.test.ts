@@ -254,7 +254,7 @@ describe("peers invite", () => {
     assert.match(said.stderr, new RegExp(`This is invitation ${joined?.invitation?.id}`));
   });
 
-  test("warns that whoever has the line can run commands, and says how to keep the key hidden", async () => {
+  test("warns that anyone who has the line can run commands, and says how to keep the key hidden", async () => {
     await using stub = await meshPeer();
     const said = await stub.cicada("peers", "invite");
     assert.match(said.stderr, /can run commands on every peer/);

@@ -242,7 +242,7 @@ describe("filters", () => {
     }
   });
 
-  test("what the API refuses is told by the flag's name", async () => {
+  test("what the API refuses is named by its flag", async () => {
     await using stub = await StubPeer.open();
     const errors = [{ pointer: "/peer", message: '"vm" could be two' }];
     stub.on("GET /v1/runs", problem(400, "BAD_REQUEST", "x", errors));
@@ -273,7 +273,7 @@ describe("a run", () => {
     assert.equal((await stub.cicada("runs", "get", "backup@noon")).code, 2);
   });
 
-  test("that never started has no output, and the reason is told", async () => {
+  test("that never started has no output, and the command gives the reason", async () => {
     await using stub = await StubPeer.open();
     const reason = "not started: the folder /nope doesn't exist";
     stub

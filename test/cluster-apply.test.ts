@@ -234,7 +234,7 @@ describe("apply on two real peers", () => {
     assert.equal((await ada.command("apply", "-f", nothing, ...flags)).code, 0);
   });
 
-  test("what keeps a job that was applied from running is told", async () => {
+  test("apply says what keeps a job that it wrote from running", async () => {
     const file = write(
       "nowhere.yaml",
       "id: nowhere\ncommand: 'true'\nschedule: '@daily'\ntarget: {tags: {no: such}}\n",

@@ -20,7 +20,7 @@ function judge(spans: readonly string[]): void {
   assert.equal(new Set(parts.map((part) => part?.[2])).size, spans.length, spans.join());
 }
 
-test("a command's and a request's attempts are told of one trace; a job's own header is sent as it is", async (context) => {
+test("a command's and a request's attempts get one trace; a job's own header is sent as it is", async (context) => {
   await using cluster = new Cluster();
   const file = path.join(cluster.folder, "spans");
   writeFileSync(file, "");

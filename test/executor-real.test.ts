@@ -674,7 +674,7 @@ test("of a precheck that passes nothing is kept, and its run's output is the job
   assert.equal(await outputOf(bed, failing.run), "not ready\n");
 });
 
-test("limits hold for a run's processes, also as another user, and a limit that the host doesn't allow is told", async (context) => {
+test("limits hold for a run's processes, also as another user, and a limit that the host doesn't allow is reported", async (context) => {
   const { bed, reports } = await openBed(context);
   const limits = { nice: 7, memoryBytes: 2_147_483_648, openFiles: 123, processes: 4_321 };
   const asking = "nice; ulimit -v; ulimit -n; prlimit --pid $$ --nproc --noheadings --output SOFT";

@@ -304,7 +304,7 @@ describe("what is refused, with its line", () => {
     });
   }
 
-  test("all mistakes are told of at once", () => {
+  test("all mistakes are named at once", () => {
     const found = readICalendar(calendar([day, "RRULE:FREQ=HOURLY"], [day], ["DTSTART:2026"]), now, ignore);
     assert.ok(!found.ok);
     assert.deepEqual(

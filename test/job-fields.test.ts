@@ -203,7 +203,7 @@ describe("a job of a real peer", () => {
     assert.equal((await runsOf("off")).length, 1);
   });
 
-  test("keep: so much of an output stays, its beginning and its end, and the run says that it was cut", async () => {
+  test("keep: no more than this of an output stays, its beginning and its end, and the run says that it was cut", async () => {
     const run = await ran({ id: "loud", command: "seq 1 20000", keep: { logBytes: "8KiB" } });
     const text = await logOf(run);
     assert.ok(text.startsWith("1\n2\n") && text.endsWith("19999\n20000\n"));

@@ -141,7 +141,7 @@ describe("in a maintenance", () => {
     );
   });
 
-  test("runs that are on go on, and what is to be repeated waits until the end", () => {
+  test("runs in progress go on, and what is to be repeated waits until the end", () => {
     const cores = new Cores(["a", "b"], { exitCode: 1, runMs: 15 * second });
     cores.put({
       ...every,

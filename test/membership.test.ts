@@ -52,7 +52,7 @@ function judged(...statements: readonly MembershipStatement[]): [string, string]
 }
 
 describe("a statement about membership", () => {
-  test("counts with the signature of a member, and the latest one decides, however they come", () => {
+  test("counts with the signature of a member, and the latest one decides, in whatever order they come", () => {
     const statements = [forget(b, c, 1), unforget(a, c, 2), forget(b, c, 3)];
     assert.deepEqual(judged(...statements), ["c", ""]);
     assert.deepEqual(judged(...statements.toReversed()), ["c", ""]);

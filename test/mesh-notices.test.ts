@@ -217,7 +217,7 @@ test("a rotated key is told once, and a mesh's first key is no news", () => {
   assert.deepEqual(stage.news(), []);
 });
 
-test("a peer that joins is told once", () => {
+test("people are notified once of a peer that joins", () => {
   const stage = new Stage(4, { mesh: [...meshEvents] }, [4]);
   stage.world.hosts.start(stage.peer(4));
   stage.pass(5 * minute);

@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { admits, preferredFirst, targetOf, type Tags } from "../src/core/job/target.ts";
 import { jobNow } from "../src/core/view.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { JobSpec } from "../src/schema/job.ts";
+import type { JobChange } from "../src/core/events.ts";
+import type { Job, JobSpec } from "../src/schema/job.ts";
 import { ownCapabilities } from "../src/schema/protocol.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -156,4 +157,52 @@ test("a peer of a version without tags doesn't run a job that has them, even if 
     assert.deepEqual(placesOf(cores), ["a", "c"]);
   }
   assert.ok(ownCapabilities.includes("field:target.tags"));
+});
+
+describe("a run by hand that is asked for before its peer has the job", () => {
+  const spec: JobSpec = {
+    id: "load" as JobId,
+    schedule: "@every 1d",
+    command: "true",
+    target: { peers: ["host-b"] },
+  };
+
+  /** The edits of the job reach peer b only with `arrive`. */
+  function askedFor(): { cores: Cores; arrive: (changes: Partial<Job>) => void } {
+    const cores = new Cores(["a", "b"]);
+    cores.put(spec);
+    const job = cores.state("a").jobs.plans.get(spec.id)?.job;
+    assert.ok(job);
+    const tell = (change: JobChange): void =>
+      cores.feed("b" as PeerId, { kind: "tableChanged", changes: [change], tableDigest: "b" });
+    tell({ id: spec.id, job: undefined });
+    cores.ask("a", { kind: "run-job", id: spec.id, by: "ann" });
+    cores.pass(5 * second);
+    assert.deepEqual(cores.starts, []);
+    return { cores, arrive: (changes) => tell({ id: spec.id, job: { ...job, ...changes } }) };
+  }
+
+  test("starts as soon as the job is there", () => {
+    const { cores, arrive } = askedFor();
+    arrive({});
+    cores.pass(second);
+    assert.deepEqual(
+      cores.starts.map(({ peer }) => peer),
+      ["b"],
+    );
+  });
+
+  test("doesn't start if the job that comes was made later, under the same name", () => {
+    const { cores, arrive } = askedFor();
+    arrive({ createdAt: cores.wall(cores.now) });
+    cores.pass(10 * second);
+    assert.deepEqual(cores.starts, []);
+  });
+
+  test("is forgotten in time if no such job comes", () => {
+    const { cores } = askedFor();
+    assert.equal(cores.state("b").book.awaitingJob.size, 1);
+    cores.pass(900 * second);
+    assert.equal(cores.state("b").book.awaitingJob.size, 0);
+  });
 });

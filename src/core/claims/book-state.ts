@@ -45,6 +45,8 @@ export interface BookState extends ClaimIndexes {
   requestedCount: number;
   /** what people asked for of jobs that may be repeated, by job and tick, until the tick is over */
   readonly requests: Map<string, RequestedOrder>;
+  /** what people asked for of jobs that aren't in the table yet, by job and tick */
+  readonly awaitingJob: Map<string, RequestedOrder>;
   /** ticks that people have asked for again, by job, then by the tick (ms) that is made up for */
   readonly backfills: Map<JobId, Map<number, BackfillRequests>>;
   /** orders that repeat an attempt, by job: their ticks are in progress */
@@ -82,6 +84,7 @@ export function createBook(): BookState {
     byJob: new Map(),
     requestedCount: 0,
     requests: new Map(),
+    awaitingJob: new Map(),
     backfills: new Map(),
     retries: new Map(),
     slotted: new Map(),

@@ -28,6 +28,7 @@ import { dueOfSlot } from "./rolling-turns.ts";
 import { slotsOfTick } from "./slots.ts";
 import { touch } from "./touched.ts";
 import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
+import { clockRefusedMs } from "../members/suspicion.ts";
 
 /** Adds the orders of a scheduled tick that are neither in the book nor over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
@@ -69,9 +70,33 @@ export function admitRequested(state: State, requested: RequestedOrder): boolean
   if (state.book.requestedCount >= requestedMax || latest > acceptedUntil(state) + requestedAheadMs)
     return false;
   const plan = state.jobs.plans.get(job);
-  if (plan !== undefined && plan.retry.attempts > 0) state.book.requests.set(tickKey(requested), requested);
+  if (plan === undefined) return awaitJob(state, requested);
+  if (plan.retry.attempts > 0) state.book.requests.set(tickKey(requested), requested);
   addSlots(state, { job, tick, due: requestedAt, trigger, requested }, plan);
   return true;
+}
+
+/** How many orders wait for their jobs. Each may hold 128 KiB of environment; more lets a faulty member fill this peer's memory. */
+const awaitingJobMax = 1_000;
+/** How long an order waits for its job, ms: the edit that made it comes with the next sync at the latest, after a split too. */
+const awaitingJobMs = 600_000;
+
+/** An order may arrive before the edit that made its job. */
+function awaitJob({ book, now }: State, requested: RequestedOrder): boolean {
+  if (instantOf(requested.tick) < now.wall - awaitingJobMs) return true;
+  if (book.awaitingJob.size >= awaitingJobMax) return false;
+  book.awaitingJob.set(tickKey(requested), requested);
+  return true;
+}
+
+/** The job is in the table now: adds the orders that came before it, except those of an earlier job of that name. */
+export function admitAwaiting(state: State, { id, job }: Plan): void {
+  for (const [key, requested] of state.book.awaitingJob) {
+    if (requested.job !== id) continue;
+    state.book.awaitingJob.delete(key);
+    // Two peers may have dated them, whose clocks differ by this much at most.
+    if (job.createdAt <= requested.requestedAt + clockRefusedMs) admitRequested(state, requested);
+  }
 }
 
 /** Adds an order again that was to be started here and was not. */
@@ -143,12 +168,14 @@ export function forgetRequest(state: State, record: RunRecord): void {
   state.book.requests.delete(tickKey(record));
 }
 
-/** Forgets requests before the instant (ms): no attempt of them is due any more. */
+/** Forgets requests before the instant (ms), no attempt of which is due any more, and orders whose jobs have not come in time. */
 export function forgetRequestsBefore(state: State, instant: number): void {
   for (const [key, { job, tick }] of state.book.requests) {
     const isPast = instantOf(tick) < instant && !state.book.retries.has(job);
     if (isPast || isWholeOver(state.ledger.history, job, tick)) state.book.requests.delete(key);
   }
+  for (const [key, { tick }] of state.book.awaitingJob)
+    if (instantOf(tick) < state.now.wall - awaitingJobMs) state.book.awaitingJob.delete(key);
 }
 
 /** Ticks of the job's schedule (ms) that are not over though a run of theirs has begun: another attempt may follow. */
@@ -212,7 +239,7 @@ export interface NewOrder {
 }
 
 /** Adds the orders of the tick's slots that are neither in the book nor over. */
-export function addSlots(state: State, order: NewOrder, plan: Plan | undefined): void {
+export function addSlots(state: State, order: NewOrder, plan: Plan): void {
   const { job, tick } = order;
   const slots = slotsOfTick(state, job, tick, plan, order.requested);
   for (const slot of slots)

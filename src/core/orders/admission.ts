@@ -6,7 +6,7 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { forgetChains } from "../claims/chain-ticks.ts";
 import { setWeight } from "../claims/order.ts";
-import { admitRequested, admitTick } from "../claims/order-book.ts";
+import { admitAwaiting, admitRequested, admitTick } from "../claims/order-book.ts";
 import { recountSlots } from "../claims/peer-sets.ts";
 import { touchAll, touchJob, wakePool } from "../claims/touched.ts";
 import type { JobChange } from "../events.ts";
@@ -47,6 +47,7 @@ function takeJob(state: State, { id, job }: JobChange): void {
     enterJob(state.jobs, begun, state.now.wall);
     for (const order of state.book.byJob.get(id) ?? []) setWeight(state.book, order, begun.weight);
     recountSlots(state, begun);
+    admitAwaiting(state, begun);
     if (isPlanning(state)) scanJob(state, begun);
   }
   if ((state.jobs.plans.get(id)?.notify.length ?? 0) === 0) dropJob(state.ledger.announcements, id);

@@ -56,6 +56,7 @@ function tickFigures(): Figure[] {
   const everyMinute = scheduleOf("* * * * *", "America/New_York");
   const period = scheduleOf("@every 90s", "UTC");
   return [
+    measure("30 2 * * 1-5, Berlin, read", () => scheduleOf("30 2 * * 1-5", "Europe/Berlin")),
     measure("next tick of 30 2 * * 1-5, Berlin", (i) => nextTick(nightly, start + i * 60_000)),
     measure("next tick of * * * * *, New York", (i) => nextTick(everyMinute, start + i * 60_000)),
     measure("next tick of @every 90s", (i) => nextTick(period, start + i * 60_000)),

@@ -76,16 +76,14 @@ const linksOf = (peer: TestPeer): Report[] =>
   peer.reports.filter(({ kind }) => kind === "up" || kind === "down");
 
 describe("a wrong cluster key", () => {
-  test("is refused within milliseconds, and both sides say why", () =>
+  test("is refused, and both sides say why", () =>
     withPeers(async (open) => {
       const member = await open();
-      const startedAt = performance.now();
       const stranger = await open({
         clusterKey: generateClusterKey(),
         bootstrap: [`127.0.0.1:${portOf(member.mesh)}`],
       });
-      await until("both have said it", () => member.lines.length > 0 && stranger.lines.length > 0, 2_000);
-      assert.ok(performance.now() - startedAt < 1_000);
+      await until("both have said it", () => member.lines.length > 0 && stranger.lines.length > 0);
       const [inside] = member.lines;
       const [outside] = stranger.lines;
       assert.equal(inside?.level, "warn");

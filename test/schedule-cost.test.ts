@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { previewSchedule } from "../src/core/time/preview.ts";
+import { parseSchedule } from "../src/core/time/schedule.ts";
 import { zoneOf, type Stretch } from "../src/core/time/zone.ts";
 import { countSteps } from "./kit/fuzz/steps.ts";
 
@@ -102,4 +103,19 @@ test("the clocks of a year far ahead are those of the same year of the calendar'
       assert.ok(stretch.start <= at / 1_000 && at / 1_000 < stretch.end);
     }
   }
+});
+
+/** Reads the schedule of the job with that number. */
+function readSchedule(index: number): void {
+  const plain = `${index % 60} ${Math.floor(index / 60) % 24} * * *`;
+  const schedule = index % 4 === 0 ? "H H * * *" : plain;
+  assert.ok(parseSchedule(schedule, "Europe/Berlin", `job-${index}`).ok);
+}
+
+test("a schedule is read in few steps, so that a table of 100,000 jobs is soon there", () => {
+  readSchedule(0);
+  const steps = countSteps(() => {
+    for (let index = 0; index < 1_000; index++) readSchedule(index);
+  });
+  assert.ok(steps < 1_000_000, `${steps} steps for 1,000 schedules`);
 });

@@ -125,3 +125,24 @@ test("skips that a member tells of without end are no burden: they are bounded, 
   cores.pass(60 * second);
   assert.equal(cores.state(a).operator.skipsHeard.size, 0);
 });
+
+test("a question about a job with thousands of open records is answered with a thousand of them at most", () => {
+  const cores = new Cores(["a", "b"]);
+  Object.assign(cores.state(a).settings, { checksBook: false });
+  cores.put({ id: "beat", schedule: "@every 1d", command: "true" });
+  const records = openRecords(cores, 0, 5_000);
+  cores.feed(a, {
+    kind: "heard",
+    from: b,
+    message: { kind: "runs", records, declined: [], orders: [], cancels: [] },
+  });
+  const told = new Set<string>();
+  cores.onEffect = (peer, effect) => {
+    if (peer !== a || effect.kind !== "send" || effect.message.kind !== "answer") return;
+    for (const { signature } of effect.message.records) told.add(signature);
+  };
+  const [{ tick, due }] = records as [RunRecord];
+  const question = { key: `beat@${tick}~1`, job: "beat" as JobId, rank: 1, due };
+  cores.feed(a, { kind: "heard", from: b, message: { kind: "ask", id: 1, orders: [question] } });
+  assert.equal(told.size, 1_000);
+});

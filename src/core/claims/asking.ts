@@ -11,7 +11,7 @@ import { inParts, type MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isOver, settle } from "../records/history.ts";
-import { openOf, recordsOf } from "../records/ledger.ts";
+import { claimedAt, openOf, recordsOf } from "../records/ledger.ts";
 import { jobsOfPool } from "../job/pools.ts";
 import { askLimitMs } from "../limits.ts";
 import { livingMembers } from "../members/members.ts";
@@ -22,6 +22,8 @@ import { precedes, noStage, transition, type Order, type Ask, type ForeignInquir
 const ordersPerAsk = 512;
 /** How many open questions of other peers are remembered, about 1 KiB each. Beyond it the oldest are forgotten. */
 const foreignInquiriesMax = 65_536;
+/** Open records of one job in an answer. More takes longer to send; less only matters to a job with more runs at once. */
+const openToldMax = 1_000;
 /** How long an order is left to another peer that asks, before it is reconciled again. */
 const yieldMs = 1_500;
 /** Added for each rank, so that two peers that were both told to wait try again one after the other. */
@@ -127,13 +129,27 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   }
   informOvertaken(state, overtaken);
   for (const job of withJobsOfPools(state, jobs)) {
-    for (const record of openOf(state.ledger, job)) records.set(record.signature, record);
+    for (const record of openToTell(state, job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
   // Records that might not fit into the answer are sent before it, so that the asker has them all when the answer comes.
   const last = first.length + settled.length === 0 ? (parts.pop() ?? []) : [];
   for (const some of parts) answerAsker(state, from, { id: 0, records: some, goesFirst: [], settled: [] });
   answerAsker(state, from, { id: message.id, records: last, goesFirst: first, settled });
+}
+
+/**
+ * The open records of the job that the asker needs. If the job uses no pool, whose slots are counted, it is enough to know a
+ * few that go before the asker's order: the runs that are on, and the earliest claims.
+ */
+function openToTell(state: State, job: JobId): Iterable<RunRecord> {
+  const all = openOf(state.ledger, job);
+  if (state.jobs.plans.get(job)?.pool !== undefined) return all;
+  const open = [...all];
+  if (open.length <= openToldMax) return open;
+  const claims = open.filter((record) => record.state === "claimed");
+  const earliest = claims.toSorted((one, other) => claimedAt(one) - claimedAt(other));
+  return [...open.filter((record) => record.state !== "claimed"), ...earliest].slice(0, openToldMax);
 }
 
 /** The jobs, and all that share a pool with one of them. */

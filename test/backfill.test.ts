@@ -132,7 +132,7 @@ describe("which ticks", () => {
   const known: BackfillTicks = {
     ticks: [0, 1, 2, 3, 4, 5, 6].map(oclock),
     pending: [oclock(6)],
-    asked: [oclock(4)],
+    backfilled: [oclock(4)],
   };
   const records = [
     record(tickAt(oclock(0)), "failed", 1),

@@ -164,7 +164,7 @@ function describeDecision(decision: Decision): string {
     case "let-go":
       return `let go (${decision.reason}), ${describeDecision(decision.next)}`;
     case "claim":
-      return ["claim", decision.waiting, decision.asked === true ? "asked" : undefined]
+      return ["claim", decision.waiting, decision.hasAsked === true ? "after asking" : undefined]
         .filter(Boolean)
         .join(" ");
     case "hold":
@@ -459,9 +459,13 @@ const asked: [title: string, one: Case, expected: string][] = [
   [
     "when the time for answers is over, the order is claimed",
     { local: asking, facts: { mono: 2_000 } },
-    "let go (asked), claim asked",
+    "let go (answered), claim after asking",
   ],
-  ["when all have answered, the order is claimed", { local: hasAsked }, "let go (asked), claim asked"],
+  [
+    "when all have answered, the order is claimed",
+    { local: hasAsked },
+    "let go (answered), claim after asking",
+  ],
   [
     "when another peer has claimed the order meanwhile, this one lets go",
     { local: hasAsked, facts: rivalTo(5_000) },
@@ -480,7 +484,7 @@ const asked: [title: string, one: Case, expected: string][] = [
   [
     "when the job has become a majority job meanwhile, its voters are asked",
     { local: hasAsked, facts: { plan: majority } },
-    "let go (asked), elect",
+    "let go (answered), elect",
   ],
 ];
 

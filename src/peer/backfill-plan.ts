@@ -8,18 +8,18 @@ import type { RunRecord, Span } from "../schema/run.ts";
 
 /** `records`: of the job, from the first tick on. `pruned`: ticks that had started and whose records are gone. */
 export function planBackfill(
-  { ticks, pending, asked }: BackfillTicks,
+  { ticks, pending, backfilled }: BackfillTicks,
   records: readonly RunRecord[],
   pruned: readonly Span[],
   force: boolean,
 ): BackfillPlan {
   const runs = new Map<number, RunRecord>();
-  const backfilled = new Set(asked);
+  const before = new Set(backfilled);
   // Newest first, so that the last run of a tick stands.
   for (const record of records) {
     const again = backfilledInstant(record.tick);
     if (again === undefined && isManual(record.tick)) continue;
-    if (again !== undefined && record.state === "claimed") backfilled.add(again);
+    if (again !== undefined && record.state === "claimed") before.add(again);
     const tick = again ?? instantOf(record.tick);
     if ((hasStarted(record) || record.state === "running") && !runs.has(tick)) runs.set(tick, record);
   }
@@ -31,7 +31,7 @@ export function planBackfill(
     if (live.has(tick)) why = "pending";
     else if (force) why = undefined;
     else if (run !== undefined || isInSpans(pruned, tick)) why = "has-run";
-    else if (backfilled.has(tick)) why = "asked-before";
+    else if (before.has(tick)) why = "asked-before";
     if (why === undefined) plan.ticks.push(tickAt(tick));
     else plan.leftOut.push({ tick: tickAt(tick), why, run });
   }

@@ -124,8 +124,8 @@ export interface BackfillTicks {
   ticks: readonly number[];
   /** those that the job's own schedule runs, or is about to */
   pending: readonly number[];
-  /** those that were asked for before */
-  asked: readonly number[];
+  /** those that an earlier backfill has taken on */
+  backfilled: readonly number[];
 }
 
 /** A tick that a backfill leaves out, and why. */

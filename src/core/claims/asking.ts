@@ -104,8 +104,8 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       first.push(key);
       const earlier = orderKey(question.job, before, 1, "0");
       for (const record of recordsOf(state.ledger, earlier)) records.set(record.signature, record);
-      const asked = state.book.orders.get(earlier)?.requested;
-      if (asked !== undefined) emit(state, { kind: "order", order: asked });
+      const request = state.book.orders.get(earlier)?.requested;
+      if (request !== undefined) emit(state, { kind: "order", order: request });
       continue;
     }
     if (order === undefined) {

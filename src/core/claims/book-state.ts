@@ -14,8 +14,8 @@ import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.t
 export interface ChainTick {
   /** by parent: the record that tells the story of its tick, which is over */
   readonly ends: Map<JobId, RunRecord>;
-  /** what the disk knows: it needn't be asked, is being asked, or has answered */
-  disk: "unneeded" | "unasked" | "asked" | "answered";
+  /** whether the disk, which may know more, has been read about the tick */
+  disk: "unneeded" | "unread" | "reading" | "read";
   /** undefined = some parents' ends are awaited */
   verdict: ChainVerdict | undefined;
 }

@@ -24,9 +24,9 @@ export function parentTickOf(
   if (end !== undefined) return { state: end.state, at: endedAt(state, end) };
   if (isUndecided(state, parent, tick)) return "undecided";
   if (isWholeOver(state.ledger.history, parent, tick)) {
-    if (entry.disk === "answered") return "absent";
-    entry.disk = "unasked";
-    askDisk(state, plan, tick, entry);
+    if (entry.disk === "read") return "absent";
+    entry.disk = "unread";
+    readDisk(state, plan, tick, entry);
     return "undecided";
   }
   return mayComeYet(state, parent, tick) ? "undecided" : "absent";
@@ -87,12 +87,12 @@ function isCatchingUp({ upkeep }: State, job: JobId): boolean {
 }
 
 /** Looks the tick of the job and of its parents up on the disk, unless all of the job is being looked up anyway. */
-export function askDisk(state: State, plan: Plan, tick: TickId, entry: ChainTick): void {
+export function readDisk(state: State, plan: Plan, tick: TickId, entry: ChainTick): void {
   const { upkeep } = state;
   // At the end of the warm-up, and after a look-up of the whole job, its ticks are reviewed.
   if (upkeep.warmedUpAt === -Infinity || upkeep.warmUp !== undefined || upkeep.lookups.has(plan.id)) return;
   mark(state, "chain-tick-looked-up");
-  entry.disk = "asked";
+  entry.disk = "reading";
   const from = instantOf(tick);
   const past = pastOf(plan.after, tick);
   emit(state, {

@@ -24,7 +24,7 @@ import { emit, type State } from "../state.ts";
 import type { ChainTick } from "./book-state.ts";
 import { noteBackfill } from "./backfill-index.ts";
 import { instantFor, pastOf, pastTicksOf, wasNotRun } from "./chain-backfills.ts";
-import { askDisk, parentTickOf, parentPastTickOf } from "./chain-parents.ts";
+import { readDisk, parentTickOf, parentPastTickOf } from "./chain-parents.ts";
 import { forgetRanges, passOnRange } from "./chain-ranges.ts";
 import { isTickOver, slotNames } from "./slots.ts";
 import { admitChained, dropOrders, isBegunOrDecided, isRequested } from "./order-book.ts";
@@ -104,7 +104,7 @@ function awaitParents(state: State, repeated: RunRecord): void {
   const { job, tick } = repeated;
   if (state.jobs.plans.get(job)?.after === undefined || isRequested(state, repeated)) return;
   if (chainTickOf(state, job, tick) !== undefined || isWholeOver(state.ledger.history, job, tick)) return;
-  begin(state, job, tick).disk = "unasked";
+  begin(state, job, tick).disk = "unread";
   review(state, job, tick);
 }
 
@@ -118,7 +118,7 @@ export function chainTickLookedUp(
 ): void {
   const entry = state.book.chains.get(child)?.get(tick);
   if (entry === undefined) return;
-  entry.disk = "answered";
+  entry.disk = "read";
   const own = records.filter((record) => record.job === child && record.tick === tick);
   for (const record of own) if (settles(record)) settleIn(state.ledger.history, record);
   if (instantOf(tick) < prunedBefore) settle(state.ledger.history, { job: child, tick, slot: "0" });
@@ -237,7 +237,7 @@ function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | 
   if (plan?.after?.jobs.includes(end.job) !== true || !plan.enabled) return;
   const entry = openTick(state, plan, end.tick);
   if (story === undefined) {
-    if (entry !== undefined && pastOf(plan.after, end.tick) !== undefined) entry.disk = "unasked";
+    if (entry !== undefined && pastOf(plan.after, end.tick) !== undefined) entry.disk = "unread";
     return;
   }
   if (entry !== undefined) takeEnd(state, entry, story);
@@ -265,7 +265,7 @@ function openTick(state: State, plan: Plan, tick: TickId): ChainTick | undefined
   const entry = begin(state, plan.id, tick);
   const past = pastOf(plan.after, tick);
   // The parents may have run the past tick long ago, which only the disk may know.
-  if (past !== undefined || isUnsure(state, plan, tick)) entry.disk = "unasked";
+  if (past !== undefined || isUnsure(state, plan, tick)) entry.disk = "unread";
   if (past !== undefined)
     for (const [, other] of pastTicksOf(state, plan.id, past))
       for (const end of other.ends.values()) takeEnd(state, entry, end);
@@ -318,10 +318,10 @@ function review(state: State, child: JobId, tick: TickId): void {
   if (isWholeOver(state.ledger.history, child, tick)) return forgetChainTick(state, child, tick);
   const isRepeated = isBegunOrDecided(state, plan, tick);
   const past = pastOf(plan.after, tick);
-  if (entry.disk === "unasked" && !isRepeated && past === undefined && !isUnsure(state, plan, tick))
+  if (entry.disk === "unread" && !isRepeated && past === undefined && !isUnsure(state, plan, tick))
     entry.disk = "unneeded";
-  if (entry.disk === "unasked") askDisk(state, plan, tick, entry);
-  if (entry.disk === "unasked" || entry.disk === "asked") return;
+  if (entry.disk === "unread") readDisk(state, plan, tick, entry);
+  if (entry.disk === "unread" || entry.disk === "reading") return;
   const { jobs } = plan.after;
   const found = chainVerdict(plan.after, (parent) =>
     past === undefined

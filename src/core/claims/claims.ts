@@ -112,7 +112,7 @@ export function claim(
   plan: Plan,
   order: Order,
   failover: { rank: number; skippedPeers: readonly SkippedPeer[] },
-  how: { asked?: boolean; waiting?: "capacity"; epoch?: number },
+  how: { hasAsked?: boolean; waiting?: "capacity"; epoch?: number },
 ): void {
   const { wall } = state.now;
   const record: RunRecord = {
@@ -126,7 +126,7 @@ export function claim(
   transition(state.book, order, {
     stage: "claiming",
     claim: signed,
-    waitMs: late && how.asked !== true ? claimWaitMs : 0,
+    waitMs: late && how.hasAsked !== true ? claimWaitMs : 0,
   });
   if (isPlanted(state, "claim-unstored")) {
     emit(state, { kind: "store", writes: [{ kind: "record", record: signed }] });

@@ -57,7 +57,7 @@ export function ticksToBackfill(
   return {
     ticks,
     pending: ticks.filter((tick) => isPending(state, known, tick)),
-    asked: ticks.filter((tick) => isBackfilled(state, id, tick)),
+    backfilled: ticks.filter((tick) => isBackfilled(state, id, tick)),
   };
 }
 

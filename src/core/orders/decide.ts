@@ -138,7 +138,7 @@ function decideSkipped(
   const rest = wall < comesAt ? wait(comesAt) : skip;
   const decision = order.local.stage === "claimed" ? letGo(why, rest) : rest;
   return rest.kind === "close"
-    ? just(decision, why === "asked" ? "asked-tick-reported" : "stopped-tick-reported")
+    ? just(decision, why === "asked" ? "requested-skip-reported" : "stopped-tick-reported")
     : just(decision);
 }
 
@@ -269,13 +269,13 @@ function decideAsking(
   if (failover === undefined || rival !== undefined) return letGo("out-claimed", wait(wall + recheckMs));
   if (ask.waiting.size > 0 && mono < ask.untilMono) return wait(wall + (ask.untilMono - mono));
   // The others are asked again, until that peer answers or is suspected.
-  if (lacksAnswers) return letGo("asked", wait(wall + 1));
+  if (lacksAnswers) return letGo("answered", wait(wall + 1));
   if (isFull) return letGo("declined", { kind: "decline" });
   // The job may have become a majority job while the other peers were asked.
   const isElected = plan.partition === "majority";
-  if (isElected) return letGo("asked", { kind: "elect" });
+  if (isElected) return letGo("answered", { kind: "elect" });
   // The next of a backfill may be claimed elsewhere at the same moment: it waits until any rival claim must have arrived.
-  return letGo("asked", { kind: "claim", failover, ...(isBackfill ? {} : { asked: true }) });
+  return letGo("answered", { kind: "claim", failover, ...(isBackfill ? {} : { hasAsked: true }) });
 }
 
 /** This peer's claim is durable and was announced. Everything is checked again in the same step that starts the run. */

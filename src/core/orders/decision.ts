@@ -142,7 +142,7 @@ export type JobDecision =
       readonly failover: Failover;
       readonly waiting?: "capacity";
       /** the others have been asked, and know of no claim */
-      readonly asked?: true;
+      readonly hasAsked?: true;
     }
   /** the voters have chosen: claims if they chose this peer, and otherwise tells the peer that they chose */
   | { readonly kind: "follow-choice"; readonly failover: Failover }

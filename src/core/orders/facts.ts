@@ -96,7 +96,7 @@ export class OrderFacts implements Facts {
 
   get awaitsParents(): boolean {
     const disk = chainTickOf(this.#state, this.#order.job, this.#order.tick)?.disk;
-    return disk === "unasked" || disk === "asked";
+    return disk === "unread" || disk === "reading";
   }
 
   get isReporter(): boolean {

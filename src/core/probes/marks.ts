@@ -23,7 +23,7 @@ export const marks = [
   "declined",
   "claimed-when-all-full",
   "stopped-tick-reported",
-  "asked-tick-reported",
+  "requested-skip-reported",
   "skip-told",
   "paused-by-failures",
   "skipped-by-parent",

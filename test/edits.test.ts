@@ -51,7 +51,8 @@ class Stage {
     };
     this.edits = new Edits({
       doors,
-      booted: { table: this.table, loaded: { updates: [] } },
+      table: this.table,
+      storedUpdates: 0,
       sender: new Sender(doors, nothing),
       onChange: nothing,
     });

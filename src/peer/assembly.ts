@@ -72,7 +72,12 @@ export interface Assembly {
 
 export interface AssemblyDeps {
   doors: Doors;
-  booted: Booted;
+  /** Without what was loaded: with 100,000 jobs that is 80 MB, of which little is needed once core has taken it in. */
+  booted: Omit<Booted, "loaded">;
+  /** as they were loaded */
+  horizons: Booted["loaded"]["horizons"];
+  /** how many updates of the table were loaded */
+  storedUpdates: number;
   sender: Sender;
   staleRecords: StaleRecords;
   /** Read through core/view.ts only. */
@@ -100,7 +105,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const charge = (peer: PeerId, steps: number): void => workShares.charge(peer, steps);
   const horizons = new Horizons({
     settings,
-    stored: booted.loaded.horizons,
+    stored: deps.horizons,
     exchangeWindowMs,
     now: () => clock.now(),
     send: (to, message) => send(to, "sync", message),
@@ -122,7 +127,13 @@ export function assemble(deps: AssemblyDeps): Assembly {
     },
     count,
   });
-  const edits = new Edits({ doors, booted, sender, onChange: deps.tableChanged });
+  const edits = new Edits({
+    doors,
+    table,
+    storedUpdates: deps.storedUpdates,
+    sender,
+    onChange: deps.tableChanged,
+  });
   const sync = new Sync({
     table,
     disk: doors.disk,

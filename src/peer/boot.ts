@@ -92,7 +92,7 @@ function keptStatementsIn(meta: ReadonlyMap<string, string>): MembershipStatemen
 /** `done` gets the error when the data folder can't be read or written. */
 export function boot(
   doors: Doors,
-  { refusal, testing }: Pick<PeerSettings, "refusal" | "testing">,
+  settings: TableSettings,
   done: (booted: Booted | CicadaError) => void,
 ): void {
   const { wall } = doors.clock.now();
@@ -100,14 +100,7 @@ export function boot(
   doors.disk.load(loadedSince, (loaded) => {
     if (loaded instanceof CicadaError) return done(loaded);
     const clientId = numberIn(loaded.meta, metaKeys.clientId) ?? freshClientId(doors.random);
-    const table = new JobTable({
-      self: doors.keys.self,
-      clientId,
-      freshClientId: () => freshClientId(doors.random),
-      incarnation: (at) => ulid(at, doors.random.bytes(16)),
-      refusal,
-      testing: testing ?? {},
-    });
+    const table = createTable(doors, settings, clientId);
     const { refused } = table.load(loaded.updates);
     if (refused.length > 0)
       doors.log.warn("stored changes of the job table can't be read", { count: refused.length });
@@ -156,6 +149,24 @@ export function boot(
         });
       });
     });
+  });
+}
+
+type TableSettings = Pick<PeerSettings, "refusal" | "testing">;
+
+/** A function of its own, because the table's functions would keep everything in memory that `boot` has loaded. */
+function createTable(
+  { keys, random }: Doors,
+  { refusal, testing }: TableSettings,
+  clientId: number,
+): JobTable {
+  return new JobTable({
+    self: keys.self,
+    clientId,
+    freshClientId: () => freshClientId(random),
+    incarnation: (at) => ulid(at, random.bytes(16)),
+    refusal,
+    testing: testing ?? {},
   });
 }
 

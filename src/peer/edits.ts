@@ -46,7 +46,9 @@ interface Unstored {
 
 export interface EditsDeps {
   doors: Pick<Doors, "clock" | "disk" | "mesh">;
-  booted: { table: JobTable; loaded: { updates: readonly Uint8Array[] } };
+  table: JobTable;
+  /** how many updates the disk holds since its last snapshot */
+  storedUpdates: number;
   sender: Sender;
   /** Called when the table has changed, before the change is stored. */
   onChange(): void;
@@ -73,8 +75,8 @@ export class Edits {
 
   constructor(deps: EditsDeps) {
     this.#deps = deps;
-    this.#table = deps.booted.table;
-    this.#updates = deps.booted.loaded.updates.length;
+    this.#table = deps.table;
+    this.#updates = deps.storedUpdates;
     this.#clientId = this.#table.clientId;
   }
 

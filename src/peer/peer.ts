@@ -102,7 +102,7 @@ export class Peer {
     });
   }
 
-  #live(booted: Booted): void {
+  #live({ loaded, ...booted }: Booted): void {
     const { doors } = this;
     const { name, version, tags, capacity, role, tzdata, host, founder, invitation } = this.#settings;
     const { capabilities, lacks = [], testing } = this.#settings;
@@ -130,6 +130,8 @@ export class Peer {
     this.#assembly = assemble({
       doors,
       booted,
+      horizons: loaded.horizons,
+      storedUpdates: loaded.updates.length,
       sender: this.#sender,
       staleRecords: this.#staleRecords,
       state: this.#state,
@@ -174,7 +176,7 @@ export class Peer {
       },
     });
     table.takeChanges();
-    this.#feed(loadedEvent(doors, booted));
+    this.#feed(loadedEvent(doors, { ...booted, loaded }));
     scripts.begin();
     secrets.begin();
     notices.resume();

@@ -25,6 +25,9 @@ const onlySlot: OverSlots = { slots: new Map([["0", undefined]]), of: 1, isSkipp
 /** The watermarks of most jobs name no open tick. They share this set. */
 const noTicks: ReadonlySet<number> = new Set();
 
+/** Most jobs have no range either. */
+const noRanges: JobHistory["ranges"] = [];
+
 function ticksOf(ticks: readonly number[]): ReadonlySet<number> {
   return ticks.length === 0 ? noTicks : new Set(ticks);
 }
@@ -42,7 +45,7 @@ export function isOver(history: HistoryState, job: JobId, tick: TickId, slot: st
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return false;
   const key = keyOf(tick);
-  if (ofJob.over.get(key)?.slots.has(slot) === true) return true;
+  if (ofJob.over?.get(key)?.slots.has(slot) === true) return true;
   return typeof key === "number" && isCovered(ofJob, key);
 }
 
@@ -55,14 +58,14 @@ export function isWholeOver(history: HistoryState, job: JobId, tick: TickId): bo
 
 /** What is over of the tick, if it isn't covered by the watermark. */
 export function overSlotsOf(history: HistoryState, job: JobId, tick: TickId): OverSlots | undefined {
-  return history.jobs.get(job)?.over.get(keyOf(tick));
+  return history.jobs.get(job)?.over?.get(keyOf(tick));
 }
 
 /** The job's ticks of which some orders are over and others are not. */
 export function partlyOver(history: HistoryState, job: JobId): TickId[] {
   const ticks: TickId[] = [];
   const ofJob = history.jobs.get(job);
-  for (const key of ofJob?.over.keys() ?? []) {
+  for (const key of ofJob?.over?.keys() ?? []) {
     if (ofJob !== undefined && isWhole(ofJob, key)) continue;
     ticks.push(typeof key === "number" ? tickAt(key) : key);
   }
@@ -70,9 +73,9 @@ export function partlyOver(history: HistoryState, job: JobId): TickId[] {
 }
 
 function isWhole({ over, sets }: JobHistory, key: number | TickId): boolean {
-  const ofTick = over.get(key);
+  const ofTick = over?.get(key);
   if (ofTick === undefined) return false;
-  const set = sets.get(key);
+  const set = sets?.get(key);
   if (set !== undefined) return set.slots.every((slot) => ofTick.slots.has(slot));
   return ofTick.slots.size >= ofTick.of;
 }
@@ -87,6 +90,7 @@ export function settle(history: HistoryState, order: Settled): void {
   const key = keyOf(tick);
   const ofJob = entryOf(history, job);
   if (typeof key === "number" && covers(ofJob.watermark, key)) return;
+  ofJob.over ??= new Map();
   const known = ofJob.over.get(key);
   if (of === 1 && slot === "0" && known === undefined) return void ofJob.over.set(key, onlySlot);
   if (known === onlySlot && of === 1 && slot === "0") return;
@@ -107,7 +111,7 @@ export function settleRange(history: HistoryState, job: JobId, from: number, to:
   const ofJob = entryOf(history, job);
   if (ofJob.watermark !== undefined && to <= ofJob.watermark.at && ofJob.watermark.open.size === 0) return;
   if (ofJob.ranges.some((known) => known.from === from && known.to === to)) return;
-  ofJob.ranges.push({ from, to });
+  ofJob.ranges = [...ofJob.ranges, { from, to }];
 }
 
 /** Begins what is known about the job's ticks, with a stored watermark or a new one. */
@@ -200,10 +204,10 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
     let latest = -Infinity;
     for (const { to } of ofJob.ranges) if (to > now) latest = Math.max(latest, to);
     ofJob.ranges = ofJob.ranges.filter(({ to }) => to <= now);
-    for (const tick of ofJob.over.keys()) {
+    for (const tick of ofJob.over?.keys() ?? []) {
       if (typeof tick !== "number" || tick <= now) continue;
       latest = Math.max(latest, tick);
-      ofJob.over.delete(tick);
+      ofJob.over?.delete(tick);
     }
     if (ofJob.watermark !== undefined && ofJob.watermark.at > now) {
       latest = Math.max(latest, ofJob.watermark.at);
@@ -237,26 +241,26 @@ export function reopenFrom(history: HistoryState, job: JobId, instant: number, n
 export function forgetBefore(history: HistoryState, job: JobId, before: number): void {
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return;
-  for (const tick of ofJob.over.keys()) {
+  for (const tick of ofJob.over?.keys() ?? []) {
     const instant = typeof tick === "number" ? tick : instantOf(tick);
     if (instant >= before) continue;
     if (typeof tick === "number") ofJob.unsureUntil = Math.max(ofJob.unsureUntil, tick);
-    ofJob.over.delete(tick);
+    ofJob.over?.delete(tick);
   }
-  for (const tick of ofJob.sets.keys())
-    if ((typeof tick === "number" ? tick : instantOf(tick)) < before) ofJob.sets.delete(tick);
+  for (const tick of ofJob.sets?.keys() ?? [])
+    if ((typeof tick === "number" ? tick : instantOf(tick)) < before) ofJob.sets?.delete(tick);
 }
 
 /** Forgets orders that people requested before the instant (ms). */
 export function forgetRequested(history: HistoryState, job: JobId, before: number): void {
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return;
-  for (const tick of ofJob.over.keys()) {
+  for (const tick of ofJob.over?.keys() ?? []) {
     if (typeof tick === "number" || instantOf(tick) >= before) continue;
-    ofJob.over.delete(tick);
+    ofJob.over?.delete(tick);
   }
-  for (const tick of ofJob.sets.keys())
-    if (typeof tick !== "number" && instantOf(tick) < before) ofJob.sets.delete(tick);
+  for (const tick of ofJob.sets?.keys() ?? [])
+    if (typeof tick !== "number" && instantOf(tick) < before) ofJob.sets?.delete(tick);
 }
 
 /**
@@ -270,7 +274,7 @@ export function overAbove(
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return [];
   const spans = ofJob.ranges.filter(({ to }) => to > instant);
-  for (const tick of ofJob.over.keys()) {
+  for (const tick of ofJob.over?.keys() ?? []) {
     if (typeof tick === "number" && tick > instant) spans.push({ from: tick, to: tick });
   }
   return spans.toSorted((a, b) => a.from - b.from || a.to - b.to);
@@ -279,7 +283,8 @@ export function overAbove(
 /** How many orders of the job are kept one by one. */
 export function overCount(history: HistoryState, job: JobId): number {
   const ofJob = history.jobs.get(job);
-  return ofJob === undefined ? 0 : ofJob.over.size + ofJob.sets.size + ofJob.ranges.length;
+  if (ofJob === undefined) return 0;
+  return (ofJob.over?.size ?? 0) + (ofJob.sets?.size ?? 0) + ofJob.ranges.length;
 }
 
 /** How many orders of all jobs are kept one by one. */
@@ -297,7 +302,13 @@ export function forgetHistory(history: HistoryState, job: JobId): void {
 export function entryOf(history: HistoryState, job: JobId): JobHistory {
   let ofJob = history.jobs.get(job);
   if (ofJob === undefined) {
-    ofJob = { watermark: undefined, unsureUntil: -Infinity, over: new Map(), sets: new Map(), ranges: [] };
+    ofJob = {
+      watermark: undefined,
+      unsureUntil: -Infinity,
+      over: undefined,
+      sets: undefined,
+      ranges: noRanges,
+    };
     history.jobs.set(job, ofJob);
   }
   return ofJob;
@@ -307,12 +318,16 @@ export function entryOf(history: HistoryState, job: JobId): JobHistory {
 function dropCovered(ofJob: JobHistory): void {
   const { watermark, over, sets } = ofJob;
   // An open tick is never in a range, because the ticks of a range were reported as not run.
-  ofJob.ranges = ofJob.ranges.filter(({ to }) => watermark === undefined || to > watermark.at);
-  for (const tick of over.keys()) {
+  const ranges = ofJob.ranges.filter(({ to }) => watermark === undefined || to > watermark.at);
+  ofJob.ranges = ranges.length === 0 ? noRanges : ranges;
+  for (const tick of over?.keys() ?? []) {
     if (typeof tick !== "number" || !covers(watermark, tick)) continue;
-    over.delete(tick);
+    over?.delete(tick);
   }
-  for (const tick of sets.keys()) if (typeof tick === "number" && covers(watermark, tick)) sets.delete(tick);
+  if (over?.size === 0) ofJob.over = undefined;
+  for (const tick of sets?.keys() ?? [])
+    if (typeof tick === "number" && covers(watermark, tick)) sets?.delete(tick);
+  if (sets?.size === 0) ofJob.sets = undefined;
 }
 
 /** Whether the watermark doesn't cover the tick. */

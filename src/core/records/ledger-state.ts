@@ -46,12 +46,12 @@ export interface JobHistory {
   watermark: { since: number; at: number; open: ReadonlySet<number> } | undefined;
   /** records of ticks up to here may be on the disk and not in memory; ms */
   unsureUntil: number;
-  /** orders that are over and that the watermark does not cover, by tick */
-  readonly over: Map<number | TickId, OverSlots>;
-  /** of ticks that run on all peers and that the watermark does not cover */
-  readonly sets: Map<number | TickId, TickSet>;
+  /** orders that are over and that the watermark does not cover, by tick; undefined = none, as of most jobs of a large table */
+  over: Map<number | TickId, OverSlots> | undefined;
+  /** of ticks that run on all peers and that the watermark does not cover; undefined = none */
+  sets: Map<number | TickId, TickSet> | undefined;
   /** ranges of ticks above the watermark that were reported in one record; from ≤ tick ≤ to, ms */
-  ranges: { from: number; to: number }[];
+  ranges: readonly { readonly from: number; readonly to: number }[];
 }
 
 export interface HistoryState {

@@ -14,7 +14,11 @@ import { isDecision } from "./records.ts";
 
 /** Undefined for ticks with numbered slots, and for those about which nothing is known. */
 export function tickSetOf(history: HistoryState, job: JobId, tick: TickId): TickSet | undefined {
-  return history.jobs.get(job)?.sets.get(keyOf(tick));
+  return history.jobs.get(job)?.sets?.get(keyOf(tick));
+}
+
+function setsOf(history: HistoryState, job: JobId): Map<number | TickId, TickSet> {
+  return (entryOf(history, job).sets ??= new Map());
 }
 
 /** The slots that this peer proposes. The first record of the tick replaces them. */
@@ -24,7 +28,7 @@ export function proposeSet(
   tick: TickId,
   slots: readonly string[],
 ): readonly string[] {
-  const { sets } = entryOf(history, job);
+  const sets = setsOf(history, job);
   const known = sets.get(keyOf(tick));
   if (known !== undefined) return known.slots;
   sets.set(keyOf(tick), { slots, isRecorded: false, ends: new Map() });
@@ -41,7 +45,7 @@ export function dropProposedSet(history: HistoryState, job: JobId, tick: TickId)
 export function noteInSet(history: HistoryState, record: RunRecord, endsSlot: boolean): void {
   const { job, tick, slot, set, attempt } = record;
   if (set === undefined || !isPastWatermark(history, job, tick)) return;
-  const { sets } = entryOf(history, job);
+  const sets = setsOf(history, job);
   const known = sets.get(keyOf(tick));
   const slots = united(record, known?.isRecorded === true ? known.slots : [], [...set, slot]);
   const ends = known?.ends ?? new Map();

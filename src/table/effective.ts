@@ -43,7 +43,8 @@ export class EffectiveJobs {
   readonly #refusal: (job: Job) => Problem | undefined;
   /** by ULID: the id of the job that the incarnation names; undefined if it names none */
   readonly #idOf = new Map<string, JobId | undefined>();
-  readonly #incarnationsOf = new Map<JobId, Set<string>>();
+  /** ULIDs, in their order; nearly every job has one */
+  readonly #incarnationsOf = new Map<JobId, readonly string[]>();
   readonly #jobs = new Map<JobId, Job>();
   readonly #quarantined = new Map<string, Quarantined>();
   /** incarnations that changed since they were last read */
@@ -111,10 +112,10 @@ export class EffectiveJobs {
   }
 
   /** ULIDs of a job's living incarnations. An incarnation that names no job has its own ULID as its id. */
-  incarnationsOf(id: JobId): string[] {
+  incarnationsOf(id: JobId): readonly string[] {
     this.settle();
     const nameless = this.#idOf.has(id) && this.#idOf.get(id) === undefined;
-    return nameless ? [id] : [...(this.#incarnationsOf.get(id) ?? [])].toSorted();
+    return nameless ? [id] : (this.#incarnationsOf.get(id) ?? []);
   }
 
   /** Reads the touched incarnations again. Every method that shows jobs calls this first. */
@@ -133,7 +134,7 @@ export class EffectiveJobs {
     }
     for (const id of stale) {
       const known = this.#incarnationsOf.get(id);
-      const reading = known?.size === 1 ? single.get(id) : undefined;
+      const reading = known?.length === 1 ? single.get(id) : undefined;
       this.#show(id, known === undefined ? undefined : (reading ?? this.#readAll(known)));
     }
     this.#follow(stale);
@@ -163,8 +164,8 @@ export class EffectiveJobs {
     }
   }
 
-  #readAll(ulids: ReadonlySet<string>): Reading {
-    const incarnations = [...ulids].toSorted().map((ulid) => this.#incarnationAt(ulid));
+  #readAll(ulids: readonly string[]): Reading {
+    const incarnations = ulids.map((ulid) => this.#incarnationAt(ulid));
     return readIncarnations(incarnations.filter((incarnation) => incarnation !== undefined));
   }
 
@@ -174,9 +175,9 @@ export class EffectiveJobs {
     if (before !== undefined) {
       stale.add(before);
       if (before !== id) {
-        const others = this.#incarnationsOf.get(before);
-        others?.delete(ulid);
-        if (others?.size === 0) this.#incarnationsOf.delete(before);
+        const others = this.#incarnationsOf.get(before)?.filter((one) => one !== ulid) ?? [];
+        if (others.length === 0) this.#incarnationsOf.delete(before);
+        else this.#incarnationsOf.set(before, others);
       }
     }
     this.#quarantined.delete(ulid);
@@ -191,9 +192,9 @@ export class EffectiveJobs {
       return;
     }
     stale.add(id);
-    const incarnations = this.#incarnationsOf.get(id);
-    if (incarnations === undefined) this.#incarnationsOf.set(id, new Set([ulid]));
-    else incarnations.add(ulid);
+    const others = this.#incarnationsOf.get(id);
+    if (others === undefined) this.#incarnationsOf.set(id, [ulid]);
+    else if (!others.includes(ulid)) this.#incarnationsOf.set(id, [...others, ulid].toSorted());
   }
 
   #project(id: JobId, reading: Reading): Job | Quarantined {

@@ -110,7 +110,7 @@ export function inGroup(job: Job, entry: GroupEntry | undefined, groupAt: number
     ...job,
     spec: checked.spec,
     written: job.spec,
-    revision: hash("sha256", `${job.revision} ${text}`, "hex").slice(0, 16),
+    revision: shortHash(`${job.revision} ${text}`),
     scheduledAt,
     needs: [...job.needs, groupNeeds],
   };
@@ -245,10 +245,15 @@ function latestEdit(reading: Reading): Stamped | undefined {
   return latest;
 }
 
-/** 16 hex digits over who wrote each slot and when: peers with the same table have the same revisions. */
+/** Over who wrote each slot and when: peers with the same table have the same revisions. */
 function revisionOf(reading: Reading): string {
   const stamps: string[] = [];
   for (const [slot, { hlc, peer }] of reading.slots) stamps.push(`${slot}@${peer}=${hlc}`);
   for (const ulid of reading.pauses.keys()) stamps.push(`pause@${ulid}`);
-  return hash("sha256", stamps.toSorted().join("\n"), "hex").slice(0, 16);
+  return shortHash(stamps.toSorted().join("\n"));
+}
+
+/** 16 hex digits. A part of the longer text would keep all of it in memory, once for each job. */
+function shortHash(text: string): string {
+  return hash("sha256", text, "buffer").toString("hex", 0, 8);
 }

@@ -19,6 +19,7 @@ import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
 import { statementOf, type MembershipStatement } from "../schema/membership.ts";
 import { readAdmissions, type Admissions } from "./admissions.ts";
 import { TableCaps } from "./caps.ts";
+import { applyCompactly } from "./compact.ts";
 import { DocumentDigest } from "./digest.ts";
 import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } from "./editor.ts";
 import { EffectiveJobs, type JobChange } from "./effective.ts";
@@ -208,7 +209,7 @@ export class JobTable {
     if (isNewsOfSelf && from === "mesh") this.leaveClientId();
     this.#changedByApply = false;
     try {
-      Y.applyUpdate(this.#doc, update);
+      applyCompactly(this.#doc, update);
     } catch (error) {
       this.#rebuild();
       return { refused: `yjs: ${error instanceof Error ? error.message : String(error)}` };
@@ -383,7 +384,7 @@ export class JobTable {
     this.#digest = new DocumentDigest();
     this.#effective.touchAll();
     [this.#doc, this.#roots] = this.#newDocument();
-    Y.applyUpdate(this.#doc, held);
+    applyCompactly(this.#doc, held);
   }
 }
 

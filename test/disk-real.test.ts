@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { test, type TestContext } from "node:test";
+import type { Worker } from "node:worker_threads";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { Log } from "../src/ports.ts";
@@ -326,6 +327,26 @@ test("a read that takes too much memory fails alone: writes and later reads stil
   await store(bed, [{ kind: "meta", key: "a", value: "1" }]);
   const page = await wait<{ total: number } | CicadaError>((done) => disk.history({ limit: 1 }, done));
   assert.partialDeepStrictEqual(page, { total: heavy.length });
+});
+
+test("a reader without questions is ended, and the next question starts another one", async (context) => {
+  const ends: Promise<unknown>[] = [];
+  const note = (worker: Worker) => void ends.push(once(worker, "exit"));
+  process.on("worker", note);
+  context.after(() => process.off("worker", note));
+  const disk = await openDisk({ folder: folderFor(context), log: quiet, readerIdleMs: 1 });
+  const close = () => wait<void>((done) => disk.close(() => done()));
+  context.after(close);
+  await store({ disk: () => disk, wait, restart: close, end: close }, [
+    { kind: "meta", key: "a", value: "1" },
+  ]);
+  for (const reader of [1, 2]) {
+    const loaded = await wait<Loaded | CicadaError>((done) => disk.load(0, done));
+    assert.ok(!(loaded instanceof CicadaError));
+    assert.equal(loaded.meta.get("a"), "1");
+    assert.equal(ends.length, 1 + reader);
+    await ends[reader];
+  }
 });
 
 /** A disk thread that opens and then never answers. */

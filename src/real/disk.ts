@@ -48,6 +48,11 @@ const heapMb = 512;
  */
 const writerSilentMs = 30_000;
 const readerSilentMs = 120_000;
+/**
+ * A reader that has nothing to do for so long is ended: it keeps 8 MiB, and after the start, when it has read everything, as much
+ * again as the table takes. Less lets more questions wait for a new one (50 ms); more keeps the memory for longer.
+ */
+const readerIdleMs = 5_000;
 /** Stores that share one fsync. More makes the first of them wait longer. */
 const writesAtOnce = 10_000;
 /** A single thread, so that each answer is sent as soon as it is ready. */
@@ -64,6 +69,8 @@ interface DiskOptions {
   lost?: (error: CicadaError) => void;
   /** the limit of the reader's heap, MB; an answer that needs more fails */
   readerHeapMb?: number;
+  /** after so long without a question the reader is ended */
+  readerIdleMs?: number;
 }
 
 /** Opens `folder/cicada.db`. Rejects with a CicadaError that names the file when it can't be used. */
@@ -81,9 +88,13 @@ class RealDisk implements Disk {
   private readonly log: Log;
   private readonly lost: DiskOptions["lost"];
   private readonly readerHeapMb: number;
+  private readonly readerIdleMs: number;
   private readonly writer: DiskThread<WriteRequest>;
-  /** undefined until the first read, and after its death until the next one */
+  /** undefined until the first read, and after its end until the next one */
   private reader: DiskThread<ReadRequest> | undefined;
+  /** threads that read, also those that have been told to close and have not ended yet */
+  private readers = 0;
+  private readerIdle: NodeJS.Timeout | undefined;
   private opened = false;
   private writesAsked = 0;
   private writesAnswered = 0;
@@ -94,13 +105,14 @@ class RealDisk implements Disk {
 
   /** `ready` is called once. */
   constructor(
-    { folder, log, lost, readerHeapMb = heapMb }: DiskOptions,
+    { folder, log, lost, readerHeapMb = heapMb, readerIdleMs: idleMs = readerIdleMs }: DiskOptions,
     ready: (error?: CicadaError) => void,
   ) {
     this.folder = folder;
     this.log = log;
     this.lost = lost;
     this.readerHeapMb = readerHeapMb;
+    this.readerIdleMs = idleMs;
     const limits = { maxYoungGenerationSizeMb: nurseryMb, maxOldGenerationSizeMb: heapMb };
     const options = {
       name: "writer",
@@ -212,7 +224,10 @@ class RealDisk implements Disk {
     make: (result: Extract<DiskResult, { kind: Kind }>) => Value,
     done: (value: Value | CicadaError) => void,
   ): void {
-    const answer = (result: DiskResult) => done(valueOf(result, kind, make));
+    const answer = (result: DiskResult) => {
+      this.readerIdle?.refresh();
+      done(valueOf(result, kind, make));
+    };
     if (this.closing !== undefined) return queueMicrotask(() => answer(this.closedFailure()));
     this.held.push({ afterWrite: this.writesAsked, send: () => this.openReader().ask(request, answer) });
     this.sendHeld();
@@ -242,7 +257,8 @@ class RealDisk implements Disk {
     const reader = new DiskThread<ReadRequest>(options, {
       opened: () => undefined,
       ended: (error) => {
-        this.reader = undefined;
+        this.readers -= 1;
+        if (this.reader === reader) this.forgetReader();
         if (error !== undefined)
           this.log.error(
             "the thread that reads the database has died or hangs; the next read starts a new one",
@@ -250,18 +266,33 @@ class RealDisk implements Disk {
               reason: error.detail,
             },
           );
-        if (this.closing !== undefined) this.writer.close();
+        this.closeWhenIdle();
       },
     });
     this.reader = reader;
+    this.readers += 1;
+    this.readerIdle = setTimeout(() => this.endIdleReader(reader), this.readerIdleMs).unref();
     return reader;
   }
 
-  /** Closes the reader first and then the writer: the last connection merges the write-ahead log into the file. */
+  private endIdleReader(reader: DiskThread<ReadRequest>): void {
+    // The answer to what is still being read starts the time anew.
+    if (reader.isBusy) return;
+    this.forgetReader();
+    reader.close();
+  }
+
+  private forgetReader(): void {
+    clearTimeout(this.readerIdle);
+    this.readerIdle = undefined;
+    this.reader = undefined;
+  }
+
+  /** Closes the readers first and then the writer: the last connection merges the write-ahead log into the file. */
   private closeWhenIdle(): void {
     if (this.closing === undefined || this.held.length > 0) return;
-    if (this.reader === undefined) this.writer.close();
-    else this.reader.close();
+    if (this.reader !== undefined) this.reader.close();
+    else if (this.readers === 0) this.writer.close();
   }
 
   private writerEnded(error: CicadaError | undefined): void {

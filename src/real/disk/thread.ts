@@ -75,6 +75,11 @@ export class DiskThread<Request> {
     this.sendSoon();
   }
 
+  /** Some requests have not been answered yet. */
+  get isBusy(): boolean {
+    return this.sent.length > 0 || this.queue.length > 0;
+  }
+
   /** Ends the thread when all earlier requests have been answered. */
   close(): void {
     if (this.closing) return;

@@ -30,7 +30,8 @@ export function Now(): JSX.Element {
   const from = new Date(Math.floor(now.value / 600_000) * 600_000 - dayMs).toISOString();
   const wrong = useResource<List<Run>>(`/v1/runs?limit=${wrongMax}&state=${wrongStates}&from=${from}`, {
     on: ["run"],
-    everyMs: 2_000,
+    // Up to 500 runs come each time.
+    everyMs: 5_000,
   });
   const trouble = useResource<List<Job>>("/v1/jobs?sort=attention&limit=50", {
     on: ["run", "job", "peer"],

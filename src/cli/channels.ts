@@ -1,6 +1,5 @@
 /** `cicada channels`: where notices go. Each command is one call of the API at any peer. */
 import type { Command } from "commander";
-import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CicadaError } from "../errors.ts";
 import { channelTypes } from "../schema/channel.ts";
@@ -8,6 +7,7 @@ import { meshEvents } from "../schema/mesh-event.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { fields, table } from "./terminal/table.ts";
+import { readTextFile } from "./terminal/text-file.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 import { relative } from "./terminal/times.ts";
 import { asInvoked, repeatable } from "./program.ts";
@@ -142,7 +142,7 @@ function fromFlags(options: SetOptions): Record<string, unknown> {
   const url = oneOf("url", options.url, options.urlSecret);
   const secret = oneOf(
     "secret",
-    secretFile === undefined ? undefined : readText(secretFile).trim(),
+    secretFile === undefined ? undefined : readTextFile(secretFile).trim(),
     options.secret,
   );
   const digest = digestOf(options);
@@ -177,17 +177,9 @@ function oneOf(
 
 function parseFile(file: string): unknown {
   try {
-    return parse(readText(file));
+    return parse(readTextFile(file));
   } catch (error) {
     if (error instanceof CicadaError) throw error;
-    throw new CicadaError("USAGE", `${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
     throw new CicadaError("USAGE", `${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseClusterKey, rotationIn, type Rotation } from "../identity/cluster-key.ts";
 import { encodeJoin } from "../identity/join.ts";
@@ -16,6 +16,7 @@ import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from 
 import { asInvoked, invocationOf } from "./program.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table, type Column } from "./terminal/table.ts";
+import { readToEnd } from "./terminal/text-file.ts";
 import { watching, withWatch, type Watched } from "./terminal/watch.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal/terminal.ts";
 import { durationText, relative } from "./terminal/times.ts";
@@ -107,7 +108,7 @@ function readKey(
   const file = options.clusterKey ?? (named === "" || existsSync(own) ? own : named);
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readToEnd(file).toString();
   } catch (error) {
     throw new CicadaError(
       "BAD_KEY",

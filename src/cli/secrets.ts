@@ -3,14 +3,14 @@
  * as an argument, every user of the machine could read it.
  */
 import type { Command } from "commander";
-import { readFileSync } from "node:fs";
 import { isatty } from "node:tty";
 import { CicadaError } from "../errors.ts";
 import type { SecretAnswer } from "./terminal/answers.ts";
-import { formatError, openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table } from "./terminal/table.ts";
 import { repeatable } from "./program.ts";
+import { readExactText } from "./terminal/text-file.ts";
 import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 type Options = PeerOptions & { output: Output };
@@ -103,9 +103,5 @@ async function readValue(file: string | undefined, name: string, terminal: Termi
   if (file === undefined && isatty(0)) {
     throw new CicadaError("USAGE", "give the value on standard input, or with --file");
   }
-  try {
-    return readFileSync(file === undefined || file === "-" ? 0 : file, "utf8").replace(/\r?\n$/, "");
-  } catch (error) {
-    throw new CicadaError("USAGE", `${file ?? "standard input"}: ${formatError(error)}`);
-  }
+  return readExactText(file ?? "-").replace(/\r?\n$/, "");
 }

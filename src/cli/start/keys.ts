@@ -7,7 +7,6 @@
  * into the other one. A mesh whose key was rotated is still the same mesh, and the later of its keys counts. So a peer
  * that was away rejoins with a new invitation, and an old one in a unit file does no harm.
  */
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import type { Config } from "../../config.ts";
@@ -23,6 +22,7 @@ import { CicadaError } from "../../errors.ts";
 import type { Invitation } from "../../schema/admission.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { formatError } from "../terminal/client.ts";
+import { readToEnd } from "../terminal/text-file.ts";
 
 /** What the data folder knows about the mesh. */
 export interface KeptKey {
@@ -199,7 +199,7 @@ function readJoin(given: string): Join {
 
 function readKeyFile(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readToEnd(file).toString();
   } catch (error) {
     throw new CicadaError("BAD_KEY", `${file}: ${formatError(error)}`);
   }

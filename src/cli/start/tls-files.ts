@@ -1,8 +1,8 @@
 /** The certificate's files: read at the start, and again on SIGHUP. If they can't be used then, those before stay in use. */
-import { readFileSync } from "node:fs";
 import { CicadaError } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
 import { formatError } from "../terminal/client.ts";
+import { readToEnd } from "../terminal/text-file.ts";
 
 interface Replaceable {
   replace(cert: string, key: string): void;
@@ -38,7 +38,7 @@ export function reloadOnSighup(files: TlsFiles, certificate: Replaceable, log: L
 
 function read(flag: string, file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readToEnd(file).toString();
   } catch (error) {
     throw new CicadaError("BAD_SETTING", `${flag} ${file}: ${formatError(error)}`);
   }

@@ -1,0 +1,55 @@
+/** Files that a person names on the command line, and that are something else than the person thinks. */
+import assert from "node:assert/strict";
+import { existsSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { cicada, StubPeer } from "./kit/cli-stage.ts";
+
+/** What takes a file, and the call that it makes with what is in it. */
+const takers: readonly (readonly [string[], string])[] = [
+  [["jobs", "create", "-f"], "POST /v1/jobs"],
+  [["apply", "-f"], "POST /v1/apply"],
+  [["secrets", "set", "DEPLOY_KEY", "--file"], "PUT /v1/secrets/DEPLOY_KEY"],
+  [
+    ["channels", "set", "ops", "--type", "gotify", "--url", "https://push.example", "--secret-file"],
+    "PUT /v1/channels/ops",
+  ],
+  [["channels", "set", "ops", "-f"], "PUT /v1/channels/ops"],
+  [["calendars", "set", "holidays", "--ical"], "PUT /v1/calendars/holidays"],
+];
+
+test(
+  "a file that never ends is refused with its name",
+  { skip: existsSync("/dev/zero") ? false : "there is no /dev/zero here" },
+  async () => {
+    await using stub = await StubPeer.open();
+    const others = [
+      ["import", "crontab", "--dry-run"],
+      ["jobs", "create", "report", "--interpreter", "sh", "--script"],
+      ["start", "--config"],
+      ["start", "--join"],
+      ["start", "--cluster-key"],
+      ["start", "--tls-key", "/dev/null", "--tls-cert"],
+    ];
+    for (const words of [...takers.map(([taker]) => taker), ...others]) {
+      const data = words[0] === "start" ? path.join(stub.folder, "new") : stub.data;
+      const said = await cicada([...words, "/dev/zero", "--data", data]);
+      assert.match(said.stderr, /\/dev\/zero: it has more than 64 MiB/, words.join(" "));
+      assert.notEqual(said.code, 0);
+    }
+    assert.deepEqual(stub.asked, []);
+  },
+);
+
+test("a file whose bytes are no UTF-8 is refused with the place, and nothing is sent in its stead", async () => {
+  await using stub = await StubPeer.open();
+  const file = path.join(stub.folder, "latin1");
+  writeFileSync(file, Buffer.from("summary: one\ntoken: caf\u00e9 au lait\n", "latin1"));
+  for (const [words, call] of takers) {
+    stub.on(call, { status: 201, body: {} });
+    const said = await cicada([...words, file, "--data", stub.data]);
+    assert.equal(said.code, 2, words.join(" "));
+    assert.match(said.stderr, /latin1: line 2, byte 11 is not UTF-8/, words.join(" "));
+  }
+  assert.deepEqual(stub.asked, []);
+});

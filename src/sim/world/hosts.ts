@@ -105,6 +105,41 @@ export class Hosts {
     const traits = settings.traits?.(peer, host.lives) ?? plainTraits;
     if (traits.isLater === false) observers.chronicle.earlierLives.add(`${peer}#${host.lives}`);
     const process = new Process(name, queue);
+    const log = this.#logOf(name);
+    const greeter = new Greeter(traits.protocol ?? ownProtocol, host.clock, log);
+    const { doors, disk, executor } = this.#doorsOf(host, process, traits, greeter, log);
+    observers.chronicle.line(name, "STARTED");
+    if (name === peer) observers.chronicle.outageEnds(peer, "down");
+    const life: Life = {
+      process,
+      disk,
+      executor,
+      peer: settings.makePeer(doors, peer, traits),
+      greeter,
+      ready: false,
+      heartbeatAt: -Infinity,
+      hear: undefined,
+    };
+    host.life = life;
+    // In an event of its own, so that a process's code runs only from the queue.
+    queue.after(0, process, () => {
+      life.peer.start((failed) => {
+        life.ready = failed === undefined;
+        if (failed !== undefined) queue.after(0, process, () => this.#gaveUp(host, failed));
+      });
+    });
+  }
+
+  /** New doors for the present life of the peer, to what outlives it. Each draws from dice named by host and life. */
+  #doorsOf(
+    host: Host,
+    process: Process,
+    traits: PeerTraits,
+    greeter: Greeter,
+    log: SimLog,
+  ): { doors: Doors; disk: SimDisk; executor: SimExecutor } {
+    const { name, peer } = host;
+    const { settings, queue, observers } = this.#parts;
     const dice = this.#parts.dice.fork(`${name}#${host.lives}`);
     const disk = new SimDisk(queue, process, host.storage, settings.disk, dice.fork("disk"));
     const executor = this.#executorOf(host, process, disk, dice.fork("executor"));
@@ -116,8 +151,6 @@ export class Hosts {
       wall: () => host.clock.wall(),
       later: (ms, act) => void queue.after(ms, process, act),
     });
-    const log = this.#logOf(name);
-    const greeter = new Greeter(traits.protocol ?? ownProtocol, host.clock, log);
     const doors: Doors = {
       clock: new SimClock(queue, host.clock, process, dice.fork("clock")),
       random: dice.fork("random"),
@@ -145,26 +178,7 @@ export class Hosts {
       }),
       log,
     };
-    observers.chronicle.line(name, "STARTED");
-    if (name === peer) observers.chronicle.outageEnds(peer, "down");
-    const life: Life = {
-      process,
-      disk,
-      executor,
-      peer: settings.makePeer(doors, peer, traits),
-      greeter,
-      ready: false,
-      heartbeatAt: -Infinity,
-      hear: undefined,
-    };
-    host.life = life;
-    // In an event of its own, so that a process's code runs only from the queue.
-    queue.after(0, process, () => {
-      life.peer.start((failed) => {
-        life.ready = failed === undefined;
-        if (failed !== undefined) queue.after(0, process, () => this.#gaveUp(host, failed));
-      });
-    });
+    return { doors, disk, executor };
   }
 
   /** kill -9. With `hostToo` the host loses power: no connection is reset, and the children are gone at once. */

@@ -18,7 +18,12 @@ type MakeOptions = Options & { role: string; group?: readonly string[]; expires?
 
 export function tokenCommands(program: Command, terminal: Terminal): void {
   const token = program.command("token").description("tokens for the API, each with a role");
+  addCreate(token, terminal);
+  addList(token, terminal);
+  addRemove(token, terminal);
+}
 
+function addCreate(token: Command, terminal: Terminal): void {
   withOutput(withPeer(token.command("create")))
     .description("make a token; it is shown only now")
     .argument("<name>", "what lists and the audit call it")
@@ -46,7 +51,9 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
         terminal.print(made.token);
       });
     });
+}
 
+function addList(token: Command, terminal: Terminal): void {
   withOutput(withPeer(token.command("ls")))
     .description("list the tokens of the mesh")
     .action(async (options: Options) => {
@@ -75,7 +82,9 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
         );
       });
     });
+}
 
+function addRemove(token: Command, terminal: Terminal): void {
   withPeer(token.command("rm"))
     .description(
       "revoke tokens, by name or id: at once at the peer that is asked, within seconds at all others",

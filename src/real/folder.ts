@@ -250,45 +250,24 @@ class RealFolder implements Folder {
   }
 
   rememberAddresses(addresses: readonly string[]): void {
-    try {
-      writeWhole(join(this.path, "addresses.json"), `${JSON.stringify(addresses, undefined, 2)}\n`);
-    } catch (error) {
-      this.log.warn("addresses can't be remembered", { reason: String(error) });
-    }
+    const text = `${JSON.stringify(addresses, undefined, 2)}\n`;
+    this.note("addresses.json", text, "addresses can't be remembered");
   }
 
   brokenExits(): string | undefined {
-    try {
-      return readText(join(this.path, "broken-exits.json"));
-    } catch (error) {
-      this.log.warn("this peer's broken exits can't be read", { reason: String(error) });
-      return undefined;
-    }
+    return this.noted("broken-exits.json", "this peer's broken exits can't be read");
   }
 
   keepBrokenExits(text: string): void {
-    try {
-      writeWhole(join(this.path, "broken-exits.json"), text);
-    } catch (error) {
-      this.log.warn("this peer's broken exit can't be noted", { reason: String(error) });
-    }
+    this.note("broken-exits.json", text, "this peer's broken exit can't be noted");
   }
 
   archived(): string | undefined {
-    try {
-      return readText(join(this.path, "archived.json"));
-    } catch (error) {
-      this.log.warn("up to when outputs are archived can't be read", { reason: String(error) });
-      return undefined;
-    }
+    return this.noted("archived.json", "up to when outputs are archived can't be read");
   }
 
   keepArchived(text: string): void {
-    try {
-      writeWhole(join(this.path, "archived.json"), text);
-    } catch (error) {
-      this.log.warn("up to when outputs are archived can't be noted", { reason: String(error) });
-    }
+    this.note("archived.json", text, "up to when outputs are archived can't be noted");
   }
 
   writeReady(ready: Ready): void {
@@ -304,6 +283,25 @@ class RealFolder implements Folder {
   }
 
   /** Reads a secret. If other users may read it, it is made private again, and that is logged. */
+  /** Writes a file that the peer can do without: a failure is only logged. */
+  private note(name: string, text: string, failure: string): void {
+    try {
+      writeWhole(join(this.path, name), text);
+    } catch (error) {
+      this.log.warn(failure, { reason: String(error) });
+    }
+  }
+
+  /** Reads such a file; undefined if there is none or it can't be read. */
+  private noted(name: string, failure: string): string | undefined {
+    try {
+      return readText(join(this.path, name));
+    } catch (error) {
+      this.log.warn(failure, { reason: String(error) });
+      return undefined;
+    }
+  }
+
   private readSecret(file: string): string | undefined {
     try {
       const text = readText(file);

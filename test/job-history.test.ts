@@ -41,6 +41,19 @@ test("an edit is noted with its author and time, beside what the job was before"
   assert.equal(revisions[1]?.revision, jobOf(table, "backup")?.revision);
 });
 
+test("what only the defaults of its group made of a job is noted as nobody's edit", () => {
+  const table = makeTable("a");
+  edit(table, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));
+  const revisions = noted(table, [
+    { kind: "set", root: "groups", id: "default", value: { env: { A: "1" } }, by: "bob" },
+    { kind: "put", spec: specOf("backup", { owner: "ops" }), by: "cem" },
+  ]);
+  assert.deepEqual(
+    revisions.map(({ by }) => by),
+    ["cem"],
+  );
+});
+
 test("a pause, its end and a deletion are noted, with who asked for it", () => {
   const table = makeTable("a");
   edit(table, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1));

@@ -25,8 +25,9 @@ export class JobHistory {
   note(changes: readonly JobChange[], isInTable: (id: JobId) => boolean, wall: number): void {
     for (const { id, before, job } of changes) {
       if (before !== undefined && job !== undefined && isOnlyOfGroup(before, job)) continue;
-      // A data folder from before this history began doesn't have it yet.
-      if (before !== undefined) this.#noted.push(revisionOf(before));
+      // A data folder from before this history began doesn't have it yet. What only the defaults of its group have made of
+      // the job is nobody's edit.
+      if (before !== undefined && before.written === undefined) this.#noted.push(revisionOf(before));
       if (job !== undefined) this.#noted.push(this.#after(before, job));
       else if (before !== undefined && !isInTable(id)) this.#noted.push(this.#deletionOf(before, wall));
     }

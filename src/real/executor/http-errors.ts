@@ -31,6 +31,12 @@ const connectReasons: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: "the host does not answer",
 };
 
+/** Where OpenSSL's own words help nobody. */
+const tlsReasons: Readonly<Record<string, string>> = {
+  ERR_SSL_WRONG_VERSION_NUMBER: "what answers there doesn't speak TLS",
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: "what answers there doesn't speak TLS",
+};
+
 /** Why no request was sent. */
 export function describeUnconnected(error: unknown, { protocol, host, hostname }: URL): string {
   const code = codeOf(error);
@@ -42,7 +48,7 @@ export function describeUnconnected(error: unknown, { protocol, host, hostname }
   const why = connectReasons[code];
   // What fails later, while the connection is being secured, has no system call, or the code of a certificate's fault.
   if (why === undefined && protocol === "https:" && !isOfCall(error, "connect")) {
-    return `TLS: ${host}: ${messageOf(error)}${coded}`;
+    return `TLS: ${host}: ${tlsReasons[code] ?? messageOf(error)}${coded}`;
   }
   return `connect: ${host}: ${why ?? messageOf(error)}${coded}`;
 }

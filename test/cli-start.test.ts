@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, test } from "node:test";
+import { meshPortBusy } from "../src/cli/start/busy-port.ts";
 import { chooseKey, readJoinFrom, type KeptKey } from "../src/cli/start/keys.ts";
 import { introduce, printStopping } from "../src/cli/start/screen.ts";
 import { readConfig } from "../src/config.ts";
@@ -270,4 +271,20 @@ test("a demo whose ports are taken names them, and says how to use others (4)", 
   assert.equal(said.code, 4);
   assert.match(said.stderr, new RegExp(`other programs use ${address.port}\\b`));
   assert.match(said.stderr, /demo --port 7400/);
+});
+
+test("for a mesh port that is in use a free one on the same address is offered, whatever the API's port is", async () => {
+  const holder = createServer().listen(0, "127.0.0.1");
+  await once(holder, "listening");
+  const address = holder.address();
+  assert.ok(address !== null && typeof address === "object");
+  const busy = new CicadaError("PORT_IN_USE", `/ip4/127.0.0.1/tcp/${address.port}`);
+  const argv = ["start", "--http", "0", "--listen", `127.0.0.1:${address.port}`, "--name", "a"];
+  const error = await meshPortBusy(busy, { host: "127.0.0.1", port: 0 }, argv);
+  holder.close();
+  assert.ok(error instanceof CicadaError);
+  const [, port = ""] =
+    /`cicada start --http 0 --name a --listen \/ip4\/127\.0\.0\.1\/tcp\/(\d+)`/.exec(error.detail) ?? [];
+  assert.equal((Number(port) - address.port) % 10, 0, error.detail);
+  assert.ok(Number(port) > address.port);
 });

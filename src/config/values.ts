@@ -30,9 +30,20 @@ export function readName(text: string): string | Refusal {
   return isValid ? text : new Refusal("a name of 1 to 256 characters on one line");
 }
 
-export function readMultiaddr(text: string): string | Refusal {
+function readMultiaddr(text: string): string | Refusal {
   const isValid = /^\/(ip4|ip6|dns|dns4|dns6)\/[^/\s]+\/tcp\/\d{1,5}(\/p2p\/[^/\s]+)?$/.test(text);
-  return isValid ? text : new Refusal(`a multiaddr such as /ip4/0.0.0.0/tcp/${defaultMeshPort}`);
+  return isValid && Number(/\/tcp\/(\d+)/.exec(text)?.[1]) <= 65_535
+    ? text
+    : new Refusal(`a multiaddr such as /ip4/192.0.2.7/tcp/${defaultMeshPort}`);
+}
+
+/** A multiaddr that others can dial: one that stands for every address of a machine, or for any port, tells them nothing. */
+export function readAnnounced(text: string): string | Refusal {
+  const read = readMultiaddr(text);
+  if (read instanceof Refusal || !/^\/(ip4\/0\.0\.0\.0|ip6\/::)\/|\/tcp\/0(\/|$)/.test(read)) return read;
+  return new Refusal(
+    `an address that the other peers can reach, such as /ip4/192.0.2.7/tcp/${defaultMeshPort}`,
+  );
 }
 
 /**

@@ -29,48 +29,60 @@ export async function meshPortBusy(
   if (!(error instanceof CicadaError) || error.code !== "PORT_IN_USE") return error;
   const both = await isBusy(http);
   const found = `${error.detail} (--listen)${both ? ` and ${http.host}:${http.port} (--http)` : ""}`;
-  return portInUse(found, both ? ["http", "listen"] : ["listen"], http, argv);
+  const flags = [...(both ? [await freeHttp(http)] : []), await freeListen(error.detail)];
+  return portInUse(found, flags, argv);
 }
 
-export function httpPortBusy(http: HostPort, argv: readonly string[]): Promise<CicadaError> {
-  return portInUse(`${http.host}:${http.port} (--http)`, ["http"], http, argv);
+export async function httpPortBusy(http: HostPort, argv: readonly string[]): Promise<CicadaError> {
+  return portInUse(`${http.host}:${http.port} (--http)`, [await freeHttp(http)], argv);
 }
 
-type Door = "http" | "listen";
+/** A flag with a free port on the same address; undefined = none was found. */
+type Free = { readonly door: "http" | "listen"; readonly value: string } | undefined;
+
+async function freeHttp({ host, port }: HostPort): Promise<Free> {
+  const free = await freePort(host, port);
+  if (free === undefined) return undefined;
+  return { door: "http", value: host === loopback ? String(free) : `${host}:${free}` };
+}
+const loopback = "127.0.0.1";
+
+/** `listen`: multiaddrs; the first one is taken. */
+async function freeListen(listen: string): Promise<Free> {
+  const [, kind = "ip4", host = anywhere, port = ""] = /^\/(ip[46])\/([^/]+)\/tcp\/(\d+)/.exec(listen) ?? [];
+  const free = await freePort(host, Number(port));
+  if (free === undefined) return undefined;
+  return { door: "listen", value: host === anywhere ? String(free) : `/${kind}/${host}/tcp/${free}` };
+}
+const anywhere = "0.0.0.0";
 
 /** `argv`: the arguments that this peer was started with, from `start` on. */
-async function portInUse(
-  found: string,
-  busy: readonly Door[],
-  http: HostPort,
-  argv: readonly string[],
-): Promise<CicadaError> {
-  const free = await freePair(http);
-  if (free === undefined) return new CicadaError("PORT_IN_USE", found);
-  const flags = busy.map((door) => `--${door} ${free[door]}`);
-  const line = [...withoutDoors(argv, busy).map(quoted), ...flags].join(" ");
+function portInUse(found: string, free: readonly Free[], argv: readonly string[]): CicadaError {
+  const all = free.flatMap((one) => one ?? []);
+  if (all.length < free.length) return new CicadaError("PORT_IN_USE", found);
+  const flags = all.map(({ door, value }) => `--${door} ${value}`);
+  const doors = all.map(({ door }) => door);
+  const line = [...withoutDoors(argv, doors).map(quoted), ...flags].join(" ");
   return new CicadaError("PORT_IN_USE", `${found}. These are free: \`cicada ${line}\``);
 }
 
-/** Peers of one machine use ports ten apart: the API's, and the mesh's above it. */
+/** Peers of one machine use ports ten apart. */
 const stepPorts = 10;
 const triesMax = 50;
 
-async function freePair({ host, port }: HostPort): Promise<Record<Door, number> | undefined> {
-  for (let step = 1; step <= triesMax; step += 1) {
-    const http = port + step * stepPorts;
-    if (http + 1 > 65_535) return undefined;
-    const taken = await Promise.all([
-      isBusy({ host, port: http }),
-      isBusy({ host: "0.0.0.0", port: http + 1 }),
-    ]);
-    if (!taken.includes(true)) return { http, listen: http + 1 };
+async function freePort(host: string, taken: number): Promise<number | undefined> {
+  for (
+    let port = taken + stepPorts;
+    port <= taken + triesMax * stepPorts && port <= 65_535;
+    port += stepPorts
+  ) {
+    if (!(await isBusy({ host, port }))) return port;
   }
   return undefined;
 }
 
 /** Without the flags of these doors; a join string is replaced, because what is printed may be kept. */
-function withoutDoors(argv: readonly string[], busy: readonly Door[]): string[] {
+function withoutDoors(argv: readonly string[], busy: readonly ("http" | "listen")[]): string[] {
   const kept: string[] = [];
   for (let at = 0; at < argv.length; at += 1) {
     const word = argv[at] ?? "";

@@ -31,7 +31,7 @@ describe("of the lines that a run writes", () => {
     assert.deepEqual(read("A=1\nhello\n"), {
       outputs: { A: "1" },
       notes: [
-        "line 2 of $CICADA_OUTPUT is left out: it is not KEY=VALUE, with a key of letters, digits, _, . and -",
+        "line 2 of $CICADA_OUTPUT is left out: it is not KEY=VALUE in UTF-8, with a key of letters, digits, _, . and -",
       ],
     });
     assert.match(
@@ -39,6 +39,11 @@ describe("of the lines that a run writes", () => {
       /^3 lines of \$CICADA_OUTPUT are left out, the first is line 1/,
     );
     assert.deepEqual(Object.keys(read("__proto__=x\nB=2").outputs as object), ["B"]);
+  });
+  it("what is no UTF-8 is left out and not mended: jobs that run after it would get another value", () => {
+    const { outputs, notes } = read(Buffer.from("A=1\nNAME=caf\u00e9\nB=2\n", "latin1").toString());
+    assert.deepEqual(outputs, { A: "1", B: "2" });
+    assert.match(notes.join(), /line 2 of \$CICADA_OUTPUT is left out/);
   });
   it("what goes beyond 64 KiB is left out, and a note says so", () => {
     const long = `LONG=${"x".repeat(outputsMaxBytes - 20)}\n`;

@@ -168,12 +168,28 @@ function checkHead({ raw }: FastifyRequest, { trusted }: ApiOptions): void {
   if (raw.url.includes("#")) {
     throw new CicadaError("BAD_REQUEST", "an address has no # here: write it as %23, or leave it out");
   }
+  if (!isUtf8(raw.url.slice(raw.url.indexOf("?") + 1))) {
+    throw new CicadaError(
+      "BAD_REQUEST",
+      "a % in an address stands before a byte of UTF-8: write %25 for a % itself",
+    );
+  }
   const seen = new Set<string>();
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {
     const name = raw.rawHeaders[at]?.toLowerCase() ?? "";
     if (!givenOnce.has(name) && name !== trusted?.userHeader && name !== trusted?.roleHeader) continue;
     if (seen.has(name)) throw new CicadaError("BAD_REQUEST", `the header ${name} is given twice`);
     seen.add(name);
+  }
+}
+
+/** Whether each `%` begins the code of a byte, and these bytes are text. */
+function isUtf8(query: string): boolean {
+  try {
+    decodeURIComponent(query);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -48,7 +48,9 @@ export function readOutputs(written: Written | undefined): Pick<RunRecord, "outp
 function keyAndValue(line: string): [key?: string, value?: string] {
   const at = line.indexOf("=");
   const key = line.slice(0, Math.max(0, at));
-  return keyText.test(key) && key !== "__proto__" ? [key, line.slice(at + 1)] : [];
+  // The door writes U+FFFD for bytes that are no UTF-8: another value than the run's.
+  const isWhole = !line.includes("\ufffd");
+  return isWhole && keyText.test(key) && key !== "__proto__" ? [key, line.slice(at + 1)] : [];
 }
 
 /** In the record's JSON, where a control character takes up to six bytes. */
@@ -66,7 +68,7 @@ function tooMuch(isCut: boolean, leftOut: number): string {
 
 function badLines(bad: readonly number[]): string {
   const [first] = bad;
-  const rest = "KEY=VALUE, with a key of letters, digits, _, . and -";
+  const rest = "KEY=VALUE in UTF-8, with a key of letters, digits, _, . and -";
   return bad.length === 1
     ? `line ${first} of $CICADA_OUTPUT is left out: it is not ${rest}`
     : `${bad.length} lines of $CICADA_OUTPUT are left out, the first is line ${first}: they are not ${rest}`;

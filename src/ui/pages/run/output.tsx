@@ -22,18 +22,21 @@ interface Props {
   end: JSX.Element | string;
 }
 
-export function Output({ run, end }: Props): JSX.Element {
+interface Followed {
+  lines: Lines;
+  state: Following;
+  /** why it can't be read any further */
+  gone: string;
+  /** how many lines have come */
+  count: number;
+}
+
+/** Follows the output as the peer sends it, and renders its caller again when lines have come. */
+function useOutput(path: string): Followed {
   const lines = useRef(new Lines());
-  const box = useRef<HTMLDivElement>(null);
   const version = useSignal(0);
-  const top = useSignal(0);
   const state = useSignal<Following>("live");
   const gone = useSignal("");
-  const follows = useSignal(true);
-  const wanted = useSignal("");
-  const foundAt = useSignal<number | undefined>(undefined);
-  const path = `/v1/runs/${encodeURIComponent(run)}/log`;
-
   useEffect(() => {
     let frame = 0;
     const show = (): void => {
@@ -64,9 +67,20 @@ export function Output({ run, end }: Props): JSX.Element {
       source.close();
     };
   }, [path]);
-
-  // Reading the version makes this render again when lines have come.
+  // Reading the version makes the caller render again.
   const count = version.value >= 0 ? lines.current.count : 0;
+  return { lines: lines.current, state: state.value, gone: gone.value, count };
+}
+
+export function Output({ run, end }: Props): JSX.Element {
+  const path = `/v1/runs/${encodeURIComponent(run)}/log`;
+  const { lines, state, gone, count } = useOutput(path);
+  const box = useRef<HTMLDivElement>(null);
+  const top = useSignal(0);
+  const follows = useSignal(true);
+  const wanted = useSignal("");
+  const foundAt = useSignal<number | undefined>(undefined);
+
   const whole = count * lineHeight;
   const tall = Math.min(whole, tallest);
   const viewed = box.current?.clientHeight ?? 400;
@@ -90,7 +104,7 @@ export function Output({ run, end }: Props): JSX.Element {
     if (text === "") return;
     const from =
       foundAt.value === undefined ? Math.floor((top.value * scale) / lineHeight) : foundAt.value + step;
-    const found = lines.current.find(text, from, step);
+    const found = lines.find(text, from, step);
     foundAt.value = found ?? -1;
     if (found === undefined || box.current === null) return;
     follows.value = false;
@@ -99,50 +113,20 @@ export function Output({ run, end }: Props): JSX.Element {
 
   return (
     <div class="output">
-      <div class="output-bar">
-        <form
-          role="search"
-          onSubmit={(event) => {
-            event.preventDefault();
-            find(1);
-          }}
-        >
-          <input
-            type="search"
-            aria-label="Find in the output"
-            placeholder="Find in the output …"
-            onInput={({ currentTarget: { value } }) => {
-              wanted.value = value;
-              foundAt.value = undefined;
-            }}
-          />
-          <button aria-label="Next match" disabled={wanted.value === ""}>
-            ↓
-          </button>
-          <button
-            type="button"
-            aria-label="Previous match"
-            disabled={wanted.value === ""}
-            onClick={() => find(-1)}
-          >
-            ↑
-          </button>
-          {foundAt.value === -1 && <span class="small quiet">no match</span>}
-        </form>
-        <label class="follow small">
-          <input
-            type="checkbox"
-            checked={follows.value}
-            onChange={({ currentTarget: { checked } }) => {
-              follows.value = checked;
-            }}
-          />
-          Follow
-        </label>
-        <a class="small" href={path} target="_blank" rel="noopener">
-          Open as text
-        </a>
-      </div>
+      <OutputBar
+        path={path}
+        follows={follows.value}
+        wanted={wanted.value}
+        isMissed={foundAt.value === -1}
+        onFollow={(on) => {
+          follows.value = on;
+        }}
+        onWanted={(text) => {
+          wanted.value = text;
+          foundAt.value = undefined;
+        }}
+        onFind={find}
+      />
       <div
         class={count > linesOfSmall ? "output-box is-tall" : "output-box"}
         ref={box}
@@ -156,7 +140,7 @@ export function Output({ run, end }: Props): JSX.Element {
             {Array.from({ length: Math.max(0, last - first) }, (_, index) => (
               <Line
                 key={first + index}
-                spans={lines.current.at(first + index)}
+                spans={lines.at(first + index)}
                 wanted={wanted.value.toLowerCase()}
                 isFound={first + index === foundAt.value}
               />
@@ -165,8 +149,59 @@ export function Output({ run, end }: Props): JSX.Element {
         </div>
       </div>
       <p class="output-end small quiet" role="status">
-        {endWords(state.value, gone.value, count)} {state.value === "ended" && end}
+        {endWords(state, gone, count)} {state === "ended" && end}
       </p>
+    </div>
+  );
+}
+
+interface BarProps {
+  path: string;
+  follows: boolean;
+  wanted: string;
+  /** the last search found nothing */
+  isMissed: boolean;
+  onFollow: (on: boolean) => void;
+  onWanted: (text: string) => void;
+  onFind: (step: 1 | -1) => void;
+}
+
+/** What stands above an output: a search, whether the box follows it, and a link to it as text. */
+function OutputBar({ path, follows, wanted, isMissed, onFollow, onWanted, onFind }: BarProps): JSX.Element {
+  return (
+    <div class="output-bar">
+      <form
+        role="search"
+        onSubmit={(event) => {
+          event.preventDefault();
+          onFind(1);
+        }}
+      >
+        <input
+          type="search"
+          aria-label="Find in the output"
+          placeholder="Find in the output …"
+          onInput={({ currentTarget: { value } }) => onWanted(value)}
+        />
+        <button aria-label="Next match" disabled={wanted === ""}>
+          ↓
+        </button>
+        <button type="button" aria-label="Previous match" disabled={wanted === ""} onClick={() => onFind(-1)}>
+          ↑
+        </button>
+        {isMissed && <span class="small quiet">no match</span>}
+      </form>
+      <label class="follow small">
+        <input
+          type="checkbox"
+          checked={follows}
+          onChange={({ currentTarget: { checked } }) => onFollow(checked)}
+        />
+        Follow
+      </label>
+      <a class="small" href={path} target="_blank" rel="noopener">
+        Open as text
+      </a>
     </div>
   );
 }

@@ -40,6 +40,7 @@ function planOf(spec: Partial<JobSpec>, createdAt = 0): Plan {
 
 const available = planOf({});
 const majority = planOf({ partition: "majority" });
+const repeated = planOf({ overlap: "replace", retry: { attempts: 2 } });
 const catchesNothingUp = planOf({ catchUp: { policy: "none" } });
 
 function claimOf(peer: PeerId | undefined, rest: Partial<RunRecord> = {}): RunRecord {
@@ -105,7 +106,7 @@ const plain: Facts = {
   isFirstWhenAllFull: false,
   canBeRepeated: true,
   isInProgress: false,
-  isReplaced: false,
+  replacedAt: Infinity,
   choice: "none",
   overlap: "go",
   questionsEnd: Infinity,
@@ -576,6 +577,38 @@ const holding: [title: string, one: Case, expected: string][] = [
     "an earlier run of the job holds the order back",
     { local: claimed(), facts: { overlap: "wait" } },
     "hold for overlap",
+  ],
+  [
+    "a newer tick replaces the attempt that this peer has claimed",
+    {
+      local: claimed(),
+      attempt: 2,
+      facts: { plan: repeated, isReporter: false, isInProgress: true, replacedAt: due },
+    },
+    "close (replaced) as cancelled",
+  ],
+  [
+    "a newer tick replaces an attempt that another peer has claimed, and this peer reports it",
+    { attempt: 2, facts: { plan: repeated, isInProgress: true, replacedAt: due } },
+    "close (replaced) as cancelled",
+  ],
+  [
+    "… and another peer reports it",
+    { attempt: 2, facts: { plan: repeated, isReporter: false, isInProgress: true, replacedAt: due } },
+    "wait",
+  ],
+  [
+    "a newer tick will replace the attempt while it waits for another peer's claim",
+    {
+      attempt: 2,
+      facts: {
+        plan: repeated,
+        isInProgress: true,
+        replacedAt: due + 700,
+        rival: { claim: claimOf(undefined), until: Infinity },
+      },
+    },
+    "wait 700",
   ],
   [
     "an earlier run of the job is replaced",

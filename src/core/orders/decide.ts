@@ -26,6 +26,17 @@ type DecidedOrder = Pick<
 >;
 
 export function decide(order: DecidedOrder, facts: Facts): Decided {
+  const { decision, marks } = decideNow(order, facts);
+  return { decision: untilReplaced(decision, facts), marks };
+}
+
+/** No order waits beyond the instant at which a newer tick replaces it. */
+function untilReplaced(decision: Decision, { replacedAt, wall }: Facts): Decision {
+  if ((decision.kind !== "wait" && decision.kind !== "hold") || replacedAt <= wall) return decision;
+  return { ...decision, until: Math.min(decision.until, replacedAt) };
+}
+
+function decideNow(order: DecidedOrder, facts: Facts): Decided {
   const { plan, wall } = facts;
   const { local } = order;
   if (facts.isOver) return just(closeOver(local));
@@ -36,7 +47,7 @@ export function decide(order: DecidedOrder, facts: Facts): Decided {
   if (order.isChained && !facts.isInProgress && facts.chain?.kind === "skip")
     return just(skipByParent(order, facts.chain.reason, facts), "skipped-by-parent");
   if (order.isChained && facts.awaitsParents) return just(wait(wall + recheckMs));
-  if (facts.isReplaced) return just(endTick("replaced", "cancelled", facts));
+  if (facts.replacedAt <= wall) return just(endTick(order, "replaced", "cancelled", facts));
   if (facts.isBackfilledBefore && !facts.isInProgress) return decideSkipped(order, "backfilled", facts);
   if (facts.isToBeSkipped) return decideSkipped(order, "asked", facts);
   const isForced = order.requested?.force === true;
@@ -96,14 +107,22 @@ function isStale(
   return requested === undefined && !isChained && !facts.isTick ? isOff || !facts.isInProgress : isOff;
 }
 
-/** A tick in progress ends with the runs so far. One peer reports why. */
-function endTick(reason: string, as: "missed" | "cancelled", { isReporter }: Facts): Decision {
-  return isReporter ? { kind: "close", reason, as } : wait(Infinity);
+/** A tick in progress ends with the runs so far. One peer reports why, and a peer that has claimed the next run gives way. */
+function endTick(
+  { local }: DecidedOrder,
+  reason: string,
+  as: "missed" | "cancelled",
+  { isReporter }: Facts,
+): Decision {
+  // Its claim would keep its place in the queues until the report has come.
+  return isReporter || local.stage === "claimed" ? { kind: "close", reason, as } : wait(Infinity);
 }
 
 /** An edit has made the order invalid. If it was already long overdue and unclaimed, it is reported as missed. */
-function closeStale({ due, local }: DecidedOrder, facts: Facts): Decision {
-  if (facts.isInProgress && facts.plan !== undefined) return endTick("job-changed", "cancelled", facts);
+function closeStale(order: DecidedOrder, facts: Facts): Decision {
+  const { due, local } = order;
+  if (facts.isInProgress && facts.plan !== undefined)
+    return endTick(order, "job-changed", "cancelled", facts);
   const waited = facts.wall - due > overdueMs && local.stage !== "claimed";
   const isReported = facts.plan !== undefined && waited && facts.isReporter;
   return { kind: "close", reason: "job-changed", ...(isReported ? { as: "missed" } : {}) };
@@ -207,7 +226,7 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
     return just(facts.isReporter ? { kind: "close", reason: "given-back", as: "missed" } : wait(Infinity));
   }
   if (attempt > 1 && wall >= due && !facts.canBeRepeated)
-    return just(endTick("retry-nowhere", "missed", facts));
+    return just(endTick(order, "retry-nowhere", "missed", facts));
   if (failover === undefined) {
     if (!facts.isFirstWhenAllFull) return just(wait(wall < due ? due : Infinity));
     const claim = { kind: "claim", failover: rankOnly(facts), waiting: "capacity" } as const;

@@ -78,8 +78,8 @@ export interface Facts {
   readonly turn: Turn;
   /** its tick has begun: it repeats an attempt, or another slot of the tick was started */
   readonly isInProgress: boolean;
-  /** … and a newer tick of the job is due, which replaces it */
-  readonly isReplaced: boolean;
+  /** … and: when a newer tick of the job replaces it, ms; Infinity = none is known */
+  readonly replacedAt: number;
   /** there is no place for another claim */
   readonly isFull: boolean;
   /** there is no place for another run */

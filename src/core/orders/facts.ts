@@ -234,12 +234,12 @@ export class OrderFacts implements Facts {
     return isInProgress(this.#state, this.#order);
   }
 
-  get isReplaced(): boolean {
-    if (this.plan?.overlap !== "replace" || !this.isInProgress) return false;
-    for (const { tick, due } of openOf(this.#state.ledger, this.#order.job)) {
-      if (due <= this.wall && instantOf(tick) > this.#order.instant) return true;
-    }
-    return false;
+  get replacedAt(): number {
+    let at = Infinity;
+    if (this.plan?.overlap !== "replace" || !this.isInProgress) return at;
+    for (const { tick, due } of openOf(this.#state.ledger, this.#order.job))
+      if (instantOf(tick) > this.#order.instant) at = Math.min(at, due);
+    return at;
   }
 
   get isFull(): boolean {

@@ -72,7 +72,7 @@ export class Cores {
   /** the watermarks that each peer has stored */
   readonly watermarks = new Map<PeerId, Map<JobId, Watermark>>();
   readonly answers: Answer[] = [];
-  /** who was to tell people about which tick, in order */
+  /** which peer was to notify people of which tick, in order */
   readonly announced: string[] = [];
   readonly notes: string[] = [];
   /** runs of which any peer has ended what was left */
@@ -333,7 +333,7 @@ export class Cores {
     this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
   }
 
-  /** Records that come by a sync. As in a real peer, the disk is asked first about those that may be stale. */
+  /** Records that come by a sync. As in a real peer, those that may be stale are first compared with the disk. */
   learn(peer: PeerId, records: readonly RunRecord[]): void {
     const fresh = records.filter((record) => {
       if (!isPossiblyStale(this.state(peer), record)) return true;
@@ -445,7 +445,7 @@ export class Cores {
     this.#now = end;
   }
 
-  /** Ends the job's oldest run that is on. */
+  /** Ends the job's oldest run in progress. */
   end(job: string, exitCode: number): void {
     const run = [...this.#runs.keys()].find((one) => one.startsWith(`${job}@`));
     if (run === undefined) throw new Error(`no run of ${job} is on`);

@@ -103,8 +103,8 @@ test("of a line that has ended nothing waits, however many lines there are one a
   assert.equal(taken.length, before);
 });
 
-/** A dialler to which peers are named that answer no dial. */
-function dialler(clock: TestClock, book: { has(peer: PeerId): boolean }) {
+/** A dialler to which peers are named that answer no dial; after `givesUpMs` it is given up. */
+function dialler(clock: TestClock, book: { has(peer: PeerId): boolean }, givesUpMs = Infinity) {
   const dials: PeerId[] = [];
   const made = new Dialler({
     clock,
@@ -112,7 +112,9 @@ function dialler(clock: TestClock, book: { has(peer: PeerId): boolean }) {
     self: "a" as PeerId,
     dial: (_address, peer) => {
       if (peer !== undefined) dials.push(peer);
-      return new Promise(() => undefined);
+      return new Promise((resolve) => {
+        if (givesUpMs < Infinity) clock.alarm(clock.mono + givesUpMs, () => resolve("failed"));
+      });
     },
     addressesOf: (peer) => ({
       proven: peer.startsWith("known") ? ["/ip4/127.0.0.1/tcp/1"] : [],
@@ -145,4 +147,17 @@ test("peers that have left the address book are not dialled", () => {
   for (let number = 0; number < 1_000; number++) made.expect(`named-${number}` as PeerId, false);
   clock.pass(30_000);
   assert.deepEqual(dials, ["named-999"]);
+});
+
+test("each of them has its turn, however many are named before it and are dialled again and again", async () => {
+  const clock = new TestClock();
+  const { made, dials } = dialler(clock, { has: () => true }, 3_000);
+  for (let number = 0; number < 500; number++) made.expect(`named-${number}` as PeerId, false);
+  for (let seconds = 0; seconds < 90; seconds++) {
+    clock.pass(1_000);
+    // What follows a dial that has ended is done by promises.
+    await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop -- one second after the other
+  }
+  const dialled = new Set(dials);
+  assert.equal(dialled.size, 500);
 });

@@ -67,6 +67,8 @@ interface Target {
   dueAt: number;
   failures: number;
   busy: boolean;
+  /** it was due, but all places for peers that were never reached were taken */
+  awaitsPlace: boolean;
   /** how often the host has refused since the link broke; undefined = no link broke */
   refusals: number | undefined;
 }
@@ -136,6 +138,7 @@ export class Dialler {
     this.peers.set(peer, target);
     target.failures = 0;
     target.refusals = undefined;
+    target.awaitsPlace = false;
     this.redialSoon();
   }
 
@@ -156,7 +159,7 @@ export class Dialler {
   }
 
   private target(peer: PeerId | undefined, address: string | undefined, dueAt: number): Target {
-    return { peer, address, dueAt, failures: 0, busy: false, refusals: undefined };
+    return { peer, address, dueAt, failures: 0, busy: false, awaitsPlace: false, refusals: undefined };
   }
 
   /** A peer is back, so the network may have healed for all: dials the others soon. */
@@ -184,7 +187,7 @@ export class Dialler {
     this.ringsAt = Infinity;
     if (!this.running) return;
     const due = this.targets()
-      .filter((target) => this.isWanted(target))
+      .filter((target) => this.isWanted(target) && !(target.awaitsPlace && this.unproven >= unprovenAtOnce))
       .map(({ dueAt }) => dueAt);
     if (due.length === 0) return;
     this.ringAt(due.reduce((a, b) => Math.min(a, b)));
@@ -196,15 +199,15 @@ export class Dialler {
     this.ringsAt = at;
     this.cancelAlarm = clock.alarm(at, () => {
       const now = clock.now().mono;
-      for (const target of this.targets()) {
-        if (target.dueAt <= now && this.isWanted(target)) this.beginInTurn(target, now);
-      }
+      const due = this.targets().filter((target) => target.dueAt <= now && this.isWanted(target));
+      // Who has waited longest goes first, or peers that are named later would never have a turn.
+      for (const target of due.toSorted((one, other) => one.dueAt - other.dueAt)) this.beginInTurn(target);
       this.plan();
     });
   }
 
   /** Begins to dial, unless as many peers as may be are being dialled that have never been reached. */
-  private beginInTurn(target: Target, now: number): void {
+  private beginInTurn(target: Target): void {
     const addresses =
       target.peer === undefined || target.address !== undefined
         ? undefined
@@ -215,15 +218,15 @@ export class Dialler {
       return;
     }
     const isUnproven = addresses?.proven.length === 0;
-    if (isUnproven && this.unproven >= unprovenAtOnce) {
-      target.dueAt = now + firstWaitMs;
-      return;
-    }
+    target.awaitsPlace = isUnproven && this.unproven >= unprovenAtOnce;
+    if (target.awaitsPlace) return;
     if (isUnproven) this.unproven++;
     this.begin(target)
       .catch(() => undefined)
       .finally(() => {
-        if (isUnproven) this.unproven--;
+        if (!isUnproven) return;
+        this.unproven--;
+        this.plan();
       });
   }
 

@@ -165,7 +165,7 @@ export const errorTable = {
     title: "No such job",
     status: 404,
     exit: exit.notFound,
-    hint: "`cicada jobs ls` lists them; a job made on another peer a moment ago may still be on its way.",
+    hint: "`cicada jobs ls` lists them, `cicada jobs history ID` tells of one that was deleted; a job made on another peer a moment ago may still be on its way.",
   },
   RUN_NOT_FOUND: {
     title: "No such run",

@@ -159,6 +159,9 @@ describe("secrets on three real peers", () => {
     const refused = await ada.call("POST", "/v1/jobs/checked/run", { env: { DEPLOY_KEY: "mine" } });
     assert.equal(refused.status, 422);
     assert.match(refused.text, /it is a secret of the job/);
+    const short = await ada.call("PUT", "/v1/secrets/SHORT", { value: "abc" });
+    assert.equal(short.status, 422);
+    assert.match(short.text, /"detail":"\/value: a value has at least 6 characters/);
   });
 
   test("a value that is sealed to two peers is run by both, and by neither after a newer one for the third", async () => {

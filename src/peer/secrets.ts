@@ -66,7 +66,10 @@ export class SecretStore {
       { pointer: "/name", message: secretNameProblem(name) },
       { pointer: "/value", message: secretValueProblem(value) },
     ].flatMap(({ pointer, message }) => (message === undefined ? [] : [{ pointer, message }]));
-    if (problems.length > 0) return done(new CicadaError("UNPROCESSABLE", "see errors", problems));
+    const [first] = problems;
+    if (first !== undefined) {
+      return done(new CicadaError("UNPROCESSABLE", `${first.pointer}: ${first.message}`, problems));
+    }
     const version = Math.max(this.#deps.clock.now().wall, this.#versionOf(name) + 1);
     const full = peers === undefined ? this.#fullOfOwn(name) : this.#fullOfSealed(name, peers.length);
     if (full !== undefined) return done(new CicadaError("SECRETS_FULL", full));

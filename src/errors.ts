@@ -149,6 +149,12 @@ export const errorTable = {
     exit: exit.notFound,
     hint: "GET /openapi.json lists every call.",
   },
+  SPLIT_NOT_FOUND: {
+    title: "No such split",
+    status: 404,
+    exit: exit.notFound,
+    hint: "GET /v1/splits lists those that the answering peer remembers.",
+  },
   TICK_NOT_FOUND: {
     title: "No such tick",
     status: 404,

@@ -212,7 +212,8 @@ describe("GET /v1/splits", () => {
 
   test("a split that this peer doesn't remember is not there; a caller of other groups sees no run of it", async () => {
     const fake = split();
-    assert.equal((await call(fake, { url: "/v1/splits/2026-11-20T00:00:00.000Z" })).statusCode, 404);
+    const unknown = await call(fake, { url: "/v1/splits/2026-11-20T00:00:00.000Z" });
+    assert.deepEqual([unknown.statusCode, unknown.json().code], [404, "SPLIT_NOT_FOUND"]);
     const made = await call(fake, {
       method: "POST",
       url: "/v1/tokens",

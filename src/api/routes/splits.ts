@@ -54,7 +54,7 @@ export function splitRoutes(app: Api, { decisions, startedAt }: RouteOptions): v
       const { id } = request.params;
       const split = splitsOf(view).find(({ from }) => showInstant(from) === id);
       if (split === undefined)
-        throw new CicadaError("NOT_FOUND", `this peer remembers no split that began at ${id}`);
+        throw new CicadaError("SPLIT_NOT_FOUND", `this peer remembers no split that began at ${id}`);
       const { records, complete } = await recordsOf(split, control);
       const { ran, late, duplicates, gaps } = storyOfSplit(split, records, decisions);
       return reply.send({

@@ -240,7 +240,7 @@ export type Effect =
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
   | { kind: "notify"; event: PeerEvent }
-  /** The tick's final word is in, and it is this peer's turn to tell people about it. */
+  /** The tick's final word is in, and it is this peer's turn to notify people of it. */
   | { kind: "announce"; job: JobId; tick: TickId }
   /**
    * Reads the records with from ≤ tick < to (ms) of the job, and of its parents if it has any, from the disk; `lookedUp`

@@ -1,5 +1,5 @@
 /**
- * Notices: what a job's author wants to be told, the channels that carry it, and the record that says which notices have been
+ * Notices: what a job's author wants to be notified of, the channels that carry it, and the record that says which notices have been
  * sent (DESIGN §9).
  */
 import { Type, type Static } from "typebox";

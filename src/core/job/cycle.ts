@@ -1,6 +1,6 @@
 /**
  * Jobs that would run after themselves, because following their parents leads back to them. Pure, and the same on every peer
- * that holds the same jobs: each job's cycle is the shortest one, and the same words are told about it everywhere.
+ * that holds the same jobs: each job's cycle is the shortest one, and it is described in the same words everywhere.
  */
 import type { JobId } from "../../schema/ids.ts";
 
@@ -41,7 +41,7 @@ export function describeCycle(path: readonly JobId[]): string {
   return `it would run after itself: ${path.join(" → ")}`;
 }
 
-/** What is told about each member of a knot (`knots`). */
+/** What is said of each member of a knot (`knots`). */
 export function describeKnot(members: readonly JobId[], parentsOf: ParentsOf): Map<JobId, string> {
   const sorted = members.toSorted();
   if (sorted.length > searchedMax) {

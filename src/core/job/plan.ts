@@ -64,7 +64,7 @@ export interface Plan {
   readonly pool: string | undefined;
   /** how much of a peer's capacity a run takes */
   readonly weight: number;
-  /** what people want to be told */
+  /** what people want to be notified of */
   readonly notify: readonly NotifyRule[];
   readonly keep: Readonly<{ runs: number; ageMs: number; logBytes: number }>;
   readonly action: RunAction;

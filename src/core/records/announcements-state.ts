@@ -1,4 +1,4 @@
-/** Ticks that are over and that wait for the peer that tells people about them. Only the files of this folder change it. */
+/** Ticks that are over and that wait for the peer that notifies people of them. Only the files of this folder change it. */
 import type { JobId, TickId } from "../../schema/ids.ts";
 
 export interface Announcement {

@@ -1,6 +1,6 @@
 /**
- * Ticks that are over, and that people may have to be told about. Every peer keeps them until the peer whose turn it is
- * has taken them up (orders/announce.ts).
+ * Ticks that are over and that people may want to be notified of. Every peer keeps them until the peer whose turn it is has taken
+ * them up (orders/announce.ts).
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import { isFinal, type RunRecord } from "../../schema/run.ts";
@@ -10,13 +10,13 @@ import { duplicatesIn } from "./records.ts";
 import type { Announcement, AnnouncementsState } from "./announcements-state.ts";
 
 /**
- * The most announcements that wait. If a burst of failures is larger, people are told of a part of it only. More costs memory on
- * every peer: about 200 bytes each.
+ * The most announcements that wait. Of a larger burst of failures people are notified in part only. More costs memory on every
+ * peer: about 200 bytes each.
  */
 const waitingMax = 10_000;
 
 /**
- * Queues the record's tick if it is over and people may have to be told. Returns how many older announcements were
+ * Queues the record's tick if it is over and people may want to be notified. Returns how many older announcements were
  * dropped for it.
  */
 export function queueAnnouncement(
@@ -67,7 +67,7 @@ export function reviewDeferred(waiting: AnnouncementsState): void {
   waiting.deferred = new Map();
 }
 
-/** The job is gone, or nobody wants to be told about it any more. */
+/** The job is gone, or nobody wants to be notified of it any more. */
 export function dropJob(waiting: AnnouncementsState, job: JobId): void {
   waiting.healthy.delete(job);
 }

@@ -13,7 +13,7 @@ export interface NoticeFacts {
   event: NoticeEvent;
   /** every record of the tick */
   records: readonly RunRecord[];
-  /** the peer that tells it */
+  /** the peer that sends it */
   self: PeerId;
   nameOf: (peer: PeerId) => string;
   /** ms since the epoch */

@@ -1,5 +1,5 @@
 /**
- * What people are told about a tick: a pure function of the job's rules, and of what became of this tick and of those before
+ * Which notices people get about a tick: a pure function of the job's rules, and of what became of this tick and of those before
  * it. Only the final word of a tick counts, never a single attempt's.
  */
 import { overdueMs } from "../limits.ts";
@@ -14,11 +14,11 @@ export interface DecidedTick {
   records: readonly RunRecord[];
   /** the states of the job's earlier ticks, newest first, without those that are not over */
   earlier: readonly RunState[];
-  /** the events of this tick that have been told already */
+  /** the events of this tick of which people were notified already */
   told: ReadonlySet<NoticeEvent>;
 }
 
-/** Which channels are to be told which event, once each. `long` and `paused` don't depend on a final word. */
+/** Which channels are to be notified of which event, once each. `long` and `paused` don't depend on a final word. */
 export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<NoticeEvent, Set<string>> {
   const due = new Map<NoticeEvent, Set<string>>();
   for (const { on, to, afterFailures = 1 } of rules) {

@@ -152,14 +152,23 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
     resumedAt: resumed,
     failuresFrom: Math.max(createdAt, resumed, writtenAt(reading, "pauseAfterFailures")),
-    pauses: [...reading.pauses]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([, pause]) => (isEnded(pause, resumed) ? [] : pause)),
+    pauses: orNone(
+      [...reading.pauses]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .flatMap(([, pause]) => (isEnded(pause, resumed) ? [] : pause)),
+    ),
     ...(reading.skips.size === 0
       ? {}
       : { skips: [...reading.skips.values()].toSorted((a, b) => a.tick - b.tick) }),
-    needs: needsOf(reading),
+    needs: orNone(needsOf(reading)),
   };
+}
+
+/** Most jobs have no pauses and no needs. They share this list. */
+const none: readonly never[] = [];
+
+function orNone<Entry>(list: readonly Entry[]): readonly Entry[] {
+  return list.length === 0 ? none : list;
 }
 
 function needsOf(reading: Reading): PartNeeds[] {

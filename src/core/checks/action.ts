@@ -93,8 +93,7 @@ export function equipmentOf(spec: JobSpec): string[] {
     ...ofScript,
     ...limitsEquipment(spec),
     ...secretsEquipment(spec),
-    // A list that has grown keeps room for more. Each job keeps one of these.
-  ].slice();
+  ];
 }
 
 /** Exactly one action, not empty, the executor that fits it, and no fields that it ignores. */

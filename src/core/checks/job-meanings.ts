@@ -118,12 +118,16 @@ function lifetimeProblems(given: Fields): Problem[] {
 
 const largestLogBytes = 1_073_741_824;
 
+/** With the names of the objects that the field is in, and its own. */
+const durationPaths = durationFields.map((pointer) => {
+  const path = pointer.slice(1).split("/");
+  return { pointer, outer: path.slice(0, -1), name: path.at(-1) ?? "" };
+});
+
 function durationProblems(given: Fields): Problem[] {
   const problems: Problem[] = [];
-  for (const pointer of durationFields) {
-    const path = pointer.slice(1).split("/");
-    const last = path.pop() ?? "";
-    const written = text(path.reduce(inside, given), last);
+  for (const { pointer, outer, name } of durationPaths) {
+    const written = text(outer.reduce(inside, given), name);
     if (written === undefined || parseDuration(written) !== undefined) continue;
     problems.push({ pointer, message: `${JSON.stringify(written)} is not a duration: ${durationHint}` });
   }

@@ -23,6 +23,8 @@ export type JobCheck =
  */
 const jobCapBytes = 131_072;
 
+const readOnly: ReadonlySet<string> = new Set(readOnlyFields);
+
 /**
  * All problems at once, with JSON pointers. Read-only fields (from an edited `GET`) are dropped from `spec`. `without-action`
  * is for a job whose action belongs to a later version, which this one neither knows nor runs.
@@ -32,7 +34,6 @@ export function checkJob(input: unknown, part: "whole" | "without-action" = "who
     return invalid([
       { pointer: "", message: "a job is an object with fields such as id, schedule and command" },
     ]);
-  const readOnly: ReadonlySet<string> = new Set(readOnlyFields);
   const given: Fields = Object.fromEntries(Object.entries(input).filter(([name]) => !readOnly.has(name)));
   const size = sizeProblem(given);
   if (size !== undefined) return invalid([size]);

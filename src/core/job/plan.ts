@@ -143,21 +143,21 @@ export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
     pauseAfterFailures: spec.pauseAfterFailures ?? 0,
     pauses: job.pauses,
     skips: job.skips === undefined ? plain.skips : new Map(job.skips.map((skip) => [skip.tick, skip])),
-    maintenance: [],
-    target: targetOf(spec),
+    maintenance: plain.none,
+    target: spec.target === undefined ? plain.target : targetOf(spec),
     pool: spec.pool,
     weight: spec.weight ?? 1,
-    notify: spec.notify ?? [],
+    notify: spec.notify ?? plain.none,
     keep: spec.keep === undefined ? plain.keep : keepOf(spec.keep),
     action,
-    needs: neededCapabilities({ action, partition, spec, needs: job.needs }),
-    equipment: equipmentOf(spec),
+    needs: sharedList(neededCapabilities({ action, partition, spec, needs: job.needs })),
+    equipment: sharedList(equipmentOf(spec)),
     env: spec.env ?? plain.env,
-    secrets: spec.secrets ?? [],
+    secrets: spec.secrets ?? plain.none,
     timeoutMs: timeoutOf(spec),
     success: successOf(spec),
     precheck: precheckOf(spec),
-    patterns: patternRulesOf(spec),
+    patterns: orNone(patternRulesOf(spec)),
     params: spec.params === undefined ? plain.params : defaultsOf(spec.params),
   };
 }
@@ -197,7 +197,27 @@ const plain = {
   keep: keepOf({}),
   env: {},
   params: {},
+  target: targetOf({}),
+  none: [],
 } as const;
+
+function orNone<Entry>(list: readonly Entry[]): readonly Entry[] {
+  return list.length === 0 ? plain.none : list;
+}
+
+/** What jobs need differs little from one to the other, so equal lists are one. */
+const knownLists = new Map<string, readonly string[]>();
+/** Of more, the known ones are forgotten, and later plans share new ones. */
+const knownListsMax = 256;
+
+function sharedList(list: readonly string[]): readonly string[] {
+  const key = JSON.stringify(list);
+  const known = knownLists.get(key);
+  if (known !== undefined) return known;
+  if (knownLists.size >= knownListsMax) knownLists.clear();
+  knownLists.set(key, list);
+  return list;
+}
 
 /** The latest of the job's creation, last edit of its schedule or its calendars, and last resume (ms): no tick up to it counts. */
 export function beginningOf({ createdAt, scheduledAt, resumedAt }: Job, calendarsAt: number): number {

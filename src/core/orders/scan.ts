@@ -15,7 +15,7 @@ import { forgetOverChains, learnChains, reviewAll, reviewChains } from "../claim
 import { commit } from "../claims/record-moved.ts";
 import { admitRetry, admitTick, ticksInProgress } from "../claims/order-book.ts";
 import { touchJob, touchOver } from "../claims/touched.ts";
-import { divideGap, intervalsBetween, type Interval, type TickRange } from "../job/gap.ts";
+import { divideGap, intervalsBetween, type Gap, type Interval, type TickRange } from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { soonestTick } from "../job/timetable.ts";
 import { claimAheadMs, forgetAfterMs, reportEveryMs, requestedKeptMs } from "../limits.ts";
@@ -123,11 +123,17 @@ export function scanJob(state: State, plan: Plan): void {
   // A tick in progress goes on, whatever the schedule is now.
   for (const tick of partlyOver(history, plan.id))
     if (!isManual(tick) && instantOf(tick) <= now.wall) admitTick(state, plan, instantOf(tick));
-  const { admit, ranges } = divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall);
+  const hasTick = first !== undefined && first <= now.wall;
+  const { admit, ranges } = hasTick
+    ? divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall)
+    : noGap;
   for (const tick of admit) admitTick(state, plan, tick);
   if (ranges.length === 0) upkeep.gaps.delete(plan.id);
   else upkeep.gaps.set(plan.id, { ranges, sinceMono: now.mono });
 }
+
+/** Most jobs of a large table have had no tick since their watermark. */
+const noGap: Gap = { admit: [], ranges: [] };
 
 /** The time from the watermark to now, without the ticks that are known to be over or in progress; oldest first. */
 function unknownIntervals(state: State, plan: Plan, watermark: number): Interval[] {

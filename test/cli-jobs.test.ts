@@ -425,6 +425,16 @@ describe("jobs ls, get, next and why", () => {
     stub.on("POST /v1/jobs/a/revert", { body: jobAnswer({ id: "a" }) });
     const said = await stub.cicada("jobs", "history", "a");
     assert.match(said.stdout, /r2 {2}edited by ann@alpha\n {2}env\/B: none → "2"\n$/);
+    assert.equal(said.stderr, "");
+    const deletion = {
+      revision: "deleted-r2",
+      at: "2026-11-20T10:00:00Z",
+      by: null,
+      change: "deleted",
+      fields: [],
+    };
+    stub.on("GET /v1/jobs/a/history", { body: { items: [deletion], nextCursor: null } });
+    assert.match((await stub.cicada("jobs", "history", "a")).stderr, /cicada audit --job a` names who/);
     const reverted = await stub.cicada("jobs", "revert", "a", "r2");
     assert.match(reverted.stdout, /^a reverted, /);
     assert.deepEqual(stub.asked.at(-1)?.body, { revision: "r2" });

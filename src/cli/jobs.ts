@@ -26,7 +26,7 @@ import { waitForRun } from "./terminal/run-wait.ts";
 import { backfillCommand } from "./backfill.ts";
 import { skipCommands } from "./skips.ts";
 import { editCommand } from "./edit.ts";
-import { repeatable } from "./program.ts";
+import { asInvoked, repeatable } from "./program.ts";
 import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
 import { printFailure } from "./terminal/failures.ts";
 import { checkGroup, readTickOf, revisionOf } from "./terminal/references.ts";
@@ -123,7 +123,12 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
     .argument("<id>")
     .action(async (id: string, options: JobOptions) => {
       const answer = await openClient(options, terminal).list<RevisionAnswer>(pathOf(id, "/history"));
-      show(terminal, options.output, answer, () => revisionList(terminal, answer.items));
+      show(terminal, options.output, answer, () => {
+        revisionList(terminal, answer.items);
+        const isUnnamed = answer.items.some(({ by, change }) => by === null && change !== null);
+        const way = `\`cicada audit --job ${plain(id)}\` names who did what has no name here: it was asked of another peer.`;
+        if (isUnnamed) terminal.notify(asInvoked(way, terminal.env));
+      });
     });
 }
 

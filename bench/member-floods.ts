@@ -12,12 +12,12 @@ import type { Keys } from "../src/ports.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/heartbeat.ts";
 import { protocols, topics, type Channel, type Message } from "../src/schema/message.ts";
-import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { encode } from "../src/wire/codec.ts";
 import { signRecord } from "../src/wire/records.ts";
 import { onlyKey, openTestMesh, until } from "../test/kit/mesh-world.ts";
 import type { Flood } from "./flood-order.ts";
+import { idleHeartbeat } from "../test/kit/idle-heartbeat.ts";
 
 /** Messages in one turn, and the pause after it: a link takes no more. */
 const perTurn = 200;
@@ -77,28 +77,7 @@ function isTopic(channel: Channel): channel is (typeof topics)[number] {
 }
 
 function heartbeat(more: Partial<Heartbeat>): Said {
-  const message: Heartbeat = {
-    kind: "heartbeat",
-    incarnation: 1,
-    name: "liar",
-    version: "1",
-    sentAt: Date.now(),
-    clock: { count: 0, synchronised: false },
-    load: 0,
-    capacity: 10,
-    role: "witness",
-    tags: {},
-    draining: false,
-    warmingUp: false,
-    table: "",
-    open: { count: 0, digest: "" },
-    tzdata: "",
-    capabilities: [...ownCapabilities],
-    hears: [],
-    addresses: [],
-    ...more,
-  };
-  return { channel: "heartbeat", message };
+  return { channel: "heartbeat", message: idleHeartbeat(more) };
 }
 
 function phantom(number: number): PeerId {

@@ -13,11 +13,11 @@ import type { Heartbeat } from "../../src/schema/heartbeat.ts";
 import type { TableEdit } from "../../src/schema/job.ts";
 import { membershipBytes, type MembershipStatement } from "../../src/schema/membership.ts";
 import type { Message, Protocol, Topic } from "../../src/schema/message.ts";
-import { ownCapabilities } from "../../src/schema/protocol.ts";
 import type { Epoch } from "../../src/schema/vote.ts";
 import { freshClientId, JobTable } from "../../src/table/table.ts";
 import { decode, encode } from "../../src/wire/codec.ts";
 import type { RunningPeer } from "./cluster.ts";
+import { idleHeartbeat } from "./idle-heartbeat.ts";
 import { onlyKey, openTestMesh, until } from "./mesh-world.ts";
 
 const linkWithinMs = 20_000;
@@ -108,27 +108,7 @@ export class Liar {
   }
 
   heartbeat(more: Partial<Heartbeat>): Heartbeat {
-    return {
-      kind: "heartbeat",
-      incarnation: 1,
-      name: "mallory",
-      version: "1",
-      sentAt: Date.now(),
-      clock: { count: 0, synchronised: false },
-      load: 0,
-      capacity: 10,
-      role: "witness",
-      tags: {},
-      draining: false,
-      warmingUp: false,
-      table: "",
-      open: { count: 0, digest: "" },
-      tzdata: "",
-      capabilities: [...ownCapabilities],
-      hears: [...this.victims],
-      addresses: [],
-      ...more,
-    };
+    return idleHeartbeat({ hears: [...this.victims], ...more });
   }
 
   /** Its own signature over bytes, whatever they say. */

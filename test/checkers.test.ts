@@ -1281,13 +1281,14 @@ test("I17: a child need not come while its pool is full", () => {
     ),
   ];
   const parent = runOf(sixth, ann, { outcome: "succeeded" });
-  const beside = (forMs: number) =>
-    runOf(sixth, ben, { job: other, start: sixth - minute, end: sixth + forMs, outcome: "succeeded" });
-  const found = (forMs: number) =>
-    checkChains(flawless({ operations, runs: [parent, beside(forMs)] })).flatMap(
+  const beside = (forMs: number, since: number) =>
+    runOf(sixth, ben, { job: other, start: since, end: sixth + forMs, outcome: "succeeded" });
+  const found = (forMs: number, since = sixth - minute) =>
+    checkChains(flawless({ operations, runs: [parent, beside(forMs, since)] })).flatMap(
       ({ what }) => /never started/.exec(what)?.[0] ?? [],
     );
   assert.deepEqual(found(10 * minute), []);
+  assert.deepEqual(found(10 * minute, sixth), [], "the slot was free only before the child came");
   assert.deepEqual(found(-50_000), ["never started"], "it has a free slot");
 });
 

@@ -280,7 +280,7 @@ function mustStart(evidence: Evidence, { rules, ends, ended, begun, job, tick }:
     const runs = evidence.runs.filter((run) => run.job === job);
     if (wasBusy(runs, repeatedWithinMs(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
   }
-  if (waitedForSlot(evidence, rules, begun, until, slotTakenWithinMs)) return false;
+  if (waitedForSlot(evidence, rules, ended, until, slotTakenWithinMs)) return false;
   const able = workers(evidence, peersFor(rules), ended);
   if (able.length === 0) return false;
   const due = instantOf(backfilledInstant(tick) === undefined ? (ends[0]?.tick ?? tick) : tick);

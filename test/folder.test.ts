@@ -10,6 +10,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -145,6 +146,31 @@ test("keys and token are made once, stay the same, and can be read only by the u
   assert.equal(again.adminToken(), token);
   for (const name of ["peer.key", "cluster.key", "admin.token"])
     assert.equal(modeOf(join(path, name)), 0o600);
+});
+
+test("a pipe or a device in the place of a key or the token is refused by name, and not waited for", (context) => {
+  const path = place(context);
+  const first = open(context, path);
+  first.peerKey(generatePeerKey);
+  first.keepClusterKey("cicada-key-of-some-form");
+  first.adminToken();
+  first.close();
+  const files: [string, (folder: Folder) => unknown][] = [
+    ["peer.key", (folder) => folder.peerKey(generatePeerKey)],
+    ["cluster.key", (folder) => folder.clusterKey()],
+    ["admin.token", (folder) => folder.adminToken()],
+  ];
+  for (const [name, read] of files) {
+    const whole = readFileSync(join(path, name));
+    rmSync(join(path, name));
+    symlinkSync("/dev/full", join(path, name));
+    const message = new RegExp(`${name}: it is not a plain file`);
+    const folder = open(context, path);
+    assert.throws(() => read(folder), { code: "DATA_FOLDER_UNUSABLE", message });
+    folder.close();
+    rmSync(join(path, name));
+    writeFileSync(join(path, name), whole, { mode: 0o600 });
+  }
 });
 
 test("a cluster key that was put into an empty folder beforehand is used, and made private", (context) => {

@@ -8,8 +8,10 @@ import {
   readFileSync,
   renameSync,
   writeFileSync,
+  statSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { CicadaError } from "../../errors.ts";
 
 /** Writes a draft beside the file, makes it durable and moves it into place. Only this user may read it. */
 export function writeWhole(path: string, text: string): void {
@@ -51,9 +53,12 @@ export function makeFolders(path: string): void {
   mkdirSync(path, { mode: 0o700 });
 }
 
-/** Undefined when there is no such file. */
+/** Undefined when there is no such file. A pipe or a device in its place is refused: the start would wait for its end for ever. */
 export function readText(path: string): string | undefined {
   try {
+    const found = statSync(path);
+    if (!found.isFile() && !found.isDirectory())
+      throw new CicadaError("DATA_FOLDER_UNUSABLE", `${path}: it is not a plain file`);
     return readFileSync(path, "utf8");
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") return undefined;

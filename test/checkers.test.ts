@@ -1540,6 +1540,21 @@ test("I18: of two clocks, the one that is ahead starts nothing early, unless the
     rulesIn(checkEligibility(flawless({ runs: [run], outages: cydIsAway, faultWindows })));
   const annIsAhead = step(ann, minute, 20 * minute);
   assert.deepEqual(found(annIsAhead), ["I18"]);
+  const benIsForgotten = asked({ kind: "forget", target: ben }, minute);
+  assert.deepEqual(
+    rulesIn(
+      checkEligibility(
+        flawless({
+          runs: [run],
+          outages: cydIsAway,
+          faultWindows: [annIsAhead],
+          operations: [asked({ kind: "put", rules }, 1_000), benIsForgotten],
+        }),
+      ),
+    ),
+    [],
+    "the mesh has forgotten the peer whose clock is right",
+  );
   assert.deepEqual(found(annIsAhead, step(ben, 2 * minute, 5 * minute)), []);
   assert.deepEqual(
     found(annIsAhead, step(ben, 2 * minute, 5 * minute, minute)),

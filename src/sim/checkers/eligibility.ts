@@ -108,7 +108,7 @@ function agreedWhileWrong(evidence: Evidence, { peer, start }: Run, other: PeerI
 
 /**
  * The peer itself and all peers with which it could talk for a while. A peer beside its copy counts: the two have one
- * clock.
+ * clock. Nobody listens to the right clock of a forgotten peer.
  */
 function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   const steady = {
@@ -126,7 +126,7 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
   return evidence.peers.filter(
     (other) =>
       other === peer ||
-      together(steady, peer, other, since, start) ||
+      (together(steady, peer, other, since, start) && (isWrong(other) || !isForgotten(evidence, other))) ||
       (isWrong(other) && moments.some((at) => together(steady, peer, other, at, at))),
   );
 }
@@ -167,7 +167,7 @@ function missedRotation(evidence: Evidence, { peer, start }: Run): string | unde
   return isWithinReach(peer) && allKnow ? "had an old cluster key" : undefined;
 }
 
-/** True if the peer was forgotten, or may have been: no peer accepts its proofs any more. */
+/** True if the peer was forgotten, or may have been: no peer accepts its proofs any more, or listens to it. */
 function isForgotten({ operations }: Evidence, peer: PeerId): boolean {
   return operations.some(
     ({ request, accepted, answeredAt }) =>

@@ -148,6 +148,20 @@ test("keys and token are made once, stay the same, and can be read only by the u
     assert.equal(modeOf(join(path, name)), 0o600);
 });
 
+test("a file in the place of one of its folders is refused by name", (context) => {
+  const path = place(context);
+  open(context, path).close();
+  for (const name of ["logs", "scripts", "secrets", "work"]) {
+    rmSync(join(path, name), { recursive: true, force: true });
+    writeFileSync(join(path, name), "");
+    assert.throws(() => openFolder(path, notedLog().log), {
+      code: "DATA_FOLDER_UNUSABLE",
+      message: new RegExp(`/${name}: it is not a folder`),
+    });
+    rmSync(join(path, name));
+  }
+});
+
 test("a pipe or a device in the place of a key or the token is refused by name, and not waited for", (context) => {
   const path = place(context);
   const first = open(context, path);

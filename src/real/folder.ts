@@ -105,6 +105,7 @@ export function openFolder(path: string, log: Log): Folder {
     const unlock = takeFolderLock(path);
     try {
       checkFormat(path);
+      checkFolders(path);
       const folder = new RealFolder(path, log, unlock);
       // An earlier process may have had no time to remove it.
       folder.removeReady();
@@ -116,6 +117,14 @@ export function openFolder(path: string, log: Log): Folder {
   } catch (error) {
     if (error instanceof CicadaError || !isSystemError(error)) throw error;
     throw unusable(path, describeReason(error));
+  }
+}
+
+/** What else stands in their place would be found only later, by whatever needs them. */
+function checkFolders(path: string): void {
+  for (const name of ["logs", "scripts", "secrets", "work"]) {
+    const found = statSync(join(path, name), { throwIfNoEntry: false });
+    if (found !== undefined && !found.isDirectory()) throw unusable(join(path, name), "it is not a folder");
   }
 }
 

@@ -38,6 +38,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
     "Nothing was changed. Confirm those that belong here (`cicada peers confirm NAME`), or name with --peers those that " +
     "shall have the secret. `cicada peers ls` shows when and how each has joined.",
   BAD_JSON: sameVersion,
+  SPLIT_NOT_FOUND: "The page of the dashboard lists the splits that its peer remembers.",
   KEY_REUSED: sameVersion,
   NOT_READY: "`cicada doctor` says why; any other peer answers the same calls (--peer URL).",
   PEER_UNREACHABLE:

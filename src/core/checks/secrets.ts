@@ -54,12 +54,12 @@ const runVariables: ReadonlySet<string> = new Set([
 ]);
 
 function whyTaken(name: string): string | undefined {
-  return hostVariables.has(name) ? taken(name) : whyOfRun(name);
+  return hostVariables.has(name) || name.startsWith("CICADA_PARAM_") ? taken(name) : whyOfRun(name);
 }
 
 /** Why a job or a person can't give a run this variable; undefined = they can. */
 export function whyOfRun(name: string): string | undefined {
-  return runVariables.has(name) || name.startsWith("CICADA_PARAM_") ? taken(name) : undefined;
+  return runVariables.has(name) ? taken(name) : undefined;
 }
 
 function taken(name: string): string {

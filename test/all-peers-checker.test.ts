@@ -64,6 +64,11 @@ function found(
   return checkAllPeers(evidence).map(({ rule }) => rule);
 }
 
+/** Each of their clocks may be off by so much. */
+function offBy(ms: number): ReadonlyMap<PeerId, number> {
+  return new Map([ann, ben, cyd].map((peer) => [peer, ms]));
+}
+
 /** The three knew each other from the beginning, except cyd, which joined so many seconds after the tick. */
 function joinedAfter(s: number): Partial<Evidence> {
   const at = due + s * 1_000;
@@ -112,6 +117,20 @@ describe("the checker of jobs that run on all peers", () => {
       "a run within the pause is found",
       found([run(ann, 0), run(ben, 15)], { pauseMs: 30_000 }),
       ["I10", "I1"],
+    ],
+    [
+      "a run that is within it by the sum of what both clocks are off is not",
+      found([run(ann, 0), run(ben, 39)], { pauseMs: 30_000 }, { clockErrorMs: offBy(600) }).filter(
+        (rule) => rule === "I10",
+      ),
+      [],
+    ],
+    [
+      "… and by more than that it is",
+      found([run(ann, 0), run(ben, 38)], { pauseMs: 30_000 }, { clockErrorMs: offBy(600) }).filter(
+        (rule) => rule === "I10",
+      ),
+      ["I10"],
     ],
     [
       "a run after too many failures is found",

@@ -9,7 +9,7 @@
  * - I1, rolling: if all runs of a tick so far have succeeded and nothing is disturbed, the next one begins within a minute, until
  *   each peer that all others know has had its turn.
  */
-import type { JobId } from "../../schema/ids.ts";
+import type { PeerId, JobId } from "../../schema/ids.ts";
 import { jobOf, type JobRules } from "../world/requests.ts";
 import type { Breach, Evidence, Run } from "../world/truth.ts";
 import { couldKnow } from "./overlap.ts";
@@ -73,11 +73,13 @@ function wrongTurns(evidence: Evidence, runs: readonly Run[], rules: readonly Jo
   return inOrder.flatMap((run, index) => {
     // The tick goes on with it, whatever the others do.
     if (run.attempt > 1) return [];
-    const errorMs = clockErrorMs(evidence, run.start, run.start) + roundingMs;
     const known = inOrder
       .slice(0, index)
       .filter((earlier) => earlier.peer !== run.peer && couldKnow(evidence, earlier, run));
-    const beside = known.filter(({ end = Infinity, outcome }) => {
+    const errorOf = (peer: PeerId): number => clockErrorMs(evidence, run.start, run.start, peer);
+    const beside = known.filter(({ peer, end = Infinity, outcome }) => {
+      // The end is dated by one clock, and the start by another.
+      const errorMs = errorOf(peer) + errorOf(run.peer) + roundingMs;
       const pauseMs = outcome === "killed" ? 0 : rule.pauseMs - errorMs;
       return end + Math.max(0, pauseMs) > run.start;
     });

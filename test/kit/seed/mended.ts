@@ -527,6 +527,17 @@ export const mendedSeeds: readonly MendedSeed[] = [
     why: "the checker took the clock of a forgotten peer for one that others listen to",
   },
   {
+    seed: "r2-41",
+    peers: 5,
+    jobs: 50,
+    hours: 0.4,
+    world: "wide",
+    pools: true,
+    secrets: true,
+    rule: "I10",
+    why: "the checker measured the pause between two peers of a rolling tick as if only one of their clocks could be off",
+  },
+  {
     seed: "r1-3",
     peers: 3,
     jobs: 50,

@@ -3,7 +3,16 @@
  * and what they leave behind.
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import {
@@ -103,6 +112,19 @@ describe("a peer by itself", () => {
     assert.ok(!existsSync(path.join(peer.data, "peer.key")), "nothing was made in its place");
     const anew = await cluster.start({ name: "somebody", data: peer.data, flags: ["--new-identity"] });
     assert.notEqual(anew.ready.peerId, peerId);
+  });
+
+  test("a folder with another peer's database is refused, and named with both peers", async () => {
+    const [one, other] = [await cluster.start({ name: "one" }), await cluster.start({ name: "other" })];
+    const ids = [one.ready.peerId, other.ready.peerId];
+    for (const peer of [one, other]) await peer.stop(); // oxlint-disable-line no-await-in-loop -- there are two
+    for (const file of readdirSync(other.data).filter((name) => /^cicada\.(db|mark)/.test(name)))
+      copyFileSync(path.join(other.data, file), path.join(one.data, file));
+    const refused = await cluster.begin({ name: "one", data: one.data });
+    assert.equal((await refused.started.ended).code, 1);
+    for (const id of ids) assert.ok(refused.started.said.includes(id), refused.started.said);
+    const own = await cluster.start({ name: "other", data: other.data });
+    assert.equal(own.ready.peerId, ids[1], "the other folder is untouched");
   });
 
   test("SIGTERM stops it cleanly: exit 0, no ready.json, no child left behind", async () => {

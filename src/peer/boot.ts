@@ -2,7 +2,7 @@
  * From a data folder to a running core: reads what is stored, takes a new incarnation, and finds out which runs of an earlier
  * life had started. Nothing is decided before all of this is done; `loadedEvent` then tells core what was found.
  */
-import { runId, type RunId } from "../schema/ids.ts";
+import { runId, type PeerId, type RunId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { Loaded, Write } from "../ports/disk.ts";
@@ -50,6 +50,7 @@ export interface Booted {
 }
 
 export const metaKeys = {
+  owner: "owner",
   clientId: "clientId",
   lastAlive: "lastAlive",
   prunedAt: "prunedAt",
@@ -89,16 +90,37 @@ function keptStatementsIn(meta: ReadonlyMap<string, string>): MembershipStatemen
   return statements.filter((statement) => statement !== undefined);
 }
 
-/** `done` gets the error when the data folder can't be read or written. */
+/**
+ * A database holds what its peer has promised, as its votes. Another peer that took it over would go on with these. It may be one
+ * of an earlier version, which names no owner, or one whose peer has got a new identity.
+ */
+function whyNotOwn(
+  { meta }: Loaded,
+  self: PeerId,
+  isNewIdentity: boolean | undefined,
+): CicadaError | undefined {
+  const owner = meta.get(metaKeys.owner);
+  if (owner === undefined || owner === self || isNewIdentity === true) return undefined;
+  return new CicadaError(
+    "DATA_FOLDER_DAMAGED",
+    `cicada.db belongs to the peer ${owner}, and peer.key to ${self}: restore the one that is not this peer's, together ` +
+      "with its cicada.mark, or use --new-identity once without peer.key to go on with this database as a new peer",
+  );
+}
+
+/** `done` gets the error when the data folder can't be read or written, or its database is another peer's. */
 export function boot(
   doors: Doors,
-  settings: TableSettings,
+  settings: BootSettings,
   done: (booted: Booted | CicadaError) => void,
 ): void {
   const { wall } = doors.clock.now();
   const loadedSince = wall - loadedMs;
   doors.disk.load(loadedSince, (loaded) => {
     if (loaded instanceof CicadaError) return done(loaded);
+    const { self } = doors.keys;
+    const why = whyNotOwn(loaded, self, settings.isNewIdentity);
+    if (why !== undefined) return done(why);
     const clientId = numberIn(loaded.meta, metaKeys.clientId) ?? freshClientId(doors.random);
     const table = createTable(doors, settings, clientId);
     const { refused } = table.load(loaded.updates);
@@ -106,6 +128,7 @@ export function boot(
       doors.log.warn("stored changes of the job table can't be read", { count: refused.length });
     const incarnation = Math.max(wall, (numberIn(loaded.meta, storedKeys.incarnation) ?? 0) + 1);
     const writes: Write[] = [
+      { kind: "meta", key: metaKeys.owner, value: self },
       { kind: "meta", key: metaKeys.clientId, value: String(clientId) },
       { kind: "meta", key: storedKeys.incarnation, value: String(incarnation) },
     ];
@@ -113,7 +136,7 @@ export function boot(
       if (error !== undefined) return done(error);
       const lastAlive = numberIn(loaded.meta, metaKeys.lastAlive);
       const prunedAt = numberIn(loaded.meta, metaKeys.prunedAt) ?? lastAlive;
-      const own = loaded.records.filter((record) => record.peer === doors.keys.self && awaitsOwnEnd(record));
+      const own = loaded.records.filter((record) => record.peer === self && awaitsOwnEnd(record));
       doors.executor.findStarted(own.map(runId), (started) => {
         const voteCount = numberIn(loaded.meta, storedKeys.voteCount) ?? 0;
         const forgottenVotes = readSpans(loaded.meta.get(storedKeys.forgottenVotes) ?? "[]");
@@ -153,6 +176,7 @@ export function boot(
 }
 
 type TableSettings = Pick<PeerSettings, "refusal" | "testing">;
+type BootSettings = TableSettings & Pick<PeerSettings, "isNewIdentity">;
 
 /** A function of its own, because the table's functions would keep everything in memory that `boot` has loaded. */
 function createTable(

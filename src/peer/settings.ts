@@ -18,6 +18,8 @@ export interface PeerSettings {
   founder: PeerId | undefined;
   /** the invitation with which a person started this life, if there was one */
   invitation?: Invitation | undefined;
+  /** the peer got its key in this start: the data folder may be one that another peer has used */
+  isNewIdentity?: boolean;
   /** how long runs get to end after `stop`; ms */
   drainMs: number;
   /** version of the time-zone tables */

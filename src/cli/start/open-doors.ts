@@ -32,6 +32,8 @@ export interface Opened {
   founder: PeerId | undefined;
   /** The data folder has served a peer before. */
   used: boolean;
+  /** The peer's key was made in this start. */
+  isNewIdentity: boolean;
 }
 
 /** Opens all doors of the peer, which closes them when it stops. If one can't be opened, none stays open. */
@@ -59,6 +61,7 @@ export async function openDoors(
         "once to start as a new peer (and `cicada peers forget` the old one)",
     );
   }
+  const isNewIdentity = !folder.hasPeerKey();
   const peerKey = folder.peerKey(generatePeerKey);
   const founder = membership.founded ? peerIdOf(peerKey) : membership.founder;
   if (membership.keep) folder.keepClusterKey(formatClusterKey(key, founder, rotation));
@@ -105,6 +108,7 @@ export async function openDoors(
     membership,
     founder,
     used,
+    isNewIdentity,
   };
 }
 

@@ -146,7 +146,7 @@ async function assemble(
   watch: Watch,
   opened: AsyncDisposableStack,
 ): Promise<Assembled> {
-  const { doors, mesh, membership, founder, used } = await openDoors(
+  const { doors, mesh, membership, founder, used, isNewIdentity } = await openDoors(
     config,
     compatibility,
     folder,
@@ -157,6 +157,7 @@ async function assemble(
   const refusal = quarantineBy(exits, readVersion());
   const peer = new Peer(doors, {
     ...settingsOf(config, compatibility, founder),
+    isNewIdentity,
     invitation: membership.invitation,
     refusal,
   });

@@ -11,6 +11,7 @@ const claimedBefore: Contender = { running: false, waiting: false, earlier: true
 const claimedAfter: Contender = { running: false, waiting: false, earlier: false, isDue: false };
 const dueAfter: Contender = { ...claimedAfter, isDue: true };
 const queuedBefore: Contender = { running: false, waiting: true, earlier: true, isDue: true };
+const awaitingSlot: Contender = { ...claimedBefore, awaitsPlace: true };
 const queuedAfter: Contender = { running: false, waiting: true, earlier: false, isDue: true };
 
 const table: [circumstance: string, others: Contender[], verdicts: Record<Policy, string>][] = [
@@ -58,6 +59,11 @@ const table: [circumstance: string, others: Contender[], verdicts: Record<Policy
     "the run has ended and an earlier tick has been waiting",
     [queuedBefore],
     { queue: "wait", "queue-all": "wait", skip: "skip", allow: "go", replace: "go" },
+  ],
+  [
+    "an earlier tick waits for a slot of its pool or for a place",
+    [awaitingSlot],
+    { queue: "skip", "queue-all": "wait", skip: "skip", allow: "go", replace: "wait" },
   ],
 ];
 

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { checkJob } from "../src/core/checks/job.ts";
 import { settingProblems } from "../src/core/job/settings.ts";
 import { jobNow, pendingOf, poolNow } from "../src/core/view.ts";
-import type { JobId } from "../src/schema/ids.ts";
+import { instantOf, type JobId, type TickId } from "../src/schema/ids.ts";
 import { countSteps } from "./kit/fuzz/steps.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -70,6 +70,23 @@ describe("a pool", () => {
     assert.equal(new Set(ticks).size, ticks.length);
     assert.ok(new Set(cores.starts.map(({ peer }) => peer)).size > 1, "on several peers");
   });
+
+  for (const [overlap, waits] of [
+    ["queue", "one tick waits"],
+    ["queue-all", "all ticks wait"],
+  ] as const)
+    test(`while it is stopped, ${waits} of a job with overlap ${overlap}`, () => {
+      const cores = new Cores(["a", "b"], { runMs: second });
+      cores.set("pools", "db", { slots: 0 });
+      putJobs(cores, 1, { schedule: "@every 10s", overlap });
+      cores.pass(59 * second - (cores.wall(cores.now) % (10 * second)));
+      assert.equal(cores.starts.length, 0);
+      const dueBy = cores.wall(cores.now);
+      cores.set("pools", "db", { slots: 1 });
+      cores.pass(40 * second);
+      const late = cores.starts.filter(({ tick }) => instantOf(tick as TickId) <= dueBy);
+      assert.ok(overlap === "queue" ? late.length === 1 : late.length >= 5, `${late.length} started late`);
+    });
 
   test("has as many runs at once as it has slots, and uses them all", () => {
     const cores = new Cores(["a", "b", "c"], { runMs: 3 * second });

@@ -72,7 +72,9 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     const isAhead = own.waiting === "overlap" && record.tick < order.tick;
     const earlier =
       areBackfills && waiting ? isAhead : comesBefore(order, ownStartsAt, record, startsAt(record));
-    yield { running, waiting, earlier, isDue, isBackfill: isOfBackfill };
+    const isHeld = record.waiting === "capacity" || record.pool !== undefined;
+    const awaitsPlace = isHeld && !running && !isInProgress(state, { ...record, of: record.of ?? 1 });
+    yield { running, waiting, awaitsPlace, earlier, isDue, isBackfill: isOfBackfill };
   }
   if (goesOn) return;
   const ownTick = `${order.job}@${order.tick}~`;

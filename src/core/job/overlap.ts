@@ -12,6 +12,8 @@ export interface Contender {
   running: boolean;
   /** its claim is held back behind an earlier run */
   waiting: boolean;
+  /** it is the first of its tick, and waits for a slot of its pool or for a place */
+  awaitsPlace?: boolean;
   /** it goes before the order in question */
   earlier: boolean;
   /** it is due now */
@@ -36,7 +38,9 @@ export function overlapVerdict(
     case "queue-all":
       return running || earlier ? "wait" : "go";
     case "queue":
+      // One tick may wait, for a run or for whatever keeps it from being the next one.
       if (running && others.some((other) => other.waiting && other.earlier)) return "skip";
+      if (others.some((other) => other.awaitsPlace === true && other.earlier)) return "skip";
       return running || earlier ? "wait" : "go";
     case "replace":
       // The newest order replaces those that run and those that still wait. So an order is skipped when a newer one is about

@@ -214,6 +214,7 @@ describe("jobs create", () => {
     [{ state: "manual" }, /to be run by hand/],
     [{ schedule: "@daily", state: "disabled" }, /disabled/],
     [{ schedule: "@at 2020-01-01T00:00:00Z", state: "scheduled" }, /no further tick/],
+    [{ schedule: "@daily", state: "blocked" }, /blocked: it has no next tick/],
   ];
   for (const [fields, says] of without) {
     test(`says why there is no next tick of ${JSON.stringify(fields)}`, async () => {

@@ -240,6 +240,7 @@ export function whenNext(terminal: Terminal, job: JobAnswer): string {
   }
   if (job.schedule === undefined) return "to be run by hand";
   if (job.state === "disabled") return "disabled: it has no next tick";
+  if (job.state === "blocked") return "blocked: it has no next tick";
   return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
 }
 

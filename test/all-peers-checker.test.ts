@@ -64,7 +64,7 @@ function found(
   return checkAllPeers(evidence).map(({ rule }) => rule);
 }
 
-/** Each of their clocks may be off by so much. */
+/** How far each of their clocks may be off. */
 function offBy(ms: number): ReadonlyMap<PeerId, number> {
   return new Map([ann, ben, cyd].map((peer) => [peer, ms]));
 }

@@ -91,8 +91,8 @@ function keptStatementsIn(meta: ReadonlyMap<string, string>): MembershipStatemen
 }
 
 /**
- * A database holds what its peer has promised, as its votes. Another peer that took it over would go on with these. It may be one
- * of an earlier version, which names no owner, or one whose peer has got a new identity.
+ * Why this peer may not use the database: it holds what another peer has promised, such as its votes. The database of an earlier
+ * version names no owner, and that of a peer with a new identity still names the old one.
  */
 function whyNotOwn(
   { meta }: Loaded,

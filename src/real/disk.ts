@@ -49,7 +49,7 @@ const heapMb = 512;
 const writerSilentMs = 30_000;
 const readerSilentMs = 120_000;
 /**
- * A reader that has nothing to do for so long is ended: it keeps 4 MiB, and after the start, when it has read everything, as much
+ * After how long without a question the reader is ended: it keeps 4 MiB, and after the start, when it has read everything, as much
  * again as the table takes. Less lets more questions wait for a new one (50 ms); more keeps the memory for longer.
  */
 const readerIdleMs = 5_000;
@@ -69,7 +69,7 @@ interface DiskOptions {
   lost?: (error: CicadaError) => void;
   /** the limit of the reader's heap, MB; an answer that needs more fails */
   readerHeapMb?: number;
-  /** after so long without a question the reader is ended */
+  /** after how long without a question the reader is ended, ms */
   readerIdleMs?: number;
 }
 

@@ -291,7 +291,6 @@ class RealFolder implements Folder {
     this.unlock();
   }
 
-  /** Reads a secret. If other users may read it, it is made private again, and that is logged. */
   /** Writes a file that the peer can do without: a failure is only logged. */
   private note(name: string, text: string, failure: string): void {
     try {
@@ -311,6 +310,7 @@ class RealFolder implements Folder {
     }
   }
 
+  /** Reads a secret. If other users may read it, it is made private again, and that is logged. */
   private readSecret(file: string): string | undefined {
     try {
       const text = readText(file);

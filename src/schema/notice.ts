@@ -1,6 +1,6 @@
 /**
- * Notices: what a job's author wants to be notified of, the channels that carry it, and the record that says which notices have been
- * sent (DESIGN §9).
+ * Notices: what a job's author wants to be notified of, the channels that carry it, and the record that says which notices have
+ * been sent (DESIGN §9).
  */
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";

@@ -140,7 +140,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
 
 /**
  * The open records of the job that the asker needs. If the job uses no pool, whose slots are counted, it is enough to know a
- * few that go before the asker's order: the runs that are on, and the earliest claims.
+ * few that go before the asker's order: the runs in progress, and the earliest claims.
  */
 function openToTell(state: State, job: JobId): Iterable<RunRecord> {
   const all = openOf(state.ledger, job);

@@ -12,7 +12,7 @@ export interface Contender {
   running: boolean;
   /** its claim is held back behind an earlier run */
   waiting: boolean;
-  /** it is the first of its tick, and waits for a slot of its pool or for a place */
+  /** no run of its tick has begun, and it waits for a slot of its pool or for a place on its peer */
   awaitsPlace?: boolean;
   /** it goes before the order in question */
   earlier: boolean;
@@ -38,7 +38,7 @@ export function overlapVerdict(
     case "queue-all":
       return running || earlier ? "wait" : "go";
     case "queue":
-      // One tick may wait, for a run or for whatever keeps it from being the next one.
+      // One tick may wait: for a run, or for a slot or a place.
       if (running && others.some((other) => other.waiting && other.earlier)) return "skip";
       if (others.some((other) => other.awaitsPlace === true && other.earlier)) return "skip";
       return running || earlier ? "wait" : "go";

@@ -148,6 +148,47 @@ test("moving a job needs the right in both groups, and no job is made in another
   assert.equal((await stage.as(both, put)).statusCode, 200);
 });
 
+test("a job of a group runs after jobs of that group only, and the refusal doesn't say whether another is there", async () => {
+  const stage = await accessStage();
+  const editor = stage.tokenFor("editor", ["a"]).text;
+  const refused = async (method: "POST" | "PUT" | "PATCH", url: string, body: unknown): Promise<string> => {
+    const answer = await stage.as(editor, { method, url, body });
+    assert.equal(answer.statusCode, 422, answer.body);
+    return answer.body.replaceAll("in-b", "NAME").replaceAll("nowhere", "NAME");
+  };
+  const ways = [
+    ["POST", "/v1/jobs", (jobs: string[]) => ({ id: "c", command: "x", group: "a", after: { jobs } })],
+    ["PUT", "/v1/jobs/c", (jobs: string[]) => ({ command: "x", group: "a", after: { jobs } })],
+    ["PATCH", "/v1/jobs/in-a", (jobs: string[]) => ({ after: { jobs } })],
+    [
+      "POST",
+      "/v1/apply",
+      (jobs: string[]) => ({
+        objects: [{ kind: "job", id: "c", command: "x", group: "a", after: { jobs } }],
+      }),
+    ],
+  ] as const;
+  for (const [method, url, body] of ways) {
+    const hidden = await refused(method, url, body(["in-b"]));
+    assert.ok(hidden.includes("/after/jobs/0"), hidden);
+    assert.equal(hidden, await refused(method, url, body(["nowhere"])), `${method} ${url}`);
+  }
+  const own = { id: "c", command: "x", group: "a", after: { jobs: ["in-a"] } };
+  assert.equal((await stage.as(editor, { method: "POST", url: "/v1/jobs", body: own })).statusCode, 201);
+  const objects = [
+    { kind: "job", id: "d", command: "x", group: "a", after: { jobs: ["e"] } },
+    { kind: "job", id: "e", command: "x", group: "a" },
+  ];
+  const set = await stage.as(editor, { method: "POST", url: "/v1/apply", body: { objects } });
+  assert.equal(set.statusCode, 200, "a parent of the same set is seen");
+
+  const joined = { method: "PATCH", url: "/v1/jobs/c", body: { after: { jobs: ["in-a", "in-b"] } } } as const;
+  assert.equal((await call(stage, joined)).statusCode, 200, "one who sees both may join them");
+  const kept = { after: { jobs: ["in-a", "in-b"], on: "always" }, description: "edited" };
+  const edited = await stage.as(editor, { method: "PATCH", url: "/v1/jobs/c", body: kept });
+  assert.equal(edited.statusCode, 200, "and what they have joined does not hinder other edits");
+});
+
 test("a job that can't be read is hidden from callers of groups, and not overwritten by them", async () => {
   const stage = await accessStage();
   stage.control.quarantined = [{ id: "broken", problems: [{ pointer: "", message: marker }] }];

@@ -7,6 +7,7 @@ import type { Change, Command } from "../../ports/command.ts";
 import type { View } from "../../ports/control.ts";
 import type { Role } from "../../schema/access.ts";
 import { parseRunReference, type JobId } from "../../schema/ids.ts";
+import { pointerTo } from "../../schema/pointer.ts";
 import { defaultGroup, type Job, type Problem } from "../../schema/job.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
@@ -36,11 +37,18 @@ export function groupOfMaintenance(value: unknown): string | undefined {
 export function judge(caller: Caller, command: Command, ground: Ground): CicadaError | undefined {
   switch (command.kind) {
     case "put-job":
-      return judgeWrite(caller, command.spec, ground, command.mode === "create");
+      return (
+        judgeWrite(caller, command.spec, ground, command.mode === "create") ??
+        refusalOfParents(unseenParents(caller, command.spec, ground))
+      );
     case "patch-job": {
-      const { group } = command.patch;
+      const { group, after } = command.patch;
       const moved = group === undefined ? undefined : typeof group === "string" ? group : defaultGroup;
-      return judgeJob(caller, command.id, "editor", ground) ?? judgeGroup(caller, moved, "editor");
+      return (
+        judgeJob(caller, command.id, "editor", ground) ??
+        judgeGroup(caller, moved, "editor") ??
+        refusalOfParents(unseenParents(caller, { id: command.id, after }, ground))
+      );
     }
     case "delete-job":
       return judgeJob(caller, command.id, "editor", ground);
@@ -107,6 +115,34 @@ function judgeWrite(
   return judgeGroup(caller, group, "editor");
 }
 
+/**
+ * A job reads what its parents hand on, so a caller may name as parents only jobs that it sees. One that doesn't exist is refused
+ * in the same words, as another group may make it later. Parents that the job has already were named by one who may.
+ */
+function unseenParents(
+  caller: Caller,
+  { id, after }: { id: JobId; after?: unknown },
+  ground: Ground,
+  isInSet: (parent: string) => boolean = () => false,
+): Problem[] {
+  if (caller.groups === undefined || typeof after !== "object" || after === null) return [];
+  if (!("jobs" in after) || !Array.isArray(after.jobs)) return [];
+  const { jobs } = ground.view();
+  const named: unknown[] = after.jobs;
+  const before: ReadonlySet<unknown> = new Set(jobs.get(id)?.spec.after?.jobs);
+  return named.flatMap((parent, place) => {
+    if (typeof parent !== "string" || parent === id || before.has(parent) || isInSet(parent)) return [];
+    const job = jobs.get(parent as JobId);
+    if (job !== undefined && hasGroup(caller, groupOfJob(job))) return [];
+    const pointer = pointerTo("after", "jobs", String(place));
+    return [{ pointer, message: `there is no job "${parent}" that this token may see` }];
+  });
+}
+
+function refusalOfParents(problems: readonly Problem[]): CicadaError | undefined {
+  return problems.length === 0 ? undefined : new CicadaError("INVALID_JOB", "see errors", problems);
+}
+
 function judgeGroup(caller: Caller, group: string | undefined, role: Role): CicadaError | undefined {
   if (group === undefined || hasGroup(caller, group)) return refusalFor(caller, own(role));
   return forbidden(caller, `the role ${role} in the group "${group}"`);
@@ -165,11 +201,20 @@ function judgeValue(caller: Caller, root: string, id: string, ground: Ground): C
 function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground): CicadaError | undefined {
   const problems: Problem[] = [];
   let code: ErrorCode | undefined;
+  const made = new Set(changes.flatMap((change) => (change.kind === "job" ? [change.spec.id] : [])));
+  const isInSet = (parent: string): boolean => made.has(parent as JobId);
   for (const change of changes) {
     const refused = judgeChange(caller, change, ground);
-    if (refused === undefined) continue;
-    code ??= refused.code;
-    problems.push({ pointer: change.at, message: refused.detail });
+    if (refused !== undefined) {
+      code ??= refused.code;
+      problems.push({ pointer: change.at, message: refused.detail });
+    } else if (change.kind === "job") {
+      const unseen = unseenParents(caller, change.spec, ground, isInSet);
+      if (unseen.length > 0) code ??= "INVALID_JOB";
+      problems.push(
+        ...unseen.map(({ pointer, message }) => ({ pointer: `${change.at}${pointer}`, message })),
+      );
+    }
   }
   if (code !== undefined) {
     return new CicadaError(code, `${problems[0]?.message}`, problems.slice(0, problemsShown));

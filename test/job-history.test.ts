@@ -74,6 +74,19 @@ test("a pause, its end and a deletion are noted, with who asked for it", () => {
   );
 });
 
+test("a resume by another peer is noted with who asked for it", () => {
+  const [here, there] = [makeTable("a"), makeTable("b")];
+  there.apply(edit(here, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1)));
+  const pause = { at: wallOf(2), by: "bob" };
+  here.apply(
+    edit(there, { kind: "pause", id: backup, ulid: "01ARZ3NDEKTSV4RRFFQ69G5FAV", pause }, wallOf(2)),
+  );
+  here.takeChanges();
+  here.apply(edit(there, { kind: "resume", id: backup, at: wallOf(3), by: "cem" }, wallOf(3)));
+  const resumed = taken(new JobHistory(), here, wallOf(4)).at(-1);
+  assert.deepEqual([resumed?.at, resumed?.by, resumed?.pauses], [wallOf(3), "cem", 0]);
+});
+
 test("a deletion by another peer is noted without a name; a job that can't be read is not noted as deleted", () => {
   const [here, there] = [makeTable("a"), makeTable("b")];
   there.apply(edit(here, { kind: "put", spec: specOf("backup"), by: "ann" }, wallOf(1)));
@@ -146,6 +159,33 @@ test("the history of a job shows who changed which fields and when, newest first
     ],
     nextCursor: null,
   });
+});
+
+test("a deletion that was asked of another peer has its name from the audit", async () => {
+  const fake = await withHistory();
+  const deletion = { token: "t", role: "admin", action: "delete-job", kind: "job", name: "backup" } as const;
+  const entry = (at: number, actor: string, outcome: "done" | "refused") => ({
+    ...deletion,
+    job: backup,
+    at,
+    actor,
+    outcome,
+  });
+  await fake.control.noteAudit([
+    entry(day / 2, "of-an-earlier-job@bravo", "done"),
+    entry(3 * day - 40, "cem@bravo", "done"),
+    entry(3 * day - 20, "eve@bravo", "refused"),
+    entry(4 * day, "later@bravo", "done"),
+  ]);
+  const answer = await call(fake, { url: "/v1/jobs/backup/history" });
+  assert.deepEqual(
+    answer.json().items.map(({ change, by }: { change: string; by: string }) => [change, by]),
+    [
+      ["deleted", "cem@bravo"],
+      ["edited", "bob"],
+      ["created", "ann"],
+    ],
+  );
 });
 
 test("the history comes in pages, and an edit at the end of a page is still compared with the one before it", async () => {

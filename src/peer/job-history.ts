@@ -11,13 +11,13 @@ import type { JobChange } from "../table/effective.ts";
 
 export class JobHistory {
   #noted: JobRevision[] = [];
-  /** who deletes or resumes which job here; of others' edits the table doesn't tell it */
+  /** who deletes which job here; of others' deletions the table doesn't tell it */
   readonly #by = new Map<JobId, string>();
 
   /** This peer is about to make these edits. */
   editing(edits: readonly TableEdit[]): void {
     for (const edit of edits) {
-      if (edit.kind === "delete" || edit.kind === "resume") this.#by.set(edit.id, edit.by);
+      if (edit.kind === "delete") this.#by.set(edit.id, edit.by);
     }
   }
 
@@ -28,7 +28,7 @@ export class JobHistory {
       // A data folder from before this history began doesn't have it yet. What only the defaults of its group have made of
       // the job is nobody's edit.
       if (before !== undefined && before.written === undefined) this.#noted.push(revisionOf(before));
-      if (job !== undefined) this.#noted.push(this.#after(before, job));
+      if (job !== undefined) this.#noted.push(revisionAfter(before, job));
       else if (before !== undefined && !isInTable(id)) this.#noted.push(this.#deletionOf(before, wall));
     }
     this.#by.clear();
@@ -39,21 +39,20 @@ export class JobHistory {
     return this.#noted.splice(0).map((revision) => ({ kind: "revision", revision }));
   }
 
-  #after(before: Job | undefined, job: Job): JobRevision {
-    const revision = revisionOf(job);
-    if (before === undefined || job.resumedAt <= before.resumedAt || job.updatedAt > before.updatedAt)
-      return revision;
-    const { by: _, ...resumed } = revision;
-    const by = this.#by.get(job.id);
-    return by === undefined ? resumed : { ...resumed, by };
-  }
-
   #deletionOf(before: Job, wall: number): JobRevision {
     const by = this.#by.get(before.id);
     const { id: job, createdAt } = before;
     const deletion = { job, revision: `deleted-${before.revision}`, at: wall, createdAt, pauses: 0 };
     return by === undefined ? deletion : { ...deletion, by };
   }
+}
+
+function revisionAfter(before: Job | undefined, job: Job): JobRevision {
+  const revision = revisionOf(job);
+  const isResumed = before !== undefined && job.resumedAt > before.resumedAt;
+  if (!isResumed || job.updatedAt > before.updatedAt) return revision;
+  const { by: _, ...resumed } = revision;
+  return job.resumedBy === undefined ? resumed : { ...resumed, by: job.resumedBy };
 }
 
 /** Only the defaults of its group are others: no edit of the job. */

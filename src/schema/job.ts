@@ -349,6 +349,8 @@ export interface Job {
   scheduledAt: number;
   /** When the job was last resumed; ms, 0 = never. */
   resumedAt: number;
+  /** Who resumed it then. */
+  resumedBy?: string;
   /** Failed ticks up to this instant don't count for `pauseAfterFailures`: the job was resumed, or the field written; ms. */
   failuresFrom: number;
   /** Every pause that no resume has seen yet; paused while any is left. */

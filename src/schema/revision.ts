@@ -15,7 +15,7 @@ export const JobRevisionSchema = Type.Object({
   revision: Type.String({ minLength: 1, maxLength: 64 }),
   /** wall ms: since when the job was so */
   at: Type.Number(),
-  /** who made it so; absent for a deletion or resume on another peer, which leaves no name in the table */
+  /** who made it so; absent for a deletion on another peer: the table keeps no name of it */
   by: Type.Optional(Type.String()),
   /** wall ms */
   createdAt: Type.Number(),

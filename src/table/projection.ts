@@ -141,7 +141,8 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
   const created = reading.slots.get(createdSlot);
   const createdAt = created === undefined ? 0 : instantOfHlc(created.hlc);
   const latest = latestEdit(reading);
-  const resumed = resumedAt(reading.slots.get(resumedSlot));
+  const resumption = reading.slots.get(resumedSlot);
+  const resumed = resumedAt(resumption);
   return {
     id,
     spec: checked.spec,
@@ -151,6 +152,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     updatedBy: latest?.by ?? "",
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
     resumedAt: resumed,
+    ...(resumption === undefined || resumed === 0 ? {} : { resumedBy: resumption.by }),
     failuresFrom: Math.max(createdAt, resumed, writtenAt(reading, "pauseAfterFailures")),
     pauses: orNone(
       [...reading.pauses]

@@ -41,6 +41,8 @@ import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.
 
 /** How long before its job was made a run may have been claimed, because clocks of peers differ. Unit: ms. */
 const clockSlackMs = 5_000;
+/** Entries of the audit that are read to name a job's deletions, refused ones included. */
+const deletionsRead = 200;
 
 export class ScopedControl implements Control {
   readonly caller: Caller;
@@ -232,6 +234,22 @@ export class ScopedControl implements Control {
     });
   }
 
+  /**
+   * The revisions, with the names of those who asked another peer for a deletion: the table keeps none, the audit of that peer does.
+   */
+  async named(id: JobId, revisions: readonly JobRevision[]): Promise<JobRevision[]> {
+    if (!revisions.some(isNameless)) return [...revisions];
+    const asked = { job: id, action: "delete-job", limit: deletionsRead };
+    const { entries } = await this.#control.audit(asked, undefined);
+    const done = entries.filter(({ outcome }) => outcome === "done");
+    return revisions.map((one) => {
+      if (!isNameless(one)) return one;
+      const latest = one.at + clockSlackMs;
+      const entry = done.find(({ at }) => at <= latest && at >= one.createdAt - clockSlackMs);
+      return entry === undefined ? one : { ...one, by: entry.actor };
+    });
+  }
+
   async ticks(
     id: JobId,
     query: { from?: number; to?: number; limit: number; after?: string },
@@ -344,4 +362,8 @@ export class ScopedControl implements Control {
     if (kind === "group") return hasGroup(this.caller, name);
     return kind === "maintenance" && this.settings("maintenance").has(name);
   }
+}
+
+function isNameless({ spec, by }: JobRevision): boolean {
+  return spec === undefined && by === undefined;
 }

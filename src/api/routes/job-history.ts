@@ -41,7 +41,7 @@ function listRevisions(app: Api): void {
       if (revisions.length === 0 && !request.control.view().jobs.has(id)) throw noJob(id);
       const after = readCursor("revisions", cursor);
       const start = after === undefined ? 0 : revisions.findIndex(({ revision }) => revision === after) + 1;
-      const shown = revisions.slice(start, start + limit);
+      const shown = await request.control.named(id, revisions.slice(start, start + limit));
       const items = shown.map((one, index) => showRevision(one, revisions[start + index + 1]));
       const isLast = start + limit >= revisions.length;
       const next = isLast ? null : (shown.at(-1)?.revision ?? null);

@@ -11,7 +11,7 @@ export const RevisionSchema = Type.Object({
   revision: Type.String({ description: "what POST …/revert takes" }),
   at: Instant,
   by: orNull(
-    Type.String({ description: "null for a deletion or resume on another peer, which leaves no name" }),
+    Type.String({ description: "null for a deletion on another peer whose audit can't be read now" }),
   ),
   change: orNull(Type.Enum(changes, { description: "null: what the job was before is no longer kept" })),
   fields: Type.Array(

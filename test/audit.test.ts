@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { writeCursor } from "../src/api/http/paging.ts";
+import { auditActions } from "../src/schema/audit.ts";
 import { accessStage, type Stage } from "./kit/access-stage.ts";
 import { call } from "./kit/fake-api.ts";
 import { otherId } from "./kit/fake-control.ts";
@@ -136,6 +137,26 @@ test("refusals by rights are there; what the peer refused by itself, and what wa
       ["eve@alpha", "DELETE /v1/jobs/:id", "/v1/jobs/in-a", "refused", "FORBIDDEN"],
     ],
   );
+});
+
+test("the audit is found by a part of the actor, and an action that doesn't exist is refused with those that do", async () => {
+  const stage = await accessStage();
+  await call(stage, { method: "POST", url: "/v1/jobs/in-a/pause" });
+  await stage.as(stage.tokenFor("viewer", undefined, { name: "eve" }).text, {
+    method: "DELETE",
+    url: "/v1/jobs/in-a",
+  });
+  const found = async (query: string): Promise<string[]> =>
+    (await audit(stage, query)).map(({ action }) => action);
+  assert.deepEqual(await found("?actor=admin"), ["pause-job"]);
+  assert.deepEqual(await found("?actor=eve@"), ["DELETE /v1/jobs/:id"]);
+  assert.deepEqual(await found("?action=DELETE+/v1/jobs/:id"), ["DELETE /v1/jobs/:id"]);
+  assert.deepEqual(await found("?action=delete-job"), []);
+  const unknown = await call(stage, { url: "/v1/audit?action=delete" });
+  assert.equal(unknown.json().code, "UNPROCESSABLE");
+  assert.deepEqual(unknown.json().errors, [
+    { pointer: "/action", message: `there is no action "delete"; these are: ${auditActions.join(", ")}` },
+  ]);
 });
 
 test("one token's refusals fill at most its share of the audit", async () => {

@@ -1,6 +1,7 @@
 /** `cicada audit`: who has changed what, at whichever peer, and who was refused. */
 import type { Command } from "commander";
 import type { AuditAnswer } from "./terminal/answers.ts";
+import { auditActions } from "../schema/audit.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { readTime } from "./terminal/references.ts";
@@ -21,9 +22,9 @@ type Options = PeerOptions & {
 export function auditCommand(program: Command, terminal: Terminal): void {
   withOutput(withPeer(program.command("audit")))
     .description("who has changed what, at whichever peer, and who was refused: newest first")
-    .option("--actor <name>", "only what NAME@PEER did")
+    .option("--actor <name>", "only what NAME@PEER did; a part of that will do")
     .option("--job <id>", "only of this job, also if it is deleted")
-    .option("--action <action>", "only this action, such as put-job or revoke-token")
+    .option("--action <action>", `only this action: ${auditActions.join(", ")}`)
     .option("--from <instant>", 'from then on: 2h (ago), 03:00, "yesterday 03:00" or an RFC 3339 instant')
     .option("--to <instant>", "before this")
     .option("-n, --limit <count>", "how many", "50")

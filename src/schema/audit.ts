@@ -30,6 +30,55 @@ export const auditKinds = [
   "call",
 ] as const;
 
+/** What was done, by what became of the table or the peer. */
+export const auditActions = [
+  "put-job",
+  "patch-job",
+  "delete-job",
+  "run-job",
+  "pause-job",
+  "resume-job",
+  "skip-ticks",
+  "unskip-ticks",
+  "backfill-job",
+  "cancel-run",
+  "put-setting",
+  "remove-setting",
+  "put-channel",
+  "remove-channel",
+  "test-channel",
+  "set-secret",
+  "remove-secret",
+  "put-script",
+  "create-token",
+  "change-token",
+  "revoke-token",
+  "confirm-peer",
+  "promote-peer",
+  "drain-peer",
+  "undrain-peer",
+  "forget-peer",
+  "unforget-peer",
+  "rotate-key",
+] as const;
+
+/** The second form is that of a call which was refused before its body was read. */
+export type AuditAction = (typeof auditActions)[number] | `${string} ${string}`;
+
+export function isAuditAction(text: string): text is AuditAction {
+  return (auditActions as readonly string[]).includes(text) || /^[A-Z]+ \//.test(text);
+}
+
+/** Whether a whole actor is asked for, and not a part of one. */
+export function isWholeActor(asked: string): boolean {
+  return /.@./.test(asked);
+}
+
+/** `asked`: a whole actor (NAME@PEER), or a part of one. */
+export function isByActor({ actor }: Pick<AuditEntry, "actor">, asked: string): boolean {
+  return isWholeActor(asked) ? actor === asked : actor.includes(asked);
+}
+
 export const AuditEntrySchema = Type.Object({
   /** wall ms */
   at: Type.Number(),

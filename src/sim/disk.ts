@@ -26,7 +26,7 @@ import type {
 } from "../ports/disk.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
-import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
+import { isByActor, type AuditEntry, type AuditPage, type AuditQuery } from "../schema/audit.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StableStorage } from "./disk/storage.ts";
@@ -389,7 +389,7 @@ function fits(
   { after, ...wanted }: AuditQuery,
 ): boolean {
   return (
-    (wanted.actor ?? entry.actor) === entry.actor &&
+    (wanted.actor === undefined || isByActor(entry, wanted.actor)) &&
     (wanted.job === undefined || wanted.job === entry.job) &&
     (wanted.action ?? entry.action) === entry.action &&
     (wanted.groups === undefined || wanted.groups.includes(entry.group ?? "")) &&

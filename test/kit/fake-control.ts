@@ -56,7 +56,7 @@ import {
 import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
 import type { NoticeChannel } from "../../src/schema/channel.ts";
 import type { Delivered } from "../../src/ports/notifier.ts";
-import type { AuditEntry, AuditFound, AuditQuery } from "../../src/schema/audit.ts";
+import { isByActor, type AuditEntry, type AuditFound, type AuditQuery } from "../../src/schema/audit.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
 import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
@@ -581,7 +581,7 @@ export class FakeControl implements Control {
     await turn();
     const found = this.audited.filter(
       (one) =>
-        (wanted.actor ?? one.actor) === one.actor &&
+        (wanted.actor === undefined || isByActor(one, wanted.actor)) &&
         (wanted.job === undefined || wanted.job === one.job) &&
         (wanted.action ?? one.action) === one.action &&
         (wanted.groups === undefined || wanted.groups.includes(one.group ?? "")),

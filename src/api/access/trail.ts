@@ -5,7 +5,7 @@
 import type { Change, Command } from "../../ports/command.ts";
 import type { Control } from "../../ports/control.ts";
 import { isRevocation, isTokenEntry } from "../../schema/access.ts";
-import { auditValueMax, type AuditEntry } from "../../schema/audit.ts";
+import { auditValueMax, type AuditAction, type AuditEntry } from "../../schema/audit.ts";
 import { checkChannel, withoutSecrets } from "../../schema/channel.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { parseRunReference, type JobId } from "../../schema/ids.ts";
@@ -13,7 +13,9 @@ import { defaultGroup } from "../../schema/job.ts";
 import type { SettingKind } from "../../schema/setting.ts";
 import { groupOfJob, groupOfMaintenance } from "./judge.ts";
 
-export type Trail = Pick<AuditEntry, "action" | "kind" | "name" | "job" | "group" | "before" | "after">;
+export type Trail = Pick<AuditEntry, "kind" | "name" | "job" | "group" | "before" | "after"> & {
+  readonly action: AuditAction;
+};
 type Ground = Pick<Control, "view" | "settings" | "values">;
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -112,7 +114,7 @@ function specOf(id: JobId, ground: Ground): Fields | undefined {
   return job === undefined ? undefined : { ...(job.written ?? job.spec) };
 }
 
-function jobTrail(action: string, id: JobId, ground: Ground): Trail {
+function jobTrail(action: AuditAction, id: JobId, ground: Ground): Trail {
   const job = ground.view().jobs.get(id);
   return { action, kind: "job", name: id, job: id, ...(job === undefined ? {} : { group: groupOfJob(job) }) };
 }

@@ -116,7 +116,7 @@ export function guard(app: Api, guarded: Guarded): void {
     if (refused !== undefined) {
       const answer = hiddenFrom(request) ?? refused;
       const { method, routeOptions } = request;
-      const action = `${method} ${routeOptions.url}`.slice(0, 64);
+      const action = `${method} ${routeOptions.url?.slice(0, 56)}` as const;
       const [path = ""] = request.url.split("?");
       await audit.refused(caller, [{ action, kind: "call", name: path.slice(0, 512) }], answer);
       throw answer;

@@ -1,9 +1,11 @@
 /** The audit: who has changed what, and who was refused, newest first, at all peers that answer. */
 import { Type } from "typebox";
-import { auditCursorMax, AuditEntrySchema } from "../../schema/audit.ts";
+import { auditActions, auditCursorMax, AuditEntrySchema, isAuditAction } from "../../schema/audit.ts";
+import type { CicadaError } from "../../errors.ts";
 import { own } from "../access/rights.ts";
 import { closed, readInstant } from "../http/checking.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
+import { refusal } from "../http/problems.ts";
 import type { Api } from "../options.ts";
 import { Instant, showInstant } from "../show/show-run.ts";
 import { InstantQuery } from "./ticks.ts";
@@ -28,9 +30,16 @@ export function auditRoutes(app: Api): void {
           {
             ...PageQuery,
             cursor: Type.Optional(Type.String({ ...PageQuery.cursor, maxLength: auditCursorMax })),
-            actor: Type.Optional(Type.String({ maxLength: 256, description: "NAME@PEER" })),
+            actor: Type.Optional(
+              Type.String({ minLength: 1, maxLength: 256, description: "NAME@PEER, or a part of it" }),
+            ),
             job: Type.Optional(Type.String({ maxLength: 512 })),
-            action: Type.Optional(Type.String({ maxLength: 64, description: "such as put-job" })),
+            action: Type.Optional(
+              Type.String({
+                maxLength: 64,
+                description: `one of ${auditActions.join(", ")}, or of a refused call its method and route`,
+              }),
+            ),
             from: InstantQuery,
             to: InstantQuery,
           },
@@ -48,6 +57,7 @@ export function auditRoutes(app: Api): void {
     },
     async (request, reply) => {
       const { limit = defaultLimit, cursor, actor, job, action } = request.query;
+      if (action !== undefined && !isAuditAction(action)) throw unknownAction(action);
       const after = readCursor("audit", cursor);
       const from = readInstant(request.query.from, "/from");
       const to = readInstant(request.query.to, "/to");
@@ -71,4 +81,9 @@ export function auditRoutes(app: Api): void {
       return reply.send({ ...page(request, reply, "audit", { items, next }), peers });
     },
   );
+}
+
+function unknownAction(action: string): CicadaError {
+  const message = `there is no action "${action}"; these are: ${auditActions.join(", ")}`;
+  return refusal("UNPROCESSABLE", [{ pointer: "/action", message }]);
 }

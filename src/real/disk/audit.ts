@@ -1,6 +1,12 @@
 /** The audit in the database: writes an entry and removes the oldest beyond the limits, and reads a page, newest first. */
 import type { SQLInputValue } from "node:sqlite";
-import { auditKept, auditRefusalsKept, type AuditEntry, type AuditQuery } from "../../schema/audit.ts";
+import {
+  auditKept,
+  auditRefusalsKept,
+  isWholeActor,
+  type AuditEntry,
+  type AuditQuery,
+} from "../../schema/audit.ts";
 import { sumOf, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
@@ -49,7 +55,7 @@ export function readAudit(
     conditions.push(condition);
     values.push(value);
   };
-  must("actor = ?", actor);
+  must(actor !== undefined && isWholeActor(actor) ? "actor = ?" : "instr(actor, ?) > 0", actor);
   must("job = ?", job);
   must("action = ?", action);
   must(

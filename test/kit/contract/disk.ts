@@ -573,6 +573,9 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
         entries.toReversed(),
       );
       assert.deepEqual(await times({ actor: "bob@a" }), [1]);
+      assert.deepEqual(await times({ actor: "bob" }), [1]);
+      assert.deepEqual(await times({ actor: "@a" }), [3, 2, 1, 0]);
+      assert.deepEqual(await times({ actor: "ob@a" }), [], "what has a name and a peer is a whole actor");
       assert.deepEqual(await times({ job: "backup" }), [3, 2, 0]);
       assert.deepEqual(await times({ action: "delete-job" }), [2]);
       assert.deepEqual(await times({ groups: ["web", "none"] }), [1]);

@@ -276,6 +276,78 @@ describe("a tick that a person has asked to skip", () => {
   });
 });
 
+/** Jobs that run after the beat, and one after one of these. */
+function chainOn(names: readonly string[], runMs: number): Cores {
+  const cores = new Cores(names, { runMs });
+  cores.put(beat);
+  cores.put({ id: "report", command: "true", after: { jobs: [beatId] } });
+  cores.put({ id: "alarm", command: "true", after: { jobs: [beatId], on: "failure" } });
+  cores.put({ id: "mail", command: "true", after: { jobs: ["report" as JobId], on: "always" } });
+  cores.pass(20 * second);
+  return cores;
+}
+
+function skipOf(cores: Cores, id: string, which: { tick: number } | { next: number }): void {
+  cores.ask("b", { kind: "skip-ticks", id: id as JobId, which, by: "ada" });
+  cores.pass(second);
+}
+
+function storiesOf(cores: Cores, tick: number): string[] {
+  return storyAt(cores, tick)
+    .map(({ job, state, reason }) => [job, state, ...(reason === undefined ? [] : [reason])].join(" "))
+    .toSorted();
+}
+
+describe("a tick of a job that runs after others is its parents'", () => {
+  test("and can be skipped for it alone: the parent runs, and what follows the job is skipped with it", () => {
+    for (const which of ["tick", "next"] as const) {
+      const cores = chainOn(["a", "b"], second);
+      const tick = comingTick(cores);
+      skipOf(cores, "report", which === "tick" ? { tick } : { next: 1 });
+      assert.equal(answerOf(cores), tickAt(tick));
+      assert.match(
+        obstaclesOf(cores.state("a"), cores.state("a").now, "report" as JobId).join(" "),
+        /is to be skipped; ada asked for it/,
+      );
+      cores.pass(2 * minute);
+      assert.deepEqual(storiesOf(cores, tick), [
+        "alarm skipped parent beat succeeded",
+        "beat succeeded",
+        "mail skipped parent report was skipped",
+        "report skipped asked",
+      ]);
+      assert.deepEqual(storiesOf(cores, tick + minute), [
+        "alarm skipped parent beat succeeded",
+        "beat succeeded",
+        "mail succeeded",
+        "report succeeded",
+      ]);
+    }
+  });
+
+  test("also while the parent runs, and where it would follow only a failure", () => {
+    const cores = chainOn(["a", "b"], 20 * second);
+    cores.exitCodeOf = () => 1;
+    const tick = comingTick(cores);
+    cores.pass(tick - cores.wall(cores.now) + 10 * second);
+    skipOf(cores, "alarm", { tick });
+    assert.equal(answerOf(cores), tickAt(tick));
+    cores.pass(20 * second);
+    assert.ok(storiesOf(cores, tick).includes("alarm skipped asked"));
+  });
+
+  test("and is refused if it is over or doesn't exist; then the nearest ticks are named", () => {
+    const cores = chainOn(["a", "b"], second);
+    const tick = comingTick(cores);
+    cores.pass(tick - cores.wall(cores.now) + 10 * second);
+    skipOf(cores, "report", { tick });
+    assert.match(answerOf(cores), /^TICK_BEGUN: .* is over/);
+    skipOf(cores, "mail", { tick: tick + 30 * second });
+    assert.match(answerOf(cores), /^TICK_NOT_FOUND: /);
+    assert.ok(answerOf(cores).includes(`the nearest are ${[tick, tick + minute].map(tickAt).join(" and ")}`));
+  });
+});
+
 const planOf = (catchUp: NonNullable<JobSpec["catchUp"]>, skipped: readonly number[]) => {
   const plan = planJob({
     id: beatId,

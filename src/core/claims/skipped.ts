@@ -26,7 +26,7 @@ export function heardKey(job: JobId, tick: number): string {
 }
 
 /**
- * Only ticks of the schedule are skipped, and no repeated attempts. If the request was answered before the tick came, every part
+ * Only ticks of a schedule, the job's own or its parents', are skipped, and no repeated attempts. If the request was answered before the tick came, every part
  * of the tick is skipped, whatever has begun. A later request may have been refused because a part had begun, so then the other
  * parts are not skipped.
  */

@@ -1,6 +1,7 @@
 /**
- * Skipping single ticks of a job, and taking that back. What is to be skipped is in the table, so every peer knows it, also
- * after a restart; when the tick comes, its reporter records it as `skipped(asked)`.
+ * Skipping single ticks of a job, and taking that back. A job that runs after others has the ticks of its parents. What is to be
+ * skipped is in the table, so every peer knows it, also after a restart; when the tick comes, its reporter records it as
+ * `skipped(asked)`.
  *
  * A tick that another peer has claimed may start before the table reaches that peer. So the peer that is asked tells the
  * claim's holder directly, and every living peer if the tick is due soon. It answers when they have confirmed that they
@@ -12,13 +13,14 @@ import { tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.t
 import { skipsMax, type Skip } from "../../schema/job.ts";
 import type { MessageOf } from "../../schema/message.ts";
 import { touchTick } from "../claims/touched.ts";
-import { nextPlannedTickOf, nextTickOf, isTickOf, ticksOf, type Plan } from "../job/plan.ts";
+import { nextPlannedTickOf, nextTickOf, type Plan } from "../job/plan.ts";
 import { confirmLimitMs, heardKey } from "../claims/skipped.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
 import { openOfTick } from "../records/ledger.ts";
+import { lastTickOfParents, nextTickOfParents } from "../orders/chain-status.ts";
 import { comingAfter } from "../orders/coming-ticks.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
 
@@ -79,12 +81,17 @@ export function unskipTicks(
 function nextTicks(state: State, plan: Plan, count: number, skipped: boolean): number[] {
   const ticks: number[] = [];
   for (let after = comingAfter(state, plan); ticks.length < count;) {
-    const tick = nextTickOf(plan, after);
+    const tick = tickAfter(state, plan, after);
     if (tick === undefined || (skipped && tick > (lastSkip(plan) ?? -Infinity))) break;
     if (plan.skips.has(tick) === skipped) ticks.push(tick);
     after = tick;
   }
   return ticks;
+}
+
+/** Its next tick; of a job that runs after others, also one that only a parent's failure would let it run. */
+function tickAfter(state: State, plan: Plan, after: number): number | undefined {
+  return plan.after === undefined ? nextTickOf(plan, after) : nextTickOfParents(state, plan, after);
 }
 
 function lastSkip({ skips }: Plan): number | undefined {
@@ -98,8 +105,10 @@ function refuseTicks(state: State, plan: Plan, ticks: readonly number[]): Answer
   for (const tick of ticks) {
     const how = stageOf(tick);
     if (how !== undefined) return refuse("TICK_BEGUN", `the tick ${tickAt(tick)} of "${plan.id}" ${how}`);
-    if (!isTickOf(plan, tick))
-      return refuse("TICK_NOT_FOUND", `"${plan.id}" has no tick at ${tickAt(tick)}${neighbours(plan, tick)}`);
+    if (tickAfter(state, plan, tick - 1) !== tick) {
+      const detail = `"${plan.id}" has no tick at ${tickAt(tick)}${neighbours(state, plan, tick)}`;
+      return refuse("TICK_NOT_FOUND", detail);
+    }
   }
   return undefined;
 }
@@ -128,9 +137,9 @@ function stages(state: State, { id }: Plan): (tick: number) => "is over" | "has 
   };
 }
 
-function neighbours(plan: Plan, tick: number): string {
-  const [before] = ticksOf(plan, -Infinity, tick, 1);
-  const after = nextTickOf(plan, tick);
+function neighbours(state: State, plan: Plan, tick: number): string {
+  const before = lastTickOfParents(state, plan, tick);
+  const after = tickAfter(state, plan, tick);
   const near = [before, after].flatMap((one) => (one === undefined ? [] : [tickAt(one)]));
   const isLeftOut = nextPlannedTickOf(plan, tick - 1) === tick;
   const why = isLeftOut ? ": its `except` leaves it out" : "";

@@ -8,7 +8,7 @@ import { instantOf, type JobId } from "../../schema/ids.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { isPastInProgress, pastOf } from "../claims/chain-backfills.ts";
 import { missingParent, type After } from "../job/chain.ts";
-import { nextTickOf, type Plan } from "../job/plan.ts";
+import { nextTickOf, ticksOf, type Plan } from "../job/plan.ts";
 import { instantText } from "../members/blocked.ts";
 import type { State } from "../state.ts";
 
@@ -50,9 +50,24 @@ export function nextChainTick(state: State, plan: Plan, after: number): number |
   return nextShared(state, plan, after, "expected");
 }
 
-/** Whether its parents have a tick in common after the instant (ms), which will come whatever becomes of it. */
-export function hasChainTick(state: State, plan: Plan, after: number): boolean {
-  return nextShared(state, plan, after, "any") !== undefined;
+/** The next tick after the instant (ms) that all its parents have, whatever becomes of it; undefined = none is known. */
+export function nextTickOfParents(state: State, plan: Plan, after: number): number | undefined {
+  return nextShared(state, plan, after, "any");
+}
+
+/** The last such tick before the instant (ms). */
+export function lastTickOfParents(state: State, plan: Plan, before: number): number | undefined {
+  if (plan.after === undefined) return ticksOf(plan, -Infinity, before, 1)[0];
+  const parents = plan.after.jobs.flatMap((id) => state.jobs.plans.get(id) ?? []);
+  let end = before;
+  for (let count = 0; count < comparedMax && parents.length > 0; count++) {
+    const ticks = parents.map((parent) => lastTickOfParents(state, parent, end) ?? -Infinity);
+    const earliest = Math.min(...ticks);
+    if (earliest < Math.max(plan.startsAt, 0)) return undefined;
+    if (ticks.every((tick) => tick === earliest)) return earliest;
+    end = earliest + 1;
+  }
+  return undefined;
 }
 
 /** Whether no tick can come after the instant (ms), unless the job or a parent is edited. */

@@ -16,9 +16,10 @@ import type { State } from "../state.ts";
 import { endingCalendars } from "./calendar-status.ts";
 import {
   describeAfter,
-  hasChainTick,
   hasEnded,
   missingParents,
+  nextChainTick,
+  nextTickOfParents,
   parentsWithoutTicks,
   ticksAwaitingParents,
 } from "./chain-status.ts";
@@ -57,8 +58,8 @@ function stateNow(state: State, plan: Plan, isBlocked: boolean): StateNow {
   if (isBlocked) return "blocked";
   if (firstPending(state, plan) !== undefined || ticksAwaitingParents(state, plan).length > 0)
     return "waiting";
-  const isScheduled = plan.schedule !== undefined || !plan.knowsTicks || hasChainTick(state, plan, from);
-  return isScheduled ? "scheduled" : "manual";
+  const hasTicks = plan.schedule !== undefined || nextTickOfParents(state, plan, from) !== undefined;
+  return hasTicks || !plan.knowsTicks ? "scheduled" : "manual";
 }
 
 /** What keeps the job's next tick from running, for the person who asks why. */
@@ -89,7 +90,8 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
     const how = oldest.waitsFor === "retry" ? "is repeated" : "is due and waits";
     sentences.push(`Its tick ${oldest.tick} ${how}: ${oldest.why}.`);
   }
-  const next = nextTickOf(plan, comingAfter(state, plan));
+  const from = comingAfter(state, plan);
+  const next = plan.after === undefined ? nextTickOf(plan, from) : nextChainTick(state, plan, from);
   const skip = next === undefined ? undefined : plan.skips.get(next);
   if (next !== undefined && skip !== undefined)
     sentences.push(`Its tick ${tickAt(next)} is to be skipped; ${skippedBy(state, skip)}.`);
@@ -121,10 +123,10 @@ function describeMaintenance(state: State, plan: Plan): string | undefined {
 
 /** Why the instant is no tick of the job as it is now; undefined when it is one. */
 export function noTickAt(state: State, plan: Plan, instant: number): string | undefined {
-  if (isTickOf(plan, instant)) {
-    const skip = plan.skips.get(instant);
-    return skip === undefined ? undefined : `it is to be skipped; ${skippedBy(state, skip)}`;
-  }
+  const isTick = isTickOf(plan, instant);
+  const skip = isTick || plan.after !== undefined ? plan.skips.get(instant) : undefined;
+  if (skip !== undefined) return `it is to be skipped; ${skippedBy(state, skip)}`;
+  if (isTick) return undefined;
   const { job } = plan;
   if (!plan.enabled) {
     return `it is disabled (${job.updatedBy} last edited it at ${instantText(state, job.updatedAt)})`;

@@ -7,6 +7,7 @@ import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
+import { shownText } from "../src/ui/shown-text.ts";
 import { runnersText, sentence } from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
@@ -194,4 +195,11 @@ test("the story of a split is asked for at each run only until its peers have to
   const old = storyPace({ to }, endedAt + 11 * minuteMs);
   assert.ok(!old.on.includes("run"));
   assert.ok(old.everyMs >= minuteMs);
+});
+
+test("characters that reorder or hide text are shown as escapes, and all others as they are", () => {
+  assert.equal(shownText("\u202eevil\u202c tail"), "\\u202eevil\\u202c tail");
+  assert.equal(shownText("a\u0000b\u007f\u0085\u2066"), "a\\u0000b\\u007f\\u0085\\u2066");
+  const harmless = "שלום, نسخ\u200f é 日本 👩\u200d💻\t\n";
+  assert.equal(shownText(harmless), harmless);
 });

@@ -74,6 +74,13 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
         group: "g".repeat(64),
         labels: { ["k".repeat(60)]: "v".repeat(60) },
       },
+      {
+        id: "mirrored",
+        command: "true",
+        description: "\u202eevil\u202c tail",
+        owner: "\u05d3\u05df 12",
+        labels: { of: "\u202eolive" },
+      },
       { id: "nightly", schedule: "30 2 * * *", timezone: "America/New_York", command: "true" },
     ]) {
       await ada.ask("POST", "/v1/jobs", job);
@@ -161,6 +168,17 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.route("**/assets/yaml-*", (route) => route.abort());
     await page.goto("/new");
     await page.getByText("A part of this page could not be loaded").waitFor();
+    await context.close();
+  });
+
+  test("a text that would turn its neighbours around is shown with escapes, and a name from right to left stands apart", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs/mirrored");
+    await page.getByText("\\u202eevil\\u202c tail", { exact: true }).waitFor();
+    await page.getByText("of=\\u202eolive", { exact: true }).waitFor();
+    assert.match(await page.locator("bdi").first().innerText(), /\u05d3\u05df 12/);
+    await page.goto("/jobs?q=mirrored");
+    await page.getByText("\\u202eevil\\u202c tail", { exact: true }).waitFor();
     await context.close();
   });
 

@@ -8,6 +8,7 @@ import { followMe } from "./live/me.ts";
 import { followMesh } from "./live/mesh.ts";
 import { giveRefusal } from "./live/receipts.ts";
 import { knock } from "./live/session.ts";
+import { guardTexts } from "./shown.ts";
 
 const root = document.getElementById("page");
 if (root === null) throw new Error("the page has no place to render into");
@@ -15,6 +16,7 @@ if (root === null) throw new Error("the page has no place to render into");
 addEventListener("vite:preloadError", () =>
   giveRefusal(new Error("A part of this page could not be loaded. Load the page again.")),
 );
+guardTexts();
 followLinks();
 startClock();
 followEvents();

@@ -171,6 +171,17 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("an address that is no page says so, and leads on", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await page.goto("/nothing");
+    await page.getByLabel("Token").fill(ada.token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByText("There is no such page.").waitFor();
+    await page.getByRole("link", { name: "Go to what is happening now" }).click();
+    await page.getByRole("heading", { name: "Coming up" }).waitFor();
+    await context.close();
+  });
+
   test("a text that would turn its neighbours around is shown with escapes, and a name from right to left stands apart", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs/mirrored");

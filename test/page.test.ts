@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { call, fakeApi, host } from "./kit/fake-api.ts";
+import { call, fakeApi, host, token } from "./kit/fake-api.ts";
 
 async function served(url: string, headers: Record<string, string> = {}) {
   const answer = await fakeApi().api.inject({ method: "GET", url, headers: { host, ...headers } });
@@ -41,6 +41,24 @@ test("the address of every view is answered with the page, without a token", asy
     assert.equal(answer.headers["content-type"], "text/html; charset=utf-8");
     assert.equal(answer.headers["cache-control"], "no-cache");
   }
+});
+
+test("an address that isn't there is answered with the page for a browser, and with a problem for a script", async () => {
+  const { body } = await served("/");
+  const asBrowser = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+  const { api } = fakeApi();
+  for (const url of ["/nothing", "/docs/nothing/more", "/job/backup?tab=ticks"]) {
+    const answer = await api.inject({ url, headers: { host, ...asBrowser } });
+    assert.equal(answer.statusCode, 404, url);
+    assert.equal(answer.body, body, url);
+    assert.equal(answer.headers["content-type"], "text/html; charset=utf-8");
+    const told = await api.inject({ url, headers: { host, authorization: `Bearer ${token}` } });
+    assert.equal(told.statusCode, 404, url);
+    assert.equal(told.json<{ code: string }>().code, "NOT_FOUND");
+  }
+  const headers = { host, ...asBrowser };
+  assert.equal((await api.inject({ url: "/v1/nothing", headers })).statusCode, 401);
+  assert.equal((await api.inject({ method: "POST", url: "/nothing", headers })).statusCode, 401);
 });
 
 test("its files are kept by browsers for good, because their names change with their content", async () => {

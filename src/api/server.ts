@@ -35,6 +35,7 @@ import { loginRoutes } from "./http/login.ts";
 import { keyRoutes } from "./routes/key.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { answerUnrouted } from "./http/methods.ts";
+import { readPageFiles, type PageFiles } from "./http/page-files.ts";
 import { metricRoutes } from "./routes/metrics.ts";
 import type { Api, ApiOptions } from "./options.ts";
 import { overviewRoutes } from "./routes/overview.ts";
@@ -138,14 +139,15 @@ export function buildApi(options: ApiOptions): Api {
     requireRights(app);
     guard(app, guarded);
     honourIdempotencyKeys(app, Date.now);
-    answerUnrouted(app);
+    const files = readPageFiles();
+    answerUnrouted(app, files.page);
     describeRoutes(app, options);
-    app.register(async (scope) => routes(scope.withTypeProvider<TypeBoxTypeProvider>(), guarded));
+    app.register(async (scope) => routes(scope.withTypeProvider<TypeBoxTypeProvider>(), guarded, files));
   });
   return app;
 }
 
-function routes(app: Api, guarded: Guarded): void {
+function routes(app: Api, guarded: Guarded, files: PageFiles): void {
   const { options, callers } = guarded;
   const streams = new Streams(app, (caller) => callers.holds(caller));
   const overview = new Overview(options.control, () => performance.now());
@@ -181,7 +183,7 @@ function routes(app: Api, guarded: Guarded): void {
   metricRoutes(app, options);
   documentRoutes(app);
   loginRoutes(app, guarded);
-  pageRoutes(app);
+  pageRoutes(app, files);
 }
 
 const pagePolicy = {

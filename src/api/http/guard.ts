@@ -19,6 +19,7 @@ import { personNamed } from "../access/proxied.ts";
 import { own, refusalFor, type RouteRight } from "../access/rights.ts";
 import { ScopedControl } from "../access/scoped-control.ts";
 import type { Api, ApiOptions } from "../options.ts";
+import { isOfBrowser } from "./methods.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Sockets } from "./sockets.ts";
 import { isNamed } from "./tls.ts";
@@ -125,9 +126,9 @@ export function guard(app: Api, guarded: Guarded): void {
   });
 }
 
-/** An address without a route says nothing about the mesh, and says it to callers alone. */
+/** An address without a route says nothing about the mesh, and says it to callers alone. A browser gets the page everywhere. */
 function rightOf(request: FastifyRequest): RouteRight {
-  if (request.is404) return "any-token";
+  if (request.is404) return isOfBrowser(request) ? "everyone" : "any-token";
   const right = request.routeOptions.config.right;
   assert(right !== undefined, "requireRights refuses a route without a right");
   return typeof right === "function" ? right(request) : right;

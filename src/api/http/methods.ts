@@ -1,13 +1,15 @@
 /**
- * The answer when no route matches: 405 with `Allow` if the address accepts other methods, else 404.
+ * The answer when no route matches: 405 with `Allow` if the address accepts other methods, else 404. A browser gets the page with
+ * it, which says so in words and leads on.
  */
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
+import { sendFile, type PageFile } from "./page-files.ts";
 import { sendProblem } from "./problems.ts";
 
 /** Call it before the routes are registered. */
-export function answerUnrouted(app: Api): void {
+export function answerUnrouted(app: Api, page: PageFile): void {
   const methodsOf = new Map<string, Set<string>>();
   app.addHook("onRoute", ({ url, method }: RouteOptions) => {
     const methods = methodsOf.get(url) ?? new Set();
@@ -22,6 +24,7 @@ export function answerUnrouted(app: Api): void {
       if (matches(pattern, path)) for (const method of methods) allowed.add(method);
     }
     if (allowed.size === 0) {
+      if (isOfBrowser(request)) return sendFile(request, reply.code(404), page, "no-cache");
       return sendProblem(reply, new CicadaError("NOT_FOUND", `there is no call ${request.method} ${path}`));
     }
     const list = [...allowed].toSorted().join(", ");
@@ -34,6 +37,12 @@ export function answerUnrouted(app: Api): void {
     if (request.is404) return answer(request, reply);
     return undefined;
   });
+}
+
+/** A person has followed a link or typed an address. Scripts ask for no HTML, and the API's own addresses have none. */
+export function isOfBrowser({ method, headers, url }: FastifyRequest): boolean {
+  const takesHtml = headers.accept?.includes("text/html") === true && headers.authorization === undefined;
+  return (method === "GET" || method === "HEAD") && takesHtml && !/^\/v\d/.test(url);
 }
 
 /** Whether a path matches a pattern such as `/v1/jobs/:id`. */

@@ -6,6 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import type { FastifyReply, FastifyRequest } from "fastify";
 
 /** The bundle lies in dist/program/. */
 const folder = fileURLToPath(
@@ -30,8 +31,14 @@ const unbuilt = Buffer.from(
     "when it installed: run <code>npm run build</code> and start this peer again. The API and the command line work without it.</p>",
 );
 
-/** The page, and its assets by name. */
-export function readPageFiles(): { page: PageFile; assets: ReadonlyMap<string, PageFile> } {
+export interface PageFiles {
+  page: PageFile;
+  /** by name */
+  assets: ReadonlyMap<string, PageFile>;
+}
+
+/** Call it once, at the start. */
+export function readPageFiles(): PageFiles {
   const isBuilt = existsSync(`${folder}index.html`);
   const names = isBuilt ? readdirSync(`${folder}assets`) : [];
   return {
@@ -43,6 +50,17 @@ export function readPageFiles(): { page: PageFile; assets: ReadonlyMap<string, P
 function pageFile(name: string, content: Buffer): PageFile {
   const type = types[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
   return { content, gzipped: gzipSync(content), type };
+}
+
+export function sendFile(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: PageFile,
+  caching: string,
+): FastifyReply {
+  reply.type(file.type).header("cache-control", caching).header("vary", "accept-encoding");
+  const takesGzip = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
+  return takesGzip ? reply.header("content-encoding", "gzip").send(file.gzipped) : reply.send(file.content);
 }
 
 /** The sign of cicada: a clock. With a number of jobs in trouble it is red and shows the number. */

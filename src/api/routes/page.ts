@@ -1,10 +1,9 @@
 /**
- * The dashboard's files, read once at the start. They hold no secrets, so everyone gets them. The page then asks the API for its
+ * The dashboard's files. They hold no secrets, so everyone gets them. The page then asks the API for its
  * content, with its cookie. The address of each view answers with the page, so that every view can be sent as a link.
  */
-import type { FastifyReply, FastifyRequest } from "fastify";
 import { Type } from "typebox";
-import { iconSvg, readPageFiles, type PageFile } from "../http/page-files.ts";
+import { iconSvg, sendFile, type PageFiles } from "../http/page-files.ts";
 import { closed } from "../http/checking.ts";
 import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
@@ -26,8 +25,7 @@ const views = [
 const forEveryone = { config: { right: "everyone" }, schema: { hide: true } } as const;
 const forGood = "public, max-age=31536000, immutable";
 
-export function pageRoutes(app: Api): void {
-  const { page, assets } = readPageFiles();
+export function pageRoutes(app: Api, { page, assets }: PageFiles): void {
   for (const url of views) {
     app.get(url, forEveryone, async (request, reply) => sendFile(request, reply, page, "no-cache"));
   }
@@ -56,15 +54,4 @@ export function pageRoutes(app: Api): void {
     async (request, reply) =>
       reply.type("image/svg+xml").header("cache-control", "no-cache").send(iconSvg(request.query.failing)),
   );
-}
-
-function sendFile(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  file: PageFile,
-  caching: string,
-): FastifyReply {
-  reply.type(file.type).header("cache-control", caching).header("vary", "accept-encoding");
-  const takesGzip = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
-  return takesGzip ? reply.header("content-encoding", "gzip").send(file.gzipped) : reply.send(file.content);
 }

@@ -197,7 +197,7 @@ export function checkChannel(input: unknown): ChannelCheck {
     .slice(0, 20)
     .map((name) => ({
       pointer: pointerTo(name),
-      message: `a ${String(input["type"])} channel has no field ${JSON.stringify(name)}${didYouMean(name, fields)}`,
+      message: `a channel of the type ${String(input["type"])} has no field ${JSON.stringify(name)}${didYouMean(name, fields)}`,
     }));
   problems.push(...subscriptionProblems(input));
   for (const error of check.Errors(input)) {

@@ -1,12 +1,17 @@
 /** The API by https: its certificate is replaced while it is open; and people whom a proxy in front of it has logged in. */
 import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { Certificate, isNamed } from "../src/api/http/tls.ts";
+import { reloadOnSighup } from "../src/cli/start/tls-files.ts";
+import type { Log, LogFields } from "../src/ports.ts";
 import { accessStage } from "./kit/access-stage.ts";
 import { fakeApi, host, token } from "./kit/fake-api.ts";
 
@@ -139,4 +144,27 @@ test("the header counts from the proxy's address alone, and not at all where it 
   const plain = await accessStage();
   const ignored = await plain.api.inject({ url: "/v1/me", headers: { ...headers, host } });
   assert.equal(ignored.statusCode, 401);
+});
+
+test("on SIGHUP, a certificate's file that has become a pipe is refused at once and the one before stays in use", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-tls-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const files = { cert: join(folder, "cert"), key: join(folder, "key") };
+  writeFileSync(files.key, one?.key ?? "");
+  execFileSync("mkfifo", [files.cert]);
+  // Whoever waits for the pipe's writer gets something else than a certificate in the end.
+  const writer = spawn("sh", ["-c", 'echo nonsense > "$1"', "sh", files.cert]);
+  t.after(() => writer.kill());
+  const replaced: string[] = [];
+  const reasons: string[] = [];
+  const error = (_: string, fields?: LogFields): void => void reasons.push(String(fields?.["reason"]));
+  const log: Log = { debug() {}, info() {}, warn() {}, error };
+  using _ = reloadOnSighup(files, { replace: (cert) => void replaced.push(cert) }, log);
+  process.emit("SIGHUP");
+  assert.deepEqual(replaced, []);
+  assert.deepEqual(reasons, [`--tls-cert ${files.cert}: it is not a plain file`]);
+  rmSync(files.cert);
+  writeFileSync(files.cert, one?.cert ?? "");
+  process.emit("SIGHUP");
+  assert.deepEqual(replaced, [one?.cert]);
 });

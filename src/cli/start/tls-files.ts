@@ -1,7 +1,11 @@
-/** The certificate's files: read at the start, and again on SIGHUP. If they can't be used then, those before stay in use. */
+/**
+ * The certificate's files: read at the start, and again on SIGHUP. If they can't be used then, those before stay in use. At the
+ * start they may be pipes; later they may not, because the peer would wait for the writers.
+ */
 import { CicadaError } from "../../errors.ts";
 import type { Log } from "../../ports.ts";
 import { formatError } from "../terminal/client.ts";
+import { readPlainFile } from "../terminal/plain-file.ts";
 import { readToEnd } from "../terminal/text-file.ts";
 
 interface Replaceable {
@@ -13,16 +17,16 @@ export interface TlsFiles {
   readonly key: string;
 }
 
-/** The texts of both files. Throws a CicadaError that names the one that can't be read. */
-export function readTlsFiles({ cert, key }: TlsFiles): { cert: string; key: string } {
-  return { cert: read("--tls-cert", cert), key: read("--tls-key", key) };
+/** The texts of both files at the start. Throws a CicadaError that names the one that can't be read. */
+export function readTlsFiles(files: TlsFiles): { cert: string; key: string } {
+  return readBoth(files, (file) => readToEnd(file).toString());
 }
 
 /** Reads the files again at each SIGHUP, until it is disposed of. */
 export function reloadOnSighup(files: TlsFiles, certificate: Replaceable, log: Log): Disposable {
   const reload = (): void => {
     try {
-      const { cert, key } = readTlsFiles(files);
+      const { cert, key } = readBoth(files, readPlainFile);
       certificate.replace(cert, key);
       log.info("the certificate's files were read again", { cert: files.cert });
     } catch (error) {
@@ -36,10 +40,13 @@ export function reloadOnSighup(files: TlsFiles, certificate: Replaceable, log: L
   return { [Symbol.dispose]: () => void process.off("SIGHUP", reload) };
 }
 
-function read(flag: string, file: string): string {
-  try {
-    return readToEnd(file).toString();
-  } catch (error) {
-    throw new CicadaError("BAD_SETTING", `${flag} ${file}: ${formatError(error)}`);
-  }
+function readBoth({ cert, key }: TlsFiles, textOf: (file: string) => string): { cert: string; key: string } {
+  const read = (flag: string, file: string): string => {
+    try {
+      return textOf(file);
+    } catch (error) {
+      throw new CicadaError("BAD_SETTING", `${flag} ${file}: ${formatError(error)}`);
+    }
+  };
+  return { cert: read("--tls-cert", cert), key: read("--tls-key", key) };
 }

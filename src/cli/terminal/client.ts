@@ -7,13 +7,13 @@
  * a person learns "no program listens there" before "a token is needed".
  */
 import type { Command } from "commander";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { defaultDataFolder } from "../../config.ts";
 import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
 import type { Problem } from "../../schema/job.ts";
 import { parseReady, type Ready } from "../../schema/ready.ts";
 import { fetchPinned } from "./pinned.ts";
+import { readPlainFile } from "./plain-file.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PeerOptions {
@@ -42,7 +42,7 @@ export function dataFolder(options: PeerOptions, terminal: Terminal): string {
 export function readReady(folder: string): Ready | undefined {
   let text: string;
   try {
-    text = readFileSync(join(folder, "ready.json"), "utf8");
+    text = readPlainFile(join(folder, "ready.json"));
   } catch (error) {
     if (isSystemError(error) && error.code === "ENOENT") return undefined;
     throw new CicadaError("DATA_FOLDER_UNUSABLE", `${join(folder, "ready.json")}: ${formatError(error)}`);
@@ -199,7 +199,7 @@ export function openClient(options: PeerOptions, terminal: Terminal, limitMs = a
  */
 function certOf({ tlsCert }: Ready): string | undefined {
   try {
-    return tlsCert === undefined ? undefined : readFileSync(tlsCert, "utf8");
+    return tlsCert === undefined ? undefined : readPlainFile(tlsCert);
   } catch {
     return undefined;
   }
@@ -218,7 +218,7 @@ function refusePlainHttp(url: string): void {
 
 function readToken(file: string): string {
   try {
-    return readFileSync(file, "utf8").trim();
+    return readPlainFile(file).trim();
   } catch (error) {
     throw new CicadaError(
       "UNAUTHORISED",

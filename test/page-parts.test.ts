@@ -7,6 +7,7 @@ import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
+import { tightPools } from "../src/ui/pages/forecast/tight-pools.ts";
 import { shownText } from "../src/ui/shown-text.ts";
 import { runnersText, sentence } from "../src/ui/words.ts";
 
@@ -202,4 +203,34 @@ test("characters that reorder or hide text are shown as escapes, and all others 
   assert.equal(shownText("a\u0000b\u007f\u0085\u2066"), "a\\u0000b\\u007f\\u0085\\u2066");
   const harmless = "שלום, نسخ\u200f é 日本 👩\u200d💻\t\n";
   assert.equal(shownText(harmless), harmless);
+});
+
+const collision = (hour: string, pool: string, wanted: number, jobs: string[]) => ({
+  at: instantOf(hour),
+  pool,
+  wanted,
+  slots: 1,
+  jobs,
+  moreJobs: false,
+});
+const instantOf = (hour: string): string => `2026-11-29T${hour}:00:00.000Z`;
+const stretch = (from: string, to: string) => ({
+  from: Date.parse(instantOf(from)),
+  to: Date.parse(instantOf(to)),
+});
+
+test("a pool that is too small has one line, with the hours put together", () => {
+  const found = tightPools([
+    collision("05", "db", 2, ["a", "b"]),
+    collision("05", "gpu", 2, ["x"]),
+    collision("06", "db", 3, ["b", "c"]),
+    collision("21", "db", 2, ["a"]),
+  ]);
+  assert.deepEqual(
+    found.map(({ pool, wanted, jobs, stretches }) => ({ pool, wanted, jobs, stretches })),
+    [
+      { pool: "db", wanted: 3, jobs: ["a", "b", "c"], stretches: [stretch("05", "07"), stretch("21", "22")] },
+      { pool: "gpu", wanted: 2, jobs: ["x"], stretches: [stretch("05", "06")] },
+    ],
+  );
 });

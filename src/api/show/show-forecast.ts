@@ -5,7 +5,7 @@ import { Instant } from "./show-run.ts";
 /** Jobs that are counted: about 15 s of work if each runs every 15 minutes, and the page waits 30 s for an answer. */
 export const jobsMost = 5_000;
 export const peersMost = 100;
-export const collisionsMost = 50;
+export const collisionsMost = 500;
 export const jobsNamed = 5;
 
 const perHour = (description: string) => Type.Array(Type.Number(), { description });

@@ -6,12 +6,15 @@ import type { Forecast as Body } from "../../live/types.ts";
 import { Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
 import { browserZone, countText, durationText, minuteText } from "../../words.ts";
+import { tightPools, type Stretch } from "./tight-pools.ts";
 import { dayName, Scale, WeekMap, weekFrom, type Week } from "./week.tsx";
 
 const hourMs = 3_600_000;
 /** Maps beside each other. More can't be compared. */
 const mapsMost = 12;
 const busiestNamed = 3;
+/** Of a pool. */
+const stretchesNamed = 6;
 
 /** What the squares show. */
 const measures = [
@@ -209,7 +212,7 @@ function busiestText(load: Load, { nameOf }: Week, measure: Measure): string {
   const [first] = busiest;
   const last = Math.min(...values.slice(1, -1));
   if (first !== undefined && last > 0 && last > first.value * 0.95)
-    return `About the same at all hours: ${amountText(first.value, measure)} in an hour.`;
+    return `About the same at all hours: ${amountText(first.value, measure)}${measure === "load" && first.value >= 1 ? "" : " in an hour"}.`;
   return `Busiest: ${busiest.map(({ value, hour }) => `${nameOf(hour)} (${amountText(value, measure)})`).join(", ")}.`;
 }
 
@@ -260,19 +263,28 @@ function Collisions({ body: { collisions, moreCollisions } }: { body: Body }): J
         </Nothing>
       ) : (
         <div class="table-wrap">
-          <Table titledBy="pools-title" columns={["Hour", "Pool", "Runs at once", "Jobs"]}>
-            {collisions.map(({ at, pool, wanted, slots, jobs, moreJobs }) => (
-              <tr key={`${at} ${pool}`} role="row">
-                <th role="rowheader" scope="row" class="nowrap">
-                  {dayName(Date.parse(at))} {minuteText(Date.parse(at))}
-                </th>
-                <td role="cell" data-label="Pool">
+          <Table titledBy="pools-title" columns={["Pool", "Runs at once", "Hours", "Jobs"]}>
+            {tightPools(collisions).map(({ pool, wanted, slots, stretches, jobs, moreJobs }) => (
+              <tr key={pool} role="row">
+                <th role="rowheader" scope="row">
                   {pool}
-                </td>
+                </th>
                 <td role="cell" data-label="Runs at once">
                   <span class="odd">
                     {wanted} of {countText(slots, "slot")}
                   </span>
+                </td>
+                <td role="cell">
+                  {stretches.slice(0, stretchesNamed).map((one) => (
+                    <span key={one.from} class="line-of">
+                      {stretchText(one)}
+                    </span>
+                  ))}
+                  {stretches.length > stretchesNamed && (
+                    <span class="line-of quiet">
+                      and {countText(stretches.length - stretchesNamed, "more time")}
+                    </span>
+                  )}
                 </td>
                 <td role="cell">
                   {jobs.map((job, index) => (
@@ -286,9 +298,17 @@ function Collisions({ body: { collisions, moreCollisions } }: { body: Body }): J
               </tr>
             ))}
           </Table>
-          {moreCollisions && <p class="list-end small quiet">There are more.</p>}
+          {moreCollisions && (
+            <p class="list-end small quiet">Later hours are not listed: there are so many.</p>
+          )}
         </div>
       )}
     </section>
   );
+}
+
+/** `Sun 29 Nov 21:00 to 23:00`, with the second day where that is another one. */
+function stretchText({ from, to }: Stretch): string {
+  const [first, last] = [dayName(from), dayName(to)];
+  return `${first} ${minuteText(from)} to ${first === last ? "" : `${last} `}${minuteText(to)}`;
 }

@@ -8,6 +8,7 @@ import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
 import { tightPools } from "../src/ui/pages/forecast/tight-pools.ts";
+import { fieldsText, valueText } from "../src/ui/pages/settings/words.ts";
 import { shownText } from "../src/ui/shown-text.ts";
 import { runnersText, sentence } from "../src/ui/words.ts";
 
@@ -233,4 +234,20 @@ test("a pool that is too small has one line, with the hours put together", () =>
       { pool: "gpu", wanted: 2, jobs: ["x"], stretches: [stretch("05", "06")] },
     ],
   );
+});
+
+test("what a setting says is in words, and no JSON", () => {
+  const group = {
+    name: "db",
+    timezone: "Europe/Berlin",
+    retry: { attempts: 3, on: ["failed", "lost"] },
+    jobs: [],
+  };
+  assert.equal(
+    fieldsText(group, ["name", "jobs"]),
+    "timezone Europe/Berlin · retry attempts 3, on failed, lost",
+  );
+  assert.equal(valueText(["2026-12-24/2026-12-26", "2027-01-01"]), "2026-12-24 to 2026-12-26, 2027-01-01");
+  assert.equal(valueText(true), "yes");
+  assert.match(valueText(Array.from({ length: 40 }, (_, index) => index)), /11 and 28 more$/);
 });

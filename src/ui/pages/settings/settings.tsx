@@ -6,12 +6,11 @@ import { may, mayEverywhere } from "../../live/me.ts";
 import { carryOut, giveRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
-import { Dialog, Nothing, Pending, StateWord } from "../../parts/parts.tsx";
+import { Dialog, Nothing, Pending } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
-import { Away } from "../../parts/times.tsx";
-import { countText } from "../../words.ts";
 import { EditSetting } from "./edit-setting.tsx";
 import { kinds, type Kind, type Setting } from "./kinds.ts";
+import { Told } from "./told.tsx";
 
 const itemsAtOnce = 100;
 const itemsMax = 1_000;
@@ -166,46 +165,4 @@ function test(name: string): Promise<boolean> {
     await ask(`/v1/channels/${encodeURIComponent(name)}/test`, { method: "POST" });
     return { text: `${name} has taken a test notice.` };
   });
-}
-
-interface LastMessage {
-  at: string;
-  ok: boolean;
-  error: string | null;
-}
-
-/** What one says, in a line, and how it is. */
-function Told({ item, kind: { path, readOnly } }: { item: Setting; kind: Kind }): JSX.Element {
-  const fields = Object.entries(item).filter(([name]) => name !== "name" && !readOnly.includes(name));
-  const text = fields
-    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(" · ");
-  const counts = (name: string): number => (Array.isArray(item[name]) ? item[name].length : 0);
-  const last = item["lastMessage"] as LastMessage | null | undefined;
-  return (
-    <>
-      <span class="values">{text}</span>
-      {path === "pools" && (
-        <span class="under">
-          {counts("holders")} of {String(item["slots"])} taken, {countText(counts("waiting"), "tick")}{" "}
-          waiting, {countText(counts("jobs"), "job")}
-        </span>
-      )}
-      {path === "channels" && (
-        <span class="under">
-          {countText(counts("usedBy"), "job")} ·{" "}
-          {last === null || last === undefined ? (
-            "nothing has been sent yet"
-          ) : (
-            <>
-              <StateWord tone={last.ok ? "good" : "bad"}>
-                {last.ok ? "delivered" : (last.error ?? "refused")}
-              </StateWord>{" "}
-              <Away at={last.at} />
-            </>
-          )}
-        </span>
-      )}
-    </>
-  );
 }

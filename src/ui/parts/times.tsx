@@ -34,7 +34,13 @@ export function Away({ at, zone = browserZone }: Props): JSX.Element {
   );
 }
 
-const instants = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z/;
+/** In a sentence a peer writes an instant whole, or as the time of day where that is today in UTC. */
+const instants = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z|\b\d{2}:\d{2}:\d{2} UTC\b/;
+
+function whole(instant: string): string {
+  if (!instant.endsWith(" UTC")) return instant;
+  return `${new Date(now.value).toISOString().slice(0, 11)}${instant.slice(0, 8)}Z`;
+}
 
 /**
  * Whole sentences, with their instants as times of this browser's zone. They stay as they are: the first word may be a peer's
@@ -49,7 +55,9 @@ export function Told({
 }): JSX.Element {
   const parts = sentences.join(" ").split(new RegExp(`(${instants.source})`));
   return (
-    <>{parts.map((part, index) => (index % 2 === 1 ? <At key={index} at={part} zone={zone} /> : part))}</>
+    <>
+      {parts.map((part, index) => (index % 2 === 1 ? <At key={index} at={whole(part)} zone={zone} /> : part))}
+    </>
   );
 }
 
@@ -57,4 +65,9 @@ export function Told({
 export function Since({ at }: { at: string }): JSX.Element {
   const seconds = Math.max(0, Math.floor((now.value - Date.parse(at)) / 1_000));
   return <span class="nowrap">{seconds === 0 ? "0 s" : durationText(seconds * 1_000)}</span>;
+}
+
+/** A sentence without its instants: what is left when a peer that has restarted says the same again. */
+export function withoutInstants(sentence: string): string {
+  return sentence.replaceAll(new RegExp(instants.source, "g"), "");
 }

@@ -8,7 +8,7 @@ import type { Job } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { Dialog, JobStateWord } from "../../parts/parts.tsx";
 import { Spark } from "../../parts/spark.tsx";
-import { At, Away } from "../../parts/times.tsx";
+import { At, Away, Told } from "../../parts/times.tsx";
 import { actionText, durationText, reasonText, runnersText, scheduleText, toneOfRun } from "../../words.ts";
 
 /** The functions do the same in every drawing of the list. */
@@ -45,7 +45,11 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
       </th>
       <td role="cell">
         <JobStateWord state={state} />
-        {problems[0] !== undefined && <span class="under why">{problems[0].message}</span>}
+        {problems[0] !== undefined && (
+          <span class="under why">
+            <Told sentences={[problems[0].message]} />
+          </span>
+        )}
         {job.paused?.note && <span class="under why">{job.paused.note}</span>}
       </td>
       <td role="cell">

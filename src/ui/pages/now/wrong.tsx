@@ -9,7 +9,7 @@ import type { Resource } from "../../live/resource.ts";
 import type { Job, List, Run } from "../../live/types.ts";
 import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
-import { Away } from "../../parts/times.tsx";
+import { Away, Told, withoutInstants } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
 
 export const wrongStates = "failed,timeout,lost,missed";
@@ -136,7 +136,8 @@ function linesOf(runs: readonly Run[], jobs: readonly Job[]): Line[] {
       id,
       job,
       wrong: one,
-      mark: one === undefined ? `${job?.state} ${job?.problems[0]?.message ?? ""}` : one.last.id,
+      mark:
+        one === undefined ? `${job?.state} ${withoutInstants(job?.problems[0]?.message ?? "")}` : one.last.id,
     };
   });
 }
@@ -150,7 +151,11 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
       <td role="cell" class="whole">
         {wrong === undefined ? (
           <span>
-            {sentence(job?.problems[0]?.message ?? job?.lastTick?.reason ?? "its last tick went wrong")}
+            <Told
+              sentences={[
+                sentence(job?.problems[0]?.message ?? job?.lastTick?.reason ?? "its last tick went wrong"),
+              ]}
+            />
           </span>
         ) : (
           <>

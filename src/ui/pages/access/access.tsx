@@ -92,7 +92,9 @@ function Audit(): JSX.Element {
                   <td role="cell">
                     {entry.actor} <span class="quiet small">{entry.role}</span>
                   </td>
-                  <td role="cell">{entry.action}</td>
+                  <td role="cell" class="nowrap">
+                    {entry.action}
+                  </td>
                   <td role="cell" class="values">
                     {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
                   </td>

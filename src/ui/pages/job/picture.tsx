@@ -44,7 +44,7 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
           {items === undefined ? (
             <Pending of={runs} what="its results" />
           ) : items.length === 0 ? (
-            <Empty title="It has not run yet." />
+            <Empty title={job.state === "running" ? "Its first run is still on." : "It has not run yet."} />
           ) : (
             <>
               <ResultMap runs={items} zone={zone} />
@@ -88,6 +88,7 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
     ["In a split", job.partition === "majority" ? "only where a majority of the voters is" : undefined],
     ["Overlap", job.overlap],
     ["Retry", retryText(retry)],
+    ["Params", paramsText(job.params)],
     ["Time limit", job.timeout === undefined ? undefined : String(job.timeout)],
     ["Pool", job.pool],
     ["As", job.user],
@@ -120,6 +121,16 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
       </dl>
     </div>
   );
+}
+
+function paramsText(params: Job["params"]): string | undefined {
+  const all = Object.entries(params ?? {});
+  if (all.length === 0) return undefined;
+  return all
+    .map(([name, { default: given, required }]) =>
+      given !== undefined ? `${name}=${given}` : required === true ? `${name} (required)` : name,
+    )
+    .join(", ");
 }
 
 function retryText(retry: Job["retry"]): string | undefined {

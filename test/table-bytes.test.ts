@@ -228,6 +228,18 @@ test("updates that Yjs wrote for a table always pass inspection", () => {
   assert.equal(inspectUpdate(table.snapshot(), () => 0).kind, "fits");
 });
 
+test("values of every kind arrive as they were written", () => {
+  const [table, other] = [makeTable("a"), makeTable("b")];
+  const env = { Ä: "ß 😀", EMPTY: "", LONG: "x".repeat(300), BOM: "\uFEFFa" };
+  const more = { env, labels: { "a/b": "\u0000" }, weight: 3, enabled: false, keep: { runs: 2 ** 20 } };
+  const lists = { success: { exitCodes: [0, 1, 255] } };
+  const values: Parameters<typeof specOf>[1] = { ...more, ...lists, retry: { factor: 1.5, on: ["lost"] } };
+  edit(table, { kind: "put", spec: specOf("x", values), by: "ann" }, wallOf(1));
+  assert.equal(typeof other.apply(table.snapshot()), "string");
+  assert.deepEqual(jobOf(other, "x"), jobOf(table, "x"));
+  assert.deepEqual(other.snapshot(), table.snapshot());
+});
+
 test("when Yjs throws in the middle of an update, the table is whole again at once", (t) => {
   const [table, other] = [tableWithJob(), makeTable("b")];
   const update = edit(other, { kind: "put", spec: specOf("second"), by: "bob" }, wallOf(2));

@@ -2,10 +2,16 @@
  * Keeps a document small in memory: of an update's texts each is kept once, and values take no more room than they need. For
  * 100,000 jobs that is 80 MB. The document's content and its encoding stay the same.
  */
+import { Buffer } from "node:buffer";
 import * as Y from "yjs";
 
 /** More finds more equal texts, such as a peer's keys and its writers' names; ids, of which no two are equal, pass through. */
 const sharedTexts = 1_024;
+/** Longer texts in values, such as commands, are seldom equal. */
+const sharedLength = 64;
+
+/** Of lib0's `writeAny`. */
+const tags = { text: 119, object: 118 } as const;
 
 /** Applies an update (V1) like `Y.applyUpdate`. */
 export function applyCompactly(doc: Y.Doc, update: Uint8Array): void {
@@ -16,20 +22,41 @@ export function applyCompactly(doc: Y.Doc, update: Uint8Array): void {
   Y.transact(doc, apply, undefined, false);
 }
 
+/** Reads what inspection (update.ts) has let through, so every text is UTF-8 and no key is `__proto__`. */
 class SharingDecoder extends Y.UpdateDecoderV1 {
   readonly #texts = new Map<string, string>();
+  readonly #bytes: Buffer;
+
+  constructor(...given: ConstructorParameters<typeof Y.UpdateDecoderV1>) {
+    super(...given);
+    const { buffer, byteOffset, byteLength } = this.restDecoder.arr;
+    this.#bytes = Buffer.from(buffer, byteOffset, byteLength);
+  }
 
   /** Reads the key of an item, among others. */
   override readString(): string {
-    return this.#shared(super.readString());
+    return this.#shared(this.#text());
   }
 
-  /** Reads the value of an item. */
+  /** Reads a value, or a part of one. Most of the time of Yjs's own function goes into its decoder of texts. */
   override readAny(): unknown {
-    const value: unknown = super.readAny();
-    if (typeof value === "object" && value !== null && "by" in value && typeof value.by === "string")
-      value.by = this.#shared(value.by);
-    return value;
+    const tag = this.#bytes[this.restDecoder.pos];
+    if (tag !== tags.text && tag !== tags.object) return super.readAny();
+    this.restDecoder.pos++;
+    if (tag === tags.text) {
+      const text = this.#text();
+      return text.length > sharedLength ? text : this.#shared(text);
+    }
+    const object: Record<string, unknown> = {};
+    for (let rest = this.readLen(); rest > 0; rest--) object[this.#text()] = this.readAny();
+    return object;
+  }
+
+  #text(): string {
+    const length = this.readLen();
+    const from = this.restDecoder.pos;
+    this.restDecoder.pos += length;
+    return this.#bytes.toString("utf8", from, from + length);
   }
 
   #shared(text: string): string {

@@ -191,7 +191,8 @@ export class JobTable {
   }
 
   #take(update: Uint8Array, from: "disk" | "mesh", newClientsMax: number): Applied {
-    const inspection = inspectUpdate(update, (client) => Y.getState(this.#doc.store, client), this.#rootRows);
+    const clockOf = (client: number) => Y.getState(this.#doc.store, client);
+    const inspection = inspectUpdate(update, clockOf, this.#rootRows, from === "mesh");
     if (inspection.kind === "refused") return { refused: inspection.reason };
     if (inspection.kind === "early") {
       if (this.#awaited.size > awaitedCap) this.#awaited.clear();

@@ -10,7 +10,7 @@
  *
  * The format is that of Yjs 13's UpdateEncoderV1 and lib0's `writeAny`; numbers below are its tags.
  */
-import { isUtf8 } from "node:buffer";
+import { Buffer, isUtf8 } from "node:buffer";
 import { hlcCap } from "./hlc.ts";
 import { laterRoot, tableRoots, type Root } from "./roots.ts";
 import { parseValueKey } from "./values.ts";
@@ -47,14 +47,15 @@ export type Inspection =
       ids: ReadonlyMap<string, ReadonlySet<string>>;
     };
 
-/** `clockOf`: how many ids of a client the document holds. */
+/** `clockOf`: how many ids of a client the document holds. Without `namesIds`, `ids` stays empty. */
 export function inspectUpdate(
   bytes: Uint8Array,
   clockOf: (client: number) => number,
   roots: readonly Root[] = tableRoots,
+  namesIds = true,
 ): Inspection {
   if (bytes.length > updateCapBytes) return { kind: "refused", reason: "update too large" };
-  const reader = new UpdateReader(bytes, roots);
+  const reader = new UpdateReader(bytes, roots, namesIds);
   try {
     reader.readAll();
   } catch (error) {
@@ -71,9 +72,10 @@ function refuse(reason: string): never {
 }
 
 class UpdateReader {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #view: DataView;
   readonly #roots: readonly Root[];
+  readonly #namesIds: boolean;
   /** the limit for a value whose root the update doesn't name: the largest of any root */
   readonly #valueCapBytes: number;
   #at = 0;
@@ -86,9 +88,10 @@ class UpdateReader {
   /** by client: one above the highest clock that is referred to */
   readonly #needs = new Map<number, number>();
 
-  constructor(bytes: Uint8Array, roots: readonly Root[]) {
-    this.#bytes = bytes;
+  constructor(bytes: Uint8Array, roots: readonly Root[], namesIds: boolean) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#roots = roots;
+    this.#namesIds = namesIds;
     this.#valueCapBytes = Math.max(...roots.map(({ valueCapBytes }) => valueCapBytes));
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
@@ -141,7 +144,7 @@ class UpdateReader {
       parent = this.#parent(client, clock);
       if ((tag & 32) === 0) refuse("an item of a list");
       key = this.#key();
-      if (parent !== "map") this.#nameId(key);
+      if (parent !== "map" && this.#namesIds) this.#nameId(key);
     }
     if (parent === "map") {
       if (!this.#roots.some((root) => root.holds === "maps" && root.isInnerKey(key))) {
@@ -214,8 +217,8 @@ class UpdateReader {
     if (this.#byte() !== 118) refuse("a value that is not an object");
     const members = this.#count("members");
     for (let i = 0; i < members; i++) {
-      const key = this.#key();
-      if (key === "hlc") this.#stamp();
+      const length = this.#skipKey();
+      if (this.#isBehind("hlc", length)) this.#stamp();
       else this.#value(1);
     }
     if (this.#at - from > capBytes) refuse("a value too large");
@@ -253,7 +256,7 @@ class UpdateReader {
         return;
       case 118:
         for (let rest = this.#count("members"); rest > 0; rest--) {
-          if (this.#key() === "__proto__") refuse("a forbidden key");
+          if (this.#isBehind("__proto__", this.#skipKey())) refuse("a forbidden key");
           this.#value(depth + 1);
         }
         return;
@@ -266,9 +269,23 @@ class UpdateReader {
   }
 
   #key(): string {
+    const length = this.#skipKey();
+    return this.#bytes.toString("utf8", this.#at - length, this.#at);
+  }
+
+  /** Returns its length in bytes. */
+  #skipKey(): number {
     const length = this.#skipText();
     if (length > keyCapBytes) refuse("a key too long");
-    return text.decode(this.#bytes.subarray(this.#at - length, this.#at));
+    return length;
+  }
+
+  /** Whether the text of that many bytes that was skipped last is `word`, which is ASCII. A million keys need not be decoded. */
+  #isBehind(word: string, length: number): boolean {
+    if (length !== word.length) return false;
+    for (let i = 0; i < length; i++)
+      if (this.#bytes[this.#at - length + i] !== word.charCodeAt(i)) return false;
+    return true;
   }
 
   /** Skips a text and returns its length in bytes. */
@@ -343,5 +360,3 @@ function hasFormOf(root: Root, key: string): boolean {
   const named = parseValueKey(key);
   return named !== undefined && root.isId(named.id);
 }
-
-const text = new TextDecoder();

@@ -160,6 +160,28 @@ describe("the ticks of an interval", () => {
     assert.equal(countTicks(schedule, from, to), (to - from) / 1_000);
   });
 
+  it("have the same next one, whatever was asked before", () => {
+    fc.assert(
+      fc.property(
+        anyExpression,
+        zone,
+        year,
+        fc.array(fraction, { minLength: 2, maxLength: 8 }),
+        (...given) => {
+          const [expression, name, inYear, seeds] = given;
+          const shared = read(expression, name);
+          // Two expressions make a schedule of their own, of which nothing is remembered.
+          const own = read([expression, expression], name);
+          for (const seed of seeds) {
+            const after = Math.floor(Date.UTC(inYear, 5, 1) + (seed * dayMs) / 4);
+            assert.equal(nextTick(shared, after), nextTick(own, after));
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
   it("are the next ticks, one after the other, and a limit takes the first ones", () => {
     fc.assert(
       fc.property(anySchedule, zone, year, fraction, (expressions, name, inYear, seed) => {

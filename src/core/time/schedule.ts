@@ -28,6 +28,8 @@ export interface ScheduleProblem {
   message: string;
 }
 
+export type ReadSchedule = { ok: true; schedule: Schedule } | { ok: false; problems: ScheduleProblem[] };
+
 const noCalendars: NamedCalendars = new Map();
 
 /**
@@ -40,10 +42,38 @@ export function parseSchedule(
   hashSeed: string,
   except: readonly string[] = [],
   calendars: NamedCalendars = noCalendars,
-): { ok: true; schedule: Schedule } | { ok: false; problems: ScheduleProblem[] } {
+): ReadSchedule {
+  const list = typeof expressions === "string" ? [expressions] : expressions;
+  const [only] = list;
+  const isPlain = only !== undefined && list.length === 1 && except.length === 0 && !/h/i.test(only);
+  if (!isPlain) return readSchedule(list, timezone, hashSeed, except, calendars);
+  const key = `${timezone} ${only}`;
+  const known = knownSchedules.get(key);
+  if (known !== undefined) return known;
+  const read = readSchedule(list, timezone, hashSeed, except, calendars);
+  if (!read.ok) return read;
+  if (knownSchedules.size >= schedulesRemembered) knownSchedules.clear();
+  knownSchedules.set(key, read);
+  lastAnswers.set(read.schedule, { after: Infinity, tick: -Infinity });
+  return read;
+}
+
+/** Schedules of one expression without `H`, which mean the same for every job: 100,000 jobs share a few. */
+const knownSchedules = new Map<string, ReadSchedule>();
+/** With more, the cache is emptied, and later jobs share new ones. */
+const schedulesRemembered = 1_024;
+/** Of schedules that are shared: `tick` is the first one after `after`, and so after every instant between the two. */
+const lastAnswers = new WeakMap<Schedule, { after: number; tick: number }>();
+
+function readSchedule(
+  list: readonly string[],
+  timezone: string,
+  hashSeed: string,
+  except: readonly string[],
+  calendars: NamedCalendars,
+): ReadSchedule {
   const problems: ScheduleProblem[] = [];
   const rules: Rule[] = [];
-  const list = typeof expressions === "string" ? [expressions] : expressions;
   for (const [index, expression] of list.entries()) {
     const read = readRule(expression.trim(), hashSeed);
     if ("kind" in read) {
@@ -114,7 +144,14 @@ function listLeft(
 
 /** The first tick strictly after the instant; undefined when there is none. */
 export function nextTick(schedule: Schedule, after: number): number | undefined {
-  return ticksBetween(schedule, after + 1, Infinity, 1)[0];
+  const last = lastAnswers.get(schedule);
+  if (last !== undefined && last.after <= after && after < last.tick) return last.tick;
+  const [tick] = ticksBetween(schedule, after + 1, Infinity, 1);
+  if (last !== undefined && tick !== undefined) {
+    last.after = after;
+    last.tick = tick;
+  }
+  return tick;
 }
 
 /** Ticks and days of the schedule in which its shortest period is looked for. */

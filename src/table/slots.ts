@@ -13,7 +13,7 @@
  */
 import { calendarNamedBy } from "../schema/calendar.ts";
 import { hlcCap } from "./hlc.ts";
-import { isInstant, tickAt, type PeerId } from "../schema/ids.ts";
+import { isInstant, tickAt, type JobId, type PeerId } from "../schema/ids.ts";
 import {
   JobSpecSchema,
   type JobSpec,
@@ -137,8 +137,23 @@ export const skipNeeds: PartNeeds = {
   capabilities: [capabilityForField(skipSlot)],
 };
 
+/** The keys of slots are the same in nearly all jobs: one for each field and writer. */
+const knownKeys = new Map<string, Key>();
+/** With more, the cache is emptied. */
+const keysRemembered = 1_024;
+
 /** Reads a key; undefined if it has no known form. */
 export function parseKey(key: string): Key | undefined {
+  const known = knownKeys.get(key);
+  if (known !== undefined) return known;
+  const read = readKey(key);
+  if (read?.kind !== "slot") return read;
+  if (knownKeys.size >= keysRemembered) knownKeys.clear();
+  knownKeys.set(key, read);
+  return read;
+}
+
+function readKey(key: string): Key | undefined {
   if (key.startsWith(`${skipSlot}@`)) {
     const text = key.slice(skipSlot.length + 1);
     const tick = Date.parse(text);
@@ -175,15 +190,20 @@ export function readSlot(slot: string, value: unknown, spec: Record<string, unkn
     spec[slot] = value;
     return undefined;
   }
-  const known = Object.fromEntries(Object.entries(value).filter(([name]) => members.has(name)));
-  if (groupSlots.has(slot)) Object.assign(spec, known);
-  else spec[slot] = known;
+  const known = groupSlots.has(slot) ? spec : {};
+  for (const name of Object.keys(value)) if (members.has(name)) known[name] = value[name];
+  if (known !== spec) spec[slot] = known;
   return undefined;
 }
 
 /** The capabilities that a slot's entry needs, for its known and its unknown parts. */
-export function needsOfSlot(slot: string, { value, needs }: Pick<Slot, "value" | "needs">): PartNeeds[] {
-  if (value === null) return [];
+export function needsOfSlot(
+  slot: string,
+  { value, needs }: Pick<Slot, "value" | "needs">,
+): readonly PartNeeds[] {
+  if (value === null) return none;
+  const isPlain = needs === undefined && isKnownSlot(slot) && laterMembers(slot, value) === undefined;
+  if (isPlain) return none;
   const said = readNeeds(needs);
   const named = (pointer: string, name: string): PartNeeds => ({
     pointer,
@@ -201,6 +221,8 @@ export function needsOfSlot(slot: string, { value, needs }: Pick<Slot, "value" |
   return parts.filter(isNeeding);
 }
 
+const none: readonly never[] = [];
+
 function isNeeding({ capabilities }: PartNeeds): boolean {
   return capabilities.length > 0;
 }
@@ -214,8 +236,8 @@ function readNeeds(needs: unknown): string[] | undefined {
 function laterMembers(slot: string, value: unknown): Record<string, unknown> | undefined {
   const members = membersOf.get(slot);
   if (members === undefined || !isObject(value)) return undefined;
-  const later = Object.entries(value).filter(([name]) => !members.has(name));
-  return later.length === 0 ? undefined : Object.fromEntries(later);
+  const later = Object.keys(value).filter((name) => !members.has(name));
+  return later.length === 0 ? undefined : Object.fromEntries(later.map((name) => [name, value[name]]));
 }
 
 /** The value to write in place of `present`, so that the members that this version doesn't know stay. */
@@ -243,10 +265,13 @@ export function isKnownSlot(slot: string): boolean {
   return slotNames.has(slot);
 }
 
-/** The fields in a fixed order, so that every peer shows a job alike. */
-export function inFieldOrder(spec: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const fields = Object.keys(slotOfField).filter((field) => Object.hasOwn(spec, field));
-  return Object.fromEntries(fields.map((field) => [field, spec[field]]));
+const fieldNames = Object.keys(slotOfField);
+
+/** The job with its fields in a fixed order, so that every peer shows it alike. */
+export function inFieldOrder(id: JobId, spec: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const ordered: Record<string, unknown> = { id };
+  for (const field of fieldNames) if (Object.hasOwn(spec, field)) ordered[field] = spec[field];
+  return ordered;
 }
 
 export function isSlot(entry: unknown): entry is Slot {

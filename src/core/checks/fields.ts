@@ -9,8 +9,10 @@ export function isObject(value: unknown): value is Fields {
 /** The fields of an object inside the job; none if it isn't an object. */
 export function inside(fields: Fields, name: string): Fields {
   const value = fields[name];
-  return isObject(value) ? value : {};
+  return isObject(value) ? value : nothing;
 }
+
+const nothing: Fields = Object.freeze({});
 
 /** Undefined also if the field has another type. */
 export function text(fields: Fields, name: string): string | undefined {

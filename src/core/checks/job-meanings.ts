@@ -18,23 +18,35 @@ import { scriptProblems } from "./script.ts";
 import { secretProblems, whyOfRun } from "./secrets.ts";
 import { longestBackoffMs, longestOfflineMs, votedWithinMs } from "../limits.ts";
 
+/** The fields that each check is about: without all of them there is nothing to check. */
+const checks: readonly { fields: readonly string[]; check: (given: Fields) => Problem[] }[] = [
+  { fields: ["schedule", "timezone", "except"], check: scheduleProblems },
+  { fields: ["startsAt", "endsAt"], check: lifetimeProblems },
+  {
+    fields: [...durationFields.map((pointer) => pointer.split("/")[1] ?? ""), "keep"],
+    check: durationProblems,
+  },
+  { fields: ["retry"], check: retryProblems },
+  { fields: ["env", "labels", "command", "argv", "cwd", "user"], check: processProblems },
+  { fields: ["http"], check: httpProblems },
+  { fields: ["script"], check: scriptProblems },
+  { fields: ["precheck"], check: precheckProblems },
+  { fields: ["limits"], check: limitProblems },
+  { fields: ["secrets", "http"], check: secretProblems },
+  { fields: ["target"], check: targetProblems },
+  { fields: ["ping", "longAfter"], check: noticeProblems },
+  { fields: ["after"], check: chainProblems },
+  {
+    fields: ["params"],
+    check: (given) => paramProblems(inside(given, "params") as Params, runsByItself(given)),
+  },
+];
+
 export function meaningProblems(given: Fields): Problem[] {
-  return [
-    ...scheduleProblems(given),
-    ...lifetimeProblems(given),
-    ...durationProblems(given),
-    ...retryProblems(given),
-    ...processProblems(given),
-    ...httpProblems(given),
-    ...scriptProblems(given),
-    ...precheckProblems(given),
-    ...limitProblems(given),
-    ...secretProblems(given),
-    ...targetProblems(given),
-    ...noticeProblems(given),
-    ...chainProblems(given),
-    ...paramProblems(inside(given, "params") as Params, runsByItself(given)),
-  ];
+  const problems: Problem[] = [];
+  for (const { fields, check } of checks)
+    if (fields.some((name) => given[name] !== undefined)) problems.push(...check(given));
+  return problems;
 }
 
 /** Not only by hand. */

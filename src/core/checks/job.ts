@@ -25,6 +25,12 @@ const jobCapBytes = 131_072;
 
 const readOnly: ReadonlySet<string> = new Set(readOnlyFields);
 
+/** A copy, because it becomes the job. */
+function withoutReadOnly(input: Fields): Fields {
+  if (!readOnlyFields.some((name) => Object.hasOwn(input, name))) return { ...input };
+  return Object.fromEntries(Object.entries(input).filter(([name]) => !readOnly.has(name)));
+}
+
 /**
  * All problems at once, with JSON pointers. Read-only fields (from an edited `GET`) are dropped from `spec`. `without-action`
  * is for a job whose action belongs to a later version, which this one neither knows nor runs.
@@ -34,7 +40,7 @@ export function checkJob(input: unknown, part: "whole" | "without-action" = "who
     return invalid([
       { pointer: "", message: "a job is an object with fields such as id, schedule and command" },
     ]);
-  const given: Fields = Object.fromEntries(Object.entries(input).filter(([name]) => !readOnly.has(name)));
+  const given = withoutReadOnly(input);
   const size = sizeProblem(given);
   if (size !== undefined) return invalid([size]);
   const problems: Problem[] = [];

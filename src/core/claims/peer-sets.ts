@@ -60,7 +60,9 @@ export function followSet(state: State, record: RunRecord): void {
 export function recountSlots(state: State, plan: Plan): void {
   const { id } = plan;
   const { history } = state.ledger;
-  for (const [tick, orders] of Map.groupBy(state.book.byJob.get(id) ?? [], (order) => order.tick)) {
+  const ofJob = state.book.byJob.get(id);
+  if (ofJob === undefined) return;
+  for (const [tick, orders] of Map.groupBy(ofJob, (order) => order.tick)) {
     const [first] = orders;
     if (first === undefined || overSlotsOf(history, id, tick) !== undefined) continue;
     if (tickSetOf(history, id, tick)?.isRecorded === true) continue;

@@ -43,15 +43,15 @@ function spansWithin(
   whole: Span & { count: number },
   inProgress: readonly number[],
 ): (Span & { count: number })[] {
-  const least = Math.max(plan.earliest + 1, plan.startsAt);
+  const least = Math.max(plan.earliest + 1, plan.lifetime.startsAt);
   const known = inProgress.filter((tick) => whole.from <= tick && tick <= whole.to);
-  if (whole.from >= least && whole.to <= plan.endsAt && known.length === 0) return [whole];
+  if (whole.from >= least && whole.to <= plan.lifetime.endsAt && known.length === 0) return [whole];
   const ofParent = state.jobs.plans.get(parent);
   const schedule = ofParent?.schedule;
   // Ranges of a parent that has no schedule are reported as they are, or not at all.
   if (ofParent === undefined || schedule === undefined) return [];
   const stretches = known.map((tick) => ({ from: tick, to: tick }));
-  const end = Math.min(whole.to, plan.endsAt) + 1;
+  const end = Math.min(whole.to, plan.lifetime.endsAt) + 1;
   return intervalsBetween(stretches, Math.max(whole.from, least), end).flatMap(({ from, to }) => {
     const first = nextTickOf(ofParent, from - 1);
     const last = ticksOf(ofParent, from, to, 1)[0];

@@ -255,7 +255,7 @@ function openTick(state: State, plan: Plan, tick: TickId): ChainTick | undefined
   const { book } = state;
   if (isWholeOver(state.ledger.history, plan.id, tick)) return undefined;
   const instant = backfilledInstant(tick) ?? instantOf(tick);
-  if (instant < plan.startsAt || instant > plan.endsAt) return undefined;
+  if (instant < plan.lifetime.startsAt || instant > plan.lifetime.endsAt) return undefined;
   const known = book.chains.get(plan.id)?.get(tick);
   if (known !== undefined) return known;
   if (book.chainTicks >= chainTicksMax || book.chainOutputBytes >= chainOutputBytesMax) {

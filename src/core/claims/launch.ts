@@ -7,6 +7,7 @@ import type { RunSpec } from "../../ports.ts";
 import { toldTick } from "../../schema/backfill.ts";
 import { isPeerSlot, runId, type RunId } from "../../schema/ids.ts";
 import type { ParamValues } from "../../schema/run.ts";
+import { actionOf } from "../checks/action.ts";
 import { paramEnv } from "../checks/params.ts";
 import type { Plan } from "../job/plan.ts";
 import { launchLimitMs } from "../limits.ts";
@@ -62,7 +63,7 @@ function specOf(state: State, plan: Plan, order: Order, run: RunId, params: Para
     run,
     job: order.job,
     tick: order.tick,
-    action: plan.action,
+    action: actionOf(plan.job.spec),
     hostEnv: settings.host,
     env: {
       ...plan.env,

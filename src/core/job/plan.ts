@@ -2,7 +2,6 @@
  * A job, parsed once: durations as numbers, the schedule as masks, the action as its executor takes it. Core decides
  * everything about a job from its plan.
  */
-import type { RunAction } from "../../ports.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { ParamValues } from "../../schema/run.ts";
 import type { NotifyRule } from "../../schema/notice.ts";
@@ -11,7 +10,7 @@ import type { Job, JobSpec, Pause, Problem, Skip } from "../../schema/job.ts";
 import { overdueMs } from "../limits.ts";
 import { afterOf, type After } from "./chain.ts";
 import type { RetryRule } from "./retry.ts";
-import { actionOf, equipmentOf, timeoutOf } from "../checks/action.ts";
+import { equipmentOf, timeoutOf } from "../checks/action.ts";
 import { calendarsOf, lastWritten, noCalendars } from "./calendars.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { neededCapabilities } from "./needs.ts";
@@ -32,8 +31,8 @@ export interface Plan {
   readonly schedule: Schedule | undefined;
   /** false = a later version has written parts of the schedule or a calendar, so this version can't compute the job's ticks */
   readonly knowsTicks: boolean;
-  readonly startsAt: number;
-  readonly endsAt: number;
+  /** it has no ticks before `startsAt`, and none after `endsAt`; ms */
+  readonly lifetime: Readonly<{ startsAt: number; endsAt: number }>;
   /** each tick is due less than this after it (core/job/jitter.ts); 0 = at the tick */
   readonly jitterMs: number;
   readonly enabled: boolean;
@@ -67,7 +66,6 @@ export interface Plan {
   /** what people want to be notified of */
   readonly notify: readonly NotifyRule[];
   readonly keep: Readonly<{ runs: number; ageMs: number; logBytes: number }>;
-  readonly action: RunAction;
   /** the capabilities that a peer needs to run it */
   readonly needs: readonly string[];
   /** what a peer's host must have, or allow, to run it (members/equipment.ts) */
@@ -116,7 +114,6 @@ export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
     if (!parsed.ok) return parsed.problems.map(({ field, message }) => ({ pointer: `/${field}`, message }));
     schedule = parsed.schedule;
   }
-  const action = actionOf(spec);
   const partition = spec.partition ?? "available";
   const calendars = calendarsOf(spec);
   const calendarsAt = lastWritten(known, calendars);
@@ -128,8 +125,7 @@ export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
     revision: job.revision,
     schedule: spec.enabled === false || !knowsTicks ? undefined : schedule,
     knowsTicks,
-    startsAt: spec.startsAt === undefined ? -Infinity : Date.parse(spec.startsAt),
-    endsAt: spec.endsAt === undefined ? Infinity : Date.parse(spec.endsAt),
+    lifetime: spec.startsAt === undefined && spec.endsAt === undefined ? plain.lifetime : lifetimeOf(spec),
     jitterMs,
     enabled: spec.enabled !== false,
     calendars,
@@ -149,16 +145,22 @@ export function planJob(job: Job, known = noCalendars): Plan | Problem[] {
     weight: spec.weight ?? 1,
     notify: spec.notify ?? plain.none,
     keep: spec.keep === undefined ? plain.keep : keepOf(spec.keep),
-    action,
-    needs: sharedList(neededCapabilities({ action, partition, spec, needs: job.needs })),
+    needs: sharedList(neededCapabilities({ partition, spec, needs: job.needs })),
     equipment: sharedList(equipmentOf(spec)),
     env: spec.env ?? plain.env,
     secrets: spec.secrets ?? plain.none,
     timeoutMs: timeoutOf(spec),
     success: successOf(spec),
     precheck: precheckOf(spec),
-    patterns: orNone(patternRulesOf(spec)),
+    patterns: spec.success === undefined && spec.http === undefined ? plain.none : patternRulesOf(spec),
     params: spec.params === undefined ? plain.params : defaultsOf(spec.params),
+  };
+}
+
+function lifetimeOf({ startsAt, endsAt }: Pick<JobSpec, "startsAt" | "endsAt">): Plan["lifetime"] {
+  return {
+    startsAt: startsAt === undefined ? -Infinity : Date.parse(startsAt),
+    endsAt: endsAt === undefined ? Infinity : Date.parse(endsAt),
   };
 }
 
@@ -198,12 +200,9 @@ const plain = {
   env: {},
   params: {},
   target: targetOf({}),
+  lifetime: lifetimeOf({}),
   none: [],
 } as const;
-
-function orNone<Entry>(list: readonly Entry[]): readonly Entry[] {
-  return list.length === 0 ? plain.none : list;
-}
 
 /** What jobs need differs little from one to the other, so equal lists are one. */
 const knownLists = new Map<string, readonly string[]>();
@@ -233,8 +232,8 @@ function hasLaterSchedule({ needs }: Job): boolean {
 /** The first tick of the job after an instant (ms), within `startsAt` and `endsAt` and after `earliest`. */
 export function nextTickOf(plan: Plan, after: number): number | undefined {
   if (plan.schedule === undefined) return undefined;
-  const tick = nextTick(plan.schedule, Math.max(after, plan.earliest, plan.startsAt - 1));
-  return tick === undefined || tick > plan.endsAt ? undefined : tick;
+  const tick = nextTick(plan.schedule, Math.max(after, plan.earliest, plan.lifetime.startsAt - 1));
+  return tick === undefined || tick > plan.lifetime.endsAt ? undefined : tick;
 }
 
 /** The same, whether the job leaves the tick out or not. */
@@ -246,8 +245,8 @@ export function nextPlannedTickOf(plan: Plan, after: number): number | undefined
 /** The newest `limit` ticks of the job with from ≤ tick < to (ms), oldest first. */
 export function ticksOf(plan: Plan, from: number, to: number, limit: number): number[] {
   if (plan.schedule === undefined) return [];
-  const start = Math.max(from, plan.earliest + 1, plan.startsAt);
-  let end = Math.min(to, plan.endsAt + 1);
+  const start = Math.max(from, plan.earliest + 1, plan.lifetime.startsAt);
+  let end = Math.min(to, plan.lifetime.endsAt + 1);
   // Goes back from the end in growing spans: a week may hold hundreds of thousands of ticks, of which only the newest are
   // wanted.
   let found: number[] = [];

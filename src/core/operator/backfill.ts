@@ -47,7 +47,10 @@ export function ticksToBackfill(
       "NO_SCHEDULE",
       `the calendar "${lacking.name}" of "${id}" is not known for that time`,
     );
-  const [begin, end] = [Math.max(from, plan.startsAt), Math.min(to, plan.endsAt + 1, state.now.wall)];
+  const [begin, end] = [
+    Math.max(from, plan.lifetime.startsAt),
+    Math.min(to, plan.lifetime.endsAt + 1, state.now.wall),
+  ];
   const count = countTicks(plan.schedule, begin, end);
   if (count > backfillMax) {
     const detail = `"${id}" has ${count} ticks from ${tickAt(from)} to ${tickAt(to)}, and ${backfillMax} are the most`;

@@ -74,14 +74,14 @@ export function lastTickOfParents(state: State, plan: Plan, before: number): num
 export function hasEnded(state: State, plan: Plan, after: number): boolean {
   if (plan.after === undefined) return plan.schedule !== undefined && nextTickOf(plan, after) === undefined;
   const parents = plan.after.jobs.flatMap((id) => state.jobs.plans.get(id) ?? []);
-  return plan.endsAt <= after || parents.some((parent) => hasEnded(state, parent, after));
+  return plan.lifetime.endsAt <= after || parents.some((parent) => hasEnded(state, parent, after));
 }
 
 function nextShared(state: State, plan: Plan, after: number, wanted: Wanted): number | undefined {
   if (plan.after === undefined || !plan.enabled) return undefined;
   if (wanted === "expected" && plan.after.on === "failure") return undefined;
   const parents = plan.after.jobs.map((id) => state.jobs.plans.get(id));
-  const earliest = Math.max(after, plan.startsAt - 1);
+  const earliest = Math.max(after, plan.lifetime.startsAt - 1);
   let at = earliest + 1;
   for (let count = 0; count < comparedMax; count++) {
     let latest = at;
@@ -90,7 +90,7 @@ function nextShared(state: State, plan: Plan, after: number, wanted: Wanted): nu
       if (next === undefined) return undefined;
       latest = Math.max(latest, next);
     }
-    if (latest > plan.endsAt) return undefined;
+    if (latest > plan.lifetime.endsAt) return undefined;
     if (latest === at && count > 0) return at;
     at = latest;
   }

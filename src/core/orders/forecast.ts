@@ -32,7 +32,7 @@ export function expectedHours(
   listed: number,
 ): ExpectedHour[] {
   const { schedule } = plan;
-  const end = Math.min(from + hours * hourMs, plan.endsAt + 1);
+  const end = Math.min(from + hours * hourMs, plan.lifetime.endsAt + 1);
   const found: ExpectedHour[] = [];
   if (schedule === undefined) return found;
   const runsOf = sharing(state, plan);

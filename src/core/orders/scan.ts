@@ -110,7 +110,7 @@ export function scanJob(state: State, plan: Plan): void {
   if (upkeep.lookups.has(plan.id)) return;
   if (plan.after !== undefined) return scanChain(state, plan, plan.after);
   const watermark = watermarkOf(history, plan.id) ?? beginHistory(state, plan);
-  const lowest = Math.min(watermark.at, ...watermark.open.map((tick) => tick - 1));
+  const lowest = lowestOf(watermark);
   const unsureUntil = unsureUntilOf(history, plan.id);
   const first = nextTickOf(plan, lowest);
   if (first !== undefined && first <= Math.min(unsureUntil, now.wall)) {
@@ -130,6 +130,10 @@ export function scanJob(state: State, plan: Plan): void {
   for (const tick of admit) admitTick(state, plan, tick);
   if (ranges.length === 0) upkeep.gaps.delete(plan.id);
   else upkeep.gaps.set(plan.id, { ranges, sinceMono: now.mono });
+}
+
+function lowestOf({ at, open }: Watermark): number {
+  return open.length === 0 ? at : Math.min(at, ...open.map((tick) => tick - 1));
 }
 
 /** Most jobs of a large table have had no tick since their watermark. */

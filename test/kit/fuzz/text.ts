@@ -8,6 +8,7 @@ import { parseJobs } from "../../../src/cli/terminal/job-text.ts";
 import { readConfig } from "../../../src/config.ts";
 import { settings } from "../../../src/config/settings.ts";
 import { founderIn, formatClusterKey, parseClusterKey } from "../../../src/identity/cluster-key.ts";
+import { actionOf } from "../../../src/core/checks/action.ts";
 import { checkJob } from "../../../src/core/checks/job.ts";
 import { decodeJoin, encodeJoin } from "../../../src/identity/join.ts";
 import { nextTickOf, planJob, ticksOf } from "../../../src/core/job/plan.ts";
@@ -236,7 +237,8 @@ function planned(spec: CheckedSpec): void {
     if (Array.isArray(plan)) throw new Fault("an accepted job can't be planned");
     nextTickOf(plan, now);
     ticksOf(plan, now - 86_400_000, now, 100);
-    const graceMs = plan.action.kind === "process" ? plan.action.killGraceMs : 0;
+    const action = actionOf(spec);
+    const graceMs = action.kind === "process" ? action.killGraceMs : 0;
     if (!Number.isFinite(plan.timeoutMs + graceMs + plan.keep.logBytes + plan.catchUp.windowMs)) {
       throw new Fault("a plan with a number that is not finite");
     }

@@ -353,6 +353,29 @@ test("a POST that is repeated with its Idempotency-Key gets the first answer and
   assert.equal(fake.control.records.length, 2);
 });
 
+const run = (at: FakeApi, body: unknown = {}) => once(at, "k", "/v1/jobs/backup/run", body);
+const bulk = (at: FakeApi) => once(at, "kb", "/v1/jobs:bulk", { select: { ids: ["backup"] }, action: "run" });
+
+test("a run that is asked for again under its key is found without the first answer, running or over", async () => {
+  const first = fakeApi();
+  await call(first, { method: "POST", url: "/v1/jobs", body: spec });
+  // As after a restart, or at another peer that has heard of the run.
+  const elsewhere = (): FakeApi => ({ ...first, api: fakeApi({ control: first.control }).api });
+  const ordered = (await run(first)).json();
+  const inBulk = (await bulk(first)).json();
+  for (const state of ["claimed", "succeeded"] as const) {
+    for (const record of first.control.records) record.state = state;
+    const again = await run(elsewhere());
+    assert.deepEqual([again.statusCode, again.json()], [202, ordered], state);
+    assert.equal(again.headers["idempotency-replayed"], "true");
+    assert.deepEqual((await bulk(elsewhere())).json(), inBulk);
+    const other = await run(elsewhere(), { force: true });
+    assert.equal(other.json().code, "KEY_REUSED");
+  }
+  assert.equal(first.control.records.length, 2);
+  assert.equal(first.control.audited.filter(({ action }) => action === "run-job").length, 2);
+});
+
 test("an Idempotency-Key is refused with another body or address", async () => {
   const fake = fakeApi();
   await once(fake, "k1", "/v1/jobs", spec);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { copyFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { cicada, Cluster, root, until } from "./kit/cluster.ts";
+import { cicada, Cluster, items, root, until } from "./kit/cluster.ts";
 
 const quickMs = 20_000;
 
@@ -44,6 +44,32 @@ test("a token made at one peer counts at the other, and is revoked there; its st
     const alone = await cicada(["audit", "--data", a.data]);
     return /birch is not here/.test(alone.stderr) && !alone.stdout.includes("ci@birch");
   });
+});
+
+test("a run that a killed peer answered is the answer to its repeat elsewhere, and the killed peer's audit has it", async () => {
+  await using cluster = new Cluster();
+  const a = await cluster.start({ name: "alder" });
+  const b = await cluster.start({ name: "birch", join: a });
+  const job = { id: "once", command: "true", target: { peers: ["birch"] } };
+  assert.equal((await a.call("POST", "/v1/jobs", job)).status, 201);
+  const ask = (peer: typeof a) =>
+    peer.call("POST", "/v1/jobs/once/run", {}, { "idempotency-key": "the-only-one" });
+  const answered = await ask(a);
+  assert.equal(answered.status, 202, answered.text);
+  await until("birch has run it", quickMs, async () => {
+    const [run] = await items<{ state: string }>(b, "/v1/jobs/once/runs");
+    return run?.state === "succeeded";
+  });
+  await a.crash();
+  const repeated = await ask(b);
+  assert.equal(repeated.status, 202, repeated.text);
+  assert.deepEqual(repeated.text, answered.text);
+  assert.equal((await items(b, "/v1/jobs/once/runs")).length, 1);
+  await a.restart();
+  const audit = await cicada(["audit", "--actor", "admin@alder", "--action", "run-job", "--data", a.data]);
+  assert.match(audit.stdout, /admin@alder +run-job +job once +done/);
+  const found = await ask(a);
+  assert.deepEqual(found.text, answered.text, "and the restarted peer finds the run too");
 });
 
 test("a peer with a certificate is called by https, reads it again on SIGHUP, and keeps it when the new one is bad", async () => {

@@ -4,6 +4,7 @@
 import type { CicadaError } from "../errors.ts";
 import type { JobId, PeerId, TickId } from "../schema/ids.ts";
 import type { CheckedSpec, Job } from "../schema/job.ts";
+import type { TickKey } from "../schema/keyed-tick.ts";
 import type { ParamValues } from "../schema/run.ts";
 import type { SettingKind } from "../schema/setting.ts";
 
@@ -28,6 +29,8 @@ export type Command =
       params?: ParamValues;
       force?: boolean;
       peers?: string[];
+      /** from the caller's `Idempotency-Key`: a run that was asked for under it before is the answer */
+      key?: TickKey;
       by: string;
     }
   /** Writes a value of a root of the table other than the jobs'; null removes it. */
@@ -74,8 +77,14 @@ export type Answer =
   /** `warnings`, of a job that was written: what the person should know about it */
   | { kind: "job"; job: Job; created: boolean; warnings?: readonly string[] }
   | { kind: "done" }
-  /** `hindrances`: what keeps it from running now */
-  | { kind: "ordered"; job: JobId; tick: TickId; hindrances: readonly { code: string; message: string }[] }
+  /** `hindrances`: what keeps it from running now; `repeated`: it was asked for before, under the same key */
+  | {
+      kind: "ordered";
+      job: JobId;
+      tick: TickId;
+      hindrances: readonly { code: string; message: string }[];
+      repeated?: true;
+    }
   /** the past ticks that will run */
   | { kind: "backfilled"; job: JobId; ticks: readonly TickId[] }
   /** the ticks that are to be skipped now, or that are not any more */

@@ -5,6 +5,7 @@
 import type { CicadaError } from "../errors.ts";
 import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
 import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
+import type { TickKey } from "../schema/keyed-tick.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { RequestedOrder, RunRecord, RunState, Span, Watermark } from "../schema/run.ts";
@@ -55,6 +56,8 @@ export interface RunQuery {
   tick?: TickId;
   /** only ticks that people asked for in place of the tick at this instant (schema/backfill.ts); ms */
   backfills?: number;
+  /** only ticks that people asked for under this key (schema/keyed-tick.ts) */
+  key?: TickKey;
   slot?: string;
   states?: readonly RunState[];
   /** only records with an instant of their start */

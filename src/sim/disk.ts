@@ -7,6 +7,7 @@
  * time; those that still wait when the process is killed are lost.
  */
 import { backfilledInstant, toldTick } from "../schema/backfill.ts";
+import { ofTickKey } from "../schema/keyed-tick.ts";
 import type { Thing } from "../core/records/buckets.ts";
 import { recordKey, tellsOfStart } from "../core/records/records.ts";
 import { addToSpans, startsKept } from "../core/time/spans.ts";
@@ -340,6 +341,7 @@ function matches(record: RunRecord, query: RunQuery): boolean {
     (query.jobs === undefined || query.jobs.includes(record.job)) &&
     (query.tick === undefined || record.tick === query.tick) &&
     (query.backfills === undefined || backfilledInstant(record.tick) === query.backfills) &&
+    (query.key === undefined || ofTickKey(record.tick, query.key) !== undefined) &&
     (query.slot === undefined || record.slot === query.slot) &&
     (query.peer === undefined || record.peer === query.peer) &&
     (query.states === undefined || query.states.includes(record.state)) &&

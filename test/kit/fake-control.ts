@@ -54,6 +54,7 @@ import {
   type TickId,
 } from "../../src/schema/ids.ts";
 import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/job.ts";
+import { ofTickKey } from "../../src/schema/keyed-tick.ts";
 import type { NoticeChannel } from "../../src/schema/channel.ts";
 import type { Delivered } from "../../src/ports/notifier.ts";
 import { isByActor, type AuditEntry, type AuditFound, type AuditQuery } from "../../src/schema/audit.ts";
@@ -550,6 +551,7 @@ export class FakeControl implements Control {
           (query.job ?? record.job) === record.job &&
           (query.jobs === undefined || query.jobs.includes(record.job)) &&
           (query.tick ?? record.tick) === record.tick &&
+          (query.key === undefined || ofTickKey(record.tick, query.key) !== undefined) &&
           (query.peer ?? record.peer) === record.peer &&
           (query.states === undefined || query.states.includes(record.state)) &&
           (query.from ?? -Infinity) <= instantOf(record.tick) &&

@@ -28,6 +28,7 @@ import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
 import { instantOf, parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
 import { defaultGroup, type Job } from "../../schema/job.ts";
+import { keysCountMs, ofTickKey } from "../../schema/keyed-tick.ts";
 import type { JobRevision } from "../../schema/revision.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { AuditFound, AuditQuery } from "../../schema/audit.ts";
@@ -71,9 +72,24 @@ export class ScopedControl implements Control {
       await this.#audit.refused(this.caller, trails, error);
       return { kind: "refused", error };
     }
-    const answer = await this.#control.ask(command);
+    const answer = (await this.#runOfKey(command)) ?? (await this.#control.ask(command));
+    if (answer.kind === "ordered" && answer.repeated === true) return answer;
     await this.#audit.note(this.caller, trails, answer.kind === "refused" ? answer.error : undefined);
     return answer;
+  }
+
+  /** A run that was asked for under the command's key before, at whichever peer, as far as the history here has it. */
+  async #runOfKey(command: Command): Promise<Answer | undefined> {
+    if (command.kind !== "run-job" || command.key === undefined) return undefined;
+    const { id: job, key } = command;
+    const { records } = await this.#control.history({ job, key, from: Date.now() - keysCountMs, limit: 1 });
+    const [first] = records;
+    if (first === undefined) return undefined;
+    const { tick } = first;
+    if (ofTickKey(tick, key) === "same")
+      return { kind: "ordered", job, tick, hindrances: [], repeated: true };
+    const detail = `${job}@${tick} was asked for under that Idempotency-Key by another request`;
+    return { kind: "refused", error: new CicadaError("KEY_REUSED", detail) };
   }
 
   /** True for a job that is there and in one of the caller's groups. A caller of all groups may name any job. */

@@ -192,8 +192,9 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
           "A cron without a server. Any peer answers any call. A 2xx to a change means that the change is durable on the " +
           "peer that answered (`X-Cicada-Peer`); the others may not have it yet. Refusals are " +
           "`application/problem+json` with a stable `code`, a `hint`, and `errors: [{pointer, message}]`. " +
-          "`If-Match` is checked against the answering peer's replica. `Idempotency-Key` is kept for 24 hours by " +
-          "the peer that answered.",
+          "`If-Match` is checked against the answering peer's replica. `Idempotency-Key` counts for 24 hours: the peer " +
+          "that answered gives the same answer again until it restarts. A run is found by its key at every peer that has " +
+          "heard of it and still has it in its history. Other calls, repeated elsewhere, are judged by what is there then.",
       },
       servers: [{ url: "/", description: "the peer that is asked" }],
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },

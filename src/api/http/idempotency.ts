@@ -8,16 +8,17 @@
  * A key is its caller's own, and counts only while that has the same rights.
  *
  * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB. A repeat at another peer, or after a
- * restart, is a new request.
+ * restart, is a new request, except for runs: the key becomes part of their tick's name (schema/keyed-tick.ts), so each peer
+ * that has heard of a run answers with it.
  */
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Answer as PeerAnswer } from "../../ports/command.ts";
 import { rightsOf } from "../access/callers.ts";
+import { keysCountMs, tickKeyOf, type TickKey } from "../../schema/keyed-tick.ts";
 import type { Api } from "../options.ts";
 
-const keptForMs = 24 * 3_600_000;
 /** Each takes about 1 KiB. Beyond either limit the oldest is forgotten. */
 const keptAtMost = 10_000;
 const keptCharacters = 16_777_216;
@@ -59,7 +60,7 @@ class KeptAnswers {
     const { promise, resolve } = Promise.withResolvers<KeptAnswer | Unknown | undefined>();
     const entry: Entry = {
       request,
-      until: now + keptForMs,
+      until: now + keysCountMs,
       outcome: promise,
       settle: (outcome) => {
         resolve(outcome);
@@ -119,7 +120,7 @@ export function honourIdempotencyKeys(app: Api, now: () => number): void {
       throw new CicadaError("BAD_REQUEST", "Idempotency-Key: give 1 to 255 printable characters, no spaces");
     }
     const asked = fingerprint(request);
-    const scoped = `${rightsOf(request.caller)}\n${key}`;
+    const scoped = scopedKey(request, key);
     for (let first = kept.get(scoped, now()); first !== undefined; first = kept.get(scoped, now())) {
       if (first.request !== asked) {
         throw new CicadaError("KEY_REUSED", `Idempotency-Key "${key}" was used for another request before`);
@@ -146,9 +147,27 @@ export function honourIdempotencyKeys(app: Api, now: () => number): void {
   });
 }
 
+/** What a request to run jobs gives to the command; empty if it has no key. */
+export function keyOfRun(request: FastifyRequest): { key?: TickKey } {
+  const key = request.headers["idempotency-key"];
+  if (typeof key !== "string") return {};
+  return { key: tickKeyOf(hashOf(scopedKey(request, key)), hashOf(textOf(request))) };
+}
+
+function scopedKey(request: FastifyRequest, key: string): string {
+  return `${rightsOf(request.caller)}\n${key}`;
+}
+
 function fingerprint(request: FastifyRequest): string {
-  const text = `${request.method} ${request.url}\n${request.bodyText}`;
-  return createHash("sha256").update(text).digest("base64url");
+  return hashOf(textOf(request)).toString("base64url");
+}
+
+function textOf({ method, url, bodyText }: FastifyRequest): string {
+  return `${method} ${url}\n${bodyText}`;
+}
+
+function hashOf(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
 }
 
 function answerOf(reply: FastifyReply, body: string): KeptAnswer {
@@ -161,5 +180,10 @@ function answerOf(reply: FastifyReply, body: string): KeptAnswer {
 
 function replay(reply: FastifyReply, answer: KeptAnswer): FastifyReply {
   for (const [name, value] of answer.headers) reply.header(name, value);
-  return reply.header("idempotency-replayed", "true").code(answer.status).send(answer.body);
+  return markRepeated(reply).code(answer.status).send(answer.body);
+}
+
+/** Tells the caller that nothing was done now. */
+export function markRepeated(reply: FastifyReply): FastifyReply {
+  return reply.header("idempotency-replayed", "true");
 }

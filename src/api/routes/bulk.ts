@@ -7,7 +7,9 @@ import { CicadaError, errorTable } from "../../errors.ts";
 import type { Command } from "../../ports/command.ts";
 import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
+import type { TickKey } from "../../schema/keyed-tick.ts";
 import { own } from "../access/rights.ts";
+import { keyOfRun } from "../http/idempotency.ts";
 import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
@@ -86,7 +88,7 @@ export function bulkRoutes(app: Api): void {
     },
     async (request, reply) => {
       const asked = request.body;
-      const commandFor = commandOf(asked, request.actor);
+      const commandFor = commandOf(asked, request.actor, keyOfRun(request));
       const ids = selected(request.control, asked.select);
       const status = statusOf[asked.action];
       const items: Item[] = [];
@@ -114,7 +116,7 @@ function selected(control: Control, { ids, ...filter }: Asked["select"]): JobId[
   ]);
 }
 
-function commandOf(asked: Asked, by: string): (id: JobId) => Command {
+function commandOf(asked: Asked, by: string, key: { key?: TickKey }): (id: JobId) => Command {
   const { select: _, action, note, until: untilText, params, env, force, target } = asked;
   const known = fieldsOf[action];
   const wrong = Object.keys(asked).filter((name) => !["select", "action", ...known].includes(name));
@@ -149,6 +151,7 @@ function commandOf(asked: Asked, by: string): (id: JobId) => Command {
           ...(env === undefined ? {} : { env }),
           ...(force === undefined ? {} : { force }),
           ...(target?.peers === undefined ? {} : { peers: target.peers }),
+          ...key,
         };
       case "delete":
         return { kind: "delete-job", id, by };

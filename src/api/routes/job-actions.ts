@@ -7,6 +7,7 @@ import type { ParamValue, ParamValues } from "../../schema/run.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { own } from "../access/rights.ts";
 import { ask, askFor, jobNamed } from "../http/answers.ts";
+import { keyOfRun, markRepeated } from "../http/idempotency.ts";
 import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
@@ -75,15 +76,17 @@ function runJob(app: Api): void {
     },
     async (request, reply) => {
       const { env, force, params, target } = request.body;
-      const { job, tick, hindrances } = await askFor("ordered", request, request.control, {
+      const { job, tick, hindrances, repeated } = await askFor("ordered", request, request.control, {
         kind: "run-job",
         id: request.params.id,
         ...(params === undefined ? {} : { params: readParams(params) }),
         ...(env === undefined ? {} : { env }),
         ...(force === undefined ? {} : { force }),
         ...(target?.peers === undefined ? {} : { peers: target.peers }),
+        ...keyOfRun(request),
         by: request.actor,
       });
+      if (repeated === true) markRepeated(reply);
       const warnings = hindrances.map(warningOf);
       return reply.code(202).send({ job, tick, ...(warnings.length === 0 ? {} : { warnings }) });
     },

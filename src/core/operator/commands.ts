@@ -7,6 +7,7 @@ import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError, type ErrorCode } from "../../errors.ts";
 import { ulid, type JobId, type TickId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
+import { keyedTick, ofTickKey, type TickKey } from "../../schema/keyed-tick.ts";
 import type { GroupDefaults } from "../../schema/group.ts";
 import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
@@ -288,6 +289,8 @@ function runJob(
 ): Answer | undefined {
   const refused = refuseAhead(state) ?? refuseBehind(state);
   if (refused !== undefined) return refused;
+  const first = command.key === undefined ? undefined : firstOfKey(state, plan, command.key);
+  if (first !== undefined) return first;
   const stopped = !plan.enabled ? "disabled" : stopAt(plan, state.now.wall)?.why;
   if (stopped !== undefined && command.force !== true) {
     return refuse(
@@ -314,7 +317,7 @@ function runJob(
   }
   const order: RequestedOrder = {
     job: plan.id,
-    tick: `manual-${ulid(state.now.wall, random)}` as TickId,
+    tick: tickOf(state, command.key, random),
     trigger: "manual",
     requestedAt: state.now.wall,
     by: command.by,
@@ -325,6 +328,25 @@ function runJob(
   };
   const stored = expectStored(state, { kind: "order", command: token, order });
   emit(state, { kind: "store", writes: [{ kind: "order", order }], token: stored });
+  return undefined;
+}
+
+function tickOf({ now }: State, key: TickKey | undefined, random: Uint8Array): TickId {
+  return key === undefined ? (`manual-${ulid(now.wall, random)}` as TickId) : keyedTick(now.wall, key);
+}
+
+/** The run that was asked for under that key, at whichever peer, and isn't over. The history has those that are. */
+function firstOfKey({ book, ledger }: State, { id }: Plan, key: TickKey): Answer | undefined {
+  const known = [...(book.byJob.get(id) ?? []), ...(ledger.openByJob.get(id)?.values() ?? [])];
+  for (const { tick } of known) {
+    const which = ofTickKey(tick, key);
+    if (which === "same") return { kind: "ordered", job: id, tick, hindrances: [], repeated: true };
+    if (which === "other-request")
+      return refuse(
+        "KEY_REUSED",
+        `${id}@${tick} was asked for under that Idempotency-Key by another request`,
+      );
+  }
   return undefined;
 }
 

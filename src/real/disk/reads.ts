@@ -8,6 +8,7 @@ import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
 import { countedMost, type OthersQuery, type RunQuery, type ThingsQuery } from "../../ports/disk.ts";
+import { tickKeyPattern } from "../../schema/keyed-tick.ts";
 import { backfillPattern } from "../../schema/backfill.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 import { runStates } from "../../schema/run.ts";
@@ -313,13 +314,14 @@ function conditions(
     terms.push(term);
     values.push(...given);
   };
-  const { job, jobs, tick, backfills, slot, peer, from, to, states, started } = query;
+  const { job, jobs, tick, backfills, key, slot, peer, from, to, states, started } = query;
   const other = job === undefined ? "" : "+";
   if (job !== undefined) must("job = ?", job);
   if (jobs !== undefined)
     must(`${what === "paging" ? "+" : ""}job IN (SELECT value FROM json_each(?))`, JSON.stringify(jobs));
   if (tick !== undefined && tickInstant !== undefined) must("instant = ? AND tick = ?", tickInstant, tick);
   if (backfills !== undefined) must("tick GLOB ?", backfillPattern(backfills));
+  if (key !== undefined) must("tick GLOB ?", tickKeyPattern(key));
   if (slot !== undefined) must("slot = ?", slot);
   if (peer !== undefined) must(`${other}peer = ?`, peer);
   if (from !== undefined) must("instant >= ?", from);

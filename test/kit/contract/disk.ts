@@ -37,6 +37,7 @@ import {
   type AuditPage,
   type AuditQuery,
 } from "../../../src/schema/audit.ts";
+import { keyedTick, tickKeyOf, type TickKey } from "../../../src/schema/keyed-tick.ts";
 import type { OtherRecord } from "../../../src/schema/other-record.ts";
 import {
   deletedKeptMs,
@@ -55,6 +56,10 @@ export interface DiskBed {
 }
 
 export const noon = Date.parse("2026-11-20T12:00:00Z");
+
+function keyOf(key: number, request: number): TickKey {
+  return tickKeyOf(new Uint8Array(12).fill(key), new Uint8Array(4).fill(request));
+}
 
 export function someRecord(fields: Partial<RunRecord> = {}): RunRecord {
   const record: RunRecord = {
@@ -375,6 +380,25 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       const [{ job }] = records as [RunRecord];
       const { records: found } = await history(bed, { job, from: past, backfills: past, limit: 10 });
       assert.deepEqual(found.map(({ tick }) => tick).toSorted(), ticks.slice(0, 2).toSorted());
+    },
+  );
+
+  onBed(
+    "history finds what was asked for under a key, by whichever request, and nothing else",
+    async (bed) => {
+      const ticks = [
+        keyedTick(noon + 2, keyOf(1, 1)),
+        keyedTick(noon + 1, keyOf(1, 2)),
+        keyedTick(noon, keyOf(2, 1)),
+        tickAt(noon),
+      ];
+      const records = ticks.map((tick) => someRecord({ tick }));
+      await store(bed, records.map(recordWrite));
+      const [{ job }] = records as [RunRecord];
+      const found = async (from: number) =>
+        (await history(bed, { job, from, key: keyOf(1, 1), limit: 10 })).records.map(({ tick }) => tick);
+      assert.deepEqual(await found(noon), ticks.slice(0, 2));
+      assert.deepEqual(await found(noon + 2), ticks.slice(0, 1));
     },
   );
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Outcomes } from "../src/peer/outcomes.ts";
 import type { RunQuery } from "../src/ports/disk.ts";
+import { backfillTick } from "../src/schema/backfill.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 
@@ -78,6 +79,20 @@ test("an attempt that is repeated is not the last tick's outcome; the tick's las
     record(second, "failed", { retryAt, exitCode: 3, startedAt: 1 }),
   );
   assert.equal((await stored.outcomes.of(job)).lastTick?.state, "failed");
+});
+
+test("of the ticks of one backfill, which were all asked for at the same moment, the last one is the latest, whichever ended last", async () => {
+  const [one, two, three] = [first, second, third].map((tick) =>
+    backfillTick(Date.parse("2026-11-21T00:00:00Z"), instantOf(tick ?? ("" as TickId)), 0),
+  );
+  const records = [record(three, "failed"), record(two, "succeeded"), record(one, "failed")];
+  for (const known of [records, records.toReversed(), []]) {
+    const { outcomes } = historyOf(...known);
+    await outcomes.of(job);
+    if (known.length === 0) for (const later of [...records, record(two, "succeeded")]) outcomes.take(later);
+    const { lastTick, lastRun } = await outcomes.of(job);
+    assert.deepEqual([lastTick?.tick, lastTick?.state, lastRun?.tick], [three, "failed", three]);
+  }
 });
 
 test("records that change later are noted without reading the disk", async () => {

@@ -115,7 +115,7 @@ function takeIn(kept: Kept, record: RunRecord, isUnfinished: boolean): void {
   const isGivenBack = record.state === "withdrawn";
   // Of a tick with several runs, the last that was open may be a claim too many. It ends the tick and says nothing of it.
   if (isGivenBack && (record.of === undefined || !hasAny(kept.unfinished, record.tick))) return;
-  const newer = kept.tick === undefined ? 1 : instantOf(record.tick) - instantOf(kept.tick);
+  const newer = kept.tick === undefined ? 1 : compareTicks(record.tick, kept.tick);
   if (newer < 0) return;
   if (newer > 0) kept.ofTick.clear();
   kept.tick = record.tick;
@@ -127,6 +127,11 @@ function takeIn(kept: Kept, record: RunRecord, isUnfinished: boolean): void {
   if (!isGivenBack && movesUp(kept.ofTick.get(key), record)) kept.ofTick.set(key, record);
 }
 
+/** Of ticks that were asked for at the same moment, as those of a backfill are, the names tell which is the later one. */
+function compareTicks(a: TickId, b: TickId): number {
+  return instantOf(a) - instantOf(b) || (a < b ? -1 : Number(a > b));
+}
+
 function hasAny(records: ReadonlyMap<string, RunRecord>, tick: TickId): boolean {
   for (const record of records.values()) if (record.tick === tick) return true;
   return false;
@@ -134,7 +139,7 @@ function hasAny(records: ReadonlyMap<string, RunRecord>, tick: TickId): boolean 
 
 function takeRun(kept: Kept, record: RunRecord): void {
   const { lastRun } = kept;
-  const newer = lastRun === undefined ? 1 : instantOf(record.tick) - instantOf(lastRun.tick);
+  const newer = lastRun === undefined ? 1 : compareTicks(record.tick, lastRun.tick);
   if (newer > 0 || (newer === 0 && lastRun !== undefined && storyOf([lastRun, record]) === record)) {
     kept.lastRun = record;
   }

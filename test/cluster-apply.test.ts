@@ -246,6 +246,60 @@ describe("apply on two real peers", () => {
     await ada.ask("DELETE", "/v1/jobs/nowhere");
   });
 
+  const forEver = { schedule: "@every 1h", duration: "1h", group: "quiet" };
+  const noPeer = { target: { tags: { no: "such" } } };
+  const stopping: [what: string, url: string, value: object, says: RegExp][] = [
+    ["a maintenance", "maintenance/quiet", forEver, /^quiet-job: all its ticks to come lie in a maintenance/],
+    ["a group", "groups/quiet", noPeer, /^quiet-job: no peer can run it now/],
+    ["a pool", "pools/quiet", { slots: 0 }, /^quiet-job: its pool "quiet" has 0 slots/],
+    ["a calendar", "calendars/quiet", { dates: ["2020-01-01/9999-12-31"] }, /^quiet-job: its `except`/],
+  ];
+  test("the answer to a write says which jobs never run because of it: a job's, a setting's, that of apply, and that of a run of many", async () => {
+    const job = { id: "quiet-job", command: "true", schedule: "@every 1h", group: "quiet" };
+    type Written = { warnings?: string[] };
+    for (const [what, url, value, says] of stopping) {
+      if (what === "a calendar") await ada.ask("PUT", `/v1/${url}`, { dates: [] });
+      const names = {
+        ...(what === "a pool" ? { pool: "quiet" } : {}),
+        ...(what === "a calendar" ? { except: ["calendar:quiet"] } : {}),
+      };
+      const written = (await ada.ask("PUT", "/v1/jobs/quiet-job", { ...job, ...names })) as Written;
+      assert.equal(written.warnings, undefined, what);
+      const { warnings } = (await ada.ask("PUT", `/v1/${url}`, value)) as Written;
+      assert.match(warnings?.join() ?? "", says, what);
+      const edited = (await ada.ask("PATCH", "/v1/jobs/quiet-job", { description: what })) as Written;
+      assert.match(`quiet-job: ${edited.warnings?.join() ?? ""}`, says, what);
+      const ran = (await ada.ask("POST", "/v1/jobs:bulk", {
+        select: { ids: ["quiet-job"] },
+        action: "run",
+        force: true,
+      })) as { items: { ok: boolean; warnings: string[] }[] };
+      const keepsRuns = what === "a group" || what === "a pool";
+      assert.deepEqual(
+        ran.items.map((item) => [item.ok, item.warnings.length]),
+        [[true, keepsRuns ? 1 : 0]],
+        what,
+      );
+      await ada.ask("DELETE", "/v1/jobs/quiet-job");
+      await ada.ask("DELETE", `/v1/${url}`);
+    }
+    await ada.ask("PUT", "/v1/jobs/quiet-job", job);
+    const file = write(
+      "quiet.yaml",
+      "{kind: maintenance, name: quiet, schedule: '@every 1h', duration: 1h, group: quiet}\n",
+    );
+    const applied = await ada.command("apply", "-f", file, "--source", "quiet");
+    assert.match(applied.stderr, /warning: quiet-job: all its ticks to come lie in a maintenance/);
+    const set = await ada.command("maintenance", "set", "quiet", "-s", "@every 1h", "--duration", "2h");
+    assert.match(set.stderr, /warning: quiet-job: all its ticks to come lie in a maintenance/);
+    await ada.ask("DELETE", "/v1/maintenance/quiet");
+    const past = (await ada.ask("PATCH", "/v1/jobs/quiet-job", {
+      schedule: "@at 2026-01-01T00:00:00Z",
+    })) as Written;
+    assert.match(past.warnings?.join() ?? "", /^it has no tick to come/);
+    await ada.ask("DELETE", "/v1/jobs/quiet-job");
+  });
+
   test("a job that was edited meanwhile, or that is another source's, is a named conflict", async () => {
     const file = write("shop.yaml", "id: shop-a\ncommand: 'true'\ndescription: ours\n");
     await bob.ask("PATCH", "/v1/jobs/shop-a", { description: "theirs" });

@@ -8,6 +8,7 @@ import type { SettingKind } from "../schema/setting.ts";
 import type { CalendarAnswer, GroupAnswer, MaintenanceAnswer, PoolAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
+import { warn } from "./terminal/job-words.ts";
 import { readDocuments } from "./terminal/documents.ts";
 import { readTextFile } from "./terminal/text-file.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
@@ -205,7 +206,7 @@ function pick(given: Given, names: readonly string[]): Record<string, unknown> {
   );
 }
 
-function commandsOf<Answer extends { name: string }>(
+function commandsOf<Answer extends { name: string; warnings?: string[] }>(
   program: Command,
   terminal: Terminal,
   kind: Kind<Answer>,
@@ -245,7 +246,10 @@ function commandsOf<Answer extends { name: string }>(
       const body = kind.body({ ...options });
       try {
         const answer = await openClient(options, terminal).ask<Answer>(pathOf(name), { method: "PUT", body });
-        show(terminal, options.output, answer, () => terminal.print(kind.written(answer)));
+        show(terminal, options.output, answer, () => {
+          terminal.print(kind.written(answer));
+          warn(terminal, answer);
+        });
       } catch (error) {
         throw inTermsOfFlags(error);
       }

@@ -16,6 +16,7 @@ import { refusal } from "../http/problems.ts";
 import { Environment, readParams, RunTarget } from "./job-actions.ts";
 import { filterJobs } from "./job-list.ts";
 import { orNull } from "../show/show-run.ts";
+import { warningOf } from "../show/warnings.ts";
 
 /** More would take longer than callers wait. */
 const jobsMax = 10_000;
@@ -61,6 +62,7 @@ const ItemSchema = Type.Object({
   code: orNull(Type.String()),
   detail: orNull(Type.String()),
   tick: orNull(Type.String({ description: "of a run" })),
+  warnings: Type.Array(Type.String(), { description: "what keeps a run from starting now" }),
 });
 type Item = Static<typeof ItemSchema>;
 
@@ -167,12 +169,12 @@ const statusOf: Readonly<Record<Asked["action"], number>> = {
 };
 
 async function answerOf(id: JobId, command: Command, status: number, control: Control): Promise<Item> {
-  const base = { job: id, code: null, detail: null, tick: null };
   try {
     const answer = await control.ask(command);
     if (answer.kind === "refused") return refusedItem(id, answer.error);
-    const tick = answer.kind === "ordered" ? answer.tick : null;
-    return { ...base, ok: true, status, tick };
+    const [tick, hindrances] = answer.kind === "ordered" ? [answer.tick, answer.hindrances] : [null, []];
+    const warnings = hindrances.map(warningOf);
+    return { job: id, ok: true, status, code: null, detail: null, tick, warnings };
   } catch (error) {
     if (error instanceof CicadaError) return refusedItem(id, error);
     throw error;
@@ -182,5 +184,5 @@ async function answerOf(id: JobId, command: Command, status: number, control: Co
 function refusedItem(job: string, { code, detail, problems }: CicadaError): Item {
   const [first] = problems;
   const said = first === undefined ? detail : `${first.pointer}: ${first.message}`;
-  return { job, ok: false, status: errorTable[code].status, code, detail: said, tick: null };
+  return { job, ok: false, status: errorTable[code].status, code, detail: said, tick: null, warnings: [] };
 }

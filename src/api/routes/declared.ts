@@ -5,15 +5,14 @@ import { Type } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
 import { objectKinds, objectsMax, sourceDefault, sourcePattern } from "../../schema/declared.ts";
-import { Present, readObjects } from "../declared/objects.ts";
+import { Present, readObjects, settingOf } from "../declared/objects.ts";
 import { planOf, type Plan } from "../declared/plan.ts";
 import { own } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
-import { warningsAbout } from "../show/show-job.ts";
+import { concernedBy, warnedMax, warningsAbout } from "../show/warnings.ts";
 import { orNull } from "../show/show-run.ts";
-import type { JobId } from "../../schema/ids.ts";
 
 const tags = ["declared"];
 /** Objects of 4 KiB on average: most jobs have less than one. */
@@ -27,9 +26,6 @@ const DeclaredObject = Type.Unsafe<unknown>(
     },
   ),
 );
-
-/** Of how many of the written jobs an apply says what keeps them from running; each has to be looked up. */
-const warnedMax = 100;
 
 const PlanSchema = Type.Object({
   source: Type.String(),
@@ -57,7 +53,7 @@ const PlanSchema = Type.Object({
     }),
   ),
   warnings: Type.Array(Type.Object({ job: Type.String(), message: Type.String() }), {
-    description: `what keeps the jobs that were written from running now; of ${warnedMax} jobs at most`,
+    description: `what keeps jobs from running that were written, or that a written setting decides about; ${warnedMax} jobs are looked at`,
   }),
 });
 
@@ -140,7 +136,8 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
       if (!dryRun) refuseConflicts(plan, expected, force === true);
       // Only what differs is written, so an apply of what is there costs nothing.
       await ask(request, request.control, { ...command, dryRun });
-      const warnings = dryRun ? [] : await warningsOf(plan, request.control);
+      const { control } = request;
+      const warnings = dryRun ? [] : await warningsAbout(concerned(plan, control), control);
       return reply.send({ ...shown(plan, source, !dryRun), warnings });
     },
   );
@@ -152,16 +149,14 @@ function shown({ items, id }: Plan, source: string, applied: boolean) {
   return { source, applied, plan: id, counts, items };
 }
 
-async function warningsOf({ items }: Plan, control: Control): Promise<{ job: string; message: string }[]> {
-  const written = items.filter(({ kind, action }) => kind === "job" && /^(create|update)$/.test(action));
-  const { jobs } = control.view();
-  const warnings: { job: string; message: string }[] = [];
-  for (const { name } of written.slice(0, warnedMax)) {
-    const job = jobs.get(name as JobId);
-    if (job === undefined) continue;
-    for (const message of await warningsAbout(job, control)) warnings.push({ job: name, message });
-  }
-  return warnings;
+/** The jobs that were written, and those that a written setting decides about. */
+function concerned({ items }: Plan, control: Control): string[] {
+  const written = items.filter(({ action }) => action === "create" || action === "update");
+  const jobs = written.flatMap(({ kind, name }): readonly string[] => {
+    if (kind === "channel") return [];
+    return kind === "job" ? [name] : concernedBy(control, settingOf[kind], name);
+  });
+  return [...new Set(jobs)];
 }
 
 function refuseConflicts({ items, id }: Plan, expected: string | undefined, isForced: boolean): void {

@@ -11,7 +11,8 @@ import { keyOfRun, markRepeated } from "../http/idempotency.ts";
 import { closed, InstantText, none, readInstant } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { refusal } from "../http/problems.ts";
-import { answerJob, JobParams, JobSchema, warningOf } from "../show/show-job.ts";
+import { JobParams, JobSchema } from "../show/show-job.ts";
+import { answerJob, warningOf } from "../show/warnings.ts";
 
 const tags = ["jobs"];
 

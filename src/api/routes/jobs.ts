@@ -13,6 +13,7 @@ import { JobSpecSchema, jobStates, readOnlyFields, type CheckedSpec } from "../.
 import { own } from "../access/rights.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
+import { answerJob } from "../show/warnings.ts";
 import { filterJobs, inState, jobOrders, orderJobs } from "./job-list.ts";
 import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { ListOf, PageQuery, readCursor } from "../http/paging.ts";
@@ -21,14 +22,7 @@ import { refusal } from "../http/problems.ts";
 import type { Overview } from "../show/overview.ts";
 import type { RecentTicks } from "../show/recent-ticks.ts";
 import { RecentSchema } from "../show/show-overview.ts";
-import {
-  answerJob,
-  JobParams,
-  JobSchema,
-  showJob,
-  showQuarantined,
-  type ShownJob,
-} from "../show/show-job.ts";
+import { JobParams, JobSchema, showJob, showQuarantined, type ShownJob } from "../show/show-job.ts";
 
 const tags = ["jobs"];
 

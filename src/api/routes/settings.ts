@@ -1,23 +1,17 @@
 /**
  * Settings of the mesh that have a name: list, read, set and remove. All kinds work alike; core checks what is written.
  */
-import { Type, type TSchema } from "typebox";
+import { Type, type TObject, type TSchema } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
-import {
-  calendarNamedBy,
-  CalendarSchema,
-  ExpandedSchema,
-  type StoredCalendar,
-} from "../../schema/calendar.ts";
+import { CalendarSchema, ExpandedSchema, type StoredCalendar } from "../../schema/calendar.ts";
 import { MaintenanceSchema } from "../../schema/maintenance.ts";
 import { PoolSchema } from "../../schema/pool.ts";
 import { runId } from "../../schema/ids.ts";
 import { GroupSchema } from "../../schema/group.ts";
-import type { Job } from "../../schema/job.ts";
-import { groupOfJob } from "../access/judge.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { showInstant } from "../show/show-run.ts";
+import { concernedBy, warnedMax, warningsAbout } from "../show/warnings.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import { readUtf8 } from "../../schema/text.ts";
 import { all, own, type Right } from "../access/rights.ts";
@@ -70,7 +64,7 @@ export function settingRoutes(app: Api): void {
     show: (control, name, value, isListed) => ({
       name,
       ...(value as object),
-      ...(isListed ? {} : { jobs: jobsOfGroup(control, name) }),
+      ...(isListed ? {} : { jobs: [...concernedBy(control, "groups", name)] }),
     }),
   });
   routesOf(app, {
@@ -103,11 +97,6 @@ const ShownGroup = Type.Object({
   jobs: Type.Optional(Type.Array(Type.String(), { description: "its jobs; not in lists" })),
 });
 
-function jobsOfGroup(control: Control, name: string): string[] {
-  const jobs = [...control.view().jobs.values()];
-  return jobs.flatMap((job) => (groupOfJob(job) === name ? [job.id] : [])).toSorted();
-}
-
 const ShownCalendar = Type.Object({
   name: Type.String(),
   ...CalendarSchema.properties,
@@ -134,10 +123,8 @@ function showCalendar(
 ): object {
   const written = { ...(dates === undefined ? {} : { dates }), ...(note === undefined ? {} : { note }) };
   if (isListed) return { name, ...written };
-  const isUser = ({ spec: { except = [] } }: Job): boolean =>
-    except.some((entry) => calendarNamedBy(entry) === name);
-  const jobs = [...control.view().jobs.values()].filter(isUser).map(({ id }) => id);
-  return { name, ...written, ...(ical === undefined ? {} : { ical, expanded }), jobs: jobs.toSorted() };
+  const jobs = [...concernedBy(control, "calendars", name)];
+  return { name, ...written, ...(ical === undefined ? {} : { ical, expanded }), jobs };
 }
 
 const SlotSchema = Type.Object({
@@ -175,10 +162,20 @@ function showPool(control: Control, name: string, value: object): object {
   return { name, ...value, jobs, holders: held, waiting: waits };
 }
 
+const WrittenWarnings = Type.Optional(
+  Type.Array(Type.String(), {
+    description: `what keeps jobs that it decides about from running; ${warnedMax} jobs are looked at`,
+  }),
+);
+
 function routesOf(app: Api, kind: Kind): void {
   const { setting, one } = kind;
   const tags = [setting];
   const path = `/v1/${setting}`;
+  const written: TSchema = Type.Object({
+    ...(kind.shown as TObject).properties,
+    warnings: WrittenWarnings,
+  });
   const valueOf = (control: Control, name: string): unknown => control.settings(setting).get(name);
   const shown = (control: Control, name: string, isListed = false): object => {
     const value = valueOf(control, name) ?? kind.unset?.(control).get(name);
@@ -236,7 +233,7 @@ function routesOf(app: Api, kind: Kind): void {
         querystring: none,
         body: kind.written,
         ...(kind.consumes === undefined ? {} : { consumes: kind.consumes }),
-        response: { 200: kind.shown, 201: kind.shown },
+        response: { 200: written, 201: written },
       },
     },
     async (request, reply) => {
@@ -251,7 +248,9 @@ function routesOf(app: Api, kind: Kind): void {
         by: request.actor,
       });
       if (isNew) reply.code(201).header("location", `${path}/${name}`);
-      return shown(request.control, name);
+      const found = await warningsAbout(concernedBy(request.control, setting, name), request.control);
+      const warnings = found.map(({ job, message }) => `${job}: ${message}`);
+      return { ...shown(request.control, name), ...(warnings.length === 0 ? {} : { warnings }) };
     },
   );
 

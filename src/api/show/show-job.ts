@@ -2,7 +2,6 @@
  * A job as the API shows it: exactly what its author wrote, without defaults, so that it can be edited and sent back;
  * and the read-only fields of INTERFACE, which are always present, and null when they are empty.
  */
-import type { FastifyReply } from "fastify";
 import { Type, type Static } from "typebox";
 import type { Control } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
@@ -141,32 +140,6 @@ function unsentNotices({ spec }: Job, control: Control): ShownJob["problems"] {
     const message = "no run of the job counts as long, so that is never told: longAfter says when one does";
     return [...missing, { code: "NO_LONG_AFTER", pointer: `/notify/${rule}/on`, message }];
   });
-}
-
-/** Answers with a job and its headers; after a write, also with what keeps the job from running. */
-export async function answerJob(
-  reply: FastifyReply,
-  control: Control,
-  job: Job,
-  written?: "created" | "changed",
-  warnings: readonly string[] = [],
-): Promise<ShownJob> {
-  reply.header("etag", `"${job.revision}"`);
-  if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
-  const shown = await showJob(job, control);
-  // What is warned about is often a problem of the job, too.
-  const told = new Set([...warnings, ...shown.problems.map(warningOf)]);
-  return written === undefined || told.size === 0 ? shown : { ...shown, warnings: [...told] };
-}
-
-/** What keeps a job that was written from running now, in words. */
-export async function warningsAbout(job: Job, control: Control): Promise<string[]> {
-  const { problems } = await showJob(job, control);
-  return [...new Set(problems.map(warningOf))];
-}
-
-export function warningOf({ code, message }: { code: string; message: string }): string {
-  return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;
 }
 
 /** Of several pauses, shows the one that lasts longest. Pauses that have ended are not shown. */

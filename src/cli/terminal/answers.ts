@@ -142,6 +142,8 @@ export interface BulkAnswer {
     code: string | null;
     detail: string | null;
     tick: string | null;
+    /** absent in the answer of an older peer */
+    warnings?: string[];
   }[];
 }
 

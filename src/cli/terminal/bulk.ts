@@ -5,6 +5,7 @@ import { CicadaError } from "../../errors.ts";
 import type { BulkAnswer, JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { repeatable } from "../program.ts";
+import { warn } from "./job-words.ts";
 import { confirm, paint, plain, type Terminal } from "./terminal.ts";
 
 export interface Selection {
@@ -75,9 +76,11 @@ export async function bulk(
     body: { select, ...what },
   });
   const done = { pause: "paused", resume: "resumed", run: "ordered", delete: "deleted" }[what.action];
-  for (const { job, ok, code, detail, tick } of items) {
-    if (ok) terminal.print(`${plain(tick === null ? job : `${job}@${tick}`)} ${done}`);
-    else
+  for (const { job, ok, code, detail, tick, warnings } of items) {
+    if (ok) {
+      terminal.print(`${plain(tick === null ? job : `${job}@${tick}`)} ${done}`);
+      warn(terminal, { warnings: warnings?.map((warning) => `${job}: ${warning}`) ?? [] });
+    } else
       terminal.notify(`${paint(terminal, "red", "refused:")} ${plain(job)}: ${plain(detail ?? code ?? "")}`);
   }
   if (items.length === 0) terminal.print("No job is selected.");

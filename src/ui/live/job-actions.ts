@@ -92,6 +92,8 @@ interface BulkItem {
   job: string;
   ok: boolean;
   detail: string | null;
+  /** what keeps a run from starting now */
+  warnings: string[];
 }
 
 export type BulkAction = "pause" | "resume" | "run" | "delete";
@@ -109,8 +111,10 @@ export function bulk(ids: readonly string[], action: BulkAction): Promise<boolea
     ).body;
     const done = items.filter(({ ok }) => ok);
     const [refused] = items.filter(({ ok }) => !ok);
+    const [blocked] = items.filter(({ warnings }) => warnings.length > 0);
     const failed = items.length - done.length;
-    const text = `${countText(done.length, "job")} ${done.length === 1 ? "is" : "are"} ${doneWords[action]}.`;
+    const asked = `${countText(done.length, "job")} ${done.length === 1 ? "is" : "are"} ${doneWords[action]}.`;
+    const text = blocked === undefined ? asked : `${asked} ${blocked.job}: ${blocked.warnings.join("; ")}.`;
     const opposite = action === "pause" ? "resume" : undefined;
     return {
       text:

@@ -1,0 +1,96 @@
+/**
+ * The answer to a write: the job with its headers, and what is warned of. That are jobs that were written, or that a written
+ * setting decides about, and that will not run as things are.
+ */
+import type { FastifyReply } from "fastify";
+import type { Control } from "../../ports/control.ts";
+import { calendarNamedBy } from "../../schema/calendar.ts";
+import type { JobId } from "../../schema/ids.ts";
+import type { Job } from "../../schema/job.ts";
+import type { SettingKind } from "../../schema/setting.ts";
+import { groupOfJob } from "../access/judge.ts";
+import { showJob, type ShownJob } from "./show-job.ts";
+
+/** Answers with a job and its headers; after a write, also with what keeps the job from running. */
+export async function answerJob(
+  reply: FastifyReply,
+  control: Control,
+  job: Job,
+  written?: "created" | "changed",
+  warnings: readonly string[] = [],
+): Promise<ShownJob> {
+  reply.header("etag", `"${job.revision}"`);
+  if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
+  const shown = await showJob(job, control);
+  if (written === undefined) return shown;
+  // What is warned about is often a problem of the job, too.
+  const told = [...new Set([...warnings, ...warningsOf(shown, job, control)])];
+  return told.length === 0 ? shown : { ...shown, warnings: told };
+}
+
+/** What keeps the jobs from running, in words. Of many, only the first ones are looked at. */
+export async function warningsAbout(
+  ids: readonly string[],
+  control: Control,
+): Promise<{ job: JobId; message: string }[]> {
+  const warnings: { job: JobId; message: string }[] = [];
+  for (const id of ids.slice(0, warnedMax)) {
+    const job = control.view().jobs.get(id as JobId);
+    if (job === undefined) continue;
+    const shown = await showJob(job, control);
+    for (const message of warningsOf(shown, job, control)) warnings.push({ job: job.id, message });
+  }
+  return warnings;
+}
+
+/** More would take longer than callers wait: the search for a tick that runs may be long. */
+export const warnedMax = 50;
+
+/** The same of one job. */
+export function warningsOf(
+  { problems, nextTick, state }: ShownJob,
+  { id, spec }: Job,
+  control: Control,
+): string[] {
+  const told = new Set(problems.map((problem) => warningOf(problem)));
+  const isStopped = state === "disabled" || state === "paused";
+  if (told.size > 0 || spec.schedule === undefined || nextTick !== null || isStopped) return [...told];
+  return [whyNoTick[control.next(id, 1)?.[0]?.skipped ?? "none"]];
+}
+
+/** Why a job with a schedule has no tick that will run, by what becomes of the next one that its schedule names. */
+const whyNoTick = {
+  none: "it has no tick to come, so it runs only by hand",
+  except: "its `except` leaves out all ticks to come, so it runs only by hand",
+  maintenance: "all its ticks to come lie in a maintenance, and are skipped",
+  asked: "its ticks to come are to be skipped, and it has no others",
+} as const;
+
+export function warningOf({ code, message }: { code: string; message: string }): string {
+  return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;
+}
+
+/** The jobs that a setting decides about, in order. */
+export function concernedBy(control: Control, setting: SettingKind, name: string): readonly string[] {
+  switch (setting) {
+    case "calendars":
+      return jobsOf(control, ({ spec: { except = [] } }) =>
+        except.some((entry) => calendarNamedBy(entry) === name),
+      );
+    case "groups":
+      return jobsOf(control, (job) => groupOfJob(job) === name);
+    case "maintenance": {
+      const { group } = (control.settings("maintenance").get(name) ?? {}) as { group?: string };
+      return jobsOf(control, (job) => group === undefined || groupOfJob(job) === group);
+    }
+    case "pools":
+      return control.pool(name).jobs;
+    case "secrets":
+      return [];
+  }
+}
+
+function jobsOf(control: Control, isOne: (job: Job) => boolean): string[] {
+  const jobs = [...control.view().jobs.values()].filter(isOne);
+  return jobs.map(({ id }) => id).toSorted();
+}

@@ -63,7 +63,7 @@ export function lastTickOfParents(state: State, plan: Plan, before: number): num
   for (let count = 0; count < comparedMax && parents.length > 0; count++) {
     const ticks = parents.map((parent) => lastTickOfParents(state, parent, end) ?? -Infinity);
     const earliest = Math.min(...ticks);
-    if (earliest < Math.max(plan.startsAt, 0)) return undefined;
+    if (earliest < Math.max(plan.lifetime.startsAt, 0)) return undefined;
     if (ticks.every((tick) => tick === earliest)) return earliest;
     end = earliest + 1;
   }

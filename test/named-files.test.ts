@@ -1,6 +1,7 @@
 /** Files that a person names on the command line, and that are something else than the person thinks. */
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { cicada, StubPeer } from "./kit/cli-stage.ts";
@@ -52,4 +53,27 @@ test("a file whose bytes are no UTF-8 is refused with the place, and nothing is 
     assert.match(said.stderr, /latin1: line 2, byte 11 is not UTF-8/, words.join(" "));
   }
   assert.deepEqual(stub.asked, []);
+});
+
+test("a backup is neither read from nor written over a folder, a pipe or a device", async () => {
+  await using stub = await StubPeer.open();
+  const [folder, pipe] = ["folder", "pipe"].map((name) => path.join(stub.folder, name)) as [string, string];
+  mkdirSync(folder);
+  execFileSync("mkfifo", [pipe]);
+  for (const [file, what] of [
+    [folder, "it is a folder"],
+    [pipe, "it is not a plain file"],
+    ["/dev/null", "it is not a plain file"],
+  ] as const) {
+    const data = path.join(stub.folder, "new");
+    for (const words of [
+      ["restore", file],
+      ["backup", file, "--force"],
+    ]) {
+      const said = await cicada([...words, "--data", data]);
+      assert.ok(said.stderr.includes(`${file}: ${what}`), said.stderr);
+      assert.equal(said.code, 2);
+    }
+  }
+  assert.ok(statSync(pipe).isFIFO());
 });

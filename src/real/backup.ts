@@ -14,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -44,6 +45,8 @@ const busyTimeoutMs = 5_000;
 
 /** Writes the backup of the peer in `folder`, running or not, to `file` (0600). Throws CicadaErrors that name the file. */
 export function makeBackup(folder: string, file: string, about: Omit<About, "format">): void {
+  // A file of the same name would take the place of a device or a pipe, /dev/null included.
+  if (existsSync(file)) refuseOther(file);
   const source = join(folder, "cicada.db");
   if (!existsSync(source)) throw new CicadaError("BAD_FILE", `${source}: there is no such file`);
   const draft = `${file}.new`;
@@ -70,6 +73,16 @@ export function makeBackup(folder: string, file: string, about: Omit<About, "for
   }
 }
 
+/** Throws BAD_FILE for anything that is no plain file: SQLite would wait for the writer of a pipe. */
+function refuseOther(file: string): void {
+  const found = statSync(file);
+  if (found.isFile()) return;
+  throw new CicadaError(
+    "BAD_FILE",
+    `${file}: it is ${found.isDirectory() ? "a folder" : "not a plain file"}`,
+  );
+}
+
 /** What a backup holds, as far as it decides what would run. */
 export interface Backup {
   about: About;
@@ -88,6 +101,7 @@ export function openBackup(file: string): Backup {
   let reading: Opened | undefined;
   try {
     if (!existsSync(file)) throw new CicadaError("BAD_FILE", `${file}: there is no such file`);
+    refuseOther(file);
     reading = opened(file, true);
     const { database } = reading;
     const about = aboutIn(database, file);

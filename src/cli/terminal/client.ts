@@ -294,6 +294,7 @@ const inWords: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   EACCES: "this user may not read it",
   EISDIR: "it is a folder",
+  ENOTDIR: "a part of the path is a file, not a folder",
 };
 
 /** A system error in a few words, without the failed call. */

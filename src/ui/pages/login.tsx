@@ -18,7 +18,8 @@ export function Login(): JSX.Element {
       await logIn(textIn(new FormData(form), "token"));
     } catch (error) {
       setProblem(
-        error instanceof Refused ? `${sentence(error.message)} ${error.hint}` : "The peer does not answer.",
+        // The hint is for callers of the API; where the token is stands below.
+        error instanceof Refused ? sentence(error.message) : "The peer does not answer.",
       );
     }
     setBusy(false);

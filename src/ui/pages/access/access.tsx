@@ -76,7 +76,7 @@ function Audit(): JSX.Element {
       {found.body === undefined ? (
         <Pending of={found} what="the audit" />
       ) : found.body.items.length === 0 ? (
-        <Empty title="No entry matches." />
+        <Empty title={job === "" ? "Nobody has changed anything yet." : "No entry matches."} />
       ) : (
         <>
           <div class="table-wrap">

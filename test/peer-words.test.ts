@@ -369,6 +369,44 @@ test("a tick that waits for a run on a peer that leaves without a word about it 
   assert.ok(cores.starts.length > 1);
 });
 
+test("a tick of two runs whose last one is closed on a peer that leaves, and that others had declared lost before, has failed: what runs after it runs, and it is counted", () => {
+  const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
+  cores.put({ ...plain, schedule: "20 0 * * * *", target: { count: 2 }, pauseAfterFailures: 1 });
+  cores.put({ id: "alarm", command: "true", after: { jobs: [plain.id as JobId], on: "failure" } });
+  for (let waited = 0; cores.starts.length < 2 && waited < 4_000; waited++) cores.pass(second);
+  cores.pass(second);
+  const [well, first] = cores.starts;
+  assert.ok(well !== undefined && first !== undefined && well.peer !== first.peer);
+  const record = [...(cores.records.get(first.peer)?.values() ?? [])].find(
+    ({ tick, peer, state }) => tick === first.tick && peer === first.peer && state === "running",
+  );
+  assert.ok(record);
+  const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== first.peer);
+  const by = others[0] ?? first.peer;
+  const lost: RunRecord = { ...record, state: "lost", by, version: record.version + 1, signature: "lost" };
+  for (const peer of others) cores.learn(peer, [lost]);
+  cores.end(plain.id, 0);
+  cores.pass(second);
+  assert.deepEqual(
+    [startsOfJob(cores, "alarm"), cores.pauses.size],
+    [0, 0],
+    "its peer lives, so the run counts as on",
+  );
+  for (const peer of others)
+    cores.feed(peer, {
+      kind: "heard",
+      from: first.peer,
+      message: { kind: "leave", incarnation: cores.state(first.peer).members.incarnation },
+    });
+  cores.kill(first.peer);
+  cores.pass(15 * second);
+  assert.deepEqual([startsOfJob(cores, "alarm"), cores.pauses.size], [1, 1]);
+});
+
+function startsOfJob(cores: Cores, job: string): number {
+  return cores.starts.filter(({ run }) => run.startsWith(`${job}@`)).length;
+}
+
 describe("unforget", () => {
   test("at a member takes the peer in again everywhere: it warms up, runs ticks and says nothing more", () => {
     const cores = withForgotten();

@@ -92,8 +92,20 @@ export function contest(state: State, order: Order, rival: RunRecord): void {
   });
 }
 
+/**
+ * A record is closed whose end was known before, and was not counted as one because its peer lived. So nothing of it moves, but
+ * a tick with several slots may be over only now.
+ */
+export function recordClosed(state: State, before: RunRecord, ended: RunRecord): void {
+  if (ended.of !== undefined) {
+    noteFailure(state, ended);
+    followChains(state, ended);
+  }
+  wakeWaiting(state, before, ended);
+}
+
 /** What waits for other runs of the record's job, or for a slot of its pool, may go on now. */
-export function wakeWaiting(state: State, before: RunRecord | undefined, record: RunRecord): void {
+function wakeWaiting(state: State, before: RunRecord | undefined, record: RunRecord): void {
   touchWaiting(state, record);
   // A run has ended, or a claim has let others go first.
   const mayFreeSlot = isFinal(record.state) || record.waiting !== undefined;

@@ -10,7 +10,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, isOwnGivenBack, unqueued } from "../claims/claims.ts";
 import { endRun, launchAfterPrecheck } from "../claims/launch.ts";
-import { commit, commitEnd, recordMoved, wakeWaiting } from "../claims/record-moved.ts";
+import { commit, commitEnd, recordClosed, recordMoved } from "../claims/record-moved.ts";
 import { retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
@@ -175,7 +175,7 @@ export function declareLost(state: State): void {
     if (hasJustLeft(state, record.peer)) continue;
     const ended = closeIfEnded(state.ledger, record);
     if (ended !== undefined) {
-      wakeWaiting(state, record, ended);
+      recordClosed(state, record, ended);
       continue;
     }
     const isUnbinding = record.state === "claimed" && record.epoch === undefined;

@@ -382,8 +382,13 @@ test("a tick of two runs whose last one is closed on a peer that leaves, and tha
   );
   assert.ok(record);
   const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== first.peer);
-  const by = others[0] ?? first.peer;
-  const lost: RunRecord = { ...record, state: "lost", by, version: record.version + 1, signature: "lost" };
+  const lost: RunRecord = {
+    ...record,
+    state: "lost",
+    by: others[0] ?? first.peer,
+    version: record.version + 1,
+    signature: "lost",
+  };
   for (const peer of others) cores.learn(peer, [lost]);
   cores.end(plain.id, 0);
   cores.pass(second);

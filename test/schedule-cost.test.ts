@@ -66,6 +66,21 @@ describe("a search for ticks", () => {
     assert.ok(steps < mostSteps, `${steps} steps`);
   });
 
+  test("of which many expressions leave out whole days, each another one, finds the days that are left and looks at one day of each kind", () => {
+    const days = Array.from({ length: 30 }, (_, index) => index + 1);
+    const lists = [
+      days.map((day) => `* * * ${day} * *`),
+      days.flatMap((day) => [`* * 0-11 ${day} * *`, `* * 12-23 ${day} * *`]),
+    ];
+    for (const schedule of ["* * * * * *", "@every 5s"])
+      for (const except of lists) {
+        const { steps, ticks } = search(schedule, except);
+        assert.equal(new Date(ticks?.[0] ?? 0).toISOString(), "2026-12-31T05:00:00.000Z");
+        assert.equal(ticks?.length, 1_000);
+        assert.ok(steps < 10_000_000, `${steps} steps`);
+      }
+  });
+
   test("that come once a day and are left out by date, on days that are seldom alike, does not go through each second", () => {
     const byDate = [0, 1, 2, 3, 4].map((bit) => `0 0 ${withBit(31, bit).join(",")} * *`);
     const byMonth = [0, 1, 2, 3].map((bit) => `0 0 * ${withBit(12, bit).join(",")} *`);

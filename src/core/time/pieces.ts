@@ -1,10 +1,10 @@
 /**
  * The ticks of a schedule of which other expressions leave some out.
  *
- * Time is divided into pieces: one civil day of one stretch of the zone. Whole pieces that look alike (the same days of
- * the expressions, the same clocks, the same phase of the periods) have the same ticks, so one of each kind is listed
- * and remembered. So a gap of years is counted day by day and not tick by tick, and a next tick that lies years ahead
- * is found without listing what is left out before it.
+ * Time is divided into pieces: one civil day of one stretch of the zone. Whole pieces that look alike (the same times of day of
+ * the expressions that name the day, the same clocks, the same phase of the periods) have the same ticks, so one of each kind is
+ * listed and remembered. So a gap of years is counted day by day and not tick by tick, and a next tick that lies years ahead is
+ * found without listing what is left out before it.
  */
 import { sameValue } from "../../schema/equal.ts";
 import { dateOfDay, dayOfDate, daySeconds, isLeapYear, weekdayOf } from "./calendar.ts";
@@ -40,10 +40,11 @@ interface Content {
 
 interface Memory {
   contents: Map<string, Content>;
-  /** all expressions that name days, and those that don't */
-  dated: readonly CivilTimes[];
+  /** the days of all expressions that name days; of those with the same times of day together */
+  dated: readonly (readonly DayRule[])[];
+  /** the expressions that don't */
   undated: readonly Exclude<Rule, { kind: "cron" }>[];
-  /** which of `dated` name a day, as a number for each set of them, by how the day's year begins and its place in that year */
+  /** which items of `dated` name a day, as a number for each set of them, by how the day's year begins and its place in that year */
   days: Map<number, number>;
   /** the numbers of these sets */
   sets: Map<string, number>;
@@ -169,7 +170,7 @@ function memoryOf({ rules, exclusions }: Thinned): Memory {
     const all = [...rules, ...exclusions.rules];
     memory = {
       contents: new Map(),
-      dated: all.flatMap((rule) => (rule.kind === "cron" ? [rule.times] : [])),
+      dated: [...daysByTimes(rules), ...daysByTimes(exclusions.rules)],
       undated: all.filter((rule) => rule.kind !== "cron"),
       days: new Map(),
       sets: new Map(),
@@ -179,6 +180,19 @@ function memoryOf({ rules, exclusions }: Thinned): Memory {
     memories.set(exclusions, memory);
   }
   return memory;
+}
+
+/**
+ * The days that the expressions name, by the times of day that they name on them. Expressions that differ only in their days do
+ * the same to each day that one of them names: thirty that leave out a day of the month each are looked at as one.
+ */
+function daysByTimes(rules: readonly Rule[]): DayRule[][] {
+  const cron = rules.flatMap((rule) => (rule.kind === "cron" ? [rule.times] : []));
+  return [...Map.groupBy(cron, timesOfDay).values()].map((alike) => alike.map(({ days }) => days));
+}
+
+function timesOfDay({ hours, minutes, seconds, wildcard }: CivilTimes): string {
+  return JSON.stringify([hours, minutes, seconds, wildcard]);
 }
 
 /** True only if each tick of `rule` is also one of `whole`. */
@@ -297,7 +311,8 @@ function namedOn({ dated, days, sets }: Memory, day: number): number {
   const place = (begin * 13 + month) * 32 + date;
   const known = days.get(place);
   if (known !== undefined) return known;
-  const named = dated.map((times) => (matchingDays(times.days, year, month) >> date) & 1).join("");
+  const names = (rule: DayRule): boolean => ((matchingDays(rule, year, month) >> date) & 1) === 1;
+  const named = dated.map((alike) => Number(alike.some(names))).join("");
   const number = sets.get(named) ?? sets.size;
   sets.set(named, number);
   days.set(place, number);

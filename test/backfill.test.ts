@@ -18,6 +18,7 @@ import {
 } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
+import { countSteps } from "./kit/fuzz/steps.ts";
 
 const id = "job" as JobId;
 const second = 1_000;
@@ -164,6 +165,23 @@ describe("which ticks", () => {
       ["pending"],
     );
   });
+});
+
+test("what a job has in the order book is looked through once for a request of a thousand ticks, and not for each of them", () => {
+  const cores = new Cores(["a"], { runMs: Infinity });
+  cores.put({ id: "job", schedule: "@every 1m", command: "true", overlap: "queue-all" });
+  cores.pass(20 * second);
+  const to = cores.wall(cores.now);
+  const lookUp = (): number => countSteps(() => void ticksOf(cores, to - 999 * 60 * second, to));
+  const alone = lookUp();
+  for (let asked = 0; asked < 500; asked++) {
+    cores.ask("a", { kind: "run-job", id, by });
+    cores.pass(1);
+  }
+  cores.pass(second);
+  assert.ok(cores.state("a").book.orders.size >= 499);
+  const among = lookUp();
+  assert.ok(among < alone + 100_000, `${alone} steps, and ${among} beside 500 orders`);
 });
 
 describe("a backfill", () => {

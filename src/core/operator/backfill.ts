@@ -7,7 +7,7 @@ import { CicadaError } from "../../errors.ts";
 import type { Answer, Command } from "../../ports/command.ts";
 import type { BackfillTicks } from "../../ports/control.ts";
 import { backfillMax, backfillTick } from "../../schema/backfill.ts";
-import { tickAt, type JobId } from "../../schema/ids.ts";
+import { tickAt, type JobId, type TickId } from "../../schema/ids.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { isBackfilled } from "../claims/backfill-index.ts";
 import { requestedMax, ticksInProgress } from "../claims/order-book.ts";
@@ -59,18 +59,22 @@ export function ticksToBackfill(
   const ticks = ticksOf(plan, begin, end, backfillMax);
   return {
     ticks,
-    pending: ticks.filter((tick) => isPending(state, known, tick)),
+    pending: ticks.filter(pendingOf(state, id)),
     backfilled: ticks.filter((tick) => isBackfilled(state, id, tick)),
   };
 }
 
-/** The job's own schedule is about to run it, or runs it. */
-function isPending(state: State, { id }: Plan, tick: number): boolean {
-  const name = tickAt(tick);
-  for (const order of state.book.byJob.get(id) ?? []) if (order.tick === name) return true;
-  if (isOpen(state.ledger, id, name)) return true;
-  for (const { order } of state.book.runs.values()) if (order.job === id && order.tick === name) return true;
-  return ticksInProgress(state, id).includes(tick);
+/**
+ * Says of a tick (ms) whether the job's own schedule is about to run it, or runs it. What all ticks have in common is looked up
+ * once: a job may have thousands of orders, and a thousand ticks are asked about.
+ */
+function pendingOf(state: State, id: JobId): (tick: number) => boolean {
+  const { book, ledger } = state;
+  const names = new Set<TickId>();
+  for (const { tick } of book.byJob.get(id) ?? []) names.add(tick);
+  for (const { order } of book.runs.values()) if (order.job === id) names.add(order.tick);
+  const inProgress = new Set(ticksInProgress(state, id));
+  return (tick) => inProgress.has(tick) || names.has(tickAt(tick)) || isOpen(ledger, id, tickAt(tick));
 }
 
 /** Undefined when the answer follows, once all of it is durable. The ticks are past, and whole seconds. */
@@ -92,8 +96,9 @@ export function backfill(
     const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
     return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail, params.problems) };
   }
+  const isPending = pendingOf(state, plan.id);
   const wanted = ticks.filter(
-    (tick) => tick < wall && !isPending(state, plan, tick) && (force || !isBackfilled(state, plan.id, tick)),
+    (tick) => tick < wall && !isPending(tick) && (force || !isBackfilled(state, plan.id, tick)),
   );
   if (wanted.length > backfillMax || state.book.requestedCount + wanted.length > requestedMax) {
     const detail = `${wanted.length} ticks are too many, beside ${state.book.requestedCount} runs that people have asked for`;

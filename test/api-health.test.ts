@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
+import { conflictingCalls, growingCalls } from "../src/api/http/refusals.ts";
 import { call, fakeApi, host } from "./kit/fake-api.ts";
 import { otherId, selfId } from "./kit/fake-control.ts";
 
@@ -325,6 +326,18 @@ test("openapi.json: each call has a name of its own, a summary, a tag, a success
   }
   assert.ok(names.size > 80);
   assert.deepEqual(Object.keys(paths["/livez"].get.responses["200"].content), ["text/plain"]);
+});
+
+test("openapi.json names 409 and 507 for the calls that can be refused so, and for no other", async () => {
+  const { paths } = (await call(fakeApi(), { url: "/openapi.json" })).json();
+  const withStatus = (status: string): string[] =>
+    Object.entries<Record<string, Described>>(paths).flatMap(([url, methods]) =>
+      Object.entries(methods).flatMap(([method, { responses }]) =>
+        status in responses ? [`${method.toUpperCase()} ${url.replaceAll(/\{(\w+)\}/g, ":$1")}`] : [],
+      ),
+    );
+  assert.deepEqual(withStatus("409").toSorted(), [...conflictingCalls].toSorted());
+  assert.deepEqual(withStatus("507").toSorted(), [...growingCalls].toSorted());
 });
 
 test("openapi.json: a body that need not be sent is not said to be required, and leaving it out is as good as {}", async () => {

@@ -10,6 +10,7 @@ import { errorTable } from "../../errors.ts";
 import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { iconSvg } from "./page-files.ts";
+import { conflictingCalls, growingCalls } from "./refusals.ts";
 
 /** As strict as the page's policy, except that the icons of the documentation are data URLs in its style sheet. */
 const docsPolicy =
@@ -116,7 +117,9 @@ function refusalsOf(
   if (!isOpen) statuses.push(503);
   if (!isOpen && (takesTexts || writes)) statuses.push(404, 422);
   if (writes) statuses.push(413, 415);
-  if (writes && !isOpen) statuses.push(409, 507);
+  const name = `${String(route.method)} ${url}`;
+  if (conflictingCalls.has(name)) statuses.push(409);
+  if (growingCalls.has(name)) statuses.push(507);
   if (changesOneJob(call)) statuses.push(412);
   if (url.endsWith("/log")) statuses.push(416);
   if (url.endsWith("/test")) statuses.push(502);

@@ -1,0 +1,45 @@
+/**
+ * Which calls may be refused because of what is there (409), and which for want of room (507). Everything else that a call may be
+ * refused with follows from what it takes (docs.ts).
+ */
+
+export const conflictingCalls: ReadonlySet<string> = new Set([
+  "POST /v1/jobs",
+  "PUT /v1/jobs/:id",
+  "PATCH /v1/jobs/:id",
+  "POST /v1/jobs/:id/run",
+  "POST /v1/jobs/:id/skip",
+  "POST /v1/jobs/:id/unskip",
+  "POST /v1/jobs/:id/backfill",
+  "POST /v1/runs/:run/cancel",
+  "POST /v1/apply",
+  "PUT /v1/groups/:name",
+  "DELETE /v1/calendars/:name",
+  "DELETE /v1/channels/:name",
+  "PUT /v1/secrets/:name",
+  "POST /v1/tokens",
+  "PATCH /v1/tokens/:id",
+  "DELETE /v1/tokens/:id",
+  "POST /v1/peers/:id/forget",
+  "POST /v1/peers/:id/unforget",
+  "POST /v1/key/rotate",
+]);
+
+/** They write into the table, or keep a script. What makes room, and what is only asked of peers, is not among them. */
+export const growingCalls: ReadonlySet<string> = new Set([
+  "POST /v1/jobs",
+  "PUT /v1/jobs/:id",
+  "PATCH /v1/jobs/:id",
+  "POST /v1/jobs/:id/revert",
+  "POST /v1/jobs/:id/pause",
+  "POST /v1/jobs/:id/skip",
+  "POST /v1/apply",
+  ...["groups", "calendars", "pools", "maintenance", "channels", "secrets"].flatMap((kind) => [
+    `PUT /v1/${kind}/:name`,
+    `DELETE /v1/${kind}/:name`,
+  ]),
+  "PUT /v1/scripts",
+  "POST /v1/tokens",
+  "PATCH /v1/tokens/:id",
+  "POST /v1/peers/:id/confirm",
+]);

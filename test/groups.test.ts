@@ -152,6 +152,24 @@ test("a job that two edits on two sides of a split have made invalid is shown, a
   assert.equal(jobOf(here, "backup")?.spec.jitter, "2s");
 });
 
+function runningAfter(id: string, parent: string): JobSpec {
+  const { schedule: _, ...spec } = specOf(id, { group: "nightly" });
+  return { ...spec, after: { jobs: [parent as JobId] } };
+}
+
+test("a job of a cycle has its group's new defaults once the cycle has ended", () => {
+  const [table, other] = [makeTable("a"), makeTable("b")];
+  for (const id of ["x", "y"]) put(table, specOf(id, { group: "nightly" }), 1);
+  exchange(table, other);
+  put(table, runningAfter("x", "y"), 2);
+  put(other, runningAfter("y", "x"), 2);
+  exchange(table, other);
+  assert.equal(jobOf(table, "x"), undefined);
+  set(table, { owner: "ops" }, 3);
+  put(table, specOf("y", { group: "nightly" }), 4);
+  assert.equal(jobOf(table, "x")?.spec.owner, "ops");
+});
+
 test("a job's history is of what its author wrote: an edit of the group is no revision of it", () => {
   const table = makeTable("a");
   const history = new JobHistory();

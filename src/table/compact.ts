@@ -68,13 +68,26 @@ class SharingDecoder extends Y.UpdateDecoderV1 {
   }
 }
 
+/** Nobody listens to the map of one job: the document tells of all changes (table.ts). So all maps share what has no listener. */
+function shareListeners(type: Y.ContentType["type"]): void {
+  // oxlint-disable no-underscore-dangle -- Yjs gives each map two of them
+  type._eH = noListeners;
+  type._dEH = noListeners;
+  // oxlint-enable no-underscore-dangle
+}
+
+/** A listener that is added by mistake must not listen to all maps. */
+const noListeners: Y.ContentType["type"]["_eH"] = Object.freeze({ l: Object.freeze([]) as never });
+
 /** Yjs reads each value into a list that has room for 17. */
 function trimArrived({ beforeState, doc }: Y.Transaction): void {
   for (const [client, structs] of doc.store.clients) {
     const before = beforeState.get(client) ?? 0;
     if (before === Y.getState(doc.store, client)) continue;
-    for (const struct of structs.slice(Y.findIndexSS(structs, before)))
-      if (struct instanceof Y.Item && struct.content instanceof Y.ContentAny)
-        struct.content.arr = struct.content.arr.slice();
+    for (const struct of structs.slice(Y.findIndexSS(structs, before))) {
+      if (!(struct instanceof Y.Item)) continue;
+      if (struct.content instanceof Y.ContentAny) struct.content.arr = struct.content.arr.slice();
+      if (struct.content instanceof Y.ContentType) shareListeners(struct.content.type);
+    }
   }
 }

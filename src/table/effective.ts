@@ -34,7 +34,7 @@ export interface JobChange {
 export class EffectiveJobs {
   /** what the table says about a group */
   readonly #groupAt: (name: string) => GroupEntry | undefined;
-  /** the group of each job that can be read */
+  /** the group of each job that can be read and not be run; all others say their groups */
   readonly #groupOf = new Map<JobId, string>();
   /** a group has defaults, or had some: only then the group of a job decides about its ticks */
   #hasGroups = false;
@@ -43,8 +43,8 @@ export class EffectiveJobs {
   readonly #refusal: (job: Job) => Problem | undefined;
   /** by ULID: the id of the job that the incarnation names; undefined if it names none */
   readonly #idOf = new Map<string, JobId | undefined>();
-  /** ULIDs, in their order; nearly every job has one */
-  readonly #incarnationsOf = new Map<JobId, readonly string[]>();
+  /** a ULID, as of nearly every job, or several in their order */
+  readonly #incarnationsOf = new Map<JobId, string | readonly string[]>();
   readonly #jobs = new Map<JobId, Job>();
   readonly #quarantined = new Map<string, Quarantined>();
   /** incarnations that changed since they were last read */
@@ -75,10 +75,12 @@ export class EffectiveJobs {
   touchGroup(name: string): void {
     const isFirst = !this.#hasGroups;
     this.#hasGroups = true;
-    for (const [id, group] of this.#groupOf) {
-      if (!isFirst && group !== name) continue;
-      for (const ulid of this.#incarnationsOf.get(id) ?? []) this.#touched.add(ulid);
-    }
+    const touch = (id: JobId, group: string): void => {
+      if (isFirst || group === name) for (const ulid of this.#ulidsOf(id)) this.#touched.add(ulid);
+    };
+    for (const jobs of [this.#jobs, this.#chained])
+      for (const [id, { written, spec }] of jobs) touch(id, groupOf(written ?? spec));
+    for (const [id, group] of this.#groupOf) touch(id, group);
   }
 
   /** Must be called when the document was made anew: every incarnation may be different in it. */
@@ -115,7 +117,12 @@ export class EffectiveJobs {
   incarnationsOf(id: JobId): readonly string[] {
     this.settle();
     const nameless = this.#idOf.has(id) && this.#idOf.get(id) === undefined;
-    return nameless ? [id] : (this.#incarnationsOf.get(id) ?? []);
+    return nameless ? [id] : this.#ulidsOf(id);
+  }
+
+  #ulidsOf(id: JobId): readonly string[] {
+    const ulids = this.#incarnationsOf.get(id) ?? [];
+    return typeof ulids === "string" ? [ulids] : ulids;
   }
 
   /** Reads the touched incarnations again. Every method that shows jobs calls this first. */
@@ -134,8 +141,8 @@ export class EffectiveJobs {
     }
     for (const id of stale) {
       const known = this.#incarnationsOf.get(id);
-      const reading = known?.length === 1 ? single.get(id) : undefined;
-      this.#show(id, known === undefined ? undefined : (reading ?? this.#readAll(known)));
+      const reading = typeof known === "string" ? single.get(id) : undefined;
+      this.#show(id, known === undefined ? undefined : (reading ?? this.#readAll(this.#ulidsOf(id))));
     }
     this.#follow(stale);
   }
@@ -175,9 +182,10 @@ export class EffectiveJobs {
     if (before !== undefined) {
       stale.add(before);
       if (before !== id) {
-        const others = this.#incarnationsOf.get(before)?.filter((one) => one !== ulid) ?? [];
-        if (others.length === 0) this.#incarnationsOf.delete(before);
-        else this.#incarnationsOf.set(before, others);
+        this.#setUlids(
+          before,
+          this.#ulidsOf(before).filter((one) => one !== ulid),
+        );
       }
     }
     this.#quarantined.delete(ulid);
@@ -192,9 +200,14 @@ export class EffectiveJobs {
       return;
     }
     stale.add(id);
-    const others = this.#incarnationsOf.get(id);
-    if (others === undefined) this.#incarnationsOf.set(id, [ulid]);
-    else if (!others.includes(ulid)) this.#incarnationsOf.set(id, [...others, ulid].toSorted());
+    const others = this.#ulidsOf(id);
+    if (!others.includes(ulid)) this.#setUlids(id, [...others, ulid].toSorted());
+  }
+
+  #setUlids(id: JobId, ulids: readonly string[]): void {
+    const [only] = ulids;
+    if (only === undefined) this.#incarnationsOf.delete(id);
+    else this.#incarnationsOf.set(id, ulids.length === 1 ? only : ulids);
   }
 
   #project(id: JobId, reading: Reading): Job | Quarantined {
@@ -202,10 +215,11 @@ export class EffectiveJobs {
     this.#groupOf.delete(id);
     if ("problems" in alone) return alone;
     const group = groupOf(alone.spec);
-    this.#groupOf.set(id, group);
     const projected = inGroup(alone, this.#groupAt(group), this.#hasGroups ? movedAt(reading) : 0);
     const refusal = "problems" in projected ? undefined : this.#refusal(projected);
-    return refusal === undefined ? projected : { id, problems: [refusal] };
+    const shown = refusal === undefined ? projected : { id, problems: [refusal] };
+    if ("problems" in shown) this.#groupOf.set(id, group);
+    return shown;
   }
 
   #show(id: JobId, reading: Reading | undefined): void {

@@ -8,6 +8,7 @@ import {
   forgetRequested,
   hearWatermark,
   isOver,
+  isQuiet,
   overAbove,
   overCount,
   settle,
@@ -30,6 +31,23 @@ function begun(minute: number, unsure = -Infinity): HistoryState {
   beginWatermark(history, job, { since: at(minute), at: at(minute), open: [] }, unsure);
   return history;
 }
+
+test("a job is quiet while there is nothing to forget and nothing that its watermark could move past", () => {
+  assert.equal(isQuiet(createHistory(), job), true);
+  const history = begun(0);
+  assert.equal(isQuiet(history, job), true);
+  settle(history, { job, tick: tick(5), slot: "0" });
+  assert.equal(isQuiet(history, job), false);
+  advanceWatermark(history, job, at(6), [at(3)]);
+  assert.equal(isQuiet(history, job), false, "a tick is open");
+  advanceWatermark(history, job, at(7), []);
+  assert.equal(isQuiet(history, job), true);
+  settleRange(history, job, at(8), at(9));
+  assert.equal(isQuiet(history, job), false);
+  const ordered = begun(0);
+  settle(ordered, { job, tick: "manual-01KAS000000000000000000000" as TickId, slot: "0" });
+  assert.equal(isQuiet(ordered, job), false);
+});
 
 describe("an order that was started or decided", () => {
   test("stays over in whatever order the watermark moves up, meets others', and ticks are settled", () => {

@@ -31,6 +31,7 @@ import {
   forgetRequested,
   hearWatermark,
   isOver,
+  isQuiet,
   jobsRemembered,
   overAbove,
   overCount,
@@ -308,7 +309,7 @@ export function tendHistory(state: State): void {
   for (const job of jobsRemembered(ledger.history)) {
     const plan = state.jobs.plans.get(job);
     if (plan === undefined) forgetJob(state, job);
-    else {
+    else if (!isQuiet(ledger.history, job)) {
       forgetRequested(ledger.history, job, now.wall - startWindowMs(plan, true) - requestedKeptMs);
       moveUp(state, plan);
     }

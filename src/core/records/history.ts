@@ -287,6 +287,15 @@ export function overCount(history: HistoryState, job: JobId): number {
   return (ofJob.over?.size ?? 0) + (ofJob.sets?.size ?? 0) + ofJob.ranges.length;
 }
 
+/** Whether the job has no more than a watermark without open ticks, as most jobs of a large table: nothing can move or be forgotten. */
+export function isQuiet(history: HistoryState, job: JobId): boolean {
+  const ofJob = history.jobs.get(job);
+  if (ofJob === undefined) return true;
+  const { over, sets, ranges, watermark } = ofJob;
+  const isAnyOpen = watermark !== undefined && watermark.open.size > 0;
+  return !isAnyOpen && (over?.size ?? 0) === 0 && (sets?.size ?? 0) === 0 && ranges.length === 0;
+}
+
 /** How many orders of all jobs are kept one by one. */
 export function settledCount(history: HistoryState): number {
   let count = 0;

@@ -92,6 +92,13 @@ describe("a peer by itself", () => {
     assert.equal((await peer.call("GET", "/readyz")).status, 200);
   });
 
+  test("a peer runs with the settings of V8 by which it stays small", async () => {
+    const peer = await cluster.start({ name: "small" });
+    const given = readFileSync(`/proc/${peer.started.pid}/cmdline`, "utf8").split("\0");
+    for (const flag of ["--max-semi-space-size=1", "--v8-pool-size=1", "--expose-gc"])
+      assert.ok(given.includes(flag), `${flag}: ${given.join(" ")}`);
+  });
+
   test("SIGUSR1 opens no debugger in the peer or its launcher, and both keep running", async () => {
     const peer = await cluster.start({ name: "signalled" });
     for (const pid of [peer.started.pid, ...childrenOf(peer.started.pid)]) process.kill(pid, "SIGUSR1");

@@ -28,6 +28,7 @@ import type { Control } from "../../ports/control.ts";
 import type { Archive } from "../../real/archive.ts";
 import type { Otlp } from "../../real/otlp.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
+import { giveBackMemory } from "../../real/memory.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
@@ -209,6 +210,7 @@ async function assemble(
   joining.begin((names) => log.info(`joined ${names}`));
   const listening = await listen(api, config.http, certificate === undefined ? "http" : "https");
   hosts = listening.hosts;
+  giveBackMemory();
   return { config, folder, doors, membership, control, joining, http: listening.url };
 }
 

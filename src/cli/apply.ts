@@ -14,6 +14,7 @@ import { readDocuments, type WrittenObject } from "./terminal/documents.ts";
 import { explain } from "./terminal/failures.ts";
 import { writable } from "./terminal/job-text.ts";
 import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
+import { fieldPath } from "./pointers.ts";
 import { asInvoked, repeatable } from "./program.ts";
 import { confirm, escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
 
@@ -160,7 +161,7 @@ function withPlaces(error: unknown, objects: readonly WrittenObject[]): unknown 
     });
     return where === undefined
       ? { pointer, message: said }
-      : { pointer: rest === "" ? where : `${where}: ${rest}`, message: said };
+      : { pointer: rest === "" ? where : `${where}: ${fieldPath(rest)}`, message: said };
   });
   return new CicadaError(error.code, error.detail, problems);
 }

@@ -11,9 +11,28 @@ async function set(stub: StubPeer, ...flags: string[]) {
   return cicada(["channels", "set", "ops", "--data", stub.data, ...flags]);
 }
 
+/** What a peer answers that has a secret of that name. */
+function secretsNamed(name: string) {
+  const peers = [{ id: "1", name: "alder", has: true, from: "own", problem: null }];
+  return { body: { items: [{ name, sealedAt: null, peers, forgotten: [], jobs: [] }], nextCursor: null } };
+}
+
+test("a secret that is given in place of its name is refused before it is written anywhere", async () => {
+  await using stub = await StubPeer.open();
+  stub.on("GET /v1/secrets", secretsNamed("HOOK"));
+  stub.on("PUT /v1/channels/ops", { status: 201, body: ops });
+  const flags = ["--type", "webhook", "--url", "https://hooks.example", "--secret"];
+  const pasted = await set(stub, ...flags, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw");
+  assert.equal(pasted.code, 3);
+  assert.match(pasted.stderr, /the name of a secret.*the secret itself goes into --secret-file/);
+  assert.ok(!stub.asked.some(({ method }) => method === "PUT"));
+  assert.equal((await set(stub, ...flags, "HOOK")).code, 0);
+});
+
 test("flags make a channel that names secrets, subscribes to the mesh and has a link", async () => {
   await using stub = await StubPeer.open();
   stub.on("PUT /v1/channels/ops", { status: 201, body: ops });
+  stub.on("GET /v1/secrets", secretsNamed("SLACK_URL"));
   const flags = ["--type", "slack", "--url-secret", "SLACK_URL", "--link", "https://c.example"];
   const said = await set(stub, ...flags, "--mesh", "peer-dead", "--mesh", "disk");
   assert.equal(said.code, 0, said.stderr);

@@ -49,6 +49,17 @@ test("what the token may not do exits with 7 and says how to get a token that ma
   assert.match(done.stderr, /token create/);
 });
 
+test("a time that can't be read as an end is refused with both forms that can", async () => {
+  await using stub = await StubPeer.open();
+  const said = await stub.cicada("token", "create", "ci", "--role", "viewer", "--expires", "yesterday");
+  assert.equal(said.code, 2);
+  assert.match(
+    said.stderr,
+    /--expires yesterday: give a duration from now such as 90d, or an RFC 3339 instant/,
+  );
+  assert.deepEqual(stub.asked, []);
+});
+
 test("audit shows who did what, and which peers it doesn't cover", async () => {
   await using stub = await StubPeer.open();
   const entry = {

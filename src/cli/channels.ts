@@ -4,7 +4,8 @@ import { parse } from "yaml";
 import { CicadaError } from "../errors.ts";
 import { channelTypes } from "../schema/channel.ts";
 import { meshEvents } from "../schema/mesh-event.ts";
-import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import type { SecretAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { fields, table } from "./terminal/table.ts";
 import { readTextFile } from "./terminal/text-file.ts";
@@ -123,6 +124,8 @@ function setCommand(channels: Command, terminal: Terminal): void {
     .action(async (name: string, options: SetOptions) => {
       const body = options.file === undefined ? fromFlags(options) : parseFile(options.file);
       const client = openClient(options, terminal);
+      await checkNamed("--secret", options.secret, client);
+      await checkNamed("--url-secret", options.urlSecret, client);
       const channel = await client.ask<ChannelAnswer>(pathOf(name), { method: "PUT", body });
       show(terminal, options.output, channel, () => {
         terminal.print(
@@ -133,6 +136,19 @@ function setCommand(channels: Command, terminal: Terminal): void {
         );
       });
     });
+}
+
+/** A secret that is given in place of its name would be replicated and shown in clear. */
+async function checkNamed(flag: string, name: string | undefined, client: Client): Promise<void> {
+  if (name === undefined) return;
+  const { items } = await client.list<SecretAnswer>("/v1/secrets");
+  if (items.some((one) => one.name === name && one.peers.some(({ has }) => has))) return;
+  const instead =
+    flag === "--secret" ? "the secret itself goes into --secret-file" : "an address goes into --url";
+  throw new CicadaError(
+    "SECRET_NOT_FOUND",
+    `${flag} takes the name of a secret, and no peer has one of that name: \`cicada secrets set NAME\` makes it; ${instead}`,
+  );
 }
 
 function fromFlags(options: SetOptions): Record<string, unknown> {

@@ -114,5 +114,11 @@ async function revoke(client: Client, id: string, force: true | undefined): Prom
 /** A duration counts from `now` (ms); anything else is for the peer to read. */
 function expiryOf(text: string, now: number): string {
   const ms = parseDuration(text);
-  return ms === undefined ? text : new Date(now + ms).toISOString();
+  if (ms !== undefined) return new Date(now + ms).toISOString();
+  if (Number.isNaN(Date.parse(text))) {
+    const forms =
+      "give a duration from now such as 90d, or an RFC 3339 instant; without it the token never expires";
+    throw new CicadaError("USAGE", `--expires ${text}: ${forms}`);
+  }
+  return text;
 }

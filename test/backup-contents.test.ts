@@ -63,6 +63,12 @@ const cases: readonly [what: string, edits: readonly TableEdit[], ticks: number[
   ],
 ];
 
+test("a job with jitter that had no tick since the backup has nothing to catch up", () => {
+  const spread = specOf("spread", { schedule: "0 5 * * *", jitter: "10m" });
+  const found = contentsOf(backupOf({ kind: "put", spec: spread, by: "ann" })).catchUp(wallOf(40));
+  assert.deepEqual(found, []);
+});
+
 for (const [what, edits, ticks, missed] of cases) {
   test(what, () => {
     const found = contentsOf(backupOf(...edits)).catchUp(wallOf(130));

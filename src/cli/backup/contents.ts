@@ -91,9 +91,10 @@ function catchUpOf(plan: Plan, backup: Backup, now: number): CatchUp {
   // What was due in a pause or a maintenance is reported as skipped, and never caught up.
   const isStopped = (tick: number) => stopOfTick(plan, tick) !== undefined;
   const possible = admit.filter((tick) => !plan.skips.has(tick) && !isLate(tick) && !isStopped(tick));
-  const [newest = -Infinity] = ticksOf(plan, lowest, now + 1, 1);
+  const [newest] = ticksOf(plan, lowest, now + 1, 1);
   const dues = possible.map((tick) => dueOf(plan, tick));
-  const verdicts = catchUp(plan.catchUp, dues, dueOf(plan, newest), now);
+  const newestDue = newest === undefined ? -Infinity : dueOf(plan, newest);
+  const verdicts = catchUp(plan.catchUp, dues, newestDue, now);
   const ticks = possible.filter((_, place) => verdicts[place]?.run === true);
   return {
     job: plan.id,

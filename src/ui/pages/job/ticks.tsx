@@ -45,9 +45,11 @@ function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.
           <Away at={due} />
         </span>
       </div>
-      <p class="quiet">
-        <Told sentences={why} zone={zone} />
-      </p>
+      {why.map((one, index) => (
+        <p key={index} class="quiet">
+          <Told sentences={[one]} zone={zone} />
+        </p>
+      ))}
       {started.length > 0 && (
         <p class="small tick-runs">
           {started.map((run) => (

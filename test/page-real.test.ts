@@ -76,6 +76,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       },
       {
         id: "mirrored",
+        schedule: "30 3 * * *",
         command: "true",
         description: "\u202eevil\u202c tail",
         owner: "\u05d3\u05df 12",

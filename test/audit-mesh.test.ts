@@ -98,6 +98,18 @@ test("what several peers keep is one list by time, each entry once, however it i
   }
 });
 
+test("what a restored peer has from the peer that was backed up is shown once, however it is cut into pages", async () => {
+  const before = [1, 2, 3, 3, 5].map((at) => entry(at));
+  const { read } = meshOf({ a: [...before, entry(6)], b: [...before, entry(7)], c: [entry(4)] });
+  for (const limit of [1, 2, 4, 100]) {
+    const found = await allPages(read, limit);
+    assert.deepEqual(
+      found.map(({ at }) => at),
+      [7, 6, 5, 4, 3, 3, 2, 1],
+    );
+  }
+});
+
 test("long entries come in several messages, and none is left out", async () => {
   const long = "x".repeat(4_000);
   const { read } = meshOf({ a: [entry(500)], b: Array.from({ length: 150 }, (_, at) => entry(at, long)) });

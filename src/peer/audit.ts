@@ -8,6 +8,7 @@ import type { Cancel, Clock } from "../ports.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { AuditEntry, AuditFound, AuditPage, AuditQuery } from "../schema/audit.ts";
 import { auditRowsAsked } from "../schema/audit.ts";
+import { sameValue } from "../schema/equal.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { inParts, type Message, type MessageOf } from "../schema/message.ts";
 
@@ -112,7 +113,8 @@ export class AuditReader {
 
 /**
  * The newest entries of all pages. Where a peer's page is used up and the peer has more, the merged page ends, because the next
- * of that peer may be newer than the next of the others.
+ * of that peer may be newer than the next of the others. An entry that several peers have is shown once: a peer that was restored
+ * from a backup has those of the peer that was backed up.
  */
 function merge(
   pages: ReadonlyMap<PeerId, AuditPage>,
@@ -129,8 +131,12 @@ function merge(
     const row = newest.rows[newest.next];
     if (row === undefined) break;
     entries.push({ ...row.entry, peer: newest.peer });
-    places.set(shortened(newest.peer), row.place);
-    newest.next++;
+    for (const one of read) {
+      const same = one.rows[one.next];
+      if (same === undefined || !sameValue(same.entry, row.entry)) continue;
+      places.set(shortened(one.peer), same.place);
+      one.next++;
+    }
   }
   const hasMore = read.some(({ rows, next, more }) => next < rows.length || more);
   return {

@@ -47,12 +47,13 @@ export function skipTicks(
     "tick" in command.which ? [command.which.tick] : nextTicks(state, plan, command.which.next, false);
   const wrong = refuseTicks(state, plan, ticks);
   if (wrong !== undefined) return wrong;
-  const added = ticks.filter((tick) => !plan.skips.has(tick));
-  if (plan.skips.size + added.length > skipsMax) {
-    return refuse("UNPROCESSABLE", `a job can have at most ${skipsMax} ticks that are to be skipped`);
-  }
   const { by, note } = command;
   const { wall } = state.now;
+  const added = ticks.filter((tick) => !plan.skips.has(tick));
+  const known = [...plan.skips.keys()].filter((tick) => tick > wall);
+  if (known.length + added.length > skipsMax) {
+    return refuse("UNPROCESSABLE", `a job can have at most ${skipsMax} ticks to come that are to be skipped`);
+  }
   const skips = ticks.map((tick) => ({ tick, by, at: wall, ...(note === undefined ? {} : { note }) }));
   const edits = [{ kind: "skip", id: plan.id, skips } as const];
   const stored = expectStored(state, { kind: "skip", command: token, id: plan.id, skips });

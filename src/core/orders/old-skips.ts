@@ -1,21 +1,25 @@
 /**
- * Removes from the table the requests to skip ticks that are over, so that they don't pile up. They are kept for an hour, for
- * peers that hear of the request later than of the tick.
+ * Removes from the table the requests to skip ticks that are over, so that they don't pile up. They are kept for as long as what
+ * else is known about ticks may be forgotten or taken back: a peer may hear of the request later than of the tick, and a decision
+ * that was made by a wrong clock doesn't count any more once the clock has been corrected. Then the tick must still be skipped.
  */
 import { tickAt } from "../../schema/ids.ts";
+import { skipsMax } from "../../schema/job.ts";
 import { isTickOf, type Plan } from "../job/plan.ts";
+import { forgetAfterMs } from "../limits.ts";
 import { isOver } from "../records/history.ts";
 import { emit, nextToken, type State } from "../state.ts";
 import { isReporter } from "./reporter.ts";
 import { isPlanning } from "./planning.ts";
 
+/** How long each is kept at least, ms; longer only as long as the job hasn't more than `skipsMax` of them. */
 const keptMs = 3_600_000;
 
 export function removeOldSkips(state: State): void {
   if (!isPlanning(state)) return;
   for (const plan of state.jobs.plans.values()) {
     if (plan.skips.size === 0) continue;
-    const ticks = [...plan.skips.keys()].filter((tick) => isOld(state, plan, tick));
+    const ticks = oldSkips(state, plan);
     const [first] = ticks;
     if (first === undefined || !isReporter(state, plan.id, tickAt(first))) continue;
     emit(state, {
@@ -26,8 +30,16 @@ export function removeOldSkips(state: State): void {
   }
 }
 
+function oldSkips(state: State, plan: Plan): number[] {
+  const { wall } = state.now;
+  const old = [...plan.skips.keys()].filter((tick) => tick <= wall - keptMs);
+  const tooMany = old.length - skipsMax;
+  return old.filter(
+    (tick, at) => (at < tooMany || tick <= wall - forgetAfterMs) && isDone(state, plan, tick),
+  );
+}
+
 /** An edit of the schedule may have taken the tick away, so that it is never over. */
-function isOld(state: State, plan: Plan, tick: number): boolean {
-  if (tick > state.now.wall - keptMs) return false;
+function isDone(state: State, plan: Plan, tick: number): boolean {
   return isOver(state.ledger.history, plan.id, tickAt(tick), "0") || !isTickOf(plan, tick);
 }

@@ -129,7 +129,8 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   }
   const last = scheduled.at(-1);
   if (last === undefined) return;
-  const newer = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1 + plan.skips.size).findLast(
+  const skipped = [...plan.skips.keys()].filter((tick) => tick > last.instant).length;
+  const newer = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1 + skipped).findLast(
     (tick) => !plan.skips.has(tick),
   );
   const dues = [...new Set(scheduled.map(({ due }) => due))];

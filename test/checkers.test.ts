@@ -212,6 +212,27 @@ test("I1: the slower of two clocks counts if its peer was restarted since it was
   assert.deepEqual(story(-500, setAt, [ann]), ["I1"], "the clocks count as equal");
 });
 
+test("I1: a tick is not required if the clock that counts leaps over it when it is set right, too late to catch it up", () => {
+  const [setAt, rightAt] = [sixth - 3 * minute, sixth + 2 * minute];
+  const story = (steppedMs: number, catchUp: JobRules["catchUp"]) =>
+    rulesIn(
+      checkLoss(
+        flawless({
+          peers: [ann, ben],
+          runs: without(sixth).map((run) => ({ ...run, peer: ann })),
+          operations: [asked({ kind: "put", rules: { ...rules, catchUp } }, 1_000)],
+          outages: [{ peer: ben, kind: "down", from: setAt, to: setAt }],
+          faultWindows: [{ kind: "clock step", peer: ben, from: setAt, to: rightAt, steppedMs }],
+        }),
+      ),
+    );
+  const none = { policy: "none", windowMs: 10 * minute } as const;
+  assert.deepEqual(story(-10 * minute, none), []);
+  assert.deepEqual(story(-10 * minute, { policy: "latest", windowMs: minute }), []);
+  assert.deepEqual(story(-10 * minute, rules.catchUp), ["I1"], "the job catches it up");
+  assert.deepEqual(story(-minute, none), ["I1"], "its clock had reached the tick");
+});
+
 test("I1: the slower of two clocks counts if the other was set too, even if it is right since then", () => {
   const setAt = sixth - 3 * minute;
   const story = (other: { from: number; to: number; steppedMs: number }, annsRestart: number) =>

@@ -14,7 +14,8 @@
  * than were right, because the majority decides which clock counts. If half of the clocks are slow, and their peers have been
  * restarted since or clocks of the other half were set too, the slow half counts as right. If half of the clocks are wrong, and
  * only peers with a right one know that it was set since the two halves agreed or met, the wrong half counts. A tick that the
- * other half alone may run is then left out too. So is one that only peers may run whose cluster key was replaced, with proof,
+ * other half alone may run is then left out too, and one over which the clocks that count leap when they are set right, too
+ * late for the job to catch it up. So is one that only peers may run whose cluster key was replaced, with proof,
  * while no peer that accepts it was up.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
@@ -47,6 +48,8 @@ const wellBeforeMs = 20_000;
 const startsWithinMs = 60_000;
 const resumesAfterMs = 15_000;
 const onTimeMs = 1_000;
+/** A tick that is overdue by more is left to catch-up, ms. */
+const overdueMs = 30_000;
 /** Clocks that differ by less count as equal, even with their skew and drift, ms. */
 const neverDoubtedMs = 1_000;
 
@@ -172,16 +175,30 @@ export function checkResumption(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-function hasWellWorker(evidence: Evidence, { instant, rules }: RequiredTick): boolean {
+function hasWellWorker(evidence: Evidence, tick: RequiredTick): boolean {
+  const { instant, rules } = tick;
   const [from, to] = [instant - wellBeforeMs, instant + startsWithinMs];
   const eligible = workers(evidence, peersFor(rules), instant).filter(
     (peer) => !wasRefusedByAll(evidence, peer, from, to),
   );
   if (mostClocksWereSet(evidence, from, to)) return false;
   const doubting = wrongHalfThatCounts(evidence, from, to);
-  if (doubting.length > 0 && !eligible.some((peer) => doubting.includes(peer))) return false;
+  if (doubting.length > 0) {
+    const counting = eligible.filter((peer) => doubting.includes(peer));
+    if (counting.every((peer) => leapsOver(evidence, peer, tick))) return false;
+  }
   if (isMajority(rules)) return hadQuorum(evidence, instant, eligible, from, to);
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
+}
+
+/** Whether the peer's slow clock was set right before it reached the tick, and so late that the job doesn't catch it up. */
+function leapsOver({ faultWindows }: Evidence, of: PeerId, { instant, rules }: RequiredTick): boolean {
+  const { policy, windowMs } = rules.catchUp;
+  const caughtUpMs = policy === "none" ? overdueMs : Math.max(overdueMs, windowMs);
+  return faultWindows.some(
+    ({ peer, to, steppedMs = 0 }) =>
+      peer === of && to + steppedMs < instant && instant < to - caughtUpMs && steppedMs < 0,
+  );
 }
 
 /** The clocks that were set wrong, of absent peers too, outnumber the right ones of present peers. */

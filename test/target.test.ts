@@ -6,6 +6,7 @@ import { jobNow } from "../src/core/view.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { JobChange } from "../src/core/events.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
+import type { RequestedOrder } from "../src/schema/run.ts";
 import { ownCapabilities } from "../src/schema/protocol.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -159,6 +160,59 @@ test("a peer of a version without tags doesn't run a job that has them, even if 
   assert.ok(ownCapabilities.includes("field:target.tags"));
 });
 
+const byHand = { id: beatId, command: "true", overlap: "queue" } as const;
+
+describe("a run by hand that waits while its job is deleted and made again", () => {
+  /** The job runs for a minute, so the second run that is asked for waits. Returns its order too. */
+  function waiting(): { cores: Cores; order: RequestedOrder } {
+    const cores = new Cores(["a", "b"], { runMs: 60 * second });
+    cores.put(byHand);
+    for (let times = 0; times < 2; times++) {
+      cores.ask("a", { kind: "run-job", id: beatId, by: "ann" });
+      cores.pass(5 * second);
+    }
+    const [order] = [...(cores.state("a").book.byJob.get(beatId) ?? [])];
+    assert.ok(order?.requested !== undefined);
+    assert.equal(cores.starts.length, 1);
+    cores.remove(beatId);
+    return { cores, order: order.requested };
+  }
+
+  function again(cores: Cores): void {
+    cores.put(byHand);
+    cores.pass(120 * second);
+    assert.equal(cores.starts.length, 1);
+    cores.ask("a", { kind: "run-job", id: beatId, by: "ann" });
+    cores.pass(5 * second);
+    assert.equal(cores.starts.length, 2, "the job that was made again can be run");
+  }
+
+  test("doesn't start, however soon that is", () => {
+    again(waiting().cores);
+  });
+
+  test("doesn't start if it comes again from a disk", () => {
+    const { cores, order } = waiting();
+    cores.pass(120 * second);
+    cores.put(byHand);
+    for (const peer of ["a", "b"] as PeerId[])
+      cores.feed(peer, { kind: "learned", records: [], orders: [order] });
+    again(cores);
+  });
+
+  test("doesn't start if a peer of an earlier version asked for it long before, without telling which job it meant", () => {
+    const { cores, order } = waiting();
+    cores.put(byHand, { createdAt: cores.wall(cores.now) });
+    const { jobCreatedAt: _, ...ofEarlierVersion } = {
+      ...order,
+      requestedAt: order.requestedAt - 90 * second,
+    };
+    for (const peer of ["a", "b"] as PeerId[])
+      cores.feed(peer, { kind: "learned", records: [], orders: [ofEarlierVersion] });
+    again(cores);
+  });
+});
+
 describe("a run by hand that is asked for before its peer has the job", () => {
   const spec: JobSpec = {
     id: "load" as JobId,
@@ -197,6 +251,14 @@ describe("a run by hand that is asked for before its peer has the job", () => {
     arrive({ createdAt: cores.wall(cores.now) });
     cores.pass(10 * second);
     assert.deepEqual(cores.starts, []);
+  });
+
+  test("starts if its job was dated by a clock that is ahead", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put(spec, { createdAt: cores.wall(20 * second), scheduledAt: 0 });
+    cores.ask("a", { kind: "run-job", id: spec.id, by: "ann" });
+    cores.pass(5 * second);
+    assert.equal(cores.starts.length, 1);
   });
 
   test("is forgotten in time if no such job comes", () => {

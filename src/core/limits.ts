@@ -69,3 +69,8 @@ export const longestBackoffMs = 24 * 3_600_000;
 export const longestOfflineMs = 30 * 24 * 3_600_000;
 /** … of a majority job: then its voters still remember their votes. */
 export const votedWithinMs = 22 * 3_600_000;
+/**
+ * How far (ms) a peer's clock may be ahead of the right ones before it refuses to write the table, where its stamps would push
+ * every other peer's ahead. Less refuses honest hosts; more misdates jobs.
+ */
+export const writerAheadMaxMs = 60_000;

@@ -199,6 +199,8 @@ export const RequestedOrderSchema = Type.Object({
   trigger: Type.Union([Type.Literal("manual"), Type.Literal("backfill")]),
   /** ms since the epoch */
   requestedAt: InstantSchema,
+  /** when its job was made, ms: a later job of that name doesn't run it. Earlier versions don't write it */
+  jobCreatedAt: Type.Optional(InstantSchema),
   by: Type.String({ maxLength: 256 }),
   env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 32_768 }))),
   /** the values of the job's parameters, with the defaults of those that weren't given */

@@ -23,12 +23,12 @@ import { isOver, isWholeOver } from "../records/history.ts";
 import { endsOrder, openOf, recordsOf } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 import { noteBackfill } from "./backfill-index.ts";
-import type { Order } from "./order.ts";
+import { isOfEarlierJob, type Order } from "./order.ts";
 import { dueOfSlot } from "./rolling-turns.ts";
 import { slotsOfTick } from "./slots.ts";
 import { touch } from "./touched.ts";
-import { acceptedUntil, writerAheadMaxMs } from "../members/clocks.ts";
-import { clockRefusedMs } from "../members/suspicion.ts";
+import { acceptedUntil } from "../members/clocks.ts";
+import { writerAheadMaxMs } from "../limits.ts";
 
 /** Adds the orders of a scheduled tick that are neither in the book nor over. */
 export function admitTick(state: State, plan: Plan, instant: number): void {
@@ -71,6 +71,7 @@ export function admitRequested(state: State, requested: RequestedOrder): boolean
     return false;
   const plan = state.jobs.plans.get(job);
   if (plan === undefined) return awaitJob(state, requested);
+  if (isOfEarlierJob(requested, plan)) return true;
   if (plan.retry.attempts > 0) state.book.requests.set(tickKey(requested), requested);
   addSlots(state, { job, tick, due: requestedAt, trigger, requested }, plan);
   return true;
@@ -89,13 +90,12 @@ function awaitJob({ book, now }: State, requested: RequestedOrder): boolean {
   return true;
 }
 
-/** The job is in the table now: adds the orders that came before it, except those of an earlier job of that name. */
-export function admitAwaiting(state: State, { id, job }: Plan): void {
+/** The job is in the table now: adds the orders that came before it. */
+export function admitAwaiting(state: State, { id }: Plan): void {
   for (const [key, requested] of state.book.awaitingJob) {
     if (requested.job !== id) continue;
     state.book.awaitingJob.delete(key);
-    // Two peers may have dated them, whose clocks differ by this much at most.
-    if (job.createdAt <= requested.requestedAt + clockRefusedMs) admitRequested(state, requested);
+    admitRequested(state, requested);
   }
 }
 

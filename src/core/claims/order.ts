@@ -12,6 +12,7 @@ import type { MemberHashes } from "../job/rank.ts";
 import type { CapacityQueue } from "./capacity-queue.ts";
 import type { PoolQueues } from "./pool-queues.ts";
 import { assert } from "../../errors.ts";
+import { writerAheadMaxMs } from "../limits.ts";
 
 /** What this peer is doing about an order. */
 export type LocalStage =
@@ -23,6 +24,19 @@ export type LocalStage =
   | { readonly stage: "claiming"; readonly claim: RunRecord; readonly waitMs: number }
   /** `mayStartAt`: wall clock, ms */
   | { readonly stage: "claimed"; readonly claim: RunRecord; readonly mayStartAt: number };
+
+/**
+ * Whether a person asked for the run of an earlier job of that name, which has been deleted since and made again. An order that
+ * doesn't tell when its job was made belongs to any job that may have been there then: who made it may have dated it by a clock
+ * that was ahead.
+ */
+export function isOfEarlierJob(
+  { requestedAt, jobCreatedAt = requestedAt + writerAheadMaxMs }: RequestedOrder,
+  { job: { createdAt } }: Plan,
+): boolean {
+  // Of two jobs that were made on two sides of a split, either may be the one that stays.
+  return jobCreatedAt < createdAt && requestedAt < createdAt;
+}
 
 /** One question to all living members about a batch of orders (asking.ts). */
 export interface Ask {

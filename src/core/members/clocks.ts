@@ -8,18 +8,13 @@
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Heartbeat } from "../../schema/heartbeat.ts";
-import { claimAheadMs } from "../limits.ts";
+import { claimAheadMs, writerAheadMaxMs } from "../limits.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { note, type State } from "../state.ts";
 import { rightClocks, type ClockReading } from "./clock-judge.ts";
 import type { Member } from "./members-state.ts";
 import { clockOffset, clockRefusedMs, clockSamplesKept, clockWarnMs } from "./suspicion.ts";
 
-/**
- * How far (ms) a peer's clock may be ahead of the right ones before it refuses to write the table, where its stamps would push
- * every other peer's ahead. Less refuses honest hosts; more misdates jobs.
- */
-export const writerAheadMaxMs = 60_000;
 /**
  * How far (ms) it may be behind before the peer refuses what it would misdate. A run would be old when it is requested: missed
  * by its job's window, or from a time of which others have removed the history. A job would seem to be made or resumed in the

@@ -111,6 +111,7 @@ export function backfill(
     trigger: "backfill",
     // A millisecond apart, so that they go in order.
     requestedAt: wall + graceMs + place,
+    jobCreatedAt: plan.job.createdAt,
     by,
     ...(Object.keys(params.values).length === 0 ? {} : { params: params.values }),
     ...(force ? { force } : {}),

@@ -320,6 +320,7 @@ function runJob(
     tick: tickOf(state, command.key, random),
     trigger: "manual",
     requestedAt: state.now.wall,
+    jobCreatedAt: plan.job.createdAt,
     by: command.by,
     ...(env === undefined ? {} : { env }),
     ...(Object.keys(params.values).length === 0 ? {} : { params: params.values }),

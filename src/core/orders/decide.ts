@@ -8,7 +8,7 @@ import { startWindowMs } from "../job/plan.ts";
 import { backfillWindowMs } from "../limits.ts";
 import { lastStopEnd, type Stop, type StopReason } from "../job/stops.ts";
 import { retriesAfter } from "../job/retry.ts";
-import { precedes, type LocalStage, type Order } from "../claims/order.ts";
+import { isOfEarlierJob, precedes, type LocalStage, type Order } from "../claims/order.ts";
 import { claimAheadMs, lateMs, overdueMs, timelyMs, voteUntilMs } from "../limits.ts";
 import { isRanked, type Failover } from "../members/failover.ts";
 import type { Mark } from "../probes/marks.ts";
@@ -98,8 +98,11 @@ function isStale(
   // The job was deleted and made again: what was left of an earlier one's tick doesn't go on. (A clock that was ahead may have
   // made it in what is the future now.)
   const { createdAt } = plan.job;
-  const isOfEarlier = instant < createdAt && createdAt <= facts.wall;
-  if (requested === undefined && !isChained && isOfEarlier) return true;
+  const isOfEarlier =
+    requested === undefined
+      ? !isChained && instant < createdAt && createdAt <= facts.wall
+      : isOfEarlierJob(requested, plan);
+  if (isOfEarlier) return true;
   const isOff = !plan.enabled && requested?.force !== true;
   // A tick in progress goes on, whatever the schedule is now.
   if (attempt > 1) return isOff || retriesAfter(plan.retry, attempt - 1) === 0;

@@ -63,7 +63,9 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (key === order.key || isAnotherSlot(order, record.tick, record.slot)) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
-    if (running ? isOverByHeartbeat(state, record) : goesOn || !holdsLease(state, record)) continue;
+    if (running ? isOverByHeartbeat(state, record) : !holdsLease(state, record)) continue;
+    // Where a tick goes on, others wait, but a peer may be about to start one because the next peer of this one was away.
+    if (goesOn && !running && (record.waiting !== undefined || record.due > state.now.wall)) continue;
     const isDue = record.due <= state.now.wall + aheadMs;
     const isOfBackfill = isBackfill(record.tick);
     const waiting = record.waiting === "overlap" && record.pool === undefined;
@@ -71,7 +73,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     const areBackfills = isOfBackfill && isBackfill(order.tick);
     const isAhead = own.waiting === "overlap" && record.tick < order.tick;
     const earlier =
-      areBackfills && waiting ? isAhead : comesBefore(order, ownStartsAt, record, startsAt(record));
+      areBackfills && waiting ? isAhead : goesOn || comesBefore(order, ownStartsAt, record, startsAt(record));
     const isHeld = record.waiting === "capacity" || record.pool !== undefined;
     const awaitsPlace = isHeld && !running && !isInProgress(state, { ...record, of: record.of ?? 1 });
     yield { running, waiting, awaitsPlace, earlier, isDue, isBackfill: isOfBackfill };

@@ -13,6 +13,7 @@ import type { Plan } from "../job/plan.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
+import { inSight } from "../members/members.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver, isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, isOpen, recordsOf } from "../records/ledger.ts";
@@ -116,8 +117,11 @@ function hasStarted(state: State, { job, tick, of }: OfTick): boolean {
  */
 export function* pendingInProgress(state: State, job: JobId): Generator<Pick<Order, "tick" | "instant">> {
   const plan = state.jobs.plans.get(job);
-  const awaitsPeer = ({ slot }: Order): boolean =>
-    plan !== undefined && isPeerSlot(slot) && isAway(state, plan, slot);
+  const awaitsPeer = (order: Order): boolean =>
+    plan !== undefined &&
+    isPeerSlot(order.slot) &&
+    !isClaimed(state, order) &&
+    isAway(state, plan, order.slot);
   for (const order of state.book.retries.get(job) ?? []) if (!awaitsPeer(order)) yield order;
   for (const orders of state.book.slotted.get(job)?.values() ?? []) {
     const [first] = orders;
@@ -128,6 +132,13 @@ export function* pendingInProgress(state: State, job: JobId): Generator<Pick<Ord
       break;
     }
   }
+}
+
+/** Whether a peer has claimed the order: it can run it, even if this peer hasn't heard yet that it is back. */
+function isClaimed(state: State, { key }: Order): boolean {
+  for (const { state: how, peer } of recordsOf(state.ledger, key))
+    if (how === "claimed" && (peer === state.settings.self || inSight(state, peer))) return true;
+  return false;
 }
 
 /** Whether the slot's peer can't run it now: it is gone, not known to this peer, drained, or in no state to start anything. */

@@ -235,6 +235,45 @@ test("two sides of a split each run their own part, and tell one story after it"
   }
 });
 
+test("a tick that comes before the records of the peers that are back is skipped by nobody", () => {
+  const target = { count: "all", offline: "30m" } as const;
+  const cores = beforeTick(["a", "b", "c"], { schedule: "@every 1m", overlap: "skip", target });
+  cores.split(["a", "b"], ["c"]);
+  cores.pass(3 * minute);
+  const before = cores.starts.length;
+  assert.ok(before >= 9, "each side runs its own parts");
+  cores.pass(minute - (cores.wall(cores.now) % minute) - 1_500);
+  cores.heal();
+  cores.pass(2_500);
+  for (const peer of "abc") cores.link(peer as PeerId);
+  cores.pass(20 * second);
+  const skipped = recordsOf(cores, "a").filter(({ state }) => state === "skipped");
+  assert.deepEqual(skipped, []);
+  assert.equal(cores.starts.length, before + 3);
+});
+
+test("a peer that is back lets a newer tick that another is about to start go first", () => {
+  const target = { count: "all", offline: "30m" } as const;
+  const cores = beforeTick(
+    ["a", "c"],
+    { schedule: "@every 1m", overlap: "queue-all", target },
+    { runMs: 3_000 },
+  );
+  const drainC = (on: boolean): void =>
+    cores.ask("a", { kind: "drain-peer", peer: "c" as PeerId, on, by: "ann" });
+  drainC(true);
+  cores.pass(minute);
+  const before = cores.starts.length;
+  // Its claim of the next tick is known to all; it starts late.
+  cores.pass(4 * second);
+  cores.pause("a", 2_500);
+  cores.pass(1_200);
+  cores.ask("c", { kind: "drain-peer", peer: "c" as PeerId, on: false, by: "ann" });
+  cores.pass(30 * second);
+  const later = cores.starts.slice(before).map(({ peer, tick }) => `${peer} ${tick.slice(14, 19)}`);
+  assert.deepEqual(later, ["a 01:00", "c 00:00", "c 01:00"]);
+});
+
 test("a peer of a mesh of its own is all its peers", () => {
   const cores = beforeTick(["a"]);
   cores.pass(10 * second);

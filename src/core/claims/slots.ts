@@ -13,7 +13,7 @@ import type { Plan } from "../job/plan.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
-import { inSight } from "../members/members.ts";
+import { hasJustReturned, inSight } from "../members/members.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isOver, isWholeOver, overSlotsOf } from "../records/history.ts";
 import { endsOrder, isOpen, recordsOf } from "../records/ledger.ts";
@@ -113,15 +113,15 @@ function hasStarted(state: State, { job, tick, of }: OfTick): boolean {
 
 /**
  * The job's ticks in progress that have orders in the book, as the instants of these orders. A tick that only waits for peers
- * that can't run it now holds up no other.
+ * that can't run it now holds up no other, and neither does one that a peer may have run before it came back.
  */
 export function* pendingInProgress(state: State, job: JobId): Generator<Pick<Order, "tick" | "instant">> {
   const plan = state.jobs.plans.get(job);
-  const awaitsPeer = (order: Order): boolean =>
-    plan !== undefined &&
-    isPeerSlot(order.slot) &&
-    !isClaimed(state, order) &&
-    isAway(state, plan, order.slot);
+  const awaitsPeer = (order: Order): boolean => {
+    if (plan === undefined || !isPeerSlot(order.slot) || isClaimed(state, order)) return false;
+    const peer = peerOfSlot(state, order.slot);
+    return isAway(state, plan, order.slot) || (peer !== undefined && hasJustReturned(state, peer));
+  };
   for (const order of state.book.retries.get(job) ?? []) if (!awaitsPeer(order)) yield order;
   for (const orders of state.book.slotted.get(job)?.values() ?? []) {
     const [first] = orders;

@@ -28,6 +28,8 @@ export interface Member {
   leftIncarnation: number | undefined;
   state: "alive" | "suspect" | "dead" | "left";
   stateSinceMono: number;
+  /** when it was last heard again after it was dead or had left; monotonic, ms */
+  returnedMono: number;
   /** an older life of it was heard beside a newer one; monotonic, ms */
   olderLife: { sinceMono: number; lastMono: number; life: Life | undefined } | undefined;
   clockSamples: ClockSample[];
@@ -62,6 +64,7 @@ export function createMember(id: PeerId, mono: number): Member {
     leftIncarnation: undefined,
     state: "dead",
     stateSinceMono: mono,
+    returnedMono: -Infinity,
     olderLife: undefined,
     clockSamples: [],
     clockOffsetMs: undefined,

@@ -176,6 +176,7 @@ function assess(state: State, member: Member): boolean {
   member.state = stateOf(state, member);
   if (member.state === before) return false;
   member.stateSinceMono = state.now.mono;
+  if (before === "dead" || before === "left") member.returnedMono = state.now.mono;
   if (member.state === "dead") silenceBegins(state, member);
   else if (member.state === "left") silenceIsMoot(state, member.id);
   judgeClocks(state);
@@ -376,4 +377,15 @@ const farewellMs = 5_000;
 export function hasJustLeft(state: State, peer: PeerId): boolean {
   const member = state.members.byId.get(peer);
   return member?.state === "left" && state.now.mono - member.stateSinceMono < farewellMs;
+}
+
+/**
+ * How long it may take until the records of a peer that is back have come, ms. Less takes what it has run meanwhile for still to
+ * come; more only lets other ticks begin before what it really has left to run.
+ */
+const settledInMs = 5_000;
+
+/** Whether the member came back a moment ago, so that what it has run on its side of a split may not be known here yet. */
+export function hasJustReturned({ members, now }: State, peer: PeerId): boolean {
+  return now.mono - (members.byId.get(peer)?.returnedMono ?? -Infinity) < settledInMs;
 }

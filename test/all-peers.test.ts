@@ -259,8 +259,7 @@ test("a peer that is back lets a newer tick that another is about to start go fi
     { schedule: "@every 1m", overlap: "queue-all", target },
     { runMs: 3_000 },
   );
-  const drainC = (on: boolean): void =>
-    cores.ask("a", { kind: "drain-peer", peer: "c" as PeerId, on, by: "ann" });
+  const drainC = (on: boolean): void => cores.ask("a", { kind: "drain-peer", peer: "c", on, by: "ann" });
   drainC(true);
   cores.pass(minute);
   const before = cores.starts.length;
@@ -268,7 +267,7 @@ test("a peer that is back lets a newer tick that another is about to start go fi
   cores.pass(4 * second);
   cores.pause("a", 2_500);
   cores.pass(1_200);
-  cores.ask("c", { kind: "drain-peer", peer: "c" as PeerId, on: false, by: "ann" });
+  drainC(false);
   cores.pass(30 * second);
   const later = cores.starts.slice(before).map(({ peer, tick }) => `${peer} ${tick.slice(14, 19)}`);
   assert.deepEqual(later, ["a 01:00", "c 00:00", "c 01:00"]);

@@ -162,46 +162,46 @@ test("a peer of a version without tags doesn't run a job that has them, even if 
 
 const byHand = { id: beatId, command: "true", overlap: "queue" } as const;
 
-describe("a run by hand that waits while its job is deleted and made again", () => {
-  /** The job runs for a minute, so the second run that is asked for waits. Returns its order too. */
-  function waiting(): { cores: Cores; order: RequestedOrder } {
-    const cores = new Cores(["a", "b"], { runMs: 60 * second });
-    cores.put(byHand);
-    for (let times = 0; times < 2; times++) {
-      cores.ask("a", { kind: "run-job", id: beatId, by: "ann" });
-      cores.pass(5 * second);
-    }
-    const [order] = [...(cores.state("a").book.byJob.get(beatId) ?? [])];
-    assert.ok(order?.requested !== undefined);
-    assert.equal(cores.starts.length, 1);
-    cores.remove(beatId);
-    return { cores, order: order.requested };
-  }
-
-  function again(cores: Cores): void {
-    cores.put(byHand);
-    cores.pass(120 * second);
-    assert.equal(cores.starts.length, 1);
+/** The job runs for a minute, so the second run that is asked for waits. Returns its order too. */
+function waitingRun(): { cores: Cores; order: RequestedOrder } {
+  const cores = new Cores(["a", "b"], { runMs: 60 * second });
+  cores.put(byHand);
+  for (let times = 0; times < 2; times++) {
     cores.ask("a", { kind: "run-job", id: beatId, by: "ann" });
     cores.pass(5 * second);
-    assert.equal(cores.starts.length, 2, "the job that was made again can be run");
   }
+  const [order] = [...(cores.state("a").book.byJob.get(beatId) ?? [])];
+  assert.ok(order?.requested !== undefined);
+  assert.equal(cores.starts.length, 1);
+  cores.remove(beatId);
+  return { cores, order: order.requested };
+}
 
+function makeAgain(cores: Cores): void {
+  cores.put(byHand);
+  cores.pass(120 * second);
+  assert.equal(cores.starts.length, 1);
+  cores.ask("a", { kind: "run-job", id: beatId, by: "ann" });
+  cores.pass(5 * second);
+  assert.equal(cores.starts.length, 2, "the job that was made again can be run");
+}
+
+describe("a run by hand that waits while its job is deleted and made again", () => {
   test("doesn't start, however soon that is", () => {
-    again(waiting().cores);
+    makeAgain(waitingRun().cores);
   });
 
   test("doesn't start if it comes again from a disk", () => {
-    const { cores, order } = waiting();
+    const { cores, order } = waitingRun();
     cores.pass(120 * second);
     cores.put(byHand);
     for (const peer of ["a", "b"] as PeerId[])
       cores.feed(peer, { kind: "learned", records: [], orders: [order] });
-    again(cores);
+    makeAgain(cores);
   });
 
   test("doesn't start if a peer of an earlier version asked for it long before, without telling which job it meant", () => {
-    const { cores, order } = waiting();
+    const { cores, order } = waitingRun();
     cores.put(byHand, { createdAt: cores.wall(cores.now) });
     const { jobCreatedAt: _, ...ofEarlierVersion } = {
       ...order,
@@ -209,7 +209,7 @@ describe("a run by hand that waits while its job is deleted and made again", () 
     };
     for (const peer of ["a", "b"] as PeerId[])
       cores.feed(peer, { kind: "learned", records: [], orders: [ofEarlierVersion] });
-    again(cores);
+    makeAgain(cores);
   });
 });
 

@@ -88,6 +88,29 @@ test("an expiry that is no instant is refused with what it should be, also where
   ]);
 });
 
+test("a group's name that can't be one is refused with what it should be, and a metrics token with groups as useless", async () => {
+  const stage = await accessStage();
+  const ask = async (method: "POST" | "PATCH", url: string, body: unknown) =>
+    (await call(stage, { method, url, body })).json().errors;
+  assert.deepEqual(await ask("POST", "/v1/tokens", { name: "x", role: "viewer", groups: ["a", "A B"] }), [
+    {
+      pointer: "/groups/1",
+      message:
+        "must be a group's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+    },
+  ]);
+  const useless = [
+    {
+      pointer: "/groups",
+      message: "a metrics token reads the figures of the whole peer, so it can't be limited to groups",
+    },
+  ];
+  assert.deepEqual(await ask("POST", "/v1/tokens", { name: "x", role: "metrics", groups: ["a"] }), useless);
+  const { id } = await made(stage, { name: "x", role: "viewer", groups: ["a"] });
+  assert.deepEqual(await ask("PATCH", `/v1/tokens/${id}`, { role: "metrics" }), useless);
+  assert.equal(await ask("PATCH", `/v1/tokens/${id}`, { role: "metrics", groups: null }), undefined);
+});
+
 test("the last admin token is not revoked, narrowed or given an end without force; the peer's own file goes on", async () => {
   const stage = await accessStage();
   const { id, token } = await made(stage, { name: "boss", role: "admin" });

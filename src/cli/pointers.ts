@@ -6,7 +6,7 @@ import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
 
 /** Flags that are called otherwise than what they are in the request. */
-const otherNames: Readonly<Record<string, string>> = { peer: "on", q: "query" };
+const otherNames: Readonly<Record<string, string>> = { peer: "on", q: "query", groups: "group" };
 
 /** The error with flags of the command that was given, where it has them, and with `retry.attempts` for other places. */
 export function inWordsOf(error: unknown, command: Command): unknown {

@@ -51,7 +51,14 @@ export const TokenEntrySchema = Type.Object(
     role: Type.Enum(roles),
     /** absent = all groups */
     groups: Type.Optional(
-      Type.Array(Type.String({ pattern: settingNamePattern }), { minItems: 1, maxItems: tokenGroupsMax }),
+      Type.Array(
+        Type.String({
+          pattern: settingNamePattern,
+          description:
+            "a group's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+        }),
+        { minItems: 1, maxItems: tokenGroupsMax },
+      ),
     ),
     /** wall ms; absent = never */
     expires: Type.Optional(Type.Number()),

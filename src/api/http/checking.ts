@@ -76,7 +76,7 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
         message: "is missing",
       }));
     case "pattern": {
-      const description = descriptionOf(known[instancePath.slice(1)]);
+      const description = descriptionOf(schemaAt(known, instancePath));
       return [
         { pointer: instancePath, message: description === undefined ? message : `must be ${description}` },
       ];
@@ -89,6 +89,14 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
 function namesIn(params: object, name: string): string[] {
   const found: unknown = Object.entries(params).find(([key]) => key === name)?.[1];
   return Array.isArray(found) ? found.map(String) : [];
+}
+
+/** The schema of a field, or of the entries of a list. */
+function schemaAt(known: Record<string, TSchema>, pointer: string): TSchema | undefined {
+  const [name = "", place] = pointer.slice(1).split("/");
+  const schema = known[name];
+  if (place === undefined || schema === undefined) return schema;
+  return "items" in schema ? (schema.items as TSchema) : undefined;
 }
 
 /** Of a field that may be null as well, what the other thing is. */

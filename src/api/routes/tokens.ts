@@ -13,6 +13,7 @@ import {
   TokenEntrySchema,
   tokensMax,
   type Revocation,
+  type Role,
   type TokenEntry,
 } from "../../schema/access.ts";
 import type { Callers } from "../access/callers.ts";
@@ -146,6 +147,7 @@ function makeTokens(app: Api): void {
     },
     async (request, reply) => {
       const { name, role, groups, expires: until } = request.body;
+      refuseGroupsOfMetrics(role, groups);
       const tokens = living(request.control);
       if (name === "admin" || [...tokens.values()].some((one) => one.name === name)) {
         throw new CicadaError("TOKEN_EXISTS", `there is a token "${name}"`);
@@ -202,6 +204,7 @@ function changeToken(app: Api, callers: Callers, streams: Streams): void {
       const { id } = request.params;
       const entry = tokenOf(request.control, id);
       const { role = entry.role, groups = entry.groups, expires: until } = request.body;
+      refuseGroupsOfMetrics(role, groups);
       const { groups: _, expires: before, ...rest } = entry;
       const expires = until === undefined ? before : readExpiry(until ?? undefined);
       const value: TokenEntry = {
@@ -287,6 +290,13 @@ function readExpiry(text: string | undefined): number | undefined {
   const expires = readInstant(text, "/expires");
   if (expires === undefined || expires > Date.now()) return expires;
   throw refusal("UNPROCESSABLE", [{ pointer: "/expires", message: "is in the past" }]);
+}
+
+/** Such a token could read nothing: the figures are of all groups. */
+function refuseGroupsOfMetrics(role: Role, groups: readonly string[] | null | undefined): void {
+  if (role !== "metrics" || groups === undefined || groups === null) return;
+  const message = "a metrics token reads the figures of the whole peer, so it can't be limited to groups";
+  throw refusal("UNPROCESSABLE", [{ pointer: "/groups", message }]);
 }
 
 function showToken(id: string, { name, role, groups, expires, createdAt, createdBy }: TokenEntry): Shown {

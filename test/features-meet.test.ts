@@ -298,6 +298,45 @@ describe("chains", () => {
     });
   }
 
+  const late: [how: string, parent: Partial<Spec>, end: (cores: Cores, tick: string) => void][] = [
+    [
+      "two runs of which the one that fails ends long before the other",
+      { target: { count: 2 } },
+      (cores) => {
+        cores.end("load", 1);
+        cores.pass(2 * hour);
+        cores.end("load", 0);
+      },
+    ],
+    [
+      "a pending retry that a person cancels after hours",
+      { retry: { attempts: 1, backoff: "5h", maxBackoff: "5h" } },
+      (cores, tick) => {
+        cores.end("load", 1);
+        cores.pass(2 * hour);
+        cores.ask("b", { kind: "cancel-run", run: `load@${tick}`, by: "ann", reason: "enough" });
+      },
+    ],
+  ];
+  for (const [how, parent, end] of late) {
+    it(`follow the tick's final word, and begin when it is said: a parent with ${how}`, () => {
+      const once = { ...load, schedule: "0 3 * * *", ...parent };
+      const cores = beforeTick("abc", [once, ...branches], { runMs: Infinity });
+      cores.pass(10 * second);
+      const [first] = cores.starts;
+      assert.ok(first);
+      end(cores, first.tick);
+      cores.pass(2 * second);
+      for (const peer of "abc")
+        assert.equal(storyAt(cores, peer, "on-success"), "skipped parent load failed");
+      assert.deepEqual(
+        branchesRun(cores),
+        ["on-failure", "on-always"],
+        "at once, and not with what is caught up",
+      );
+    });
+  }
+
   const unrun: [how: string, prepare: (cores: Cores) => void, reason: string][] = [
     ["was skipped", (cores) => pause(cores, "load"), "parent load was skipped"],
     [

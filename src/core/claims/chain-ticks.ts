@@ -17,9 +17,16 @@ import { startWindowMs, type Plan } from "../job/plan.ts";
 import { requestedKeptMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { historyBegan, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
-import { givesBackOneOfSeveral, outputBytesOf, recordsOf, settleIn, settles } from "../records/ledger.ts";
-import { finalWordOf, mergeRecord, recordKey, slotCountIn, storyOf } from "../records/records.ts";
+import { historyBegan, isWholeOver, overSlotsOf, settle, unsureUntilOf } from "../records/history.ts";
+import {
+  givesBackOneOfSeveral,
+  latestOf,
+  outputBytesOf,
+  recordsOf,
+  settleIn,
+  settles,
+} from "../records/ledger.ts";
+import { finalWordOf, mergeRecord, movesUp, recordKey, slotCountIn, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import type { ChainTick } from "./book-state.ts";
 import { noteBackfill } from "./backfill-index.ts";
@@ -54,7 +61,7 @@ export function followChains(state: State, record: RunRecord): void {
   const ends = endsOfTick(state, record);
   if (ends === undefined || ends.length === 0) return;
   // If records of some slots have left memory, the disk tells how they ended.
-  const story = isWholeEnd(ends) ? finalWordOf(ends) : undefined;
+  const story = isWholeEnd(ends) ? wholeEndOf(ends) : undefined;
   // First all children learn of the end: one of them may be a parent of another.
   for (const child of children) noteEnd(state, child, record, story);
   for (const child of children) {
@@ -70,10 +77,14 @@ export function learnChains(
   records: readonly RunRecord[],
   lookedUp?: TickId,
 ): void {
-  const past = lookedUp === undefined ? undefined : pastOf(state.jobs.plans.get(child)?.after, lookedUp);
-  const ticks = Map.groupBy(records.filter(isEndOrRepeated), ({ job, tick }) => `${job}@${tick}`);
+  const after = state.jobs.plans.get(child)?.after;
+  const past = lookedUp === undefined ? undefined : pastOf(after, lookedUp);
+  const known = records.map((record) => latestKnown(state, record));
+  if (lookedUp !== undefined && past === undefined)
+    for (const parent of after?.jobs ?? []) known.push(...inMemory(state, parent, lookedUp, records));
+  const ticks = Map.groupBy(known.filter(isEndOrRepeated), ({ job, tick }) => `${job}@${tick}`);
   for (const ofTick of ticks.values()) {
-    const story = isWholeEnd(ofTick) ? finalWordOf(ofTick) : undefined;
+    const story = isWholeEnd(ofTick) ? wholeEndOf(ofTick) : undefined;
     if (story === undefined) continue;
     if (past === undefined) noteEnd(state, child, story, story);
     else notePastEnd(state, child, past, story);
@@ -205,6 +216,17 @@ function isWholeEnd(records: readonly RunRecord[]): boolean {
   return ended.size > 0 && ended.size >= slotCountIn(records);
 }
 
+/**
+ * The tick's final word, at the time when it was said: the run that decides it may have ended long before the last one of its
+ * tick, or before it was known that no other attempt follows.
+ */
+function wholeEndOf(records: readonly RunRecord[]): RunRecord | undefined {
+  const word = finalWordOf(records);
+  if (word === undefined) return undefined;
+  const last = Math.max(...records.map(({ finishedAt = -Infinity }) => finishedAt));
+  return last > (word.finishedAt ?? word.due) ? { ...word, finishedAt: last } : word;
+}
+
 /** What memory knows of the ends of the tick's runs, when this record is the last; undefined while others are undecided. */
 function endsOfTick(state: State, end: RunRecord): RunRecord[] | undefined {
   const { job, tick, of = 1 } = end;
@@ -219,6 +241,23 @@ function endsOfTick(state: State, end: RunRecord): RunRecord[] | undefined {
     }
   }
   return ended;
+}
+
+/** The record, or what memory says of it if that is later: the disk may have been read before it had taken that in. */
+function latestKnown({ ledger }: State, record: RunRecord): RunRecord {
+  const known = latestOf(ledger, record);
+  return known !== undefined && movesUp(record, known) ? known : record;
+}
+
+/** The records of the tick's ended slots that are in memory: at most one attempt more than the disk has. */
+function inMemory({ ledger }: State, job: JobId, tick: TickId, onDisk: readonly RunRecord[]): RunRecord[] {
+  const ended = [...(overSlotsOf(ledger.history, job, tick)?.slots.keys() ?? [])];
+  const attempts = 1 + Math.max(0, ...onDisk.map((record) => (record.job === job ? record.attempt : 0)));
+  const found: RunRecord[] = [];
+  for (const slot of ended.length === 0 ? ["0"] : ended)
+    for (let attempt = 1; attempt <= attempts; attempt++)
+      found.push(...recordsOf(ledger, orderKey(job, tick, attempt, slot)));
+  return found;
 }
 
 function begin(state: State, child: JobId, tick: TickId): ChainTick {

@@ -18,8 +18,20 @@ export interface MemberHashes {
   readonly hashes: Uint32Array;
 }
 
+/**
+ * Hashes that were computed before. A tick is ranked again and again until it is over, and each rank is of the same few members.
+ */
+const known = new Map<string, number>();
+/** More take more memory, about 150 bytes each; fewer are computed again in meshes with many open ticks. */
+const knownMost = 4_096;
+
 function hash32(text: string): number {
-  return hash("sha256", text, "buffer").readUInt32LE(0);
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const hashed = hash("sha256", text, "buffer").readUInt32LE(0);
+  if (known.size >= knownMost) known.clear();
+  known.set(text, hashed);
+  return hashed;
 }
 
 export function memberHashesOf(members: Iterable<PeerId>): MemberHashes {

@@ -23,6 +23,7 @@ export interface ClockReading {
 
 /** The peers whose clocks are right; all others are doubted. Empty only if `readings` is. */
 export function rightClocks(readings: readonly ClockReading[]): ReadonlySet<PeerId> {
+  if (allAgree(readings)) return peersOf(readings);
   const supportOf = ({ offsetMs }: ClockReading): number =>
     readings.filter((other) => Math.abs(other.offsetMs - offsetMs) <= clockRefusedMs).length;
   const supported = readings.map((reading) => ({ reading, support: supportOf(reading) }));
@@ -31,6 +32,16 @@ export function rightClocks(readings: readonly ClockReading[]): ReadonlySet<Peer
   const most = Math.max(0, ...supported.map(({ support }) => support));
   const groups = groupsOf(supported.filter(({ support }) => support === most).map(({ reading }) => reading));
   return peersOf(betterOf(groups));
+}
+
+/** The usual case, which is judged at each heartbeat: any two of the clocks agree, so the majority of each one is all. */
+function allAgree(readings: readonly ClockReading[]): boolean {
+  let [slowest, fastest] = [Infinity, -Infinity];
+  for (const { offsetMs } of readings) {
+    slowest = Math.min(slowest, offsetMs);
+    fastest = Math.max(fastest, offsetMs);
+  }
+  return fastest - slowest <= clockRefusedMs;
 }
 
 function peersOf(readings: readonly ClockReading[]): Set<PeerId> {

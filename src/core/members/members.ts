@@ -61,10 +61,10 @@ function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
     before.role === now.role &&
     before.draining === now.draining &&
     before.hostFault === now.hostFault &&
-    before.capabilities?.join() === now.capabilities?.join() &&
-    before.lacks?.join() === now.lacks?.join() &&
-    sameValue(before.secrets ?? {}, now.secrets ?? {}) &&
-    before.warmingUp === now.warmingUp
+    before.warmingUp === now.warmingUp &&
+    sameValue(before.capabilities, now.capabilities) &&
+    sameValue(before.lacks, now.lacks) &&
+    sameValue(before.secrets ?? {}, now.secrets ?? {})
   );
 }
 

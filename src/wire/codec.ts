@@ -149,7 +149,7 @@ function hasForbiddenKey(message: unknown): boolean {
  * one, but an escape in JSON can.
  */
 function mayBeIllFormed(text: string): boolean {
-  return escapedSurrogate.test(text);
+  return text.includes("\\u") && escapedSurrogate.test(text);
 }
 
 const escapedSurrogate = /\\u[dD][89a-fA-F]/;

@@ -38,7 +38,7 @@ import { MeshNotices } from "./mesh-notices.ts";
 import { NoticeSender } from "./notice-sender.ts";
 import { Notices } from "./notices.ts";
 import { Pings } from "./pings.ts";
-import { Receiver } from "./receiver.ts";
+import { Receiver, type ReceiverDeps } from "./receiver.ts";
 import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
@@ -83,6 +83,7 @@ export interface AssemblyDeps {
   /** Read through core/view.ts only. */
   state: Readonly<State>;
   historyMaxBytes: number;
+  decode: ReceiverDeps["decode"];
   feed: (event: EventBody) => void;
   command: (command: Command, answer: (answer: Answer) => void) => void;
   /** called when the table has changed */
@@ -247,6 +248,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const pings = new Pings({ self: doors.keys.self, doors, jobOf, count });
   const receiver: Receiver = new Receiver({
     doors,
+    decode: deps.decode,
     intake,
     sync,
     logs,

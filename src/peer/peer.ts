@@ -17,6 +17,7 @@ import type { PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { readStatement } from "../wire/membership.ts";
+import { decode as decodeFromWire } from "../wire/codec.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job } from "../schema/job.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
@@ -106,7 +107,7 @@ export class Peer {
     const { doors } = this;
     const { name, version, tags, capacity, role, tzdata, host, founder, invitation } = this.#settings;
     const { capabilities, lacks = [], testing } = this.#settings;
-    const { recordFields, onLive, ...probes } = testing ?? {};
+    const { recordFields, onLive, decode = decodeFromWire, ...probes } = testing ?? {};
     this.#incarnation = booted.incarnation;
     this.#state = createState({
       self: doors.keys.self,
@@ -136,6 +137,7 @@ export class Peer {
       staleRecords: this.#staleRecords,
       state: this.#state,
       historyMaxBytes: this.#settings.historyMaxBytes,
+      decode,
       feed: (event) => this.#feed(event),
       tableChanged: () => watch.changed(),
       command: (command, answer) => this.command(command, answer),

@@ -4,6 +4,7 @@ import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Job, Problem } from "../schema/job.ts";
 import type { JobTable } from "../table/table.ts";
+import type { decode } from "../wire/codec.ts";
 
 export interface PeerSettings {
   name: string;
@@ -36,6 +37,8 @@ export interface PeerSettings {
   testing?: Pick<State["settings"], "planted" | "marks" | "checksBook"> & {
     /** fields that a later version adds to each record */
     recordFields?: Readonly<Record<string, unknown>>;
+    /** absent = the wire's own */
+    decode?: typeof decode;
     onLive?: (inside: Inside) => void;
   };
 }

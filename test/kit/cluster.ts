@@ -24,7 +24,10 @@ const caches = path.join(root, "node_modules", ".cache");
 
 /** How long a peer may take to be ready; a busy machine of two cores needs some seconds for three at once. */
 const readyLimitMs = 30_000;
-const pollMs = 25;
+/** A wait begins with short pauses and goes on with longer ones: each look is a request that its peer has to answer. */
+const firstPollMs = 25;
+const longestPollMs = 100;
+const pollGrowth = 1.25;
 /** Characters of a peer's output that a failure shows. */
 const lastOutputLength = 4_000;
 
@@ -50,7 +53,7 @@ export async function until<Value>(
   check: () => Value | undefined | false | Promise<Value | undefined | false>,
 ): Promise<Value> {
   const giveUpAt = performance.now() + limitMs;
-  for (;;) {
+  for (let pollMs = firstPollMs; ; pollMs = Math.min(longestPollMs, pollMs * pollGrowth)) {
     const value = await check();
     if (value !== undefined && value !== false) return value;
     if (performance.now() > giveUpAt) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);

@@ -49,7 +49,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "votes-forgotten": { kinds: ["trigger on a vote"], seed: 9, rules: ["I2", "I12"], took: 39 },
   "memory-trusted": { kinds: ["trigger on a vote"], seed: 13, rules: ["I2", "I12"], took: 27 },
   "ballots-reused": { kinds: ["slow disk", "kill and restart at once"], seed: 22, rules: ["I12"], took: 12 },
-  "own-value": { kinds: ["trigger on a vote"], seed: 8, rules: ["I2", "I12"], took: 3 },
+  "own-value": { kinds: ["trigger on a vote"], seed: 9, rules: ["I2", "I12"], took: 3 },
   "successor-without-bar": { kinds: ["trigger on a roster"], seed: 56, rules: ["I2", "I12"], took: 216 },
   "lost-rerun": { kinds: ["trigger on a vote"], seed: 9, rules: ["I2"], took: 26 },
   "random-rank": { kinds: ["kill"], seed: 1, rules: ["I3", "I9"], took: 4 },
@@ -65,12 +65,12 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "claim-unstored": { kinds: ["trigger on a start", "slow disk"], seed: 11, rules: ["I2", "I3"], took: 99 },
   "warm-up-skipped": { kinds: ["kill and restart at once", "kill"], seed: 1, rules: ["I3", "I11"], took: 2 },
   "catch-up-repeats": { kinds: ["mass restart"], seed: 1, rules: ["I2", "I3"], took: 2 },
-  "overlap-here-only": { kinds: ["kill"], seed: 3, rules: ["I10"], took: 4 },
+  "overlap-here-only": { kinds: ["kill"], seed: 4, rules: ["I10"], took: 4 },
   "pool-queue-blocked": {
     pools: true,
     retries: true,
     kinds: ["kill"],
-    seed: 56,
+    seed: 93,
     rules: ["I1", "I9"],
     took: 98,
   },
@@ -78,7 +78,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "jump-unseen": { kinds: ["clock leap"], seed: 6, rules: ["I1", "I6", "I8", "I9"], took: 6 },
   "two-clocks-trusted": {
     kinds: ["clock leap"],
-    seed: 1,
+    seed: 2,
     rules: ["I1", "I8", "I9"],
     took: 1,
     peers: 2,
@@ -113,7 +113,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
   "later-fields-cleared": { kinds: ["kill"], seed: 19, rules: ["I7"], took: 7 },
   "retry-dropped": { kinds: ["kill"], retries: true, seed: 7, rules: ["I17"], took: 7 },
-  "chain-dropped": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
+  "chain-dropped": { kinds: ["kill"], chains: true, seed: 7, rules: ["I17"], took: 1 },
   "chain-on-any-end": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "told-by-all": { kinds: ["kill"], retries: true, seed: 10, rules: ["I17"], took: 10 },
   "set-follows-living": { kinds: ["kill"], seed: 7, rules: ["I4", "I6"], took: 7 },
@@ -140,13 +140,23 @@ describe("a bug that was planted on purpose is found", () => {
         const breach = summarise({ ...job, planted: bug }).breaches.find(({ rule }) => rules.includes(rule));
         if (breach === undefined) continue;
         t.diagnostic(`seed ${job.seed}: ${breach.rule} ${breach.what}`);
-        assert.deepEqual(summarise(job).breaches, [], "the same world without the bug breaks nothing");
+        assert.deepEqual(soundBreaches(job), [], "the same world without the bug breaks nothing");
         return;
       }
       assert.fail(`no seed from ${seed} to ${seed + seedsTried - 1} shows it`);
     });
   }
 });
+
+/** Several bugs show in one world, which runs only once without a bug. */
+const sound = new Map<string, readonly Breach[]>();
+
+function soundBreaches(job: SeedJob): readonly Breach[] {
+  const name = JSON.stringify(job);
+  const breaches = sound.get(name) ?? summarise(job).breaches;
+  sound.set(name, breaches);
+  return breaches;
+}
 
 function worldOf(bug: PlantedBug, seed: number, how: Shown): SeedJob {
   const {

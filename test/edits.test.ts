@@ -14,6 +14,7 @@ import type { JobSpec, TableEdit } from "../src/schema/job.ts";
 import { SimKeys } from "../src/sim/keys.ts";
 import { jobsRoot, tableRoots, type Root } from "../src/table/roots.ts";
 import type { JobTable } from "../src/table/table.ts";
+import { wireCodec } from "../src/wire/codec.ts";
 import { jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 function nothing(): void {}
@@ -53,7 +54,7 @@ class Stage {
       doors,
       table: this.table,
       storedUpdates: 0,
-      sender: new Sender(doors, nothing),
+      sender: new Sender(doors, wireCodec, nothing),
       onChange: nothing,
     });
   }

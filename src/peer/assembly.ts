@@ -24,6 +24,7 @@ import type { OtherRecord } from "../schema/other-record.ts";
 import type { Message, Protocol } from "../schema/message.ts";
 import { channelsRoot } from "../table/roots.ts";
 import type { JobTable } from "../table/table.ts";
+import type { Codec } from "../wire/codec.ts";
 import type { Booted } from "./boot.ts";
 import { Edits } from "./edits.ts";
 import { Horizons } from "./horizons.ts";
@@ -38,7 +39,7 @@ import { MeshNotices } from "./mesh-notices.ts";
 import { NoticeSender } from "./notice-sender.ts";
 import { Notices } from "./notices.ts";
 import { Pings } from "./pings.ts";
-import { Receiver, type ReceiverDeps } from "./receiver.ts";
+import { Receiver } from "./receiver.ts";
 import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
@@ -83,7 +84,7 @@ export interface AssemblyDeps {
   /** Read through core/view.ts only. */
   state: Readonly<State>;
   historyMaxBytes: number;
-  decode: ReceiverDeps["decode"];
+  codec: Codec;
   feed: (event: EventBody) => void;
   command: (command: Command, answer: (answer: Answer) => void) => void;
   /** called when the table has changed */
@@ -248,7 +249,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const pings = new Pings({ self: doors.keys.self, doors, jobOf, count });
   const receiver: Receiver = new Receiver({
     doors,
-    decode: deps.decode,
+    codec: deps.codec,
     intake,
     sync,
     logs,

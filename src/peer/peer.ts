@@ -17,7 +17,7 @@ import type { PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { readStatement } from "../wire/membership.ts";
-import { decode as decodeFromWire } from "../wire/codec.ts";
+import { wireCodec } from "../wire/codec.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job } from "../schema/job.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
@@ -71,7 +71,7 @@ export class Peer {
     this.#doors = doors;
     this.#settings = settings;
     this.status = new PeerStatus(doors.clock, this.#counters);
-    this.#sender = new Sender(doors, (what) => this.#count(what));
+    this.#sender = new Sender(doors, settings.testing?.codec ?? wireCodec, (what) => this.#count(what));
     this.#outbox = new Outbox(doors.clock, (batch) => this.#sender.publish("runs", batch));
     this.#writer = new Writer(doors, {
       stored: (token = 0, failed) => this.#feed({ kind: "stored", token, failed }),
@@ -107,7 +107,7 @@ export class Peer {
     const { doors } = this;
     const { name, version, tags, capacity, role, tzdata, host, founder, invitation } = this.#settings;
     const { capabilities, lacks = [], testing } = this.#settings;
-    const { recordFields, onLive, decode = decodeFromWire, ...probes } = testing ?? {};
+    const { recordFields, onLive, codec = wireCodec, ...probes } = testing ?? {};
     this.#incarnation = booted.incarnation;
     this.#state = createState({
       self: doors.keys.self,
@@ -137,7 +137,7 @@ export class Peer {
       staleRecords: this.#staleRecords,
       state: this.#state,
       historyMaxBytes: this.#settings.historyMaxBytes,
-      decode,
+      codec,
       feed: (event) => this.#feed(event),
       tableChanged: () => watch.changed(),
       command: (command, answer) => this.command(command, answer),

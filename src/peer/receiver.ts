@@ -4,7 +4,7 @@ import { never } from "../errors.ts";
 import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Message } from "../schema/message.ts";
-import type { decode } from "../wire/codec.ts";
+import type { Codec } from "../wire/codec.ts";
 import type { Intake } from "./intake.ts";
 import type { KeyRotation } from "./key-rotation.ts";
 import type { LogCopies } from "./log-copies.ts";
@@ -16,7 +16,7 @@ import { stepsOf } from "./work-prices.ts";
 
 export interface ReceiverDeps {
   doors: Doors;
-  decode: typeof decode;
+  codec: Codec;
   intake: Intake;
   sync: Sync;
   logs: Logs;
@@ -39,8 +39,8 @@ export class Receiver {
 
   /** Bytes from a peer that the mesh has authenticated. */
   received(from: PeerId, channel: Channel, bytes: Uint8Array): void {
-    const { doors, count } = this.#deps;
-    const decoded = this.#deps.decode(channel, bytes, from, doors.keys.cluster);
+    const { doors, count, codec } = this.#deps;
+    const decoded = codec.decode(channel, bytes, from, doors.keys.cluster);
     if (decoded.ok) return this.#hear(from, decoded.message);
     count(`refused_${decoded.refusal.replaceAll("-", "_")}`);
     doors.log.debug("a message was dropped", { from, channel, why: decoded.refusal });

@@ -2,16 +2,18 @@
 import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { messageCapBytes, type Message, type Protocol, type Topic } from "../schema/message.ts";
-import { encode } from "../wire/codec.ts";
+import type { Codec } from "../wire/codec.ts";
 
 export class Sender {
   readonly #doors: Pick<Doors, "keys" | "mesh" | "log">;
+  readonly #codec: Codec;
   readonly #count: (name: string) => void;
   #seq = 0;
   #silent = false;
 
-  constructor(doors: Pick<Doors, "keys" | "mesh" | "log">, count: (name: string) => void) {
+  constructor(doors: Pick<Doors, "keys" | "mesh" | "log">, codec: Codec, count: (name: string) => void) {
     this.#doors = doors;
+    this.#codec = codec;
     this.#count = count;
   }
 
@@ -35,7 +37,7 @@ export class Sender {
   /** Undefined for a message that is too large, which every receiver would refuse. Callers split large messages beforehand. */
   #encode(message: Message): Uint8Array | undefined {
     const { self, cluster } = this.#doors.keys;
-    const bytes = encode({ cluster, sender: self, seq: this.#seq++ }, message);
+    const bytes = this.#codec.encode({ cluster, sender: self, seq: this.#seq++ }, message);
     if (bytes.length <= messageCapBytes) return bytes;
     this.#count("too_large_to_say");
     this.#doors.log.error("a message is too large to be sent", { kind: message.kind, bytes: bytes.length });

@@ -4,7 +4,7 @@ import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Job, Problem } from "../schema/job.ts";
 import type { JobTable } from "../table/table.ts";
-import type { decode } from "../wire/codec.ts";
+import type { Codec } from "../wire/codec.ts";
 
 export interface PeerSettings {
   name: string;
@@ -38,7 +38,7 @@ export interface PeerSettings {
     /** fields that a later version adds to each record */
     recordFields?: Readonly<Record<string, unknown>>;
     /** absent = the wire's own */
-    decode?: typeof decode;
+    codec?: Codec;
     onLive?: (inside: Inside) => void;
   };
 }

@@ -45,6 +45,14 @@ export type Refusal =
   | "unknown-kind"
   | "wrong-shape";
 
+/** How a peer writes and reads its messages. */
+export interface Codec {
+  encode(envelope: Envelope, message: Message): Uint8Array;
+  decode(channel: Channel, bytes: Uint8Array, from: PeerId, cluster: string): Decoded;
+}
+
+export const wireCodec: Codec = { encode, decode };
+
 /** The bytes of a message. Receivers refuse more than `messageCapBytes`, so the caller splits messages before. */
 export function encode(envelope: Envelope, message: Message): Uint8Array {
   const { cluster, sender, seq } = envelope;

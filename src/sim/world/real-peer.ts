@@ -5,7 +5,7 @@ import { assert } from "../../errors.ts";
 import type { Doors } from "../../ports.ts";
 import type { JobId, PeerId } from "../../schema/ids.ts";
 import { ownCapabilities } from "../../schema/protocol.ts";
-import { decodeOnce } from "../mesh/decode-once.ts";
+import { simCodec } from "../mesh/codec.ts";
 import { needsText } from "../client/later-jobs.ts";
 import { laterRecordFields, laterSpeech } from "./later-speech.ts";
 import type { PeerTraits, SimulatedPeer } from "./settings.ts";
@@ -53,7 +53,7 @@ export function startRealPeer(
     ...known,
     ...traits,
     name,
-    testing: { ...testing, ...more, decode: decodeOnce, checksBook: true, onLive: (live) => (seen = live) },
+    testing: { ...testing, ...more, codec: simCodec, checksBook: true, onLive: (live) => (seen = live) },
   });
   return {
     start: (ready) => peer.start((error) => ready(error?.message)),

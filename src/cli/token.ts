@@ -115,7 +115,7 @@ async function revoke(client: Client, id: string, force: true | undefined): Prom
 function expiryOf(text: string, now: number): string {
   const ms = parseDuration(text);
   if (ms !== undefined) return new Date(now + ms).toISOString();
-  if (Number.isNaN(Date.parse(text))) {
+  if (!/^\d{4}-\d{2}-\d{2}T/.test(text)) {
     const forms =
       "give a duration from now such as 90d, or an RFC 3339 instant; without it the token never expires";
     throw new CicadaError("USAGE", `--expires ${text}: ${forms}`);

@@ -52,6 +52,11 @@ test("a run that a killed peer answered is the answer to its repeat elsewhere, a
   const b = await cluster.start({ name: "birch", join: a });
   const job = { id: "once", command: "true", target: { peers: ["birch"] } };
   assert.equal((await a.call("POST", "/v1/jobs", job)).status, 201);
+  await until(
+    "birch has the job",
+    quickMs,
+    async () => (await b.call("GET", "/v1/jobs/once")).status === 200,
+  );
   const ask = (peer: typeof a) =>
     peer.call("POST", "/v1/jobs/once/run", {}, { "idempotency-key": "the-only-one" });
   const answered = await ask(a);

@@ -140,7 +140,7 @@ describe("apply on two real peers", () => {
     );
     const refused = await ada.command("apply", "-f", folder);
     assert.notEqual(refused.code, 0);
-    assert.match(refused.stderr, /bad\.yml, document 2: \/timeout: .*is not a duration/);
+    assert.match(refused.stderr, /bad\.yml, document 2: timeout: .*is not a duration/);
     writeFileSync(bad, "id: [\n");
     const broken = await ada.command("diff", "-f", folder);
     assert.ok((broken.code ?? 0) > 1);

@@ -308,6 +308,8 @@ export interface Executor {
   dropLogs(runs: readonly RunId[]): void;
   /** The total size of the outputs and copies that are files. */
   logBytes(done: (bytes: number) => void): void;
+  /** Removes the oldest of these files, those of runs in progress excepted, until so many bytes are free. `freed`: how many are. */
+  freeLogs(bytes: number, done: (freed: number) => void): void;
   /** Ends every child's process group (TERM, then KILL after its grace) and then itself. */
   close(done: () => void): void;
 }

@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { ClockProof } from "../src/peer/clock-proof.ts";
 import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
-import type { Doors } from "../src/ports.ts";
+import type { Doors, Executor } from "../src/ports.ts";
 import type { Disk, Horizon, PruneRule } from "../src/ports/disk.ts";
 import { instantOf, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
@@ -205,11 +205,11 @@ const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };
  */
 function pruneRounds(
   facts: Partial<RetentionDeps>,
-  { stored = [], prunings = Infinity, rounds = 1 }: PruneStage = {},
-): { rules: PruneRule[]; dropped: JobId[] } {
+  { stored = [], prunings = Infinity, rounds = 1, records = 0, outputs = [] }: PruneStage = {},
+): { rules: PruneRule[]; dropped: JobId[]; warnings: string[] } {
   const rules: PruneRule[] = [];
   const dropped: JobId[] = [];
-  const disk: Pick<Disk, "jobsWithRecords" | "prune" | "store"> = {
+  const disk: Pick<Disk, "jobsWithRecords" | "prune" | "store" | "measure"> = {
     store: (writes, done) => {
       dropped.push(...writes.flatMap((write) => (write.kind === "drop-horizon" ? [write.job] : [])));
       done();
@@ -219,7 +219,17 @@ function pruneRounds(
       rules.push(...given);
       done({ runs: [], horizons: [], more: false });
     },
+    measure: (_share, done) => done({ bytes: records, instant: 0 }),
   };
+  const executor: Pick<Executor, "logBytes" | "freeLogs"> = {
+    logBytes: (done) => done(outputs.reduce((sum, bytes) => sum + bytes, 0)),
+    freeLogs: (bytes, done) => {
+      let freed = 0;
+      while (freed < bytes && outputs.length > 0) freed += outputs.shift() ?? 0;
+      done(freed);
+    },
+  };
+  const log = { info: () => undefined };
   const horizons = new Horizons({
     settings: {},
     stored,
@@ -229,8 +239,8 @@ function pruneRounds(
     onPrunedElsewhere: () => undefined,
   });
   const retention = new Retention({
-    // Only the disk is used.
-    doors: { disk } as unknown as Doors,
+    // Only these parts of them are used.
+    doors: { disk, executor, log } as unknown as Doors,
     horizons,
     historyMaxBytes: Infinity,
     keepOf: () => keep,
@@ -246,10 +256,14 @@ function pruneRounds(
     const passedMs = number * 10 * minute;
     retention.woke({ wall: round + 1_000 + passedMs, mono: passedMs });
   }
-  return { rules, dropped };
+  return { rules, dropped, warnings: retention.warnings() };
 }
 
 interface PruneStage {
+  /** bytes of the records, which all have to stay */
+  records?: number;
+  /** bytes of the outputs, the oldest first; those that are removed are taken out */
+  outputs?: number[];
   stored?: readonly Horizon[];
   /** after this many prunings there are no records any more */
   prunings?: number;
@@ -290,6 +304,32 @@ describe("what a round of pruning asks of the disk", () => {
       }
     });
   }
+});
+
+describe("when the records that have to stay leave too little room for outputs", () => {
+  test("the oldest outputs go, until there is room again", () => {
+    const outputs = [400, 300, 200, 100];
+    const { warnings } = pruneRounds({ historyMaxBytes: 1_000 }, { records: 300, outputs });
+    assert.deepEqual(outputs, [300, 200, 100]);
+    assert.deepEqual(warnings, []);
+  });
+
+  test("and all of them are not enough, people are told how much the records take", () => {
+    const mebibyte = 1_048_576;
+    const outputs = [3 * mebibyte];
+    const { warnings } = pruneRounds({ historyMaxBytes: mebibyte }, { records: 2 * mebibyte, outputs });
+    assert.deepEqual(outputs, []);
+    assert.match(
+      warnings.join(),
+      /^history takes 2 MiB, above its limit of 1 MiB: nothing more can be removed/,
+    );
+  });
+
+  test("nothing goes as long as the limit is kept", () => {
+    const outputs = [400, 300];
+    pruneRounds({ historyMaxBytes: 1_000 }, { records: 300, outputs });
+    assert.deepEqual(outputs, [400, 300]);
+  });
 });
 
 describe("of a deleted job", () => {

@@ -173,17 +173,29 @@ export class Retention {
     });
   }
 
-  /** Goes through all jobs again with a higher floor. If the floor can't rise any more, the limit can't be kept. */
+  /** Goes through all jobs again with a higher floor. If the floor can't rise any more, records have to stay, and outputs go. */
   #lowerTo(instant: number, bytes: number, round: number): void {
-    if (instant <= this.#floor) {
-      const { historyMaxBytes } = this.#deps;
-      this.#overfull =
-        `history takes ${mebibytes(bytes)}, above its limit of ${mebibytes(historyMaxBytes)}: nothing more can be removed, ` +
-        "because the rest is within the jobs' catch-up windows, or is the last record of its job";
-      return this.#end(round);
-    }
+    if (instant <= this.#floor) return this.#dropOutputs(bytes, round);
     this.#floor = instant;
     this.#pruneAfter("", round, () => this.#limitSize(round));
+  }
+
+  /** The oldest outputs of runs whose records have to stay. */
+  #dropOutputs(bytes: number, round: number): void {
+    const { historyMaxBytes, doors } = this.#deps;
+    doors.executor.freeLogs(bytes - filledShare * historyMaxBytes, (freed) => {
+      const rest = bytes - freed;
+      if (freed > 0)
+        doors.log.info("the oldest outputs were removed, because history has reached its limit", {
+          bytes: freed,
+        });
+      this.#overfull =
+        rest <= historyMaxBytes
+          ? undefined
+          : `history takes ${mebibytes(rest)}, above its limit of ${mebibytes(historyMaxBytes)}: nothing more can be removed, ` +
+            "because the rest is records within the jobs' catch-up windows, or the last of their jobs";
+      this.#end(round);
+    });
   }
 
   #end(round: number): void {

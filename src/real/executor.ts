@@ -20,7 +20,7 @@ import type {
 import type { Disk } from "../ports/disk.ts";
 import type { RunId } from "../schema/ids.ts";
 import { LogCopies } from "./executor/copies.ts";
-import { folderBytes, OutputFiles } from "./executor/output-files.ts";
+import { folderBytes, OutputFiles, removeOldest } from "./executor/output-files.ts";
 import { Masker } from "./executor/masker.ts";
 import { Patterns } from "./patterns.ts";
 import type { RealSecrets, Resolved } from "./secrets.ts";
@@ -161,6 +161,10 @@ class RealExecutor implements Executor {
     void this.measure(done);
   }
 
+  freeLogs(bytes: number, done: (freed: number) => void): void {
+    void this.free(bytes, done);
+  }
+
   dropLogs(runs: readonly RunId[]): void {
     for (const run of runs) {
       const dropping = Promise.all([this.files.drop(run), this.copies.drop(run)]);
@@ -257,6 +261,16 @@ class RealExecutor implements Executor {
     } catch (error) {
       this.log.warn("the outputs of an earlier life stay where they are", { reason: String(error) });
     }
+  }
+
+  private async free(bytes: number, done: (freed: number) => void): Promise<void> {
+    let freed = 0;
+    try {
+      freed = await removeOldest([this.folder, this.copies.folder], bytes);
+    } catch (error) {
+      this.log.warn("old outputs can't be removed", { reason: String(error) });
+    }
+    done(freed);
   }
 
   private async measure(done: (bytes: number) => void): Promise<void> {

@@ -176,6 +176,17 @@ export class SimExecutor implements Executor {
     this.queue.after(1, this.process, () => done(bytes));
   }
 
+  freeLogs(bytes: number, done: (freed: number) => void): void {
+    let freed = 0;
+    for (const [run, log] of this.children.logs) {
+      if (freed >= bytes) break;
+      if (this.children.alive.has(run)) continue;
+      this.children.logs.delete(run);
+      freed += log.length;
+    }
+    this.queue.after(1, this.process, () => done(freed));
+  }
+
   close(done: () => void): void {
     this.closed = true;
     for (const run of this.children.alive.keys()) this.stop(run);

@@ -126,7 +126,10 @@ async function readPiece(
   if (offset === 0 && control.view().open.some((open) => runId(open) === run)) {
     return { ...nothing, complete: false };
   }
-  throw new CicadaError("LOG_NOT_FOUND", `no reachable peer has output of ${run}`);
+  throw new CicadaError(
+    "LOG_NOT_FOUND",
+    `no reachable peer has output of ${run}, or has it any more (--history-max)`,
+  );
 }
 
 function sendBytes(

@@ -28,7 +28,7 @@ const openReadersMax = 16;
 const idleReaderMs = 30_000;
 
 export class LogCopies {
-  private readonly folder: string;
+  readonly folder: string;
   /** not in use at the moment, the longest unused first */
   private readonly idle = new Set<CopyReader>();
 

@@ -174,3 +174,22 @@ export async function folderBytes(folder: string): Promise<number> {
   }
   return bytes;
 }
+
+/** Removes the oldest files that lie directly in the folders, until so many bytes are free. Returns how many are. */
+export async function removeOldest(folders: readonly string[], bytes: number): Promise<number> {
+  const files: { path: string; size: number; mtimeMs: number }[] = [];
+  for (const folder of folders) {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      const found = entry.isFile() ? await orNothing(stat(path)) : undefined;
+      if (found !== undefined) files.push({ path, size: found.size, mtimeMs: found.mtimeMs });
+    }
+  }
+  let freed = 0;
+  for (const { path, size } of files.toSorted((a, b) => a.mtimeMs - b.mtimeMs)) {
+    if (freed >= bytes) break;
+    await rm(path, { force: true });
+    freed += size;
+  }
+  return freed;
+}

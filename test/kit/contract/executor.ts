@@ -224,6 +224,26 @@ export function executorContract(name: string, make: () => Promise<ExecutorBed>)
     assert.deepEqual(bed.files(), []);
   });
 
+  onBed("the oldest files go when room is needed, and none of a run in progress", async (bed, reports) => {
+    const lasts = bed.spec("lasts");
+    bed.executor.launch(lasts);
+    await started(bed, reports, lasts);
+    const ones = [bed.spec("prints much"), bed.spec("prints much")];
+    for (const spec of ones) await launchToEnd(bed, reports, spec);
+    const [oldest, newest] = ones.map(({ run }) => run);
+    assert.ok(oldest !== undefined && newest !== undefined);
+    const size = (await readAll(bed, oldest))?.size;
+    const free = (bytes: number): Promise<number> =>
+      bed.wait<number>((done) => bed.executor.freeLogs(bytes, done));
+    assert.equal(await free(0), 0);
+    assert.equal(await free(1), size);
+    assert.equal(await readAll(bed, oldest), undefined);
+    assert.equal((await readAll(bed, newest))?.size, size);
+    await free(1_000_000_000);
+    assert.equal(await readAll(bed, newest), undefined);
+    assert.deepEqual(bed.files(), [lasts.run]);
+  });
+
   onBed(
     "after a restart it says which runs had been started and which had not, wherever their output is",
     async (bed, reports) => {

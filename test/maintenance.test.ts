@@ -7,6 +7,7 @@ import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
+const minute = 60 * second;
 const hour = 3_600_000;
 const id = "job" as JobId;
 
@@ -125,6 +126,32 @@ describe("in a maintenance", () => {
         .filter((tick) => tick < end),
     );
   });
+
+  for (const [policy, window, reason] of [
+    ["all", "1m", "window"],
+    ["latest", "1h", "superseded"],
+  ] as const)
+    test(`a tick that was to be caught up before it is judged anew after it: ${policy}, ${window}`, () => {
+      const cores = new Cores(["a", "b"]);
+      const drain = (on: boolean): void =>
+        ["a", "b"].forEach((peer) => cores.ask(peer, { kind: "drain-peer", peer, on, by: "ann" }));
+      cores.put({ ...every, schedule: "@every 1m", catchUp: { policy, window } });
+      cores.pass(minute - (cores.wall(cores.now) % minute) + 30 * second);
+      drain(true);
+      // The next tick is overdue by 45 s when the maintenance begins, and its peers are back before it ends.
+      const { end } = maintain(cores, 75 * second, 2 * minute);
+      cores.pass(2 * minute);
+      drain(false);
+      const before = cores.starts.length;
+      cores.pass(end + 30 * second - cores.wall(cores.now));
+      const [first] = cores.starts.slice(before).map(({ tick }) => Date.parse(tick));
+      assert.ok(first === undefined || first >= end, "only ticks after it start");
+      const missed = recordsOf(cores).filter(({ state }) => state === "missed");
+      assert.deepEqual(
+        missed.map((record) => record.reason),
+        [reason],
+      );
+    });
 
   test("only jobs of its group are concerned", () => {
     const cores = new Cores(["a", "b"]);

@@ -214,7 +214,8 @@ function decideUnclaimed(order: DecidedOrder, plan: Plan, facts: Facts): Decided
   const ofPeer = decideForPeer(order, plan, facts);
   if (ofPeer !== undefined) return ofPeer;
   const isWanted = requested !== undefined || facts.isInProgress || facts.isFixed;
-  const isOverdue = !isWanted && (trigger === "schedule" || trigger === "chain") && wall - due > overdueMs;
+  const onTimeMs = trigger === "catch-up" ? startWindowMs(plan, false) : overdueMs;
+  const isOverdue = !isWanted && wall - due > onTimeMs;
   // The sweep deals with overdue orders: it makes them catch-ups and has them decided again, or reports them as missed.
   if (isOverdue || (isWanted && wall - wantedAt(due, facts.isInProgress, plan, wall) > windowOf(plan, facts)))
     return just(wait(Infinity));

@@ -114,6 +114,8 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     const isWanted = order.requested !== undefined || hasBegun || isFixed(state, plan, order);
     // While the job is stopped nothing is caught up, and never what came in that time.
     const isStopped = stop !== undefined && order.requested?.force !== true;
+    // Whether it is caught up is decided anew when the stop has ended.
+    if (isStopped && order.trigger === "catch-up") order.trigger = order.isChained ? "chain" : "schedule";
     if (isToBeSkipped(state, order)) touch(state, order);
     else if (isStopped || (!isWanted && stopOfTick(plan, comesAtOf(order)) !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);

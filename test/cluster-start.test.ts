@@ -188,7 +188,7 @@ describe("a peer by itself", () => {
     const sabotage = `
       const { set } = Map.prototype;
       Map.prototype.set = function (key, value) {
-        if (key === "sick" && /poison/.test(value?.job?.spec?.command)) throw new Error("a fault that was planted");
+        if (key === "sick" && value?.lifetime && /poison/.test(value.job.spec.command)) throw new Error("a fault that was planted");
         return set.call(this, key, value);
       };`;
     const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(sabotage)}` };

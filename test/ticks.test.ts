@@ -298,7 +298,8 @@ test("run now starts at once on the announced peer, with the requested environme
 
 test("a manual order that becomes known after the job's window is not started but recorded as missed", () => {
   const cores = new Cores(["a", "b", "c"]);
-  cores.put({ id: "by-hand", command: "true", catchUp: { policy: "latest", window: "10m" } });
+  const spec = { id: "by-hand", command: "true", catchUp: { policy: "latest", window: "10m" } } as const;
+  cores.put(spec, { createdAt: 0 });
   const requestedAt = cores.wall(2 * second) - 11 * 60 * second;
   const order = {
     job: "by-hand" as JobId,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { connect, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -151,9 +151,11 @@ test("on SIGHUP, a certificate's file that has become a pipe is refused at once 
   t.after(() => rmSync(folder, { recursive: true }));
   const files = { cert: join(folder, "cert"), key: join(folder, "key") };
   writeFileSync(files.key, one?.key ?? "");
-  execFileSync("mkfifo", [files.cert]);
+  const pipe = join(folder, "pipe");
+  execFileSync("mkfifo", [pipe]);
+  linkSync(pipe, files.cert);
   // Whoever waits for the pipe's writer gets something else than a certificate in the end.
-  const writer = spawn("sh", ["-c", 'echo nonsense > "$1"', "sh", files.cert]);
+  const writer = spawn("sh", ["-c", 'echo nonsense > "$1"', "sh", pipe]);
   t.after(() => writer.kill());
   const replaced: string[] = [];
   const reasons: string[] = [];

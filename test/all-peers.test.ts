@@ -273,6 +273,27 @@ test("a peer that is back lets a newer tick that another is about to start go fi
   assert.deepEqual(later, ["a 01:00", "c 00:00", "c 01:00"]);
 });
 
+test("a peer that is back goes on as soon as the other says that its newer tick waits", () => {
+  const target = { count: "all", offline: "30m" } as const;
+  const cores = beforeTick(["a", "c"], { schedule: "@every 1m", overlap: "queue-all", target });
+  const drainC = (on: boolean): void => cores.ask("c", { kind: "drain-peer", peer: "c", on, by: "ann" });
+  drainC(true);
+  cores.pass(minute + 4 * second);
+  cores.pause("a", 8 * second);
+  cores.pass(1_200);
+  drainC(false);
+  const before = cores.starts.length;
+  cores.pass(1_500);
+  assert.equal(cores.starts.length, before, "its claim may become a run at any moment");
+  const claim = recordsOf(cores, "c").find((record) => record.peer === "a" && record.state === "claimed");
+  assert.ok(claim !== undefined);
+  const held = { ...claim, version: claim.version + 1, waiting: "overlap", signature: "held" } as const;
+  cores.learn("c" as PeerId, [held]);
+  cores.pass(2 * second);
+  const later = cores.starts.slice(before).map(({ peer, tick }) => `${peer} ${tick.slice(14, 19)}`);
+  assert.equal(later[0], "c 00:00");
+});
+
 test("a peer of a mesh of its own is all its peers", () => {
   const cores = beforeTick(["a"]);
   cores.pass(10 * second);

@@ -43,8 +43,12 @@ const often = { attempts: 2, backoff: "10s" };
 const hourly = { id: "beat", schedule: "@every 1h", command: "true", retry: often } as const;
 
 /** Peers just before the first tick of an hourly job, whose runs fail. */
-function beforeTick(names: readonly string[], spec: Partial<Parameters<Cores["put"]>[0]> = {}): Cores {
-  const cores = new Cores(names, { runMs: second });
+function beforeTick(
+  names: readonly string[],
+  spec: Partial<Parameters<Cores["put"]>[0]> = {},
+  runMs = second,
+): Cores {
+  const cores = new Cores(names, { runMs });
   cores.pass(minute);
   cores.exitCodeOf = () => 1;
   cores.put({ ...hourly, ...spec });
@@ -151,6 +155,28 @@ test("an attempt that all peers have declined, because they were full, runs soon
   for (const place of [1, 2, 3]) cores.end(`long-${place}`, 0);
   cores.pass(minute);
   assert.deepEqual(attempts(cores.starts.slice(4)), ["2 retry"]);
+});
+
+test("another run waits for the word on how an attempt ended, if its runner only says that it is over", () => {
+  const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, backoff: "1m" } }, Infinity);
+  cores.pass(10 * second);
+  const runner = cores.starts[0]?.peer;
+  const other = ["a", "b", "c"].find((peer) => peer !== runner);
+  assert.ok(runner !== undefined && other !== undefined);
+  cores.ask(other, { kind: "run-job", id: "beat" as JobId, by: "ann", peers: [`host-${other}`] });
+  cores.pass(2 * second);
+  // The record is lost on its way; the next heartbeats don't name the run any more.
+  cores.unheard.add(runner);
+  cores.end("beat", 1);
+  cores.pass(3 * second);
+  assert.equal(cores.heartbeats(runner)[0]?.open.count, 0);
+  assert.equal(cores.starts.length, 1);
+  cores.unheard.delete(runner);
+  for (const peer of ["a", "b", "c"] as PeerId[]) cores.link(peer);
+  cores.pass(2 * minute);
+  cores.end("beat", 0);
+  cores.pass(10 * second);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry", "1 manual"]);
 });
 
 test("a run that is lost is repeated only if the job says so", () => {

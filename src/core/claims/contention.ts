@@ -63,7 +63,9 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (key === order.key || isAnotherSlot(order, record.tick, record.slot)) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
-    if (running ? isOverByHeartbeat(state, record) : !holdsLease(state, record)) continue;
+    // Of a run that may be repeated only the record says whether its tick goes on.
+    const isOver = running && record.retriesLeft === undefined && isOverByHeartbeat(state, record);
+    if (isOver || (!running && !holdsLease(state, record))) continue;
     // Where a tick goes on, others wait, but a peer may be about to start one because the next peer of this one was away.
     if (goesOn && !running && (record.waiting !== undefined || record.due > state.now.wall)) continue;
     const isDue = record.due <= state.now.wall + aheadMs;

@@ -19,6 +19,7 @@ import { followSet } from "./peer-sets.ts";
 import { admitNextRound, admitRetry, forgetRequest, isNextRound } from "./order-book.ts";
 import { touch, touchInProgress, touchOrdersOf, touchOver, wakePool } from "./touched.ts";
 import { precedes, type Order } from "./order.ts";
+import { isInProgress } from "./slots.ts";
 
 /** Signs a record that this peer writes, takes it in, stores it and gossips it. Returns the signed record. */
 export function commit(state: State, unsigned: RunRecord, order?: Order): RunRecord {
@@ -107,6 +108,7 @@ export function recordClosed(state: State, before: RunRecord, ended: RunRecord):
 /** What waits for other runs of the record's job, or for a slot of its pool, may go on now. */
 function wakeWaiting(state: State, before: RunRecord | undefined, record: RunRecord): void {
   touchWaiting(state, record);
+  if (record.waiting !== undefined && before?.waiting === undefined) touchGoingOn(state, record);
   // A run has ended, or a claim has let others go first.
   const mayFreeSlot = isFinal(record.state) || record.waiting !== undefined;
   const pool = mayFreeSlot ? (before?.inPool ?? state.jobs.plans.get(record.job)?.pool) : undefined;
@@ -149,6 +151,13 @@ function touchWaiting(state: State, record: RunRecord): void {
     return;
   for (const order of state.book.holdersByJob.get(record.job) ?? []) touch(state, order);
   if (overlap === "replace") touchInProgress(state, record.job);
+}
+
+/** What goes on has waited for this claim of another tick to start, or to let it go first. */
+function touchGoingOn(state: State, { job, tick }: RunRecord): void {
+  if (state.jobs.plans.get(job)?.overlap === "allow") return;
+  for (const order of state.book.holdersByJob.get(job) ?? [])
+    if (order.tick !== tick && isInProgress(state, order)) touch(state, order);
 }
 
 /** The tick has begun, and the claims of its other slots no longer wait behind those of other ticks. */

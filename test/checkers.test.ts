@@ -523,6 +523,29 @@ test("a change of a group or a calendar is one of each of its jobs that is there
   ]);
 });
 
+test("a change of a group concerns a job as it may be, if an edit of it was not answered", () => {
+  const all = { policy: "all", windowMs: minute } as const;
+  const edited = { ...rules, group: true, schedule: everySeconds(30) } as const;
+  const changes = asChangesOfJobs([
+    asked({ kind: "put", rules: { ...rules, group: true } }, 1),
+    { ...asked({ kind: "put", rules: edited }, 2), accepted: false, answeredAt: undefined },
+    asked({ kind: "group", overlap: "queue", catchUp: all }, 3),
+    asked({ kind: "put", rules: edited }, 4),
+    asked({ kind: "group", overlap: "skip", catchUp: all }, 5),
+  ]).flatMap(({ request, askedAt }) =>
+    request.kind === "put" ? [[askedAt - beginning, request.rules.overlap, request.rules.schedule.text]] : [],
+  );
+  const [before, after] = [everyMinute.text, edited.schedule.text];
+  assert.deepEqual(changes, [
+    [1, "allow", before],
+    [2, "allow", after],
+    [3, "queue", before],
+    [3, "queue", after],
+    [4, "queue", after],
+    [5, "skip", after],
+  ]);
+});
+
 test("I4: a tick from before the job was made is found", () => {
   const runs = [...good.runs, runOf(beginning - 3 * minute, ann, { start: beginning + 2 * minute })];
   assert.ok(rulesIn(checkAll(flawless({ runs }))).includes("I4"));

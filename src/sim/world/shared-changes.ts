@@ -16,7 +16,8 @@ interface Possible {
  * say, a change of a job is told once for each of the possible ones.
  */
 export function asChangesOfJobs(operations: readonly Operation[]): Operation[] {
-  const rulesOf = new Map<JobId, JobRules>();
+  /** of each job the rules that may be in the table: those last accepted, and those after them that were not answered */
+  const rulesOf = new Map<JobId, readonly JobRules[]>();
   let possible: Possible = { group: [], calendar: [] };
   return operations.flatMap((operation) => {
     const { request, accepted, answeredAt } = operation;
@@ -26,14 +27,15 @@ export function asChangesOfJobs(operations: readonly Operation[]): Operation[] {
     // After a delete that was not answered, the job may still be there.
     if (request.kind === "delete" && accepted) rulesOf.delete(request.id);
     if (request.kind === "put") {
-      rulesOf.set(request.rules.id, request.rules);
+      const { rules } = request;
+      rulesOf.set(rules.id, accepted ? [rules] : [...(rulesOf.get(rules.id) ?? []), rules]);
       return asPuts(variantsOf(request.rules, possible));
     }
     if (request.kind !== "group" && request.kind !== "calendar") return [operation];
     const { kind } = request;
     const now = { ...possible, [kind]: [request] };
     possible = accepted ? now : { ...possible, [kind]: [...possible[kind], request] };
-    const ofIt = [...rulesOf.values()].filter((rules) => withShared(rules, request) !== rules);
+    const ofIt = [...rulesOf.values()].flat().filter((rules) => withShared(rules, request) !== rules);
     return [operation, ...asPuts(ofIt.flatMap((rules) => variantsOf(rules, now)))];
   });
 }

@@ -170,6 +170,9 @@ test("another run waits for the word on how an attempt ended, if its runner only
   cores.end("beat", 1);
   cores.pass(3 * second);
   assert.equal(cores.heartbeats(runner)[0]?.open.count, 0);
+  // An edit has what waits looked at again.
+  cores.put({ ...hourly, retry: { attempts: 1, backoff: "1m" }, description: "edited" });
+  cores.pass(second);
   assert.equal(cores.starts.length, 1);
   cores.unheard.delete(runner);
   for (const peer of ["a", "b", "c"] as PeerId[]) cores.link(peer);

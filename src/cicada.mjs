@@ -52,8 +52,8 @@ function hideJoinStrings() {
  * Starts this process again with less memory, which V8 and the C library only take when they start: 1 MiB for young objects,
  * which would grow to 128 MiB in any burst of work, such as a flood of connections; one thread beside the main one for V8's own
  * work; one arena of malloc for all threads, which gives large blocks back at once (by itself it would keep what a large table
- * took while it was read); and the function by which a peer gives back what only its start needed. The process keeps its id and takes 30 ms more to start. Not done if arguments have to stay hidden: the
- * new process would show them again for as long.
+ * took while it was read); and the function by which a peer gives back what only its start needed. The process keeps its id and
+ * takes 30 ms more to start. Not done if arguments have to stay hidden: the new process would show them again for as long.
  */
 function keepSmall() {
   const limit = "--max-semi-space-size";

@@ -66,7 +66,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     // Of a run that may be repeated only the record says whether its tick goes on.
     const isOver = running && record.retriesLeft === undefined && isOverByHeartbeat(state, record);
     if (isOver || (!running && !holdsLease(state, record))) continue;
-    // Where a tick goes on, others wait, but a peer may be about to start one because the next peer of this one was away.
+    // Other ticks wait for one that goes on. But a peer that took this peer for absent may be about to start one of them.
     if (goesOn && !running && (record.waiting !== undefined || record.due > state.now.wall)) continue;
     const isDue = record.due <= state.now.wall + aheadMs;
     const isOfBackfill = isBackfill(record.tick);

@@ -25,19 +25,6 @@ export type LocalStage =
   /** `mayStartAt`: wall clock, ms */
   | { readonly stage: "claimed"; readonly claim: RunRecord; readonly mayStartAt: number };
 
-/**
- * Whether a person asked for the run of an earlier job of that name, which has been deleted since and made again. An order that
- * doesn't tell when its job was made belongs to any job that may have been there then: who made it may have dated it by a clock
- * that was ahead.
- */
-export function isOfEarlierJob(
-  { requestedAt, jobCreatedAt = requestedAt + writerAheadMaxMs }: RequestedOrder,
-  { job: { createdAt } }: Plan,
-): boolean {
-  // Of two jobs that were made on two sides of a split, either may be the one that stays.
-  return jobCreatedAt < createdAt && requestedAt < createdAt;
-}
-
 /** One question to all living members about a batch of orders (asking.ts). */
 export interface Ask {
   readonly id: number;
@@ -195,4 +182,17 @@ export function precedes(
   b: { readonly rank: number; readonly peer: PeerId },
 ): boolean {
   return a.rank < b.rank || (a.rank === b.rank && a.peer < b.peer);
+}
+
+/**
+ * Whether a person asked for the run of an earlier job of that name, which has been deleted since and made again. An order that
+ * doesn't tell when its job was made belongs to any job that may have been there then: who made it may have dated it by a clock
+ * that was ahead.
+ */
+export function isOfEarlierJob(
+  { requestedAt, jobCreatedAt = requestedAt + writerAheadMaxMs }: RequestedOrder,
+  { job: { createdAt } }: Plan,
+): boolean {
+  // Of two jobs that were made on two sides of a split, either may be the one that stays.
+  return jobCreatedAt < createdAt && requestedAt < createdAt;
 }

@@ -26,9 +26,9 @@ export function heardKey(job: JobId, tick: number): string {
 }
 
 /**
- * Only ticks of a schedule, the job's own or its parents', are skipped, and no repeated attempts. If the request was answered before the tick came, every part
- * of the tick is skipped, whatever has begun. A later request may have been refused because a part had begun, so then the other
- * parts are not skipped.
+ * Only ticks of a schedule, the job's own or its parents', are skipped, and no repeated attempts. If the request was answered
+ * before the tick came, every part of the tick is skipped, whatever has begun. A later request may have been refused because a
+ * part had begun, so then the other parts are not skipped.
  */
 export function isToBeSkipped(state: State, order: Order): boolean {
   if (order.requested !== undefined || order.attempt > 1) return false;

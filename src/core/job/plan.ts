@@ -1,6 +1,6 @@
 /**
- * A job, parsed once: durations as numbers, the schedule as masks, the action as its executor takes it. Core decides
- * everything about a job from its plan.
+ * A job, parsed once: durations as numbers, the schedule as masks. Core decides everything about a job from its plan. Only its
+ * action is read when a run starts (checks/action.ts), because a plan for each of 100,000 jobs would hold it.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { ParamValues } from "../../schema/run.ts";

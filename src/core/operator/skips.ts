@@ -20,7 +20,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { isWholeOver, overSlotsOf } from "../records/history.ts";
 import { openOfTick } from "../records/ledger.ts";
-import { lastTickOfParents, nextTickOfParents } from "../orders/chain-status.ts";
+import { lastTickBefore, nextTickOfParents } from "../orders/chain-status.ts";
 import { comingAfter } from "../orders/coming-ticks.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
 
@@ -139,7 +139,7 @@ function stages(state: State, { id }: Plan): (tick: number) => "is over" | "has 
 }
 
 function neighbours(state: State, plan: Plan, tick: number): string {
-  const before = lastTickOfParents(state, plan, tick);
+  const before = lastTickBefore(state, plan, tick);
   const after = tickAfter(state, plan, tick);
   const near = [before, after].flatMap((one) => (one === undefined ? [] : [tickAt(one)]));
   const isLeftOut = nextPlannedTickOf(plan, tick - 1) === tick;

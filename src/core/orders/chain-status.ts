@@ -55,13 +55,13 @@ export function nextTickOfParents(state: State, plan: Plan, after: number): numb
   return nextShared(state, plan, after, "any");
 }
 
-/** The last such tick before the instant (ms). */
-export function lastTickOfParents(state: State, plan: Plan, before: number): number | undefined {
+/** The last tick before the instant (ms) that the job has by its schedule, or that all its parents have. */
+export function lastTickBefore(state: State, plan: Plan, before: number): number | undefined {
   if (plan.after === undefined) return ticksOf(plan, -Infinity, before, 1)[0];
   const parents = plan.after.jobs.flatMap((id) => state.jobs.plans.get(id) ?? []);
   let end = before;
   for (let count = 0; count < comparedMax && parents.length > 0; count++) {
-    const ticks = parents.map((parent) => lastTickOfParents(state, parent, end) ?? -Infinity);
+    const ticks = parents.map((parent) => lastTickBefore(state, parent, end) ?? -Infinity);
     const earliest = Math.min(...ticks);
     if (earliest < Math.max(plan.lifetime.startsAt, 0)) return undefined;
     if (ticks.every((tick) => tick === earliest)) return earliest;

@@ -1,7 +1,6 @@
 /**
- * Removes from the table the requests to skip ticks that are over, so that they don't pile up. They are kept for as long as what
- * else is known about ticks may be forgotten or taken back: a peer may hear of the request later than of the tick, and a decision
- * that was made by a wrong clock doesn't count any more once the clock has been corrected. Then the tick must still be skipped.
+ * Removes from the table the requests to skip ticks that are over, so that they don't pile up. They are kept for a week. A peer
+ * may hear of the request later than of the tick, and a clock that is set back brings the tick again: it must still be skipped.
  */
 import { tickAt } from "../../schema/ids.ts";
 import { skipsMax } from "../../schema/job.ts";
@@ -12,7 +11,7 @@ import { emit, nextToken, type State } from "../state.ts";
 import { isReporter } from "./reporter.ts";
 import { isPlanning } from "./planning.ts";
 
-/** How long each is kept at least, ms; longer only as long as the job hasn't more than `skipsMax` of them. */
+/** How long each is kept at least, ms. The oldest go then if the job has more than `skipsMax` of them. */
 const keptMs = 3_600_000;
 
 export function removeOldSkips(state: State): void {

@@ -287,7 +287,10 @@ export function overCount(history: HistoryState, job: JobId): number {
   return (ofJob.over?.size ?? 0) + (ofJob.sets?.size ?? 0) + ofJob.ranges.length;
 }
 
-/** Whether the job has no more than a watermark without open ticks, as most jobs of a large table: nothing can move or be forgotten. */
+/**
+ * Whether the job has no more than a watermark without open ticks, as most jobs of a large table: nothing can move or be
+ * forgotten.
+ */
 export function isQuiet(history: HistoryState, job: JobId): boolean {
   const ofJob = history.jobs.get(job);
   if (ofJob === undefined) return true;

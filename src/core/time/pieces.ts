@@ -44,7 +44,7 @@ interface Memory {
   dated: readonly (readonly DayRule[])[];
   /** the expressions that don't */
   undated: readonly Exclude<Rule, { kind: "cron" }>[];
-  /** which items of `dated` name a day, as a number for each set of them, by how the day's year begins and its place in that year */
+  /** which of `dated` name a day, as a number for each set of them, by how the day's year begins and its place in that year */
   days: Map<number, number>;
   /** the numbers of these sets */
   sets: Map<string, number>;

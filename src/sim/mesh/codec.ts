@@ -2,8 +2,8 @@
  * The codec of a world's peers. It does what the wire's does, but not again what it has already done in this process:
  *
  * - A gossiped message is decoded once. The same bytes reach every peer of the world.
- * - Of most heartbeats the receiver gets the message that their sender has encoded. They are most of all messages, and nearly all of
- *   a quiet world's; parsing and checking them took a third of its time. Some are decoded all the same.
+ * - Of most heartbeats the receiver gets the message that their sender has encoded. They are most of all messages, and nearly all
+ *   of a quiet world's; parsing and checking them took a third of its time. Some are decoded all the same.
  *
  * So peers share messages, which none of them changes. Bytes that were changed on their way are always decoded.
  */

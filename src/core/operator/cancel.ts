@@ -2,7 +2,6 @@
  * Cancels runs. The peer that is asked forwards the request to the peers that hold the runs, and answers when each of them has
  * confirmed it. A confirmed cancel means that the run is being ended, not that it has ended.
  */
-import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { Answer, Command } from "../../ports/command.ts";
 import { parseRunReference, runId, type PeerId } from "../../schema/ids.ts";
 import type { MessageOf } from "../../schema/message.ts";
@@ -14,15 +13,12 @@ import { isPlanted } from "../probes/planted.ts";
 import { openOfTick } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { emit, nextToken, type State } from "../state.ts";
+import { refuse } from "./refuse.ts";
 
 /** A peer that has not confirmed after this time counts as out of reach. */
 const confirmLimitMs = 5_000;
 /** The longest reason that a record holds, including the name of the person who gave it. */
 const reasonMax = 256;
-
-function refuse(code: ErrorCode, detail: string): Answer {
-  return { kind: "refused", error: new CicadaError(code, detail) };
-}
 
 /** Undefined when the answer follows later, once the peers have confirmed. */
 export function cancelRuns(

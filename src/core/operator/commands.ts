@@ -4,13 +4,11 @@
  * the next sync.
  */
 import type { Answer, Command } from "../../ports/command.ts";
-import { CicadaError, type ErrorCode } from "../../errors.ts";
-import { ulid, type JobId, type TickId } from "../../schema/ids.ts";
+import { CicadaError } from "../../errors.ts";
+import { ulid, type JobId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
-import { keyedTick, ofTickKey, type TickKey } from "../../schema/keyed-tick.ts";
 import type { GroupDefaults } from "../../schema/group.ts";
 import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
-import type { RequestedOrder } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancelRuns } from "./cancel.ts";
@@ -30,19 +28,14 @@ import { hindrancesOf } from "../orders/hindrances.ts";
 import { jobsOfCalendar, missingCalendars } from "../job/calendar-jobs.ts";
 import { settingProblems } from "../job/settings.ts";
 import { checkInGroup, groupOf, problemsOfJobs } from "../job/group.ts";
-import { paramsOfRun } from "../checks/params.ts";
-import { whyOfRun } from "../checks/secrets.ts";
 import type { Plan } from "../job/plan.ts";
-import { stopAt } from "../job/stops.ts";
 import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
+import { refuse } from "./refuse.ts";
+import { runJob } from "./run-job.ts";
 import { skipStored, skipTicks, unskipTicks } from "./skips.ts";
 import { forget, promote } from "./roster-requests.ts";
 import { jobsMax, storedSetting } from "./stored-setting.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
-
-function refuse(code: ErrorCode, detail: string): Answer {
-  return { kind: "refused", error: new CicadaError(code, detail) };
-}
 
 /** Carries out a command. Undefined when the answer comes later, once the change is durable. */
 export function obey(state: State, event: Extract<Event, { kind: "command" }>): Answer | undefined {
@@ -86,7 +79,11 @@ export function obey(state: State, event: Extract<Event, { kind: "command" }>): 
         (plan) => refuseAhead(state) ?? unskipTicks(state, plan, command, token),
       );
     case "run-job":
-      return withJob(state, command, (plan) => runJob(state, plan, command, token, random));
+      return withJob(
+        state,
+        command,
+        (plan) => refuseAhead(state) ?? refuseBehind(state) ?? runJob(state, plan, command, token, random),
+      );
     case "backfill-job":
       return withJob(
         state,
@@ -278,77 +275,6 @@ function edit(
   const token = expectStored(state, { kind: "edit", command, edits, created, warnings });
   emit(state, { kind: "edit", edits, token });
   return isPlanted(state, "answer-before-fsync") ? { kind: "done" } : undefined;
-}
-
-function runJob(
-  state: State,
-  plan: Plan,
-  command: Extract<Command, { kind: "run-job" }>,
-  token: number,
-  random: Uint8Array,
-): Answer | undefined {
-  const refused = refuseAhead(state) ?? refuseBehind(state);
-  if (refused !== undefined) return refused;
-  const first = command.key === undefined ? undefined : firstOfKey(state, plan, command.key);
-  if (first !== undefined) return first;
-  const stopped = !plan.enabled ? "disabled" : stopAt(plan, state.now.wall)?.why;
-  if (stopped !== undefined && command.force !== true) {
-    return refuse(
-      "JOB_PAUSED",
-      `"${plan.id}" is ${stopped === "maintenance" ? "in a maintenance" : stopped}`,
-    );
-  }
-  const { env, force, peers } = command;
-  const hidden = Object.keys(env ?? {}).find((name) => plan.secrets.includes(name));
-  if (hidden !== undefined) {
-    return refuse(
-      "UNPROCESSABLE",
-      `/env/${hidden}: it is a secret of the job, which a run gets from its peer`,
-    );
-  }
-  for (const name of Object.keys(env ?? {})) {
-    const taken = whyOfRun(name);
-    if (taken !== undefined) return refuse("UNPROCESSABLE", `/env/${name}: ${taken}`);
-  }
-  const params = paramsOfRun(plan.job.spec.params, command.params);
-  if (!params.ok) {
-    const detail = params.problems.map(({ pointer, message }) => `${pointer}: ${message}`).join("; ");
-    return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail, params.problems) };
-  }
-  const order: RequestedOrder = {
-    job: plan.id,
-    tick: tickOf(state, command.key, random),
-    trigger: "manual",
-    requestedAt: state.now.wall,
-    jobCreatedAt: plan.job.createdAt,
-    by: command.by,
-    ...(env === undefined ? {} : { env }),
-    ...(Object.keys(params.values).length === 0 ? {} : { params: params.values }),
-    ...(force === undefined ? {} : { force }),
-    ...(peers === undefined ? {} : { peers }),
-  };
-  const stored = expectStored(state, { kind: "order", command: token, order });
-  emit(state, { kind: "store", writes: [{ kind: "order", order }], token: stored });
-  return undefined;
-}
-
-function tickOf({ now }: State, key: TickKey | undefined, random: Uint8Array): TickId {
-  return key === undefined ? (`manual-${ulid(now.wall, random)}` as TickId) : keyedTick(now.wall, key);
-}
-
-/** The run that was asked for under that key, at whichever peer, and isn't over. The history has those that are. */
-function firstOfKey({ book, ledger }: State, { id }: Plan, key: TickKey): Answer | undefined {
-  const known = [...(book.byJob.get(id) ?? []), ...(ledger.openByJob.get(id)?.values() ?? [])];
-  for (const { tick } of known) {
-    const which = ofTickKey(tick, key);
-    if (which === "same") return { kind: "ordered", job: id, tick, hindrances: [], repeated: true };
-    if (which === "other-request")
-      return refuse(
-        "KEY_REUSED",
-        `${id}@${tick} was asked for under that Idempotency-Key by another request`,
-      );
-  }
-  return undefined;
 }
 
 /** An edit that a person waits for was not made. */

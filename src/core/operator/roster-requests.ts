@@ -8,7 +8,6 @@
  * and every peer reports it.
  */
 import type { Answer, Command } from "../../ports/command.ts";
-import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import {
   describeAmbiguous,
@@ -29,13 +28,10 @@ import { epochBytes, hashOfEpoch, votersMax } from "../voting/roster.ts";
 import { emit, note, type State, expectStored } from "../state.ts";
 import { signedStatement } from "./own-statements.ts";
 import type { RosterRequest } from "./operator-state.ts";
+import { refuse } from "./refuse.ts";
 
 /** The longest that a person waits for the voters. */
 const requestLimitMs = 8_000;
-
-function refuse(code: ErrorCode, detail: string): Answer {
-  return { kind: "refused", error: new CicadaError(code, detail) };
-}
 
 /** The peer that a person has named; a refusal when there is none, or more than one. */
 export function memberNamed(state: State, text: string): PeerId | Answer {

@@ -7,7 +7,6 @@
  * claim's holder directly, and every living peer if the tick is due soon. It answers when they have confirmed that they
  * will not start the tick. Requests whose ticks are over are removed from the table after a while.
  */
-import { CicadaError, type ErrorCode } from "../../errors.ts";
 import type { Answer, Command } from "../../ports/command.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { skipsMax, type Skip } from "../../schema/job.ts";
@@ -23,6 +22,7 @@ import { openOfTick } from "../records/ledger.ts";
 import { lastTickBefore, nextTickOfParents } from "../orders/chain-status.ts";
 import { comingAfter } from "../orders/coming-ticks.ts";
 import { emit, expectStored, nextToken, type Pending, type State } from "../state.ts";
+import { refuse } from "./refuse.ts";
 
 /** Every living peer is told of a tick that is due within this time: until then the table reaches all of them. Unit: ms. */
 const soonMs = claimAheadMs + 30_000;
@@ -31,10 +31,6 @@ const heardKeptMs = 60_000;
 /** The most skips that it remembers from one peer, far more than are claimed or due soon, and from all. Each takes up to 1 KiB. */
 const heardOfOneMax = skipsMax;
 const heardMax = 10 * skipsMax;
-
-function refuse(code: ErrorCode, detail: string): Answer {
-  return { kind: "refused", error: new CicadaError(code, detail) };
-}
 
 /** Undefined when the answer follows, once the request is durable and confirmed. */
 export function skipTicks(

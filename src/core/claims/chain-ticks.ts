@@ -7,9 +7,8 @@
  * those parents ended whose records are no longer in memory.
  */
 import { backfilledInstant } from "../../schema/backfill.ts";
-import { instantOf, isManual, orderKey, runId, type JobId, type TickId } from "../../schema/ids.ts";
-import { retryAttemptsMax } from "../../schema/job.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import { instantOf, isManual, runId, type JobId, type TickId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
 import { chainVerdict } from "../job/chain.ts";
 import { endThatCounts, tickThatFollows, type PastEnd } from "../job/chain-past.ts";
 import { dueOf } from "../job/jitter.ts";
@@ -17,23 +16,16 @@ import { startWindowMs, type Plan } from "../job/plan.ts";
 import { requestedKeptMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { historyBegan, isWholeOver, overSlotsOf, settle, unsureUntilOf } from "../records/history.ts";
-import {
-  givesBackOneOfSeveral,
-  latestOf,
-  outputBytesOf,
-  recordsOf,
-  settleIn,
-  settles,
-} from "../records/ledger.ts";
-import { finalWordOf, mergeRecord, movesUp, recordKey, slotCountIn, storyOf } from "../records/records.ts";
+import { historyBegan, isWholeOver, settle, unsureUntilOf } from "../records/history.ts";
+import { givesBackOneOfSeveral, outputBytesOf, settleIn, settles } from "../records/ledger.ts";
+import { mergeRecord, recordKey, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
 import type { ChainTick } from "./book-state.ts";
 import { noteBackfill } from "./backfill-index.ts";
 import { instantFor, pastOf, pastTicksOf, wasNotRun } from "./chain-backfills.ts";
+import { endsInMemory, endsOfTick, isEndOrRepeated, latestKnown, wholeEndOf } from "./chain-ends.ts";
 import { readDisk, parentTickOf, parentPastTickOf } from "./chain-parents.ts";
 import { forgetRanges, passOnRange } from "./chain-ranges.ts";
-import { isTickOver, slotNames } from "./slots.ts";
 import { admitChained, dropOrders, isBegunOrDecided, isRequested } from "./order-book.ts";
 import { touchOver } from "./touched.ts";
 
@@ -61,7 +53,7 @@ export function followChains(state: State, record: RunRecord): void {
   const ends = endsOfTick(state, record);
   if (ends === undefined || ends.length === 0) return;
   // If records of some slots have left memory, the disk tells how they ended.
-  const story = isWholeEnd(ends) ? wholeEndOf(ends) : undefined;
+  const story = wholeEndOf(ends);
   // First all children learn of the end: one of them may be a parent of another.
   for (const child of children) noteEnd(state, child, record, story);
   for (const child of children) {
@@ -81,10 +73,10 @@ export function learnChains(
   const past = lookedUp === undefined ? undefined : pastOf(after, lookedUp);
   const known = records.map((record) => latestKnown(state, record));
   if (lookedUp !== undefined && past === undefined)
-    for (const parent of after?.jobs ?? []) known.push(...inMemory(state, parent, lookedUp, records));
+    for (const parent of after?.jobs ?? []) known.push(...endsInMemory(state, parent, lookedUp, records));
   const ticks = Map.groupBy(known.filter(isEndOrRepeated), ({ job, tick }) => `${job}@${tick}`);
   for (const ofTick of ticks.values()) {
-    const story = isWholeEnd(ofTick) ? wholeEndOf(ofTick) : undefined;
+    const story = wholeEndOf(ofTick);
     if (story === undefined) continue;
     if (past === undefined) noteEnd(state, child, story, story);
     else notePastEnd(state, child, past, story);
@@ -199,65 +191,6 @@ function forgetChainTick({ book }: State, job: JobId, tick: TickId): void {
   book.chainTicks--;
   ticks.delete(tick);
   if (ticks.size === 0) book.chains.delete(job);
-}
-
-/** Whether the record says how a tick's slot ended, after its last attempt. */
-function isEnd(record: RunRecord): boolean {
-  return isFinal(record.state) && settles(record) && record.range === undefined;
-}
-
-function isEndOrRepeated(record: RunRecord): boolean {
-  return isEnd(record) || record.retryAt !== undefined;
-}
-
-/** Whether these records of one tick tell of the end of all its slots. */
-function isWholeEnd(records: readonly RunRecord[]): boolean {
-  const ended = new Set(records.filter(isEnd).map(({ slot }) => slot));
-  return ended.size > 0 && ended.size >= slotCountIn(records);
-}
-
-/**
- * The tick's final word, at the time when it was said: the run that decides it may have ended long before the last one of its
- * tick, or before it was known that no other attempt follows.
- */
-function wholeEndOf(records: readonly RunRecord[]): RunRecord | undefined {
-  const word = finalWordOf(records);
-  if (word === undefined) return undefined;
-  const last = Math.max(...records.map(({ finishedAt = -Infinity }) => finishedAt));
-  return last > (word.finishedAt ?? word.due) ? { ...word, finishedAt: last } : word;
-}
-
-/** What memory knows of the ends of the tick's runs, when this record is the last; undefined while others are undecided. */
-function endsOfTick(state: State, end: RunRecord): RunRecord[] | undefined {
-  const { job, tick, of = 1 } = end;
-  if (of > 1 && !isTickOver(state, job, tick)) return undefined;
-  const ended: RunRecord[] = isEndOrRepeated(end) ? [end] : [];
-  for (const slot of of === 1 ? [end.slot] : slotNames(state, { job, tick, of })) {
-    for (let attempt = 1; attempt <= retryAttemptsMax + 1; attempt++) {
-      const records = [...recordsOf(state.ledger, orderKey(job, tick, attempt, slot))];
-      if (records.length === 0 && attempt >= end.attempt) break;
-      for (const record of records)
-        if (isEndOrRepeated(record) && recordKey(record) !== recordKey(end)) ended.push(record);
-    }
-  }
-  return ended;
-}
-
-/** The record, or what memory says of it if that is later: the disk may have been read before it had taken that in. */
-function latestKnown({ ledger }: State, record: RunRecord): RunRecord {
-  const known = latestOf(ledger, record);
-  return known !== undefined && movesUp(record, known) ? known : record;
-}
-
-/** The records of the tick's ended slots that are in memory: at most one attempt more than the disk has. */
-function inMemory({ ledger }: State, job: JobId, tick: TickId, onDisk: readonly RunRecord[]): RunRecord[] {
-  const ended = [...(overSlotsOf(ledger.history, job, tick)?.slots.keys() ?? [])];
-  const attempts = 1 + Math.max(0, ...onDisk.map((record) => (record.job === job ? record.attempt : 0)));
-  const found: RunRecord[] = [];
-  for (const slot of ended.length === 0 ? ["0"] : ended)
-    for (let attempt = 1; attempt <= attempts; attempt++)
-      found.push(...recordsOf(ledger, orderKey(job, tick, attempt, slot)));
-  return found;
 }
 
 function begin(state: State, child: JobId, tick: TickId): ChainTick {

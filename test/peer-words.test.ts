@@ -337,6 +337,32 @@ test("a run of a dead peer is declared lost by the next in rank when the first o
   }
 });
 
+function othersThan(one: PeerId): PeerId[] {
+  return (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== one);
+}
+
+/** All other peers learn that one of them has taken the record's run for lost. */
+function declareLost(cores: Cores, record: RunRecord): void {
+  const others = othersThan(record.peer);
+  const version = record.version + 1;
+  const lost: RunRecord = {
+    ...record,
+    state: "lost",
+    by: others[0] ?? record.peer,
+    version,
+    signature: "lost",
+  };
+  for (const peer of others) cores.learn(peer, [lost]);
+}
+
+/** The peer says goodbye, and nothing about its runs. */
+function leave(cores: Cores, one: PeerId): void {
+  const { incarnation } = cores.state(one).members;
+  for (const peer of othersThan(one))
+    cores.feed(peer, { kind: "heard", from: one, message: { kind: "leave", incarnation } });
+  cores.kill(one);
+}
+
 test("a tick that waits for a run on a peer that leaves without a word about it starts, although others had declared that run lost before", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
   cores.put({ ...plain, overlap: "queue" });
@@ -347,24 +373,10 @@ test("a tick that waits for a run on a peer that leaves without a word about it 
   assert.equal(cores.starts.length, 1, "the next tick waits");
   const record = [...(cores.records.get(run.peer)?.values() ?? [])].find(({ tick }) => tick === run.tick);
   assert.ok(record);
-  const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== run.peer);
-  const lost: RunRecord = {
-    ...record,
-    state: "lost",
-    by: others[0] ?? run.peer,
-    version: record.version + 1,
-    signature: "lost",
-  };
-  for (const peer of others) cores.learn(peer, [lost]);
+  declareLost(cores, record);
   cores.pass(second);
   assert.equal(cores.starts.length, 1, "its peer lives, so the run counts as on");
-  for (const peer of others)
-    cores.feed(peer, {
-      kind: "heard",
-      from: run.peer,
-      message: { kind: "leave", incarnation: cores.state(run.peer).members.incarnation },
-    });
-  cores.kill(run.peer);
+  leave(cores, run.peer);
   cores.pass(15 * second);
   assert.ok(cores.starts.length > 1);
 });
@@ -381,15 +393,7 @@ test("a tick of two runs whose last one is closed on a peer that leaves, and tha
     ({ tick, peer, state }) => tick === first.tick && peer === first.peer && state === "running",
   );
   assert.ok(record);
-  const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== first.peer);
-  const lost: RunRecord = {
-    ...record,
-    state: "lost",
-    by: others[0] ?? first.peer,
-    version: record.version + 1,
-    signature: "lost",
-  };
-  for (const peer of others) cores.learn(peer, [lost]);
+  declareLost(cores, record);
   cores.end(plain.id, 0);
   cores.pass(second);
   assert.deepEqual(
@@ -397,13 +401,7 @@ test("a tick of two runs whose last one is closed on a peer that leaves, and tha
     [0, 0],
     "its peer lives, so the run counts as on",
   );
-  for (const peer of others)
-    cores.feed(peer, {
-      kind: "heard",
-      from: first.peer,
-      message: { kind: "leave", incarnation: cores.state(first.peer).members.incarnation },
-    });
-  cores.kill(first.peer);
+  leave(cores, first.peer);
   cores.pass(15 * second);
   assert.deepEqual([startsOfJob(cores, "alarm"), cores.pauses.size], [1, 1]);
 });

@@ -35,7 +35,12 @@ describe("a maintenance is refused with the place and the reason", () => {
     ["an unknown zone", { schedule: "@daily", duration: "1h", timezone: "Mars" }, "/timezone", /Mars/],
     ["a schedule that is none", { schedule: "at noon", duration: "1h" }, "/schedule", /./],
     ["a misspelt field", { schedule: "@daily", duraton: "1h" }, "/duraton", /duration/],
-    ["a group that can't be one", { schedule: "@daily", duration: "1h", group: "A B" }, "/group", /./],
+    [
+      "a group that can't be one",
+      { schedule: "@daily", duration: "1h", group: "A B" },
+      "/group",
+      /must be a group's name: 1/,
+    ],
     ["no object", "tonight", "", /object/],
   ];
   for (const [says, spec, pointer, message] of cases) {

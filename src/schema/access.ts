@@ -6,7 +6,7 @@
  */
 import { Type, type Static } from "typebox";
 import { Compile } from "typebox/compile";
-import { settingNamePattern } from "./setting.ts";
+import { groupForm, groupPattern } from "./job.ts";
 
 /** From the least to the most: each may do what those before it may. */
 export const roles = ["metrics", "viewer", "operator", "editor", "admin"] as const;
@@ -51,14 +51,10 @@ export const TokenEntrySchema = Type.Object(
     role: Type.Enum(roles),
     /** absent = all groups */
     groups: Type.Optional(
-      Type.Array(
-        Type.String({
-          pattern: settingNamePattern,
-          description:
-            "a group's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
-        }),
-        { minItems: 1, maxItems: tokenGroupsMax },
-      ),
+      Type.Array(Type.String({ pattern: groupPattern, description: groupForm }), {
+        minItems: 1,
+        maxItems: tokenGroupsMax,
+      }),
     ),
     /** wall ms; absent = never */
     expires: Type.Optional(Type.Number()),

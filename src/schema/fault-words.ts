@@ -16,7 +16,8 @@ const types: Readonly<Record<string, string>> = {
   array: "must be a list",
 };
 
-export function describeFault({ keyword, message, params }: ShapeFault): string {
+/** `form`: what the value should be, where its schema says so. */
+export function describeFault({ keyword, message, params }: ShapeFault, form?: string): string {
   const said: Readonly<Record<string, unknown>> = { ...params };
   const limit = String(said["limit"]);
   switch (keyword) {
@@ -39,6 +40,8 @@ export function describeFault({ keyword, message, params }: ShapeFault): string 
     case "minItems":
     case "minProperties":
       return limit === "1" ? "must not be empty" : `must have at least ${limit} entries`;
+    case "pattern":
+      return form === undefined ? message : `must be ${form}`;
     default:
       return message;
   }

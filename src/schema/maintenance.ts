@@ -1,5 +1,6 @@
 /** A maintenance, as a person writes it: once (`from`, `to`) or again and again (`schedule`, `duration`). */
 import { Type, type Static } from "typebox";
+import { groupForm, groupPattern } from "./job.ts";
 
 const closed = { additionalProperties: false } as const;
 
@@ -21,8 +22,8 @@ export const MaintenanceSchema = Type.Object(
     ),
     group: Type.Optional(
       Type.String({
-        pattern: "^[a-z0-9][a-z0-9._-]{0,63}$",
-        description: "only jobs of this group; absent = all jobs",
+        pattern: groupPattern,
+        description: `${groupForm}; without it, all jobs`,
       }),
     ),
     note: Type.Optional(Type.String({ maxLength: 1_024 })),

@@ -1,6 +1,6 @@
 /** Checks the shape of a small object by its schema, with a pointer for each field that has another shape or isn't known. */
 import { Compile } from "typebox/compile";
-import type { Static, TObject } from "typebox";
+import type { Static, TObject, TSchema } from "typebox";
 import { describeFault } from "./fault-words.ts";
 import type { Problem } from "./job.ts";
 import { didYouMean } from "./nearest.ts";
@@ -35,8 +35,9 @@ export function shapeOf<Schema extends TObject>(schema: Schema, example: string)
       const missing = keyword === "required" ? params.requiredProperties : [""];
       for (const name of missing) {
         const pointer = name === "" ? instancePath : `${instancePath}/${name}`;
-        if (!problems.has(pointer))
-          problems.set(pointer, { pointer, message: name === "" ? describeFault(fault) : "is missing" });
+        const form = descriptionOf(schema.properties[instancePath.slice(1)]);
+        const message = name === "" ? describeFault(fault, form) : "is missing";
+        if (!problems.has(pointer)) problems.set(pointer, { pointer, message });
       }
     }
     return { ok: false, problems: [...problems.values()] };
@@ -50,6 +51,10 @@ export function shapeOf<Schema extends TObject>(schema: Schema, example: string)
           : input,
       ),
   };
+}
+
+function descriptionOf(schema: TSchema | undefined): string | undefined {
+  return schema !== undefined && "description" in schema ? String(schema.description) : undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

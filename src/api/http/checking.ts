@@ -53,7 +53,7 @@ function repeatedIn(value: unknown, known: Record<string, TSchema>): Problem[] {
 
 function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: string | undefined): Problem[] {
   const { keyword, instancePath, params } = fault;
-  const message = describeFault(fault);
+  const message = describeFault(fault, descriptionOf(schemaAt(known, instancePath)));
   switch (keyword) {
     // typebox reports an unknown name twice: here, and as "boolean", which says where it is.
     case "additionalProperties":
@@ -75,12 +75,6 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
         pointer: `${instancePath}/${name}`,
         message: "is missing",
       }));
-    case "pattern": {
-      const description = descriptionOf(schemaAt(known, instancePath));
-      return [
-        { pointer: instancePath, message: description === undefined ? message : `must be ${description}` },
-      ];
-    }
     default:
       return [{ pointer: instancePath, message }];
   }

@@ -77,3 +77,14 @@ test("a backup is neither read from nor written over a folder, a pipe or a devic
   }
   assert.ok(statSync(pipe).isFIFO());
 });
+
+test("a backup into a folder that isn't there is refused with that folder", async () => {
+  await using stub = await StubPeer.open();
+  const plain = path.join(stub.folder, "plain");
+  writeFileSync(plain, "");
+  for (const above of [plain, path.join(plain, "within"), path.join(stub.folder, "missing")]) {
+    const said = await cicada(["backup", path.join(above, "file"), "--data", stub.data]);
+    assert.ok(said.stderr.includes(`${above}: there is no such folder`), said.stderr);
+    assert.equal(said.code, 2);
+  }
+});

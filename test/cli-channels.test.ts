@@ -25,6 +25,9 @@ test("a secret that is given in place of its name is refused before it is writte
   const pasted = await set(stub, ...flags, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw");
   assert.equal(pasted.code, 3);
   assert.match(pasted.stderr, /the name of a secret.*the secret itself goes into --secret-file/);
+  const address = await set(stub, "--type", "slack", "--url-secret", "https://hooks.example/T0/B0/x");
+  assert.equal(address.code, 3);
+  assert.match(address.stderr, /the name of a secret.*an address goes into --url/);
   assert.ok(!stub.asked.some(({ method }) => method === "PUT"));
   assert.equal((await set(stub, ...flags, "HOOK")).code, 0);
 });

@@ -52,7 +52,8 @@ test("an address that isn't there is answered with the page for a browser, and w
     assert.equal(answer.statusCode, 404, url);
     assert.equal(answer.body, body, url);
     assert.equal(answer.headers["content-type"], "text/html; charset=utf-8");
-    const told = await api.inject({ url, headers: { host, authorization: `Bearer ${token}` } });
+    const authorization = `Bearer ${token}`;
+    const told = await api.inject({ url, headers: { host, ...asBrowser, authorization } });
     assert.equal(told.statusCode, 404, url);
     assert.equal(told.json<{ code: string }>().code, "NOT_FOUND");
   }

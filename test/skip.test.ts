@@ -5,7 +5,7 @@ import { divideGap } from "../src/core/job/gap.ts";
 import { checkedJob } from "../src/core/checks/job.ts";
 import { planJob } from "../src/core/job/plan.ts";
 import { describeTick } from "../src/core/records/why.ts";
-import { nextTicks, obstaclesOf } from "../src/core/view.ts";
+import { nextTicks, obstaclesOf, whyNoTick } from "../src/core/view.ts";
 import { instantOf, slotOfPeer, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
@@ -320,6 +320,10 @@ describe("a tick of a job that runs after others is its parents'", () => {
       assert.equal(answerOf(cores), tickAt(tick));
       assert.match(
         obstaclesOf(cores.state("a"), cores.state("a").now, "report" as JobId).join(" "),
+        /is to be skipped; ada asked for it/,
+      );
+      assert.match(
+        whyNoTick(cores.state("a"), cores.state("a").now, "report" as JobId, tick) ?? "",
         /is to be skipped; ada asked for it/,
       );
       cores.pass(2 * minute);

@@ -76,7 +76,7 @@ export function makeBackup(folder: string, file: string, about: Omit<About, "for
   }
 }
 
-/** Throws BAD_FILE for anything that is no plain file: SQLite would wait for the writer of a pipe. */
+/** Throws BAD_FILE for anything that is not a plain file: SQLite would wait for the writer of a pipe. */
 function refuseOther(file: string): void {
   const found = statSync(file);
   if (found.isFile()) return;

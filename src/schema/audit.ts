@@ -30,7 +30,7 @@ export const auditKinds = [
   "call",
 ] as const;
 
-/** What was done, by what became of the table or the peer. */
+/** What can be done to the table, or to a peer. */
 export const auditActions = [
   "put-job",
   "patch-job",

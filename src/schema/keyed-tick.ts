@@ -8,7 +8,7 @@ import { ulid, type TickId } from "./ids.ts";
 /** For how long a key counts. Unit: ms. More takes more memory and finds later repeats. */
 export const keysCountMs = 24 * 3_600_000;
 
-/** Letters of 5 bits. More of the key confuse two keys more rarely; more of the request notice another request more often. */
+/** Unit: letters of 5 bits. With more for the key, two keys are confused less often; with more for the request, so are two requests. */
 const keyLetters = 12;
 const requestLetters = 4;
 const wholeLetters = keyLetters + requestLetters;

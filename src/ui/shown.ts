@@ -5,7 +5,7 @@
 import { h, options, type ComponentChildren, type VNode } from "preact";
 import { rightToLeft, shownText } from "./shown-text.ts";
 
-/** Elements whose text is theirs, or that can't hold other elements. */
+/** Elements that can't hold other elements, or whose text is not shown as it is. */
 const untouched = new Set(["textarea", "option", "style", "title", "text", "tspan"]);
 
 function shownChild(child: ComponentChildren): ComponentChildren {

@@ -117,7 +117,7 @@ function judgeWrite(
 
 /**
  * A job reads what its parents hand on, so a caller may name as parents only jobs that it sees. One that doesn't exist is refused
- * in the same words, as another group may make it later. Parents that the job has already were named by one who may.
+ * in the same words, as another group may make it later. Parents that the job already has were named by someone who may name them.
  */
 function unseenParents(
   caller: Caller,

@@ -172,7 +172,7 @@ function checkHead({ raw }: FastifyRequest, { trusted }: ApiOptions): void {
   if (!isUtf8(raw.url.slice(raw.url.indexOf("?") + 1))) {
     throw new CicadaError(
       "BAD_REQUEST",
-      "the query holds bytes that are no UTF-8, or a % that begins no byte: write %25 for a % itself",
+      "the query holds bytes that are not UTF-8, or a % without two hexadecimal digits: write %25 for a % itself",
     );
   }
   const seen = new Set<string>();

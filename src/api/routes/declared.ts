@@ -53,7 +53,7 @@ const PlanSchema = Type.Object({
     }),
   ),
   warnings: Type.Array(Type.Object({ job: Type.String(), message: Type.String() }), {
-    description: `what keeps jobs from running that were written, or that a written setting decides about; ${warnedMax} jobs are looked at`,
+    description: `what keeps jobs from running that were written, or that a written setting decides about; at most ${warnedMax} jobs are looked at`,
   }),
 });
 

@@ -128,7 +128,7 @@ async function readPiece(
   }
   throw new CicadaError(
     "LOG_NOT_FOUND",
-    `no reachable peer has output of ${run}, or has it any more (--history-max)`,
+    `no reachable peer has output of ${run}: it may have been removed (--history-max)`,
   );
 }
 

@@ -1,6 +1,6 @@
 /**
- * The dashboard's files. They hold no secrets, so everyone gets them. The page then asks the API for its
- * content, with its cookie. The address of each view answers with the page, so that every view can be sent as a link.
+ * The dashboard's files. They hold no secrets, so everyone gets them. The page then asks the API for its content, with its cookie.
+ * The address of each view answers with the page, so that every view can be sent as a link.
  */
 import { Type } from "typebox";
 import { iconSvg, sendFile, type PageFiles } from "../http/page-files.ts";

@@ -1,6 +1,6 @@
 /**
- * The answer to a write: the job with its headers, and what is warned of. That are jobs that were written, or that a written
- * setting decides about, and that will not run as things are.
+ * The answer to a write: the job with its headers, and warnings. They say which of the jobs that were written, or that a written
+ * setting decides about, will not run as things are.
  */
 import type { FastifyReply } from "fastify";
 import type { Control } from "../../ports/control.ts";
@@ -10,6 +10,9 @@ import type { Job } from "../../schema/job.ts";
 import type { SettingKind } from "../../schema/setting.ts";
 import { groupOfJob } from "../access/judge.ts";
 import { showJob, type ShownJob } from "./show-job.ts";
+
+/** Jobs that one answer warns of. More would take longer than callers wait: the search for a tick that runs may be long. */
+export const warnedMax = 50;
 
 /** Answers with a job and its headers; after a write, also with what keeps the job from running. */
 export async function answerJob(
@@ -43,23 +46,16 @@ export async function warningsAbout(
   return warnings;
 }
 
-/** More would take longer than callers wait: the search for a tick that runs may be long. */
-export const warnedMax = 50;
-
-/** The same of one job. */
-export function warningsOf(
-  { problems, nextTick, state }: ShownJob,
-  { id, spec }: Job,
-  control: Control,
-): string[] {
-  const told = new Set(problems.map((problem) => warningOf(problem)));
+/** What keeps one job from running, in words. */
+function warningsOf({ problems, nextTick, state }: ShownJob, { id, spec }: Job, control: Control): string[] {
+  const told = new Set(problems.map(warningOf));
   const isStopped = state === "disabled" || state === "paused";
   if (told.size > 0 || spec.schedule === undefined || nextTick !== null || isStopped) return [...told];
-  return [whyNoTick[control.next(id, 1)?.[0]?.skipped ?? "none"]];
+  return [whyNeverRuns[control.next(id, 1)?.[0]?.skipped ?? "none"]];
 }
 
 /** Why a job with a schedule has no tick that will run, by what becomes of the next one that its schedule names. */
-const whyNoTick = {
+const whyNeverRuns = {
   none: "it has no tick to come, so it runs only by hand",
   except: "its `except` leaves out all ticks to come, so it runs only by hand",
   maintenance: "all its ticks to come lie in a maintenance, and are skipped",

@@ -1,9 +1,9 @@
-/** Reads a file that may only be a plain one: to read a pipe or a device could take for ever, and nothing else would go on. */
+/** Reads a plain file and refuses anything else: reading a pipe or a device may never end, and nothing else would go on. */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 
-/** Throws what the system says, and an error for anything that is no plain file. */
+/** Throws what the system says, and an error for anything that is not a plain file. */
 export function readPlainFile(path: string): string {
-  // Without O_NONBLOCK, to open a pipe waits for its writer.
+  // Without O_NONBLOCK, opening a pipe waits for its writer.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     if (!fstatSync(file).isFile()) throw new Error("it is not a plain file");

@@ -18,7 +18,7 @@ export function Login(): JSX.Element {
       await logIn(textIn(new FormData(form), "token"));
     } catch (error) {
       setProblem(
-        // The hint is for callers of the API; where the token is stands below.
+        // The hint is for callers of the API; a person is told below where the token is.
         error instanceof Refused ? sentence(error.message) : "The peer does not answer.",
       );
     }

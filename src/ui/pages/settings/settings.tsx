@@ -10,7 +10,7 @@ import { Dialog, Nothing, Pending } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
 import { EditSetting } from "./edit-setting.tsx";
 import { kinds, type Kind, type Setting } from "./kinds.ts";
-import { Told } from "./told.tsx";
+import { SettingText } from "./setting-text.tsx";
 
 const itemsAtOnce = 100;
 const itemsMax = 1_000;
@@ -101,7 +101,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
                   {item.name}
                 </th>
                 <td role="cell" class="whole">
-                  <Told item={item} kind={kind} />
+                  <SettingText item={item} kind={kind} />
                 </td>
                 <td role="cell" class="end number">
                   {mayWrite && (

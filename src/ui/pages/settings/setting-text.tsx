@@ -7,6 +7,8 @@ import { countText, scheduleText, sentence } from "../../words.ts";
 import type { Kind, Setting } from "./kinds.ts";
 import { fieldsText, valueText } from "./words.ts";
 
+const holdersNamed = 5;
+
 interface Slot {
   job: string;
   run: string;
@@ -18,7 +20,7 @@ interface LastMessage {
   error: string | null;
 }
 
-export function Told({ item, kind }: { item: Setting; kind: Kind }): JSX.Element {
+export function SettingText({ item, kind }: { item: Setting; kind: Kind }): JSX.Element {
   const note = textOf(item, "note") ?? textOf(item, "description");
   return (
     <>
@@ -84,8 +86,6 @@ function PoolNow({ item }: { item: Setting }): JSX.Element {
     </span>
   );
 }
-
-const holdersNamed = 5;
 
 function ChannelNow({ item }: { item: Setting }): JSX.Element {
   const last = item["lastMessage"] as LastMessage | null | undefined;

@@ -32,7 +32,7 @@ for (const command of [...commands, ...others, "token create"]) {
       // A peer would start, and a file is missing.
       if (words[0] === "start" || (words.includes("-f") && words[1] === "create")) continue;
       const said = await cicada(words, { CICADA_DATA: "/nonexistent/cicada", EDITOR: "true" });
-      const isUnderstood = said.code === 0 || said.code === 5 || /no such file/.test(said.stderr);
+      const isUnderstood = said.code === 0 || said.code === 5 || /no such (file|folder)/.test(said.stderr);
       assert.ok(isUnderstood, `${line}\n${said.stderr}`);
     }
   });

@@ -47,11 +47,11 @@ const busyTimeoutMs = 5_000;
 export function makeBackup(folder: string, file: string, about: Omit<About, "format">): void {
   // A file of the same name would take the place of a device or a pipe, /dev/null included.
   if (existsSync(file)) refuseOther(file);
-  const source = join(folder, "cicada.db");
-  if (!existsSync(source)) throw new CicadaError("BAD_FILE", `${source}: there is no such file`);
   const above = dirname(file);
   if (!existsSync(above) || !statSync(above).isDirectory())
     throw new CicadaError("BAD_FILE", `${above}: there is no such folder`);
+  const source = join(folder, "cicada.db");
+  if (!existsSync(source)) throw new CicadaError("BAD_FILE", `${source}: there is no such file`);
   const draft = `${file}.new`;
   rmSync(draft, { force: true });
   try {

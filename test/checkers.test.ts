@@ -36,7 +36,7 @@ import {
   ticksOf,
 } from "../src/sim/client/schedules.ts";
 import type { JobRules, Operation, ClientRequest } from "../src/sim/world/requests.ts";
-import type { Breach, Evidence, Knowledge, Run } from "../src/sim/world/truth.ts";
+import type { Breach, Evidence, Knowledge, RecordSeen, Run } from "../src/sim/world/truth.ts";
 import { livesOfCopies } from "../src/sim/world/truth.ts";
 import { backfillTick } from "../src/schema/backfill.ts";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
@@ -1369,19 +1369,31 @@ test("I17: a notice may say that a tick that goes from peer to peer failed, if a
   assert.deepEqual(found({}), ["I17"], "its peer was well");
   assert.deepEqual(found({ stopAfter: 0 }, dies), ["I17"], "nothing stops it");
   assert.deepEqual(found(undefined, dies), ["I17"], "it runs on all at once, so it was lost");
-  const lost = good.final.map((known) => ({
-    ...known,
-    records: new Map([
-      ["lost", { job, tick: tickAt(sixth), attempt: 1, peer: ann, state: "lost", writing: "lost" }],
-    ]),
-  }));
-  const none = { runs: without(sixth), final: lost };
+  const finalOf = (states: Record<string, PeerId>) => {
+    const records = Object.entries(states).map(([state, peer]): [string, RecordSeen] => [
+      state,
+      { job, tick: tickAt(sixth), attempt: 1, slot: peer, peer, state, writing: state },
+    ]);
+    return good.final.map((known) => ({ ...known, records: new Map(records) }));
+  };
+  const none = { runs: without(sixth), final: finalOf({ lost: ann }) };
   assert.deepEqual(found({}, { ...none, ...dies }), [], "its launcher may have had the run");
   assert.deepEqual(found({}, none), ["I17"], "no process died");
   assert.deepEqual(
     found({}, { ...none, ...dies, final: good.final }),
     ["I17"],
     "nothing says that it was lost",
+  );
+  const back = { runs: without(sixth), final: finalOf({ missed: ann, skipped: ben }) };
+  const hangs: Partial<Evidence> = {
+    outages: [{ peer: ann, kind: "paused", from: sixth - 1_000, to: sixth + 1_000 }],
+  };
+  assert.deepEqual(found({}, { ...back, ...hangs }), [], "it was back after the rest had been stopped");
+  assert.deepEqual(found({}, back), ["I17"], "it was never away");
+  assert.deepEqual(
+    found({}, { ...back, ...hangs, final: finalOf({ missed: ann }) }),
+    ["I17"],
+    "nothing was stopped",
   );
 });
 

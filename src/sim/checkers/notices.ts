@@ -9,10 +9,10 @@
  *
  * It judges by what the channel has taken, which it does not always do at the first try.
  */
-import { instantOf } from "../../schema/ids.ts";
+import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { noticeKey } from "../../schema/notice.ts";
 import type { JobRules } from "../world/requests.ts";
-import type { Breach, Evidence, Run } from "../world/truth.ts";
+import type { Breach, Evidence, Outage, Run } from "../world/truth.ts";
 import { mayCountAsLost } from "./chains.ts";
 import { perhapsInForce, surelyInForce } from "./requests.ts";
 import { wasWell } from "./surroundings.ts";
@@ -62,29 +62,46 @@ export function checkNotices(evidence: Evidence): Breach[] {
 }
 
 /**
- * Of a tick that goes from peer to peer, the records say that a run was lost with a process that died before it was told, or
- * when it had been chosen.
+ * Of a tick that goes from peer to peer, a run counted as lost although no child began. Either the records say so: its process
+ * died before it was told, or when it had been chosen. Or its peer came back and reported that it had started nothing, when the
+ * rest had been stopped already.
  */
-function mayHaveBegun({ final, outages, operations }: Evidence, key: string, toldAt: number): boolean {
-  return final.some(({ records }) =>
-    [...records.values()].some(
-      ({ job, tick, peer, state }) =>
-        state === "lost" &&
-        noticeKey(job, tick, "failed") === key &&
-        operations.some(
-          ({ request }) =>
-            request.kind === "put" &&
-            request.rules.id === job &&
-            (request.rules.onAll?.rolling?.stopAfter ?? 0) > 0,
-        ) &&
-        outages.some(
-          (outage) =>
-            outage.peer === peer &&
-            outage.kind === "down" &&
-            instantOf(tick) - chosenAheadMs <= outage.from &&
-            outage.from <= toldAt,
-        ),
-    ),
+function mayHaveBegun(evidence: Evidence, key: string, toldAt: number): boolean {
+  const { final, operations } = evidence;
+  const isRolling = (job: string) =>
+    operations.some(
+      ({ request }) =>
+        request.kind === "put" &&
+        request.rules.id === job &&
+        (request.rules.onAll?.rolling?.stopAfter ?? 0) > 0,
+    );
+  return final.some(({ records }) => {
+    const ofTick = [...records.values()].filter(
+      ({ job, tick }) => noticeKey(job, tick, "failed") === key && isRolling(job),
+    );
+    const isStopped = ofTick.some(({ state }) => state === "skipped");
+    return ofTick.some(
+      ({ tick, peer, state }) =>
+        (state === "lost" && wasAway(evidence, peer, tick, toldAt, ["down"])) ||
+        (state === "missed" && isStopped && wasAway(evidence, peer, tick, toldAt, ["down", "paused"])),
+    );
+  });
+}
+
+/** The peer was away in one of these ways at some time between its choice for the tick and `until`. */
+function wasAway(
+  { outages }: Evidence,
+  peer: PeerId,
+  tick: TickId,
+  until: number,
+  kinds: readonly Outage["kind"][],
+): boolean {
+  return outages.some(
+    (outage) =>
+      outage.peer === peer &&
+      kinds.includes(outage.kind) &&
+      outage.from <= until &&
+      outage.to >= instantOf(tick) - chosenAheadMs,
   );
 }
 

@@ -38,6 +38,49 @@ test("the hint of no refusal speaks of calls, headers or fields of the API", () 
   );
 });
 
+describe("a selection that no job fits", () => {
+  const bulkAnswer = { body: { items: [] } };
+  const one = jobAnswer({ id: "a", group: "billing" });
+
+  async function selectingPeer(): Promise<StubPeer> {
+    const stub = await StubPeer.open();
+    return stub
+      .on("POST /v1/jobs:bulk", bulkAnswer)
+      .on("GET /v1/groups", { body: { items: [], nextCursor: null } })
+      .on("GET /v1/jobs", ({ query }: Asked) => ({
+        body: { items: "group" in query || "label" in query ? [] : [one], nextCursor: null },
+      }));
+  }
+
+  for (const verb of ["pause", "resume", "run", "rm"]) {
+    test(`is an error of jobs ${verb}, and a mistyped group is named with the nearest one`, async () => {
+      await using stub = await selectingPeer();
+      const group = await stub.cicada("jobs", verb, "--group", "biling");
+      assert.deepEqual([group.code, group.stdout], [3, ""]);
+      assert.match(group.stderr, /there is no group "biling": did you mean "billing"\?/);
+      const label = await stub.cicada("jobs", verb, "--group", "billing", "--label", "a=b");
+      assert.deepEqual([label.code, label.stdout], [3, ""]);
+      assert.match(label.stderr, /no job fits --group billing --label a=b/);
+    });
+  }
+
+  test("jobs run shows the API's answer where that is asked for", async () => {
+    await using stub = await selectingPeer();
+    const item = {
+      job: "a",
+      ok: true,
+      status: 202,
+      code: null,
+      detail: null,
+      tick: "manual-X",
+      warnings: [],
+    };
+    stub.on("POST /v1/jobs:bulk", { body: { items: [item] } });
+    const said = await stub.cicada("jobs", "run", "--group", "billing", "-o", "json");
+    assert.deepEqual(JSON.parse(said.stdout), { items: [item] });
+  });
+});
+
 describe("jobs create", () => {
   test("uploads a script as it is, and creates the job with its name; what follows -- are its arguments", async () => {
     await using stub = await takingPeer();

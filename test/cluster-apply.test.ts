@@ -372,7 +372,8 @@ describe("apply on two real peers", () => {
     assert.match((await ada.command("jobs", "resume", "--group", "bulk")).stdout, /b1 resumed\nb2 resumed/);
     await ada.ask("PATCH", "/v1/jobs/b1", { labels: { a: "1", b: "2" } });
     const labelled = await ada.command("jobs", "rm", "--label", "a=1", "--label", "b=3", "--yes");
-    assert.match(labelled.stdout, /No job is selected/);
+    assert.deepEqual([labelled.code, labelled.stdout], [3, ""]);
+    assert.match(labelled.stderr, /no job fits --label a=1 --label b=3/);
     const asked = await ada.command("jobs", "rm", "--group", "bulk");
     assert.equal(asked.code, 2);
     assert.match(asked.stderr, /these 2 jobs would be deleted: repeat it with --yes/);

@@ -282,7 +282,9 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
       const select = selectionOf(options, id === undefined ? [] : [id]);
       if (select !== undefined && options.wait === true)
         throw new CicadaError("USAGE", "--wait waits for the run of one job: name it");
-      if (select !== undefined) return bulk(client, select, { action: "run", ...body }, terminal);
+      if (select !== undefined) {
+        return bulk(client, select, { action: "run", ...body }, terminal, options.output);
+      }
       const answer = await client.ask<OrderedAnswer>(pathOf(id ?? "", "/run"), {
         method: "POST",
         headers: { "idempotency-key": randomUUID() },

@@ -6,6 +6,8 @@ import type { BulkAnswer, JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { repeatable } from "../program.ts";
 import { warn } from "./job-words.ts";
+import { isForPeople, show, type Output } from "./output.ts";
+import { checkGroup } from "./references.ts";
 import { confirm, paint, plain, type Terminal } from "./terminal.ts";
 
 export interface Selection {
@@ -52,7 +54,7 @@ export async function deleteSelected(
 ): Promise<void> {
   const { items } = await client.list<JobAnswer>("/v1/jobs", select);
   const ids = items.map(({ id }) => id);
-  if (ids.length === 0) return terminal.print("No job is selected.");
+  if (ids.length === 0) return refuseNone(client, select);
   if (!yes) {
     for (const id of ids) terminal.notify(plain(id));
     if (terminal.ask === undefined) {
@@ -63,18 +65,35 @@ export async function deleteSelected(
   await bulk(client, { ids }, { action: "delete" }, terminal);
 }
 
-/** Prints a line for each job. If some were refused, the exit code is that of the first one. */
+/** A selection that no job fits is more often mistyped than meant. */
+async function refuseNone(client: Client, select: Select): Promise<never> {
+  if (typeof select["group"] === "string") await checkGroup(client, select["group"]);
+  const flags = Object.entries(select).flatMap(([name, value]) =>
+    [value].flat().map((text) => `--${name === "q" ? "query" : name} ${text}`),
+  );
+  throw new CicadaError("JOB_NOT_FOUND", `no job fits ${flags.join(" ")}`);
+}
+
+/** Prints a line for each job. If some were refused, the exit code is 1. */
 export async function bulk(
   client: Client,
-  select: object,
+  select: Select,
   what: { readonly action: "pause" | "resume" | "run" | "delete" } & Readonly<Record<string, unknown>>,
   terminal: Terminal,
+  output: Output = "table",
 ): Promise<void> {
-  const { items } = await client.ask<BulkAnswer>("/v1/jobs:bulk", {
+  const answer = await client.ask<BulkAnswer>("/v1/jobs:bulk", {
     method: "POST",
     headers: { "idempotency-key": randomUUID() },
     body: { select, ...what },
   });
+  const { items } = answer;
+  if (items.length === 0) return refuseNone(client, select);
+  if (!isForPeople(output)) {
+    show(terminal, output, answer, () => {});
+    if (items.some(({ ok }) => !ok)) terminal.exitCode = 1;
+    return;
+  }
   const done = { pause: "paused", resume: "resumed", run: "ordered", delete: "deleted" }[what.action];
   for (const { job, ok, code, detail, tick, warnings } of items) {
     if (ok) {
@@ -83,7 +102,6 @@ export async function bulk(
     } else
       terminal.notify(`${paint(terminal, "red", "refused:")} ${plain(job)}: ${plain(detail ?? code ?? "")}`);
   }
-  if (items.length === 0) terminal.print("No job is selected.");
   const refused = items.filter(({ ok }) => !ok).length;
   if (refused === 0) return;
   terminal.notify(`${items.length - refused} ${done}, ${refused} refused`);

@@ -111,6 +111,20 @@ test("a group's name that can't be one is refused with what it should be, and a 
   assert.equal(await ask("PATCH", `/v1/tokens/${id}`, { role: "metrics", groups: null }), undefined);
 });
 
+test("a token for groups that no job is in is made, with a warning", async () => {
+  const stage = await accessStage();
+  const one = await made(stage, { name: "one", role: "viewer", groups: ["a", "nosuch"] });
+  assert.deepEqual(one.warnings, ['no job is in the group "nosuch" yet']);
+  const changed = await call(stage, {
+    method: "PATCH",
+    url: `/v1/tokens/${one.id}`,
+    body: { groups: ["a", "nosuch-2"] },
+  });
+  assert.deepEqual(changed.json().warnings, ['no job is in the group "nosuch-2" yet']);
+  const other = await made(stage, { name: "two", role: "viewer", groups: ["a"] });
+  assert.equal(other.warnings, undefined);
+});
+
 test("the last admin token is not revoked, narrowed or given an end without force; the peer's own file goes on", async () => {
   const stage = await accessStage();
   const { id, token } = await made(stage, { name: "boss", role: "admin" });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
+import { selfId } from "./kit/fake-control.ts";
 
 const slack = { type: "slack", url: "https://hooks.example.org/services/T0/B0/secret" };
 
@@ -63,6 +64,21 @@ test("a channel that names secrets is kept and shown with their names", async ()
   assert.deepEqual(stored(fake, "ops"), named);
   assert.equal((await put(fake, "ops", made.json())).statusCode, 200);
   assert.deepEqual(stored(fake, "ops"), named);
+});
+
+test("a channel that names a secret which no peer has is taken, with a warning, and shows the problem until one has it", async () => {
+  const fake = fakeApi();
+  const named = { type: "telegram", chat: "1", secret: { name: "BOT_TOKEN" } };
+  const made = await put(fake, "ops", named);
+  assert.equal(made.statusCode, 201, made.body);
+  const message = "no peer has the secret BOT_TOKEN, so nothing can be sent: `cicada secrets set BOT_TOKEN`";
+  assert.deepEqual(made.json().warnings, [message]);
+  assert.deepEqual(made.json().problems, [{ pointer: "/secret/name", message }]);
+  const sealed = { version: 1, keys: { [selfId]: "k" } };
+  fake.control.settingValues.set("secrets", new Map([["BOT_TOKEN", sealed]]));
+  const [read] = (await call(fake, { url: "/v1/channels" })).json().items;
+  assert.deepEqual(read.problems, []);
+  assert.equal((await put(fake, "ops", named)).json().warnings, undefined);
 });
 
 test("a hidden part of another type's channel is not taken over", async () => {

@@ -27,6 +27,19 @@ describe("GET, PUT and DELETE /v1/maintenance/{name}", () => {
     assert.equal((await call(fake, { url })).json().duration, "3h");
   });
 
+  test("PUT warns of a group that no job is in, with the nearest one that there is", async () => {
+    const fake = fakeApi();
+    const job = { id: "a", command: "true", group: "billing" };
+    await call(fake, { method: "POST", url: "/v1/jobs", body: job });
+    const mistyped = await call(fake, { method: "PUT", url, body: { ...nightly, group: "biling" } });
+    assert.equal(mistyped.statusCode, 201);
+    assert.deepEqual(mistyped.json().warnings, [
+      'no job is in the group "biling" yet: did you mean "billing"?',
+    ]);
+    const known = await call(fake, { method: "PUT", url, body: { ...nightly, group: "billing" } });
+    assert.equal(known.json().warnings, undefined);
+  });
+
   test("the list is paged by name", async () => {
     const fake = fakeApi();
     for (const name of ["c", "a", "b"])

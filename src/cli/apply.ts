@@ -209,8 +209,9 @@ function sayWayBack(removed: readonly PlanItem[], terminal: Terminal): void {
 }
 
 function tell(terminal: Terminal, output: Output, answer: PlanAnswer): void {
-  for (const { job, message } of answer.warnings ?? []) {
-    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(job)}: ${plain(message)}`);
+  for (const { kind, name, job, message } of answer.warnings ?? []) {
+    const what = job ?? `${kind} ${name}`;
+    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(what)}: ${plain(message)}`);
   }
   show(terminal, output, answer, () => {
     for (const item of answer.items) {

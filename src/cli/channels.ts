@@ -6,6 +6,7 @@ import { channelTypes } from "../schema/channel.ts";
 import { meshEvents } from "../schema/mesh-event.ts";
 import type { SecretAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { warn } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { fields, table } from "./terminal/table.ts";
 import { readTextFile } from "./terminal/text-file.ts";
@@ -23,6 +24,8 @@ interface ChannelAnswer {
   usedBy: string[];
   lastMessage: { at: string; ok: boolean; error: string | null } | null;
   problems: { pointer: string; message: string }[];
+  /** in the answer to a write */
+  warnings?: string[];
   [field: string]: unknown;
 }
 
@@ -134,6 +137,7 @@ function setCommand(channels: Command, terminal: Terminal): void {
             terminal.env,
           ),
         );
+        warn(terminal, channel);
       });
     });
 }

@@ -9,6 +9,7 @@ import { roles } from "../schema/access.ts";
 import { repeatable } from "./program.ts";
 import type { MadeTokenAnswer, TokenAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import { warn } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table } from "./terminal/table.ts";
 import { plain, type Terminal } from "./terminal/terminal.ts";
@@ -49,6 +50,7 @@ function addCreate(token: Command, terminal: Terminal): void {
           `${plain(made.name)} may now call every peer as ${made.role}; this is shown only once:`,
         );
         terminal.print(made.token);
+        warn(terminal, made);
       });
     });
 }

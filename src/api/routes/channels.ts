@@ -13,11 +13,13 @@ import {
   withSecretsOf,
 } from "../../schema/channel.ts";
 import { all, own } from "../access/rights.ts";
+import type { ScopedControl } from "../access/scoped-control.ts";
 import { ask } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import { refusal } from "../http/problems.ts";
+import { missingSecrets } from "../show/secret-holders.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
 const tags = ["channels"];
@@ -35,12 +37,16 @@ const ShownChannel = Type.Object(
         { description: "how the last message went, as far as this peer knows; null = none was sent" },
       ),
     ),
-    problems: Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() })),
+    problems: Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() }), {
+      description:
+        "what keeps it from sending; that no peer has its secret is told to tokens without groups only",
+    }),
+    warnings: Type.Optional(Type.Array(Type.String(), { description: "of a write: its problems, in words" })),
   },
   { additionalProperties: Type.Unknown(), description: "the channel's own fields, and the read-only ones" },
 );
 type Shown = Static<typeof ShownChannel>;
-const readOnly = ["name", "usedBy", "lastMessage", "problems"];
+const readOnly = ["name", "usedBy", "lastMessage", "problems", "warnings"];
 
 export function channelRoutes(app: Api): void {
   listChannels(app);
@@ -123,7 +129,11 @@ function writeChannel(app: Api): void {
       if (!checked.ok) throw refusal("INVALID_CHANNEL", checked.problems);
       const value = checked.channel;
       await ask(request, request.control, { kind: "set-value", root, id: name, value, by: request.actor });
-      return reply.code(present === undefined ? 201 : 200).send(showChannel(name, value, request.control));
+      const shown = showChannel(name, value, request.control);
+      const warnings = shown.problems.map(({ message }) => message);
+      return reply
+        .code(present === undefined ? 201 : 200)
+        .send({ ...shown, ...(warnings.length === 0 ? {} : { warnings }) });
     },
   );
 }
@@ -207,14 +217,16 @@ function withoutReadOnly(body: unknown): unknown {
 }
 
 /** A value of a later version's type is shown with its problem, without any of its fields: one may be a secret. */
-function showChannel(name: string, value: unknown, control: Control): Shown {
+function showChannel(name: string, value: unknown, control: ScopedControl): Shown {
   const checked = checkChannel(value);
   const health = control.channelHealth(name);
   const lastMessage =
     health === undefined ? null : { at: showInstant(health.at), ok: health.ok, error: health.error ?? null };
   const shared = { name, usedBy: usersOf(name, control), lastMessage };
   if (!checked.ok) return { ...shared, type: typeOf(value), problems: checked.problems };
-  return { ...shared, ...withoutSecrets(checked.channel), type: checked.channel.type, problems: [] };
+  const { channel } = checked;
+  const problems = control.caller.groups === undefined ? missingSecrets(channel, control) : [];
+  return { ...shared, ...withoutSecrets(channel), type: channel.type, problems };
 }
 
 function typeOf(value: unknown): string {

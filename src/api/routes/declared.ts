@@ -1,9 +1,10 @@
 /**
  * The whole table, declaratively: `export` shows it as objects, and `apply` makes it what a set of objects says, all or nothing.
  */
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
+import { checkChannel } from "../../schema/channel.ts";
 import { objectKinds, objectsMax, sourceDefault, sourcePattern } from "../../schema/declared.ts";
 import { Present, readObjects, settingOf } from "../declared/objects.ts";
 import { planOf, type Plan } from "../declared/plan.ts";
@@ -11,7 +12,8 @@ import { own } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
-import { concernedBy, warnedMax, warningsAbout } from "../show/warnings.ts";
+import { concernedBy, emptyGroupOf, warnedMax, warningsAbout } from "../show/warnings.ts";
+import { missingSecrets } from "../show/secret-holders.ts";
 import { orNull } from "../show/show-run.ts";
 
 const tags = ["declared"];
@@ -52,10 +54,20 @@ const PlanSchema = Type.Object({
       conflict: orNull(Type.String({ description: "who has changed it since, or made it" })),
     }),
   ),
-  warnings: Type.Array(Type.Object({ job: Type.String(), message: Type.String() }), {
-    description: `what keeps jobs from running that were written, or that a written setting decides about; at most ${warnedMax} jobs are looked at`,
-  }),
+  warnings: Type.Array(
+    Type.Object({
+      kind: Type.Enum(objectKinds),
+      name: Type.String(),
+      job: orNull(Type.String({ description: "the name, if it is a job" })),
+      message: Type.String(),
+    }),
+    {
+      description: `what keeps jobs from running that were written, or that a written setting decides about, and written channels from sending; at most ${warnedMax} jobs are looked at`,
+    },
+  ),
 });
+
+type Warning = Static<typeof PlanSchema>["warnings"][number];
 
 export function declaredRoutes(app: Api, options: RouteOptions): void {
   const { decisions } = options;
@@ -137,7 +149,7 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
       // Only what differs is written, so an apply of what is there costs nothing.
       await ask(request, request.control, { ...command, dryRun });
       const { control } = request;
-      const warnings = dryRun ? [] : await warningsAbout(concerned(plan, control), control);
+      const warnings = dryRun ? [] : await warningsOf(plan, control);
       return reply.send({ ...shown(plan, source, !dryRun), warnings });
     },
   );
@@ -149,9 +161,29 @@ function shown({ items, id }: Plan, source: string, applied: boolean) {
   return { source, applied, plan: id, counts, items };
 }
 
+async function warningsOf(plan: Plan, control: Control): Promise<Warning[]> {
+  const written = plan.items.filter(({ action }) => action === "create" || action === "update");
+  const ofJobs = await warningsAbout(concerned(written, control), control);
+  const ofChannels = written.flatMap(({ kind, name }): Warning[] => {
+    const checked = kind === "channel" ? checkChannel(control.values("channels").get(name)) : undefined;
+    if (checked?.ok !== true) return [];
+    const missing = missingSecrets(checked.channel, control);
+    return missing.map(({ message }) => ({ kind: "channel", name, job: null, message }));
+  });
+  const ofGroups = written.flatMap(({ kind, name }): Warning[] => {
+    if (kind !== "maintenance") return [];
+    const found = emptyGroupOf(name, control);
+    return found.map((message) => ({ kind: "maintenance", name, job: null, message }));
+  });
+  return [
+    ...ofJobs.map(({ job, message }): Warning => ({ kind: "job", name: job, job, message })),
+    ...ofChannels,
+    ...ofGroups,
+  ];
+}
+
 /** The jobs that were written, and those that a written setting decides about. */
-function concerned({ items }: Plan, control: Control): string[] {
-  const written = items.filter(({ action }) => action === "create" || action === "update");
+function concerned(written: Plan["items"], control: Control): string[] {
   const jobs = written.flatMap(({ kind, name }): readonly string[] => {
     if (kind === "channel") return [];
     return kind === "job" ? [name] : concernedBy(control, settingOf[kind], name);

@@ -4,7 +4,7 @@
  */
 import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";
-import type { Control, MemberView } from "../../ports/control.ts";
+import type { Control } from "../../ports/control.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import { describeAmbiguous, describeMissing, findPeer } from "../../schema/find-peer.ts";
 import { recipientsMax, type SealedSecret } from "../../schema/secret.ts";
@@ -12,6 +12,7 @@ import { all } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import { defaultLimit, ListOf, page, PageQuery, readCursor } from "../http/paging.ts";
 import type { Api, RouteOptions } from "../options.ts";
+import { holderOf } from "../show/secret-holders.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
 const tags = ["secrets"];
@@ -187,34 +188,10 @@ function showSecret(control: Control, name: string): Shown {
   return {
     name,
     sealedAt: sealed === undefined ? null : showInstant(sealed.version),
-    peers: members.map((member) => showHolder(control, name, sealed, member)),
+    peers: members.map((member) => holderOf(control, name, member)),
     forgotten: forgotten.flatMap(({ peer, name: called }) =>
       sealed !== undefined && Object.hasOwn(sealed.keys, peer) ? [{ id: peer, name: called ?? peer }] : [],
     ),
     jobs: [...jobs.values()].flatMap(({ id, spec }) => (spec.secrets?.includes(name) === true ? [id] : [])),
   };
-}
-
-function showHolder(
-  control: Control,
-  name: string,
-  sealed: SealedSecret | undefined,
-  { id, name: called, self, heartbeat }: MemberView,
-): Shown["peers"][number] {
-  const shown = { id, name: called };
-  const held = heartbeat?.secrets ?? {};
-  const own = Object.hasOwn(held, name) ? held[name] : undefined;
-  if (own !== undefined && own > (sealed?.version ?? -1)) {
-    return { ...shown, has: true, from: "own", problem: null };
-  }
-  const fault = self ? control.heldSecrets().faults.get(name) : undefined;
-  const problem = fault === undefined ? null : `its file is not used: ${fault}`;
-  if (sealed !== undefined && Object.hasOwn(sealed.keys, id)) {
-    const isOpened = heartbeat?.lacks?.includes(`secret:${name}`) !== true;
-    return isOpened
-      ? { ...shown, has: true, from: "sealed", problem }
-      : { ...shown, has: false, from: "sealed", problem: "it can't open what is sealed to it" };
-  }
-  const older = own === undefined ? problem : "its own value is older than the sealed one";
-  return { ...shown, has: false, from: own === undefined ? null : "own", problem: older };
 }

@@ -11,7 +11,7 @@ import { runId } from "../../schema/ids.ts";
 import { GroupSchema } from "../../schema/group.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { showInstant } from "../show/show-run.ts";
-import { concernedBy, warnedMax, warningsAbout } from "../show/warnings.ts";
+import { concernedBy, emptyGroupOf, warnedMax, warningsAbout } from "../show/warnings.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import { readUtf8 } from "../../schema/text.ts";
 import { all, own, type Right } from "../access/rights.ts";
@@ -249,7 +249,8 @@ function routesOf(app: Api, kind: Kind): void {
       });
       if (isNew) reply.code(201).header("location", `${path}/${name}`);
       const found = await warningsAbout(concernedBy(request.control, setting, name), request.control);
-      const warnings = found.map(({ job, message }) => `${job}: ${message}`);
+      const ofGroup = setting === "maintenance" ? emptyGroupOf(name, request.control) : [];
+      const warnings = [...ofGroup, ...found.map(({ job, message }) => `${job}: ${message}`)];
       return { ...shown(request.control, name), ...(warnings.length === 0 ? {} : { warnings }) };
     },
   );

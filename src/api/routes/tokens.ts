@@ -27,6 +27,7 @@ import { refusal } from "../http/problems.ts";
 import type { Streams } from "../http/streams.ts";
 import type { Api, RouteOptions } from "../options.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "../show/show-run.ts";
+import { warningsOfGroups } from "../show/warnings.ts";
 
 const tags = ["tokens"];
 const Groups = Type.Array(Type.String(), { description: "to which it is limited" });
@@ -43,6 +44,11 @@ const ShownToken = Type.Object({
   expired: Type.Boolean(),
   createdAt: Instant,
   createdBy: Type.String(),
+  warnings: Type.Optional(
+    Type.Array(Type.String(), {
+      description: "of a write: groups without a job, whose names may be mistyped",
+    }),
+  ),
 });
 type Shown = Static<typeof ShownToken>;
 const MadeToken = Type.Object({
@@ -174,7 +180,7 @@ function makeTokens(app: Api): void {
       return reply
         .code(201)
         .header("location", `/v1/tokens/${id}`)
-        .send({ ...showToken(id, entry), token: text });
+        .send({ ...showToken(id, entry), ...warned(groups, request.control), token: text });
     },
   );
 }
@@ -222,7 +228,10 @@ function changeToken(app: Api, callers: Callers, streams: Streams): void {
         by: request.actor,
       });
       streams.endUnless((caller) => callers.holds(caller));
-      return reply.send(showToken(id, value));
+      return reply.send({
+        ...showToken(id, value),
+        ...warned(request.body.groups ?? undefined, request.control),
+      });
     },
   );
 }
@@ -297,6 +306,11 @@ function refuseGroupsOfMetrics(role: Role, groups: readonly string[] | null | un
   if (role !== "metrics" || groups === undefined || groups === null) return;
   const message = "a metrics token reads the figures of the whole peer, so it can't be limited to groups";
   throw refusal("UNPROCESSABLE", [{ pointer: "/groups", message }]);
+}
+
+function warned(groups: readonly string[] | undefined, control: ScopedControl): Pick<Shown, "warnings"> {
+  const warnings = warningsOfGroups([...new Set(groups)], control);
+  return warnings.length === 0 ? {} : { warnings };
 }
 
 function showToken(id: string, { name, role, groups, expires, createdAt, createdBy }: TokenEntry): Shown {

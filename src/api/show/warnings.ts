@@ -7,6 +7,7 @@ import type { Control } from "../../ports/control.ts";
 import { calendarNamedBy } from "../../schema/calendar.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { Job } from "../../schema/job.ts";
+import { didYouMean } from "../../schema/nearest.ts";
 import type { SettingKind } from "../../schema/setting.ts";
 import { groupOfJob } from "../access/judge.ts";
 import { showJob, type ShownJob } from "./show-job.ts";
@@ -84,6 +85,21 @@ export function concernedBy(control: Control, setting: SettingKind, name: string
     case "secrets":
       return [];
   }
+}
+
+/** A maintenance of a group without a job holds nothing up, which its author may not have meant. */
+export function emptyGroupOf(maintenance: string, control: Control): string[] {
+  const { group } = (control.settings("maintenance").get(maintenance) ?? {}) as { group?: string };
+  return group === undefined ? [] : warningsOfGroups([group], control);
+}
+
+/** Says which of the groups have neither a job nor defaults: their names may be mistyped. */
+export function warningsOfGroups(groups: readonly string[], control: Control): string[] {
+  const known = new Set(control.settings("groups").keys());
+  for (const job of control.view().jobs.values()) known.add(groupOfJob(job));
+  return groups
+    .filter((group) => !known.has(group))
+    .map((group) => `no job is in the group "${group}" yet${didYouMean(group, known)}`);
 }
 
 function jobsOf(control: Control, isOne: (job: Job) => boolean): string[] {

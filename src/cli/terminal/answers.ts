@@ -131,7 +131,7 @@ export interface PlanAnswer {
   counts: { create: number; update: number; delete: number; unchanged: number };
   items: PlanItem[];
   /** absent in the answer of an older peer */
-  warnings?: { job: string; message: string }[];
+  warnings?: { kind: string; name: string; job: string | null; message: string }[];
 }
 
 export interface BulkAnswer {
@@ -172,6 +172,8 @@ export interface TokenAnswer {
   expired: boolean;
   createdAt: string;
   createdBy: string;
+  /** in the answer to a write */
+  warnings?: string[];
 }
 
 export interface AuditAnswer {

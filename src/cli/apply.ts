@@ -45,11 +45,13 @@ export function applyCommands(program: Command, terminal: Terminal): void {
       if (options.dryRun === true) return tell(terminal, options.output, planned);
       const removed = planned.items.filter(({ action }) => action === "delete");
       if (removed.length > 0) {
-        for (const item of removed) terminal.notify(lineOf(terminal, item));
+        for (const item of removed) {
+          for (const line of [lineOf(terminal, item), ...changeLines(terminal, item)]) terminal.notify(line);
+        }
         await confirmRemoval(removed.length, options, terminal);
       }
       const applied = await send(client, objects, options, { plan: planned.plan });
-      tell(terminal, options.output, applied);
+      tell(terminal, options.output, applied, new Set(removed.map(lineKey)));
       sayWayBack(removed, terminal);
     });
 
@@ -208,14 +210,20 @@ function sayWayBack(removed: readonly PlanItem[], terminal: Terminal): void {
   terminal.notify(asInvoked(way, terminal.env));
 }
 
-function tell(terminal: Terminal, output: Output, answer: PlanAnswer): void {
+/** `told`: the keys of lines that were shown before a question. */
+function tell(
+  terminal: Terminal,
+  output: Output,
+  answer: PlanAnswer,
+  told: ReadonlySet<string> = new Set(),
+): void {
   for (const { kind, name, job, message } of answer.warnings ?? []) {
     const what = job ?? `${kind} ${name}`;
     terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(what)}: ${plain(message)}`);
   }
   show(terminal, output, answer, () => {
     for (const item of answer.items) {
-      if (item.action === "unchanged") continue;
+      if (item.action === "unchanged" || told.has(lineKey(item))) continue;
       terminal.print(lineOf(terminal, item));
       for (const line of changeLines(terminal, item)) terminal.print(line);
     }
@@ -225,6 +233,10 @@ function tell(terminal: Terminal, output: Output, answer: PlanAnswer): void {
       : ["to create", "to update", "to remove"];
     terminal.print(`${create} ${made}, ${update} ${changed}, ${removed} ${gone}, ${unchanged} unchanged`);
   });
+}
+
+function lineKey({ kind, name }: PlanItem): string {
+  return `${kind} ${name}`;
 }
 
 function lineOf(terminal: Terminal, { kind, name, action, fields, conflict }: PlanItem): string {

@@ -58,11 +58,12 @@ test("behind a TLS proxy any Host is served, but the Origin must match it, and t
   const fake = fakeApi({ behindTlsProxy: true });
   const headers = { host: "cron.example", origin: "https://cron.example" };
   assert.equal((await call(fake, { url: "/v1/jobs", headers })).statusCode, 200);
-  const foreign = await call(fake, {
-    url: "/v1/jobs",
-    headers: { ...headers, origin: "https://evil.example" },
-  });
-  assert.equal(foreign.json().code, "FOREIGN_ORIGIN");
+  for (const origin of ["https://evil.example", "http://cron.example"]) {
+    const foreign = await call(fake, { url: "/v1/jobs", headers: { ...headers, origin } });
+    assert.equal(foreign.json().code, "FOREIGN_ORIGIN");
+  }
+  const past = { host: "127.0.0.1:7400", origin: "http://127.0.0.1:7400" };
+  assert.equal((await call(fake, { url: "/v1/jobs", headers: past })).statusCode, 200);
   const login = await call(fake, { method: "POST", url: "/login", body: { token }, headers });
   assert.match(String(login.headers["set-cookie"]), /; Secure/);
   assert.equal((await anonymous(fake, "/login", { host: "cron.example" })).json().tokenFile, undefined);
@@ -74,6 +75,9 @@ test("a foreign Origin is refused on every method, even with a valid token", asy
     "http://evil.example",
     "null",
     "http://127.0.0.1:7410",
+    `https://${host}`,
+    `http://${host}/`,
+    `http://ann@${host}`,
     "file://",
     "http://127.0.0.1",
   ]) {

@@ -273,6 +273,20 @@ test("a caller is answered although strangers that read nothing of their answers
   for (let caller = 0; caller < 3; caller++) assert.equal(await ask(port), 200);
 });
 
+test("a caller is answered although strangers that never send the rest of their bodies have taken all places", async (context) => {
+  const { port, api } = await listening(context, few);
+  const head = `POST /login HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Type: application/json\r\n`;
+  for (let index = 0; index < few.strangers; index++) {
+    const [socket] = await silent(context, port, 1, `127.0.0.${1 + (index % 3)}`);
+    const asked = once(api.server, "request");
+    socket?.write(`${head}Content-Length: 100\r\n\r\n{`);
+    await asked;
+  }
+  for (let caller = 0; caller < 3; caller++) {
+    assert.equal(await ask(port, { path: "/v1/jobs", bearer: token }), 200);
+  }
+});
+
 test("an answer that is read slowly arrives whole", async (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   const part = Buffer.alloc(8 * 1_048_576);
@@ -301,6 +315,9 @@ test("an answer that is read slowly arrives whole", async (context) => {
   assert.ok(received > parts * part.length);
 });
 
+const body = JSON.stringify({ id: "backup", schedule: "@every 1h", command: "true" });
+const creation = "POST /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKENContent-Type: ";
+
 for (const [what, head, status] of [
   ["two Host headers", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nHost: evil.example\r\nTOKEN", 400],
   [
@@ -318,6 +335,36 @@ for (const [what, head, status] of [
   ["a surrogate in its query", "GET /v1/jobs?q=%ED%A0%80 HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
   ["text in its query", "GET /v1/jobs?q=caf%C3%A9+1 HTTP/1.1\r\nHost: HERE\r\nTOKEN", 200],
   ["a method that no address takes, without a body", "QUERY /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 405],
+  ["another version of HTTP", "GET /v1/jobs HTTP/2.0\r\nHost: HERE\r\nTOKEN", 400],
+  ["a body where none is read", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKENContent-Length: 2\r\n", 400],
+  [
+    "a chunked body where none is read",
+    "HEAD / HTTP/1.1\r\nHost: HERE\r\nTransfer-Encoding: chunked\r\n",
+    400,
+  ],
+  ...(
+    [
+      ["a body in another coding", "Transfer-Encoding: gzip, chunked\r\n", 400],
+      ["a body in chunks", "Transfer-Encoding: chunked\r\n", 201],
+      ["an encoded body", "Content-Length: LENGTH\r\nContent-Encoding: gzip\r\n", 415],
+      ["a body that is as it is", "Content-Length: LENGTH\r\nContent-Encoding: identity\r\n", 201],
+    ] as const
+  ).map(([what, headers, status]) => [what, `${creation}application/json\r\n${headers}`, status] as const),
+  ...(
+    [
+      ["iso-8859-1", 415],
+      ['"UTF-16"', 415],
+      ["utf-8", 201],
+      ['"UTF-8"', 201],
+    ] as const
+  ).map(
+    ([charset, status]) =>
+      [
+        `the charset ${charset}`,
+        `${creation}application/json; charset=${charset}\r\nContent-Length: LENGTH\r\n`,
+        status,
+      ] as const,
+  ),
   ["the same with one of each", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 200],
 ] as const) {
   test(`a request with ${what} is answered ${status}`, async (context) => {
@@ -326,8 +373,11 @@ for (const [what, head, status] of [
     context.after(() => socket.destroy());
     const filled = head
       .replaceAll("HERE", `127.0.0.1:${port}`)
-      .replaceAll("TOKEN", `Authorization: Bearer ${token}\r\n`);
-    socket.write(`${filled}Connection: close\r\n\r\n`);
+      .replaceAll("TOKEN", `Authorization: Bearer ${token}\r\n`)
+      .replaceAll("LENGTH", String(body.length));
+    const isChunked = head.includes("chunked");
+    const sent = isChunked ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body;
+    socket.write(`${filled}Connection: close\r\n\r\n${head.startsWith("POST") ? sent : ""}`);
     let answer = "";
     for await (const chunk of socket) answer += String(chunk);
     assert.equal(Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1]), status);

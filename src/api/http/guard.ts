@@ -11,6 +11,7 @@
  * random bits, and a script may make thousands of calls.
  */
 import type { FastifyReply, FastifyRequest, RouteOptions } from "fastify";
+import type { IncomingMessage } from "node:http";
 import { assert, CicadaError } from "../../errors.ts";
 import type { Audit } from "../access/audit.ts";
 import type { Caller, Callers } from "../access/callers.ts";
@@ -97,7 +98,7 @@ export function guard(app: Api, guarded: Guarded): void {
     reply.header("cache-control", "no-store");
     checkHead(request, options);
     checkHost(request, options);
-    checkOrigin(request);
+    checkOrigin(request, options);
     const right = rightOf(request);
     if (right === "everyone") return undefined;
     const caller = callerOf(request, cookie, guarded);
@@ -140,6 +141,9 @@ function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
   return method === "GET" && /^\/docs(\/|$)/.test(url) && wantsPage;
 }
 
+/** Of HTTP, only these versions are spoken here; Node would read a request that states another one as the latter of them. */
+const spokenVersions: readonly string[] = ["1.0", "1.1"];
+
 /**
  * Headers that say who sends the request, what for and how. If one is given twice, one part of a program may read the
  * first and another part the last.
@@ -175,12 +179,43 @@ function checkHead({ raw }: FastifyRequest, { trusted }: ApiOptions): void {
       "the query holds bytes that are not UTF-8, or a % without two hexadecimal digits: write %25 for a % itself",
     );
   }
+  if (!spokenVersions.includes(raw.httpVersion)) {
+    throw new CicadaError("BAD_REQUEST", `this peer speaks HTTP/1.1, not HTTP/${raw.httpVersion}`);
+  }
+  checkBody(raw);
   const seen = new Set<string>();
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {
     const name = raw.rawHeaders[at]?.toLowerCase() ?? "";
     if (!givenOnce.has(name) && name !== trusted?.userHeader && name !== trusted?.roleHeader) continue;
     if (seen.has(name)) throw new CicadaError("BAD_REQUEST", `the header ${name} is given twice`);
     seen.add(name);
+  }
+}
+
+/** Refuses a body where a call takes none, and one that would have to be decoded before it can be read as JSON in UTF-8. */
+function checkBody({ method, headers }: IncomingMessage): void {
+  const coding = headers["transfer-encoding"]?.toLowerCase();
+  const hasBody = coding !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  if (!hasBody) return;
+  if (method === "GET" || method === "HEAD") {
+    throw new CicadaError("BAD_REQUEST", `${method} takes no body: give parameters in the address`);
+  }
+  if (coding !== undefined && coding !== "chunked") {
+    throw new CicadaError("BAD_REQUEST", "Transfer-Encoding: a body is sent as it is, or chunked");
+  }
+  const encoding = headers["content-encoding"]?.toLowerCase() ?? "identity";
+  if (encoding !== "identity") {
+    throw new CicadaError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Content-Encoding: send the body as it is, not as ${encoding}`,
+    );
+  }
+  const [, charset = "utf-8"] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(headers["content-type"] ?? "") ?? [];
+  if (!/^utf-?8$/i.test(charset)) {
+    throw new CicadaError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Content-Type: send the body in UTF-8, not in ${charset}`,
+    );
   }
 }
 
@@ -201,11 +236,15 @@ function checkHost(request: FastifyRequest, options: ApiOptions): void {
   throw new CicadaError("FOREIGN_HOST", `Host is "${host}"; this peer serves ${options.hosts().join(", ")}`);
 }
 
-function checkOrigin(request: FastifyRequest): void {
-  const { origin, host } = request.headers;
+const loopbackHost = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
+
+function checkOrigin(request: FastifyRequest, options: ApiOptions): void {
+  const { origin, host = "" } = request.headers;
   if (origin !== undefined) {
-    const isUrl = URL.canParse(origin) && /^https?:$/.test(new URL(origin).protocol);
-    if (!isUrl || new URL(origin).host !== hostOf(host)) {
+    // At this machine's own address a person may go past the proxy. Elsewhere plain http is not the proxy's page.
+    const isByProxy = options.behindTlsProxy && !loopbackHost.test(host);
+    const scheme = isByProxy || options.certificate !== undefined ? "https" : "http";
+    if (origin !== originAt(`${scheme}://${host}`)) {
       throw new CicadaError("FOREIGN_ORIGIN", `Origin is "${origin}"`);
     }
     return;
@@ -217,9 +256,9 @@ function checkOrigin(request: FastifyRequest): void {
   if (!followed) throw new CicadaError("FOREIGN_ORIGIN", `Sec-Fetch-Site is "${site}"`);
 }
 
-/** As `URL` formats it, without the default port. */
-function hostOf(host: string | undefined): string | undefined {
-  return host !== undefined && URL.canParse(`http://${host}`) ? new URL(`http://${host}`).host : undefined;
+/** As browsers send it, without the default port. */
+function originAt(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).origin : undefined;
 }
 
 /** The caller, or what is wrong with the request's credentials, in words. */

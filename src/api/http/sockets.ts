@@ -4,7 +4,7 @@
  *
  * A socket belongs to a stranger until a request with valid credentials has arrived on it. Strangers have a share of
  * all places, and a smaller share per address. Beyond a share, the stranger that has been idle the longest is closed, or
- * the one that doesn't read its answer.
+ * the one that has not sent the whole of its request, or the one that doesn't read its answer.
  * Callers with valid credentials have places that no stranger can take, and are never closed for others. A caller that is no
  * admin has a share of its own, and all such callers together leave places free, so that they can't shut out an admin.
  *
@@ -15,7 +15,13 @@
  * answer before it is on its way, and only a few may wait. An answer that its client doesn't read is given up, a stream's
  * events included.
  */
-import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+} from "node:http";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import type { Certificate } from "./tls.ts";
@@ -74,6 +80,8 @@ interface Held {
   /** whose it is, unless it is a stranger's or an admin's */
   caller: string | undefined;
   isAnswering: boolean;
+  /** the request that is answered now, or was answered last */
+  request: IncomingMessage | undefined;
   /** when the head of the first request is due; undefined once it has come, ms */
   headDueAt: number | undefined;
   /** at the last check the answer to a broken request was on its way, after which nothing follows */
@@ -118,6 +126,7 @@ export class Sockets {
       held.headDueAt = undefined;
       const answer = (): void => {
         held.isAnswering = true;
+        held.request = request;
         this.#idle.delete(held);
         response.once("close", () => this.#answered(held));
         listener(request, response);
@@ -199,6 +208,7 @@ export class Sockets {
       isStranger: true,
       caller: undefined,
       isAnswering: false,
+      request: undefined,
       headDueAt: now + this.#limits.headMs,
       isLeaving: false,
       ahead: [],
@@ -214,12 +224,15 @@ export class Sockets {
   }
 
   /**
-   * Closes a stranger, of this address if one is given: the one that has been idle the longest, otherwise the one that has
-   * read nothing of its answer for the longest.
+   * Closes a stranger, of this address if one is given: the one that has been idle the longest, otherwise the oldest of those
+   * that still have to send a part of their request, otherwise the one that has read nothing of its answer for the longest.
    */
   #makeRoom(address?: string): void {
     const mayGo = (held: Held): boolean => address === undefined || held.address === address;
-    const leaving = this.#idle.values().find(mayGo) ?? this.#slowestReader(mayGo);
+    const leaving =
+      this.#idle.values().find(mayGo) ??
+      this.#held.values().find((held) => isSending(held) && mayGo(held)) ??
+      this.#slowestReader(mayGo);
     if (leaving === undefined) return;
     this.#forget(leaving);
     leaving.socket.destroy();
@@ -294,6 +307,11 @@ export class Sockets {
       waiting.filter(({ socket }) => !socket.destroyed),
     );
   }
+}
+
+/** A stranger of whose request a part is still to come. */
+function isSending({ isStranger, isAnswering, request }: Held): boolean {
+  return isStranger && isAnswering && request?.complete === false;
 }
 
 class LateHead extends Error {

@@ -5,6 +5,7 @@ import {
   configFile,
   defaultDataFolder,
   readConfig,
+  refuseBrokenVariables,
   unknownVariables,
   type Config,
   type Flags,
@@ -237,6 +238,29 @@ test("a settings file with an alias that leads nowhere, or to itself, is refused
       text,
     );
   }
+});
+
+test("a variable whose bytes are no UTF-8 is refused with its name", () => {
+  for (const name of ["CICADA_NAME", "CICADA_DATA", "CICADA_TOKEN", "CICADA_PEER_URL", "CICADA_CONFIG"]) {
+    const says = new RegExp(`${name} in the environment is not UTF-8`);
+    assert.throws(
+      () => refuseBrokenVariables({ ...home, [name]: "caf\ufffd" }),
+      refusal("BAD_SETTING", says),
+    );
+  }
+  for (const name of ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"]) {
+    assert.throws(
+      () => defaultDataFolder({ [name]: "/caf\ufffd" }),
+      refusal("BAD_SETTING", new RegExp(name)),
+    );
+  }
+  refuseBrokenVariables({ CICADA_NAME: "café", CICADA_PARAM_X: "\ufffd", OTHER: "\ufffd" });
+  assert.equal(defaultDataFolder({ XDG_STATE_HOME: "/state", HOME: "/caf\ufffd" }), "/state/cicada");
+});
+
+test("a tag that is given twice is refused", () => {
+  const says = /--tag: disk is given twice/;
+  assert.throws(() => read({ tag: ["disk=ssd", "disk=hdd"] }), refusal("BAD_SETTING", says));
 });
 
 test("a certificate and its key are given together, and a proxy's headers with the proxy", () => {

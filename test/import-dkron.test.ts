@@ -196,6 +196,7 @@ describe("what can't be said is refused, or made disabled", () => {
   });
   test("a file that is no JSON, or no job, is refused", () => {
     assert.throws(() => parseDkron("{", "jobs.json", options), /jobs\.json: /);
+    assert.throws(() => parseDkron('{"name":"a","name":"b"}', "jobs.json", options), /\/name is given twice/);
     assert.throws(() => parseDkron("[1]", "jobs.json", options), /expected a job of dkron/);
   });
 });

@@ -55,6 +55,59 @@ test("a file whose bytes are no UTF-8 is refused with the place, and nothing is 
   assert.deepEqual(stub.asked, []);
 });
 
+const goodLine = '{"kind":"job","id":"b","schedule":"@every 1h","command":"true"}';
+
+for (const [what, text, says] of [
+  [
+    "a tag that isn't known, whose text would be the value",
+    "id: a\ncommand: !include run.sh\n",
+    /tag: !include/,
+  ],
+  ["something that contains itself", "id: a\nlabels: &it {a: *it}\n", /contains itself/],
+  [
+    "more lists in each other than anybody writes",
+    `id: a\nlabels: ${"[".repeat(200)}${"]".repeat(200)}\n`,
+    /deeper than/,
+  ],
+  ["a key that is given twice", "id: a\nid: b\n", /unique/],
+  ["… in lines of JSON", `${goodLine}\n{"kind":"job","id":"a","id":"c"}\n`, /line 2: \/id is given twice/],
+  [
+    "half a surrogate pair in lines of JSON",
+    `{"id":"\\ud800"}\n${goodLine}\n`,
+    /line 1: \/id: half a surrogate/,
+  ],
+] as const) {
+  test(`a file that holds ${what}, is refused, and nothing is sent`, async () => {
+    await using stub = await StubPeer.open();
+    const file = path.join(stub.folder, "mesh.yaml");
+    writeFileSync(file, text);
+    for (const [words, call] of [
+      [["apply", "-f"], "POST /v1/apply"],
+      ...(text.startsWith("{") ? [] : [[["channels", "set", "ops", "-f"], "PUT /v1/channels/ops"] as const]),
+    ] as const) {
+      stub.on(call, { status: 200, body: {} });
+      const said = await cicada([...words, file, "--data", stub.data]);
+      assert.equal(said.code, 2, `${words.join(" ")}: ${said.stderr}`);
+      assert.match(said.stderr, says);
+    }
+    assert.deepEqual(stub.asked, []);
+  });
+}
+
+test("a name that is given twice with a flag is refused", async () => {
+  await using stub = await StubPeer.open();
+  for (const [words, says] of [
+    [["jobs", "create", "a", "--command", "true", "--env", "A=1", "--env", "A=2"], /--env: A is given twice/],
+    [["jobs", "run", "a", "--param", "day=1", "--param", "day=2"], /--param: day is given twice/],
+    [["jobs", "create", "a", "--command", "true", "--params", '{"a":{},"a":{}}'], /a is given twice/],
+  ] as const) {
+    const said = await cicada([...words, "--data", stub.data]);
+    assert.equal(said.code, 2, said.stderr);
+    assert.match(said.stderr, says);
+  }
+  assert.deepEqual(stub.asked, []);
+});
+
 test("a backup is neither read from nor written over a folder, a pipe or a device", async () => {
   await using stub = await StubPeer.open();
   const [folder, pipe] = ["folder", "pipe"].map((name) => path.join(stub.folder, name)) as [string, string];

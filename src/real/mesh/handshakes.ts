@@ -24,6 +24,9 @@ export interface HandshakeLimits {
 
 export const handshakeLimits: HandshakeLimits = { all: 512, strangers: 384, perHost: 128 };
 
+/** Made once: a flood closes thousands in a second, and the trace of an error costs as much as accepting a socket. */
+const tooMany = new Error("too many handshakes are pending");
+
 interface Waiting<Line> {
   readonly line: Line;
   readonly host: string;
@@ -86,7 +89,7 @@ export class Handshakes<Line extends Pending> {
       for (const waiting of group) {
         if (!mayBeClosed(waiting)) continue;
         this.leave(waiting.line);
-        waiting.line.abort(new Error("too many handshakes are pending"));
+        waiting.line.abort(tooMany);
         return;
       }
     }

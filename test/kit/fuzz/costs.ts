@@ -4,7 +4,7 @@
  * takes; a door of the fuzzer draws them.
  */
 import { parseCrontab } from "../../../src/cli/import/crontab.ts";
-import { readJson } from "../../../src/api/http/json.ts";
+import { readJson } from "../../../src/schema/json.ts";
 import { checkJob } from "../../../src/core/checks/job.ts";
 import { decodeJoin, encodeJoin } from "../../../src/identity/join.ts";
 import { decodeGreeting } from "../../../src/real/mesh/greeting.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { readJson } from "../src/api/http/json.ts";
+import { readJson } from "../src/schema/json.ts";
 import { call, fakeApi } from "./kit/fake-api.ts";
 
 const bytesOf = (text: string): Buffer => Buffer.from(text);
@@ -28,6 +28,12 @@ for (const [what, bytes, detail] of [
   ],
   ["text behind the value", bytesOf('{"a":1} x'), /JSON/],
   ["endless nesting", bytesOf("[".repeat(100_000)), /JSON/],
+  ["deep nesting that ends", bytesOf("[".repeat(101) + "]".repeat(101)), /^it nests deeper than 100 /],
+  [
+    "a long key that is given twice",
+    bytesOf(`{"${"a".repeat(900)}":1,"${"a".repeat(900)}":1}`),
+    /^\/a{199}… is/,
+  ],
 ] as const) {
   test(`a body is refused with the place: ${what}`, () => {
     const read = readJson(bytes);
@@ -37,7 +43,7 @@ for (const [what, bytes, detail] of [
 }
 
 test("the same key may appear in different objects, and the same text as several values", () => {
-  const text = '{"a":{"b":1},"c":{"b":2},"d":["a","a",{"a":"a"}],"e":"a"}';
+  const text = `{"a":{"b":1},"c":{"b":2},"d":["a","a",{"a":"a"}],"e":${"[".repeat(99) + "]".repeat(99)}}`;
   assert.deepEqual(readJson(bytesOf(text)), { ok: true, text, value: JSON.parse(text) as unknown });
 });
 

@@ -33,6 +33,7 @@ export function recordingTerminal(env: Record<string, string> = {}, interactive 
     columns: 100,
     rows: 40,
     rest: () => Promise.resolve(false),
+    endWithin: () => undefined,
     exitCode: 0,
   };
   return terminal;

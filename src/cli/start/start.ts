@@ -113,7 +113,7 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
     return 0;
   } finally {
     // Anything that still keeps the process alive has had its time.
-    setTimeout(() => process.exit(), lingerLimitMs).unref();
+    terminal.endWithin(lingerLimitMs);
   }
 }
 

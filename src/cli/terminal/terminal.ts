@@ -33,6 +33,8 @@ export interface Terminal {
   readonly rows: number;
   /** Waits that many ms; false = a program that repeats something should stop. */
   rest(ms: number): Promise<boolean>;
+  /** Ends the program after that many ms at the latest, whatever still keeps it alive. */
+  endWithin(ms: number): void;
   /** The exit code that the program will end with. */
   exitCode: number;
 }
@@ -72,6 +74,7 @@ export function processTerminal(): Terminal {
       return stdout.rows ?? defaultRows;
     },
     rest: (ms) => sleep(ms, true),
+    endWithin: (ms) => void setTimeout(() => process.exit(), ms).unref(),
     exitCode: 0,
   };
 }

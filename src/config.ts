@@ -161,7 +161,7 @@ export function readConfig(sources: Sources, host: Host): Config {
       readOne("trust-role-header", given.get("trust-role-header"), readHeaderName),
       readAll("trust-proxy", readAddress),
     ),
-    tags: Object.fromEntries(readAll("tag", readTag) ?? []),
+    tags: tagsOf(readAll("tag", readTag) ?? []),
     capacity: read("capacity", readCapacity, defaultCapacityPerCore * host.cores),
     exec: read("exec", oneOf("off", "cluster"), "cluster"),
     allowExecutors: readAll("allow-executor", oneOf(...executors)) ?? executors,
@@ -212,6 +212,12 @@ function trustedHeaders(
   throw new CicadaError("BAD_SETTING", `${flag} needs --trust-user-header, too`);
 }
 
+function tagsOf(tags: readonly [string, string][]): Config["tags"] {
+  const repeated = tags.find(([name], index) => tags.findIndex(([other]) => other === name) < index);
+  if (repeated !== undefined) throw new CicadaError("BAD_SETTING", `--tag: ${repeated[0]} is given twice`);
+  return Object.fromEntries(tags);
+}
+
 /** The most allowed users, and the most allowed groups: a peer names them in each heartbeat. */
 const allowedMax = 32;
 
@@ -240,14 +246,39 @@ export function unknownVariables(env: Sources["env"]): string[] {
     .map((name) => `${name} in the environment is not a setting${didYouMean(name, known)}`);
 }
 
+/**
+ * Refuses variables of cicada that are not UTF-8. Node has replaced such bytes by U+FFFD, so the peer would have another name or
+ * folder than the one that was given.
+ */
+export function refuseBrokenVariables(env: Sources["env"]): void {
+  const read = [
+    "CICADA_CONFIG",
+    "CICADA_PEER_URL",
+    "CICADA_TOKEN",
+    ...settings.map(({ variable }) => variable),
+  ];
+  const broken = read.find((name) => isBroken(env[name]));
+  if (broken !== undefined) throw notUtf8(broken);
+}
+
+function isBroken(value: string | undefined): boolean {
+  return value?.includes("\ufffd") === true;
+}
+
+function notUtf8(variable: string): CicadaError {
+  return new CicadaError("BAD_SETTING", `${variable} in the environment is not UTF-8 (or contains U+FFFD)`);
+}
+
 /** The path of the settings file, if there is one. The file can't name itself. */
 export function configFile(sources: Omit<Sources, "file">): string | undefined {
   const flag = sources.flags["config"];
   return typeof flag === "string" ? flag : sources.env["CICADA_CONFIG"] || undefined;
 }
 
-/** `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/cicada`, else `~/.local/state/cicada`. */
+/** `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/cicada`, else `~/.local/state/cicada`. Throws BAD_SETTING. */
 export function defaultDataFolder(env: Sources["env"]): string {
+  const source = ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"].find((name) => (env[name] ?? "") !== "");
+  if (source !== undefined && isBroken(env[source])) throw notUtf8(source);
   const fromSystemd = env["STATE_DIRECTORY"]?.split(":")[0];
   if (fromSystemd !== undefined && fromSystemd !== "") return fromSystemd;
   if (env["XDG_STATE_HOME"]) return join(env["XDG_STATE_HOME"], "cicada");

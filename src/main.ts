@@ -28,6 +28,7 @@ import { topCommand } from "./cli/top.ts";
 import { asInvoked, readVersion } from "./cli/program.ts";
 import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { inWordsOf } from "./cli/pointers.ts";
+import { refuseBrokenVariables } from "./config.ts";
 import { CicadaError, errorTable } from "./errors.ts";
 
 /** What shells give for Ctrl-C. */
@@ -42,6 +43,7 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
   const program = buildProgram(argv, terminal);
   try {
     refuseBrokenText(argv);
+    refuseBrokenVariables(terminal.env);
     await program.parseAsync(argv, { from: "user" });
     return terminal.exitCode;
   } catch (error) {

@@ -349,7 +349,7 @@ for (const [what, head, status] of [
       ["an encoded body", "Content-Length: LENGTH\r\nContent-Encoding: gzip\r\n", 415],
       ["a body that is as it is", "Content-Length: LENGTH\r\nContent-Encoding: identity\r\n", 201],
     ] as const
-  ).map(([what, headers, status]) => [what, `${creation}application/json\r\n${headers}`, status] as const),
+  ).map(([which, headers, answer]) => [which, `${creation}application/json\r\n${headers}`, answer] as const),
   ...(
     [
       ["iso-8859-1", 415],
@@ -358,11 +358,11 @@ for (const [what, head, status] of [
       ['"UTF-8"', 201],
     ] as const
   ).map(
-    ([charset, status]) =>
+    ([charset, answer]) =>
       [
         `the charset ${charset}`,
         `${creation}application/json; charset=${charset}\r\nContent-Length: LENGTH\r\n`,
-        status,
+        answer,
       ] as const,
   ),
   ["the same with one of each", "GET /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 200],

@@ -23,7 +23,7 @@ import { Callers } from "./access/callers.ts";
 import { countFailures, guard, requireRights, type Guarded } from "./http/guard.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { honourIdempotencyKeys } from "./http/idempotency.ts";
-import { readJson } from "./http/json.ts";
+import { readJson } from "../schema/json.ts";
 import { jobActionRoutes } from "./routes/job-actions.ts";
 import { channelRoutes } from "./routes/channels.ts";
 import { auditRoutes } from "./routes/audit.ts";

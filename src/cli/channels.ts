@@ -1,6 +1,7 @@
 /** `cicada channels`: where notices go. Each command is one call of the API at any peer. */
 import type { Command } from "commander";
-import { parse } from "yaml";
+import { parseDocument } from "yaml";
+import { contentOf } from "../config/yaml.ts";
 import { CicadaError } from "../errors.ts";
 import { channelTypes } from "../schema/channel.ts";
 import { meshEvents } from "../schema/mesh-event.ts";
@@ -196,12 +197,7 @@ function oneOf(
 }
 
 function parseFile(file: string): unknown {
-  try {
-    return parse(readTextFile(file));
-  } catch (error) {
-    if (error instanceof CicadaError) throw error;
-    throw new CicadaError("USAGE", `${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  return contentOf(parseDocument(readTextFile(file), { logLevel: "error" }), file);
 }
 
 function pathOf(name: string, call = ""): string {

@@ -2,18 +2,36 @@
 import type { Document } from "yaml";
 import { CicadaError } from "../errors.ts";
 
+/** How deep the content may nest. Nothing that a person writes needs ten; more can't be sent on as JSON. */
+const depthCap = 100;
+
 /**
- * Throws BAD_FILE, which says where and why. An alias without an anchor, or one that expands without end, only shows
- * here.
+ * Throws BAD_FILE, which says where and why. An alias without an anchor, or one that expands without end, only shows here. What
+ * the library would pass over with a warning is refused too: a tag that it doesn't know (`!include FILE`) would leave the text
+ * behind it as the value.
  */
 export function contentOf(document: Document.Parsed, where: string): unknown {
-  const [broken] = document.errors;
+  const [broken] = [...document.errors, ...document.warnings];
   if (broken !== undefined) throw new CicadaError("BAD_FILE", `${where}: ${firstLine(broken.message)}`);
+  let content: unknown;
   try {
-    return document.toJS();
+    content = document.toJS();
   } catch (error) {
     throw new CicadaError("BAD_FILE", `${where}: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (isTooDeep(content, depthCap)) {
+    throw new CicadaError(
+      "BAD_FILE",
+      `${where}: it nests deeper than ${depthCap} lists and mappings, or contains itself`,
+    );
+  }
+  return content;
+}
+
+/** What contains itself by an alias has no depth at all. */
+function isTooDeep(content: unknown, levels: number): boolean {
+  if (typeof content !== "object" || content === null) return false;
+  return levels === 0 || Object.values(content).some((value) => isTooDeep(value, levels - 1));
 }
 
 /** Without the picture of the place below it, which one line can't show. */

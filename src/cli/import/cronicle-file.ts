@@ -1,5 +1,6 @@
 /** What a file of Cronicle's holds: its events, and what is known about the plugins and server groups that they name. */
 import { CicadaError } from "../../errors.ts";
+import { readJsonText } from "../../schema/json.ts";
 import { isObject } from "./drafts.ts";
 
 export type Fields = Record<string, unknown>;
@@ -48,11 +49,9 @@ function recordOf(line: string, where: string): { key: string; content: unknown 
 }
 
 function parsed(text: string, where: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${where}: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const read = readJsonText(text);
+  if (!read.ok) throw new CicadaError("BAD_FILE", `${where}: ${read.detail}`);
+  return read.value;
 }
 
 function eventsIn(content: unknown): unknown[] {

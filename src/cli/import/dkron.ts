@@ -6,6 +6,7 @@
  */
 import { CicadaError } from "../../errors.ts";
 import { parseDuration } from "../../core/time/units.ts";
+import { readJsonText } from "../../schema/json.ts";
 import { Drafts, idFrom, isObject, unread, wordOf, type Draft, type ForeignOptions } from "./drafts.ts";
 import type { Reading } from "./reading.ts";
 import { readRobfig } from "./robfig.ts";
@@ -28,13 +29,9 @@ export function parseDkron(text: string, source: string, options: ForeignOptions
 }
 
 function jobsIn(text: string, source: string): Fields[] {
-  let content: unknown;
-  try {
-    content = JSON.parse(text);
-  } catch (error) {
-    throw new CicadaError("BAD_FILE", `${source}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  const list: unknown[] = Array.isArray(content) ? content : [content];
+  const read = readJsonText(text);
+  if (!read.ok) throw new CicadaError("BAD_FILE", `${source}: ${read.detail}`);
+  const list: unknown[] = Array.isArray(read.value) ? read.value : [read.value];
   if (!list.every((one): one is Fields => isObject(one))) {
     throw new CicadaError("BAD_FILE", `${source}: expected a job of dkron, or a list of jobs`);
   }

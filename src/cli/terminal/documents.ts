@@ -2,6 +2,7 @@
 import { parseAllDocuments } from "yaml";
 import { contentOf } from "../../config/yaml.ts";
 import { CicadaError } from "../../errors.ts";
+import { readJsonText } from "../../schema/json.ts";
 import { readTextFile } from "./text-file.ts";
 
 export interface WrittenObject {
@@ -28,11 +29,22 @@ export function readDocuments(path: string): WrittenObject[] {
 /** Objects in JSON, one a line, which are no YAML; undefined if the text is anything else. */
 function jsonLines(text: string, source: string): WrittenObject[] | undefined {
   const lines = text.split("\n").flatMap((line, index) => (line.trim() === "" ? [] : [{ line, index }]));
-  if (lines.length < 2 || !lines.every(({ line }) => line.startsWith("{"))) return undefined;
+  if (lines.length < 2 || !lines.every(({ line }) => isJson(line))) return undefined;
+  return lines.flatMap(({ line, index }) => {
+    const where = `${source}, line ${index + 1}`;
+    const read = readJsonText(line);
+    if (!read.ok) throw new CicadaError("BAD_FILE", `${where}: ${read.detail}`);
+    return objectsIn(read.value, where);
+  });
+}
+
+function isJson(line: string): boolean {
+  if (!line.startsWith("{")) return false;
   try {
-    return lines.flatMap(({ line, index }) => objectsIn(JSON.parse(line), `${source}, line ${index + 1}`));
+    JSON.parse(line);
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }
 

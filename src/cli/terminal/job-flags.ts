@@ -5,6 +5,7 @@
 import { Option, type Command } from "commander";
 import { CicadaError } from "../../errors.ts";
 import { fieldSynonyms } from "../../schema/field-synonyms.ts";
+import { readJsonText } from "../../schema/json.ts";
 import { repeatable } from "../program.ts";
 import { jobFlags, type JobFlag } from "./job-flag-table.ts";
 
@@ -154,20 +155,22 @@ function readNumber(option: Option, text: string): number {
 }
 
 function readJson(option: Option, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new CicadaError("USAGE", `--${option.name()} ${text}: give JSON`);
-  }
+  const read = readJsonText(text);
+  if (!read.ok) throw new CicadaError("USAGE", `--${option.name()} ${text}: give JSON (${read.detail})`);
+  return read.value;
 }
 
 /** Texts such as `K=V`, given with the flag; a value may contain further `=`. */
 export function pairsOf(flag: string, pairs: readonly string[]): Record<string, string> {
+  const seen = new Set<string>();
   return Object.fromEntries(
     pairs.map((pair) => {
       const at = pair.indexOf("=");
       if (at < 1) throw new CicadaError("USAGE", `${flag} ${pair}: give NAME=VALUE`);
-      return [pair.slice(0, at), pair.slice(at + 1)];
+      const name = pair.slice(0, at);
+      if (seen.has(name)) throw new CicadaError("USAGE", `${flag}: ${name} is given twice`);
+      seen.add(name);
+      return [name, pair.slice(at + 1)];
     }),
   );
 }

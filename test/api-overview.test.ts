@@ -55,6 +55,18 @@ test("a job that is written while the jobs are read is in the next reading, and 
   assert.equal((await overview.entries()).get("a" as JobId)?.state, "failing");
 });
 
+test("a disk that takes long to read doesn't make the states last longer", async () => {
+  const { control } = await withJobs({ id: "a", command: "true" });
+  let now = 0;
+  const overview = new Overview(control, () => now);
+  const first = overview.entries();
+  now += 60_000;
+  await first;
+  control.statuses.set("a" as JobId, { state: "failing" });
+  now += 501;
+  assert.equal((await overview.entries()).get("a" as JobId)?.state, "failing");
+});
+
 test("jobs come by what needs a person first, or by what is due first, page by page, each once", async () => {
   const fake = await withJobs(
     { id: "a", command: "true", schedule: "0 0 1 1 *" },

@@ -221,8 +221,9 @@ describe("a tick is one unit", () => {
         run.startsWith("load@") ? end.code(env["CICADA_ATTEMPT"] ?? "") : 0;
       const pinged = pingsOf(cores, spec);
       const history = async () => ({ records: recordsOf(cores, "a", "load") });
+      const newest = async () => [recordsOf(cores, "a", "load")];
       const lastTick = async () => {
-        const { lastTick: last } = await new Outcomes(history, () => true).of("load" as JobId);
+        const { lastTick: last } = await new Outcomes(history, newest, () => true).of("load" as JobId);
         return last?.state;
       };
       cores.pass(10 * second);

@@ -39,17 +39,21 @@ function record(
   };
 }
 
-/** A history on disk, newest first, and the queries that it got. */
 const isOver = () => true;
 
+/** A history on disk, newest first, and the queries that it got. */
 function historyOf(...records: RunRecord[]) {
-  const asked: RunQuery[] = [];
+  const asked: (RunQuery | readonly JobId[])[] = [];
   const read = async (query: RunQuery) => {
     asked.push(query);
     const fitting = records.filter(({ state }) => query.states?.includes(state) ?? true);
     return { records: fitting.slice(0, query.limit) };
   };
-  return { asked, outcomes: new Outcomes(read, isOver) };
+  const readNewest = async (jobs: readonly JobId[], limit: number) => {
+    asked.push(jobs);
+    return jobs.map((id) => records.filter((one) => one.job === id).slice(0, limit));
+  };
+  return { asked, outcomes: new Outcomes(read, readNewest, isOver) };
 }
 
 test("the last tick is the newest finished one, whatever its outcome; a running or claimed one doesn't count", async () => {
@@ -138,12 +142,30 @@ test("many ticks without a run don't hide the last run and the last success", as
   assert.equal(lastSuccess, instantOf(first ?? ("" as TickId)) + 5_000);
 });
 
+test("jobs that are asked about together are read together, and one whose last tick has more records than that again", async () => {
+  const retried = "retried" as JobId;
+  const attempts = [6, 5, 4, 3, 2, 1].map((attempt) =>
+    record(second, attempt === 3 ? "succeeded" : "failed", { job: retried, attempt }),
+  );
+  const { outcomes, asked } = historyOf(record(second, "failed"), record(first, "succeeded"), ...attempts);
+  const [plain, long, none] = await Promise.all([job, retried, "none" as JobId].map((id) => outcomes.of(id)));
+  assert.deepEqual(asked, [[job, retried, "none"], { job: retried, limit: 20 }]);
+  assert.deepEqual(
+    [plain?.lastTick?.state, plain?.lastSuccess],
+    ["failed", instantOf(first as TickId) + 5_000],
+  );
+  assert.equal(long?.lastSuccess, instantOf(second as TickId) + 5_000);
+  assert.deepEqual(none, { lastTick: undefined, lastRun: undefined, lastSuccess: undefined });
+});
+
 test("a failed read is repeated the next time", async () => {
   let fails = true;
-  const outcomes = new Outcomes(async () => {
+  const known = [record(first, "succeeded")];
+  const readNewest = async () => {
     if (fails) throw new Error("the disk is gone");
-    return { records: [record(first, "succeeded")] };
-  }, isOver);
+    return [known];
+  };
+  const outcomes = new Outcomes(async () => ({ records: known }), readNewest, isOver);
   await assert.rejects(outcomes.of(job));
   fails = false;
   assert.equal((await outcomes.of(job)).lastTick?.tick, first);
@@ -153,7 +175,8 @@ test("a tick of two runs is over when the last claim on it is given back, and it
   let isTickOver = true;
   const known = [record(first, "failed", { of: 2 })];
   const outcomes = new Outcomes(
-    () => Promise.resolve({ records: known }),
+    async () => ({ records: known }),
+    async () => [known],
     () => isTickOver,
   );
   await outcomes.of(job);

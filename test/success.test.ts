@@ -127,7 +127,8 @@ describe("a run that was skipped by its exit code", () => {
         .filter(({ startedAt }) => started !== true || startedAt !== undefined)
         .slice(0, limit),
     });
-    const outcomes = new Outcomes(read, () => true);
+    const newest = async (_jobs: readonly JobId[], limit: number) => [history.slice(0, limit)];
+    const outcomes = new Outcomes(read, newest, () => true);
     assert.equal((await outcomes.of("beat" as JobId)).lastRun?.tick, first.tick);
     outcomes.take({ ...first, tick: "2026-11-22T00:00:00Z" as TickId });
     const { lastTick, lastRun } = await outcomes.of("beat" as JobId);

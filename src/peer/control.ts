@@ -1,10 +1,10 @@
 /**
- * `Control`, through which the API asks this peer. Only this file and outcomes.ts, which it uses, have promises: the simulator
- * never calls them.
+ * `Control`, through which the API asks this peer. Only this file and those that it uses, outcomes.ts and read-together.ts, have
+ * promises: the simulator never calls them.
  */
 import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
-import type { Disk, RunPage, RunQuery } from "../ports/disk.ts";
+import type { Disk, JobSince, RunPage, RunQuery } from "../ports/disk.ts";
 import { planBackfill } from "./backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, slotOfPeer, type JobId, type TickId } from "../schema/ids.ts";
@@ -12,20 +12,25 @@ import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord, type RunState } from "../schema/run.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
+import { ReadTogether } from "./read-together.ts";
 
 /** Records fetched for each slot of each tick of a page: enough for its claim, its run and two takeovers. */
 const recordsPerTick = 4;
+/** Of how many of a job's last successful runs it is told how long they took. */
+const durationsRead = 60;
 
 export function controlOf(peer: Peer): Control {
   const { disk } = peer.doors;
   const outcomes = new Outcomes(
     (query) => readHistory(disk, query),
+    (jobs, limit) => readNewest(disk, jobs, limit),
     ({ job, tick }) => peer.status.isTickOver(job, tick),
   );
   peer.subscribe((event) => {
     if (event.kind === "run") outcomes.take(event.record);
     if (event.kind === "job" && event.change === "deleted") outcomes.forget(event.id);
   });
+  const durations = new ReadTogether<JobSince, number[]>((jobs) => readDurations(disk, jobs));
   return {
     ask: (command) => new Promise((resolve) => peer.command(command, resolve)),
     view: () => peer.status.view(),
@@ -33,7 +38,6 @@ export function controlOf(peer: Peer): Control {
     next: (id, count) => peer.status.next(id, count),
     expected: (id, from, hours, listed) => peer.status.expected(id, from, hours, listed),
     status: (id) => statusOf(peer, outcomes, id),
-    inState: (state) => jobsInState(peer, outcomes, state),
     watermarkLagMs: () => peer.status.watermarkLagMs(),
     pool: (name) => peer.status.pool(name),
     planBackfill: (id, from, to, force) => backfillOf(peer, id, from, to, force),
@@ -42,6 +46,7 @@ export function controlOf(peer: Peer): Control {
     unknownHere: () => peer.status.unknownHere(),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
+    durations: (of) => durations.of(of),
     values: (root) => peer.parts.table.values(root),
     channelHealth: (name) => peer.parts.noticeSender.healthOf(name),
     testChannel: (channel, name, by) =>
@@ -101,6 +106,20 @@ function hasFailed(tick: RunRecord | undefined): boolean {
 function readHistory(disk: Disk, query: RunQuery): Promise<RunPage> {
   return new Promise((resolve, reject) => {
     disk.history(query, (page) => (page instanceof CicadaError ? reject(page) : resolve(page)));
+  });
+}
+
+function readNewest(disk: Disk, jobs: readonly JobId[], limit: number): Promise<RunRecord[][]> {
+  return new Promise((resolve, reject) => {
+    disk.newest(jobs, limit, (found) => (found instanceof CicadaError ? reject(found) : resolve(found)));
+  });
+}
+
+function readDurations(disk: Disk, jobs: readonly JobSince[]): Promise<number[][]> {
+  return new Promise((resolve, reject) => {
+    disk.durations(jobs, durationsRead, (found) =>
+      found instanceof CicadaError ? reject(found) : resolve(found),
+    );
   });
 }
 
@@ -226,22 +245,6 @@ async function rangeAround(peer: Peer, id: JobId, tick: TickId): Promise<RunReco
 
 /** How many records of one tick are read: enough for 100 slots with several attempts each. */
 const recordsOfTick = 1_000;
-
-async function jobsInState(
-  peer: Peer,
-  outcomes: Outcomes,
-  wanted: JobStatus["state"],
-): Promise<ReadonlySet<JobId>> {
-  const found = new Set<JobId>();
-  for (const id of peer.status.view().jobs.keys()) {
-    const now = peer.status.jobNow(id)?.state;
-    // Only an idle job's state depends on its history.
-    const isIdle = now === "scheduled" || now === "manual";
-    const needsHistory = isIdle && (wanted === "failing" || wanted === now);
-    if (needsHistory ? (await statusOf(peer, outcomes, id))?.state === wanted : now === wanted) found.add(id);
-  }
-  return found;
-}
 
 /** Of a peer by its id, or by its slot in a tick that runs on all peers. */
 function nameIn(view: View): (peer: string) => string {

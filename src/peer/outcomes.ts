@@ -8,13 +8,20 @@ import { instantOf, type JobId, type TickId } from "../schema/ids.ts";
 import { finalWordOf, hasStarted, movesUp, recordKey, storyOf } from "../core/records/records.ts";
 import type { RunQuery } from "../ports/disk.ts";
 import type { JobStatus } from "../ports/control.ts";
+import { ReadTogether } from "./read-together.ts";
 
 export type Outcome = Pick<JobStatus, "lastTick" | "lastRun" | "lastSuccess">;
 
 /** Newest first. */
 type ReadHistory = (query: RunQuery) => Promise<{ records: RunRecord[] }>;
+type ReadNewest = (jobs: readonly JobId[], limit: number) => Promise<RunRecord[][]>;
 
-/** How many of a job's newest records are read: enough to include all of its last tick's. */
+/**
+ * How many of a job's newest records are read at first: mostly enough to include all of its last tick's, and one of the tick before,
+ * which shows that they are all.
+ */
+const firstRead = 4;
+/** … and if they are not. */
 const newestRead = 20;
 
 interface Kept {
@@ -31,11 +38,13 @@ interface Kept {
 export class Outcomes {
   readonly #jobs = new Map<JobId, Kept>();
   readonly #read: ReadHistory;
+  readonly #newest: ReadTogether<JobId, RunRecord[]>;
   readonly #isOver: IsTickOver;
 
   /** `isOver` is asked about ticks with several slots. */
-  constructor(read: ReadHistory, isOver: IsTickOver) {
+  constructor(read: ReadHistory, readNewest: ReadNewest, isOver: IsTickOver) {
     this.#read = read;
+    this.#newest = new ReadTogether((jobs) => readNewest(jobs, firstRead));
     this.#isOver = isOver;
   }
 
@@ -52,7 +61,7 @@ export class Outcomes {
         loaded: Promise.resolve(),
       };
       this.#jobs.set(job, kept);
-      kept.loaded = this.#load(job, kept, newestRead * slots);
+      kept.loaded = this.#load(job, kept, slots);
     }
     try {
       await kept.loaded;
@@ -76,10 +85,16 @@ export class Outcomes {
     this.#jobs.delete(job);
   }
 
-  async #load(job: JobId, kept: Kept, limit: number): Promise<void> {
-    const { records } = await this.#read({ job, limit });
-    for (const record of records) this.#takeIn(kept, record);
-    if (records.length < limit) return;
+  async #load(job: JobId, kept: Kept, slots: number): Promise<void> {
+    const newest = await this.#newest.of(job);
+    for (const record of newest) this.#takeIn(kept, record);
+    if (newest.length < firstRead) return;
+    if (kept.tick === undefined || kept.tick === newest.at(-1)?.tick) {
+      const limit = newestRead * slots;
+      const { records } = await this.#read({ job, limit });
+      for (const record of records) this.#takeIn(kept, record);
+      if (records.length < limit) return;
+    }
     if (kept.lastRun === undefined) {
       await this.#loadNewest(kept, { job, states: startedStates });
       // Runs that were skipped by their exit code.

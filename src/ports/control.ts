@@ -16,7 +16,7 @@ import type { HeldSecrets, SecretChange } from "../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
 import type { ExpectedHour } from "./expected.ts";
 import type { Answer, Command } from "./command.ts";
-import type { RunPage, RunQuery } from "./disk.ts";
+import type { JobSince, RunPage, RunQuery } from "./disk.ts";
 import type { Delivered } from "./notifier.ts";
 
 export type MemberState = "alive" | "suspect" | "dead" | "left";
@@ -287,8 +287,6 @@ export interface Control {
   planBackfill(id: JobId, from: number, to: number, force: boolean): Promise<BackfillPlan>;
   /** How far the furthest behind of the jobs' watermarks lags, ms: what lies below a watermark is over. */
   watermarkLagMs(): number;
-  /** The jobs that are in that state. */
-  inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>>;
   /** All settings of a kind, by name. */
   settings(kind: SettingKind): SettingValues;
   /** Who holds a pool's slots, and who waits. */
@@ -298,6 +296,8 @@ export interface Control {
   /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
   unknownHere(): { id: JobId; hindrance: JobHindrance }[];
   history(query: RunQuery): Promise<RunPage>;
+  /** How long the job's last successful runs took, ms, newest first; those of ticks from that instant on. */
+  durations(of: JobSince): Promise<number[]>;
   /** The values of a root of the table other than the jobs', by name, as they are written there. */
   values(root: string): ReadonlyMap<string, unknown>;
   /** As far as this peer knows; undefined = nothing was sent yet. */

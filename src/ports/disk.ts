@@ -74,6 +74,12 @@ export interface RunQuery {
   beside?: true;
 }
 
+/** A job's history, without the ticks before an instant (ms). */
+export interface JobSince {
+  job: JobId;
+  from: number;
+}
+
 export interface RunPage {
   records: RunRecord[];
   /** null on the last page */
@@ -160,6 +166,10 @@ export interface Disk {
   store(writes: readonly Write[], done: (error?: CicadaError) => void): void;
   // Reads see every write whose `store` was called before.
   history(query: RunQuery, done: (page: RunPage | CicadaError) => void): void;
+  /** The newest records of each of the jobs, in their order: at most `limit` of each, newest first. */
+  newest(jobs: readonly JobId[], limit: number, done: (records: RunRecord[][] | CicadaError) => void): void;
+  /** For each of the jobs, in their order: how long its newest successful runs took, at most `limit` of them; ms, newest first. */
+  durations(jobs: readonly JobSince[], limit: number, done: (ms: number[][] | CicadaError) => void): void;
   /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold anything. */
   digests(
     from: number,

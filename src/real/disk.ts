@@ -10,6 +10,7 @@ import { assert, CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type {
   Disk,
+  JobSince,
   Loaded,
   OthersQuery,
   Pruned,
@@ -24,6 +25,7 @@ import type { AuditPage, AuditQuery } from "../schema/audit.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
+import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, TextWrite, WriteRequest } from "./disk/protocol.ts";
 import {
   parseAudit,
@@ -148,6 +150,14 @@ class RealDisk implements Disk {
   history(query: RunQuery, done: (page: RunPage | CicadaError) => void): void {
     const tickInstant = query.tick === undefined ? undefined : instantOf(query.tick);
     this.read({ kind: "history", query, tickInstant }, "page", asPage, done);
+  }
+
+  newest(jobs: readonly JobId[], limit: number, done: (records: RunRecord[][] | CicadaError) => void): void {
+    this.read({ kind: "newest", jobs, limit }, "newest", asRecordsOfJobs, done);
+  }
+
+  durations(jobs: readonly JobSince[], limit: number, done: (ms: number[][] | CicadaError) => void): void {
+    this.read({ kind: "durations", jobs, limit }, "durations", ({ ms }) => ms, done);
   }
 
   digests(
@@ -347,6 +357,10 @@ function asLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loaded {
 
 function asPage({ records, next, total, beside }: Extract<DiskResult, { kind: "page" }>): RunPage {
   return { records: records.map(parseRecord), next, total, beside: beside.map(parseRecord) };
+}
+
+function asRecordsOfJobs({ records }: Extract<DiskResult, { kind: "newest" }>): RunRecord[][] {
+  return records.map((ofJob) => ofJob.map(parseRecord));
 }
 
 function asThings({ records, orders, others, next }: Extract<DiskResult, { kind: "things" }>): Things {

@@ -215,3 +215,8 @@ export type RequestedOrder = Static<typeof RequestedOrderSchema>;
 export function isFinal(state: RunState): boolean {
   return state !== "claimed" && state !== "running";
 }
+
+/** How long the run took, ms; undefined if it did not start or has not ended. */
+export function tookMs({ startedAt, finishedAt }: RunRecord): number | undefined {
+  return startedAt === undefined || finishedAt === undefined ? undefined : finishedAt - startedAt;
+}

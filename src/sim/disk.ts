@@ -15,6 +15,7 @@ import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
 import type {
   Disk,
+  JobSince,
   Loaded,
   OthersQuery,
   Pruned,
@@ -29,7 +30,7 @@ import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import { isByActor, type AuditEntry, type AuditPage, type AuditQuery } from "../schema/audit.ts";
 import type { JobRevision } from "../schema/revision.ts";
-import { isFinal, type RequestedOrder, type RunRecord } from "../schema/run.ts";
+import { isFinal, tookMs, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import type { StableStorage } from "./disk/storage.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
@@ -128,6 +129,29 @@ export class SimDisk implements Disk {
       const next = last !== undefined && start + records.length < found.length ? recordKey(last) : null;
       const beside = query.beside === true ? this.storage.beside(records) : [];
       return () => done({ records, next, total: found.length, beside });
+    });
+  }
+
+  newest(jobs: readonly JobId[], limit: number, done: (records: RunRecord[][] | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const found = jobs.map((job) => this.storage.records(job).toSorted(newestFirst).slice(0, limit));
+      return () => done(found);
+    });
+  }
+
+  durations(jobs: readonly JobSince[], limit: number, done: (ms: number[][] | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const found = jobs.map(({ job, from }) =>
+        this.storage
+          .records(job)
+          .filter(({ state, tick }) => state === "succeeded" && instantOf(tick) >= from)
+          .toSorted(newestFirst)
+          .slice(0, limit)
+          .flatMap((record) => tookMs(record) ?? []),
+      );
+      return () => done(found);
     });
   }
 

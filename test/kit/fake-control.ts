@@ -24,7 +24,7 @@ import type { Decisions } from "../../src/api/options.ts";
 import { CicadaError } from "../../src/errors.ts";
 import type { Cancel, LogPiece } from "../../src/ports.ts";
 import type { ExpectedHour } from "../../src/ports/expected.ts";
-import type { RunPage, RunQuery } from "../../src/ports/disk.ts";
+import type { JobSince, RunPage, RunQuery } from "../../src/ports/disk.ts";
 import type { Answer, Command } from "../../src/ports/command.ts";
 import type {
   BackfillPlan,
@@ -62,7 +62,7 @@ import type { JobRevision } from "../../src/schema/revision.ts";
 import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import type { HeldSecrets, SecretChange } from "../../src/schema/secret.ts";
-import { isFinal, type RunRecord } from "../../src/schema/run.ts";
+import { isFinal, tookMs, type RunRecord } from "../../src/schema/run.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
 export const decisions: Decisions = {
@@ -513,13 +513,6 @@ export class FakeControl implements Control {
     };
   }
 
-  async inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>> {
-    const found = await Promise.all(
-      [...this.jobs.keys()].map(async (id) => ((await this.status(id))?.state === state ? [id] : [])),
-    );
-    return new Set(found.flat());
-  }
-
   obstacles: string[] = [];
 
   async why(id: JobId, tick?: TickId): Promise<Explanation | undefined> {
@@ -541,6 +534,11 @@ export class FakeControl implements Control {
   unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
     const hindrances = this.hindrances.filter(({ code }) => code === "NEEDS_NEWER");
     return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
+  }
+
+  async durations({ job, from }: JobSince): Promise<number[]> {
+    const { records } = await this.history({ job, from, states: ["succeeded"], limit: Infinity });
+    return records.flatMap((record) => tookMs(record) ?? []);
   }
 
   async history(query: RunQuery): Promise<RunPage> {

@@ -23,7 +23,7 @@ import type {
   View,
 } from "../../ports/control.ts";
 import type { ExpectedHour } from "../../ports/expected.ts";
-import type { RunPage, RunQuery } from "../../ports/disk.ts";
+import type { JobSince, RunPage, RunQuery } from "../../ports/disk.ts";
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
 import { instantOf, parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
@@ -158,11 +158,6 @@ export class ScopedControl implements Control {
     return this.#control.watermarkLagMs();
   }
 
-  async inState(state: JobStatus["state"]): Promise<ReadonlySet<JobId>> {
-    const found = await this.#control.inState(state);
-    return this.#isUnlimited ? found : new Set([...found].filter((id) => this.sees(id)));
-  }
-
   settings(kind: SettingKind): SettingValues {
     const values = this.#control.settings(kind);
     if (this.#isUnlimited) return values;
@@ -214,6 +209,11 @@ export class ScopedControl implements Control {
     const hidden = found.records.length - records.length;
     const beside = found.beside.filter((record) => this.#isSeenRun(record));
     return { ...found, records, beside, total: Math.max(found.total - hidden, records.length) };
+  }
+
+  async durations({ job, from }: JobSince): Promise<number[]> {
+    if (this.#isUnlimited) return this.#control.durations({ job, from });
+    return this.sees(job) ? this.#control.durations({ job, from: Math.max(from, this.#madeAt(job)) }) : [];
   }
 
   values(root: string): ReadonlyMap<string, unknown> {

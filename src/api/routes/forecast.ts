@@ -5,12 +5,12 @@ import { closed } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import { Forecast } from "../show/forecast.ts";
 import { ForecastSchema } from "../show/show-forecast.ts";
-import type { RecentTicks } from "../show/recent-ticks.ts";
+import type { UsualDurations } from "../show/usual-durations.ts";
 
 const daysMost = 7;
 
-export function forecastRoutes(app: Api, recent: RecentTicks): void {
-  const forecast = new Forecast(recent);
+export function forecastRoutes(app: Api, usual: UsualDurations): void {
+  const forecast = new Forecast(usual);
   app.get(
     "/v1/forecast",
     {

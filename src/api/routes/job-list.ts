@@ -3,6 +3,7 @@
  * jobs that are shown are read further. A table of 100,000 jobs costs one pass. Ordered otherwise, it needs the state or the
  * next tick of every job (show/overview.ts).
  */
+import { setImmediate as turn } from "node:timers/promises";
 import type { Control, View } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
 import type { Job, JobState, Quarantined } from "../../schema/job.ts";
@@ -20,13 +21,23 @@ export interface JobFilter {
 
 type Item = Job | Quarantined;
 
+/** Jobs whose state is looked at before other work gets a turn. */
+const jobsAtOnce = 100;
+
 /** Says which items are in a state. Only the peer knows what a job is doing. */
 export async function inState(
   state: JobState,
   control: Control,
 ): Promise<(item: Job | Quarantined) => boolean> {
   if (state === "invalid") return (item) => !("spec" in item);
-  const found = await control.inState(state);
+  const found = new Set<JobId>();
+  const ids = [...control.view().jobs.keys()];
+  for (let at = 0; at < ids.length; at += jobsAtOnce) {
+    const some = ids.slice(at, at + jobsAtOnce);
+    const statuses = await Promise.all(some.map((id) => control.status(id)));
+    for (const [index, id] of some.entries()) if (statuses[index]?.state === state) found.add(id);
+    await turn();
+  }
   return (item) => "spec" in item && found.has(item.id);
 }
 

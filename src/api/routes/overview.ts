@@ -1,6 +1,7 @@
 /**
  * What is asked of all jobs at once: how many are in which state, and which ticks come next on which peers.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { Type } from "typebox";
 import type { NextTick } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
@@ -12,9 +13,9 @@ import { own } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import type { Overview, OverviewEntry } from "../show/overview.ts";
-import type { RecentTicks } from "../show/recent-ticks.ts";
 import { ComingSchema, RunningSchema, SummarySchema, type Coming } from "../show/show-overview.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
+import type { UsualDurations } from "../show/usual-durations.ts";
 
 const tags = ["overview"];
 
@@ -24,6 +25,8 @@ const runningMax = 200;
 const minutesMax = 2_880;
 /** Ticks of one job that are listed: those of a job that runs each second would hide all others. */
 const ticksPerJob = 12;
+/** Jobs whose ticks are looked at before other work gets a turn. */
+const jobsAtOnce = 20;
 const comingMax = 1_000;
 /** Jobs named of which not all ticks are listed. */
 const oftenNamed = 5;
@@ -31,10 +34,10 @@ const oftenNamed = 5;
 const peersNamed = 4;
 const peersNamedMax = 24;
 
-export function overviewRoutes(app: Api, overview: Overview, recent: RecentTicks): void {
+export function overviewRoutes(app: Api, overview: Overview, usual: UsualDurations): void {
   summary(app, overview);
-  running(app, recent);
-  coming(app, overview, recent);
+  running(app, usual);
+  coming(app, overview, usual);
 }
 
 function summary(app: Api, overview: Overview): void {
@@ -76,7 +79,7 @@ function summary(app: Api, overview: Overview): void {
   );
 }
 
-function running(app: Api, recent: RecentTicks): void {
+function running(app: Api, usual: UsualDurations): void {
   app.get(
     "/v1/running",
     {
@@ -98,7 +101,7 @@ function running(app: Api, recent: RecentTicks): void {
         .toSorted((a, b) => beganAt(a) - beganAt(b));
       const items = await Promise.all(
         all.slice(0, runningMax).map(async (record) => {
-          const { usualMs } = await recent.of(record.job, request.control);
+          const usualMs = await usual.of(record.job, request.control);
           return { ...showRun(record, view, false), usualMs };
         }),
       );
@@ -111,7 +114,7 @@ function beganAt({ startedAt, due }: RunRecord): number {
   return startedAt ?? due;
 }
 
-function coming(app: Api, overview: Overview, recent: RecentTicks): void {
+function coming(app: Api, overview: Overview, usual: UsualDurations): void {
   app.get(
     "/v1/coming",
     {
@@ -152,15 +155,16 @@ function coming(app: Api, overview: Overview, recent: RecentTicks): void {
       const ticks: { job: JobId; tick: NextTick }[] = [];
       const often: { job: JobId; last: number }[] = [];
       // A tick of a job beyond the first `limit` can't be among the first `limit` ticks.
-      for (const job of soonest.slice(0, limit)) {
-        const next = request.control.next(job, ticksPerJob) ?? [];
+      for (const [index, job] of soonest.slice(0, limit).entries()) {
+        if (index % jobsAtOnce === jobsAtOnce - 1) await turn();
+        const next = nextUntil(request.control, job, until);
         for (const tick of next) if (tick.startsAt <= until) ticks.push({ job, tick });
         const last = next.length < ticksPerJob ? Infinity : Math.max(...next.map(({ startsAt }) => startsAt));
         if (last < until) often.push({ job, last });
       }
       ticks.sort((a, b) => a.tick.startsAt - b.tick.startsAt || (a.job < b.job ? -1 : 1));
       const items = await Promise.all(
-        ticks.slice(0, limit).map((one) => showComing(one, recent, request.control)),
+        ticks.slice(0, limit).map((one) => showComing(one, usual, request.control)),
       );
       const ends = [until, ...often.map(({ last }) => last)];
       const lastListed = ticks[limit - 1];
@@ -177,6 +181,13 @@ function coming(app: Api, overview: Overview, recent: RecentTicks): void {
   );
 }
 
+/** The job's next ticks, with the first that starts after that; at most `ticksPerJob`. Most jobs have one or two. */
+function nextUntil(control: ScopedControl, job: JobId, until: number): NextTick[] {
+  const two = control.next(job, 2) ?? [];
+  const hasMore = two.length === 2 && two.every(({ startsAt }) => startsAt <= until);
+  return hasMore ? (control.next(job, ticksPerJob) ?? []) : two;
+}
+
 /** The jobs that have a tick until then, by their next tick. */
 function soonestFirst(entries: ReadonlyMap<JobId, OverviewEntry>, until: number): JobId[] {
   const due = [...entries].flatMap(([id, { next }]) => {
@@ -188,10 +199,10 @@ function soonestFirst(entries: ReadonlyMap<JobId, OverviewEntry>, until: number)
 
 async function showComing(
   { job, tick: { tick, startsAt, skipped, peers } }: { job: JobId; tick: NextTick },
-  recent: RecentTicks,
+  usual: UsualDurations,
   control: ScopedControl,
 ): Promise<Coming> {
-  const { usualMs } = await recent.of(job, control);
+  const usualMs = await usual.of(job, control);
   const { count = 1 } = control.view().jobs.get(job)?.spec.target ?? {};
   const runners = count === "all" ? peers.length : Math.min(count, peers.length);
   const named = Math.min(Math.max(peersNamed, runners + 1), peersNamedMax);

@@ -1,19 +1,20 @@
 /**
  * What the mesh is expected to do in the days to come, by the hour: computed when it is asked for, a few jobs at a time so that
- * ticks are not delayed, and kept for twenty times as long as that took. Callers of the same groups share a result; one is
+ * ticks are not delayed, and kept for twenty times as long as the work took. Callers of the same groups share a result; one is
  * computed at a time. So it costs at most a twentieth of a core for each length and set of groups.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { JobId } from "../../schema/ids.ts";
 import type { Job } from "../../schema/job.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { ForecastSum, hourMs, type Collision, type PeerLoad } from "./forecast-sum.ts";
-import type { RecentTicks } from "./recent-ticks.ts";
 import { collisionsMost, jobsMost, jobsNamed, peersMost, type ShownForecast } from "./show-forecast.ts";
 import { showInstant } from "./show-run.ts";
+import type { UsualDurations } from "./usual-durations.ts";
 
 /** How long jobs are read before other work gets a turn. Unit: ms. */
 const sliceMs = 5;
+/** Jobs whose usual durations are read together. */
+const jobsAtOnce = 100;
 /** How long a result is kept at least. Unit: ms. */
 const keptMsMin = 2_000;
 const keptPerMs = 20;
@@ -30,12 +31,12 @@ interface Kept {
 }
 
 export class Forecast {
-  readonly #recent: RecentTicks;
+  readonly #usual: UsualDurations;
   readonly #kept = new Map<string, Kept>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(recent: RecentTicks) {
-    this.#recent = recent;
+  constructor(usual: UsualDurations) {
+    this.#usual = usual;
   }
 
   of(control: ScopedControl, days: number): Promise<ShownForecast> {
@@ -67,21 +68,31 @@ export class Forecast {
     const computedAt = Date.now();
     const from = Math.floor(computedAt / hourMs) * hourMs;
     const sum = new ForecastSum(from, days * 24);
-    const jobs = { counted: 0, unknownDuration: 0, unscheduled: 0, beyond: 0 };
     let workMs = 0;
     let since = performance.now();
-    for (const [id, job] of control.view().jobs) {
-      if (!isScheduled(job)) jobs.unscheduled += 1;
-      else if (jobs.counted === jobsMost) jobs.beyond += 1;
-      else {
-        jobs.counted += 1;
-        if (await this.#add(sum, control, id, job, from)) jobs.unknownDuration += 1;
-      }
-      const now = performance.now();
-      if (now - since < sliceMs) continue;
-      workMs += now - since;
-      await turn();
+    const scheduled = [...control.view().jobs.values()].filter(isScheduled);
+    const counted = scheduled.slice(0, jobsMost);
+    const jobs = {
+      counted: counted.length,
+      unknownDuration: 0,
+      unscheduled: control.view().jobs.size - scheduled.length,
+      beyond: scheduled.length - counted.length,
+    };
+    let nextUsual = this.#usualOf(counted.slice(0, jobsAtOnce), control);
+    for (let at = 0; at < counted.length; at += jobsAtOnce) {
+      workMs += performance.now() - since;
+      const usual = await nextUsual;
+      // The disk reads those of the next jobs meanwhile.
+      nextUsual = this.#usualOf(counted.slice(at + jobsAtOnce, at + 2 * jobsAtOnce), control);
       since = performance.now();
+      for (const [index, job] of counted.slice(at, at + jobsAtOnce).entries()) {
+        if (add(sum, control, job, from, usual[index] ?? undefined)) jobs.unknownDuration += 1;
+        const now = performance.now();
+        if (now - since < sliceMs) continue;
+        workMs += now - since;
+        await turn();
+        since = performance.now();
+      }
     }
     const collisions: Collision[] = [];
     const pools = control.settings("pools");
@@ -98,22 +109,27 @@ export class Forecast {
     return { shown, workMs };
   }
 
-  /** Returns whether the job has ticks, and nobody knows how long they take. */
-  async #add(
-    sum: ForecastSum,
-    control: ScopedControl,
-    id: JobId,
-    { spec }: Job,
-    from: number,
-  ): Promise<boolean> {
-    const { pool, overlap } = spec;
-    const most = pool === undefined ? listed.other : listed.pool;
-    const hours = control.expected(id, from, sum.hours, most) ?? [];
-    if (hours.length === 0) return false;
-    const { usualMs } = await this.#recent.of(id, control);
-    sum.add({ id, hours, usualMs: usualMs ?? undefined, pool, overlaps: overlap === "allow" });
-    return usualMs === null;
+  #usualOf(jobs: readonly Job[], control: ScopedControl): Promise<(number | null)[]> {
+    const usual = Promise.all(jobs.map(({ id }) => this.#usual.of(id, control)));
+    // It may fail before it is waited for, which then tells of it.
+    usual.catch(() => undefined);
+    return usual;
   }
+}
+
+/** Returns whether the job has ticks, and nobody knows how long they take. */
+function add(
+  sum: ForecastSum,
+  control: ScopedControl,
+  { id, spec: { pool, overlap } }: Job,
+  from: number,
+  usualMs: number | undefined,
+): boolean {
+  const most = pool === undefined ? listed.other : listed.pool;
+  const hours = control.expected(id, from, sum.hours, most) ?? [];
+  if (hours.length === 0) return false;
+  sum.add({ id, hours, usualMs, pool, overlaps: overlap === "allow" });
+  return usualMs === undefined;
 }
 
 function isScheduled({ spec }: Job): boolean {

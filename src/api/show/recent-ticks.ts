@@ -6,10 +6,11 @@
  */
 import type { Control } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
-import type { RunRecord, RunState } from "../../schema/run.ts";
+import { tookMs, type RunState } from "../../schema/run.ts";
 import type { Decisions } from "../options.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { recentTicks, type Recent } from "./show-overview.ts";
+import type { UsualDurations } from "./usual-durations.ts";
 
 /** Records read per job: some ticks have several, for their attempts and slots. */
 const recordsRead = 60;
@@ -29,10 +30,12 @@ const statesShown: readonly RunState[] = [
 
 export class RecentTicks {
   readonly #decisions: Decisions;
+  readonly #usual: UsualDurations;
   readonly #kept = new Map<JobId, Promise<Recent>>();
 
-  constructor(control: Control, decisions: Decisions) {
+  constructor(control: Control, usual: UsualDurations, decisions: Decisions) {
     this.#decisions = decisions;
+    this.#usual = usual;
     control.subscribe((event) => {
       if (event.kind === "run") this.#kept.delete(event.record.job);
       if (event.kind === "job" && event.change === "deleted") this.#kept.delete(event.id);
@@ -53,7 +56,8 @@ export class RecentTicks {
     return read;
   }
 
-  async #read(job: JobId, control: Control): Promise<Recent> {
+  async #read(job: JobId, control: ScopedControl): Promise<Recent> {
+    const usualMs = this.#usual.of(job, control);
     const { records } = await control.history({ job, states: statesShown, limit: recordsRead });
     const ticks: Recent["ticks"] = [];
     for (const [tick, ofTick] of Map.groupBy(records, (record) => record.tick)) {
@@ -63,16 +67,6 @@ export class RecentTicks {
       ticks.push({ tick, state: told.state, ms: tookMs(told) ?? null, run });
       if (ticks.length === recentTicks) break;
     }
-    return { ticks, usualMs: usualMs(records) };
+    return { ticks, usualMs: await usualMs };
   }
-}
-
-/** The median of how long the successful ones took, in ms; null if there is none. */
-export function usualMs(records: readonly RunRecord[]): number | null {
-  const took = records.flatMap((record) => (record.state === "succeeded" ? (tookMs(record) ?? []) : []));
-  return took.toSorted((a, b) => a - b)[took.length >> 1] ?? null;
-}
-
-function tookMs({ startedAt, finishedAt }: RunRecord): number | undefined {
-  return startedAt === undefined || finishedAt === undefined ? undefined : finishedAt - startedAt;
 }

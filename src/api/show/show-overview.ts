@@ -70,7 +70,9 @@ export const RecentSchema = Type.Object({
     },
   ),
   usualMs: orNull(
-    Type.Integer({ description: "the median of how long those that succeeded took; null if none did" }),
+    Type.Integer({
+      description: "the median of how long its last successful runs took; null if there was none",
+    }),
   ),
 });
 export type Recent = Static<typeof RecentSchema>;

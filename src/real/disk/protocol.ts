@@ -6,7 +6,15 @@
  * and answered as a whole, in the order of its requests.
  */
 import type { CicadaError } from "../../errors.ts";
-import type { Horizon, OthersQuery, Pruned, PruneRule, RunQuery, ThingsQuery } from "../../ports/disk.ts";
+import type {
+  Horizon,
+  JobSince,
+  OthersQuery,
+  Pruned,
+  PruneRule,
+  RunQuery,
+  ThingsQuery,
+} from "../../ports/disk.ts";
 import type { AuditQuery } from "../../schema/audit.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 
@@ -36,6 +44,8 @@ export type WriteRequest =
 export type ReadRequest =
   | { kind: "load"; since: number }
   | { kind: "history"; query: RunQuery; tickInstant: number | undefined }
+  | { kind: "newest"; jobs: readonly JobId[]; limit: number }
+  | { kind: "durations"; jobs: readonly JobSince[]; limit: number }
   /** numbers of buckets */
   | { kind: "digests"; from: number; to: number }
   | { kind: "things"; page: ThingsQuery }
@@ -69,6 +79,8 @@ export type DiskResult =
   | ({ kind: "pruned" } & Pruned)
   | ({ kind: "loaded" } & LoadedText)
   | ({ kind: "page" } & PageText)
+  | { kind: "newest"; records: string[][] }
+  | { kind: "durations"; ms: number[][] }
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
   | { kind: "output"; bytes: Uint8Array | undefined }

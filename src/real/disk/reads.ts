@@ -7,14 +7,21 @@ import type { SQLInputValue } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { bucketMs } from "../../core/records/buckets.ts";
 import { bucketAt, readPlace, thingKinds, writePlace, type Place } from "../../core/records/place.ts";
-import { countedMost, type OthersQuery, type RunQuery, type ThingsQuery } from "../../ports/disk.ts";
+import {
+  countedMost,
+  type JobSince,
+  type OthersQuery,
+  type RunQuery,
+  type ThingsQuery,
+} from "../../ports/disk.ts";
 import { tickKeyPattern } from "../../schema/keyed-tick.ts";
 import { backfillPattern } from "../../schema/backfill.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
-import { runStates } from "../../schema/run.ts";
+import { runStates, tookMs } from "../../schema/run.ts";
 import type { DiskResult, LoadedText, PageText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
 import { readAudit } from "./audit.ts";
+import { parseRecord } from "./parse.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 
@@ -58,6 +65,10 @@ export class Reads {
           return { kind: "loaded", ...this.load(request.since) };
         case "history":
           return { kind: "page", ...this.history(request.query, request.tickInstant) };
+        case "newest":
+          return { kind: "newest", records: request.jobs.map((job) => this.newest(job, request.limit)) };
+        case "durations":
+          return { kind: "durations", ms: request.jobs.map((job) => this.durations(job, request.limit)) };
         case "digests":
           return { kind: "digests", digests: this.digests(request.from, request.to) };
         case "things":
@@ -120,6 +131,20 @@ export class Reads {
       total: Number(total),
       beside: query.beside === true ? this.beside(query, page) : [],
     };
+  }
+
+  private newest(job: JobId, limit: number): string[] {
+    return this.texts(
+      `SELECT body, sum FROM record WHERE job = ? ORDER BY ${newestFirst} LIMIT ?`,
+      job,
+      limit,
+    );
+  }
+
+  private durations({ job, from }: JobSince, limit: number): number[] {
+    const sql = `SELECT body, sum FROM record WHERE job = ? AND instant >= ? AND +state = 'succeeded'
+       ORDER BY ${newestFirst} LIMIT ?`;
+    return this.texts(sql, job, from, limit).flatMap((text) => tookMs(parseRecord(text)) ?? []);
   }
 
   /** The records of the page's ticks that are not on the page. */

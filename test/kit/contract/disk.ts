@@ -81,6 +81,13 @@ export function someRecord(fields: Partial<RunRecord> = {}): RunRecord {
   return { ...record, signature: fields.signature ?? `${record.state}-${record.version}-${record.by ?? ""}` };
 }
 
+/** A successful run of a tick so many hours after noon, which took so many ms. */
+function runAt(job: string, hour: number, ms = 0): RunRecord {
+  const startedAt = noon + hour * 3_600_000;
+  const times = { startedAt, finishedAt: startedAt + ms };
+  return someRecord({ job: job as JobId, tick: tickAt(startedAt), state: "succeeded", ...times });
+}
+
 export function someMark(job: string, at: number): Watermark {
   return { job: job as JobId, since: 0, at, open: [1, 2] };
 }
@@ -248,6 +255,34 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     assert.deepEqual(places([...next.records, ...next.beside]), places([failed, second, third]));
     assert.deepEqual((await history(bed, { limit: 3 })).beside, []);
   });
+
+  onBed("the newest records of several jobs, in the order of the jobs, newest first", async (bed) => {
+    const runs = [runAt("a", 0), runAt("b", 1), runAt("a", 3), runAt("a", 2), runAt("c", 9)];
+    await store(bed, runs.map(recordWrite));
+    const jobs = ["b", "none", "a"] as JobId[];
+    const found = await valueOf<RunRecord[][]>(bed, (done) => bed.disk().newest(jobs, 2, done));
+    assert.deepEqual(found, [[runAt("b", 1)], [], [runAt("a", 3), runAt("a", 2)]]);
+  });
+
+  onBed(
+    "how long the newest successful runs of several jobs took, without those of earlier ticks",
+    async (bed) => {
+      const failed = { ...runAt("a", 3, 40), state: "failed" } as const;
+      const runs = [runAt("a", 0, 10), runAt("a", 1, 20), runAt("a", 2, 30), failed, runAt("b", 5, 50)];
+      await store(bed, runs.map(recordWrite));
+      const durations = (limit: number, from: number) =>
+        valueOf<number[][]>(bed, (done) =>
+          bed.disk().durations(
+            ["a", "none", "b"].map((job) => ({ job: job as JobId, from })),
+            limit,
+            done,
+          ),
+        );
+      assert.deepEqual(await durations(2, 0), [[30, 20], [], [50]]);
+      assert.deepEqual(await durations(60, noon + hours), [[30, 20], [], [50]]);
+      assert.deepEqual(await durations(60, noon + 4 * hours), [[], [], [50]]);
+    },
+  );
 
   onBed("reads see every earlier write, acknowledged or not", async (bed) => {
     const page = await bed.wait<RunPage>((done) => {

@@ -15,16 +15,13 @@ export interface DrawnSeeds {
   broken: string[];
 }
 
-/** `draw` makes the world of a number, from 1 on; `isEnough` is called before each with the number of worlds begun. */
-export async function runDrawnSeeds(
-  draw: (number: number) => SeedJob,
-  isEnough: (begun: number) => boolean,
-): Promise<DrawnSeeds> {
+/** Runs `wanted` worlds. `draw` makes the world of a number, from 1 on. */
+export async function runDrawnSeeds(wanted: number, draw: (number: number) => SeedJob): Promise<DrawnSeeds> {
   const drawn: DrawnSeeds = { count: 0, hours: 0, starts: 0, broken: [] };
   let tried = 0;
   let begun = 0;
   const next = (): SeedJob | undefined => {
-    if (isEnough(begun)) return undefined;
+    if (begun >= wanted) return undefined;
     for (;;) {
       const job = draw(++tried);
       if (!isModerate(job)) continue;

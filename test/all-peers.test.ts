@@ -98,7 +98,7 @@ test("it runs on the peers that its target admits, and on no other", () => {
   assert.deepEqual(storiesOf(cores, "b"), ["a succeeded", "c succeeded"]);
 });
 
-test("the part of a peer that is dead is skipped, and the tick succeeds nevertheless", () => {
+test("the slot of a peer that is dead is skipped, and the tick succeeds nevertheless", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.kill("c");
   cores.pass(20 * second);
@@ -128,7 +128,7 @@ test("a tick whose peers are all away is skipped", () => {
   assert.deepEqual(storiesOf(cores, "a"), ["b skipped offline"]);
 });
 
-test("a peer that is away is awaited as long as target.offline says, and runs its part when it is back", () => {
+test("a peer that is away is awaited as long as target.offline says, and runs its slot when it is back", () => {
   const cores = beforeTick(["a", "b", "c"], {
     target: { count: "all", offline: "3h" },
     schedule: "0 0 * * *",
@@ -179,11 +179,11 @@ test("a tick that only waits for an absent peer holds up no later tick of its jo
   assert.deepEqual(
     startsOf(cores).slice(4),
     ["b.1", "b.1", "b.1", "b.1"],
-    "it runs its part of each of them",
+    "it runs its slot of each of them",
   );
 });
 
-test("the set of peers is fixed at the tick: one that joins later has no part of it", () => {
+test("the set of peers is fixed at the tick: one that joins later has no slot of it", () => {
   const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "5m" } });
   cores.exitCodeOf = ({ peer, env }) => (peer === "a" && env["CICADA_ATTEMPT"] === "1" ? 1 : 0);
   cores.pass(10 * second);
@@ -203,7 +203,7 @@ test("each peer repeats its own run, wherever retry.where points", () => {
   for (const peer of "abc") assert.equal(storyOf(recordsOf(cores, peer))?.state, "succeeded");
 });
 
-test("one part that fails fails the tick, and the others go on", () => {
+test("one slot that fails fails the tick, and the others go on", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.exitCodeOf = ({ peer }) => (peer === "b" ? 3 : 0);
   cores.kill("c");
@@ -212,7 +212,7 @@ test("one part that fails fails the tick, and the others go on", () => {
   assert.equal(`${story?.state} ${story?.slot}`, "failed b");
 });
 
-test("the run of a peer that dies is lost, and no other peer runs its part", () => {
+test("the run of a peer that dies is lost, and no other peer runs its slot", () => {
   const cores = beforeTick(["a", "b", "c"], {}, { runMs: 5 * minute });
   cores.pass(10 * second);
   cores.kill("b");
@@ -322,7 +322,7 @@ test("a run by hand runs on all peers, or on those that the person names", () =>
   assert.equal(cores.starts.at(-1)?.peer, "b");
 });
 
-test("a cancel of the tick ends every part of it, and a cancel of one run only that one", () => {
+test("a cancel of the tick ends every slot of it, and a cancel of one run only that one", () => {
   const cores = beforeTick(["a", "b", "c"], {}, { runMs: 10 * minute });
   cores.pass(10 * second);
   const one = cores.starts.find(({ peer }) => peer === "b");
@@ -339,7 +339,7 @@ test("a cancel of the tick ends every part of it, and a cancel of one run only t
   assert.deepEqual(storiesOf(cores, "a"), ["a cancelled", "b cancelled", "c cancelled"]);
 });
 
-test("the skip of a paused job's tick covers each part, and none is caught up", () => {
+test("the skip of a paused job's tick covers each slot, and none is caught up", () => {
   const cores = beforeTick(["a", "b"]);
   const [plan] = cores.state("a").jobs.plans.values();
   assert.ok(plan);
@@ -417,7 +417,7 @@ const script = { sha256: "a".repeat(64), interpreter: "python3" };
 const notLookedYet = [`script:${script.sha256}`, `interpreter:${script.interpreter}`];
 const { command: _, ...withoutCommand } = base;
 
-test("a peer that is just starting when the tick comes, or fetches its script, belongs to the set and runs its part", () => {
+test("a peer that is just starting when the tick comes, or fetches its script, belongs to the set and runs its slot", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: second });
   cores.pass(hour - (cores.wall(cores.now) % hour) - minute);
   cores.kill("c");
@@ -473,7 +473,7 @@ test("the part of a peer whose host is sick waits for it, in words, and is misse
     assert.deepEqual(
       now(peer)?.hindrances.map(({ code, pointer, message }) => `${code} ${pointer} ${message}`),
       [
-        "FEW_PEERS /target/count of its ticks, which run on all its peers, these parts wait and are missed if that lasts: host-c can't start runs now, because of its host",
+        "FEW_PEERS /target/count of its ticks, which run on all its peers, these runs wait and are missed if that lasts: host-c can't start runs now, because of its host",
       ],
     );
   }
@@ -484,7 +484,7 @@ test("the part of a peer whose host is sick waits for it, in words, and is misse
   assert.deepEqual(now("a")?.hindrances, []);
 });
 
-test("a tick of which only an absent peer's part is decided has not begun: a person may still have it skipped", () => {
+test("a tick of which only an absent peer's slot is decided has not begun: a person may still have it skipped", () => {
   const cores = beforeTick(["a", "b", "c"]);
   for (const peer of ["a", "b"]) cores.starved.add(peer);
   cores.kill("c");

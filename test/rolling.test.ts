@@ -403,7 +403,7 @@ test("all are restarted in the middle of a rolling tick: what has run is over, a
   assert.equal(storiesOf(cores, "a", tick), "succeeded lost succeeded succeeded succeeded");
 });
 
-test("a run holds its place although the other side of a split has skipped its peer's part", () => {
+test("a run holds its place although the other side of a split has skipped its peer's slot", () => {
   const cores = new Cores(["a", "b", "c"], { runMs: Infinity });
   cores.put({
     id: "roll",

@@ -85,7 +85,7 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/after/on": `on is one of ${chainConditions.join(", ")}`,
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
   "/target/count": `count says how many runs a tick has, each on another peer: 1 to ${countMax}, or "all"`,
-  "/target/offline": `offline is "skip", or a duration: how long a peer that is away may run its part of the tick later`,
+  "/target/offline": `offline is "skip", or a duration: how long a peer that is away may run the tick later`,
   "/target/rolling": 'rolling is an object such as {"max": 2, "pause": "30s", "stopAfter": 1}',
   "/target/rolling/max": `max is how many peers run the tick at once: 1 to ${countMax}, or a share of them such as "20%"`,
   "/target/rolling/stopAfter": `stopAfter says after how many failed runs the rest is skipped: 1 to ${countMax}, or 0 = never`,

@@ -27,8 +27,8 @@ export function heardKey(job: JobId, tick: number): string {
 
 /**
  * Only ticks of a schedule, the job's own or its parents', are skipped, and no repeated attempts. If the request was answered
- * before the tick came, every part of the tick is skipped, whatever has begun. A later request may have been refused because a
- * part had begun, so then the other parts are not skipped.
+ * before the tick came, every slot of the tick is skipped, whatever has begun. A later request may have been refused because a
+ * slot had begun, so then the other slots are not skipped.
  */
 export function isToBeSkipped(state: State, order: Order): boolean {
   if (order.requested !== undefined || order.attempt > 1) return false;
@@ -38,8 +38,8 @@ export function isToBeSkipped(state: State, order: Order): boolean {
 }
 
 /**
- * From when the request surely stands (ms). Before it is answered, it may still be refused because a part of the tick has begun
- * on some peer; then the other parts must run.
+ * From when the request surely stands (ms). Before it is answered, it may still be refused because a slot of the tick has begun
+ * on some peer; then the other slots must run.
  */
 export function skipStandsAt(state: State, { job, instant }: Pick<Order, "job" | "instant">): number {
   const skip = skipOf(state, job, instant);

@@ -1,7 +1,7 @@
 /**
- * What becomes of a peer's part of a tick that runs on all peers (`target.offline`). A pure rule.
+ * What becomes of a peer's slot of a tick that runs on all peers (`target.offline`). A pure rule.
  *
- * Only that peer may run it. So while the peer is away its part waits, as long as the job says, and then it is skipped.
+ * Only that peer may run it. So while the peer is away its slot waits, as long as the job says, and then it is skipped.
  */
 import type { JobSpec } from "../../schema/job.ts";
 import { parseDuration } from "../time/units.ts";

@@ -19,7 +19,7 @@ export interface Target {
   readonly preferred: Tags | undefined;
   /** how many runs a tick has; `all`: one on each peer that it admits */
   readonly count: number | "all";
-  /** … and how long a peer that is away may run its part of the tick later, ms; 0 = it is skipped at once */
+  /** … and how long a peer that is away may run its slot of the tick later, ms; 0 = it is skipped at once */
   readonly offlineMs: number;
   /** … and how the tick goes from peer to peer; undefined = it runs on all of them at once */
   readonly rolling: Rolling | undefined;

@@ -61,7 +61,7 @@ export function whyBlocked(
 export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   const { count } = plan.target;
   if (count === 1) return undefined;
-  if (count === "all") return whyPartsWait(state, plan);
+  if (count === "all") return whySlotsWait(state, plan);
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   const able = [state.settings.self, ...state.members.byId.keys()].filter((peer) =>
     passing.has(eligibility(peer)),
@@ -71,14 +71,14 @@ export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   return { pointer: "/target/count", message };
 }
 
-/** Peers that are there, so that ticks that run on all peers have a part for them, and that can't run it now. */
-function whyPartsWait(state: State, plan: Plan): Problem | undefined {
+/** Peers that are there, so that ticks that run on all peers have a slot for them, and that can't run it now. */
+function whySlotsWait(state: State, plan: Plan): Problem | undefined {
   const reasons = [state.settings.self, ...state.members.byId.keys()].flatMap((peer) => {
     const why = isUnwell(state, plan, peer) ? whyPeerWaits(state, plan, peer) : undefined;
     return why === undefined ? [] : [`${shownName(state, peer)} ${why}`];
   });
   if (reasons.length === 0) return undefined;
-  const message = `of its ticks, which run on all its peers, these parts wait and are missed if that lasts: ${listed(reasons)}`;
+  const message = `of its ticks, which run on all its peers, these runs wait and are missed if that lasts: ${listed(reasons)}`;
   return { pointer: "/target/count", message };
 }
 
@@ -90,7 +90,7 @@ function isUnwell(state: State, plan: Plan, peer: PeerId): boolean {
 const unwell: ReadonlySet<Eligibility> = new Set(["host", "clock", "duplicate"]);
 
 /**
- * What keeps the peer from running its part of the job's tick; undefined = nothing. Completes a sentence that begins with its
+ * What keeps the peer from running its slot of the job's tick; undefined = nothing. Completes a sentence that begins with its
  * name.
  */
 export function whyPeerWaits(state: State, plan: Plan, peer: PeerId): string | undefined {

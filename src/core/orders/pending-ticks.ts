@@ -144,7 +144,7 @@ function waitForItsPeer(state: State, plan: Plan, order: Order): Wait | undefine
   return { waitsFor: "turn", why: `it is not the turn of ${name} yet${then}` };
 }
 
-/** When a part whose peer is there and can't run it is given up. */
+/** When a slot whose peer is there and can't run it is given up. */
 function missedBy(state: State, plan: Plan, order: Order): string {
   if (!isFixed(state, plan, order) || backfilledInstant(order.tick) !== undefined) return "";
   const from = wantedAt(order.due, isInProgress(state, order), plan, state.now.wall);

@@ -53,7 +53,7 @@ export const plantedBugs = {
   "told-by-all": "every peer tells people about a tick at once, whichever peer's turn it is",
   "set-follows-living": "a tick that runs on all peers is for those that live when it is looked at",
   "rolls-at-once": "a tick that goes from peer to peer doesn't wait for the runs before",
-  "slot-ends-all": "when one peer's part of a tick has ended, the rest of the tick is over",
+  "slot-ends-all": "when one peer's slot of a tick has ended, the rest of the tick is over",
   "answer-before-fsync": "a change is confirmed before it is durable",
 } as const;
 

@@ -188,7 +188,7 @@ function mayBeOpen(evidence: Evidence, { rules, instant, until }: RequiredTick, 
   const longestMs = (onAll?.offlineMs ?? 0) + (onAll?.rolling === undefined ? 0 : rollsWithinMs);
   if (instant + rules.catchUp.windowMs + longestMs + quietMs < Math.min(before, until)) return false;
   if (rules.partition === "majority") return true;
-  // Nobody else may run a peer's part. It is decided early only if that peer could run it, or was plainly away.
+  // Nobody else may run a peer's slot. It is decided early only if that peer could run it, or was plainly away.
   if (onAll !== undefined) return longestMs > 0 || !isPlain(evidence, peersFor(rules) ?? [], instant);
   const able = workers(evidence, peersFor(rules), instant);
   const wasIdle = (peer: PeerId) =>

@@ -1,7 +1,7 @@
 /**
  * Jobs that run on each of their peers. tick-slots.ts says which runs are required of them; I1, I6 and I9 judge it.
  *
- * - I4: each peer runs its own part alone. The peers of a tick are fixed when it comes: one that joined after a run of it had
+ * - I4: each peer runs its own slot alone. The peers of a tick are fixed when it comes: one that joined after a run of it had
  *   begun, and could talk to that run's peer since, runs nothing of it.
  * - I10, rolling: a run begins only if fewer runs of its tick than the rules allow are in progress, or have ended so shortly
  *   before that the pause after them isn't over, on peers of which its peer could know. After as many failures as the rules say
@@ -86,7 +86,7 @@ function wrongTurns(evidence: Evidence, runs: readonly Run[], rules: readonly Jo
     const say = (what: string): Breach[] => [
       { rule: "I10", at: run.start, what: `${run.job}@${run.tick} started on ${run.peer} ${what}` },
     ];
-    // All attempts of a peer's part are in one place.
+    // All attempts of a peer's slot are in one place.
     const holders = new Set(beside.map(({ peer }) => peer));
     if (holders.size >= placesIn(evidence, rule.max))
       return say(`beside ${[...holders].join(", ")}, with ${rule.max} places`);

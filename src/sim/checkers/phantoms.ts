@@ -111,7 +111,7 @@ function wrongWithScheduled(
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;
 }
 
-/** A part of a tick that runs on all peers has the whole window, and the time for which its peer is awaited. */
+/** A slot of a tick that runs on all peers has the whole window, and the time for which its peer is awaited. */
 function windowOf({ rules: { catchUp, onAll } }: InForce): number {
   if (onAll !== undefined) return catchUp.windowMs + onAll.offlineMs;
   return catchUp.policy === "none" ? 0 : catchUp.windowMs;

@@ -132,7 +132,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     keptFaults: [5, 10, 11, 13, 14, 18],
     rule: "I4",
-    why: "a chosen runner that was paused at the tick ran it minutes later, although its job catches nothing up; and a peer ran its part of a tick on all peers that it knew to be skipped, because a part had begun where that was not known",
+    why: "a chosen runner that was paused at the tick ran it minutes later, although its job catches nothing up; and a peer ran its slot of a tick on all peers that it knew to be skipped, because a part had begun where that was not known",
   },
   {
     seed: "s2b-900",
@@ -251,7 +251,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     world: "wide",
     retries: true,
     rule: "I6",
-    why: "when a tick that was over turned out to be repeated in one slot, its others were open again, and the job waited for an old run for ever; and the checker expected no notice of a tick whose first part was lost with the process that had just handed it to its launcher",
+    why: "when a tick that was over turned out to be repeated in one slot, its others were open again, and the job waited for an old run for ever; and the checker expected no notice of a tick whose first slot was lost with the process that had just handed it to its launcher",
   },
   {
     ...longSizeOf("longc-18"),
@@ -384,7 +384,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     person: true,
     seed: "3007",
     rule: "I10",
-    why: "the checker expected ticks to wait for one of all peers that was drained, and that ran its part later",
+    why: "the checker expected ticks to wait for one of all peers that was drained, and that ran its slot later",
   },
   {
     ...small,
@@ -400,7 +400,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     person: true,
     seed: "8047",
     rule: "I1",
-    why: "a request to skip a tick was refused because a part of it had begun, and other peers skipped their parts",
+    why: "a request to skip a tick was refused because a slot of it had begun, and other peers skipped their slots",
   },
   {
     ...small,
@@ -437,7 +437,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     calendars: true,
     keptFaults: [3],
     rule: "I10",
-    why: "the checker counted a peer's part and its repeat as two of a rolling tick's places",
+    why: "the checker counted a peer's slot and its repeat as two of a rolling tick's places",
   },
   {
     seed: "q1-45",
@@ -452,7 +452,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
     calendars: true,
     keptFaults: [1, 10, 13],
     rule: "I10",
-    why: "a run of a rolling tick no longer held its place once the other side of a split had skipped its part",
+    why: "a run of a rolling tick no longer held its place once the other side of a split had skipped its slot",
   },
   {
     seed: "q1-123",

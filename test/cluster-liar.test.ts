@@ -1,6 +1,6 @@
 /**
  * A member with the cluster key lies to three real peers: in its own name, in theirs, and in that of nobody. What it says
- * without a signature that holds takes no peer's standing; what it signs itself can be undone by people; and `key rotate
+ * without a signature that holds costs no peer its membership, vote or ticks; what it signs itself can be undone by people; and `key rotate
  * --without` ends it.
  */
 import assert from "node:assert/strict";
@@ -45,7 +45,7 @@ async function untilReady(peers: readonly RunningPeer[]): Promise<void> {
   }
 }
 
-/** Everything that a member can say of others' standing and can't prove, three times each, in every way. */
+/** Everything that a member can say of others and can't prove, three times each, in every way. */
 async function lieAbout(liar: Liar): Promise<void> {
   const { victims, keys, roster } = liar;
   const stranger = strangerId();
@@ -84,7 +84,7 @@ async function lieAbout(liar: Liar): Promise<void> {
       ]),
     );
     for (let times = 0; times < 3; times++) {
-      liar.tellAll("heartbeat", (victim) => {
+      liar.sendToAll("heartbeat", (victim) => {
         const theirs = liar.heard.get(victim);
         const incarnation = (theirs?.incarnation ?? 0) + 7;
         const life = { incarnation, signature: liar.sign(lifeBytes(victim, { incarnation })) };
@@ -106,9 +106,9 @@ async function lieAbout(liar: Liar): Promise<void> {
         });
       });
     }
-    liar.tellAll("vote", () => forcedBy(liar, roster, stranger));
+    liar.sendToAll("vote", () => forcedBy(liar, roster, stranger));
     liar.publish("members", { kind: "leave", incarnation: far });
-    liar.tellAll("ask", () => ({ kind: "cancel-heard", id: round }));
+    liar.sendToAll("ask", () => ({ kind: "cancel-heard", id: round }));
     // oxlint-disable-next-line no-await-in-loop -- one round after the other
     await passes(1_500);
   }
@@ -116,7 +116,7 @@ async function lieAbout(liar: Liar): Promise<void> {
 
 function untilMember(liar: Liar, at: RunningPeer): Promise<unknown> {
   return until("mallory is a member", limitMs, async () => {
-    liar.tellAll("heartbeat", () => liar.heartbeat({}));
+    liar.sendToAll("heartbeat", () => liar.heartbeat({}));
     return (await items<PeerItem>(at, "/v1/peers")).some(({ name }) => name === "mallory");
   });
 }
@@ -136,7 +136,7 @@ function forcedBy(liar: Liar, roster: readonly Epoch[], forcer: PeerId): Message
   return { kind: "roster", epochs: [...roster, { ...epoch, forced, signatures: {} }] };
 }
 
-test("nothing that a member invents takes a peer's standing; what it signs is undone by people; a rotation without it ends it", async () => {
+test("nothing that a member invents costs a peer its membership, vote or ticks; what it signs is undone by people; a rotation without it ends it", async () => {
   await using cluster = new Cluster();
   const [ada, bob, cyd] = await cluster.mesh(["ada", "bob", "cyd"]);
   assert.ok(ada && bob && cyd);

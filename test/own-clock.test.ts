@@ -11,7 +11,7 @@ import { checkedJob } from "../src/core/checks/job.ts";
 import { soonestTick } from "../src/core/job/timetable.ts";
 import { openOn } from "../src/core/records/ledger.ts";
 import { isOver } from "../src/core/records/history.ts";
-import { recordKey, tellsOfStart } from "../src/core/records/records.ts";
+import { recordKey, isRecordOfStart } from "../src/core/records/records.ts";
 import { addToSpans, startsKept } from "../src/core/time/spans.ts";
 
 const hour = 3_600_000;
@@ -285,7 +285,7 @@ function removeHistory(cores: Cores, before: number): void {
     for (const [key, record] of records) {
       if (instantOf(record.tick) >= before) continue;
       records.delete(key);
-      if (tellsOfStart(record)) started.push(instantOf(record.tick));
+      if (isRecordOfStart(record)) started.push(instantOf(record.tick));
     }
   }
   cores.pruned.set("beat" as JobId, { before, starts: addToSpans(starts, started, startsKept) });

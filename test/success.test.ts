@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { judgeEnd, successOf, type ProcessEnd } from "../src/core/job/success.ts";
 import { describeTick } from "../src/core/records/why.ts";
-import { duplicatesIn, hasStarted, isDecidedAhead, tellsOfStart } from "../src/core/records/records.ts";
+import { duplicatesIn, hasStarted, isDecidedAhead, isRecordOfStart } from "../src/core/records/records.ts";
 import { Outcomes } from "../src/peer/outcomes.ts";
 import type { RunQuery } from "../src/ports/disk.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
@@ -104,7 +104,7 @@ describe("a run that was skipped by its exit code", () => {
     const decided: RunRecord = { ...first, reason: "overlap" };
     delete decided.startedAt;
     assert.deepEqual([hasStarted(first), hasStarted(decided)], [true, false]);
-    assert.deepEqual([tellsOfStart(first), tellsOfStart(decided)], [true, false]);
+    assert.deepEqual([isRecordOfStart(first), isRecordOfStart(decided)], [true, false]);
     assert.deepEqual([isDecidedAhead(first, 0), isDecidedAhead(decided, 0)], [false, true]);
   });
 

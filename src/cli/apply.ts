@@ -42,7 +42,7 @@ export function applyCommands(program: Command, terminal: Terminal): void {
       const objects = readAll(options.file);
       const client = openClient(options, terminal);
       const planned = await send(client, objects, options, { dryRun: true });
-      if (options.dryRun === true) return tell(terminal, options.output, planned);
+      if (options.dryRun === true) return showPlan(terminal, options.output, planned);
       const removed = planned.items.filter(({ action }) => action === "delete");
       if (removed.length > 0) {
         for (const item of removed) {
@@ -51,8 +51,8 @@ export function applyCommands(program: Command, terminal: Terminal): void {
         await confirmRemoval(removed.length, options, terminal);
       }
       const applied = await send(client, objects, options, { plan: planned.plan });
-      tell(terminal, options.output, applied, new Set(removed.map(lineKey)));
-      sayWayBack(removed, terminal);
+      showPlan(terminal, options.output, applied, new Set(removed.map(lineKey)));
+      printWayBack(removed, terminal);
     });
 
   withFiles(program.command("diff"))
@@ -61,7 +61,7 @@ export function applyCommands(program: Command, terminal: Terminal): void {
       try {
         const objects = readAll(options.file);
         const planned = await send(openClient(options, terminal), objects, options, { dryRun: true });
-        tell(terminal, options.output, planned);
+        showPlan(terminal, options.output, planned);
         terminal.exitCode = planned.items.some(({ action }) => action !== "unchanged") ? 1 : 0;
       } catch (error) {
         terminal.exitCode = Math.max(2, explain(terminal, error, "`cicada diff --help` shows the usage."));
@@ -203,19 +203,19 @@ function leftOutLine({ kind, name, reason }: NonNullable<ExportAnswer["leftOut"]
   return `left out: ${kind} ${plain(name)}: ${plain(reason)}`;
 }
 
-function sayWayBack(removed: readonly PlanItem[], terminal: Terminal): void {
+function printWayBack(removed: readonly PlanItem[], terminal: Terminal): void {
   const job = removed.find(({ kind }) => kind === "job");
   if (job === undefined) return;
   const way = `\`cicada jobs history ${job.name}\` lists its revisions, \`cicada jobs revert ${job.name} REVISION\` brings it back.`;
   terminal.notify(asInvoked(way, terminal.env));
 }
 
-/** `told`: the keys of lines that were shown before a question. */
-function tell(
+/** `shown`: the keys of lines that were shown before a question. */
+function showPlan(
   terminal: Terminal,
   output: Output,
   answer: PlanAnswer,
-  told: ReadonlySet<string> = new Set(),
+  shown: ReadonlySet<string> = new Set(),
 ): void {
   for (const { kind, name, job, message } of answer.warnings ?? []) {
     const what = job ?? `${kind} ${name}`;
@@ -223,7 +223,7 @@ function tell(
   }
   show(terminal, output, answer, () => {
     for (const item of answer.items) {
-      if (item.action === "unchanged" || told.has(lineKey(item))) continue;
+      if (item.action === "unchanged" || shown.has(lineKey(item))) continue;
       terminal.print(lineOf(terminal, item));
       for (const line of changeLines(terminal, item)) terminal.print(line);
     }

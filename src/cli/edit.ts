@@ -57,7 +57,7 @@ async function editByHand(
   const draft = new Draft(id, writable(before), terminal);
   for (;;) {
     if (!draft.open()) {
-      if (draft.isEdited) tellWhereKept(undefined, id, draft, terminal);
+      if (draft.isEdited) printWhereKept(undefined, id, draft, terminal);
       else draft.remove();
       return terminal.print(`${plain(id)} not changed`);
     }
@@ -70,7 +70,7 @@ async function editByHand(
     } catch (refused) {
       const error = inTermsOfFields(refused);
       if (!(await isOpenedAgain(error, draft, terminal))) {
-        tellWhereKept(error, id, draft, terminal);
+        printWhereKept(error, id, draft, terminal);
         throw error;
       }
     }
@@ -101,7 +101,7 @@ async function isOpenedAgain(error: unknown, draft: Draft, terminal: Terminal): 
   return true;
 }
 
-function tellWhereKept(error: unknown, id: string, draft: Draft, terminal: Terminal): void {
+function printWhereKept(error: unknown, id: string, draft: Draft, terminal: Terminal): void {
   const { program } = invocationOf(terminal.env);
   terminal.notify(`Your text is kept in ${draft.path}.`);
   const send = `${program} jobs create -f ${quoted(draft.path)} --update`;

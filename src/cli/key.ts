@@ -14,7 +14,7 @@ import { asInvoked } from "./program.ts";
 import { joinText } from "./peers.ts";
 import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
 import { table } from "./terminal/table.ts";
-import { paint, plain, saysYes, type Terminal } from "./terminal/terminal.ts";
+import { paint, plain, askYesNo, type Terminal } from "./terminal/terminal.ts";
 
 type Options = PeerOptions & { output: Output; grace: string; without: string[]; yes?: true };
 
@@ -72,7 +72,7 @@ async function isAccepted(
   if (doubted.length === 0 || yes === true) return true;
   if (terminal.ask === undefined) return false;
   const names = doubted.map(({ name }) => plain(name)).join(", ");
-  if (await saysYes(terminal.ask, `Do ${names} belong to this mesh, and get the new key?`)) return true;
+  if (await askYesNo(terminal.ask, `Do ${names} belong to this mesh, and get the new key?`)) return true;
   throw new CicadaError(
     "UNCONFIRMED_PEERS",
     "you did not say yes",

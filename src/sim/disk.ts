@@ -9,7 +9,7 @@
 import { backfilledInstant, toldTick } from "../schema/backfill.ts";
 import { ofTickKey } from "../schema/keyed-tick.ts";
 import type { Thing } from "../core/records/buckets.ts";
-import { recordKey, tellsOfStart } from "../core/records/records.ts";
+import { recordKey, isRecordOfStart } from "../core/records/records.ts";
 import { addToSpans, startsKept } from "../core/time/spans.ts";
 import { CicadaError } from "../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
@@ -274,7 +274,7 @@ export class SimDisk implements Disk {
     const started: number[] = [];
     for (const tick of ticks) {
       if (tick.instant >= before || stays.includes(tick)) continue;
-      if (tick.records.some(tellsOfStart)) started.push(instantOf(toldTick(tick.tick)));
+      if (tick.records.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick)));
       for (const record of tick.records) {
         this.storage.remove(record);
         this.storage.removeOrder(record);

@@ -93,7 +93,7 @@ export class Liar {
     for (const victim of this.victims) this.#mesh.send(victim, protocol as Protocol, bytes);
   }
 
-  tellAll(protocol: Protocol, messageTo: (victim: PeerId) => Message): void {
+  sendToAll(protocol: Protocol, messageTo: (victim: PeerId) => Message): void {
     for (const victim of this.victims) this.#mesh.send(victim, protocol, this.#encode(messageTo(victim)));
   }
 

@@ -108,7 +108,7 @@ async function restore(file: string, options: RestoreOptions, terminal: Terminal
   } finally {
     opened.close();
   }
-  sayHowToGoOn(folder, isNewMesh, terminal);
+  printNextSteps(folder, isNewMesh, terminal);
 }
 
 /** Says what is in the backup and what would be caught up, which is also returned. */
@@ -175,18 +175,18 @@ function refuseUsed(folder: string): void {
   );
 }
 
-function sayHowToGoOn(folder: string, isNewMesh: boolean, terminal: Terminal): void {
+function printNextSteps(folder: string, isNewMesh: boolean, terminal: Terminal): void {
   const data = ` --data ${quoted(folder)}`;
-  const say = (text: string) => terminal.print(asInvoked(text, terminal.env));
+  const print = (text: string) => terminal.print(asInvoked(text, terminal.env));
   terminal.print("");
   terminal.print(`${folder} is the folder of a new peer.`);
   if (isNewMesh) {
-    say(`Start it, a mesh of its own: \`cicada start${data}\``);
-    say("Secrets have to be set again: the backup's were sealed to peers that are gone.");
+    print(`Start it, a mesh of its own: \`cicada start${data}\``);
+    print("Secrets have to be set again: the backup's were sealed to peers that are gone.");
     return;
   }
-  say(`Start it with what \`cicada peers invite\` prints at a member: \`cicada start${data} --join -\``);
-  say(
+  print(`Start it with what \`cicada peers invite\` prints at a member: \`cicada start${data} --join -\``);
+  print(
     "It is drained: it learns from the mesh what has happened since, and runs nothing until `cicada peers undrain NAME`.",
   );
 }

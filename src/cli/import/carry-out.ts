@@ -82,13 +82,13 @@ export interface Source {
   prefix: string;
 }
 
-/** Jobs that an earlier import of this source has made and for which nothing stands any more. */
+/** Jobs that an earlier import of this source has made and that the source no longer has. */
 export async function jobsGone(client: Client, source: Source, jobs: Reading["jobs"]): Promise<JobAnswer[]> {
   const label = Object.entries(source.labels).map(([name, value]) => `${name}=${value}`);
   const { items } = await client.list<JobAnswer>("/v1/jobs", { label });
-  const standing = new Set<string>(jobs.map(({ spec }) => spec.id));
+  const present = new Set<string>(jobs.map(({ spec }) => spec.id));
   return items.filter(({ id, user, labels }) => {
-    if (standing.has(id) || !id.startsWith(source.prefix)) return false;
+    if (present.has(id) || !id.startsWith(source.prefix)) return false;
     if (source.files !== undefined && !source.files.includes(labels?.["file"] ?? "")) return false;
     return source.user === undefined || (user === source.user && labels?.["file"] === undefined);
   });

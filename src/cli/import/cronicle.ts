@@ -102,8 +102,8 @@ function whenOf(
     );
   }
   if (!isObject(timing)) return {};
-  const strange = unread(timing, ["years", "months", "days", "weekdays", "hours", "minutes"]);
-  if (strange.length > 0) draft.refuse(`its timing has ${strange.join(", ")}, which is not known`);
+  const unknown = unread(timing, ["years", "months", "days", "weekdays", "hours", "minutes"]);
+  if (unknown.length > 0) draft.refuse(`its timing has ${unknown.join(", ")}, which is not known`);
   const read = (name: string, min: number, max: number) => numbersOf(timing, name, min, max, draft);
   if (read("years", 1970, 9_999).length > 0)
     draft.refuse("it is bound to years: a schedule comes again each year");

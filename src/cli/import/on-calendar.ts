@@ -32,9 +32,9 @@ export function readOnCalendar(text: string): CalendarTimes | { reason: string }
   const weekdayWord = /^[a-z]/i.test(words[0] ?? "") ? words.shift() : undefined;
   const dateWord = /[-~]/.test(words[0] ?? "") ? words.shift() : undefined;
   const timeWord = /:/.test(words[0] ?? "") ? words.shift() : undefined;
-  const [strange] = words;
-  if (strange !== undefined || (weekdayWord ?? dateWord ?? timeWord) === undefined)
-    return { reason: `${JSON.stringify(strange ?? text)} is not understood` };
+  const [unread] = words;
+  if (unread !== undefined || (weekdayWord ?? dateWord ?? timeWord) === undefined)
+    return { reason: `${JSON.stringify(unread ?? text)} is not understood` };
   const weekdays = weekdayWord === undefined ? [] : readWeekdays(weekdayWord);
   const date = readDate(dateWord ?? "*-*");
   const time = readTime(timeWord ?? "0:0:0");

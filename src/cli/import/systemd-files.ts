@@ -36,9 +36,9 @@ export function timersInText(text: string): TimerFiles[] {
 
 /** Timers by their files, with the services beside them or among the files. */
 export function timersIn(files: readonly string[]): TimerFiles[] {
-  const strange = files.find((file) => !/\.(timer|service)$/.test(file));
-  if (strange !== undefined)
-    throw new CicadaError("USAGE", `${strange} is neither a .timer nor a .service of systemd`);
+  const unknown = files.find((file) => !/\.(timer|service)$/.test(file));
+  if (unknown !== undefined)
+    throw new CicadaError("USAGE", `${unknown} is neither a .timer nor a .service of systemd`);
   const services = new Map(
     files.filter((file) => file.endsWith(".service")).map((file) => [basename(file), file]),
   );

@@ -66,12 +66,12 @@ export class Draft {
       error.problems.length === 0
         ? [error.message]
         : error.problems.map(({ pointer, message }) => `${pointer} ${message}`.trim());
-    const mine = this.text()
+    const text = this.text()
       .split("\n")
       .filter((line) => !line.startsWith(refusalMark))
       .join("\n");
     const lines = reasons.flatMap((reason) => reason.split("\n")).map((line) => `${refusalMark}${line}\n`);
-    this.#opened = `${lines.join("")}${mine}`;
+    this.#opened = `${lines.join("")}${text}`;
     writeFileSync(this.path, this.#opened);
   }
 

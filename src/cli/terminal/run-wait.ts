@@ -23,7 +23,7 @@ const appearWithinMs = 60_000;
 const pollWaitingEveryMs = 2_000;
 
 /** A run that has not appeared by then waits for something that a person should know. Unit: ms. */
-const tellWhyAfterMs = 2_000;
+const explainAfterMs = 2_000;
 
 /** There is no such job or tick (INTERFACE, exit codes). */
 const exitOfNotFound = 3;
@@ -53,7 +53,7 @@ export async function waitForRun(
 async function ending(client: Client, reference: string, terminal: Terminal): Promise<RunAnswer> {
   const since = terminal.now();
   let named = reference;
-  let hasToldWhy = false;
+  let hasExplained = false;
   for (;;) {
     try {
       const run = await client.ask<RunAnswer>(pathOfRun(named));
@@ -65,9 +65,9 @@ async function ending(client: Client, reference: string, terminal: Terminal): Pr
       const isYoung = terminal.now() - since < appearWithinMs;
       if (!(error instanceof CicadaError && error.code === "RUN_NOT_FOUND")) throw error;
       if (!isYoung && !(await isPending(client, named))) throw error;
-      if (!hasToldWhy && terminal.now() - since >= tellWhyAfterMs) {
-        hasToldWhy = true;
-        await tellWhy(client, named, terminal);
+      if (!hasExplained && terminal.now() - since >= explainAfterMs) {
+        hasExplained = true;
+        await explainDelay(client, named, terminal);
       }
       if (!isYoung) await sleep(pollWaitingEveryMs);
     }
@@ -90,7 +90,7 @@ async function isPending(client: Client, named: string): Promise<boolean> {
 }
 
 /** Says what keeps the run from starting, such as a target that no living peer has. */
-async function tellWhy(client: Client, named: string, terminal: Terminal): Promise<void> {
+async function explainDelay(client: Client, named: string, terminal: Terminal): Promise<void> {
   const [job = ""] = named.split(/[@~]/);
   const { obstacles } = await client.ask<{ obstacles: string[] }>(`/v1/jobs/${encodeURIComponent(job)}/why`);
   const [first] = obstacles;

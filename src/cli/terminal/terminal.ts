@@ -80,13 +80,13 @@ export function processTerminal(): Terminal {
 }
 
 /** True for `y` or `yes`; anything else is a no. `ask` is the terminal's. */
-export async function saysYes(ask: NonNullable<Terminal["ask"]>, question: string): Promise<boolean> {
+export async function askYesNo(ask: NonNullable<Terminal["ask"]>, question: string): Promise<boolean> {
   return /^y(es)?$/i.test((await ask(`${question} [y/N] `)).trim());
 }
 
 /** Asks before something is done. Throws USAGE unless the person says yes. */
 export async function confirm(ask: NonNullable<Terminal["ask"]>, question: string): Promise<void> {
-  if (!(await saysYes(ask, question)))
+  if (!(await askYesNo(ask, question)))
     throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
 }
 

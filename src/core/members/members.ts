@@ -53,7 +53,7 @@ function forgetLongestGone(state: State): void {
 }
 
 /** Whether everything in a peer's heartbeat that others base decisions on is unchanged. */
-function saysTheSame(before: Heartbeat | undefined, now: Heartbeat): boolean {
+function isSameHeartbeat(before: Heartbeat | undefined, now: Heartbeat): boolean {
   return (
     before !== undefined &&
     before.incarnation === now.incarnation &&
@@ -99,7 +99,7 @@ export function hearHeartbeat(state: State, from: PeerId, heartbeat: Heartbeat):
   silenceEnds(state, member);
   compareClocks(state, member, heartbeat, before);
   const haveClocksChanged = judgeClocks(state);
-  return assess(state, member) || haveClocksChanged || !saysTheSame(before, heartbeat);
+  return assess(state, member) || haveClocksChanged || !isSameHeartbeat(before, heartbeat);
 }
 
 /** A wake-up came this late (ms), which measures how slow this peer is. The measure fades once the peer is well again. */

@@ -52,7 +52,7 @@ export function isDecision({
 }
 
 /** Whether the record says that a tick of the schedule was started, or may have been; also when that was asked for again. */
-export function tellsOfStart(record: RunRecord): boolean {
+export function isRecordOfStart(record: RunRecord): boolean {
   const isOfSchedule = !isManual(record.tick) || backfilledInstant(record.tick) !== undefined;
   return !isDecision(record) && record.state !== "withdrawn" && isOfSchedule;
 }
@@ -162,7 +162,7 @@ export function slotStories(records: readonly RunRecord[]): { slot: string; reco
 
 function bestOf(records: readonly RunRecord[]): RunRecord | undefined {
   let best: RunRecord | undefined;
-  for (const record of records) if (best === undefined || tellsMore(record, best)) best = record;
+  for (const record of records) if (best === undefined || comesFirst(record, best)) best = record;
   return best;
 }
 
@@ -191,7 +191,7 @@ function badness({ state }: RunRecord, isOnAll: boolean): number {
   return isOnAll && state === "skipped" ? worstFirst.indexOf("succeeded") + 0.5 : worstFirst.indexOf(state);
 }
 
-function tellsMore(a: RunRecord, b: RunRecord): boolean {
+function comesFirst(a: RunRecord, b: RunRecord): boolean {
   const ran = Number(hasStarted(a)) - Number(hasStarted(b));
   if (ran !== 0) return ran > 0;
   if (hasStarted(a) && a.attempt !== b.attempt) return a.attempt > b.attempt;

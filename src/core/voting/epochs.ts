@@ -94,7 +94,7 @@ export function adopt(state: State, heard: readonly Epoch[], from?: PeerId): voi
     voters: last?.voters.length ?? 0,
   });
   touchAll(state);
-  for (const member of state.members.byId.values()) if (member.linked) tellRoster(state, member.id);
+  for (const member of state.members.byId.values()) if (member.linked) sendRoster(state, member.id);
 }
 
 /**
@@ -147,10 +147,10 @@ function contradicted(state: State, from: PeerId | undefined): void {
   if (from === undefined || state.voting.roster.contradictedBy.has(from)) return;
   state.voting.roster.contradictedBy.add(from);
   note(state, "warn", "a roster that contradicts this peer's was refused", { from });
-  tellRoster(state, from);
+  sendRoster(state, from);
 }
 
-function tellRoster(state: State, to: PeerId): void {
+function sendRoster(state: State, to: PeerId): void {
   for (const epochs of inParts(state.voting.roster.chain)) {
     emit(state, { kind: "send", to, protocol: "vote", message: { kind: "roster", epochs } });
   }
@@ -166,7 +166,7 @@ export function hearRosterDigest(state: State, from: PeerId, heartbeat: Heartbea
   const other = heartbeat.epoch === ownEpoch && (heartbeat.roster ?? roster.digest) !== roster.digest;
   if ((heartbeat.epoch ?? -1) < ownEpoch || other) {
     mark(state, "roster-told");
-    tellRoster(state, from);
+    sendRoster(state, from);
   }
   if (heartbeat.epoch === ownEpoch && !other) roster.contradictedBy.delete(from);
 }

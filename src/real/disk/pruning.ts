@@ -3,7 +3,7 @@
  * same transaction it stores the horizon of each job: what is below it and gone was pruned, and isn't missing.
  */
 import { toldTick } from "../../schema/backfill.ts";
-import { tellsOfStart } from "../../core/records/records.ts";
+import { isRecordOfStart } from "../../core/records/records.ts";
 import { addToSpans, readSpans, startsKept, writeSpans } from "../../core/time/spans.ts";
 import { instantOf, runId, type JobId, type TickId } from "../../schema/ids.ts";
 import type { Horizon, Pruned, PruneRule } from "../../ports/disk.ts";
@@ -82,7 +82,7 @@ export class Pruning {
       }
       const removed = this.removeTick(rule.job, tick, changes);
       pruned.runs.push(...removed.map(runId));
-      if (removed.some(tellsOfStart)) started.push(instantOf(toldTick(tick.tick as TickId)));
+      if (removed.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick as TickId)));
     }
     return undefined;
   }

@@ -81,7 +81,7 @@ export class Openings {
       } else if (isComplete(waiting.opening)) {
         socket.off("data", hear).off("close", leave).off("error", ignore);
         leave();
-        handOver(waiting, next);
+        passOn(waiting, next);
       }
     };
     const leave = (): void => {
@@ -116,7 +116,7 @@ function ignore(): void {
   // nothing to do
 }
 
-function handOver({ socket, opening }: Waiting, next: (socket: Socket) => void): void {
+function passOn({ socket, opening }: Waiting, next: (socket: Socket) => void): void {
   socket.pause();
   socket.unshift(opening);
   next(socket);

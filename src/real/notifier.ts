@@ -14,7 +14,7 @@ import {
 } from "../schema/channel.ts";
 import { Masker } from "./executor/masker.ts";
 import type { RealSecrets } from "./secrets.ts";
-import { describeFetchFailure } from "./fetch-failure.ts";
+import { describeFetchFailure, readSome } from "./fetch-answer.ts";
 import { discordRequest } from "./notifier/discord.ts";
 import { sendMail } from "./notifier/email.ts";
 import { gotifyRequest } from "./notifier/gotify.ts";
@@ -24,7 +24,6 @@ import { teamsRequest } from "./notifier/teams.ts";
 import { telegramRequest } from "./notifier/telegram.ts";
 import { webhookRequest } from "./notifier/webhook.ts";
 import type { HttpMessage } from "./notifier/message.ts";
-import { readSome } from "./read-some.ts";
 
 /** Longest try, the reading of the answer included, ms. */
 const triedMs = 20_000;

@@ -10,8 +10,7 @@ import type { Clock, Log } from "../ports.ts";
 import type { Control } from "../ports/control.ts";
 import { runId, type PeerId, type RunId } from "../schema/ids.ts";
 import { isFinal, type RunRecord } from "../schema/run.ts";
-import { describeFetchFailure } from "./fetch-failure.ts";
-import { readSome } from "./read-some.ts";
+import { describeFetchFailure, readSome } from "./fetch-answer.ts";
 import { spanOf, traceRequest, type Span } from "./otlp/spans.ts";
 import type { OtlpTarget } from "./otlp/target.ts";
 

@@ -10,7 +10,6 @@ import { readJsonText } from "../../schema/json.ts";
 import { Drafts, idFrom, isObject, unread, wordOf, type Draft, type ForeignOptions } from "./drafts.ts";
 import type { Reading } from "./reading.ts";
 import { readRobfig } from "./robfig.ts";
-import { splitWords } from "./words.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -252,4 +251,20 @@ function headersOf(config: Fields, draft: Draft): { headers?: Record<string, str
 function noteConfig(config: Fields, fields: readonly string[], draft: Draft): void {
   const others = unread(config, fields);
   if (others.length > 0) draft.note(`not carried over of executor_config: ${others.join(", ")}`);
+}
+
+/** Splits a command into words as a shell does, without filling anything in; undefined if a quote is never closed. */
+function splitWords(text: string): string[] | undefined {
+  const words: string[] = [];
+  const pattern = /\s*((?:"(?:[^"\\]|\\.)*"|'[^']*'|\\.|[^\s"'\\])+)/gsy;
+  let end = 0;
+  for (const match of text.matchAll(pattern)) {
+    end = match.index + match[0].length;
+    words.push(
+      (match[1] ?? "").replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/gs, (_, double, single, escaped) =>
+        double === undefined ? String(single ?? escaped) : String(double).replaceAll(/\\(["\\$`])/g, "$1"),
+      ),
+    );
+  }
+  return text.slice(end).trim() === "" ? words : undefined;
 }

@@ -11,8 +11,7 @@ import { createHash } from "node:crypto";
 import { CicadaError } from "../../errors.ts";
 import { runId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
-import { describeFetchFailure } from "../fetch-failure.ts";
-import { readSome } from "../read-some.ts";
+import { describeFetchFailure, readSome } from "../fetch-answer.ts";
 import type { Sent } from "./queue.ts";
 
 /** Longest try, ms: the largest output over a slow line. */

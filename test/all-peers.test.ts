@@ -15,7 +15,7 @@ const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-describe("the part of a peer that is away", () => {
+describe("the slot of a peer that is away", () => {
   const due = 10 * hour;
   const cases: [what: string, presence: Presence, offlineMs: number, at: number, expected: Absence][] = [
     ["is decided when the tick is due, and not before", "away", 0, due - 1, "awaited"],
@@ -221,7 +221,7 @@ test("the run of a peer that dies is lost, and no other peer runs its slot", () 
   assert.deepEqual(storiesOf(cores, "a"), ["a succeeded", "b lost", "c succeeded"]);
 });
 
-test("two sides of a split each run their own part, and tell one story after it", () => {
+test("two sides of a split each run their own slots, and tell one story after it", () => {
   const cores = beforeTick(["a", "b", "c", "d"], { target: { count: "all", offline: "30m" } });
   cores.split(["a", "b"], ["c", "d"]);
   cores.pass(minute);
@@ -351,7 +351,7 @@ test("the skip of a paused job's tick covers each slot, and none is caught up", 
   assert.deepEqual(storiesOf(cores, "b"), ["a skipped paused", "b skipped paused"]);
 });
 
-test("the voters of a majority job choose each peer for its own part", () => {
+test("the voters of a majority job choose each peer for its own slot", () => {
   const cores = beforeTick(["a", "b", "c"], { partition: "majority" });
   cores.pass(20 * second);
   assert.deepEqual(startsOf(cores), ["a.1", "b.1", "c.1"]);
@@ -405,7 +405,7 @@ test("an edit of the count changes a tick of which nothing has begun, in both di
   assert.equal(cores.starts.length, 5);
 });
 
-test("a peer of a version without it has no part of such a job", () => {
+test("a peer of a version without it has no slot of such a job", () => {
   const capabilities = { c: ownCapabilities.filter((one) => one !== "count:all") };
   const cores = beforeTick(["a", "b", "c"], {}, { capabilities, runMs: second });
   cores.pass(20 * second);
@@ -442,7 +442,7 @@ test("a peer that is just starting when the tick comes, or fetches its script, b
     assert.deepEqual(storiesOf(cores, peer), ["a succeeded", "b succeeded", "c succeeded"]);
 });
 
-test("a peer whose settings don't allow the job has no part of it, also while it is starting", () => {
+test("a peer whose settings don't allow the job has no slot of it, also while it is starting", () => {
   const cores = new Cores(["a", "b"], { runMs: second, lacks: { b: ["executor:*"] } });
   cores.pass(hour - (cores.wall(cores.now) % hour) - minute);
   cores.kill("b");
@@ -458,7 +458,7 @@ test("a peer whose settings don't allow the job has no part of it, also while it
   assert.equal(cores.state("a").book.orders.size, 0);
 });
 
-test("the part of a peer whose host is sick waits for it, in words, and is missed when its time is over", () => {
+test("the slot of a peer whose host is sick waits for it, in words, and is missed when its time is over", () => {
   const cores = beforeTick(["a", "b", "c"], { catchUp: { policy: "latest", window: "30m" } });
   cores.starved.add("c");
   cores.pass(minute);

@@ -11,7 +11,6 @@ export const noBrowser =
 
 /** The widths that the dashboard is made for: a phone, a tablet and a desk. Unit: px. */
 export const widths = [390, 820, 1280] as const;
-export const schemes = ["light", "dark"] as const;
 
 /** `launcher`: a program that starts the browser with its own arguments, for example in a network namespace. */
 export async function openBrowser(launcher = program): Promise<Browser> {

@@ -1,7 +1,7 @@
 /** The published package: packed, installed from its tarball into an empty folder, and used as its user would. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -30,6 +30,10 @@ const icalendar = [
   "END:VCALENDAR",
   "",
 ].join("\r\n");
+
+function bytesOf(read: ReadonlyMap<string, string>): number {
+  return [...read.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}
 
 interface Packed {
   filename: string;
@@ -107,24 +111,38 @@ describe("the package", () => {
     );
   });
 
+  /** By name: the text of each of these files of the program, and of all that they import. */
+  function readWith(...names: string[]): ReadonlyMap<string, string> {
+    const read = new Map<string, string>();
+    for (let name = names.pop(); name !== undefined; name = names.pop()) {
+      if (read.has(name)) continue;
+      const text = readFileSync(path.join(installed, "dist", "program", name), "utf8");
+      read.set(name, text);
+      for (const [, other = ""] of text.matchAll(/(?:from|import) ?"(\.[^"]+)"/g))
+        names.push(path.join(path.dirname(name), other));
+    }
+    return read;
+  }
+
   test("a start reads no more code than it needs: the doors that only some peers use are files of their own", () => {
     const folderOf = path.join(installed, "dist", "program");
-    const read = new Set<string>();
-    const waiting = ["main.js", ...globSync("start-*.js", { cwd: folderOf })];
-    assert.equal(waiting.length, 2, waiting.join());
-    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
-      if (read.has(name)) continue;
-      read.add(name);
-      const text = readFileSync(path.join(folderOf, name), "utf8");
-      for (const [, other = ""] of text.matchAll(/(?:from|import) ?"\.\/([^"]+)"/g)) waiting.push(other);
-    }
-    const bytes = [...read].reduce((sum, name) => sum + statSync(path.join(folderOf, name)).size, 0);
+    const [bundle = ""] = globSync("start-*.js", { cwd: folderOf });
+    const read = readWith("main.js", bundle);
+    const bytes = bytesOf(read);
     assert.ok(bytes < 5_000_000, `${bytes} bytes: is something new read at every start?`);
     const onDemand = ["undici", "nodemailer", "archive", "s3", "backup"];
     for (const name of onDemand) {
       const [file] = globSync(`${name}-*.js`, { cwd: folderOf });
       assert.ok(file !== undefined && !read.has(file), `${name} is read only when it is used`);
     }
+    // Of the first, an import reads all that it offers.
+    const ofNode = ["http", "https", "http2", "tls"].flatMap((name) => [
+      `from"node:${name}"`,
+      `from"${name}"`,
+    ]);
+    for (const [name, text] of read)
+      for (const words of ofNode) assert.ok(!text.includes(words), `${name} imports ${words}`);
+    assert.ok(bytesOf(readWith("launcher.js")) < 100_000, "the launcher reads no package");
   });
 
   test("publint has nothing to say about it, and npm ls is clean where it is installed", async () => {

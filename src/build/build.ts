@@ -7,7 +7,7 @@
  * files of the API's documentation, where Swagger UI looks for them from there. `dist/THIRD-PARTY-NOTICES.txt` holds the
  * licences of everything in it.
  */
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import {
   chmodSync,
   cpSync,
@@ -43,6 +43,22 @@ const commonJs =
   'import { createRequire as requireFrom } from "node:module"; ' +
   "const require = requireFrom(import.meta.url), __dirname = import.meta.dirname;";
 
+/**
+ * Parts of Node that a package asks for at its start and a peer seldom uses: they are read when something of them is used. They
+ * take 2 MiB.
+ */
+const seldomUsed: Plugin = {
+  name: "seldom used",
+  setup(building) {
+    building.onResolve({ filter: /^(node:)?(https|http2)$/ }, ({ kind, path }) =>
+      kind === "require-call" ? { path, namespace: "seldom used" } : undefined,
+    );
+    building.onLoad({ filter: /.*/, namespace: "seldom used" }, ({ path }) => ({
+      contents: `module.exports = new Proxy({}, { get: (_, name) => process.getBuiltinModule("${path}")[name] });`,
+    }));
+  },
+};
+
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints,
@@ -53,6 +69,7 @@ const { metafile } = await build({
   platform: "node",
   target: "node24",
   banner: { js: commonJs },
+  plugins: [seldomUsed],
   // Names stay as they are and lines are short, so that the trace of a failure can be read.
   minifyWhitespace: true,
   minifySyntax: true,

@@ -15,16 +15,12 @@
  * answer before it is on its way, and only a few may wait. An answer that its client doesn't read is given up, a stream's
  * events included.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerOptions,
-} from "node:http";
+import type { IncomingMessage, RequestListener, Server, ServerOptions } from "node:http";
 import type { Socket } from "node:net";
-import { TLSSocket } from "node:tls";
 import type { Certificate } from "./tls.ts";
+
+/** An import would read all that this module offers, for instance Node's own fetch behind its WebSocket: 4 MiB. */
+const { createServer } = process.getBuiltinModule("node:http");
 
 export interface SocketLimits {
   /** Open sockets. Each may be a browser's stream. More costs a descriptor and about 10 KiB each. */
@@ -180,8 +176,8 @@ export class Sockets {
     return this.#held.get(this.#under.get(stream) ?? stream);
   }
 
-  #secure({ socket }: Held, { context }: Certificate): Socket {
-    const secured = new TLSSocket(socket, { isServer: true, secureContext: context });
+  #secure({ socket }: Held, certificate: Certificate): Socket {
+    const secured = certificate.secure(socket);
     this.#under.set(secured, socket);
     return secured;
   }

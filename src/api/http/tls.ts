@@ -3,8 +3,12 @@
  * one, new ones get the new one.
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { createSecureContext, type SecureContext } from "node:tls";
+import type { Socket } from "node:net";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { CicadaError } from "../../errors.ts";
+
+/** Read when it is first used: it takes 2 MiB, and most peers have no certificate. */
+const tls = () => process.getBuiltinModule("node:tls");
 
 export class Certificate {
   #context: SecureContext;
@@ -20,8 +24,9 @@ export class Certificate {
     ({ context: this.#context, names: this.#names } = read(cert, key));
   }
 
-  get context(): SecureContext {
-    return this.#context;
+  /** The server's side of a TLS connection over this socket. */
+  secure(socket: Socket): TLSSocket {
+    return new (tls().TLSSocket)(socket, { isServer: true, secureContext: this.#context });
   }
 
   /** The host names that it is for, in lower case; `*.` stands for one more part. */
@@ -44,7 +49,7 @@ function read(cert: string, key: string): { context: SecureContext; names: strin
     // Node takes an empty key for none, and would then refuse every connection.
     const fits = leaf.checkPrivateKey(createPrivateKey(key));
     if (!fits) throw new Error("it is the key of another certificate");
-    const context = createSecureContext({ cert, key, minVersion: "TLSv1.2" });
+    const context = tls().createSecureContext({ cert, key, minVersion: "TLSv1.2" });
     const names = leaf.subjectAltName?.matchAll(/(?:DNS|IP Address):([^,\s"]+)/g) ?? [];
     return { context, names: Array.from(names, ([, name = ""]) => name.toLowerCase()) };
   } catch (error) {

@@ -3,7 +3,6 @@
  * who issued it doesn't matter.
  */
 import { X509Certificate } from "node:crypto";
-import { request } from "node:https";
 
 interface Fetched {
   status: number;
@@ -13,6 +12,8 @@ interface Fetched {
 
 export function fetchPinned(address: URL, cert: string, init: RequestInit): Promise<Fetched> {
   const { fingerprint256 } = new X509Certificate(cert);
+  // Read when it is first used: few peers are called by https.
+  const { request } = process.getBuiltinModule("node:https");
   return new Promise((resolve, reject) => {
     const { method = "GET", body, signal } = init;
     const asked = request(

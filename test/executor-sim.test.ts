@@ -10,7 +10,7 @@ import { Children, SimExecutor } from "../src/sim/executor.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
 import { Dice } from "../src/sim/random.ts";
-import { smallOutputBytes } from "../src/schema/run.ts";
+import { smallOutputBytes } from "../src/ports/disk.ts";
 import type { Run } from "../src/sim/world/truth.ts";
 import { executorContract, type ExecutorBed } from "./kit/contract/executor.ts";
 import { waiting } from "./kit/contract/waiting.ts";

@@ -157,6 +157,12 @@ export interface Pruned {
   more: boolean;
 }
 
+/**
+ * An output up to this size lies in the database once its run has ended, so that a run costs no file. Unit: bytes. More
+ * makes the database larger and each commit longer; less makes more files.
+ */
+export const smallOutputBytes = 4_096;
+
 /** Records are counted up to this number, which takes some milliseconds; with more, each page of a long history would wait. */
 export const countedMost = 100_000;
 

@@ -52,12 +52,6 @@ export const SkippedPeerSchema = Type.Object({ peer: PeerIdSchema, why: Type.Enu
 export type SkippedPeer = Static<typeof SkippedPeerSchema>;
 export type SkipReason = Exclude<SkippedPeer["why"], "settling">;
 
-/**
- * An output up to this size lies in the database once its run has ended, so that a run costs no file. Unit: bytes. More
- * makes the database larger and each commit longer; less makes more files.
- */
-export const smallOutputBytes = 4_096;
-
 /** How often a decision may be withdrawn because a clock was ahead. After that it is final. */
 export const roundsMax = 8;
 

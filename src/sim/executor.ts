@@ -7,9 +7,8 @@
  */
 import { CicadaError, never } from "../errors.ts";
 import type { ChildOutcome, Executor, ExecutorEvents, LogPiece, RunSpec } from "../ports.ts";
-import type { Disk } from "../ports/disk.ts";
+import { smallOutputBytes, type Disk } from "../ports/disk.ts";
 import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
-import { smallOutputBytes } from "../schema/run.ts";
 import type { HostClock } from "./clock.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";

@@ -1,5 +1,6 @@
 /** The writing thread of the disk. It opens the database first, and creates or migrates it where needed. */
 import { join } from "node:path";
+import { giveBackMemory } from "../memory.ts";
 import { CommitCounter } from "./commit-counter.ts";
 import { closeQuietly, openForWriting } from "./file.ts";
 import type { WriteRequest } from "./protocol.ts";
@@ -28,3 +29,4 @@ serve<WriteRequest>((folder, path) => {
     },
   };
 });
+giveBackMemory();

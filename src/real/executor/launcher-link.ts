@@ -52,7 +52,7 @@ export class LauncherLink {
     const compiled = getCompileCacheDir();
     if (compiled !== undefined) env["NODE_COMPILE_CACHE"] = dirname(compiled);
     const { work, pipes, scripts, exchange } = places;
-    const launcher = spawn(process.execPath, [program, work, pipes, scripts, exchange], {
+    const launcher = spawn(process.execPath, ["--expose-gc", program, work, pipes, scripts, exchange], {
       // The launcher has a session of its own, because Ctrl-C on the peer's terminal must not end runs before the drain.
       detached: true,
       env,

@@ -12,6 +12,7 @@ import { createInterface } from "node:readline";
 import type { ChildOutcome, ProcessSpec } from "../../ports.ts";
 import type { RunId } from "../../schema/ids.ts";
 import { openClock } from "../clock.ts";
+import { giveBackMemory } from "../memory.ts";
 import { Child, type ChildDoors } from "./child.ts";
 import { openExchange } from "./exchange.ts";
 import { openPipes } from "./pipes.ts";
@@ -205,3 +206,4 @@ function main(): void {
 main();
 // Node writes its compile cache only at a normal exit, which a killed launcher doesn't have.
 flushCompileCache();
+giveBackMemory();

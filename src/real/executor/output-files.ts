@@ -13,7 +13,7 @@ import { basename, join } from "node:path";
 import { pipeline } from "node:stream";
 import { createGzip } from "node:zlib";
 import type { RunId } from "../../schema/ids.ts";
-import { smallOutputBytes } from "../../schema/run.ts";
+import { smallOutputBytes } from "../../ports/disk.ts";
 import { isSystemError } from "../folder/files.ts";
 
 /** Names longer than this are replaced by a hash. File systems allow 255 bytes, and endings are added. */

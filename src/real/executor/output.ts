@@ -8,7 +8,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import type { Readable } from "node:stream";
-import { smallOutputBytes } from "../../schema/run.ts";
+import { smallOutputBytes } from "../../ports/disk.ts";
 import { MaskedFile } from "./masked-file.ts";
 import type { Masker } from "./masker.ts";
 

@@ -8,9 +8,8 @@
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
 import { CicadaError } from "../../errors.ts";
-import type { Disk, Write } from "../../ports/disk.ts";
+import { smallOutputBytes, type Disk, type Write } from "../../ports/disk.ts";
 import type { RunId } from "../../schema/ids.ts";
-import { smallOutputBytes } from "../../schema/run.ts";
 import { checkStatedSize, statedSize } from "./copies.ts";
 
 /** More costs memory, and loses more copies with this peer; less costs more fsyncs, for which claims wait. */

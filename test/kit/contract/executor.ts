@@ -7,10 +7,9 @@
  */
 import assert from "node:assert/strict";
 import type { ChildOutcome, Executor, LogPiece, RunSpec } from "../../../src/ports.ts";
-import type { Disk } from "../../../src/ports/disk.ts";
+import { smallOutputBytes, type Disk } from "../../../src/ports/disk.ts";
 import type { CicadaError } from "../../../src/errors.ts";
 import type { RunId } from "../../../src/schema/ids.ts";
-import { smallOutputBytes } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";
 
 export interface ExecutorBed {

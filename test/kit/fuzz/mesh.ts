@@ -10,16 +10,11 @@ import { checkedJob } from "../../../src/core/checks/job.ts";
 import { Peer } from "../../../src/peer/peer.ts";
 import type { Inside } from "../../../src/peer/settings.ts";
 import type { Doors, Mesh, MeshEvents } from "../../../src/ports.ts";
-import type { Write } from "../../../src/ports/disk.ts";
+import { smallOutputBytes, type Write } from "../../../src/ports/disk.ts";
 import { instantOf, parseRunReference, type JobId, type PeerId } from "../../../src/schema/ids.ts";
 import type { JobSpec } from "../../../src/schema/job.ts";
 import { messageCapBytes, type Channel, type Message } from "../../../src/schema/message.ts";
-import {
-  RequestedOrderSchema,
-  RunRecordSchema,
-  smallOutputBytes,
-  WatermarkSchema,
-} from "../../../src/schema/run.ts";
+import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "../../../src/schema/run.ts";
 import { OtherRecordSchema } from "../../../src/schema/other-record.ts";
 import { JobRevisionSchema } from "../../../src/schema/revision.ts";
 import { StoredVoteSchema } from "../../../src/schema/vote.ts";

@@ -585,6 +585,21 @@ test("I5: a start just after its skip was confirmed is found, unless its peer wa
   assert.deepEqual(rulesIn(checkSkips(flawless({ operations, cuts }))), []);
 });
 
+test("I5: a start after its own peer confirmed the skip is found, unless a copy of the peer ran beside it", () => {
+  const own = asked({ kind: "skip", id: job, tick: sixth }, 5 * minute);
+  const runs = [...without(sixth), runOf(sixth, own.peer)];
+  const beside = {
+    kind: "duplicate identity",
+    peer: own.peer,
+    from: sixth - minute,
+    to: sixth + minute,
+  } as const;
+  const found = (changes: Partial<Evidence>) =>
+    rulesIn(checkSkips(flawless({ operations: [...good.operations, own], runs, ...changes })));
+  assert.deepEqual(found({}), ["I5"]);
+  assert.deepEqual(found({ faultWindows: [beside] }), []);
+});
+
 /** The sixth tick was cancelled. With `count: 2` one run of it never began, and with one run it didn't. */
 function cancelled(changes: Partial<JobRules>): Evidence {
   const operations = [

@@ -18,7 +18,7 @@ import { instantOf, tickAt } from "../../schema/ids.ts";
 import { requestsOf } from "./backfills.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { runsOfPool } from "./pools.ts";
-import { convergesMs, knownToAll, together, wasWell } from "./surroundings.ts";
+import { convergesMs, hadDuplicateIdentity, knownToAll, together, wasWell } from "./surroundings.ts";
 import {
   clockErrorMs,
   dueOf,
@@ -219,8 +219,10 @@ function wasToldToSkip(evidence: Evidence, operation: Operation, run: Run): bool
   const { peer, askedAt, answeredAt = Infinity } = operation;
   const { rollbacks = [] } = evidence;
   if (rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= answeredAt)) return false;
-  if (peer === run.peer) return run.start > answeredAt + launchMs;
   const [from, to] = [askedAt - knowsRunMs, run.start];
+  // Of two processes with one identity, the other one may have started it.
+  if (peer === run.peer)
+    return run.start > answeredAt + launchMs && !hadDuplicateIdentity(evidence, peer, from, to);
   return (
     run.start > answeredAt + handedOverMs &&
     run.start < askedAt + claimedBeforeMs &&

@@ -221,13 +221,16 @@ export type Effect =
   | { kind: "order"; order: RequestedOrder }
   | { kind: "cancel"; run: string; by: string; reason: string }
   | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
-  /** Stores all of the writes durably, or none. With a token, `stored` follows. */
-  | { kind: "store"; writes: Write[]; token?: number }
+  /**
+   * Stores all of the writes durably, or none. With a token, `stored` follows. `command`: the token of a person's command that
+   * is done once this is stored, in the next one too.
+   */
+  | { kind: "store"; writes: Write[]; token?: number; command?: number }
   /**
    * Makes all edits as one change of the table, which is then stored and gossiped. `tableChanged` comes first, then `stored`;
    * if that says `failed`, the whole change has been undone.
    */
-  | { kind: "edit"; edits: readonly TableEdit[]; token: number }
+  | { kind: "edit"; edits: readonly TableEdit[]; token: number; command?: number }
   /** From now on the mesh keeps these peers out, and no others. */
   | { kind: "refuse"; peers: readonly Refusal[] }
   | { kind: "start"; spec: RunSpec }

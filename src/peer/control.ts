@@ -32,7 +32,14 @@ export function controlOf(peer: Peer): Control {
   });
   const durations = new ReadTogether<JobSince, number[]>((jobs) => readDurations(disk, jobs));
   return {
-    ask: (command) => new Promise((resolve) => peer.command(command, resolve)),
+    ask: (command, entries) =>
+      new Promise((resolve) => {
+        peer.command(
+          command,
+          (answer, isNoted) => resolve(isNoted ? { ...answer, isNoted } : answer),
+          entries,
+        );
+      }),
     view: () => peer.status.view(),
     heirs: () => peer.status.heirs(),
     next: (id, count) => peer.status.next(id, count),

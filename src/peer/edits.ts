@@ -32,6 +32,8 @@ type Done = (error?: CicadaError) => void;
 interface OwnChange {
   edits: readonly TableEdit[];
   steps: readonly EditStep[];
+  /** stored together with it */
+  notes: readonly Write[];
   done: Done;
 }
 
@@ -81,13 +83,13 @@ export class Edits {
   }
 
   /**
-   * Makes all edits as one change, and calls `done` when the change is durable here or has been undone; at once, with
-   * TABLE_FULL, if there is no room for it.
+   * Makes all edits as one change, and calls `done` when the change is durable here, with its notes, or has been undone; at
+   * once, with TABLE_FULL, if there is no room for it.
    */
-  edit(edits: readonly TableEdit[], done: Done): void {
+  edit(edits: readonly TableEdit[], done: Done, notes: readonly Write[] = []): void {
     const full = this.#table.fullFor(edits);
     if (full !== undefined) return done(new CicadaError("TABLE_FULL", full));
-    this.#make({ edits, steps: [], done });
+    this.#make({ edits, steps: [], notes, done });
     this.history.editing(edits);
     this.#deps.onChange();
     this.#store();
@@ -127,7 +129,7 @@ export class Edits {
     const writes: Write[] = isSnapshot
       ? [{ kind: "snapshot", update: this.#table.snapshot() }]
       : batch.map(({ update }) => ({ kind: "update", update }));
-    writes.push(...this.history.take());
+    writes.push(...this.history.take(), ...changesOf(batch).flatMap(({ notes }) => notes));
     if (clientId !== this.#clientId) {
       writes.push({ kind: "meta", key: metaKeys.clientId, value: String(clientId) });
     }

@@ -12,7 +12,8 @@ import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
 import type { Cancel, Doors, LogFields } from "../ports.ts";
-import type { Answer, Command } from "../ports/command.ts";
+import type { Command } from "../ports/command.ts";
+import type { AuditEntry } from "../schema/audit.ts";
 import type { PeerEvent } from "../ports/control.ts";
 import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
@@ -20,6 +21,7 @@ import { readStatement } from "../wire/membership.ts";
 import { wireCodec } from "../wire/codec.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job } from "../schema/job.ts";
+import { AskedCommands, type Answered } from "./asked.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import { lookUp, readEnds } from "./lookup.ts";
@@ -54,7 +56,7 @@ export class Peer {
   readonly #staleRecords: StaleRecords;
   readonly #wakeUp: WakeUp;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
-  readonly #answers = new Map<number, (answer: Answer) => void>();
+  readonly #asked = new AskedCommands();
   readonly #counters: Record<string, number> = { ...zeros };
   readonly status: PeerStatus;
   readonly #inbox: EventBody[] = [];
@@ -63,7 +65,6 @@ export class Peer {
   #incarnation: number | undefined;
   #assembly: Assembly | undefined;
   #working = false;
-  #nextCommand = 1;
   #stopped = false;
   #whenIdle: (() => void) | undefined;
 
@@ -238,14 +239,9 @@ export class Peer {
         this.#sender.send(effect.to, effect.protocol, effect.message);
         return;
       case "store":
-        return this.#writer.store(effect.writes, effect.token);
+        return this.#writer.store([...effect.writes, ...this.#asked.notesOf(effect)], effect.token);
       case "edit":
-        return this.parts.edits.edit(effect.edits, (error) => {
-          if (error === undefined) this.parts.notices.edited(effect.edits);
-          const { token } = effect;
-          if (error?.code === "TABLE_FULL") this.#feed({ kind: "tableFull", token, detail: error.detail });
-          else this.#feed({ kind: "stored", token, failed: error !== undefined });
-        });
+        return this.#edit(effect);
       case "refuse":
         return this.#doors.mesh.refuse(effect.peers);
       case "start":
@@ -254,11 +250,8 @@ export class Peer {
         return executor.stop(effect.run);
       case "sweep":
         return executor.sweep(effect.runs);
-      case "answer": {
-        const answer = this.#answers.get(effect.token);
-        this.#answers.delete(effect.token);
-        return answer?.(effect.answer);
-      }
+      case "answer":
+        return this.#asked.answer(effect);
       case "lookUp": {
         const { job, tick } = effect;
         return lookUp(this.#doors, effect, (records) => {
@@ -325,26 +318,22 @@ export class Peer {
 
   // ------------------------------------------------------------------------------------ what is asked
 
-  /** Carries a command out. `answer` is called once: when the result is durable here, or when the command is refused. */
-  command(command: Command, answer: (answer: Answer) => void): void {
+  /**
+   * Carries a command out. `answer` is called once: when the result is durable here, or when the command is refused.
+   * `entries`: what the audit notes of the command if it is done (asked.ts).
+   */
+  command(command: Command, answer: Answered, entries: readonly AuditEntry[] = []): void {
     if (this.#state === undefined || this.#stopped) {
-      return answer({
-        kind: "refused",
-        error: new CicadaError("NOT_READY", "the peer is starting or stopping"),
-      });
+      const error = new CicadaError("NOT_READY", "the peer is starting or stopping");
+      return answer({ kind: "refused", error }, false);
     }
     if (command.kind === "rotate-key") return this.#rotateKey(this.#state, command, answer);
-    const token = this.#nextCommand++;
-    this.#answers.set(token, answer);
+    const token = this.#asked.enter(answer, entries);
     const inTable = command.kind === "delete-job" && this.parts.table.holds(command.id);
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
-  #rotateKey(
-    state: State,
-    command: Extract<Command, { kind: "rotate-key" }>,
-    answer: (answer: Answer) => void,
-  ): void {
+  #rotateKey(state: State, command: Extract<Command, { kind: "rotate-key" }>, answer: Answered): void {
     const deps: RotationDeps = {
       isAlone: () => knownMembers(state).every(({ linked }) => !linked),
       isSuperseded: () => state.members.supersededKey !== undefined,
@@ -353,7 +342,17 @@ export class Peer {
       forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
       rotate: (graceMs, by, rotated) => this.parts.keyRotation.rotate(graceMs, by, rotated),
     };
-    requestRotation(command, deps, answer);
+    requestRotation(command, deps, (rotated) => answer(rotated, false));
+  }
+
+  #edit(effect: Extract<Effect, { kind: "edit" }>): void {
+    const { edits, token } = effect;
+    const stored = (error?: CicadaError): void => {
+      if (error === undefined) this.parts.notices.edited(edits);
+      if (error?.code === "TABLE_FULL") this.#feed({ kind: "tableFull", token, detail: error.detail });
+      else this.#feed({ kind: "stored", token, failed: error !== undefined });
+    };
+    this.parts.edits.edit(edits, stored, this.#asked.notesOf(effect));
   }
 
   /** The simulator has moved the wall clock forward over a time in which there was nothing to do. */

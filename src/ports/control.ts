@@ -269,8 +269,15 @@ export type PeerEvent =
   | { kind: "member"; member: MemberView }
   | { kind: "joined"; join: Join };
 
+/** `isNoted`: the audit has the command already. */
+export type NotedAnswer = Answer & { isNoted?: boolean };
+
 export interface Control {
-  ask(command: Command): Promise<Answer>;
+  /**
+   * `entries`: what the audit notes of the command if it is done. Where its change is stored here, they are stored with it, and
+   * the answer says so; otherwise they are left to the caller.
+   */
+  ask(command: Command, entries?: readonly AuditEntry[]): Promise<NotedAnswer>;
   view(): View;
   /** who would get a new cluster key */
   heirs(): Heir[];

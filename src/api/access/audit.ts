@@ -26,11 +26,20 @@ export class Audit {
     this.#now = now;
   }
 
-  /** `error`: how it ended; undefined = it was done. Resolves when the entries are durable. */
-  async note(caller: Caller, trails: readonly Trail[], error?: CicadaError): Promise<void> {
-    if (error !== undefined && errorTable[error.code].status < 500) return;
-    const outcome = error === undefined ? "done" : "failed";
-    await this.#store(trails.map((trail) => this.#entryOf(caller, trail, outcome, error)));
+  /** What is noted of something that was done. */
+  entriesOf(caller: Caller, trails: readonly Trail[]): AuditEntry[] {
+    return trails.map((trail) => this.#entryOf(caller, trail, "done", undefined));
+  }
+
+  /** Something was done. Resolves when the entries are durable. */
+  async note(caller: Caller, trails: readonly Trail[]): Promise<void> {
+    await this.store(this.entriesOf(caller, trails));
+  }
+
+  /** Something was not done, or its outcome is not known. */
+  async failed(caller: Caller, trails: readonly Trail[], error: CicadaError): Promise<void> {
+    if (errorTable[error.code].status < 500) return;
+    await this.store(trails.map((trail) => this.#entryOf(caller, trail, "failed", error)));
   }
 
   /** The caller has not the right. */
@@ -43,7 +52,7 @@ export class Audit {
     this.#refusals.set(caller.token, before + 1);
     // One refused object refuses its whole set, of which the first ones say enough.
     const some = trails.slice(0, refusalsPerMinute);
-    await this.#store(some.map((trail) => this.#entryOf(caller, trail, "refused", error)));
+    await this.store(some.map((trail) => this.#entryOf(caller, trail, "refused", error)));
   }
 
   #entryOf(
@@ -57,7 +66,7 @@ export class Audit {
   }
 
   /** The change is made, whether its entry can be stored or not: so a failure is only logged. */
-  async #store(entries: readonly AuditEntry[]): Promise<void> {
+  async store(entries: readonly AuditEntry[]): Promise<void> {
     if (entries.length === 0) return;
     try {
       await this.#control.noteAudit(entries);

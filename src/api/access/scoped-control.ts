@@ -21,6 +21,7 @@ import type {
   PoolView,
   TickStory,
   View,
+  NotedAnswer,
 } from "../../ports/control.ts";
 import type { ExpectedHour } from "../../ports/expected.ts";
 import type { JobSince, RunPage, RunQuery } from "../../ports/disk.ts";
@@ -72,9 +73,12 @@ export class ScopedControl implements Control {
       await this.#audit.refused(this.caller, trails, error);
       return { kind: "refused", error };
     }
-    const answer = (await this.#runOfKey(command)) ?? (await this.#control.ask(command));
+    const entries = this.#audit.entriesOf(this.caller, trails);
+    const answer: NotedAnswer =
+      (await this.#runOfKey(command)) ?? (await this.#control.ask(command, entries));
     if (answer.kind === "ordered" && answer.repeated === true) return answer;
-    await this.#audit.note(this.caller, trails, answer.kind === "refused" ? answer.error : undefined);
+    if (answer.kind === "refused") await this.#audit.failed(this.caller, trails, answer.error);
+    else if (answer.isNoted !== true) await this.#audit.store(entries);
     return answer;
   }
 

@@ -119,6 +119,7 @@ export function backfill(
   const answer: Answer = { kind: "backfilled", job: plan.id, ticks: wanted.map(tickAt) };
   if (orders.length === 0) return answer;
   const stored = expectStored(state, { kind: "orders", command: token, orders, answer });
-  emit(state, { kind: "store", writes: orders.map((order) => ({ kind: "order", order })), token: stored });
+  const writes = orders.map((order) => ({ kind: "order", order }) as const);
+  emit(state, { kind: "store", writes, token: stored, command: token });
   return undefined;
 }

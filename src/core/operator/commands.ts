@@ -273,7 +273,7 @@ function edit(
   const refused = refuseAhead(state) ?? (begins ? refuseBehind(state) : undefined);
   if (refused !== undefined) return refused;
   const token = expectStored(state, { kind: "edit", command, edits, created, warnings });
-  emit(state, { kind: "edit", edits, token });
+  emit(state, { kind: "edit", edits, token, command });
   return isPlanted(state, "answer-before-fsync") ? { kind: "done" } : undefined;
 }
 

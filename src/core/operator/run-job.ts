@@ -61,7 +61,7 @@ export function runJob(
     ...(peers === undefined ? {} : { peers }),
   };
   const stored = expectStored(state, { kind: "order", command: token, order });
-  emit(state, { kind: "store", writes: [{ kind: "order", order }], token: stored });
+  emit(state, { kind: "store", writes: [{ kind: "order", order }], token: stored, command: token });
   return undefined;
 }
 

@@ -70,7 +70,8 @@ export function unskipTicks(
   const answer: Answer = { kind: "skips", job: plan.id, ticks: ticks.map(tickAt) };
   if (ticks.every((tick) => !plan.skips.has(tick))) return answer;
   const stored = expectStored(state, { kind: "answer", command: token, answer });
-  emit(state, { kind: "edit", edits: [{ kind: "unskip", id: plan.id, ticks }], token: stored });
+  const edits = [{ kind: "unskip", id: plan.id, ticks }] as const;
+  emit(state, { kind: "edit", edits, token: stored, command: token });
   return undefined;
 }
 

@@ -1,0 +1,139 @@
+/** What the audit notes of a change is stored in one transaction with it: a peer that dies before it answers has both or neither. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkedJob } from "../src/core/checks/job.ts";
+import { Peer } from "../src/peer/peer.ts";
+import type { Answer, Command } from "../src/ports/command.ts";
+import type { Write } from "../src/ports/disk.ts";
+import type { AuditEntry } from "../src/schema/audit.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { ownCapabilities } from "../src/schema/protocol.ts";
+import { World } from "../src/sim/world/world.ts";
+import { calmWorld, epoch } from "./kit/calm-world.ts";
+
+const id = "backup" as JobId;
+const by = "ann@peer-1";
+const hour = 3_600_000;
+
+function isOfChange({ kind }: Write): boolean {
+  return kind === "update" || kind === "snapshot" || kind === "order";
+}
+
+/** One peer alone, with every batch of writes that its disk was given. */
+class Stage {
+  readonly batches: (readonly Write[])[] = [];
+  readonly #world: World;
+  #peer: Peer | undefined;
+
+  constructor() {
+    this.#world = new World({
+      ...calmWorld,
+      seed: "audit",
+      peers: 1,
+      skewMs: 0,
+      driftPpm: 0,
+      makePeer: (doors, name) => {
+        const store = doors.disk.store.bind(doors.disk);
+        doors.disk.store = (writes, done) => {
+          this.batches.push(writes);
+          store(writes, done);
+        };
+        const peer = new Peer(doors, {
+          name,
+          version: "simulated",
+          drainMs: 1_000,
+          tzdata: "simulated",
+          host: {},
+          tags: {},
+          capacity: 10,
+          role: "worker",
+          historyMaxBytes: Infinity,
+          founder: "peer-1" as PeerId,
+          capabilities: ownCapabilities,
+        });
+        this.#peer = peer;
+        return {
+          start: (ready) => peer.start((error) => ready(error?.message)),
+          stop: (done) => peer.stop(done),
+          command: (command, answer) => peer.command(command, answer),
+          revisions: () => new Map<JobId, string>(),
+          complaint: () => undefined,
+        };
+      },
+    });
+    const [first] = this.#world.peers;
+    assert.ok(first !== undefined);
+    this.#world.at(epoch, () => this.#world.hosts.start(first));
+    this.#world.runUntil(epoch + 60_000);
+  }
+
+  ask(command: Command): { answer: Answer; isNoted: boolean; noted: Write[] } {
+    const action = command.kind === "set-value" || command.kind === "apply" ? "put-channel" : command.kind;
+    const entry = {
+      at: this.#world.now(),
+      actor: by,
+      token: "t",
+      role: "admin",
+      action,
+      kind: "job",
+      name: id,
+      outcome: "done",
+    } as AuditEntry;
+    let found: { answer: Answer; isNoted: boolean } | undefined;
+    this.batches.length = 0;
+    this.#peer?.command(command, (answer, isNoted) => (found = { answer, isNoted }), [entry]);
+    this.#world.runUntil(this.#world.now() + 1_000);
+    assert.ok(found !== undefined, "it was answered");
+    const [changing = []] = this.batches.filter((writes) => writes.some(isOfChange));
+    return { ...found, noted: changing.filter(({ kind }) => kind === "audit") };
+  }
+}
+
+const put = (command: string): Command => ({
+  kind: "put-job",
+  spec: checkedJob({ id, command, schedule: "0 * * * *" }),
+  mode: "replace",
+  by,
+});
+const channel = { type: "slack", url: "https://hooks.example.org/services/T0/B0/x" };
+
+test("a change of the table, and a run that is asked for, are stored together with what the audit notes of them", () => {
+  const stage = new Stage();
+  const tick = Math.ceil(epoch / hour) * hour + 2 * hour;
+  assert.equal(stage.ask(put("one")).noted.length, 1);
+  stage.ask({ kind: "skip-ticks", id, which: { tick }, by });
+  const commands: Command[] = [
+    { kind: "patch-job", id, patch: { owner: "bob" }, by },
+    { kind: "pause-job", id, by },
+    { kind: "resume-job", id, by },
+    { kind: "run-job", id, by },
+    { kind: "backfill-job", id, ticks: [epoch - hour], by },
+    { kind: "unskip-ticks", id, which: { tick }, by },
+    { kind: "set-value", root: "channels", id: "ops", value: channel, by },
+    { kind: "put-setting", setting: "pools", name: "db", value: { slots: 2 }, by },
+    { kind: "remove-setting", setting: "pools", name: "db", by },
+    { kind: "apply", changes: [{ kind: "value", root: "channels", id: "ops", value: null, at: "" }], by },
+    { kind: "delete-job", id, by },
+  ];
+  for (const command of commands) {
+    const { answer, isNoted, noted } = stage.ask(command);
+    assert.notEqual(answer.kind, "refused", `${command.kind}: ${JSON.stringify(answer)}`);
+    assert.deepEqual([command.kind, isNoted, noted.length], [command.kind, true, 1]);
+  }
+});
+
+test("what changes nothing, is refused, or is not done once it is stored, is left to the caller to note", () => {
+  const stage = new Stage();
+  stage.ask(put("one"));
+  const tick = Math.ceil(epoch / hour) * hour + 2 * hour;
+  const commands: Command[] = [
+    { kind: "resume-job", id, by },
+    { kind: "pause-job", id: "nobody" as JobId, by },
+    { kind: "skip-ticks", id, which: { tick }, by },
+  ];
+  for (const command of commands) {
+    assert.deepEqual([command.kind, stage.ask(command).isNoted], [command.kind, false]);
+    const kinds = stage.batches.flat().map(({ kind }) => kind);
+    assert.ok(!kinds.includes("audit"), `${command.kind} stores ${kinds.join(", ")}`);
+  }
+});

@@ -226,6 +226,37 @@ test("a job of a group runs after jobs of that group only, and the refusal doesn
   assert.equal(edited.statusCode, 200, "and what they have joined does not hinder other edits");
 });
 
+test("a job that is made anew in another group hands nothing on to the jobs that ran after the old one", async () => {
+  const stage = await accessStage();
+  const ann = stage.tokenFor("editor", ["a"]).text;
+  const bob = stage.tokenFor("editor", ["b"]).text;
+  const child = { id: "reads", command: "cat $CICADA_PARENTS", group: "a", after: { jobs: ["in-a"] } };
+  assert.equal((await stage.as(ann, { method: "POST", url: "/v1/jobs", body: child })).statusCode, 201);
+  await stage.as(ann, { method: "DELETE", url: "/v1/jobs/in-a" });
+  const body = { id: "in-a", command: "x", group: "b" };
+  const refused = await stage.as(bob, { method: "POST", url: "/v1/jobs", body });
+  assert.equal(refused.statusCode, 409);
+  assert.equal(refused.json().detail, 'the id "in-a" is taken', "as if another group had it");
+  const put = await stage.as(bob, { method: "PUT", url: "/v1/jobs/in-a", body });
+  assert.equal(put.statusCode, 404);
+  const objects = [{ kind: "job", ...body }];
+  const applied = await stage.as(bob, { method: "POST", url: "/v1/apply", body: { objects } });
+  assert.equal(applied.statusCode, 404);
+  assert.equal(
+    (await stage.as(ann, { method: "POST", url: "/v1/jobs", body: { ...body, group: "a" } })).statusCode,
+    201,
+    "in the children's own group it may be made anew",
+  );
+  await stage.as(ann, { method: "DELETE", url: "/v1/jobs/in-a" });
+  const message = "jobs of other groups run after it and read what it hands on: reads (a)";
+  const byAdmin = await call(stage, { method: "POST", url: "/v1/jobs", body });
+  assert.deepEqual(byAdmin.json().warnings, [message], "who sees both groups is told");
+  assert.equal(
+    (await call(stage, { method: "PATCH", url: "/v1/jobs/in-a", body: { owner: "x" } })).json().warnings,
+    undefined,
+  );
+});
+
 test("a job that can't be read is hidden from callers of groups, and not overwritten by them", async () => {
   const stage = await accessStage();
   stage.control.quarantined = [{ id: "broken", problems: [{ pointer: "", message: marker }] }];

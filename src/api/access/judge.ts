@@ -38,7 +38,7 @@ export function judge(caller: Caller, command: Command, ground: Ground): CicadaE
   switch (command.kind) {
     case "put-job":
       return (
-        judgeWrite(caller, command.spec, ground, command.mode === "create") ??
+        judgeWrite(caller, command.spec, ground, command.mode === "create", unseenChildren(caller, ground)) ??
         refusalOfParents(unseenParents(caller, command.spec, ground))
       );
     case "patch-job": {
@@ -95,19 +95,34 @@ function judgeJob(caller: Caller, id: JobId, role: Role, ground: Ground): Cicada
   return refusalFor(caller, own(role));
 }
 
+/** The ids of jobs after which jobs run that the caller doesn't see. Read once, and only if it is needed. */
+function unseenChildren(caller: Caller, ground: Ground): () => ReadonlySet<string> {
+  let found: ReadonlySet<string> | undefined;
+  return () =>
+    (found ??= new Set(
+      [...ground.view().jobs.values()].flatMap((job) =>
+        hasGroup(caller, groupOfJob(job)) ? [] : (job.spec.after?.jobs ?? []),
+      ),
+    ));
+}
+
 /** A job that is moved needs the right in both groups. */
 function judgeWrite(
   caller: Caller,
   { id, group = defaultGroup }: { id: JobId; group?: string },
   ground: Ground,
   isNew: boolean,
+  hasChildren: () => ReadonlySet<string>,
 ): CicadaError | undefined {
   const { jobs, quarantined } = ground.view();
   const before = jobs.get(id);
-  // The group of a job that can't be read is not known.
+  // The group of a job that can't be read is not known. And what ran after a deleted job would read what a new one of its id
+  // hands on.
   const isHidden =
     caller.groups !== undefined &&
-    (before === undefined ? quarantined.some((one) => one.id === id) : !hasGroup(caller, groupOfJob(before)));
+    (before === undefined
+      ? quarantined.some((one) => one.id === id) || hasChildren().has(id)
+      : !hasGroup(caller, groupOfJob(before)));
   const role = refusalFor(caller, own("editor"));
   if (role !== undefined) return role;
   if (isHidden && isNew) return new CicadaError("JOB_EXISTS", `the id "${id}" is taken`);
@@ -203,8 +218,9 @@ function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground):
   let code: ErrorCode | undefined;
   const made = new Set(changes.flatMap((change) => (change.kind === "job" ? [change.spec.id] : [])));
   const isInSet = (parent: string): boolean => made.has(parent as JobId);
+  const hasChildren = unseenChildren(caller, ground);
   for (const change of changes) {
-    const refused = judgeChange(caller, change, ground);
+    const refused = judgeChange(caller, change, ground, hasChildren);
     if (refused !== undefined) {
       code ??= refused.code;
       problems.push({ pointer: change.at, message: refused.detail });
@@ -222,10 +238,15 @@ function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground):
   return refusalFor(caller, own("editor"));
 }
 
-function judgeChange(caller: Caller, change: Change, ground: Ground): CicadaError | undefined {
+function judgeChange(
+  caller: Caller,
+  change: Change,
+  ground: Ground,
+  hasChildren: () => ReadonlySet<string>,
+): CicadaError | undefined {
   switch (change.kind) {
     case "job":
-      return judgeWrite(caller, change.spec, ground, false);
+      return judgeWrite(caller, change.spec, ground, false, hasChildren);
     case "no-job":
       return judgeJob(caller, change.id, "editor", ground);
     case "setting":

@@ -5,6 +5,7 @@ import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";
 import type { Control } from "../../ports/control.ts";
 import { checkChannel } from "../../schema/channel.ts";
+import type { JobId } from "../../schema/ids.ts";
 import { objectKinds, objectsMax, sourceDefault, sourcePattern } from "../../schema/declared.ts";
 import { Present, readObjects, settingOf } from "../declared/objects.ts";
 import { planOf, type Plan } from "../declared/plan.ts";
@@ -12,7 +13,7 @@ import { own } from "../access/rights.ts";
 import { ask } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
-import { concernedBy, emptyGroupOf, warnedMax, warningsAbout } from "../show/warnings.ts";
+import { concernedBy, emptyGroupOf, foreignChildren, warnedMax, warningsAbout } from "../show/warnings.ts";
 import { missingSecrets } from "../show/secret-holders.ts";
 import { orNull } from "../show/show-run.ts";
 
@@ -175,10 +176,16 @@ async function warningsOf(plan: Plan, control: Control): Promise<Warning[]> {
     const found = emptyGroupOf(name, control);
     return found.map((message) => ({ kind: "maintenance", name, job: null, message }));
   });
+  const ofChildren = written.flatMap(({ kind, name, action }): Warning[] => {
+    const job = kind === "job" && action === "create" ? control.view().jobs.get(name as JobId) : undefined;
+    const found = job === undefined ? [] : foreignChildren(job, control);
+    return found.map((message) => ({ kind: "job", name, job: name, message }));
+  });
   return [
     ...ofJobs.map(({ job, message }): Warning => ({ kind: "job", name: job, job, message })),
     ...ofChannels,
     ...ofGroups,
+    ...ofChildren,
   ];
 }
 

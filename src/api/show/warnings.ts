@@ -15,6 +15,9 @@ import { showJob, type ShownJob } from "./show-job.ts";
 /** Jobs that one answer warns of. More would take longer than callers wait: the search for a tick that runs may be long. */
 export const warnedMax = 50;
 
+/** How many children of another group one warning names. */
+const childrenNamed = 5;
+
 /** Answers with a job and its headers; after a write, also with what keeps the job from running. */
 export async function answerJob(
   reply: FastifyReply,
@@ -27,8 +30,9 @@ export async function answerJob(
   if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
   const shown = await showJob(job, control);
   if (written === undefined) return shown;
+  const children = written === "created" ? foreignChildren(job, control) : [];
   // What is warned about is often a problem of the job, too.
-  const told = [...new Set([...warnings, ...warningsOf(shown, job, control)])];
+  const told = [...new Set([...warnings, ...warningsOf(shown, job, control), ...children])];
   return told.length === 0 ? shown : { ...shown, warnings: told };
 }
 
@@ -85,6 +89,19 @@ export function concernedBy(control: Control, setting: SettingKind, name: string
     case "secrets":
       return [];
   }
+}
+
+/** A job that is made may have children from before, when its id was another job's: they read what it hands on. */
+export function foreignChildren(job: Job, control: Control): string[] {
+  const group = groupOfJob(job);
+  const children = [...control.view().jobs.values()].filter(
+    (child) => groupOfJob(child) !== group && child.spec.after?.jobs.includes(job.id) === true,
+  );
+  if (children.length === 0) return [];
+  const named = children.slice(0, childrenNamed).map((child) => `${child.id} (${groupOfJob(child)})`);
+  const more = children.length - named.length;
+  const all = `${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return [`jobs of other groups run after it and read what it hands on: ${all}`];
 }
 
 /** A maintenance of a group without a job holds nothing up, which its author may not have meant. */

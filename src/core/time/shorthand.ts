@@ -50,9 +50,14 @@ export function readShorthand(expression: string): Short | undefined {
 /** For hints: the expression for a schedule in everyday words; undefined when the words aren't known. */
 function meantBy(words: string): string | undefined {
   if (macros.has(`@${words}`)) return `"@${words}"`;
-  const [, number = "1", unit] =
-    /^every\s+(?:(\d{1,6})\s*)?(s|sec|second|m|min|minute|h|hour|d|day|w|week)s?$/.exec(words) ?? [];
-  if (unit === undefined) return undefined;
+  if (/^\d{4}-\d{2}-\d{2}t\d{2}:\d{2}\S*$/.test(words)) return `"@at ${words.toUpperCase()}"`;
+  const [, fields] = /^cron\(((?:\S+ ){4}\S+)(?: \S+)?\)$/.exec(words) ?? [];
+  if (fields !== undefined) return `"${fields}"`;
+  // Also the form of ISO 8601, such as PT5M.
+  const [, every, counted, unit] =
+    /^(every\s+|pt)?(\d{1,6})?\s*(s|sec|second|m|min|minute|h|hour|d|day|w|week)s?$/.exec(words) ?? [];
+  if (unit === undefined || (every === undefined && counted === undefined)) return undefined;
+  const number = counted ?? "1";
   const letter = unit.charAt(0);
   return `"@every ${number}${letter}" or "rate(${number} ${unitNames[letter]}${number === "1" ? "" : "s"})"`;
 }
@@ -79,6 +84,10 @@ function readMacro(expression: string): Short {
   }
   const cron = macros.get(name.toLowerCase());
   if (cron === undefined) {
+    const [, period = ""] = /^@every(\d.*)$/.exec(expression) ?? [];
+    const meant = meantBy(`every ${period}`);
+    if (meant !== undefined)
+      return { position: 1, message: `${JSON.stringify(name)} is not known: did you mean ${meant}?` };
     return { position: 1, message: `${JSON.stringify(name)} is not known${didYouMean(name, macroNames)}` };
   }
   if (argument !== "") return { position: name.length + 2, message: `nothing may follow ${name}` };
@@ -88,7 +97,11 @@ function readMacro(expression: string): Short {
 function readEvery(argument: string): Short {
   const position = "@every ".length + 1;
   const periodMs = parseDuration(argument);
-  if (periodMs === undefined) return { position, message: `not a duration: ${durationHint}` };
+  if (periodMs === undefined) {
+    const meant = meantBy(`every ${argument.toLowerCase()}`);
+    const hint = meant === undefined ? durationHint : `did you mean ${meant}?`;
+    return { position, message: `not a duration: ${hint}` };
+  }
   if (periodMs < 1_000) return { position, message: "the shortest period is 1s" };
   if (periodMs % 1_000 !== 0) return { position, message: "a period is a whole number of seconds" };
   return { kind: "every", periodSeconds: periodMs / 1_000 };

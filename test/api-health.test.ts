@@ -328,7 +328,7 @@ test("openapi.json: each call has a name of its own, a summary, a tag, a success
   assert.deepEqual(Object.keys(paths["/livez"].get.responses["200"].content), ["text/plain"]);
 });
 
-test("openapi.json names 409 and 507 for the calls that can be refused so, and for no other", async () => {
+test("openapi.json names 404, 409, 422 and 507 for the calls that can be refused so, and for no other", async () => {
   const { paths } = (await call(fakeApi(), { url: "/openapi.json" })).json();
   const withStatus = (status: string): string[] =>
     Object.entries<Record<string, Described>>(paths).flatMap(([url, methods]) =>
@@ -338,6 +338,18 @@ test("openapi.json names 409 and 507 for the calls that can be refused so, and f
     );
   assert.deepEqual(withStatus("409").toSorted(), [...conflictingCalls].toSorted());
   assert.deepEqual(withStatus("507").toSorted(), [...growingCalls].toSorted());
+  const without = (status: string): string[] => {
+    const having = new Set(withStatus(status));
+    return withStatus("500").filter((name) => !having.has(name));
+  };
+  for (const name of ["PUT /v1/pools/:name", "POST /v1/tokens", "GET /v1/jobs", "PUT /v1/scripts"])
+    assert.ok(without("404").includes(name), `${name} finds nothing that isn't there`);
+  for (const name of ["GET /v1/runs", "GET /v1/jobs/:id", "PUT /v1/groups/:name", "POST /v1/apply"])
+    assert.ok(!without("404").includes(name), `${name} may name what isn't there`);
+  for (const name of ["GET /v1/jobs/:id", "DELETE /v1/pools/:name", "GET /v1/coming", "POST /logout"])
+    assert.ok(without("422").includes(name), `${name} takes nothing that its schema can't check`);
+  for (const name of ["GET /v1/jobs", "GET /v1/runs", "GET /v1/jobs/:id/why", "PUT /v1/pools/:name"])
+    assert.ok(!without("422").includes(name), `${name} takes what its schema can't check`);
 });
 
 test("openapi.json: a body that need not be sent is not said to be required, and leaving it out is as good as {}", async () => {

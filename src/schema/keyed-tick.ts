@@ -2,6 +2,9 @@
  * The names of ticks that a person asks for under an `Idempotency-Key`: their ULIDs end in letters that follow from the key and
  * from the request. So every peer that has heard of the run finds it when the request is repeated there, also after a restart,
  * for as long as the run is in its history; and a version that doesn't know keys sees a manual tick like any other.
+ *
+ * The time in the name is the peer's own: two peers that are asked at once make two ticks. One name for both would be one order
+ * with two instants of its request, by which the peers would rank and step in at different times.
  */
 import { ulid, type TickId } from "./ids.ts";
 

@@ -10,7 +10,7 @@ import { errorTable } from "../../errors.ts";
 import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { iconSvg } from "./page-files.ts";
-import { conflictingCalls, growingCalls } from "./refusals.ts";
+import { conflictingCalls, creatingCalls, growingCalls, namingCalls } from "./refusals.ts";
 
 /** As strict as the page's policy, except that the icons of the documentation are data URLs in its style sheet. */
 const docsPolicy =
@@ -108,16 +108,16 @@ function refusalsOf(
   call: { schema: FastifySchema | undefined } & Described,
   right: RouteRight | undefined,
 ): Responses {
-  const { schema, url, route } = call;
+  const { url, route } = call;
   const writes = route.method !== "GET";
   const isOpen = right === "everyone";
-  const takesTexts = url.includes("/:") || Object.keys(propertiesOf(schema?.querystring)).length > 0;
   const statuses: Refusal[] = [400, 403, 500];
   if (!isOpen || writes) statuses.push(401, 429);
   if (!isOpen) statuses.push(503);
-  if (!isOpen && (takesTexts || writes)) statuses.push(404, 422);
   if (writes) statuses.push(413, 415);
   const name = `${String(route.method)} ${url}`;
+  if (namingCalls.has(name) || (url.includes("/:") && !creatingCalls.has(name))) statuses.push(404);
+  if (!isOpen && judgesValues(call)) statuses.push(422);
   if (conflictingCalls.has(name)) statuses.push(409);
   if (growingCalls.has(name)) statuses.push(507);
   if (changesOneJob(call)) statuses.push(412);
@@ -125,6 +125,15 @@ function refusalsOf(
   if (url.endsWith("/test")) statuses.push(502);
   if (/\/(skip|unskip|cancel)$/u.test(url)) statuses.push(504);
   return Object.fromEntries(statuses.map((status) => [status, refused(refusals[status])]));
+}
+
+/** Names, numbers and the like are checked by the schema (400). */
+const judgedParameters = ["cursor", "from", "to", "tick", "peer"];
+
+/** Whether the call takes values whose sense its schema can't check. */
+function judgesValues({ schema, url, route }: { schema: FastifySchema | undefined } & Described): boolean {
+  const takesBody = route.method !== "GET" && route.method !== "DELETE" && url !== "/logout";
+  return takesBody || judgedParameters.some((name) => name in propertiesOf(schema?.querystring));
 }
 
 function propertiesOf(schema: unknown): object {
@@ -149,7 +158,7 @@ function headersOf(described: { schema: FastifySchema | undefined } & Described)
               minLength: 1,
               maxLength: 255,
               pattern: "^[!-~]+$",
-              description: "the same key again answers as the first time did",
+              description: "the same key again, at the same peer, answers as the first time did",
             }),
           ),
         }
@@ -197,7 +206,9 @@ export function describeRoutes(app: Api, { version }: ApiOptions): void {
           "`application/problem+json` with a stable `code`, a `hint`, and `errors: [{pointer, message}]`. " +
           "`If-Match` is checked against the answering peer's replica. `Idempotency-Key` counts for 24 hours: the peer " +
           "that answered gives the same answer again until it restarts. A run is found by its key at every peer that has " +
-          "heard of it and still has it in its history. Other calls, repeated elsewhere, are judged by what is there then.",
+          "heard of it and still has it in its history. A peer that has not heard of it yet starts another one: so ask one " +
+          "peer, and another only when the first doesn't answer. Other calls, repeated elsewhere, are judged by what is " +
+          "there then.",
       },
       servers: [{ url: "/", description: "the peer that is asked" }],
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },

@@ -9,7 +9,7 @@
  *
  * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB. A repeat at another peer, or after a
  * restart, is a new request, except for runs: the key becomes part of their tick's name (schema/keyed-tick.ts), so each peer
- * that has heard of a run answers with it.
+ * that has heard of a run answers with it. Two peers that are asked before they hear of each other start two runs.
  */
 import { createHash } from "node:crypto";
 import type { FastifyReply, FastifyRequest } from "fastify";

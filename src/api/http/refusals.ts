@@ -1,7 +1,23 @@
 /**
- * Which calls may be refused because of what is there (409), and which for want of room (507). Everything else that a call may be
- * refused with follows from what it takes (docs.ts).
+ * Which calls may be refused because of what is there (409) or for want of room (507), and which may name something that isn't
+ * there (404) although their address says otherwise. Everything else that a call may be refused with follows from what it takes
+ * (docs.ts).
  */
+
+/** Their address names nothing, but what they are sent does: a peer, or a job of groups that the caller doesn't see. */
+export const namingCalls: ReadonlySet<string> = new Set([
+  "GET /v1/runs",
+  "POST /v1/jobs",
+  "POST /v1/apply",
+  "POST /v1/key/rotate",
+]);
+
+/** They make what their address names if it isn't there, and hide it from nobody who may write it. */
+export const creatingCalls: ReadonlySet<string> = new Set([
+  "PUT /v1/calendars/:name",
+  "PUT /v1/channels/:name",
+  "PUT /v1/pools/:name",
+]);
 
 export const conflictingCalls: ReadonlySet<string> = new Set([
   "POST /v1/jobs",

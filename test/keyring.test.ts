@@ -77,6 +77,27 @@ describe("a keyring", () => {
     assert.equal(changes, 2);
   });
 
+  test("accepts no earlier key for longer than the latest rotation's grace, whatever an earlier rotation has said", async () => {
+    const [here, liar] = [keyring(), keyring()];
+    await rotate(liar, 100 * 365 * dayMs);
+    const replaced = liar.fingerprint();
+    assert.equal(await adopt(here, liar.ongoingRotation()), undefined);
+    await rotate(here, 10_000);
+    assert.ok(here.accepts(here.mesh) && here.accepts(replaced));
+    wall += 10_000;
+    here.expire();
+    assert.deepEqual([here.accepts(here.mesh), here.accepts(replaced)], [false, false]);
+  });
+
+  test("accepts a replaced key for 30 days at most, however long a grace a member has told", async () => {
+    const [here, liar] = [keyring(), keyring()];
+    await rotate(liar, 100 * 365 * dayMs);
+    await adopt(here, liar.ongoingRotation());
+    wall += 31 * dayMs;
+    here.expire();
+    assert.equal(here.accepts(here.mesh), false);
+  });
+
   test("accepts a change only from a peer that knew the replaced key", async () => {
     const [here, there, stranger] = [keyring(), keyring(), keyring({ key: new Uint8Array(32).fill(8) })];
     await rotate(stranger);

@@ -65,6 +65,8 @@ const retiredForMs = 30 * 86_400_000;
  * the newest ones: a peer that returns with an older key is refused without a proof.
  */
 const retiredCap = 64;
+/** A longer grace ends after this time: a member that lies would keep the replaced key good for ever. People can ask for no more. */
+const graceMaxMs = 30 * 86_400_000;
 /** A change with a date further ahead is refused, because no later change could follow it. */
 const aheadMs = 3_600_000;
 
@@ -132,7 +134,7 @@ export class ClusterKeys implements Keyring {
     if (change.madeAt > this.options.wall() + aheadMs) return refuse("it was made in the future");
     if (!this.isLater(change)) return this.noteRival(change, done);
     if (!isProven(change, this.kept.key)) return refuse("its maker did not know the present key");
-    this.take(change, done);
+    this.take({ ...change, oldUntil: Math.min(change.oldUntil, change.madeAt + graceMaxMs) }, done);
   }
 
   private isLater({ key, madeAt }: KeyChange): boolean {
@@ -186,9 +188,11 @@ export class ClusterKeys implements Keyring {
     this.onChange();
   }
 
+  /** No replaced key outlasts the grace of the latest rotation: whoever is left out of the new key may know all earlier ones. */
   private take(change: Omit<KeyChange, "proofs">, done: (error?: CicadaError) => void): void {
     const { key, madeAt, oldUntil, heirs } = change;
-    const all = [{ key: this.kept.key, until: oldUntil }, ...this.kept.olds];
+    const earlier = this.kept.olds.map((old) => ({ ...old, until: Math.min(old.until, oldUntil) }));
+    const all = [{ key: this.kept.key, until: oldUntil }, ...earlier];
     const olds = all.slice(0, oldKeysCap);
     const retired = retiredWith(all.slice(oldKeysCap), this.kept.retired ?? [], this.options.wall());
     this.change({ key, rotation: { mesh: this.mesh, madeAt }, olds, retired, heirs }, done);

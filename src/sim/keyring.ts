@@ -42,6 +42,7 @@ export interface SimKeyringDoors {
 const oldKeysCap = 4;
 const retiredForMs = 30 * 86_400_000;
 const retiredCap = 64;
+const graceMaxMs = 30 * 86_400_000;
 const aheadMs = 3_600_000;
 const expiresEveryMs = 1_000;
 
@@ -88,7 +89,7 @@ export class SimKeyring implements Keyring {
     const isLater = change.madeAt === kept.madeAt ? key > kept.key : change.madeAt > kept.madeAt;
     if (!isLater) return this.noteRival(key, change, done);
     if (!isProven(key, change, kept.key)) return this.refuse("its maker did not know the present key", done);
-    this.take({ ...change, key }, done);
+    this.take({ ...change, key, oldUntil: Math.min(change.oldUntil, change.madeAt + graceMaxMs) }, done);
   }
 
   ongoingRotation(): KeyChange | undefined {
@@ -123,7 +124,8 @@ export class SimKeyring implements Keyring {
     done: () => void,
   ): void {
     const kept = this.doors.kept();
-    const all = [{ key: kept.key, until: oldUntil }, ...kept.olds];
+    const earlier = kept.olds.map((old) => ({ ...old, until: Math.min(old.until, oldUntil) }));
+    const all = [{ key: kept.key, until: oldUntil }, ...earlier];
     const retired = retiredWith(all.slice(oldKeysCap), kept.retired, this.doors.wall());
     this.change({ key, madeAt, olds: all.slice(0, oldKeysCap), retired, heirs });
     this.doors.later(0, done);

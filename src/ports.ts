@@ -99,8 +99,8 @@ export interface MeshEvents {
    * few seconds, as long as that holds.
    */
   keySuperseded(by: PeerId): void;
-  /** Authenticated as coming from `from`; not yet decoded. */
-  received(from: PeerId, channel: Channel, bytes: Uint8Array): void;
+  /** Authenticated as coming from `from`; not yet decoded. `by`: the neighbour that passed on this gossip; absent = `from`. */
+  received(from: PeerId, channel: Channel, bytes: Uint8Array, by?: PeerId): void;
 }
 
 /** An identity that the mesh keeps out. `proof`: a person's word for it, signed, as a text that only peers read. */

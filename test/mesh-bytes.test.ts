@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { describe, test } from "node:test";
+import { generateKeyPair, publicKeyToProtobuf } from "@libp2p/crypto/keys";
 import { noise } from "@libp2p/noise";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -206,6 +208,25 @@ const received = ({ reports }: Member): string[] =>
   reports.flatMap((report) => (report.kind === "received" ? [Buffer.from(report.bytes).toString()] : []));
 
 describe("a member that breaks the protocol", () => {
+  test("is named as the one that brings the gossip of authors whom it has invented", () =>
+    withRogue(async (member, rogue) => {
+      await rogue.dial(multiaddr(`/ip4/127.0.0.1/tcp/${member.port}`));
+      const { gossip } = rogue.services;
+      await until("gossip flows", () => gossip.getSubscribers("cicada/1/runs").length === 1);
+      const privateKey = await generateKeyPair("Ed25519");
+      const author = peerIdFromPrivateKey(privateKey);
+      const key = publicKeyToProtobuf(privateKey.publicKey);
+      // The library signs as the author that this private field names.
+      const { publishConfig } = gossip as unknown as { publishConfig: object };
+      Object.assign(publishConfig, { author, key, privateKey });
+      await gossip.publish("cicada/1/runs", Buffer.from("invented"));
+      await until("it has arrived", () => received(member).includes("invented"));
+      const [{ from, by }] = member.reports.filter((report) => report.kind === "received") as [
+        Extract<Report, { kind: "received" }>,
+      ];
+      assert.deepEqual([from, by], [author.toString(), rogue.peerId.toString()]);
+    }));
+
   test("loses a stream with a frame that is too long; earlier frames are kept, and a new stream works", () =>
     withRogue(async (member, rogue) => {
       const stream = await dial(rogue, member, "sync");

@@ -26,9 +26,9 @@ function stage(stepsOfEach: number) {
   const counts = new Map<string, number>();
   const shares = new WorkShares({
     clock,
-    take: (from, _channel, bytes) => {
+    take: (from, _channel, bytes, payer) => {
       taken.push({ from, size: bytes.length });
-      shares.charge(from, stepsOfEach);
+      shares.charge(payer, stepsOfEach);
     },
     count: (name) => counts.set(name, (counts.get(name) ?? 0) + 1),
   });
@@ -82,6 +82,19 @@ describe("a neighbour's share of a peer's work", () => {
       assert.ok(taken - before <= 11, `${taken - before} were taken in a later one`);
     }
     assert.equal(taken, 1_000, "and none is lost");
+  });
+
+  test("what was passed on has one share, however many authors it has, and uses up none of theirs", () => {
+    const { shares, of, pass } = stage(10_000);
+    const authors = [honest, ...Array.from({ length: 999 }, (_, index) => `author ${index}` as PeerId)];
+    for (const author of authors) shares.received(author, "runs", small, true);
+    const taken = (): number => authors.reduce((sum, author) => sum + of(author).length, 0);
+    assert.ok(taken() <= workLimits.burstSteps / 10_000 + 1, `${taken()} were taken at once`);
+    const before = of(honest).length;
+    shares.received(honest, "runs", small);
+    assert.equal(of(honest).length, before + 1, "its own message doesn't wait");
+    pass(1_000);
+    assert.ok(taken() * 10_000 < 3 * workLimits.stepsPerSecond, "they go on at the pace of one share");
   });
 
   test("what waited is taken in its order, and what comes meanwhile comes behind it", () => {

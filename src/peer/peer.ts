@@ -174,8 +174,8 @@ export class Peer {
       redialRefused: (peer, times) => this.#feed({ kind: "redialRefused", peer, times }),
       turnedAway: (by, proof) => this.#feed({ kind: "turnedAway", by, statement: readStatement(proof) }),
       keySuperseded: (by) => this.#feed({ kind: "keySuperseded", by, key: doors.keyring.fingerprint() }),
-      received: (from, channel, bytes) => {
-        if (!this.#stopped) workShares.received(from, channel, bytes);
+      received: (from, channel, bytes, by = from) => {
+        if (!this.#stopped) workShares.received(from, channel, bytes, by !== from);
       },
     });
     table.takeChanges();

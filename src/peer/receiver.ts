@@ -24,8 +24,8 @@ export interface ReceiverDeps {
   copies: LogCopies;
   scripts: ScriptStore;
   keyRotation: KeyRotation;
-  /** Work that a message of this peer causes, in steps (work-shares.ts). */
-  charge: (peer: PeerId, steps: number) => void;
+  /** Work that a message causes, in steps, and whose share it is (work-shares.ts). */
+  charge: (payer: PeerId, steps: number) => void;
   feed: (event: EventBody) => void;
   count: (name: string) => void;
 }
@@ -37,19 +37,19 @@ export class Receiver {
     this.#deps = deps;
   }
 
-  /** Bytes from a peer that the mesh has authenticated. */
-  received(from: PeerId, channel: Channel, bytes: Uint8Array): void {
+  /** Bytes from a peer that the mesh has authenticated. `payer` has the share that they are taken from. */
+  received(from: PeerId, channel: Channel, bytes: Uint8Array, payer: PeerId): void {
     const { doors, count, codec } = this.#deps;
     const decoded = codec.decode(channel, bytes, from, doors.keys.cluster);
-    if (decoded.ok) return this.#hear(from, decoded.message);
+    if (decoded.ok) return this.#hear(from, decoded.message, payer);
     count(`refused_${decoded.refusal.replaceAll("-", "_")}`);
     doors.log.debug("a message was dropped", { from, channel, why: decoded.refusal });
   }
 
-  #hear(from: PeerId, message: Message): void {
+  #hear(from: PeerId, message: Message, payer: PeerId): void {
     const { doors, feed, intake, sync, logs, audit, copies, scripts, keyRotation, charge } = this.#deps;
     const { wall, mono } = doors.clock.now();
-    charge(from, stepsOf(message));
+    charge(payer, stepsOf(message));
     switch (message.kind) {
       case "heartbeat":
         feed({ kind: "heard", from, message });

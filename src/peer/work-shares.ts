@@ -7,6 +7,9 @@
  * step is about a microsecond of one core. What this peer has asked for is its own work, apart from its bytes: a peer that
  * catches up has no share to keep to (sync-records.ts).
  *
+ * Gossip that a neighbour has passed on has one share, whoever wrote it: any neighbour can pass on messages of authors whom it has
+ * invented, and old ones of honest peers, whose share they must not use up. What a linked peer writes comes from itself first.
+ *
  * Heartbeats never wait, because a late heartbeat is wrong about its sender's clock; too many are dropped. Not promised: that
  * many identities of one person have one share. A holder of the cluster key can have any number.
  */
@@ -70,7 +73,11 @@ export function stepsOfMessage(bytes: number): number {
   return stepsPerMessage + stepsOfBytes(bytes);
 }
 
+/** In place of the neighbour for what was passed on. No peer has this id. */
+const passedOn = "passed on" as PeerId;
+
 interface Waiting {
+  readonly from: PeerId;
   readonly channel: Channel;
   readonly bytes: Uint8Array;
 }
@@ -92,7 +99,8 @@ interface Share {
 
 export interface WorkShareDeps {
   clock: Pick<Clock, "now" | "alarm">;
-  take(from: PeerId, channel: Channel, bytes: Uint8Array): void;
+  /** `payer` is the share's, for `charge`. */
+  take(from: PeerId, channel: Channel, bytes: Uint8Array, payer: PeerId): void;
   count(name: string): void;
 }
 
@@ -107,15 +115,16 @@ export class WorkShares {
     this.#limits = limits;
   }
 
-  /** A message has arrived: it is taken now, later or never. */
-  received(from: PeerId, channel: Channel, bytes: Uint8Array): void {
-    const share = this.#shareOf(from);
+  /** A message has arrived, from its author or passed on: it is taken now, later or never. */
+  received(from: PeerId, channel: Channel, bytes: Uint8Array, isPassedOn = false): void {
+    const payer = isPassedOn ? passedOn : from;
+    const share = this.#shareOf(payer);
     if (channel === "heartbeat") {
       if (share.heartbeats < 1) return this.#deps.count("work_heartbeats_dropped");
       share.heartbeats--;
     } else if (share.steps <= 0 || share.atOnce <= 0 || share.waiting.length > 0)
-      return this.#wait(from, share, { channel, bytes });
-    this.#take(from, share, { channel, bytes });
+      return this.#wait(payer, share, { from, channel, bytes });
+    this.#take(payer, share, { from, channel, bytes });
   }
 
   /** What the neighbour has said causes, or has caused, that much work. */
@@ -138,9 +147,9 @@ export class WorkShares {
     for (const peer of this.#shares.keys()) this.linkDown(peer);
   }
 
-  #take(from: PeerId, share: Share, { channel, bytes }: Waiting): void {
+  #take(payer: PeerId, share: Share, { from, channel, bytes }: Waiting): void {
     this.#spend(share, stepsOfMessage(bytes.length));
-    this.#deps.take(from, channel, bytes);
+    this.#deps.take(from, channel, bytes, payer);
   }
 
   #spend(share: Share, steps: number): void {
@@ -149,7 +158,7 @@ export class WorkShares {
     share.atOnce = Math.max(-stepsAtOnce, share.atOnce - steps);
   }
 
-  #wait(from: PeerId, share: Share, message: Waiting): void {
+  #wait(payer: PeerId, share: Share, message: Waiting): void {
     const { length } = message.bytes;
     const { waitingBytes, waitingBytesInAll } = this.#limits;
     const bytes = length + waitingOverheadBytes;
@@ -160,20 +169,20 @@ export class WorkShares {
     share.waiting.push(message);
     share.waitingBytes += bytes;
     this.#waitingBytes += bytes;
-    this.#goOnLater(from, share);
+    this.#goOnLater(payer, share);
   }
 
-  #goOnLater(from: PeerId, share: Share): void {
+  #goOnLater(payer: PeerId, share: Share): void {
     if (share.alarm !== undefined) return;
     const missing = Math.max(0, 1 - share.steps);
     const ms = Math.max(waitMs, (missing / this.#limits.stepsPerSecond) * 1_000);
     share.alarm = this.#deps.clock.alarm(this.#deps.clock.now().mono + ms, () => {
       share.alarm = undefined;
-      this.#goOn(from, share);
+      this.#goOn(payer, share);
     });
   }
 
-  #goOn(from: PeerId, share: Share): void {
+  #goOn(payer: PeerId, share: Share): void {
     this.#fill(share);
     let taken = 0;
     const until = share.spent + stepsAtATime;
@@ -183,10 +192,10 @@ export class WorkShares {
       const bytes = message.bytes.length + waitingOverheadBytes;
       share.waitingBytes -= bytes;
       this.#waitingBytes -= bytes;
-      this.#take(from, share, message);
+      this.#take(payer, share, message);
     }
     share.waiting.splice(0, taken);
-    if (share.waiting.length > 0) this.#goOnLater(from, share);
+    if (share.waiting.length > 0) this.#goOnLater(payer, share);
   }
 
   #shareOf(peer: PeerId): Share {

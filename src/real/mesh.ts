@@ -203,8 +203,8 @@ class Libp2pMesh implements RealMesh {
       );
     }
     await startHost(host, this.options.listen);
-    this.gossip.start((from, topic, bytes) => {
-      if (!this.stopping) this.events?.received(from, topic, bytes);
+    this.gossip.start((from, topic, bytes, by) => {
+      if (!this.stopping) this.events?.received(from, topic, bytes, by);
     });
   }
 

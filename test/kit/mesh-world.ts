@@ -99,7 +99,7 @@ export function startReporting(mesh: Mesh, onReport: (report: Report) => void): 
     redialRefused: (peer, times) => onReport({ kind: "refused", peer, times }),
     turnedAway: (by, proof) => onReport({ kind: "turned-away", by, proof }),
     keySuperseded: (by) => onReport({ kind: "superseded", by }),
-    received: (from, channel, bytes) => onReport({ kind: "received", from, channel, bytes }),
+    received: (from, channel, bytes, by) => onReport({ kind: "received", from, channel, bytes, by }),
   });
 }
 

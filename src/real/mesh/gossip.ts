@@ -29,14 +29,15 @@ export class Gossip {
     this.counters = counters;
   }
 
-  start(received: (from: PeerId, topic: Topic, bytes: Uint8Array) => void): void {
+  /** `by` is the neighbour from which the message came: its author, or one that passed it on. */
+  start(received: (from: PeerId, topic: Topic, bytes: Uint8Array, by: PeerId) => void): void {
     const { gossip } = this.host.services;
-    gossip.addEventListener("message", ({ detail }) => {
-      const topic = topicOf.get(detail.topic);
-      if (topic === undefined || detail.type !== "signed") return;
+    gossip.addEventListener("gossipsub:message", ({ detail: { msg, propagationSource } }) => {
+      const topic = topicOf.get(msg.topic);
+      if (topic === undefined || msg.type !== "signed") return;
       this.counters.add("mesh_gossip_in");
-      this.counters.add("mesh_gossip_bytes_in", detail.data.length);
-      received(detail.from.toString() as PeerId, topic, detail.data);
+      this.counters.add("mesh_gossip_bytes_in", msg.data.length);
+      received(msg.from.toString() as PeerId, topic, msg.data, propagationSource.toString() as PeerId);
     });
     for (const topic of topics) gossip.subscribe(topicPrefix + topic);
   }

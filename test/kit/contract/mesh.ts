@@ -17,7 +17,7 @@ export type Report =
   | { kind: "refused"; peer: PeerId; times: number }
   | { kind: "turned-away"; by: PeerId; proof: string | undefined }
   | { kind: "superseded"; by: PeerId }
-  | { kind: "received"; from: PeerId; channel: Channel; bytes: Uint8Array };
+  | { kind: "received"; from: PeerId; channel: Channel; bytes: Uint8Array; by?: PeerId | undefined };
 
 export interface ContractPeer {
   readonly id: PeerId;

@@ -124,10 +124,15 @@ describe("rotating the cluster key", () => {
     assert.deepEqual(peers, [{ id: otherId, name: "bravo", has: true }]);
   });
 
-  test("accepts the old key for a day by default, and refuses an invalid duration", async () => {
+  test("accepts the old key for a day by default, for a minute if somebody is left out, and refuses an invalid duration", async () => {
     const fake = fakeApi();
+    const by = "admin@alpha";
     await post(fake, "/v1/key/rotate");
-    assert.deepEqual(fake.control.commands, [{ kind: "rotate-key", graceMs: 86_400_000, by: "admin@alpha" }]);
+    await post(fake, "/v1/key/rotate", { without: ["eve"] });
+    assert.deepEqual(fake.control.commands, [
+      { kind: "rotate-key", graceMs: 86_400_000, by },
+      { kind: "rotate-key", graceMs: 60_000, without: ["eve"], by },
+    ]);
     for (const grace of ["soon", "90", "-1h", "400d"]) {
       const answer = await post(fake, "/v1/key/rotate", { grace });
       assert.equal(answer.statusCode, 422, grace);

@@ -172,7 +172,7 @@ describe("key rotate", () => {
     assert.match(said.stdout, /birch0 +alive +3m ago by 1a2b3c4d +yes/);
     assert.match(said.stdout, /birch1 +alive +3m ago by 1a2b3c4d +if you say so: no person has confirmed it/);
     assert.match(said.stderr, /--without NAME.*forgets it.*peers confirm NAME.*--yes/);
-    assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" }, "the peer was not told to accept anybody");
+    assert.deepEqual(stub.asked.at(-1)?.body, {}, "the peer was not told to accept anybody");
   });
 
   test("with --yes accepts exactly those that it has shown, and with --without leaves peers out", async () => {
@@ -180,7 +180,7 @@ describe("key rotate", () => {
     const said = await stub.cicada("key", "rotate", "--yes", "--without", "birch1", "--without", "gone");
     assert.equal(said.code, 0, said.stderr);
     assert.match(said.stdout, /birch1 .*no: left out, and forgotten/);
-    const body = { grace: "24h", without: ["birch1", "gone"], accept: ["12D3KooWbirch2"] };
+    const body = { without: ["birch1", "gone"], accept: ["12D3KooWbirch2"] };
     assert.deepEqual(stub.asked.at(-1)?.body, body);
   });
 
@@ -221,7 +221,7 @@ describe("key rotate", () => {
     await using stub = await rotating(null);
     stub.on("POST /v1/key/rotate", rotated(false));
     const said = await stub.cicada("key", "rotate");
-    assert.deepEqual(stub.asked.at(-1)?.body, { grace: "24h" });
+    assert.deepEqual(stub.asked.at(-1)?.body, {});
     assert.match(said.stdout, /birch +no/);
     assert.match(said.stderr, /has to rejoin/);
   });

@@ -16,7 +16,7 @@ import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts
 import { table } from "./terminal/table.ts";
 import { paint, plain, askYesNo, type Terminal } from "./terminal/terminal.ts";
 
-type Options = PeerOptions & { output: Output; grace: string; without: string[]; yes?: true };
+type Options = PeerOptions & { output: Output; grace?: string; without: string[]; yes?: true };
 
 export function keyCommands(program: Command, terminal: Terminal): void {
   const key = program.command("key").description("the cluster key, which admits peers to the mesh");
@@ -33,8 +33,7 @@ export function keyCommands(program: Command, terminal: Terminal): void {
     .option("--yes", "also give it to members that no person has confirmed or that joined in the last 24 h")
     .option(
       "--grace <duration>",
-      "how long the old key is still accepted, for members that are away; at least 10s",
-      "24h",
+      "how long the old key is still accepted, for members that are away; at least 10s (default: 24h, or 1m with --without)",
     )
     .action((options: Options) => rotate(options, terminal));
 }
@@ -48,7 +47,7 @@ async function rotate(options: Options, terminal: Terminal): Promise<void> {
   const doubted = peers.filter(({ id, doubt }) => doubt !== null && !leftOut.has(id));
   const accept = (await isAccepted(doubted, options, terminal)) ? doubted.map(({ id }) => id) : [];
   const body = {
-    grace,
+    ...(grace === undefined ? {} : { grace }),
     ...(without.length === 0 ? {} : { without }),
     ...(accept.length === 0 ? {} : { accept }),
   };

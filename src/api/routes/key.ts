@@ -11,8 +11,12 @@ import { refusal } from "../http/problems.ts";
 import { admissionFields, showAdmission } from "../show/show-peer.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
-/** Long enough for a host that is being repaired to come back. A leaked key stays valid for as long. */
+/**
+ * Long enough for a host that is being repaired to come back. A leaked key stays valid for as long, so if a peer is left out it is
+ * only long enough for linked members to store the new key: the peer could come back with the old one under another identity.
+ */
 const graceDefault = "24h";
+const graceDefaultWithout = "1m";
 const graceMaxMs = 30 * 86_400_000;
 
 const HeirSchema = Type.Object({
@@ -70,7 +74,7 @@ export function keyRoutes(app: Api, { decisions }: RouteOptions): void {
             grace: Type.Optional(
               Type.String({
                 maxLength: 64,
-                description: `how long the present key is still accepted, for members that are away: a duration of at least 10s; default ${graceDefault}`,
+                description: `how long the present key is still accepted, for members that are away: a duration of at least 10s; default ${graceDefault}, or ${graceDefaultWithout} if peers are left out`,
               }),
             ),
           },
@@ -92,7 +96,9 @@ export function keyRoutes(app: Api, { decisions }: RouteOptions): void {
       },
     },
     async (request, reply) => {
-      const { grace = graceDefault, ...chosen } = request.body;
+      const { grace: given, ...chosen } = request.body;
+      const isSomebodyLeftOut = (chosen.without ?? []).length > 0;
+      const grace = given ?? (isSomebodyLeftOut ? graceDefaultWithout : graceDefault);
       const graceMs = decisions.parseDuration(grace);
       if (graceMs === undefined || graceMs > graceMaxMs) {
         throw refusal("UNPROCESSABLE", [

@@ -46,11 +46,26 @@ describe("a secret is masked", () => {
     }
   }
 
-  it("in base64 that is broken into lines", () => {
-    const secret = "x".repeat(20) + "a long secret that needs several lines";
-    const lines = base64(`user:${secret}`).replaceAll(/.{16}/g, "$&\n");
-    const shown = new Masker([secret]).text(lines);
-    assert.ok(shown.includes("***") && shown.length < 20, shown);
+  // Its base64 has digits that are escaped.
+  const long = `${awkward}~~~???>>>${awkward}~~~???>>>`;
+  const broken = base64(`user:${long}`).replaceAll(/.{16}/g, "$&\n");
+  const ofBase64: [title: string, written: string][] = [
+    ["that is broken into lines", broken],
+    ["that is broken into lines and indented", broken.replaceAll("\n", "\r\n    ")],
+    ["that is broken into lines, in JSON", JSON.stringify(broken)],
+    ["in JSON whose slashes are escaped", JSON.stringify(base64(long)).replaceAll("/", "\\/")],
+    ["in URL escapes", encodeURIComponent(base64(long))],
+  ];
+  for (const [title, written] of ofBase64) {
+    it(`in base64 ${title}`, () => {
+      const shown = new Masker([long]).text(written);
+      assert.ok(shown.includes("***") && shown.length < 20, shown);
+    });
+  }
+
+  it("without the spaces around it", () => {
+    assert.equal(new Masker(["  a secret "]).text("key=a secret;"), "key=***;");
+    assert.equal(new Masker(["a secret\n"]).text("key=a secret;"), "key=***;");
   });
 
   it("in Latin-1, as a header has it", () => {

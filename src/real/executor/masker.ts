@@ -1,6 +1,6 @@
 /**
- * Masks secrets in what a run says: `***` stands for each of them, plain, in URL or JSON escapes, and in base64, whatever
- * stands before it there. Of a value of several lines, each line is masked, too.
+ * Masks secrets in what a run says: `***` stands for each of them, plain, in URL or JSON escapes, and in base64, which may
+ * be in such escapes itself, whatever stands before it there. Each line of a value is masked, with and without the spaces around it.
  *
  * A stream may be cut anywhere. Only what may be the beginning of a secret is held back until more has come, so a reader of a
  * run that goes on sees everything else at once. Not found: a value that a run has changed in another way, such as letter by
@@ -31,7 +31,9 @@ export class Masker {
       new Search(this.#plain, new AsItStands()),
       new Search(this.#plain, new WithoutUrlEscapes()),
       new Search(this.#plain, new WithoutJsonEscapes()),
-      new Search(this.#base64, new AsBase64()),
+      ...[new AsItStands(), new WithoutUrlEscapes(), new WithoutJsonEscapes()].map(
+        (inner) => new Search(this.#base64, new AsBase64(inner)),
+      ),
     ]);
   }
 
@@ -155,7 +157,7 @@ function bytesOf(text: string): Buffer[] {
 
 function linesOf(value: string): string[] {
   const lines = value.split(/\r?\n/).map((line) => line.trim());
-  return lines.length === 1 ? [] : lines.filter((line) => [...line].length >= shortestLine);
+  return lines.filter((line) => [...line].length >= shortestLine);
 }
 
 /** The digits that depend on the bytes alone when that many other bytes stand before them. */

@@ -25,7 +25,7 @@ export class AsItStands implements Reading {
 }
 
 const [percent, backslash, plus, minus, slash, underscore] = [0x25, 0x5c, 0x2b, 0x2d, 0x2f, 0x5f];
-const [newline, carriageReturn, letterU] = [0x0a, 0x0d, 0x75];
+const [newline, carriageReturn, tab, space, letterU] = [0x0a, 0x0d, 0x09, 0x20, 0x75];
 
 /** `%C3%A9`, in capitals or not, whatever characters are escaped. */
 export class WithoutUrlEscapes implements Reading {
@@ -145,15 +145,27 @@ export class WithoutJsonEscapes implements Reading {
   }
 }
 
-/** In both alphabets, and across the line breaks that programs put in. */
+/** In both alphabets, and across the line breaks and indents that programs put in; base64 may be escaped itself. */
 export class AsBase64 implements Reading {
-  read(byte: number, at: number, take: Take): void {
-    if (byte === newline || byte === carriageReturn) return;
-    take(byte === minus ? plus : byte === underscore ? slash : byte, at, at + 1);
+  readonly #inner: Reading;
+  readonly #takeDigit: Take;
+  #take: Take = () => undefined;
+
+  constructor(inner: Reading) {
+    this.#inner = inner;
+    this.#takeDigit = (byte, start, end) => {
+      if (byte === newline || byte === carriageReturn || byte === space || byte === tab) return;
+      this.#take(byte === minus ? plus : byte === underscore ? slash : byte, start, end);
+    };
   }
 
-  openFrom(): undefined {
-    return undefined;
+  read(byte: number, at: number, take: Take): void {
+    this.#take = take;
+    this.#inner.read(byte, at, this.#takeDigit);
+  }
+
+  openFrom(): number | undefined {
+    return this.#inner.openFrom();
   }
 }
 

@@ -9,6 +9,7 @@ import { createServer as createTcpServer, type AddressInfo, type Server } from "
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import type { ChildOutcome, HttpAction, Log, RunSpec } from "../src/ports.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { openExecutor } from "../src/real/executor.ts";
@@ -24,12 +25,13 @@ interface Bed extends Pick<ExecutorBed, "executor" | "wait"> {
   output(spec: RunSpec): Promise<string>;
 }
 
-async function openBed(context: TestContext): Promise<Bed> {
+async function openBed(context: TestContext, values: Readonly<Record<string, string>> = {}): Promise<Bed> {
   const path = mkdtempSync(join(tmpdir(), "cicada-http-"));
   const folder = { work: join(path, "work"), logs: join(path, "logs"), scripts: join(path, "scripts") };
   for (const one of Object.values(folder)) mkdirSync(one);
   const disk = await openDisk({ folder: path, log: quiet });
-  const executor = openExecutor({ folder, disk, log: quiet });
+  const secrets = { resolve: () => ({ values: new Map(Object.entries(values)) }) };
+  const executor = openExecutor({ folder, disk, log: quiet, secrets });
   context.after(async () => {
     await new Promise<void>((done) => executor.close(done));
     await new Promise<void>((done) => disk.close(done));
@@ -338,6 +340,70 @@ test("of a huge body its beginning and end are kept, and the rest is counted", a
   const output = await bed.output(spec);
   assert.ok(output.length < 11_000);
   assert.match(output, /\n\nfirst\nx+[^]*bytes not kept[^]*\nlast$/);
+});
+
+test("a body that a server compresses is kept as text, without the job's secrets", async (context) => {
+  const bed = await openBed(context, { KEY: "a-long-secret" });
+  const codings = {
+    gzip: gzipSync,
+    "x-gzip": gzipSync,
+    deflate: deflateSync,
+    br: brotliCompressSync,
+    zstd: zstdCompressSync,
+  };
+  await Promise.all(
+    Object.entries(codings).map(async ([coding, compress]) => {
+      const { url } = await serve(context, (response, asked) => {
+        response.writeHead(200, { "content-encoding": coding });
+        response.end(compress(`all is well, ${String(asked.headers["x-key"])}\n`));
+      });
+      const spec = request(url, { headers: { "x-key": "${secrets.KEY}" } }, { secrets: ["KEY"] });
+      const outcome = await bed.outcome(spec);
+      assert.partialDeepStrictEqual(outcome, { kind: "answered", failure: undefined }, coding);
+      assert.match(await bed.output(spec), /\n\nall is well, \*\*\*\n$/);
+    }),
+  );
+});
+
+test("a compressed body that is broken or cut short fails the run, and of a huge one the beginning and the end are kept", async (context) => {
+  const bed = await openBed(context);
+  const total = 20_000_000;
+  const whole = gzipSync(Buffer.concat([Buffer.alloc(total, "x"), Buffer.from("\nlast")]));
+  const bodies: [what: string, body: Buffer, failure: RegExp | undefined][] = [
+    [
+      "broken",
+      Buffer.from("this is no gzip"),
+      /^http: the answer's gzip can't be read: incorrect header check$/,
+    ],
+    ["short", whole.subarray(0, -20), /^http: the answer's gzip can't be read: unexpected end of file$/],
+    ["empty", Buffer.alloc(0), undefined],
+    ["huge", whole, undefined],
+  ];
+  for (const [what, body, failure] of bodies) {
+    // oxlint-disable-next-line no-await-in-loop -- one run after the other is enough
+    const { url } = await serve(context, (response) => {
+      response.writeHead(200, { "content-encoding": "gzip" });
+      response.end(body);
+    });
+    const spec = request(url, {}, { logCapBytes: 10_000, timeoutMs: 30_000 });
+    const outcome = await bed.outcome(spec);
+    assert.ok(outcome.kind === "answered", what);
+    if (failure === undefined) assert.equal(outcome.failure, undefined);
+    else assert.match(outcome.failure ?? "", failure);
+    if (what !== "huge") continue;
+    assert.ok(outcome.logTruncated && outcome.logBytes > total);
+    assert.match(await bed.output(spec), /\n\nx+[^]*bytes not kept[^]*x\nlast$/);
+  }
+});
+
+test("a request whose header can't hold its secret is not sent, and names the header", async (context) => {
+  const bed = await openBed(context, { KEY: "first line\nsecond line" });
+  const { url, heard } = await serve(context, (response) => response.end());
+  const spec = request(url, { headers: { "x-key": "${secrets.KEY}" } }, { secrets: ["KEY"] });
+  const outcome = await bed.outcome(spec);
+  assert.ok(outcome.kind === "answered");
+  assert.equal(outcome.failure, "request: invalid x-key header, so it was not sent");
+  assert.deepEqual(heard, []);
 });
 
 test("a request that is stopped ends at once as cancelled, also before its answer and while the peer closes", async (context) => {

@@ -40,6 +40,8 @@ const tlsReasons: Readonly<Record<string, string>> = {
 /** Why no request was sent. */
 export function describeUnconnected(error: unknown, { protocol, host, hostname }: URL): string {
   const code = codeOf(error);
+  // A secret may have a line break, or a character that no header can have.
+  if (code === "UND_ERR_INVALID_ARG") return `request: ${messageOf(error)}, so it was not sent`;
   const coded = code === "" ? "" : ` (${code})`;
   const dns = dnsReasons[code];
   if (dns !== undefined || isOfCall(error, "getaddrinfo")) {

@@ -12,6 +12,7 @@ import type { HttpSpec } from "../../ports.ts";
 import { fillIn } from "../../core/checks/secrets.ts";
 import { formatDuration } from "../../core/time/units.ts";
 import type { SecretValues } from "../secrets.ts";
+import { decoderOf, Undecodable, type Decoder } from "./http-decoding.ts";
 import { describeBroken, describeUnconnected, HeldUp, Stopped } from "./http-errors.ts";
 import { MaskedFile } from "./masked-file.ts";
 import type { Masker } from "./masker.ts";
@@ -216,7 +217,7 @@ export class HttpRun {
       });
       return await this.send(this.client, request, file, watch);
     } catch (error) {
-      if (error instanceof HeldUp) return error.message;
+      if (error instanceof HeldUp || error instanceof Undecodable) return error.message;
       return this.isSent ? describeBroken(error, this.isAnswered) : describeUnconnected(error, url);
     } finally {
       watch.end();
@@ -228,6 +229,17 @@ export class HttpRun {
   private send(client: Client, request: Request, file: MaskedFile, watch: Watch): Promise<Response> {
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     let response: Response | undefined;
+    let coding = "";
+    let decoder: Decoder | undefined;
+    const keep = (chunk: Buffer, source: { pause(): unknown; resume(): unknown }): void => {
+      file.write(chunk);
+      if (file.isPastCap) this.pace.keep(chunk.length, source);
+    };
+    const end = (): void => {
+      file.flush();
+      if (response !== undefined) resolve(response);
+      else reject(new Error("there was no answer"));
+    };
     client.dispatch(
       {
         method: request.method,
@@ -246,20 +258,35 @@ export class HttpRun {
           if (status < 200) return;
           this.isAnswered = true;
           const { location } = headers;
+          coding = String(headers["content-encoding"] ?? "");
           response = { status, phrase, location: Array.isArray(location) ? location[0] : location };
           file.write(Buffer.from(headOf(response, headers)));
           this.bodyFrom = file.flush();
         },
         onResponseData: (controller, chunk) => {
-          file.write(chunk);
-          if (file.isPastCap) this.pace.keep(chunk.length, controller);
+          decoder ??= decoderOf(coding);
+          if (decoder === undefined) return keep(chunk, controller);
+          if (decoder.listenerCount("data") === 0) {
+            const source = decoder;
+            source.on("data", (decoded: Buffer) => keep(decoded, source));
+            source.on("end", end);
+            source.on("error", (error) => {
+              reject(new Undecodable(coding, error));
+              controller.abort(error);
+            });
+          }
+          if (decoder.write(chunk)) return;
+          controller.pause();
+          decoder.once("drain", () => controller.resume());
         },
         onResponseEnd: () => {
-          file.flush();
-          if (response !== undefined) resolve(response);
-          else reject(new Error("there was no answer"));
+          if (decoder === undefined) end();
+          else decoder.end();
         },
-        onResponseError: (_controller, error) => reject(error),
+        onResponseError: (_controller, error) => {
+          decoder?.destroy();
+          reject(error);
+        },
       },
     );
     return promise;

@@ -60,6 +60,55 @@ describe("a pause that ends by itself", () => {
   });
 });
 
+test("of several pauses and maintenances that overlap, a tick is skipped by those that are on when it comes, a pause first", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  const spec = { id: "job", schedule: "@every 10s", command: "true", group: "db" } as const;
+  const minute = 60 * second;
+  const from = Math.ceil(cores.wall(cores.now) / minute) * minute;
+  const at = (seconds: number): number => from + seconds * second;
+  const text = (seconds: number): string => new Date(at(seconds)).toISOString();
+  cores.put(spec, {
+    pauses: [
+      { by: "ann", at: at(0), until: at(45) },
+      { by: "bob", at: at(30), until: at(60) },
+    ],
+  });
+  cores.set("maintenance", "once", { from: text(50), to: text(80) });
+  cores.set("maintenance", "of-its-group", { schedule: "@every 2m", duration: "15s", group: "db" });
+  cores.set("maintenance", "of-another-group", { from: text(0), to: text(600), group: "web" });
+  cores.pass(at(205) - cores.wall(cores.now));
+  const isInWindow = (tick: number): boolean => tick % (2 * minute) < 15 * second;
+  for (let tick = from; tick < at(200); tick += 10 * second) {
+    const seconds = (tick - from) / second;
+    const isMaintained = (seconds >= 50 && seconds < 80) || isInWindow(tick);
+    const reason = seconds < 60 ? "paused" : isMaintained ? "maintenance" : undefined;
+    const told = recordsOf(cores).filter((record) => Date.parse(record.tick) === tick);
+    assert.deepEqual(
+      told.map((record) => [record.state, record.reason]),
+      [reason === undefined ? ["succeeded", undefined] : ["skipped", reason]],
+      new Date(tick).toISOString(),
+    );
+  }
+});
+
+test("what was due before them waits until the last of several pauses and maintenances has ended", () => {
+  const cores = new Cores(["a", "b"], { exitCode: 1 });
+  const spec = { id: "job", schedule: "@every 10m", command: "true", retry: { attempts: 1, backoff: "5s" } };
+  const made = { createdAt: cores.wall(cores.now), scheduledAt: cores.wall(cores.now) };
+  cores.put(spec, made);
+  while (cores.starts.length === 0) cores.pass(second);
+  const now = cores.wall(cores.now);
+  const text = (ms: number): string => new Date(now + ms).toISOString();
+  cores.put(spec, { ...made, pauses: [pausedFor(cores, 20 * second), pausedFor(cores, 40 * second)] });
+  cores.set("maintenance", "first", { from: text(0), to: text(30 * second) });
+  cores.set("maintenance", "last", { from: text(35 * second), to: text(90 * second) });
+  cores.pass(88 * second);
+  assert.equal(cores.starts.length, 1);
+  cores.pass(10 * second);
+  assert.equal(cores.starts.length, 2);
+  assert.ok(cores.wall(cores.starts[1]?.at ?? 0) >= now + 90 * second);
+});
+
 describe("what was due before the pause", () => {
   const slow = { id: "job", schedule: "@every 30s", command: "true", overlap: "queue" as const };
 

@@ -386,6 +386,28 @@ test("a child's tick comes when its parents have ended: a pause or a maintenance
   assert.equal(storyIfStopped(15, maintainUntil), "skipped(maintenance)");
 });
 
+test("… and so it is under a jitter of the child's, which may start it long after its parents' end", () => {
+  const jittered = { ...child, jitter: "1h", group: "reports" };
+  const cores = beforeTick(["a", "b"], [parent, jittered]);
+  cores.pass(10 * second);
+  const [order] = cores.state("a").book.byJob.get("report" as JobId) ?? [];
+  assert.ok(order !== undefined && order.due - cores.wall(cores.now) > 5 * minute, "it starts later");
+  const stopFor = (ms: number, from = cores.wall(cores.now)): void =>
+    cores.set("maintenance", "upgrade", {
+      from: new Date(from).toISOString(),
+      to: new Date(from + ms).toISOString(),
+      group: "reports",
+    });
+  stopFor(minute);
+  cores.pass(hour - 10 * second);
+  assert.equal(startsOf(cores, "report").length, 1, "one that begins after that end leaves it alone");
+  const tick = Math.ceil(cores.wall(cores.now) / hour) * hour;
+  stopFor(minute, tick - 30 * second);
+  cores.pass(tick + hour - 10 * second - cores.wall(cores.now));
+  const last = recordsOf(cores, "b", "report").find((record) => Date.parse(record.tick) === tick);
+  assert.deepEqual([last?.state, last?.reason], ["skipped", "maintenance"], "one that is on then skips it");
+});
+
 test("a child that is made while its parent runs, runs after it; ends from before are not looked back at", () => {
   const cores = beforeTick(["a", "b", "c"], [parent], { runMs: minute });
   cores.pass(30 * second);

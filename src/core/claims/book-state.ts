@@ -17,8 +17,11 @@ export interface ChainTick {
   /** whether the disk, which may know more, has been read about the tick */
   disk: "unneeded" | "unread" | "reading" | "read";
   /** undefined = some parents' ends are awaited */
-  verdict: ChainVerdict | undefined;
+  verdict: TickVerdict | undefined;
 }
+
+/** `endedAt`: when the last parent ended, ms; `due` is later if the job has a jitter. */
+export type TickVerdict = ChainVerdict & { readonly endedAt: number };
 
 /** A range of ticks (ms, both ends included) that is to be reported as skipped. */
 export interface PendingRange {

@@ -303,9 +303,9 @@ function review(state: State, child: JobId, tick: TickId): void {
   if (found === undefined) return;
   const name = past === undefined || isRepeated ? tick : nameOf(state, child, tick, entry);
   if (name !== tick) return giveTo(state, plan, tick, name);
-  const verdict = isManual(tick)
-    ? found
-    : { ...found, due: Math.max(found.due, dueOf(plan, instantOf(tick))) };
+  const endedAt = isManual(tick) ? found.due : Math.max(found.due, instantOf(tick));
+  const due = isManual(tick) ? endedAt : Math.max(endedAt, dueOf(plan, instantOf(tick)));
+  const verdict = { ...found, endedAt, due };
   const isByHand =
     isManual(tick) &&
     past === undefined &&
@@ -316,7 +316,7 @@ function review(state: State, child: JobId, tick: TickId): void {
     dropOrders(state, child, tick);
     return forgetChainTick(state, child, tick);
   }
-  entry.verdict = isPlanted(state, "chain-on-any-end") ? { kind: "run", due: verdict.due } : verdict;
+  entry.verdict = isPlanted(state, "chain-on-any-end") ? { ...verdict, kind: "run" } : verdict;
   admitChained(state, plan, tick, entry.verdict.due);
 }
 

@@ -153,9 +153,9 @@ function decideUnknown({ local }: DecidedOrder): Decision {
 function decideSkipped(
   order: DecidedOrder,
   why: StopReason | "asked" | "backfilled",
-  { wall, isReporter, skipStandsAt }: Facts,
+  { wall, isReporter, skipStandsAt, chain }: Facts,
 ): Decided {
-  const comesAt = Math.max(comesAtOf(order), why === "asked" ? skipStandsAt : -Infinity);
+  const comesAt = Math.max(comesAtOf(order, chain?.endedAt), why === "asked" ? skipStandsAt : -Infinity);
   const skip: Decision = isReporter ? { kind: "close", reason: why, as: "skipped" } : wait(Infinity);
   const rest = wall < comesAt ? wait(comesAt) : skip;
   const decision = order.local.stage === "claimed" ? letGo(why, rest) : rest;
@@ -165,16 +165,15 @@ function decideSkipped(
 }
 
 /**
- * When the order's tick comes: by the schedule, when the parents have ended, or when a person asked for it; ms. Whether a
- * job is stopped then says whether it is skipped.
+ * When the order's tick comes: by the schedule, when the last parent has ended, or when a person asked for it; ms. Whether a
+ * job is stopped then says whether it is skipped. Its jitter, after which it is due, doesn't count.
  */
-export function comesAtOf({
-  requested,
-  instant,
-  due,
-  isChained,
-}: Pick<Order, "requested" | "instant" | "due" | "isChained">): number {
-  return requested === undefined && !isChained ? instant : due;
+export function comesAtOf(
+  { requested, instant, due, isChained }: Pick<Order, "requested" | "instant" | "due" | "isChained">,
+  parentsEndedAt: number | undefined,
+): number {
+  if (requested !== undefined) return due;
+  return isChained ? (parentsEndedAt ?? due) : instant;
 }
 
 /**

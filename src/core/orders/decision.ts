@@ -3,7 +3,7 @@
  * out.
  */
 import type { RunRecord } from "../../schema/run.ts";
-import type { ChainVerdict } from "../job/chain.ts";
+import type { TickVerdict } from "../claims/book-state.ts";
 import type { Absence } from "../job/offline.ts";
 import type { OverlapVerdict } from "../job/overlap.ts";
 import type { Plan } from "../job/plan.ts";
@@ -26,7 +26,7 @@ export interface Facts {
    * of a job that runs after others: what its parents' ends mean for the tick; undefined = the parents no longer have
    * this tick
    */
-  readonly chain: ChainVerdict | undefined;
+  readonly chain: TickVerdict | undefined;
   /** … and: the disk has not yet answered about the parents */
   readonly awaitsParents: boolean;
   /** this peer reports the order if no peer runs it */

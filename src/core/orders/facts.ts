@@ -22,7 +22,6 @@ import {
   isSkippedByOverlap,
   peerOfSlot,
 } from "../claims/slots.ts";
-import type { ChainVerdict } from "../job/chain.ts";
 import { absenceOf, type Absence, type Presence } from "../job/offline.ts";
 import {
   overlapOfBackfill,
@@ -90,7 +89,7 @@ export class OrderFacts implements Facts {
     return isBeforeResume && this.isQueued && isTickOf({ ...plan, earliest: instant - 1 }, instant);
   }
 
-  get chain(): ChainVerdict | undefined {
+  get chain(): Facts["chain"] {
     return chainTickOf(this.#state, this.#order.job, this.#order.tick)?.verdict;
   }
 
@@ -149,7 +148,9 @@ export class OrderFacts implements Facts {
   }
 
   get skippedBy(): Facts["skippedBy"] {
-    return this.plan === undefined ? undefined : stopOfTick(this.plan, comesAtOf(this.#order));
+    return this.plan === undefined
+      ? undefined
+      : stopOfTick(this.plan, comesAtOf(this.#order, this.chain?.endedAt));
   }
 
   get stop(): Facts["stop"] {

@@ -112,6 +112,10 @@ const recordsOf = (cores: Cores) => [...(cores.records.get("a" as PeerId)?.value
 const skipped = (cores: Cores) =>
   recordsOf(cores).filter(({ state, reason }) => state === "skipped" && reason === "maintenance");
 
+function after(name: string, ...jobs: string[]) {
+  return { id: name, command: "true", after: { jobs: jobs as JobId[] } };
+}
+
 describe("in a maintenance", () => {
   const every = { id: "job", schedule: "@every 10s", command: "true" };
   test("ticks are skipped, with their reason, and all others start on time", () => {
@@ -237,6 +241,74 @@ describe("in a maintenance", () => {
     cores.set("maintenance", "nightly", { schedule: "0 1 * * *", duration: "3h" });
     const state = cores.state("a");
     assert.equal(jobNow(state, state.now, id)?.next, undefined);
+  });
+
+  const whole = { schedule: "0 1 * * *", duration: "3h", group: "db" };
+  const nightly = { ...every, schedule: "0 2 * * *", group: "db" };
+  const lasting: [what: string, prepare: (cores: Cores) => void, says: RegExp][] = [
+    [
+      "a maintenance that covers all its ticks",
+      (cores) => {
+        cores.put(nightly);
+        cores.set("maintenance", "nightly", whole);
+      },
+      /^all its ticks to come lie in a maintenance \("nightly"\), and are skipped$/,
+    ],
+    [
+      "one that covers all ticks of the job after which it runs",
+      (cores) => {
+        cores.put({ ...nightly, id: "load" });
+        cores.put(after("job", "load"));
+        cores.set("maintenance", "nightly", whole);
+      },
+      /^its parents' ticks to come are skipped, and its own with them$/,
+    ],
+    [
+      "a skip of its only tick",
+      (cores) => {
+        const tick = cores.wall(cores.now) - (cores.wall(cores.now) % hour) + hour;
+        cores.put({ ...every, schedule: `@at ${textOf(tick)}` }, { skips: [{ tick, by: "ann", at: 0 }] });
+      },
+      /^its ticks to come are to be skipped, and it has no others$/,
+    ],
+  ];
+  for (const [what, prepare, says] of lasting)
+    test(`a job of which nothing is left by ${what} says so in its problems and in why`, () => {
+      const cores = new Cores(["a"]);
+      prepare(cores);
+      const state = cores.state("a");
+      const shown = jobNow(state, state.now, id);
+      assert.deepEqual(
+        [shown?.next, shown?.hindrances.map(({ code }) => code)],
+        [undefined, ["ALL_SKIPPED"]],
+      );
+      assert.match(shown?.hindrances[0]?.message ?? "", says);
+      assert.match(obstaclesOf(state, state.now, id).join(" "), /Nothing will run: /);
+    });
+
+  test("a job has no such problem if a tick will run, if only a failure would run it, or if it is paused for good", () => {
+    const cores = new Cores(["a"]);
+    cores.put({ ...nightly, schedule: ["0 2 * * *", "0 5 1 * *"] });
+    cores.put({ ...nightly, id: "paused" }, { pauses: [{ by: "ann", at: 0 }] });
+    cores.put({ ...after("on-failure", "job"), after: { jobs: [id], on: "failure" } });
+    cores.put({ id: "by-hand", command: "true", group: "db" });
+    cores.set("maintenance", "nightly", whole);
+    const state = cores.state("a");
+    for (const job of ["job", "paused", "on-failure", "by-hand"] as JobId[])
+      assert.deepEqual(jobNow(state, state.now, job)?.hindrances, [], job);
+  });
+
+  test("the next tick of a job that runs after another is the next one of that job which runs", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...every, id: "load", schedule: "@every 1m", group: "db" }, {});
+    cores.put(after("job", "load"));
+    const { end } = maintain(cores, -second, 10 * minute, { group: "db" });
+    const state = cores.state("a");
+    const next = jobNow(state, state.now, id)?.next;
+    assert.equal(next?.startsAt, Math.ceil(end / minute) * minute);
+    const skip = { tick: next.startsAt, by: "ann", at: cores.wall(cores.now) };
+    cores.put({ ...every, id: "load", schedule: "@every 1m", group: "db" }, { skips: [skip] });
+    assert.equal(jobNow(cores.state("a"), state.now, id)?.next?.startsAt, next.startsAt + minute);
   });
 
   test("a long one has few records of ticks and one range, reported once by one peer", () => {

@@ -39,7 +39,7 @@ import { slotsPerTick } from "./claims/slots.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
 import { shownName } from "./members/names.ts";
-import { comingTicks, nextRun } from "./orders/coming-ticks.ts";
+import { allSkipped, comingTicks, nextRun } from "./orders/coming-ticks.ts";
 import { unknownHere } from "./orders/hindrances.ts";
 import { obstaclesToNext, noTickAt, statusNow, type StatusNow } from "./orders/job-status.ts";
 import { pendingTicks } from "./orders/pending-ticks.ts";
@@ -117,7 +117,9 @@ export function jobNow(
   const plan = state.jobs.plans.get(id);
   if (plan === undefined) return undefined;
   const next = nextRun(state, plan);
-  return { ...statusNow(state, plan), next };
+  const status = statusNow(state, plan);
+  const skipped = next === undefined ? allSkipped(state, plan) : undefined;
+  return { ...status, hindrances: [...status.hindrances, ...(skipped === undefined ? [] : [skipped])], next };
 }
 
 export function pendingOf(stateThen: Readonly<State>, now: Now, id: JobId): PendingTick[] {

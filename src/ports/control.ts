@@ -84,7 +84,8 @@ export interface JobHindrance {
     | "NEEDS_NEWER"
     | "NO_PARENT"
     | "NO_CALENDAR"
-    | "CALENDAR_ENDS";
+    | "CALENDAR_ENDS"
+    | "ALL_SKIPPED";
   /** JSON pointer to the job's field that it is about, `""` for the whole */
   pointer: string;
   message: string;

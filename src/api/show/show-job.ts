@@ -62,7 +62,7 @@ const readOnly = {
     Type.Object({
       code: Type.String({
         description:
-          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_LONG_AFTER, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS",
+          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_LONG_AFTER, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS, ALL_SKIPPED",
       }),
       pointer: Type.String(),
       message: Type.String(),

@@ -56,16 +56,11 @@ function warningsOf({ problems, nextTick, state }: ShownJob, { id, spec }: Job, 
   const told = new Set(problems.map(warningOf));
   const isStopped = state === "disabled" || state === "paused";
   if (told.size > 0 || spec.schedule === undefined || nextTick !== null || isStopped) return [...told];
-  return [whyNeverRuns[control.next(id, 1)?.[0]?.skipped ?? "none"]];
+  return [control.next(id, 1)?.[0]?.skipped === "except" ? leavesOutAll : hasNone];
 }
 
-/** Why a job with a schedule has no tick that will run, by what becomes of the next one that its schedule names. */
-const whyNeverRuns = {
-  none: "it has no tick to come, so it runs only by hand",
-  except: "its `except` leaves out all ticks to come, so it runs only by hand",
-  maintenance: "all its ticks to come lie in a maintenance, and are skipped",
-  asked: "its ticks to come are to be skipped, and it has no others",
-} as const;
+const hasNone = "it has no tick to come, so it runs only by hand";
+const leavesOutAll = "its `except` leaves out all ticks to come, so it runs only by hand";
 
 export function warningOf({ code, message }: { code: string; message: string }): string {
   return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;

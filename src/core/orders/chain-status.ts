@@ -2,6 +2,7 @@
  * What a job that runs after others shows: the parents that are missing, its next ticks as far as those of its parents are known,
  * and the ticks that wait for parents. In words for people, like job-status.ts.
  */
+import { windowAt } from "../job/maintenance.ts";
 import { pauseAt } from "../job/stops.ts";
 import type { JobHindrance, PendingTick } from "../../ports/control.ts";
 import { instantOf, type JobId } from "../../schema/ids.ts";
@@ -97,16 +98,25 @@ function nextShared(state: State, plan: Plan, after: number, wanted: Wanted): nu
   return undefined;
 }
 
-/** The job's next tick after the instant (ms), as far as it is known; a paused one doesn't count. */
+/** The parent's next tick after the instant (ms), as far as it is known; a paused one doesn't count. */
 function nextOf(state: State, plan: Plan, after: number, wanted: Wanted): number | undefined {
   let from = after;
-  for (;;) {
+  for (let count = 0; count < comparedMax; count++) {
     const at = plan.after === undefined ? nextTickOf(plan, from) : nextShared(state, plan, from, wanted);
-    const pause = at === undefined ? undefined : pauseAt(plan, at);
-    if (pause === undefined) return at;
-    if (pause.until === undefined) return undefined;
-    from = pause.until - 1;
+    const until = at === undefined ? undefined : skippedUntil(plan, at, wanted);
+    if (until === undefined) return at;
+    if (until === Infinity) return undefined;
+    from = until - 1;
   }
+  return undefined;
+}
+
+/** From when on (ms) a tick of the parent may run, if this one (ms) is skipped; undefined = it isn't. */
+function skippedUntil(plan: Plan, at: number, wanted: Wanted): number | undefined {
+  const pause = pauseAt(plan, at);
+  if (pause !== undefined) return pause.until ?? Infinity;
+  if (wanted === "any") return undefined;
+  return plan.skips.has(at) ? at + 1 : windowAt(plan.maintenance, at)?.to;
 }
 
 /** The parents that keep the job from having a next tick, in sentences. */

@@ -1,5 +1,5 @@
 /** A job's next ticks as things are, each with the peers that would run it. */
-import type { NextTick } from "../../ports/control.ts";
+import type { JobHindrance, NextTick } from "../../ports/control.ts";
 import { slotOfPeer, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { windowAt } from "../job/maintenance.ts";
@@ -12,7 +12,7 @@ import { runnersInOrder } from "../members/failover.ts";
 import { shownName } from "../members/names.ts";
 import { isOver, overSlotsOf } from "../records/history.ts";
 import type { State } from "../state.ts";
-import { nextChainTick } from "./chain-status.ts";
+import { nextChainTick, nextTickOfParents } from "./chain-status.ts";
 import { hindrancesOf } from "./hindrances.ts";
 
 /**
@@ -40,6 +40,27 @@ export function nextRun(state: State, plan: Plan): NextTick | undefined {
     after = window.to - 1;
   }
   return undefined;
+}
+
+/** Why none of its ticks to come will run, of a job that `nextRun` finds none for; undefined = it has none, or is paused for good. */
+export function allSkipped(state: State, plan: Plan): JobHindrance | undefined {
+  // What runs after a failure is not expected to run.
+  if (!plan.enabled || plan.after?.on === "failure") return undefined;
+  const from = comingAfter(state, plan);
+  const first = nextUnpaused(plan, from, (one, after) =>
+    one.after === undefined ? nextTickOf(one, after) : nextTickOfParents(state, one, after),
+  );
+  if (first === undefined) return undefined;
+  const unskipped = nextUnpaused(plan, from, (one, after) => nextUnskipped(state, one, after));
+  const window = unskipped === undefined ? undefined : windowAt(plan.maintenance, unskipped);
+  const isAsked = plan.after === undefined || plan.skips.has(first);
+  const message =
+    window !== undefined
+      ? `all its ticks to come lie in a maintenance ("${window.name}"), and are skipped`
+      : isAsked
+        ? "its ticks to come are to be skipped, and it has no others"
+        : "its parents' ticks to come are skipped, and its own with them";
+  return { code: "ALL_SKIPPED", pointer: "", message };
 }
 
 /** After how many ends of maintenances the search for the next tick that runs is given up, if all ticks before are skipped. */

@@ -23,7 +23,7 @@ import {
   parentsWithoutTicks,
   ticksAwaitingParents,
 } from "./chain-status.ts";
-import { comingAfter, nextUnpaused } from "./coming-ticks.ts";
+import { allSkipped, comingAfter, nextRun, nextUnpaused } from "./coming-ticks.ts";
 import { fewPeers, hindrancesOf, unknownHere } from "./hindrances.ts";
 import { firstPending, pendingTicks } from "./pending-ticks.ts";
 
@@ -100,6 +100,10 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
     sentences.push(`It has no schedule: it runs ${describeAfter(plan.after)}.`);
   else if (plan.schedule === undefined) sentences.push("It has no schedule: it runs only by hand.");
   else if (next === undefined) sentences.push("Its schedule has no further tick.");
+  if (plan.knowsTicks && nextRun(state, plan) === undefined) {
+    const skipped = allSkipped(state, plan);
+    if (skipped !== undefined) sentences.push(`Nothing will run: ${skipped.message}.`);
+  }
   return sentences;
 }
 

@@ -161,6 +161,7 @@ describe("a jitter is refused", () => {
     ["@every 90s", "91s", /longer/],
     [["0 0 * * *", "30 0 1 * *"], "31m", /longer/],
     ["0 2 * * 1,2", "25h", /longer/],
+    ["0 0 1 * *", "29d", /longer/],
     ["@daily", "soon", /is not a duration/],
     ["@daily", 5, /a duration has a unit/],
   ];

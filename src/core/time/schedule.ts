@@ -154,8 +154,8 @@ export function nextTick(schedule: Schedule, after: number): number | undefined 
   return tick;
 }
 
-/** Ticks and days of the schedule in which its shortest period is looked for. */
-const searched = { ticks: 2_000, days: 400, from: Date.UTC(2024, 0, 1) };
+/** Ticks and days of the schedule in which its shortest period is looked for, in a year whose February is short. */
+const searched = { ticks: 2_000, days: 400, from: Date.UTC(2025, 0, 1) };
 
 /** True if two ticks of the schedule, next to each other, are less than that many ms apart. */
 export function isShorterApart(schedule: Schedule, ms: number): boolean {

@@ -124,8 +124,8 @@ export function assemble(deps: AssemblyDeps): Assembly {
     isPossiblyStale: (record) => isPossiblyStale(state, record),
     feed,
     onOthers: (records) => {
-      notices.heard(records);
-      meshNotices.heard(records);
+      announcers.notices.heard(records);
+      announcers.meshNotices.heard(records);
     },
     count,
   });
@@ -169,13 +169,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     openSince: (job) => openSince(state, job),
     count,
   });
-  const outputDeps: OutputDeps = {
-    clock,
-    send: (to, message) => sender.send(to, "log", message),
-    living: () => livingOthers(state),
-    count,
-  };
-  const logs = new Logs({ ...outputDeps, send: (to, message) => send(to, "log", message), executor });
+  const logs = new Logs({ ...outputDeps(deps), send: (to, message) => send(to, "log", message), executor });
   const audit = new AuditReader({
     self: doors.keys.self,
     clock,
@@ -184,7 +178,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     others: () => livingOthers(state).filter((peer) => isAble(state, peer, "audit")),
     count,
   });
-  const copies = new LogCopies({ ...outputDeps, executor, charge });
+  const copies = new LogCopies({ ...outputDeps(deps), executor, charge });
   const scripts = new ScriptStore(
     {
       door: doors.scripts,
@@ -196,20 +190,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     },
     table.jobs().values(),
   );
-  const secrets = new SecretStore({
-    door: doors.secrets,
-    clock,
-    sealed: () => table.values("secrets"),
-    held: ({ own, unopened }) => feed({ kind: "secrets", held: { own: Object.fromEntries(own), unopened } }),
-    write: (name, value, by, done) => {
-      const setting = "secrets";
-      const command: Command =
-        value === null
-          ? { kind: "remove-setting", setting, name, by }
-          : { kind: "put-setting", setting, name, value, by };
-      deps.command(command, (answer) => done(answer.kind === "refused" ? answer.error : undefined));
-    },
-  });
+  const secrets = assembleSecrets(deps);
   const keyRotation = new KeyRotation({
     self: doors.keys.self,
     keyring: doors.keyring,
@@ -220,33 +201,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
     changed: () => feed({ kind: "keyChanged" }),
   });
-  const jobOf = (id: JobId): Job | undefined => table.jobs().get(id);
-  const noticeSender = new NoticeSender({
-    doors,
-    channelOf: (name) => table.values(channelsRoot.name).get(name),
-    gossip: deps.gossipOther,
-    count,
-  });
-  const aboutPeers = {
-    nameOf: (peer: PeerId) => nameOfPeer(state, peer),
-    isAlive: (peer: PeerId) => livingOthers(state).includes(peer),
-  };
-  const notices = new Notices({ doors, sender: noticeSender, jobOf, ...aboutPeers, count });
-  const meshNotices: MeshNotices = new MeshNotices({
-    doors,
-    sender: noticeSender,
-    channels: () => table.values(channelsRoot.name),
-    sight: () => meshSight(state, clock.now()),
-    jobs: () => table.jobs().size,
-    ...aboutPeers,
-  });
-  const longRuns = new LongRuns({
-    self: doors.keys.self,
-    doors,
-    jobOf,
-    isLong: (job, tick) => notices.tell(job, tick, "long"),
-  });
-  const pings = new Pings({ self: doors.keys.self, doors, jobOf, count });
+  const announcers = assembleAnnouncers(deps);
   const receiver: Receiver = new Receiver({
     doors,
     codec: deps.codec,
@@ -275,10 +230,74 @@ export function assemble(deps: AssemblyDeps): Assembly {
     secrets,
     keyRotation,
     workShares,
-    noticeSender,
-    notices,
-    meshNotices,
-    longRuns,
-    pings,
+    ...announcers,
   };
+}
+
+function outputDeps({ doors, sender, state, count }: AssemblyDeps): OutputDeps {
+  return {
+    clock: doors.clock,
+    send: (to, message) => sender.send(to, "log", message),
+    living: () => livingOthers(state),
+    count,
+  };
+}
+
+function assembleSecrets({ doors, booted: { table }, feed, command }: AssemblyDeps): SecretStore {
+  return new SecretStore({
+    door: doors.secrets,
+    clock: doors.clock,
+    sealed: () => table.values("secrets"),
+    held: ({ own, unopened }) => feed({ kind: "secrets", held: { own: Object.fromEntries(own), unopened } }),
+    write: (name, value, by, done) => {
+      const setting = "secrets";
+      const change: Command =
+        value === null
+          ? { kind: "remove-setting", setting, name, by }
+          : { kind: "put-setting", setting, name, value, by };
+      command(change, (answer) => done(answer.kind === "refused" ? answer.error : undefined));
+    },
+  });
+}
+
+/** What notifies people and services. */
+type Announcers = Pick<Assembly, "noticeSender" | "notices" | "meshNotices" | "longRuns" | "pings">;
+
+function assembleAnnouncers({
+  doors,
+  booted: { table },
+  state,
+  gossipOther,
+  count,
+}: AssemblyDeps): Announcers {
+  const { self } = doors.keys;
+  const jobOf = (id: JobId): Job | undefined => table.jobs().get(id);
+  const channels = () => table.values(channelsRoot.name);
+  const aboutPeers = {
+    nameOf: (peer: PeerId) => nameOfPeer(state, peer),
+    isAlive: (peer: PeerId) => livingOthers(state).includes(peer),
+  };
+  const noticeSender = new NoticeSender({
+    doors,
+    channelOf: (name) => channels().get(name),
+    gossip: gossipOther,
+    count,
+  });
+  const notices = new Notices({ doors, sender: noticeSender, jobOf, ...aboutPeers, count });
+  const meshNotices = new MeshNotices({
+    doors,
+    sender: noticeSender,
+    channels,
+    sight: () => meshSight(state, doors.clock.now()),
+    jobs: () => table.jobs().size,
+    ...aboutPeers,
+  });
+  const longRuns = new LongRuns({
+    self,
+    doors,
+    jobOf,
+    isLong: (job, tick) => notices.tell(job, tick, "long"),
+  });
+  const pings = new Pings({ self, doors, jobOf, count });
+  return { noticeSender, notices, meshNotices, longRuns, pings };
 }

@@ -1131,6 +1131,18 @@ test("I10: two simultaneous runs of a job that forbids overlap are found, unless
   assert.deepEqual(forgotten(sixth - beginning + 80_000), ["I10"], "its peer was forgotten later");
 });
 
+test("I10: of two runs of a job that forbids overlap, one that starts moments after the other is no breach while some gossip is lost", () => {
+  const operations = [asked({ kind: "put", rules: { ...rules, overlap: "queue" } }, 1_000)];
+  const found = (afterMs: number, gossipIsLost: boolean) => {
+    const long = runOf(sixth, ann, { end: sixth + 5 * minute });
+    const next = runOf(sixth + minute, ben, { start: long.start + afterMs, end: sixth + 4 * minute });
+    return rulesIn(checkOverlap(flawless({ operations, gossipIsLost, runs: [long, next] })));
+  };
+  assert.deepEqual(found(1_000, true), []);
+  assert.deepEqual(found(10_000, true), ["I10"], "heartbeats have made up for what was lost");
+  assert.deepEqual(found(1_000, false), ["I10"]);
+});
+
 test("I11: a peer that starts after its pause a tick that another had started meanwhile is found", () => {
   const runs = [
     ...without(sixth),

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAll } from "../src/sim/checkers/all.ts";
+import { checkBounded } from "../src/sim/checkers/bounded.ts";
 import { everyMinute, ticksOf } from "../src/sim/client/schedules.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { JobRules } from "../src/sim/world/requests.ts";
@@ -249,6 +250,24 @@ test("I13: a peer with more orders than its jobs can have due is found, and so i
   assert.match(found("I13", held({ orders: 5_000 })).join(), /5000 orders/);
   assert.match(found("I13", held({ asks: 500 })).join(), /500 asks/);
   assert.match(found("I13", held({ documentBytes: 90_000 })).join(), /documentBytes/);
+});
+
+test("I13: elections that go on after minutes of quiet are found, unless too few voters could ever vote again", () => {
+  const operations = ["a", "b", "c", "d", "e", "f"].map((id): Evidence["operations"][number] => {
+    const many = { ...rules, id: id as JobId, pool: { name: "db", slots: 1 } };
+    const request = { kind: "put", rules: many } as const;
+    const times = { askedAt: beginning + 1_000, answeredAt: beginning + 1_020 };
+    return { request, peer: ann, ...times, accepted: true, tick: undefined };
+  });
+  const sizes = [{ peer: ann, at: ending, sizes: { elections: 100 } }];
+  const elections = (...restored: PeerId[]) => {
+    const back = { copiedAt: beginning, startedAt: sixth, kind: "old disk" } as const;
+    const rollbacks = restored.map((peer) => ({ ...back, peer }));
+    return checkBounded(flawless({ operations, sizes, rollbacks })).map(({ what }) => what);
+  };
+  assert.match(elections().join(), /100 elections/);
+  assert.match(elections(ben).join(), /100 elections/);
+  assert.deepEqual(elections(ben, cyd), []);
 });
 
 test("I14: garbage that changes something is found, and so is a forged record on a disk", () => {

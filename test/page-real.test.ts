@@ -151,6 +151,33 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("an output of many lines is followed to its last one, until a person scrolls up", async () => {
+    const lines = 400_000;
+    await ada.ask("POST", "/v1/jobs", { id: "long", command: `seq 1 ${lines}`, keep: { logBytes: "8MiB" } });
+    await ada.ask("POST", "/v1/jobs/long/run", {});
+    await until("long has ended", 20_000, async () => {
+      const { lastRun } = (await ada.ask("GET", "/v1/jobs/long")) as { lastRun: { state: string } | null };
+      return lastRun?.state === "succeeded";
+    });
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/runs/long");
+    await page.getByText("Ended: exit 0").waitFor();
+    await page.getByText(String(lines), { exact: true }).waitFor();
+    const follow = page.getByLabel("Follow");
+    // The box tells of its scrolling when more lines have come: its end is further away then, and nobody has scrolled up.
+    await page.evaluate(`(() => {
+      const box = document.querySelector(".output-box");
+      box.style.height = "240px";
+      box.dispatchEvent(new Event("scroll"));
+    })()`);
+    assert.ok(await follow.isChecked());
+    await page.getByRole("region", { name: "Output" }).hover();
+    await page.mouse.wheel(0, -2_000);
+    await page.getByText(String(lines), { exact: true }).waitFor({ state: "detached" });
+    assert.equal(await follow.isChecked(), false);
+    await context.close();
+  });
+
   test("a session that has ended says so, and a new login goes on at the same place", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs?q=bro");
@@ -204,7 +231,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await ada.ask("PUT", "/v1/maintenance/patching", {
       schedule: "0 3 * * sun",
       duration: "2h",
-      note: "the hosts are patched",
+      note: "The hosts are patched.",
     });
     await logIn(page, ada.token, "/settings");
     await page.getByRole("row", { name: /^db 2 slots/ }).waitFor();

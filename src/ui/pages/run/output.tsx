@@ -96,8 +96,10 @@ export function Output({ run, end }: Props): JSX.Element {
   const scroll = (): void => {
     const { current } = box;
     if (current === null) return;
+    const isAtEnd = current.scrollHeight - current.scrollTop - current.clientHeight < 30;
+    // Lines that have come since the box was scrolled to its end are no reason to stop there; a person who scrolls up is one.
+    follows.value = isAtEnd || (follows.value && current.scrollTop >= top.value);
     top.value = current.scrollTop;
-    follows.value = current.scrollHeight - current.scrollTop - current.clientHeight < 30;
   };
   const find = (step: 1 | -1): void => {
     const text = wanted.value.toLowerCase();

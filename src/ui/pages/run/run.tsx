@@ -143,8 +143,9 @@ function endOf(run: RunItem): string {
   const { state, logTruncated, logBytes } = run;
   const took = tookText(run);
   const how = exitText(run) || state;
+  const whole = logBytes === null ? "more" : `${bytesText(logBytes)}, more`;
   const cut = logTruncated
-    ? ` The middle is left out: the output is longer than the job keeps (keep.logBytes); ${logBytes === null ? "a part" : bytesText(logBytes)} of it is here.`
+    ? ` It wrote ${whole} than the job keeps (keep.logBytes): the middle is left out here.`
     : "";
   return `Ended: ${how}${took === "" ? "" : ` after ${took}`}.${cut}`;
 }
@@ -238,7 +239,7 @@ function Facts({ run, tick }: { run: RunItem; tick: Tick | undefined }): JSX.Ele
             <dt>Output</dt>
             <dd>
               {bytesText(run.logBytes)}
-              {run.logTruncated && ", cut"}
+              {run.logTruncated && ", not all of it kept"}
             </dd>
           </>
         )}

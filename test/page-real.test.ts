@@ -151,6 +151,18 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("on a phone, a job's card tells how its last tick went, why and how long it took, and all pages stand in one line", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http, { width: 390 });
+    await logIn(page, ada.token, "/jobs");
+    const card = page.getByRole("row", { name: /broken/ });
+    await card.getByText(/exit 3/).waitFor();
+    assert.match(await card.innerText(), /failed \d+ s ago · exit 3 · \d+ m?s/);
+    const tops =
+      "[...document.querySelectorAll('.places a')].map((one) => Math.round(one.getBoundingClientRect().top))";
+    assert.equal(new Set(await page.evaluate<number[]>(tops)).size, 1);
+    await context.close();
+  });
+
   test("an output of many lines is followed to its last one, until a person scrolls up", async () => {
     const lines = 400_000;
     await ada.ask("POST", "/v1/jobs", { id: "long", command: `seq 1 ${lines}`, keep: { logBytes: "8MiB" } });

@@ -10,7 +10,7 @@ export const noBrowser =
   program === undefined ? "no chromium is installed here (apt-get install chromium)" : undefined;
 
 /** The widths that the dashboard is made for: a phone, a tablet and a desk. Unit: px. */
-export const widths = [390, 820, 1280] as const;
+export const widths = [390, 768, 1280] as const;
 
 /** `launcher`: a program that starts the browser with its own arguments, for example in a network namespace. */
 export async function openBrowser(launcher = program): Promise<Browser> {

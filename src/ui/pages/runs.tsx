@@ -135,7 +135,7 @@ function RunRow({
   const tick = (
     <>
       <At at={due} zone={zone} />{" "}
-      <span class="quiet small">
+      <span class="quiet small off-card">
         <Away at={due} />
       </span>
       {trigger === "manual" && <span class="under">by hand</span>}

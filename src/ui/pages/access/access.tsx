@@ -89,7 +89,7 @@ function Audit(): JSX.Element {
                       <Away at={entry.at} />
                     </span>
                   </th>
-                  <td role="cell">
+                  <td role="cell" class="who">
                     {entry.actor} <span class="quiet small">{entry.role}</span>
                   </td>
                   <td role="cell" class="nowrap">

@@ -81,7 +81,9 @@ export function Tokens(): JSX.Element {
                   {token.name}
                   <span class="under mono">{token.id}</span>
                 </th>
-                <td role="cell">{token.role}</td>
+                <td role="cell" class="nowrap">
+                  {token.role}
+                </td>
                 <td role="cell">{token.groups?.join(", ") ?? "all"}</td>
                 <td role="cell" class={token.expired ? "bad" : ""}>
                   {token.expires === null ? "no expiry" : <At at={token.expires} />}

@@ -9,7 +9,16 @@ import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.ts
 import { Dialog, JobStateWord } from "../../parts/parts.tsx";
 import { Spark } from "../../parts/spark.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
-import { actionText, durationText, reasonText, runnersText, scheduleText, toneOfRun } from "../../words.ts";
+import {
+  actionText,
+  durationText,
+  exitText,
+  reasonText,
+  runnersText,
+  scheduleText,
+  tookText,
+  toneOfRun,
+} from "../../words.ts";
 
 /** The functions do the same in every drawing of the list. */
 interface Props {
@@ -27,6 +36,9 @@ export function JobRow(props: Props): JSX.Element {
 function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
   const { id, description, state, nextTick, nextPeer, lastTick, lastRun, recent, problems } = job;
   const about = description ?? actionText(job);
+  const ran = lastRun !== null && lastRun.tick === lastTick?.tick ? lastRun : null;
+  const reason = lastTick === null || lastTick.state === "succeeded" ? "" : whyOf(lastTick.reason, ran);
+  const took = ran === null ? "" : tookText(ran);
   return (
     <tr role="row">
       <td role="cell" class="check">
@@ -54,7 +66,9 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
       </td>
       <td role="cell">
         {nextTick === null ? (
-          <span class="quiet">{job.after === undefined ? "–" : `after ${job.after.jobs.join(", ")}`}</span>
+          <span class={job.after === undefined ? "quiet off-card" : "quiet"}>
+            {job.after === undefined ? "–" : `after ${job.after.jobs.join(", ")}`}
+          </span>
         ) : (
           <>
             <At at={nextTick} />{" "}
@@ -70,14 +84,9 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
             <span class={toneOfRun(lastTick.state) === "good" ? "" : toneOfRun(lastTick.state)}>
               {lastTick.state}
             </span>{" "}
-            <Away
-              at={
-                lastRun !== null && lastRun.tick === lastTick.tick
-                  ? (lastRun.finishedAt ?? instantOf(lastTick.tick))
-                  : instantOf(lastTick.tick)
-              }
-            />
-            {lastTick.reason !== null && <span class="why"> · {reasonText(lastTick.reason)}</span>}
+            <Away at={ran?.finishedAt ?? instantOf(lastTick.tick)} />
+            {reason !== "" && <span class="why"> · {reason}</span>}
+            {took !== "" && <span class="on-card"> · {took}</span>}
           </span>
         )}
       </td>
@@ -89,6 +98,11 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
       </td>
     </tr>
   );
+}
+
+function whyOf(reason: string | null, ran: Job["lastRun"]): string {
+  if (reason !== null) return reasonText(reason);
+  return ran === null ? "" : exitText(ran);
 }
 
 /** Of a run that was asked for by hand the tick is no instant. */

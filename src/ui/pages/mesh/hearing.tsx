@@ -42,5 +42,13 @@ function cellOf(row: MeshPeer, column: MeshPeer): JSX.Element {
   if (row.id === column.id) return <span class="quiet">·</span>;
   if (!row.self && row.state !== "alive") return <span class="quiet small">not known</span>;
   const hears = row.self ? column.state === "alive" : row.hears.includes(column.id);
-  return hears ? <span class="good">● hears</span> : <span class="bad">✕ not heard</span>;
+  return hears ? (
+    <span class="good">
+      ● <span class="hears-word">hears</span>
+    </span>
+  ) : (
+    <span class="bad">
+      ✕ <span class="hears-word">not heard</span>
+    </span>
+  );
 }

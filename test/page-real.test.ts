@@ -151,6 +151,22 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a job whose ticks were missed because no peer can run it says what keeps it, too", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const times = { due: new Date().toISOString(), startedAt: null, finishedAt: null, retryAt: null };
+    const ended = { state: "missed", reason: "superseded", exitCode: null, range: null, peerName: null };
+    const missed = { id: "nowhere@1", job: "nowhere", ...times, ...ended };
+    await page.route(/\/v1\/runs\?/, (route) =>
+      route.fulfill({ json: { items: [missed], nextCursor: null } }),
+    );
+    await logIn(page, ada.token);
+    const row = page.getByRole("row", { name: /^nowhere/ });
+    await row.getByText("missed", { exact: true }).waitFor();
+    await row.getByText(/no peer could run it in time/).waitFor();
+    await row.getByText(/disk=big/).waitFor();
+    await context.close();
+  });
+
   test("on a phone, a job's card tells how its last tick went, why and how long it took, and all pages stand in one line", async () => {
     const { context, page } = await openPage(browser, ada.ready.http, { width: 390 });
     await logIn(page, ada.token, "/jobs");

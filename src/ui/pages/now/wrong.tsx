@@ -167,6 +167,11 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
               </span>
             ))}
             <span class="under">{whyOf(wrong.last)}</span>
+            {job?.state === "blocked" && job.problems[0] !== undefined && (
+              <span class="under">
+                <Told sentences={[sentence(job.problems[0].message)]} />
+              </span>
+            )}
           </>
         )}
       </td>

@@ -259,13 +259,13 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await ada.ask("PUT", "/v1/maintenance/patching", {
       schedule: "0 3 * * sun",
       duration: "2h",
-      note: "The hosts are patched.",
+      note: "the hosts are patched",
     });
     await logIn(page, ada.token, "/settings");
     await page.getByRole("row", { name: /^db 2 slots/ }).waitFor();
     await page.getByText("0 of 2 taken, 0 ticks waiting, 0 jobs").waitFor();
     await page.getByText("0 3 * * sun (UTC), each time for 2h, all jobs").waitFor();
-    await page.getByText("The hosts are patched.").waitFor();
+    await page.getByText("the hosts are patched").waitFor();
     await page.getByText("webhook, url http://127.0.0.1:1/…").waitFor();
     await ada.ask("DELETE", "/v1/maintenance/patching");
     await context.close();

@@ -176,7 +176,7 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
               until <At at={paused.until} />
             </>
           )}
-          {paused.note === null ? "." : `: ${sentence(paused.note)}`}{" "}
+          {paused.note === null ? "." : `: ${paused.note}`}{" "}
           {may("operator") && (
             <button class="plain" onClick={() => void resume(id).then(reload)}>
               Resume

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { jobLink } from "../../live/address.ts";
 import { StateWord } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { countText, scheduleText, sentence } from "../../words.ts";
+import { countText, scheduleText } from "../../words.ts";
 import type { Kind, Setting } from "./kinds.ts";
 import { fieldsText, valueText } from "./words.ts";
 
@@ -25,7 +25,7 @@ export function SettingText({ item, kind }: { item: Setting; kind: Kind }): JSX.
   return (
     <>
       <span>{whatItSays(item, kind)}</span>
-      {note !== undefined && <span class="under">{sentence(note)}</span>}
+      {note !== undefined && <span class="under">{note}</span>}
       {kind.path === "pools" && <PoolNow item={item} />}
       {kind.path === "channels" && <ChannelNow item={item} />}
     </>

@@ -62,6 +62,10 @@ test("behind a TLS proxy any Host is served, but the Origin must match it, and t
     const foreign = await call(fake, { url: "/v1/jobs", headers: { ...headers, origin } });
     assert.equal(foreign.json().code, "FOREIGN_ORIGIN");
   }
+  // As nginx asks when it is not told otherwise.
+  const unpassed = { ...headers, host: "127.0.0.1:7400" };
+  const { detail } = (await call(fake, { url: "/v1/jobs", headers: unpassed })).json();
+  assert.match(detail, /Host is "127\.0\.0\.1:7400"; let the proxy pass the browser's Host on \(nginx: /);
   const past = { host: "127.0.0.1:7400", origin: "http://127.0.0.1:7400" };
   assert.equal((await call(fake, { url: "/v1/jobs", headers: past })).statusCode, 200);
   const login = await call(fake, { method: "POST", url: "/login", body: { token }, headers });

@@ -122,6 +122,13 @@ test("behind a proxy its header names a person, with the role of the other heade
   const { text } = stage.tokenFor("operator");
   const both = await ask({ "x-user": "ann", "x-role": "admin", authorization: `Bearer ${text}` });
   assert.equal(both.json().role, "operator", "a token that is sent along counts");
+  const basic = `Basic ${Buffer.from("ann:secret").toString("base64")}`;
+  const byPassword = await ask({ "x-user": "ann", "x-role": "editor", authorization: basic });
+  assert.equal(byPassword.json().role, "editor", "what the proxy logs people in by is not ours");
+  for (const authorization of [`Basic ${text}`, "Bearer", "Bearer wrong", basic]) {
+    const named = authorization.startsWith("Bearer") ? { "x-user": "ann" } : { "x-user": "" };
+    assert.equal((await ask({ ...named, authorization })).statusCode, 401, authorization);
+  }
   const changed = (headers: Record<string, string>) =>
     ask({ "x-user": "ann", "x-role": "operator", ...headers }, "/v1/jobs/in-a/pause", "POST");
   assert.equal(

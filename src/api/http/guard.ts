@@ -245,7 +245,9 @@ function checkOrigin(request: FastifyRequest, options: ApiOptions): void {
     const isByProxy = options.behindTlsProxy && !loopbackHost.test(host);
     const scheme = isByProxy || options.certificate !== undefined ? "https" : "http";
     if (origin !== originAt(`${scheme}://${host}`)) {
-      throw new CicadaError("FOREIGN_ORIGIN", `Origin is "${origin}"`);
+      const toProxy = "; let the proxy pass the browser's Host on (nginx: proxy_set_header Host $http_host)";
+      const mend = options.behindTlsProxy ? toProxy : "";
+      throw new CicadaError("FOREIGN_ORIGIN", `Origin is "${origin}", and Host is "${host}"${mend}`);
     }
     return;
   }
@@ -268,12 +270,13 @@ function callerOf(
   { options, callers, sessions }: Guarded,
 ): Caller | string {
   const { authorization } = request.headers;
-  if (authorization !== undefined) {
-    const [, token] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
-    return token === undefined ? "the Authorization header is not `Bearer TOKEN`" : callers.byText(token);
-  }
-  const session = request.cookies[cookie];
   const person = personNamed(request, options);
+  const [, text] = /^bearer +(\S+) *$/i.exec(authorization ?? "") ?? [];
+  if (text !== undefined) return callers.byText(text);
+  // A proxy that logs people in by passwords (Basic) passes their header on, beside the one that names them.
+  const isForProxy = typeof person === "object" && !/^bearer\b/i.test(authorization ?? "");
+  if (authorization !== undefined && !isForProxy) return "the Authorization header is not `Bearer TOKEN`";
+  const session = request.cookies[cookie];
   if (typeof person === "string" && session === undefined) return person;
   if (session === undefined && person === undefined) return "the request carries no token";
   const token = session === undefined ? undefined : sessions.tokenOf(session);

@@ -14,7 +14,7 @@ import type { Job, Problem, Quarantined } from "../schema/job.ts";
 import { groupOf } from "../core/job/group.ts";
 import { describeKnot, knots } from "../core/job/cycle.ts";
 import {
-  identityOf,
+  identityIn,
   inGroup,
   movedAt,
   projectJob,
@@ -131,18 +131,11 @@ export class EffectiveJobs {
     const touched = this.#touched;
     this.#touched = new Set();
     const stale = new Set<JobId>();
-    const single = new Map<JobId, Reading>();
-    for (const ulid of touched) {
-      const map = this.#incarnationAt(ulid);
-      const reading = map === undefined ? undefined : readIncarnations([map]);
-      const id = reading === undefined ? undefined : identityOf(reading);
-      this.#file(ulid, id, reading, stale);
-      if (id !== undefined && reading !== undefined) single.set(id, reading);
-    }
+    for (const ulid of touched) this.#file(ulid, this.#incarnationAt(ulid), stale);
+    // Each job is read by itself: what was read of 100,000 jobs at once would outlive many collections of young objects.
     for (const id of stale) {
-      const known = this.#incarnationsOf.get(id);
-      const reading = typeof known === "string" ? single.get(id) : undefined;
-      this.#show(id, known === undefined ? undefined : (reading ?? this.#readAll(this.#ulidsOf(id))));
+      const ulids = this.#ulidsOf(id);
+      this.#show(id, ulids.length === 0 ? undefined : this.#readAll(ulids));
     }
     this.#follow(stale);
   }
@@ -177,7 +170,8 @@ export class EffectiveJobs {
   }
 
   /** Notes which job an incarnation belongs to, and adds to `stale` the jobs that must be computed again. */
-  #file(ulid: string, id: JobId | undefined, reading: Reading | undefined, stale: Set<JobId>): void {
+  #file(ulid: string, incarnation: Entries | undefined, stale: Set<JobId>): void {
+    const id = incarnation === undefined ? undefined : identityIn(incarnation);
     const before = this.#idOf.get(ulid);
     if (before !== undefined) {
       stale.add(before);
@@ -189,7 +183,7 @@ export class EffectiveJobs {
       }
     }
     this.#quarantined.delete(ulid);
-    if (reading === undefined) {
+    if (incarnation === undefined) {
       this.#idOf.delete(ulid);
       return;
     }

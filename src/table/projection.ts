@@ -80,9 +80,15 @@ export function isLater(hlc: number, peer: string, known: Stamped): boolean {
   return hlc !== known.hlc ? hlc > known.hlc : peer > known.peer;
 }
 
-/** The job id of a reading; undefined if its `created` slot is missing or holds no job id. */
-export function identityOf(reading: Reading): JobId | undefined {
-  const id = reading.slots.get(createdSlot)?.value;
+/** The job id that an incarnation names; undefined if its `created` slot is missing or holds no job id. */
+export function identityIn(incarnation: Entries): JobId | undefined {
+  let named: Stamped | undefined;
+  incarnation.forEach((entry, text) => {
+    const key = parseKey(text);
+    if (key?.kind !== "slot" || key.slot !== createdSlot || !isSlot(entry)) return;
+    if (named === undefined || isLater(entry.hlc, key.peer, named)) named = { ...entry, peer: key.peer };
+  });
+  const id = named?.value;
   return typeof id === "string" && idForm.test(id) ? (id as JobId) : undefined;
 }
 

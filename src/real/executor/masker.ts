@@ -29,11 +29,7 @@ export class Masker {
   stream(): MaskStream {
     return new MaskStream([
       new Search(this.#plain, new AsItStands()),
-      new Search(this.#plain, new WithoutUrlEscapes()),
-      new Search(this.#plain, new WithoutJsonEscapes()),
-      ...[new AsItStands(), new WithoutUrlEscapes(), new WithoutJsonEscapes()].map(
-        (inner) => new Search(this.#base64, new AsBase64(inner)),
-      ),
+      new Search(this.#base64, new AsBase64(new AsItStands())),
     ]);
   }
 
@@ -82,6 +78,15 @@ class Search {
     if (length > 0) this.#found(this.#startOf(length), end);
   };
 
+  /** The same search, if all bytes so far are the same in that reading. */
+  goOnWith(reading: Reading): Search {
+    const search = new Search(this.#automaton, reading);
+    search.#node = this.#node;
+    search.#taken = this.#taken;
+    search.#starts.set(this.#starts);
+    return search;
+  }
+
   /** From where on the stream's end may be the beginning of a text. */
   openFrom(): number {
     const open = this.#automaton.openAt(this.#node);
@@ -93,8 +98,18 @@ class Search {
   }
 }
 
+/** The bytes with which escapes begin. Most outputs have none, and without them all readings are the same. */
+const [percent, backslash] = [0x25, 0x5c];
+
 export class MaskStream {
-  readonly #searches: readonly Search[];
+  readonly #plain: Search;
+  readonly #base64: Search;
+  readonly #searches: Search[];
+  /** the readings that begin with the first of these bytes */
+  readonly #later = new Map<number, () => Reading>([
+    [percent, () => new WithoutUrlEscapes()],
+    [backslash, () => new WithoutJsonEscapes()],
+  ]);
   /** read and not yet passed on */
   #held: Buffer = Buffer.alloc(0);
   #heldFrom = 0;
@@ -104,12 +119,20 @@ export class MaskStream {
   /** up to here a mask has been passed on already */
   #maskedUntil = -1;
 
-  constructor(searches: readonly Search[]) {
-    this.#searches = searches;
+  /** The searches in the stream as it stands, and in what it is as base64. */
+  constructor([plain, base64]: readonly [Search, Search]) {
+    this.#plain = plain;
+    this.#base64 = base64;
+    this.#searches = [plain, base64];
   }
 
   /** What can be passed on now. */
   push(bytes: Uint8Array): Buffer {
+    for (const [mark, reading] of this.#later) {
+      if (!bytes.includes(mark)) continue;
+      this.#later.delete(mark);
+      this.#searches.push(this.#plain.goOnWith(reading()), this.#base64.goOnWith(new AsBase64(reading())));
+    }
     for (const search of this.#searches) {
       search.read(bytes, this.#read);
       this.#found.push(...search.found.splice(0));

@@ -125,6 +125,24 @@ test("a change with If-Match is refused if the job has another revision", async 
   assert.equal((await change("*", "PUT")).statusCode, 412);
 });
 
+test("a precondition that a call doesn't look at is refused, and nothing is changed", async () => {
+  const fake = fakeApi();
+  for (const [method, url, headers, body] of [
+    ["PUT", "/v1/pools/db", { "if-match": '"r1"' }, { slots: 2 }],
+    ["PUT", "/v1/pools/db", { "if-none-match": "*" }, { slots: 2 }],
+    ["POST", "/v1/jobs/backup/pause", { "if-match": "*" }, undefined],
+    ["PUT", "/v1/jobs/backup", { "if-none-match": '"r1"' }, spec],
+    ["PATCH", "/v1/jobs/backup", { "if-none-match": "*" }, { enabled: false }],
+    ["DELETE", "/v1/jobs/backup", { "if-unmodified-since": "Mon, 01 Jan 2001 00:00:00 GMT" }, undefined],
+  ] as const) {
+    const answer = await call(fake, { method, url, headers, ...(body === undefined ? {} : { body }) });
+    assert.deepEqual([answer.statusCode, answer.json().code], [400, "BAD_REQUEST"], `${method} ${url}`);
+    assert.match(answer.json().detail, new RegExp(Object.keys(headers)[0] ?? "", "i"));
+  }
+  assert.deepEqual(fake.control.commands, []);
+  assert.equal((await call(fake, { url: "/v1/jobs", headers: { "if-none-match": '"x"' } })).statusCode, 200);
+});
+
 test("PUT with If-None-Match: * never replaces", async () => {
   const fake = fakeApi();
   await create(fake);

@@ -35,6 +35,7 @@ import { loginRoutes } from "./http/login.ts";
 import { keyRoutes } from "./routes/key.ts";
 import { logRoutes } from "./routes/logs.ts";
 import { answerUnrouted } from "./http/methods.ts";
+import { refusePreconditions } from "./http/preconditions.ts";
 import { readPageFiles, type PageFiles } from "./http/page-files.ts";
 import { metricRoutes } from "./routes/metrics.ts";
 import type { Api, ApiOptions } from "./options.ts";
@@ -139,6 +140,7 @@ export function buildApi(options: ApiOptions): Api {
     };
     requireRights(app);
     guard(app, guarded);
+    refusePreconditions(app);
     honourIdempotencyKeys(app, Date.now);
     const files = readPageFiles();
     answerUnrouted(app, files.page);

@@ -10,6 +10,7 @@ import { errorTable } from "../../errors.ts";
 import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { iconSvg } from "./page-files.ts";
+import { takesIfMatch } from "./preconditions.ts";
 import { conflictingCalls, creatingCalls, growingCalls, namingCalls } from "./refusals.ts";
 
 /** As strict as the page's policy, except that the icons of the documentation are data URLs in its style sheet. */
@@ -120,7 +121,7 @@ function refusalsOf(
   if (!isOpen && judgesValues(call)) statuses.push(422);
   if (conflictingCalls.has(name)) statuses.push(409);
   if (growingCalls.has(name)) statuses.push(507);
-  if (changesOneJob(call)) statuses.push(412);
+  if (takesIfMatch(call.route.method, call.url)) statuses.push(412);
   if (url.endsWith("/log")) statuses.push(416);
   if (url.endsWith("/test")) statuses.push(502);
   if (/\/(skip|unskip|cancel)$/u.test(url)) statuses.push(504);
@@ -141,11 +142,6 @@ function propertiesOf(schema: unknown): object {
   return isObject && typeof schema.properties === "object" ? (schema.properties ?? {}) : {};
 }
 
-/** The calls that look at `If-Match`: those that write one job. */
-function changesOneJob({ url, route }: Described): boolean {
-  return route.method !== "GET" && ["/v1/jobs", "/v1/jobs/:id", "/v1/jobs/:id/revert"].includes(url);
-}
-
 /** The headers that a call looks at: they are not checked with the schema, but by what reads them. */
 function headersOf(described: { schema: FastifySchema | undefined } & Described): object {
   const { schema, url, route } = described;
@@ -163,7 +159,7 @@ function headersOf(described: { schema: FastifySchema | undefined } & Described)
           ),
         }
       : {}),
-    ...(changesOneJob(described)
+    ...(takesIfMatch(route.method, url)
       ? {
           "if-match": Type.Optional(
             Type.String({

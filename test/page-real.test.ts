@@ -181,14 +181,14 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
 
   test("an output of many lines is followed to its last one, until a person scrolls up", async () => {
     const lines = 400_000;
-    await ada.ask("POST", "/v1/jobs", { id: "long", command: `seq 1 ${lines}`, keep: { logBytes: "8MiB" } });
-    await ada.ask("POST", "/v1/jobs/long/run", {});
-    await until("long has ended", 20_000, async () => {
-      const { lastRun } = (await ada.ask("GET", "/v1/jobs/long")) as { lastRun: { state: string } | null };
+    await ada.ask("POST", "/v1/jobs", { id: "lines", command: `seq 1 ${lines}`, keep: { logBytes: "8MiB" } });
+    await ada.ask("POST", "/v1/jobs/lines/run", {});
+    await until("lines has ended", 20_000, async () => {
+      const { lastRun } = (await ada.ask("GET", "/v1/jobs/lines")) as { lastRun: { state: string } | null };
       return lastRun?.state === "succeeded";
     });
     const { context, page } = await openPage(browser, ada.ready.http);
-    await logIn(page, ada.token, "/runs/long");
+    await logIn(page, ada.token, "/runs/lines");
     await page.getByText("Ended: exit 0").waitFor();
     await page.getByText(String(lines), { exact: true }).waitFor();
     const follow = page.getByLabel("Follow");
@@ -203,6 +203,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.mouse.wheel(0, -2_000);
     await page.getByText(String(lines), { exact: true }).waitFor({ state: "detached" });
     assert.equal(await follow.isChecked(), false);
+    await ada.ask("DELETE", "/v1/jobs/lines");
     await context.close();
   });
 

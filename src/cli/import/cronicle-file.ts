@@ -1,4 +1,4 @@
-/** What a file of Cronicle's holds: its events, and what is known about the plugins and server groups that they name. */
+/** What a file of Cronicle's holds: its events, and what is known about the plugins, server groups and categories that they name. */
 import { CicadaError } from "../../errors.ts";
 import { readJsonText } from "../../schema/json.ts";
 import { isObject } from "./drafts.ts";
@@ -10,6 +10,7 @@ export interface CronicleContent {
   /** by id */
   plugins: ReadonlyMap<string, Fields>;
   groups: ReadonlyMap<string, Fields>;
+  categories: ReadonlyMap<string, Fields>;
 }
 
 /** An export is `KEY - JSON` lines below comments; an answer of the API has `rows`. Throws BAD_FILE. */
@@ -34,7 +35,12 @@ export function readCronicle(text: string, source: string): CronicleContent {
       `${source}: expected an export of Cronicle, the answer of get_schedule, or an event`,
     );
   }
-  return { events, plugins: byId(itemsOf("plugins")), groups: byId(itemsOf("server_groups")) };
+  return {
+    events,
+    plugins: byId(itemsOf("plugins")),
+    groups: byId(itemsOf("server_groups")),
+    categories: byId(itemsOf("categories")),
+  };
 }
 
 function byId(items: readonly Fields[]): ReadonlyMap<string, Fields> {

@@ -22,10 +22,10 @@ export function parseCronicle(text: string, source: string, options: ForeignOpti
     drafts.add(at, `event ${textOf(event, "id")}`, (draft) => ({
       id: ids.get(textOf(event, "id")) ?? idFrom(at, options.prefix),
       ...whenOf(event, chains.get(textOf(event, "id")) ?? [], ids, draft, options),
-      enabled: isOn(event["enabled"] ?? 1) ? undefined : false,
       ...actionOfEvent(event, content.plugins, draft, options.user),
       target: targetOf(event, content, draft),
       ...limitsOf(event, draft),
+      enabled: isEnabled(event, content, draft) ? undefined : false,
       labels: {
         "imported-from": "cronicle",
         file: source.slice(0, 256),
@@ -180,6 +180,40 @@ function targetOf(event: Fields, { groups }: CronicleContent, draft: Draft): Fie
   draft.note(`the server ${target} is taken for the peer of that name: only it runs the job`);
   return { peers: [target], ...count };
 }
+
+/** An event whose category or plugin is disabled doesn't run there. */
+function isEnabled(event: Fields, { categories, plugins }: CronicleContent, draft: Draft): boolean {
+  const category = categories.get(textOf(event, "category"));
+  if (category !== undefined) noteOfCategory(event, category, draft);
+  if (!isOn(event["enabled"] ?? 1)) return false;
+  const plugin = plugins.get(textOf(event, "plugin"));
+  const off = [
+    ...(isOn(category?.["enabled"] ?? 1) ? [] : ["category"]),
+    ...(isOn(plugin?.["enabled"] ?? 1) ? [] : ["plugin"]),
+  ];
+  for (const what of off) draft.note(`made DISABLED, as its ${what} ${textOf(event, what)} is there`);
+  return off.length === 0;
+}
+
+/** Says what the event has from its category. */
+function noteOfCategory(event: Fields, category: Fields, draft: Draft): void {
+  const title = textOf(category, "title") || textOf(category, "id");
+  const atOnce = Number(category["max_children"] ?? 0);
+  if (atOnce > 0) {
+    const runs = atOnce === 1 ? "one run" : `${atOnce} runs`;
+    draft.note(
+      `its category ${title} has at most ${runs} at once, which a pool says here: \`cicada pools set\`, and \`pool\` of the job`,
+    );
+  }
+  const given = fromCategory.filter((name) => {
+    const isSet = textOf(category, name) !== "" || Number(category[name] ?? 0) > 0;
+    return isSet && textOf(event, name) === "" && !(Number(event[name] ?? 0) > 0);
+  });
+  if (given.length > 0) draft.note(`not carried over of its category ${title}: ${given.join(", ")}`);
+}
+
+/** What an event has from its category where it says nothing itself. */
+const fromCategory = ["notify_success", "notify_fail", "web_hook", "cpu_limit", "memory_limit"];
 
 const known = (
   "id title enabled category target timezone timing plugin params timeout retries retry_delay max_children queue queue_max " +

@@ -362,8 +362,8 @@ export const errorTable = {
     status: 409,
     exit: exit.conflict,
     hint:
-      "Nothing was changed. Confirm those that belong here (`cicada peers confirm`), or name the peers that shall have the " +
-      "secret instead of `all`. GET /v1/key says why each is doubted.",
+      "Nothing was changed. Name the peers that shall have the secret instead of `all`. Otherwise confirm those that belong " +
+      "here (`cicada peers confirm`), and wait until each has been here for a day. GET /v1/key says why each is doubted.",
   },
   APPLY_CONFLICT: {
     title: "What is to be applied was changed by somebody else",

@@ -35,8 +35,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
     "Nothing was changed. Leave an intruder out with --without NAME, which also forgets it. Confirm the others with " +
     "`cicada peers confirm NAME`, or give all of them the key with --yes.",
   UNCONFIRMED_RECIPIENTS:
-    "Nothing was changed. Confirm those that belong here (`cicada peers confirm NAME`), or name with --peers those that " +
-    "shall have the secret. `cicada peers ls` shows when and how each has joined.",
+    "Nothing was changed. Name with --peers those that shall have the secret. Otherwise confirm those that belong here " +
+    "(`cicada peers confirm NAME`), and wait until each has been here for a day; `cicada peers ls` shows since when.",
   BAD_JSON: sameVersion,
   SPLIT_NOT_FOUND: "The page of the dashboard lists the splits that its peer remembers.",
   KEY_REUSED: sameVersion,

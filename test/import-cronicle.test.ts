@@ -65,38 +65,37 @@ test("an event is a job", () => {
   );
 });
 
+function listOf(name: string, ...items: object[]): string {
+  return `global/${name}/0 - ${JSON.stringify({ type: "list_page", items })}`;
+}
+
+/** What becomes of an event, by its category and its plugin. */
+function exported(category: object, plugin: object = {}): { enabled: unknown; notes: string } {
+  const text = [
+    listOf("categories", { id: "bk", title: "Backups", enabled: 1, max_children: 0, ...category }),
+    listOf("plugins", { id: "shellplug", enabled: 1, command: "bin/shell-plugin.js", ...plugin }),
+    listOf("schedule", event({ category: "bk", web_hook: "https://hook.example/" })),
+  ].join("\n");
+  const { jobs, notes } = parseCronicle(text, "export.txt", options);
+  return { enabled: jobs[0]?.spec["enabled"], notes: notes.join("\n") };
+}
+
 test("a category's limit and defaults are said, and its being disabled, or the plugin's, disables the job", () => {
-  const list = (name: string, ...items: object[]): string =>
-    `global/${name}/0 - ${JSON.stringify({ type: "list_page", items })}`;
-  const export_ = (category: object, plugin: object = {}): string =>
-    [
-      list("categories", { id: "bk", title: "Backups", enabled: 1, max_children: 0, ...category }),
-      list("plugins", {
-        id: "shellplug",
-        title: "Shell",
-        enabled: 1,
-        command: "bin/shell-plugin.js",
-        ...plugin,
-      }),
-      list("schedule", event({ category: "bk", web_hook: "https://hook.example/" })),
-    ].join("\n");
-  const of = (text: string) => {
-    const { jobs, notes } = parseCronicle(text, "export.txt", options);
-    return { enabled: jobs[0]?.spec["enabled"], notes: notes.join("\n") };
-  };
-  const usual = of(export_({}));
+  const usual = exported({});
   assert.equal(usual.enabled, undefined);
   assert.doesNotMatch(usual.notes, /category|DISABLED/);
-  const limited = of(
-    export_({ max_children: 2, notify_fail: "ops@example.org", web_hook: "https://x.example/" }),
-  );
+  const limited = exported({
+    max_children: 2,
+    notify_fail: "ops@example.org",
+    web_hook: "https://x.example/",
+  });
   assert.equal(limited.enabled, undefined);
   assert.match(limited.notes, /its category Backups has at most 2 runs at once, which a pool says here/);
   assert.match(limited.notes, /not carried over of its category Backups: notify_fail$/m);
-  const off = of(export_({ enabled: 0 }));
+  const off = exported({ enabled: 0 });
   assert.equal(off.enabled, false);
   assert.match(off.notes, /made DISABLED, as its category bk is there/);
-  const noPlugin = of(export_({}, { enabled: 0 }));
+  const noPlugin = exported({}, { enabled: 0 });
   assert.equal(noPlugin.enabled, false);
   assert.match(noPlugin.notes, /made DISABLED, as its plugin shellplug is there/);
 });

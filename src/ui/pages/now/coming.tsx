@@ -192,9 +192,12 @@ function NextLine({ coming }: { coming: Coming }): JSX.Element {
           </>
         )}
       </span>
-      <span class="quiet end">
-        <Away at={startsAt} />
-      </span>
+      {/* Otherwise it would be the same instant once more. */}
+      {lostSince.value === undefined && (
+        <span class="quiet end">
+          <Away at={startsAt} />
+        </span>
+      )}
     </li>
   );
 }

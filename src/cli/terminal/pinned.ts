@@ -10,8 +10,12 @@ interface Fetched {
   bytes: Uint8Array;
 }
 
-export function fetchPinned(address: URL, cert: string, init: RequestInit): Promise<Fetched> {
-  const { fingerprint256 } = new X509Certificate(cert);
+/** Of a file that was renewed, or broken, since the peer read it. */
+const otherThanFile =
+  "it is up, and shows another certificate than --tls-cert holds now: put the file right, and `kill -HUP` makes the peer read it";
+
+export async function fetchPinned(address: URL, cert: string, init: RequestInit): Promise<Fetched> {
+  const fingerprint256 = fingerprintOf(cert);
   // Read when it is first used: few peers are called by https.
   const { request } = process.getBuiltinModule("node:https");
   return new Promise((resolve, reject) => {
@@ -24,9 +28,7 @@ export function fetchPinned(address: URL, cert: string, init: RequestInit): Prom
         ca: cert,
         allowPartialTrustChain: true,
         checkServerIdentity: (_name, found) =>
-          found.fingerprint256 === fingerprint256
-            ? undefined
-            : new Error("another certificate than the one in the peer's file"),
+          found.fingerprint256 === fingerprint256 ? undefined : new Error(otherThanFile),
         ...(signal === null || signal === undefined ? {} : { signal }),
       },
       (response) => {
@@ -42,7 +44,17 @@ export function fetchPinned(address: URL, cert: string, init: RequestInit): Prom
         });
       },
     );
-    asked.once("error", reject);
+    asked.once("error", (error: Error & { code?: string }) => {
+      reject(/CERT|SIGNATURE|ISSUER/.test(error.code ?? "") ? new Error(otherThanFile) : error);
+    });
     asked.end(typeof body === "string" || body instanceof Uint8Array ? body : undefined);
   });
+}
+
+function fingerprintOf(cert: string): string {
+  try {
+    return new X509Certificate(cert).fingerprint256;
+  } catch {
+    throw new Error(otherThanFile);
+  }
 }

@@ -210,6 +210,75 @@ describe("a tick that has not run", () => {
   });
 });
 
+/** The ranges of ticks that will not run, as the peer has them: `from to by`. */
+function rangesOf(cores: Cores, peer: string): string[] {
+  return recordsOf(cores, peer)
+    .flatMap(({ tick, range, peer: by }) =>
+      range === undefined ? [] : [`${tickAt(range.from)} ${tick} ${by}`],
+    )
+    .toSorted();
+}
+
+describe("a tick of a gap is reported once", () => {
+  test("not if it waits for capacity while its job is edited", () => {
+    for (const policy of ["none", "latest", "all"] as const) {
+      const cores = new Cores(["a"], { runMs: 5 * minute, capacity: 1 });
+      const spec = {
+        ...hourly,
+        schedule: "@every 10s",
+        overlap: "allow",
+        catchUp: { policy, limit: 2 },
+      } as const;
+      const createdAt = cores.wall(cores.now);
+      cores.put(spec);
+      cores.pass(118 * second);
+      cores.put({ ...spec, description: "of last month" }, { createdAt, scheduledAt: createdAt });
+      cores.pass(30 * second);
+      const missed = recordsOf(cores, "a").filter(({ state }) => state === "missed");
+      assert.deepEqual(missed, [], policy);
+    }
+  });
+
+  test("not again by the next peer in rank, if the first one has reported a part of it", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...hourly, schedule: "* * * * *", catchUp: { policy: "none" } });
+    cores.pass(minute);
+    for (const peer of ["a", "b"]) {
+      cores.unheard.add(peer as PeerId);
+      cores.pause(peer, 10 * minute);
+    }
+    cores.pass(10 * minute + 15 * second);
+    const [first] = recordsOf(cores, "b").filter(({ range }) => range !== undefined);
+    assert.ok(first?.range);
+    const half: RunRecord = {
+      ...first,
+      tick: tickAt(first.range.from + 4 * minute),
+      range: { ...first.range, count: 5 },
+    };
+    cores.learn("a" as PeerId, [half]);
+    cores.pass(20 * second);
+    const toA = rangesOf(cores, "a").map((range) => range.replaceAll(/T|:00Z/g, ""));
+    assert.deepEqual(toA, ["2026-11-2002:02 2026-11-2002:06 b", "2026-11-2002:07 2026-11-2002:10 a"]);
+  });
+
+  test("not again by a peer whose clock was far behind when another one reported it", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...hourly, id: "j", schedule: "*/5 * * * *", catchUp: { policy: "none" } });
+    cores.pass(13 * minute);
+    cores.pause("a", 14 * minute);
+    cores.pass(5 * minute);
+    cores.setClock("b", -365 * 24 * hour);
+    cores.pass(12 * minute);
+    const byA = ["2026-11-20T02:20:00Z 2026-11-20T02:25:00Z a"];
+    assert.deepEqual(rangesOf(cores, "b"), byA);
+    cores.kill("a");
+    cores.pass(3 * minute);
+    cores.setClock("b", 0);
+    cores.pass(minute);
+    assert.deepEqual(rangesOf(cores, "b"), byA);
+  });
+});
+
 describe("a gap costs nothing per tick", () => {
   test("three missed days of a job that is due every second are reported in a few records", () => {
     const cores = new Cores(["a"]);

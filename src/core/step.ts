@@ -77,7 +77,7 @@ import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { openLife } from "./open-life.ts";
 import { emit, workOn, type State } from "./state.ts";
 import type { Member } from "./members/members-state.ts";
-import { hearWatermarks, nextTickInSightAt, lookedUp, scanAll } from "./orders/scan.ts";
+import { hearWatermarks, lookUpDecidedAhead, nextTickInSightAt, lookedUp, scanAll } from "./orders/scan.ts";
 import { takeChange, takeOrders, takeSettings, takeTicks } from "./orders/admission.ts";
 import { sweep } from "./orders/sweep.ts";
 import { isPlanning } from "./orders/planning.ts";
@@ -321,6 +321,8 @@ function tableFull(state: State, token: number, detail: string): void {
 function resume(state: State): void {
   if (isPlanning(state)) {
     if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) replan(state);
+    // What was decided about ticks that were ahead, and are not any more, comes before what nobody knows of.
+    lookUpDecidedAhead(state);
     scanAll(state);
   }
   recountAllPeers(state);

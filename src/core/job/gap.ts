@@ -55,9 +55,10 @@ const freshMax = overdueMs / 1_000 + 2;
 
 /**
  * Divides the ticks in the intervals, about which nothing is known. The intervals are in order, oldest first; `now` in ms. Ticks
- * that are to be skipped enter the book, so that each gets a record that says so.
+ * that are to be skipped enter the book, so that each gets a record that says so. Of the limit, the ticks that are in the book
+ * already take their part.
  */
-export function divideGap(plan: Plan, unknown: readonly Interval[], now: number): Gap {
+export function divideGap(plan: Plan, unknown: readonly Interval[], now: number, inBook = 0): Gap {
   const skipped = [...plan.skips.keys()].filter(
     (tick) => unknown.some(({ from, to }) => from <= tick && tick < to) && isTickOf(plan, tick),
   );
@@ -87,7 +88,8 @@ export function divideGap(plan: Plan, unknown: readonly Interval[], now: number)
     else ranges.push(range);
   };
   const { policy, limit } = plan.catchUp;
-  let places = policy === "all" ? limit : policy === "latest" && fresh.length === 0 ? 1 : 0;
+  let places =
+    policy === "all" ? Math.max(0, limit - inBook) : policy === "latest" && fresh.length === 0 ? 1 : 0;
   const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
   const windowFrom = firstDueFrom(plan, now - startWindowMs(plan, false));
   for (const { from, to, stop } of overdue.toReversed().flatMap((one) => splitByStops(plan, one))) {
@@ -106,6 +108,17 @@ export function divideGap(plan: Plan, unknown: readonly Interval[], now: number)
     admit: admit.toSorted((a, b) => a - b),
     ranges: ranges.toSorted((a, b) => a.from - b.from),
   };
+}
+
+/** The ranges without the ticks in these stretches, whose both ends belong to them. */
+export function withoutKnown(
+  plan: Plan,
+  ranges: readonly TickRange[],
+  known: readonly { readonly from: number; readonly to: number }[],
+): TickRange[] {
+  return ranges.flatMap(({ from, to, reason }) =>
+    intervalsBetween(known, from, to + 1).flatMap((interval) => rangeOf(plan, interval, reason) ?? []),
+  );
 }
 
 /** Whether the ticks were skipped because the job was stopped. Ticks of any other range were missed. */

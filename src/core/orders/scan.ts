@@ -7,15 +7,22 @@
  * Every minute the watermarks move up to now, past everything except undecided orders; they are stored a minute later, after the
  * records that justify them.
  */
-import { instantOf, isManual, tickAt, type JobId, type PeerId } from "../../schema/ids.ts";
+import { instantOf, isManual, tickAt, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import type { PrunedHistory } from "../events.ts";
 import { roundsMax, type RunRecord, type Span, type Watermark } from "../../schema/run.ts";
 import { isOwnGivenBack } from "../claims/claims.ts";
 import { forgetOverChains, learnChains, reviewAll, reviewChains } from "../claims/chain-ticks.ts";
 import { commit } from "../claims/record-moved.ts";
-import { admitRetry, admitTick, ticksInProgress } from "../claims/order-book.ts";
+import { admitRetry, admitTick } from "../claims/order-book.ts";
 import { touchJob, touchOver } from "../claims/touched.ts";
-import { divideGap, intervalsBetween, type Gap, type Interval, type TickRange } from "../job/gap.ts";
+import {
+  divideGap,
+  intervalsBetween,
+  withoutKnown,
+  type Gap,
+  type Interval,
+  type TickRange,
+} from "../job/gap.ts";
 import { isTickOf, nextTickOf, startWindowMs, type Plan } from "../job/plan.ts";
 import { soonestTick } from "../job/timetable.ts";
 import { claimAheadMs, forgetAfterMs, reportEveryMs, requestedKeptMs } from "../limits.ts";
@@ -42,7 +49,7 @@ import {
   settleRange,
   reopenFrom,
 } from "../records/history.ts";
-import { forgetGivenBack, latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
+import { forgetGivenBack, latestOf, openOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
 import { emit, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./reporter.ts";
@@ -121,16 +128,23 @@ export function scanJob(state: State, plan: Plan): void {
   }
   endUnsure(history, plan.id);
   for (const tick of watermark.open) if (isTickOf(plan, tick)) admitTick(state, plan, tick);
-  // A tick in progress goes on, whatever the schedule is now.
-  for (const tick of partlyOver(history, plan.id))
-    if (!isManual(tick) && instantOf(tick) <= now.wall) admitTick(state, plan, instantOf(tick));
+  admitBegun(state, plan);
   const hasTick = first !== undefined && first <= now.wall;
   const { admit, ranges } = hasTick
-    ? divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall)
+    ? divideGap(plan, unknownIntervals(state, plan, watermark.at), now.wall, bookTicks(state, plan).length)
     : noGap;
   for (const tick of admit) admitTick(state, plan, tick);
   if (ranges.length === 0) upkeep.gaps.delete(plan.id);
   else upkeep.gaps.set(plan.id, { ranges, sinceMono: now.mono });
+}
+
+/** A tick in progress goes on, whatever the schedule is now. One that is claimed may start however long it waits for its turn. */
+function admitBegun(state: State, plan: Plan): void {
+  const { wall } = state.now;
+  for (const tick of partlyOver(state.ledger.history, plan.id))
+    if (!isManual(tick) && instantOf(tick) <= wall) admitTick(state, plan, instantOf(tick));
+  for (const tick of openTicks(state, plan))
+    if (tick <= wall && isTickOf(plan, tick)) admitTick(state, plan, tick);
 }
 
 function lowestOf({ at, open }: Watermark): number {
@@ -140,15 +154,40 @@ function lowestOf({ at, open }: Watermark): number {
 /** Most jobs of a large table have had no tick since their watermark. */
 const noGap: Gap = { admit: [], ranges: [] };
 
-/** The time from the watermark to now, without the ticks that are known to be over or in progress; oldest first. */
+/** The time from the watermark to now, without the ticks that are over, in progress or in the book; oldest first. */
 function unknownIntervals(state: State, plan: Plan, watermark: number): Interval[] {
-  const inProgress = ticksInProgress(state, plan.id).map((tick) => ({ from: tick, to: tick }));
-  const known = [...overAbove(state.ledger.history, plan.id, watermark), ...inProgress];
-  return intervalsBetween(
-    isPlanted(state, "range-over-runs") ? [] : known,
-    watermark + 1,
-    state.now.wall + 1,
-  );
+  return intervalsBetween(knownAbove(state, plan, watermark), watermark + 1, state.now.wall + 1);
+}
+
+function knownAbove(state: State, plan: Plan, watermark: number): Interval[] {
+  if (isPlanted(state, "range-over-runs")) return [];
+  const pending = [...openTicks(state, plan), ...bookTicks(state, plan)];
+  return [
+    ...overAbove(state.ledger.history, plan.id, watermark),
+    ...pending.map((tick) => ({ from: tick, to: tick })),
+  ];
+}
+
+/** Ticks of the schedule (ms) that are claimed or running. */
+function openTicks({ ledger }: State, { id }: Plan): number[] {
+  return scheduled(openOf(ledger, id));
+}
+
+/** Ticks of the schedule (ms) in the order book, where the sweep decides about them when they are overdue. */
+function bookTicks({ book }: State, { id }: Plan): number[] {
+  return scheduled(book.byJob.get(id) ?? []);
+}
+
+function scheduled(of: Iterable<{ readonly tick: TickId }>): number[] {
+  const ticks = new Set<number>();
+  for (const { tick } of of) if (!isManual(tick)) ticks.add(instantOf(tick));
+  return [...ticks];
+}
+
+/** The ranges without what has become known since they were computed: another peer's report, or runs. */
+function stillUnknown(state: State, plan: Plan, ranges: readonly TickRange[]): TickRange[] {
+  const lowest = Math.min(...ranges.map(({ from }) => from));
+  return withoutKnown(plan, ranges, knownAbove(state, plan, lowest - 1));
 }
 
 /** Takes in the disk's answer about the job's unsure ticks, pruned history included, and then scans again. */
@@ -264,10 +303,13 @@ export function reportGaps(state: State): void {
       state.upkeep.gaps.delete(job);
       continue;
     }
+    // The disk's answer may tell of records about them.
+    if (state.upkeep.lookups.has(job)) continue;
     const place = placeToReport(state, job, ranges);
     if (place === undefined || state.now.mono - sinceMono < place * reportEveryMs) continue;
     state.upkeep.gaps.delete(job);
-    for (const range of ranges) reportRange(state, plan, range);
+    admitBegun(state, plan);
+    for (const range of stillUnknown(state, plan, ranges)) reportRange(state, plan, range);
     moveUp(state, plan);
   }
 }
@@ -287,12 +329,11 @@ export function isToReport(state: State): boolean {
 }
 
 /** Takes in another peer's range: the ticks in it need no report by this peer. */
-export function hearRange(state: State, { job, tick, range }: RunRecord): void {
+export function hearRange(state: State, { job, range }: RunRecord): void {
   const gap = state.upkeep.gaps.get(job);
   const plan = state.jobs.plans.get(job);
   if (range === undefined || gap === undefined || plan === undefined) return;
-  const to = instantOf(tick);
-  const ranges = gap.ranges.filter((own) => own.from < range.from || own.to > to);
+  const ranges = stillUnknown(state, plan, gap.ranges);
   if (ranges.length > 0) state.upkeep.gaps.set(job, { ...gap, ranges });
   else {
     state.upkeep.gaps.delete(job);

@@ -378,6 +378,41 @@ test("a tick that was due while all clocks were a year ahead has a record once t
   }
 });
 
+describe("what a peer has run by a clock that is ahead of another peer's", () => {
+  test("the other one doesn't run again, if it joins with that clock and is trusted", () => {
+    const cores = new Cores(["a"], { clockAhead: { b: -10 * minute } });
+    cores.put({ ...beat, schedule: "@every 10s" });
+    cores.pass(12 * minute);
+    cores.up("b" as PeerId);
+    cores.pass(15 * minute);
+    assert.match(reasonsOf(cores, "a"), /clock is .* ahead/);
+    assert.ok(
+      cores.starts.some(({ peer }) => peer === "b"),
+      "b runs the ticks after those",
+    );
+    assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
+  });
+
+  test("the other one doesn't report as missed once its clock is right", () => {
+    const cores = new Cores(["a", "b"]);
+    cores.put({ ...beat, schedule: "@every 1m", catchUp: { policy: "none" } });
+    cores.pass(90_000);
+    cores.kill("a");
+    cores.pass(20 * minute);
+    cores.setClock("a", -10 * minute);
+    cores.up("a" as PeerId, { records: [...(cores.records.get("a" as PeerId)?.values() ?? [])] });
+    cores.pass(30_000);
+    assert.match(reasonsOf(cores, "b"), /clock is .* ahead/);
+    cores.setClock("a", 0);
+    cores.pass(minute);
+    assert.equal(reasonsOf(cores, "b"), "");
+    const missed = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
+      ({ state }) => state === "missed",
+    );
+    assert.deepEqual(missed, []);
+  });
+});
+
 test("a tick that a peer with a doubted clock leaves alone causes no endless work", () => {
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ ...beat, schedule: "@every 1h" });

@@ -173,6 +173,22 @@ test("records that gossip lost arrive within a minute, or at once on request", (
   assert.deepEqual(a.synced, ["b"]);
 });
 
+test("records that were refused for a while arrive on request, from the instant that is given on", () => {
+  const stage = new SyncStage("refused");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.link(a, b);
+  stage.pass(40 * 60_000);
+  b.disk.keep(stage.record("b", 50));
+  a.synced.length = 0;
+  a.sync.wantRecent(b.name, stage.now);
+  stage.pass(200);
+  assert.equal(a.disk.records.size, 0);
+  a.sync.wantRecent(b.name, stage.now, stage.now.wall - 50 * 60_000);
+  stage.pass(200);
+  assertSame(a, b);
+  assert.deepEqual(a.synced, ["b", "b"]);
+});
+
 test("of two versions of one record the more advanced one wins on both sides", () => {
   const stage = new SyncStage("versions");
   const [a, b] = [stage.actor("a"), stage.actor("b")];

@@ -238,8 +238,8 @@ export type Effect =
   /** Ends the processes that are left of these runs of an earlier life. */
   | { kind: "sweep"; runs: readonly RunId[] }
   | { kind: "answer"; token: number; answer: Answer }
-  /** Syncs the last minutes' records with that peer now. */
-  | { kind: "syncRecent"; peer: PeerId }
+  /** Syncs the last minutes' records with that peer now, or those since that instant (ms). */
+  | { kind: "syncRecent"; peer: PeerId; since?: number }
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
   | { kind: "notify"; event: PeerEvent }

@@ -72,6 +72,7 @@ import { awaitLess, awaitSync, synced, tryEndWarmUp } from "./orders/warm-up.ts"
 import { followKey } from "./orders/own-key.ts";
 import { forgetSuperseded, noteSuperseded, reviewSuperseded } from "./members/superseded-key.ts";
 import { followJudgement, noticeTime } from "./orders/own-clock.ts";
+import { fetchRefused } from "./orders/refused-ahead.ts";
 import { replan } from "./orders/replan.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { openLife } from "./open-life.ts";
@@ -330,6 +331,7 @@ function resume(state: State): void {
 }
 
 function everySecond(state: State): void {
+  fetchRefused(state);
   if (tryEndWarmUp(state)) resume(state);
   endEarlierLife(state);
   if (tryEndHostFault(state, () => isAwaitedAlone(state))) touchAll(state);

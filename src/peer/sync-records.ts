@@ -84,8 +84,8 @@ interface Exchange {
 interface Neighbour {
   exchange: Exchange | undefined;
   nextAtMono: number;
-  /** `wantRecent` was called during an exchange */
-  recentWanted: boolean;
+  /** `wantRecent` was called during an exchange: from when on (ms), at the latest; undefined = it wasn't */
+  recentWanted: number | undefined;
   /** its digests are being compared with this side's */
   answering: boolean;
   /** when its last message about records came, and since when no comparison has been finished; monotonic ms */
@@ -111,7 +111,7 @@ export class RecordSync {
     const neighbour: Neighbour = {
       exchange: undefined,
       nextAtMono: 0,
-      recentWanted: false,
+      recentWanted: undefined,
       answering: false,
       heardAtMono: now.mono,
       unfinishedSinceMono: now.mono,
@@ -126,11 +126,11 @@ export class RecordSync {
     this.#neighbours.delete(peer);
   }
 
-  wantRecent(peer: PeerId, now: Now): void {
+  wantRecent(peer: PeerId, now: Now, since: number): void {
     const neighbour = this.#neighbours.get(peer);
     if (neighbour === undefined) return;
-    if (neighbour.exchange === undefined) this.#compareRecent(peer, neighbour, now);
-    else neighbour.recentWanted = true;
+    if (neighbour.exchange === undefined) this.#compareRecent(peer, neighbour, since, now);
+    else neighbour.recentWanted = Math.min(since, neighbour.recentWanted ?? Infinity);
   }
 
   woke(now: Now): void {
@@ -232,8 +232,9 @@ export class RecordSync {
     this.#compare(peer, neighbour, { from, routine: true }, now);
   }
 
-  #compareRecent(peer: PeerId, neighbour: Neighbour, now: Now): void {
-    const from = Math.max(Math.floor((now.wall - recentMs) / bucketMs), this.#firstBucket(now));
+  #compareRecent(peer: PeerId, neighbour: Neighbour, since: number, now: Now): void {
+    const begin = Math.min(now.wall - recentMs, since);
+    const from = Math.max(Math.floor(begin / bucketMs), this.#firstBucket(now));
     this.#compare(peer, neighbour, { from, routine: false }, now);
   }
 
@@ -306,12 +307,13 @@ export class RecordSync {
     neighbour.unreadable = false;
     // Spread out, so that neighbours that met at the same moment don't compare at the same moment for ever.
     neighbour.nextAtMono = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
-    if (!neighbour.recentWanted) {
+    const since = neighbour.recentWanted;
+    if (since === undefined) {
       this.#deps.onDone(peer);
       return;
     }
-    neighbour.recentWanted = false;
-    this.#compareRecent(peer, neighbour, now);
+    neighbour.recentWanted = undefined;
+    this.#compareRecent(peer, neighbour, since, now);
   }
 
   #isCurrent(peer: PeerId, neighbour: Neighbour, exchange: Exchange): boolean {

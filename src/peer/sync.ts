@@ -158,13 +158,16 @@ export class Sync {
     this.#table.heardUpdate(from, update, now);
   }
 
-  /** Compares the records of the last 15 minutes now; `onSynced` is called again afterwards. */
-  wantRecent(peer: PeerId, now: Now): void {
+  /**
+   * Compares the records of the last 15 minutes now, or those since that instant (ms) if it is earlier; `onSynced` is called again
+   * afterwards.
+   */
+  wantRecent(peer: PeerId, now: Now, since = Infinity): void {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;
     progress.records = false;
     progress.announced = false;
-    this.#records.wantRecent(peer, now);
+    this.#records.wantRecent(peer, now, since);
   }
 
   #done(peer: PeerId, what: "table" | "records"): void {

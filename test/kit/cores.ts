@@ -569,10 +569,18 @@ export class Cores {
       }
       case "sweep":
         return void this.swept.push(...effect.runs);
+      case "syncRecent": {
+        const { peer: other } = effect;
+        if (this.#cutOff(peer, other) || this.#down.has(other)) return;
+        const known = [...(this.records.get(other)?.values() ?? [])];
+        return this.#later(2 * messageMs, () => {
+          this.learn(peer, known);
+          this.feed(peer, { kind: "synced", peer: other });
+        });
+      }
       case "ended":
       case "notify":
       case "count":
-      case "syncRecent":
     }
   }
 

@@ -5,6 +5,7 @@
 import { overdueMs, sweepEveryMs } from "../limits.ts";
 import type { State } from "../state.ts";
 import { isAboutToEndEarlierLife } from "./earlier-life.ts";
+import { nextRefusedAt } from "./refused-ahead.ts";
 import { isToReport, nextTickInSightAt } from "./scan.ts";
 
 /** An order that is overdue by more than this has been seen by the sweep, and waits for an event or the end of its window. */
@@ -23,7 +24,7 @@ export function idleUntil(state: State): number | undefined {
   if (!state.alive || upkeep.warmUp !== undefined || underWay > 0 || isToReport(state)) return undefined;
   if (isAboutToEndEarlierLife(state)) return undefined;
   if (voting.proposer.chosenEpochs.length > 0 || voting.voter.successor !== undefined) return undefined;
-  let until = nextTickInSightAt(state);
+  let until = Math.min(nextTickInSightAt(state), nextRefusedAt(state));
   for (const order of book.orders.values()) {
     if (now.wall - order.due < youngMs) until = Math.min(until, book.reconcileQueue.at(order), order.due);
   }

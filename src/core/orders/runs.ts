@@ -24,7 +24,7 @@ import {
   settleIn,
   takeRecord,
 } from "../records/ledger.ts";
-import { awaitsOwnEnd, isDecidedAhead, orderKeyOf } from "../records/records.ts";
+import { awaitsOwnEnd, isDecidedAhead, isDecision, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs, longestBackoffMs, recentMs, reportEveryMs } from "../limits.ts";
 import { readOutputs } from "../job/outputs.ts";
 import { judgePrecheck } from "../checks/precheck.ts";
@@ -33,6 +33,7 @@ import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { hasJustLeft, inSight, stateOfPeer } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
+import { noteRefused } from "./refused-ahead.ts";
 import { reporterPlace } from "./reporter.ts";
 import { hearRange } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
@@ -288,12 +289,16 @@ function isBeyond({ tick, retryAt = -Infinity }: RunRecord, until: number): bool
   return instantOf(tick) > until + (isManual(tick) ? requestedAheadMs : 0);
 }
 
-/** The record's writer was ahead of the right clocks. A sync can bring the record again later, when its time has come. */
+/** The record's writer was ahead of the right clocks. The record is fetched later, when its time has come. */
 function refuseBeyond(state: State, record: RunRecord): void {
   mark(state, "future-refused");
   emit(state, { kind: "count", name: "records_refused_ahead" });
-  const writer = state.members.byId.get(record.by ?? record.peer);
+  const by = record.by ?? record.peer;
+  const writer = state.members.byId.get(by);
   if (writer !== undefined) noteWroteAhead(state, writer);
+  const { tick, retryAt = -Infinity } = record;
+  const tickUntil = instantOf(tick) + (isDecision(record) ? claimAheadMs : 0);
+  noteRefused(state, by, Math.max(tickUntil, retryAt - longestBackoffMs));
 }
 
 /**

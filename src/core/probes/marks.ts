@@ -44,6 +44,7 @@ export const marks = [
   "decision-withdrawn",
   "decision-ahead-counts",
   "future-refused",
+  "refused-fetched",
   "warm-up-at-the-limit",
   "awaiting-sync",
   "lost-declared",

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { idleUntil } from "../src/core/orders/idle.ts";
 import { notReady } from "../src/core/operator/readiness.ts";
 import { viewOf } from "../src/core/view.ts";
-import { instantOf, orderKey, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, orderKey, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 import { checkedJob } from "../src/core/checks/job.ts";
@@ -376,6 +376,59 @@ test("a tick that was due while all clocks were a year ahead has a record once t
       assert.ok(hasRecord, `${peer}: there is no record of ${new Date(due).toISOString()}`);
     }
   }
+});
+
+test("ticks that a clock which was ahead took for missed have a record, also if it was behind before it was right", () => {
+  const cores = new Cores(["a"]);
+  const job = { id: "j", schedule: "@every 1m", command: "true", catchUp: { policy: "none" } } as const;
+  cores.put(job, { createdAt: cores.wall(0), scheduledAt: cores.wall(0) });
+  const [day, from] = [24 * hour, 2 * minute];
+  cores.pass(from - 30_000);
+  // Two ranges of the past and of the future are withdrawn, and looked for on the disk when their time has come.
+  cores.setClock("a", -365 * day);
+  cores.pass(3 * minute);
+  cores.setClock("a", 0);
+  cores.pass(2 * minute);
+  cores.setClock("a", day);
+  cores.pass(5 * minute);
+  cores.setClock("a", -day);
+  cores.pass(10_000);
+  cores.setClock("a", 0);
+  const right = cores.now;
+  cores.pass(minute);
+  const known = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
+    ({ state }) => state !== "withdrawn",
+  );
+  for (let at = cores.wall(from); at < cores.wall(right); at += minute) {
+    const due = Math.ceil(at / minute) * minute;
+    const isKnown = known.some(
+      ({ tick, range }) => (range?.from ?? instantOf(tick)) <= due && due <= instantOf(tick),
+    );
+    assert.ok(isKnown, `${new Date(due).toISOString()} has no record`);
+  }
+});
+
+test("a peer whose clock is doubted doesn't say of a tick that it is over", () => {
+  const cores = new Cores(["a", "b"]);
+  const catchUp = { policy: "latest", window: "20m" } as const;
+  cores.put(
+    { id: "j", schedule: "@every 2m", command: "true", catchUp },
+    { createdAt: cores.wall(0), scheduledAt: cores.wall(0) },
+  );
+  cores.pass(3 * minute);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 365 * 24 * hour);
+  cores.pass(4 * minute);
+  // By the watermarks all ticks of a year are over. The one that is right now asks the other about the latest of them.
+  cores.setClock("b", 0);
+  cores.pass(10_000);
+  cores.setClock("a", 20 * minute);
+  cores.pass(30_000);
+  const due = Math.floor(cores.wall(7 * minute) / (2 * minute)) * 2 * minute;
+  assert.match(reasonsOf(cores, "a"), /clock is .* ahead/);
+  assert.ok(
+    cores.starts.some(({ tick }) => tick === tickAt(due)),
+    `${tickAt(due)} was not started`,
+  );
 });
 
 describe("what a peer has run by a clock that is ahead of another peer's", () => {

@@ -14,6 +14,7 @@ import { isOver, settle } from "../records/history.ts";
 import { claimedAt, openOf, recordsOf } from "../records/ledger.ts";
 import { jobsOfPool } from "../job/pools.ts";
 import { askLimitMs } from "../limits.ts";
+import { isDoubted } from "../members/clocks.ts";
 import { livingMembers } from "../members/members.ts";
 import { emit, nextToken, type State } from "../state.ts";
 import { precedes, noStage, transition, type Order, type Ask, type ForeignInquiry } from "./order.ts";
@@ -81,6 +82,8 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const settled: OrderKey[] = [];
   const overtaken: { key: OrderKey; by: ForeignInquiry }[] = [];
   const jobs = new Set<JobId>();
+  // By a clock that is or was ahead, ticks were over that nobody has run.
+  const isHistorySure = !state.upkeep.wentBack && !isDoubted(state);
   for (const question of message.orders) {
     const key = question.key as OrderKey;
     jobs.add(question.job);
@@ -109,7 +112,8 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
       continue;
     }
     if (order === undefined) {
-      if (!known && isOver(state.ledger.history, question.job, tickOf(key), slotOf(key))) settled.push(key);
+      const isKnownOver = isOver(state.ledger.history, question.job, tickOf(key), slotOf(key));
+      if (!known && isKnownOver && isHistorySure) settled.push(key);
     } else if (hasPrecedence(state, order, { rank: question.rank, peer: from })) {
       first.push(key);
     } else if (order.local.stage === "asking") {

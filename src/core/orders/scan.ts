@@ -203,8 +203,8 @@ export function lookedUp(
   const [own, ofParents] = [true, false].map((is) => records.filter((record) => (record.job === job) === is));
   for (const record of own ?? []) {
     if (isDecidedAhead(record, until)) {
-      noteDecidedAhead(state, record);
-      if (record.peer === state.settings.self) withdrawDecision(state, record);
+      const isWithdrawn = record.peer === state.settings.self && withdrawDecision(state, record);
+      if (!isWithdrawn) noteDecidedAhead(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
     } else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record) || record.retryAt !== undefined)
@@ -257,24 +257,28 @@ export function lookUpDecidedAhead(state: State): void {
     if (to > until) upkeep.decidedAhead.set(job, { from: until + 1, to });
     else upkeep.decidedAhead.delete(job);
     upkeep.lookups.add(job);
+    // The scan that follows the disk's answer finds what is left of the gap.
+    if ((upkeep.gaps.get(job)?.ranges.at(-1)?.to ?? -Infinity) >= from) upkeep.gaps.delete(job);
     emit(state, { kind: "lookUp", job, from, to: Math.min(to, until) + 1 });
   }
 }
 
 /**
- * Withdraws this peer's own decision; other peers withdraw theirs. After the last round it stands, and its tick does not run.
- * Two questions to the disk may be under way, and both answers tell of a decision that was withdrawn after the first.
+ * Withdraws this peer's own decision; other peers withdraw theirs. Returns whether it is withdrawn: after the last round it
+ * stands, and its tick does not run. Two questions to the disk may be under way, and both answers tell of a decision that was
+ * withdrawn after the first.
  */
-function withdrawDecision(state: State, record: RunRecord): void {
+function withdrawDecision(state: State, record: RunRecord): boolean {
   const round = (record.round ?? 0) + 1;
-  if (round > roundsMax) return;
+  if (round > roundsMax) return false;
   const latest = latestOf(state.ledger, record);
-  if (latest !== undefined && movesUp(record, latest)) return;
+  if (latest !== undefined && movesUp(record, latest)) return true;
   reach(state, "decision-withdrawn");
   emit(state, { kind: "count", name: "decisions_withdrawn" });
   const { epoch: _, ...rest } = record;
   const version = record.version + 1;
   commit(state, { ...rest, state: "withdrawn", reason: "clock", round, version, finishedAt: state.now.wall });
+  return true;
 }
 
 /** Takes in watermarks of a peer whose records are all here: up to them, this peer needn't look at the jobs' ticks again. */
@@ -303,8 +307,6 @@ export function reportGaps(state: State): void {
       state.upkeep.gaps.delete(job);
       continue;
     }
-    // The disk's answer may tell of records about them.
-    if (state.upkeep.lookups.has(job)) continue;
     const place = placeToReport(state, job, ranges);
     if (place === undefined || state.now.mono - sinceMono < place * reportEveryMs) continue;
     state.upkeep.gaps.delete(job);

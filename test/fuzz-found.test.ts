@@ -204,7 +204,7 @@ test("a proposer that is outbid by nonsense loses only that decision", () => {
   let refusals = 0;
   for (let until = 0; until < 600; until++) {
     if (until % 100 === 75) cores.split(["a"], ["b"], ["c"]);
-    if (until % 100 === 99) cores.heal();
+    if (until % 100 === 15) cores.heal();
     for (const [decision, { proposal }] of cores.state("a").voting.proposer.elections) {
       const promised = { round: 2 ** 52, peer: "c" as PeerId, incarnation: 1 };
       const refused = { decision, answer: "refused" as const, ballot: proposal.ballot, promised };

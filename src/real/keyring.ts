@@ -23,6 +23,7 @@ import {
 } from "../identity/cluster-key.ts";
 import { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring, Log } from "../ports.ts";
+import { graceMaxMs } from "../schema/message.ts";
 import { PeerIdSchema, type PeerId } from "../schema/ids.ts";
 import type { Folder } from "./folder.ts";
 import { generateClusterKey } from "./keys.ts";
@@ -65,8 +66,6 @@ const retiredForMs = 30 * 86_400_000;
  * the newest ones: a peer that returns with an older key is refused without a proof.
  */
 const retiredCap = 64;
-/** A longer grace ends after this time: a member that lies would keep the replaced key good for ever. People can ask for no more. */
-const graceMaxMs = 30 * 86_400_000;
 /** A change with a date further ahead is refused, because no later change could follow it. */
 const aheadMs = 3_600_000;
 

@@ -196,6 +196,12 @@ export const BlobPieceMessage = Type.Object({
   bytes: Bytes,
 });
 
+/**
+ * For how long after a rotation the key before it may be accepted. Unit: ms. People can't ask for more, and what a member says
+ * counts for no longer: a lying one would keep the replaced key good for ever.
+ */
+export const graceMaxMs = 30 * 86_400_000;
+
 /** Protocol `key`: a new cluster key, sent over encrypted links to peers whose identity is proven. */
 export const KeyMessage = Type.Object({
   kind: Type.Literal("key"),

@@ -6,6 +6,7 @@
 import { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
+import { graceMaxMs } from "../schema/message.ts";
 import { hashText } from "./random.ts";
 
 interface OldKey {
@@ -42,7 +43,6 @@ export interface SimKeyringDoors {
 const oldKeysCap = 4;
 const retiredForMs = 30 * 86_400_000;
 const retiredCap = 64;
-const graceMaxMs = 30 * 86_400_000;
 const aheadMs = 3_600_000;
 const expiresEveryMs = 1_000;
 

@@ -3,6 +3,7 @@
  */
 import { Type, type Static } from "typebox";
 import type { Heir } from "../../ports/control.ts";
+import { graceMaxMs } from "../../schema/message.ts";
 import { all } from "../access/rights.ts";
 import { askFor } from "../http/answers.ts";
 import { closed, none } from "../http/checking.ts";
@@ -17,7 +18,6 @@ import { Instant, orNull, showInstant } from "../show/show-run.ts";
  */
 const graceDefault = "24h";
 const graceDefaultWithout = "1m";
-const graceMaxMs = 30 * 86_400_000;
 
 const HeirSchema = Type.Object({
   id: Type.String(),

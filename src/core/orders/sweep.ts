@@ -22,12 +22,12 @@ import { fade, openRecords, recordsOf } from "../records/ledger.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
 import { forgetBackfills } from "../claims/backfill-index.ts";
 import { backfillWindowMs, forgetAfterMs, forgetEveryMs, overdueMs, rememberMs } from "../limits.ts";
-import { comesAtOf, wantedAt } from "./decide.ts";
+import { wantedAt } from "./decide.ts";
 import { isFixed, OrderFacts } from "./facts.ts";
 import { isReporter } from "./reporter.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
 import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
-import { stopAt, stopOfTick } from "../job/stops.ts";
+import { stopAt } from "../job/stops.ts";
 import { epochAt } from "../voting/roster.ts";
 import { removeOldSkips } from "./old-skips.ts";
 import { reviewFailures } from "./failures.ts";
@@ -94,13 +94,6 @@ function isSkippedByParent(state: State, { isChained, attempt, job, tick }: Orde
   return isChained && attempt === 1 && chainTickOf(state, job, tick)?.verdict?.kind === "skip";
 }
 
-function isStoppedWhenItComes(state: State, plan: Plan, order: Order): boolean {
-  return (
-    stopOfTick(plan, comesAtOf(order, chainTickOf(state, order.job, order.tick)?.verdict?.endedAt)) !==
-    undefined
-  );
-}
-
 /** Whether the slot's peer is away, or it is not the slot's turn. */
 function isHeldUp(state: State, order: Order): boolean {
   const facts = new OrderFacts(state, order);
@@ -124,7 +117,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
     // Whether it is caught up is decided anew when the stop has ended.
     if (isStopped && order.trigger === "catch-up") order.trigger = order.isChained ? "chain" : "schedule";
     if (isToBeSkipped(state, order)) touch(state, order);
-    else if (isStopped || (!isWanted && isStoppedWhenItComes(state, plan, order))) continue;
+    else if (isStopped || (!isWanted && new OrderFacts(state, order).skippedBy !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);
     // The slot's peer may be back before that, or the runs before it may end.
     else if (isPeerSlot(order.slot) && isHeldUp(state, order)) touch(state, order);

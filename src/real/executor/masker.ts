@@ -7,7 +7,15 @@
  * letter, in hexadecimal digits, or escaped twice.
  */
 import { Automaton } from "./automaton.ts";
-import { AsBase64, AsItStands, WithoutJsonEscapes, WithoutUrlEscapes, type Reading } from "./readings.ts";
+import {
+  AsBase64,
+  AsItStands,
+  backslash,
+  percent,
+  WithoutJsonEscapes,
+  WithoutUrlEscapes,
+  type Reading,
+} from "./readings.ts";
 
 /** As schema/secret.ts says of a value; the launcher loads no schema. A shorter line would mask common words. */
 const shortestLine = 6;
@@ -97,9 +105,6 @@ class Search {
     return this.#starts[(this.#taken - length) % this.#starts.length] ?? 0;
   }
 }
-
-/** The bytes with which escapes begin. Most outputs have none, and without them all readings are the same. */
-const [percent, backslash] = [0x25, 0x5c];
 
 export class MaskStream {
   readonly #plain: Search;

@@ -24,7 +24,9 @@ export class AsItStands implements Reading {
   }
 }
 
-const [percent, backslash, plus, minus, slash, underscore] = [0x25, 0x5c, 0x2b, 0x2d, 0x2f, 0x5f];
+/** The bytes with which escapes begin. Most outputs have none, and without them all readings are the same. */
+export const [percent, backslash] = [0x25, 0x5c];
+const [plus, minus, slash, underscore] = [0x2b, 0x2d, 0x2f, 0x5f];
 const [newline, carriageReturn, tab, space, letterU] = [0x0a, 0x0d, 0x09, 0x20, 0x75];
 
 /** `%C3%A9`, in capitals or not, whatever characters are escaped. */

@@ -167,12 +167,12 @@ function gapsOf(evidence: Evidence, peer: PeerId): Gap[] {
 export function prunedBy(evidence: Evidence, peer: PeerId): number {
   let prunedAt = evidence.from;
   let upSince = evidence.from;
-  let waitMs = 0;
+  let remainingMs = 0;
   let isSure = true;
   const on = (until: number): void => {
     if (until <= upSince) return;
-    if (until - upSince >= waitMs) [prunedAt, waitMs, isSure] = [until, 0, true];
-    else waitMs -= until - upSince;
+    if (until - upSince >= remainingMs) [prunedAt, remainingMs, isSure] = [until, 0, true];
+    else remainingMs -= until - upSince;
   };
   for (const gap of gapsOf(evidence, peer)) {
     on(gap.from);
@@ -182,11 +182,11 @@ export function prunedBy(evidence: Evidence, peer: PeerId): number {
     const skippedMs = to - prunedAt;
     const asLongMs = Math.min(skippedMs + trustedMs, longestWaitMs);
     // The wait may have been over just before: it was given some time more than the peer takes.
-    isSure &&= gap.isSure && (waitMs === 0 || waitMs > trustedMs);
-    if (gap.isFar) waitMs = longestWaitMs;
+    isSure &&= gap.isSure && (remainingMs === 0 || remainingMs > trustedMs);
+    if (gap.isFar) remainingMs = longestWaitMs;
     else if (skippedMs <= trustedMs) continue;
-    else if (waitMs === 0 || gap.to - gap.from > anewMs) waitMs = asLongMs;
-    else if (!isSure) waitMs = Math.max(waitMs, asLongMs);
+    else if (remainingMs === 0 || gap.to - gap.from > anewMs) remainingMs = asLongMs;
+    else if (!isSure) remainingMs = Math.max(remainingMs, asLongMs);
   }
   on(evidence.to);
   return prunedAt;

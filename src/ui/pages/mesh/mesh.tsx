@@ -7,7 +7,7 @@ import { runLink } from "../../live/address.ts";
 import { Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { countText, listText, runnerText } from "../../words.ts";
-import { Hearing } from "./hearing.tsx";
+import { WhoHears } from "./who-hears.tsx";
 import { PeerCard } from "./peer-card.tsx";
 import { OpenSplit, Splits } from "./splits.tsx";
 
@@ -59,7 +59,7 @@ export function Mesh(): JSX.Element {
           <PeerCard key={peer.id} peer={peer} coming={coming.body} />
         ))}
       </ul>
-      <Hearing peers={present} />
+      <WhoHears peers={present} />
       <Splits />
       <Duplicates />
     </>

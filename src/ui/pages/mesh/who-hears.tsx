@@ -6,7 +6,7 @@ import { Table } from "../../parts/table.tsx";
 /** More can't be read. */
 const peersMax = 24;
 
-export function Hearing({ peers }: { peers: readonly MeshPeer[] }): JSX.Element | null {
+export function WhoHears({ peers }: { peers: readonly MeshPeer[] }): JSX.Element | null {
   if (peers.length < 2 || peers.length > peersMax) return null;
   return (
     <section aria-labelledby="hears-title">
@@ -16,7 +16,7 @@ export function Hearing({ peers }: { peers: readonly MeshPeer[] }): JSX.Element 
       </header>
       <div class="table-wrap" tabIndex={0}>
         <Table
-          class="hearing"
+          class="who-hears"
           titledBy="hears-title"
           columns={[{ name: "Peer", isUnseen: true }, ...peers.map(({ name }) => name)]}
         >

@@ -331,7 +331,7 @@ for (const [what, head, status] of [
     400,
   ],
   ["a star as its address", "GET * HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
-  ["bytes in its query that are no UTF-8", "GET /v1/jobs?q=caf%E9 HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
+  ["bytes in its query that are not UTF-8", "GET /v1/jobs?q=caf%E9 HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
   ["a surrogate in its query", "GET /v1/jobs?q=%ED%A0%80 HTTP/1.1\r\nHost: HERE\r\nTOKEN", 400],
   ["text in its query", "GET /v1/jobs?q=caf%C3%A9+1 HTTP/1.1\r\nHost: HERE\r\nTOKEN", 200],
   ["a method that no address takes, without a body", "QUERY /v1/jobs HTTP/1.1\r\nHost: HERE\r\nTOKEN", 405],

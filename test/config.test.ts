@@ -240,7 +240,7 @@ test("a settings file with an alias that leads nowhere, or to itself, is refused
   }
 });
 
-test("a variable whose bytes are no UTF-8 is refused with its name", () => {
+test("a variable whose bytes are not UTF-8 is refused with its name", () => {
   for (const name of ["CICADA_NAME", "CICADA_DATA", "CICADA_TOKEN", "CICADA_PEER_URL", "CICADA_CONFIG"]) {
     const says = new RegExp(`${name} in the environment is not UTF-8`);
     assert.throws(

@@ -45,7 +45,7 @@ test(
   },
 );
 
-test("a file whose bytes are no UTF-8 is refused with the place, and nothing is sent in its stead", async () => {
+test("a file whose bytes are not UTF-8 is refused with the place, and nothing is sent in its stead", async () => {
   await using stub = await StubPeer.open();
   const file = path.join(stub.folder, "latin1");
   writeFileSync(file, Buffer.from("summary: one\ntoken: caf\u00e9 au lait\n", "latin1"));

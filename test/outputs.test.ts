@@ -40,7 +40,7 @@ describe("of the lines that a run writes", () => {
     );
     assert.deepEqual(Object.keys(read("__proto__=x\nB=2").outputs as object), ["B"]);
   });
-  it("what is no UTF-8 is left out and not mended: jobs that run after it would get another value", () => {
+  it("what is not UTF-8 is left out and not mended: jobs that run after it would get another value", () => {
     const { outputs, notes } = read(Buffer.from("A=1\nNAME=caf\u00e9\nB=2\n", "latin1").toString());
     assert.deepEqual(outputs, { A: "1", B: "2" });
     assert.match(notes.join(), /line 2 of \$CICADA_OUTPUT is left out/);

@@ -222,8 +222,8 @@ export type Effect =
   | { kind: "cancel"; run: string; by: string; reason: string }
   | { kind: "send"; to: PeerId; protocol: Protocol; message: Message }
   /**
-   * Stores all of the writes durably, or none. With a token, `stored` follows. `command`: the token of a person's command that
-   * is done once this is stored, in the next one too.
+   * Stores all of the writes durably, or none. With a token, `stored` follows. `command`, here and in `edit`: the token of a
+   * person's command that is done once this is stored.
    */
   | { kind: "store"; writes: Write[]; token?: number; command?: number }
   /**

@@ -82,7 +82,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const settled: OrderKey[] = [];
   const overtaken: { key: OrderKey; by: ForeignInquiry }[] = [];
   const jobs = new Set<JobId>();
-  // By a clock that is or was ahead, ticks were over that nobody has run.
+  // A peer whose clock is ahead, or was until now, takes ticks for over that nobody has run.
   const isHistorySure = !state.upkeep.wentBack && !isDoubted(state);
   for (const question of message.orders) {
     const key = question.key as OrderKey;

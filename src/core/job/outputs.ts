@@ -48,7 +48,7 @@ export function readOutputs(written: Written | undefined): Pick<RunRecord, "outp
 function keyAndValue(line: string): [key?: string, value?: string] {
   const at = line.indexOf("=");
   const key = line.slice(0, Math.max(0, at));
-  // The door writes U+FFFD for bytes that are no UTF-8: another value than the run's.
+  // The door writes U+FFFD for bytes that are not UTF-8: another value than the run's.
   const isWhole = !line.includes("\ufffd");
   return isWhole && keyText.test(key) && key !== "__proto__" ? [key, line.slice(at + 1)] : [];
 }

@@ -1,6 +1,7 @@
 /**
- * Removes from the table the requests to skip ticks that are over, so that they don't pile up. They are kept for a week. A peer
- * may hear of the request later than of the tick, and a clock that is set back brings the tick again: it must still be skipped.
+ * Removes from the table the requests to skip ticks that are over, so that they don't pile up. They are kept for a week, because
+ * a peer may hear of the request later than of the tick, and a clock that is set back brings the tick again: it must still be
+ * skipped. Of a job with more than `skipsMax` of them, the oldest go earlier.
  */
 import { tickAt } from "../../schema/ids.ts";
 import { skipsMax } from "../../schema/job.ts";
@@ -11,7 +12,7 @@ import { emit, nextToken, type State } from "../state.ts";
 import { isReporter } from "./reporter.ts";
 import { isPlanning } from "./planning.ts";
 
-/** How long each is kept at least, ms. The oldest go then if the job has more than `skipsMax` of them. */
+/** How long each is kept at least, ms. */
 const keptMs = 3_600_000;
 
 export function removeOldSkips(state: State): void {

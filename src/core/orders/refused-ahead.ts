@@ -14,7 +14,7 @@ export function noteRefused({ members, upkeep }: State, writer: PeerId, at: numb
   upkeep.refusedAhead.set(writer, Math.min(at, upkeep.refusedAhead.get(writer) ?? Infinity));
 }
 
-/** Called in every step. A warm-up that is under way waits for the answers. */
+/** Called every second. A warm-up that is under way waits for the answers. */
 export function fetchRefused(state: State): void {
   const { refusedAhead, warmUp } = state.upkeep;
   if (refusedAhead.size === 0) return;

@@ -258,6 +258,14 @@ describe("jobs create", () => {
     [{ schedule: "@daily", state: "disabled" }, /disabled/],
     [{ schedule: "@at 2020-01-01T00:00:00Z", state: "scheduled" }, /no further tick/],
     [{ schedule: "@daily", state: "blocked" }, /blocked: it has no next tick/],
+    [
+      {
+        schedule: "@daily",
+        state: "scheduled",
+        problems: [{ code: "ALL_SKIPPED", pointer: "", message: "" }],
+      },
+      /created, but its ticks to come are all skipped/,
+    ],
   ];
   for (const [fields, says] of without) {
     test(`says why there is no next tick of ${JSON.stringify(fields)}`, async () => {
@@ -438,6 +446,15 @@ describe("jobs ls, get, next and why", () => {
       said.stderr,
       /^warning: no peer can run it now: its target nosuch is not a member of the mesh$/m,
     );
+  });
+
+  test("a warning names commands as this person calls the program", async () => {
+    await using stub = await StubPeer.open();
+    const warnings = ["no peer has the secret x: `cicada secrets set x`"];
+    stub.on("POST /v1/jobs", { status: 201, body: { ...jobAnswer({ id: "a" }), warnings } });
+    const args = ["jobs", "create", "a", "-c", "true", "--data", stub.data];
+    const said = await cicada(args, { npm_lifecycle_event: "npx" });
+    assert.match(said.stderr, /^warning: no peer has the secret x: `npx cicada-cron secrets set x`$/m);
   });
 
   test("why prints the peer's sentences, and what keeps the next one from running", async () => {

@@ -16,6 +16,7 @@ import { writable } from "./terminal/job-text.ts";
 import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
 import { fieldPath } from "./pointers.ts";
 import { asInvoked, repeatable } from "./program.ts";
+import { warn } from "./terminal/job-words.ts";
 import { confirm, escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 interface Options extends PeerOptions {
@@ -218,8 +219,7 @@ function showPlan(
   shown: ReadonlySet<string> = new Set(),
 ): void {
   for (const { kind, name, job, message } of answer.warnings ?? []) {
-    const what = job ?? `${kind} ${name}`;
-    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(what)}: ${plain(message)}`);
+    warn(terminal, { warnings: [`${job ?? `${kind} ${name}`}: ${message}`] });
   }
   show(terminal, output, answer, () => {
     for (const item of answer.items) {

@@ -4,7 +4,7 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import { defaultGroup, type JobState } from "../../schema/job.ts";
-import { invocationOf } from "../program.ts";
+import { asInvoked, invocationOf } from "../program.ts";
 import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./answers.ts";
 import { writable } from "./job-text.ts";
 import { fields, table, type Column } from "./table.ts";
@@ -217,7 +217,7 @@ export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string
 /** Shows what an answer warns of. */
 export function warn(terminal: Terminal, { warnings = [] }: Pick<JobAnswer, "warnings">): void {
   for (const warning of warnings) {
-    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(warning)}`);
+    terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(asInvoked(warning, terminal.env))}`);
   }
 }
 
@@ -241,6 +241,7 @@ export function whenNext(terminal: Terminal, job: JobAnswer): string {
   if (job.schedule === undefined) return "to be run by hand";
   if (job.state === "disabled") return "disabled: it has no next tick";
   if (job.state === "blocked") return "blocked: it has no next tick";
+  if (job.problems.some(({ code }) => code === "ALL_SKIPPED")) return "but its ticks to come are all skipped";
   return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
 }
 

@@ -10,12 +10,15 @@ export const jsonDepthCap = 100;
 /** How much of a place a refusal quotes: keys have any length. */
 const placeCap = 200;
 
-export type ReadJson = { ok: true; text: string; value: unknown } | { ok: false; detail: string };
+/** Of a refused text, `isJson` says whether it is JSON nevertheless, only of a kind that isn't taken. */
+export type ReadJson =
+  | { ok: true; text: string; value: unknown }
+  | { ok: false; detail: string; isJson: boolean };
 
 /** The value of the JSON; undefined if there are no bytes. The cost is proportional to their number. */
 export function readJson(bytes: Buffer): ReadJson {
   const read = readUtf8(bytes);
-  if (!read.ok) return refused(`line ${read.line}, byte ${read.column} is not UTF-8`);
+  if (!read.ok) return refused(`line ${read.line}, byte ${read.column} is not UTF-8`, false);
   return read.text === "" ? { ok: true, text: "", value: undefined } : readJsonText(read.text);
 }
 
@@ -25,14 +28,14 @@ export function readJsonText(text: string): ReadJson {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return refused(error instanceof Error ? error.message : "it can't be read");
+    return refused(error instanceof Error ? error.message : "it can't be read", false);
   }
   const problem = problemIn(text);
-  return problem === undefined ? { ok: true, text, value } : refused(problem);
+  return problem === undefined ? { ok: true, text, value } : refused(problem, true);
 }
 
-function refused(detail: string): ReadJson {
-  return { ok: false, detail };
+function refused(detail: string, isJson: boolean): ReadJson {
+  return { ok: false, detail, isJson };
 }
 
 /** A list or an object that is open at the present place of the text; for an object, its keys so far. */

@@ -29,23 +29,19 @@ export function readDocuments(path: string): WrittenObject[] {
 /** Objects in JSON, one a line, which are no YAML; undefined if the text is anything else. */
 function jsonLines(text: string, source: string): WrittenObject[] | undefined {
   const lines = text.split("\n").flatMap((line, index) => (line.trim() === "" ? [] : [{ line, index }]));
-  if (lines.length < 2 || !lines.every(({ line }) => isJson(line))) return undefined;
-  return lines.flatMap(({ line, index }) => {
+  if (lines.length < 2 || !lines.every(({ line }) => line.startsWith("{"))) return undefined;
+  const objects: WrittenObject[] = [];
+  const refused: string[] = [];
+  for (const { line, index } of lines) {
     const where = `${source}, line ${index + 1}`;
     const read = readJsonText(line);
-    if (!read.ok) throw new CicadaError("BAD_FILE", `${where}: ${read.detail}`);
-    return objectsIn(read.value, where);
-  });
-}
-
-function isJson(line: string): boolean {
-  if (!line.startsWith("{")) return false;
-  try {
-    JSON.parse(line);
-    return true;
-  } catch {
-    return false;
+    if (read.ok) objects.push(...objectsIn(read.value, where));
+    else if (read.isJson) refused.push(`${where}: ${read.detail}`);
+    else return undefined;
   }
+  const [first] = refused;
+  if (first !== undefined) throw new CicadaError("BAD_FILE", first);
+  return objects;
 }
 
 /** An object, a list of objects, or what a command prints as a list. */

@@ -21,12 +21,8 @@ export function referenceTable(): string {
     ["`argv`", "`-- ARGV…`", "a program and its arguments, run without a shell"],
     ...rows,
   ];
-  const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  const lines = table.map(
-    (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |\n`,
-  );
-  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |\n`;
-  return [lines[0], rule, ...lines.slice(1)].join("");
+  const lines = table.map((row) => `| ${row.join(" | ")} |\n`);
+  return [lines[0], "| --- | --- | --- |\n", ...lines.slice(1)].join("");
 }
 
 /** The last of several names of a flag is the one that its field has. */

@@ -112,6 +112,30 @@ describe("a keyring", () => {
     assert.deepEqual(there.present, here.present);
   });
 
+  test("admits with a replaced key only the members to which the latest rotation gives its key", async () => {
+    const [ring, heir, leftOut, later] = [
+      keyring(),
+      "heir" as PeerId,
+      "left-out" as PeerId,
+      "later" as PeerId,
+    ];
+    const first = ring.fingerprint();
+    assert.ok(ring.admits(first, later), "the present key admits everybody");
+    await rotate(ring, hourMs, [heir, leftOut]);
+    const second = ring.fingerprint();
+    assert.deepEqual(
+      [heir, leftOut, later].map((peer) => ring.admits(first, peer)),
+      [true, true, false],
+    );
+    await rotate(ring, hourMs, [heir]);
+    for (const old of [first, second])
+      assert.deepEqual([ring.admits(old, heir), ring.admits(old, leftOut)], [true, false]);
+    assert.ok(ring.admits(ring.fingerprint(), leftOut));
+    wall += hourMs;
+    ring.expire();
+    assert.equal(ring.admits(second, heir), false);
+  });
+
   test("refuses a change from the future, which no later change could follow", async () => {
     const [here, there] = [keyring(), keyring()];
     await done((change, end) => here.rotate(change, end), {
@@ -252,6 +276,23 @@ describe("the keys of a data folder", () => {
     assert.deepEqual(ring.retired(), [key]);
     assert.deepEqual(ring.accepted(), [later]);
     assert.match(folder.retiredKeys() ?? "", /cicada-cluster-key-1:/);
+    folder.close();
+  });
+
+  test("that a fresh invitation has replaced admit nobody, even if an earlier rotation's grace lasts", async () => {
+    const data = place();
+    const before = open(data);
+    await rotate(before.ring, hourMs, ["left-out" as PeerId]);
+    const replaced = before.ring.present;
+    before.folder.close();
+    const folder = openFolder(data, log);
+    const rotation = { mesh: clusterFingerprint(key), madeAt: wall };
+    const later = new Uint8Array(32).fill(9);
+    const ring = openKeyring(folder, { key: later, founder: undefined, rotation, replaced }, () => wall, log);
+    assert.deepEqual(ring.accepted(), [later]);
+    assert.deepEqual(ring.retired(), [replaced, key]);
+    assert.equal(ring.ongoingRotation(), undefined, "it offers its key to no heir of an earlier one");
+    assert.equal(folder.oldKeys(), undefined);
     folder.close();
   });
 
@@ -399,6 +440,31 @@ describe("a rotation", () => {
     round.rotations.get("b" as PeerId)?.linkUp("c" as PeerId);
     await round.settle();
     assert.equal(round.keyOf("c"), round.keyOf("b"));
+  });
+
+  test("reaches members that each missed another rotation, in whatever order they come back", async () => {
+    const peers = ["a", "b", "c"] as PeerId[];
+    for (const order of [peers, peers.toReversed(), ["c", "a", "b"] as PeerId[]]) {
+      const round = new Round(peers);
+      for (const absent of ["a", "b"] as PeerId[]) {
+        round.away.add(absent);
+        round.rotate("c");
+        // oxlint-disable-next-line no-await-in-loop -- one rotation after the other
+        for (let pass = 0; pass < 2; pass++) await round.pass(5_000);
+      }
+      for (const peer of peers) round.away.add(peer);
+      assert.equal(new Set(peers.map((peer) => round.keyOf(peer))).size, 3, "each has a key of its own");
+      const latest = round.keyOf("c");
+      for (const peer of order) {
+        round.away.delete(peer);
+        await round.pass(5_000); // oxlint-disable-line no-await-in-loop -- one return after the other
+      }
+      await round.pass(5_000); // oxlint-disable-line no-await-in-loop
+      assert.deepEqual(
+        peers.map((peer) => round.keyOf(peer)),
+        [latest, latest, latest],
+      );
+    }
   });
 
   test("is answered after 5 s if a linked member is silent, and that member is asked again", async () => {

@@ -22,8 +22,11 @@ class Peer {
     this.mesh = mesh;
   }
 
-  static async open(keyring: ClusterKeys, bootstrap: readonly (Peer | string)[] = []): Promise<Peer> {
-    const peerKey = generatePeerKey();
+  static async open(
+    keyring: ClusterKeys,
+    bootstrap: readonly (Peer | string)[] = [],
+    peerKey = generatePeerKey(),
+  ): Promise<Peer> {
     const addresses = bootstrap.map((one) => (typeof one === "string" ? one : one.address));
     const options = { peerKey, clusterKey: keyring.present, bootstrap: addresses, remembered: [], keyring };
     const mesh = await openTestMesh(options);
@@ -56,9 +59,9 @@ class Peer {
   }
 }
 
-const rotated = (from: ClusterKeys, oldUntil: number): Promise<void> =>
+const rotated = (from: ClusterKeys, oldUntil: number, heirs: readonly PeerId[]): Promise<void> =>
   new Promise((resolve, reject) =>
-    from.rotate({ madeAt: Date.now(), oldUntil, heirs: [] }, (error) => (error ? reject(error) : resolve())),
+    from.rotate({ madeAt: Date.now(), oldUntil, heirs }, (error) => (error ? reject(error) : resolve())),
   );
 const handed = (from: ClusterKeys, to: ClusterKeys): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -67,8 +70,8 @@ const handed = (from: ClusterKeys, to: ClusterKeys): Promise<void> =>
   });
 
 describe("a mesh whose key is rotated", () => {
-  test("keeps every link; a peer with the old key is let in until the grace is over, and then no more", async () => {
-    const key = generateClusterKey();
+  test("keeps every link; a member with the old key is let in until the grace is over, and then no more", async () => {
+    const [key, keyOfLate] = [generateClusterKey(), generatePeerKey()];
     const ada = await Peer.open(onlyKey(key));
     const peers = [ada];
     try {
@@ -77,11 +80,11 @@ describe("a mesh whose key is rotated", () => {
       await until("they are linked", () => ada.has("up", second) + second.has("up", ada) === 2);
 
       const oldUntil = Date.now() + 8_000;
-      await rotated(ada.keyring, oldUntil);
+      await rotated(ada.keyring, oldUntil, [ada.id, second.id, peerIdOf(keyOfLate)]);
       await handed(ada.keyring, second.keyring);
-      const late = await Peer.open(onlyKey(key), [ada]);
+      const late = await Peer.open(onlyKey(key), [ada], keyOfLate);
       peers.push(late);
-      await until("the old key still lets in", () => late.has("up", ada) === 1);
+      await until("the old key still lets the member in", () => late.has("up", ada) === 1);
 
       const fresh = await Peer.open(
         new ClusterKeys({
@@ -118,6 +121,40 @@ describe("a mesh whose key is rotated", () => {
       await Promise.all(peers.map(({ mesh }) => stopped(mesh)));
     }
   });
+});
+
+describe("a peer that was no member when the key was rotated", () => {
+  test("is not let in with the old key, whether it dials or is dialled, and learns with proof that the key was replaced", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const ring = onlyKey(key);
+      const member = await open(ring);
+      await rotated(ring, Date.now() + 3_600_000, [member.id]);
+      const thief = await open(onlyKey(key), [member]);
+      await until("it is told, and told again", () => thief.supersededBy(member) >= 2);
+      const dialled = await open(onlyKey(key));
+      const heir = onlyKey(key);
+      await rotated(heir, Date.now() + 3_600_000, []);
+      const dialler = await open(heir, [dialled]);
+      await until("it was dialled twice", () => (dialler.mesh.counters()["mesh_dials_failed"] ?? 0) >= 2);
+      assert.equal(member.proofs + dialler.proofs, 0);
+      for (const peer of [member, thief, dialler, dialled])
+        assert.equal(peer.reports.filter(({ kind }) => kind === "up").length, 0);
+    }));
+
+  test("is cut off at once if it was linked", () =>
+    withPeers(async (open) => {
+      const key = generateClusterKey();
+      const member = await open(onlyKey(key));
+      const [friend, thief] = [await open(onlyKey(key), [member]), await open(onlyKey(key), [member])];
+      await until("all are linked", () => friend.has("up", thief) + member.has("up", thief) === 2);
+      await rotated(member.keyring, Date.now() + 3_600_000, [member.id, friend.id]);
+      await until("the rotating one has cut it", () => member.has("down", thief) === 1);
+      await handed(member.keyring, friend.keyring);
+      await until("so has the other one", () => friend.has("down", thief) === 1);
+      await until("it is told why", () => thief.supersededBy(member) + thief.supersededBy(friend) > 0);
+      assert.equal(member.has("down", friend) + friend.has("down", member), 0);
+    }));
 });
 
 /** A member's keyring after a rotation whose grace is over. */

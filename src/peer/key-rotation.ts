@@ -1,10 +1,10 @@
 /**
  * Rotates the cluster key. The peer that was asked makes a new key and sends it, over links that are already encrypted, to
- * every member that it knows; each member confirms once the key is on its disk. Until the grace ends both keys are accepted,
+ * every member that it knows; each member confirms once the key is on its disk. Until the grace ends members may use both keys,
  * and a member that was away gets the new key from the first member that it meets.
  *
- * Only the members known at the time of the rotation get the key. So an intruder who joins later with the leaked key is kept
- * out when the grace ends. One who is already a member would get it too: rotation-request.ts, through which every request
+ * Only the members known at the time of the rotation get the key, and only they are admitted with the old one. So an intruder
+ * can't join later with the leaked key. One who is already a member would get it too: rotation-request.ts, through which every request
  * comes, has a person look at the members first. A member that was away for the whole grace has to be invited again.
  */
 import type { Clock, Keyring, Log, Now } from "../ports.ts";

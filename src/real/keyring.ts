@@ -8,6 +8,9 @@
  * two writes the folder opens with the old key, which the others still accept. A damaged list of old keys doesn't
  * prevent a start: it is logged and set aside, and a member that holds only an old key has to rejoin.
  *
+ * Until its grace ends, an old key admits only the heirs: the members to which the latest rotation gives its key. Whoever else
+ * knows the old key, an intruder or a peer that was left out, comes in under no identity of its own.
+ *
  * When its grace is over, an old key is retired: it is kept for another 30 days in a file of its own,
  * `cluster.key.retired`. A retired key admits no peer and proves no change of keys. Its only use is to prove to a peer
  * that still holds it as its present key that the key was replaced (mesh/succession.ts).
@@ -98,13 +101,19 @@ export class ClusterKeys implements Keyring {
     return this.kept.rotation?.madeAt ?? 0;
   }
 
-  /** Every key that admits a peer, the present one first. */
+  /** Every key that admits a peer, the present one first. The others admit only heirs. */
   accepted(): readonly Uint8Array[] {
     return [this.kept.key, ...this.kept.olds.map(({ key }) => key)];
   }
 
   accepts(fingerprint: string): boolean {
     return this.accepted().some((key) => clusterFingerprint(key) === fingerprint);
+  }
+
+  /** Whether the key with that fingerprint admits this peer. */
+  admits(fingerprint: string, peer: PeerId): boolean {
+    if (fingerprint === this.fingerprint()) return true;
+    return this.kept.heirs.includes(peer) && this.accepts(fingerprint);
   }
 
   /** Keys that no longer admit a peer. */
@@ -248,12 +257,17 @@ export interface PresentKey {
 export function openKeyring(folder: Folder, present: PresentKey, wall: () => number, log: Log): ClusterKeys {
   const { key, founder, rotation, replaced } = present;
   let retired = readRetiredKeys(folder, log);
+  let old = readOldKeys(folder, log);
   if (replaced !== undefined) {
-    retired = retiredWith([{ key: replaced, until: 0 }], retired, wall());
+    // The heirs of an earlier rotation may have been left out of the one that made the given key.
+    const all = [{ key: replaced, until: 0 }, ...old.olds];
+    retired = retiredWith(all, retired, wall());
+    old = { olds: [], heirs: [] };
     folder.keepRetiredKeys(formatRetiredKeys(retired));
+    folder.keepOldKeys(undefined);
   }
   return new ClusterKeys({
-    kept: { key, rotation, ...readOldKeys(folder, log), retired },
+    kept: { key, rotation, ...old, retired },
     keep: (kept) => {
       folder.keepRetiredKeys(formatRetiredKeys(kept.retired ?? []));
       folder.keepOldKeys(formatOldKeys(kept));

@@ -30,6 +30,7 @@ export interface KeptKeys {
 export const firstKey: KeptKeys = { key: "0".repeat(64), madeAt: 0, olds: [], retired: [], heirs: [] };
 
 export interface SimKeyringDoors {
+  self: PeerId;
   kept(): KeptKeys;
   keep(kept: KeptKeys): void;
   generate(): Uint8Array;
@@ -66,12 +67,16 @@ export class SimKeyring implements Keyring {
     return this.doors.kept().madeAt;
   }
 
-  sharesKeyWith(other: SimKeyring): boolean {
-    return shareKey(this.doors.kept(), other.doors.kept());
+  admitsEachOther(other: SimKeyring): boolean {
+    return admitEachOther(this.holder(), other.holder());
   }
 
   supersedes(other: SimKeyring): boolean {
-    return supersedes(this.doors.kept(), other.doors.kept());
+    return supersedes(this.holder(), other.holder());
+  }
+
+  private holder(): Holder {
+    return { peer: this.doors.self, keys: this.doors.kept() };
   }
 
   rotate(
@@ -153,28 +158,37 @@ export class SimKeyring implements Keyring {
   }
 }
 
-/** True if one of the two accepts the other. */
-export function shareKey(one: KeptKeys, other: KeptKeys): boolean {
-  const accepted = acceptedBy(other);
-  return acceptedBy(one).some((key) => accepted.includes(key));
+/** A peer and the keys in its folder. */
+export interface Holder {
+  peer: PeerId;
+  keys: KeptKeys;
 }
 
-/** True if the other's present key was replaced here. */
-export function supersedes(one: KeptKeys, other: KeptKeys): boolean {
-  return one.retired.some(({ key }) => key === other.key);
+/** True if one key admits both peers at each other. */
+export function admitEachOther(one: Holder, other: Holder): boolean {
+  const admitted = admitting(other.keys, one.peer);
+  return admitting(one.keys, other.peer).some((key) => admitted.includes(key));
+}
+
+/** True if the other's present key was replaced here, and doesn't admit it. */
+export function supersedes({ keys: { key, olds, retired, heirs } }: Holder, other: Holder): boolean {
+  const isReplaced = (old: OldKey) => old.key === other.keys.key && old.key !== key;
+  return retired.some(isReplaced) || (!heirs.includes(other.peer) && olds.some(isReplaced));
 }
 
 /**
  * The keys of a folder after its peer was started with a member's invitation: the later key counts, and the key that it
- * replaces is retired.
+ * replaces is retired, with those before it.
  */
 export function invited(own: KeptKeys, { key, madeAt }: KeptKeys, wall: number): KeptKeys {
   if (madeAt <= own.madeAt) return own;
-  return { ...own, key, madeAt, retired: retiredWith([{ key: own.key, until: 0 }], own.retired, wall) };
+  const retired = retiredWith([{ key: own.key, until: 0 }, ...own.olds], own.retired, wall);
+  return { key, madeAt, olds: [], retired, heirs: [] };
 }
 
-function acceptedBy({ key, olds }: KeptKeys): string[] {
-  return [key, ...olds.map((old) => old.key)];
+/** The keys that admit the peer: replaced ones admit only heirs. */
+function admitting({ key, olds, heirs }: KeptKeys, peer: PeerId): string[] {
+  return heirs.includes(peer) ? [key, ...olds.map((old) => old.key)] : [key];
 }
 
 function retiredWith(more: readonly OldKey[], retired: readonly OldKey[], now: number): readonly OldKey[] {

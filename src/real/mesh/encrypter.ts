@@ -5,10 +5,12 @@
  * key's fingerprint is part of the encrypter's name. So a foreign peer is refused in the negotiation before the
  * handshake, within milliseconds and with a known reason, and after a rotation both keys can be offered.
  *
- * After the handshake the dialler's identity is known, and the dialled peer answers with one byte: welcome, or
- * forgotten by the mesh. Without that byte, a forgotten peer could not distinguish the refusal from a broken network,
- * and would dial for ever. A forgotten peer is then shown the proof: two bytes with its length, and the text. Earlier
- * versions send none and don't read it.
+ * After the handshake the dialler's identity is known, and the dialled peer answers with one byte: welcome, forgotten by
+ * the mesh, or that the key was replaced and the dialler is no heir of it (keyring.ts). Without that byte, a refused peer could
+ * not distinguish the refusal from a broken network, and would dial for ever. A forgotten peer is then shown the proof:
+ * two bytes with its length, and the text. Earlier versions send none and don't read it; they take the third answer for
+ * the second one without a proof. Since the handshake shows that the other side knows the key, the third answer proves as
+ * much as succession.ts does.
  *
  * The encrypters that are offered last admit no peer. They tell a peer that was away that the key was rotated
  * (succession.ts).
@@ -26,12 +28,14 @@ import { successionEncrypter, successionName, type Superseded } from "./successi
 const namePrefix = "/cicada/noise/2/";
 const welcome = 0;
 const forgotten = 1;
+const replaced = 2;
 /** Longest proof; a word of the table, whose largest value has 4 KiB. */
 const proofCapBytes = 8_192;
 /** How long a refused peer has to read the reason before the connection ends. */
 const closeGraceMs = 1_000;
-/** libp2p only keeps the message of an error in a handshake (host.ts). */
+/** libp2p only keeps the messages of errors in a handshake (host.ts). */
 export const forgottenMessage = "cicada: the mesh has forgotten this peer";
+export const replacedMessage = "cicada: a key that was replaced, and one of the two is no heir of it";
 
 export interface Gate {
   /** The proof to be shown to an identity that the mesh refuses; undefined = it is not refused. */
@@ -93,17 +97,23 @@ export class Encrypters {
     if (known !== undefined) return known;
     const prologueBytes = createHash("sha256").update("cicada prologue 1").update(clusterKey).digest();
     const inner = noise({ prologueBytes })(components);
-    const { gate } = this;
+    const { gate, keyring } = this;
+    const fingerprint = clusterFingerprint(clusterKey);
+    const admits = ({ remotePeer }: SecuredConnection): boolean =>
+      keyring.admits(fingerprint, remotePeer.toString() as PeerId);
     const encrypter: ConnectionEncrypter = {
       protocol,
       secureInbound: async (connection, options) => {
         const secured = await inner.secureInbound(connection, options);
-        await sendVerdict(secured, gate);
+        await sendVerdict(secured, gate, admits(secured));
         return secured;
       },
       secureOutbound: async (connection, options) => {
         const secured = await inner.secureOutbound(connection, options);
-        await readVerdict(secured, gate, options?.signal);
+        const verdict = await readVerdict(secured, gate, options?.signal);
+        if (verdict === replaced && keyring.isPresent(clusterKey))
+          this.superseded(secured.remotePeer.toString() as PeerId);
+        if (verdict === replaced || !admits(secured)) throw new Error(replacedMessage);
         return secured;
       },
     };
@@ -112,17 +122,24 @@ export class Encrypters {
   }
 }
 
-async function sendVerdict({ connection, remotePeer }: SecuredConnection, gate: Gate): Promise<void> {
+async function sendVerdict(
+  { connection, remotePeer }: SecuredConnection,
+  gate: Gate,
+  isAdmitted: boolean,
+): Promise<void> {
   const bytes = byteStream(connection);
   const refusal = gate.refusalOf(remotePeer.toString() as PeerId);
-  if (refusal === undefined) {
+  if (refusal === undefined && isAdmitted) {
     await bytes.write(Uint8Array.of(welcome));
     bytes.unwrap();
     return;
   }
-  await bytes.write(Buffer.concat([Uint8Array.of(forgotten), encodeProof(refusal)]));
+  // Earlier versions read a proof after each refusal; one of no length is none.
+  const [verdict, proof] = refusal === undefined ? [replaced, ""] : [forgotten, refusal];
+  await bytes.write(Buffer.concat([Uint8Array.of(verdict), encodeProof(proof)]));
   // The other side closes the connection when it has read the byte. If this side did, the byte could be lost.
   await bytes.read({ signal: AbortSignal.timeout(closeGraceMs) }).catch(() => undefined);
+  if (refusal === undefined) throw new Error(replacedMessage);
   throw new Error("a forgotten peer was refused");
 }
 
@@ -130,14 +147,17 @@ async function readVerdict(
   { connection, remotePeer }: SecuredConnection,
   gate: Gate,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<typeof welcome | typeof replaced> {
   const bytes = byteStream(connection);
   const word = await bytes.read({ bytes: 1, ...(signal === undefined ? {} : { signal }) });
-  if (word.get(0) !== welcome) {
+  const verdict = word.get(0);
+  if (verdict === replaced) return replaced;
+  if (verdict !== welcome) {
     gate.turnedAway(remotePeer.toString() as PeerId, await readProof(bytes));
     throw new Error(forgottenMessage);
   }
   bytes.unwrap();
+  return welcome;
 }
 
 /** A text that is too long is not shown: two bytes of zero, as if there were no proof. */

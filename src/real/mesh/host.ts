@@ -19,7 +19,7 @@ import type { ClusterKeys } from "../keyring.ts";
 import { parsePeerKey } from "../keys.ts";
 import { joinAddress } from "./addresses.ts";
 import type { DialOutcome } from "./dialler.ts";
-import { forgottenMessage, type Encrypters } from "./encrypter.ts";
+import { forgottenMessage, replacedMessage, type Encrypters } from "./encrypter.ts";
 import type { Openings } from "./openings.ts";
 import { successionMessage } from "./succession.ts";
 
@@ -190,7 +190,7 @@ function outcomeOf(error: unknown): DialOutcome {
   if ("code" in error && error.code === "ECONNREFUSED") return "refused";
   // libp2p only keeps the message of an error in a handshake.
   if (error.message.includes(forgottenMessage)) return "forgotten";
-  if (error.message.includes(successionMessage)) return "rotated";
+  if (error.message.includes(successionMessage) || error.message.includes(replacedMessage)) return "rotated";
   const isTurnedAway =
     error.name === "EncryptionFailedError" && error.message.includes("Protocol selection failed");
   return isTurnedAway ? "turned-away" : "failed";

@@ -1,7 +1,7 @@
 /**
  * After a rotation, replaces the lines that were made under the old key, one after the other and before that key
- * expires. No peer notices, because a link lives while one of its lines does. Lines that are left under a key that is
- * no longer accepted are cut. A peer at the other end that belongs here can connect again.
+ * expires. No peer notices, because a link lives while one of its lines does. Lines under a key that doesn't admit the peer at
+ * their other end, or does so no longer, are cut. A peer that belongs here can connect again.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { ClusterKeys } from "../keyring.ts";
@@ -49,11 +49,11 @@ export class Renewal {
     }
   }
 
-  /** Cuts lines that were made under a key that is no longer accepted. */
+  /** Cuts lines that were made under a key that no longer admits their peer. */
   cutOld(): void {
     for (const line of this.doors.links.all()) {
-      if (!this.doors.keyring.accepts(line.key)) {
-        line.connection.abort(new Error("its key is no longer accepted"));
+      if (!this.doors.keyring.admits(line.key, line.peer)) {
+        line.connection.abort(new Error("its key no longer admits it"));
       }
     }
   }

@@ -6,7 +6,7 @@
  * As a person would, it begins no rotation while a peer still has an older key. Sometimes two people rotate at once.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { shareKey, type KeptKeys } from "../keyring.ts";
+import { admitEachOther, type Holder } from "../keyring.ts";
 import type { Dice } from "../random.ts";
 import type { World } from "../world/world.ts";
 
@@ -61,7 +61,9 @@ function rotate(world: World, away: readonly PeerId[], graceMs: number, dice: Di
 function joinAnew(world: World, peer: PeerId): void {
   const member = holderOfLatest(world);
   const isLockedOut =
-    member !== undefined && isBehind(world, peer) && !shareKey(keysOf(world, member), keysOf(world, peer));
+    member !== undefined &&
+    isBehind(world, peer) &&
+    !admitEachOther(holderAt(world, member), holderAt(world, peer));
   if (isLockedOut) world.folders.joinAnew(peer, member);
   else if (world.hosts.isLeftBehind(peer)) world.at(world.now() + hour, () => joinAnew(world, peer));
 }
@@ -98,9 +100,9 @@ function isBehind(world: World, peer: PeerId): boolean {
 }
 
 function madeAt(world: World, peer: PeerId): number {
-  return keysOf(world, peer).madeAt;
+  return holderAt(world, peer).keys.madeAt;
 }
 
-function keysOf(world: World, peer: PeerId): KeptKeys {
-  return world.hosts.get(peer).keys;
+function holderAt(world: World, peer: PeerId): Holder {
+  return { peer, keys: world.hosts.get(peer).keys };
 }

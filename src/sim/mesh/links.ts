@@ -132,10 +132,10 @@ export class Links {
     }
   }
 
-  /** Called when the node's keys change: closes its connections for which no key is left that both sides accept. */
+  /** Called when the node's keys change: closes its connections to peers that no key of theirs and its own admits any more. */
   keysChanged(node: Node): void {
     for (const [other, connection] of node.connections) {
-      if (this.shareKey(node, this.node(other))) continue;
+      if (this.admitEachOther(node, this.node(other))) continue;
       this.lose(connection, connection.endAt(node.host), "reset");
       if (this.wires.reaches(node.host, other)) this.notifyFarEnd(connection, node.host, "reset");
     }
@@ -190,7 +190,7 @@ export class Links {
     } else if (far.events === undefined) {
       this.queue.after(roundTripMs, process, () => this.refused(node, far, dial));
       again(roundTripMs + pause);
-    } else if (!this.shareKey(node, far)) {
+    } else if (!this.admitEachOther(node, far)) {
       this.queue.after(roundTripMs * 2, process, () => this.proveSuccession(node, far));
       again(roundTripMs * 2 + pause);
     } else if (far.refused.has(node.peer)) {
@@ -203,8 +203,8 @@ export class Links {
     }
   }
 
-  private shareKey(a: Node, b: Node): boolean {
-    return a.keyring === undefined || b.keyring === undefined || a.keyring.sharesKeyWith(b.keyring);
+  private admitEachOther(a: Node, b: Node): boolean {
+    return a.keyring === undefined || b.keyring === undefined || a.keyring.admitsEachOther(b.keyring);
   }
 
   /** Tells a peer that its key was replaced at the other end. */
@@ -225,7 +225,7 @@ export class Links {
     const [process, farProcess] = [near.process, far.process];
     if (process === undefined || farProcess === undefined || !farProcess.running) return;
     if (near.events === undefined || far.events === undefined) return;
-    if (near.refused.has(far.peer) || far.refused.has(near.peer) || !this.shareKey(near, far)) return;
+    if (near.refused.has(far.peer) || far.refused.has(near.peer) || !this.admitEachOther(near, far)) return;
     if (near.connections.has(far.host) || !this.roundTrip(near.host, far.host)) return;
     if (!greet(near, far)) return;
     const end = (node: Node, of: Process): End => ({

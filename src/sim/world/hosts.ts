@@ -145,6 +145,7 @@ export class Hosts {
     const executor = this.#executorOf(host, process, disk, dice.fork("executor"));
     const keyDice = dice.fork("keyring");
     const keyring = new SimKeyring({
+      self: host.peer,
       kept: () => host.keys,
       keep: (keys) => this.keepKeys(name, keys),
       generate: () => keyDice.bytes(32),

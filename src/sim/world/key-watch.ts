@@ -2,21 +2,16 @@
  * Finds the peers that no other accepts because of their cluster key. It reads the keys in all data folders whenever
  * those of one change.
  *
- * A peer's key is replaced while another peer that shares no key with it has that key as a replaced one. A peer is
- * left behind while its key is replaced and it shares one only with peers of which that is true too. Two other peers
- * without a common key are cut off from each other. A forgotten peer is stranded while it shares no key with a member and
+ * A peer's key is replaced while another peer, which no key lets it reach, has that key as a replaced one. A peer is
+ * left behind while its key is replaced and a key lets it reach only peers of which that is true too. Two other peers are cut
+ * off from each other while no key admits each at the other. A forgotten peer is stranded while no key lets it reach a member and
  * none can prove to it that its key was replaced, because members keep an old key for 30 days only, and the newest 64. Copies of
  * folders are left out.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import { shareKey, supersedes, type KeptKeys } from "../keyring.ts";
+import { admitEachOther, supersedes, type Holder } from "../keyring.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Host } from "./host.ts";
-
-interface Holder {
-  peer: PeerId;
-  keys: KeptKeys;
-}
 
 export class KeyWatch {
   readonly #chronicle: Chronicle;
@@ -38,18 +33,18 @@ export class KeyWatch {
     const behind = leftBehind(holders);
     const found = new Map([...behind].map((peer) => [peer as string, () => this.#behind(peer)] as const));
     for (const one of holders) {
-      for (const { peer, keys } of holders) {
-        if (peer === one.peer || behind.has(peer) || behind.has(one.peer)) continue;
-        if (!shareKey(one.keys, keys))
-          found.set(`${one.peer} ${peer}`, () =>
-            this.#chronicle.cutBegins(one.peer, peer, supersedes(keys, one.keys)),
-          );
+      for (const other of holders) {
+        const { peer } = other;
+        if (other === one || behind.has(peer) || behind.has(one.peer) || admitEachOther(one, other)) continue;
+        found.set(`${one.peer} ${peer}`, () =>
+          this.#chronicle.cutBegins(one.peer, peer, supersedes(other, one)),
+        );
       }
     }
-    for (const { peer, keys } of originals) {
-      if (!this.#chronicle.hasForgotten(peer)) continue;
-      const isReached = holders.some((one) => shareKey(keys, one.keys) || supersedes(one.keys, keys));
-      if (!isReached) found.set(`${peer} stranded`, () => this.#chronicle.strandingBegins(peer));
+    for (const one of originals) {
+      if (!this.#chronicle.hasForgotten(one.peer)) continue;
+      const isReached = holders.some((other) => admitEachOther(one, other) || supersedes(other, one));
+      if (!isReached) found.set(`${one.peer} stranded`, () => this.#chronicle.strandingBegins(one.peer));
     }
     for (const [what, end] of this.#lasting) {
       if (found.has(what)) continue;
@@ -65,10 +60,9 @@ export class KeyWatch {
 }
 
 function leftBehind(holders: readonly Holder[]): Set<PeerId> {
-  const isReplaced = (of: Holder) =>
-    holders.some((one) => supersedes(one.keys, of.keys) && !shareKey(one.keys, of.keys));
+  const isReplaced = (of: Holder) => holders.some((one) => supersedes(one, of) && !admitEachOther(one, of));
   const replaced = holders.filter(isReplaced);
   const isAccepted = (of: Holder) =>
-    holders.some((one) => one !== of && !replaced.includes(one) && shareKey(one.keys, of.keys));
+    holders.some((one) => one !== of && !replaced.includes(one) && admitEachOther(one, of));
   return new Set(replaced.filter((one) => !isAccepted(one)).map(({ peer }) => peer));
 }

@@ -230,9 +230,16 @@ describe("what can't be said is refused", () => {
     test(reason.source, () => {
       const { jobs, refused } = read(event(more));
       assert.deepEqual(jobs, []);
-      assert.match(refused[0]?.reason ?? "", reason);
+      assert.match(refused[0]?.reasons.join("\n") ?? "", reason);
     });
   }
+  test("an event says everything that keeps it from becoming a job", () => {
+    const { refused } = read(event({ plugin: "p123", timing: { years: [2027], hours: [24], seconds: [1] } }));
+    const said = refused[0]?.reasons.join("\n") ?? "";
+    assert.equal(refused[0]?.reasons.length, 4, said);
+    for (const reason of [/p123/, /bound to years/, /24 is not/, /seconds, which/])
+      assert.match(said, reason);
+  });
   test("a file that is nothing of Cronicle's", () => {
     assert.throws(() => parseCronicle("{}", "x.json", options), /expected an export of Cronicle/);
     assert.throws(() => parseCronicle("no", "x.json", options), /x\.json/);

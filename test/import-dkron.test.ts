@@ -185,7 +185,7 @@ describe("what can't be said is refused, or made disabled", () => {
     test(reason.source, () => {
       const { jobs, refused } = read([job(more)]);
       assert.deepEqual(jobs, []);
-      assert.match(refused[0]?.reason ?? "", reason);
+      assert.match(refused[0]?.reasons.join("\n") ?? "", reason);
     });
   }
   test("an ephemeral job is made disabled, and fields that dkron doesn't have yet are named", () => {
@@ -193,6 +193,14 @@ describe("what can't be said is refused, or made disabled", () => {
     assert.equal(spec.enabled, false);
     assert.match(notes, /DISABLED: ephemeral/);
     assert.match(notes, /not carried over: shiny/);
+  });
+  test("a job that is refused says everything that keeps it from being made", () => {
+    const wrong = { schedule: "61 * * * * *", tags: { a: "b:c:d" }, executor: "kafka" };
+    const { jobs, refused } = read([job(wrong)]);
+    assert.deepEqual(jobs, []);
+    const said = refused[0]?.reasons.join("\n") ?? "";
+    assert.equal(refused[0]?.reasons.length, 3, said);
+    for (const reason of [/61/, /the tag a: b:c:d/, /the executor "kafka"/]) assert.match(said, reason);
   });
   test("a file that is no JSON, or no job, is refused", () => {
     assert.throws(() => parseDkron("{", "jobs.json", options), /jobs\.json: /);

@@ -146,7 +146,7 @@ describe("what can't be said is refused", () => {
     test(reason.source, () => {
       const { jobs, refused } = read(text);
       assert.deepEqual(jobs, []);
-      assert.match(refused[0]?.reason ?? "", reason);
+      assert.match(refused[0]?.reasons.join("\n") ?? "", reason);
     });
   }
   test("envFrom, and a value from elsewhere, make it disabled", () => {
@@ -161,6 +161,33 @@ describe("what can't be said is refused", () => {
   });
 });
 
+test("a CronJob that is refused says everything that keeps it from becoming a job", () => {
+  const { jobs, refused } = read(`kind: CronJob
+metadata: {}
+spec:
+  schedule: "61 * * * *"
+  concurrencyPolicy: Sometimes
+  jobTemplate:
+    spec:
+      parallelism: 3
+      template:
+        spec:
+          initContainers: [{ name: first }]
+          containers: [{ name: a }, { name: b }]
+`);
+  assert.deepEqual(jobs, []);
+  const said = refused[0]?.reasons.join("\n") ?? "";
+  for (const reason of [
+    /metadata\.name/,
+    /61/,
+    /Sometimes/,
+    /parallelism: 3/,
+    /1 initContainers/,
+    /2 containers/,
+  ])
+    assert.match(said, reason);
+});
+
 test("a file that holds something else than manifests is refused, and an empty one holds no job", () => {
   for (const text of ["root:x:0:0", "- 1", "kind: ConfigMap\n---\n5"])
     assert.throws(() => read(text), /jobs\.yaml, document \d: expected a manifest of Kubernetes/);
@@ -171,7 +198,7 @@ test("a list, several documents and other kinds: each is named", () => {
   const list = `kind: List\nitems:\n- ${small('schedule: "@daily"').trim().replaceAll("\n", "\n  ")}\n---\nkind: ConfigMap\n---\n${small('schedule: "@hourly"')}`;
   const { jobs, refused, notes } = read(list);
   assert.equal(jobs.length, 1);
-  assert.match(refused[0]?.reason ?? "", /another job here has the id x/);
+  assert.match(refused[0]?.reasons.join("\n") ?? "", /another job here has the id x/);
   assert.match(notes.join("\n"), /the kind ConfigMap is not imported/);
 });
 

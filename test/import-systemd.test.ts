@@ -195,7 +195,7 @@ describe("what can't be said is refused, or made disabled", () => {
     test(reason.source, () => {
       const reading = read(timer, service, more);
       assert.deepEqual(reading.jobs, []);
-      assert.match(reading.refused[0]?.reason ?? "", reason);
+      assert.match(reading.refused[0]?.reasons.join("\n") ?? "", reason);
     });
   }
   for (const line of [
@@ -223,6 +223,38 @@ describe("what can't be said is refused, or made disabled", () => {
   });
 });
 
+test("a timer that is refused says everything that keeps it from becoming a job, and what would make it disabled", () => {
+  const { jobs, refused } = read(
+    "OnCalendar=Foo 1:00\nOnCalendar=*-*-* 99:00\nOnUnitActiveSec=90ms\nRandomizedDelaySec=soon",
+    'ExecStart=+/bin/a\nExecStart=/bin/a "b\nExecStartPost=/bin/c\nEnvironment="A\nTimeoutStopSec=long\nGroup=backup',
+    { isUsers: true },
+  );
+  assert.deepEqual(jobs, []);
+  const said = refused[0]?.reasons ?? [];
+  const expected = [
+    /^OnCalendar=Foo 1:00: /,
+    /^OnCalendar=\*-\*-\* 99:00: /,
+    /^OnUnitActiveSec= beside OnCalendar=/,
+    /^OnUnitActiveSec=90ms is no span/,
+    /^RandomizedDelaySec=soon/,
+    /^ExecStart=: the prefix \+/,
+    /^ExecStart=: .*never closed/,
+    /^several ExecStart=/,
+    /^ExecStartPost= of a service of Type=simple/,
+    /^Environment="A: /,
+    /^TimeoutStopSec=long/,
+    /--user whose$/,
+    /^it would be made DISABLED: Group=backup/,
+  ];
+  assert.equal(said.length, expected.length, said.join("\n"));
+  for (const [index, pattern] of expected.entries()) assert.match(said[index] ?? "", pattern);
+});
+
+test("a timer whose service is missing says what its own file has wrong, too", () => {
+  const { refused } = read("OnCalendar=Foo 1:00", "", { service: undefined });
+  assert.match(refused[0]?.reasons.join("\n") ?? "", /^OnCalendar=Foo.*\nbackup\.service, .* not found/);
+});
+
 test("what `systemctl cat` prints has the drop-ins, each after the unit that it changes", () => {
   const text = `# /usr/lib/systemd/system/a@x.timer
 [Timer]
@@ -248,7 +280,7 @@ User=shop
     [["a-x", "0 * * * *", ["/bin/true", "x"], "shop"]],
   );
   const ofUser = timersInText(text.replaceAll("/system/", "/user/"));
-  assert.match(parseTimers(ofUser, options).refused[0]?.reason ?? "", /--user whose/);
+  assert.match(parseTimers(ofUser, options).refused[0]?.reasons.join("\n") ?? "", /--user whose/);
   assert.throws(() => timersInText("[Timer]\nOnCalendar=daily"), /systemctl cat/);
 });
 

@@ -21,8 +21,8 @@ export function parseCronicle(text: string, source: string, options: ForeignOpti
     const at = textOf(event, "title") || textOf(event, "id") || `event ${index + 1}`;
     drafts.add(at, `event ${textOf(event, "id")}`, (draft) => ({
       id: ids.get(textOf(event, "id")) ?? idFrom(at, options.prefix),
-      ...whenOf(event, chains.get(textOf(event, "id")) ?? [], ids, draft, options),
-      ...actionOfEvent(event, content.plugins, draft, options.user),
+      ...draft.part(() => whenOf(event, chains.get(textOf(event, "id")) ?? [], ids, draft, options)),
+      ...draft.part(() => actionOfEvent(event, content.plugins, draft, options.user)),
       target: targetOf(event, content, draft),
       ...limitsOf(event, draft),
       enabled: isEnabled(event, content, draft) ? undefined : false,
@@ -103,10 +103,10 @@ function whenOf(
   }
   if (!isObject(timing)) return {};
   const unknown = unread(timing, ["years", "months", "days", "weekdays", "hours", "minutes"]);
-  if (unknown.length > 0) draft.refuse(`its timing has ${unknown.join(", ")}, which is not known`);
+  if (unknown.length > 0) draft.object(`its timing has ${unknown.join(", ")}, which is not known`);
   const read = (name: string, min: number, max: number) => numbersOf(timing, name, min, max, draft);
   if (read("years", 1970, 9_999).length > 0)
-    draft.refuse("it is bound to years: a schedule comes again each year");
+    draft.object("it is bound to years: a schedule comes again each year");
   const field = (name: string, min: number, max: number) => {
     const numbers = read(name, min, max);
     return numbers.length === 0 || numbers.length === max - min + 1 ? "*" : listed(numbers);
@@ -137,12 +137,15 @@ function whenOf(
 function numbersOf(timing: Fields, name: string, min: number, max: number, draft: Draft): number[] {
   const values: unknown = timing[name] ?? [];
   const isList = Array.isArray(values) && values.every((one) => Number.isInteger(Number(one)));
-  if (!isList) return draft.refuse(`timing.${name} is no list of numbers`);
+  if (!isList) {
+    draft.object(`timing.${name} is no list of numbers`);
+    return [];
+  }
   const numbers = [...new Set(values.map(Number))];
   const outside = numbers.find((one) => one < min || one > max);
-  return outside === undefined
-    ? numbers
-    : draft.refuse(`timing.${name}: ${outside} is not within ${min} to ${max}`);
+  if (outside === undefined) return numbers;
+  draft.object(`timing.${name}: ${outside} is not within ${min} to ${max}`);
+  return [];
 }
 
 function afterOf(chains: readonly Chain[], ids: ReadonlyMap<string, string>, draft: Draft): Fields {

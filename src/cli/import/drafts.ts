@@ -1,6 +1,6 @@
 /**
- * Collects the jobs of an import, one draft at a time. A draft is refused with a reason, made disabled where a person must look
- * first, or made with notes about what is not carried over; the job itself is checked as every other one.
+ * Collects the jobs of an import, one draft at a time. A draft is refused with all reasons at once, made disabled where a person
+ * must look first, or made with notes about what is not carried over; the job itself is checked as every other one.
  */
 import { checkJob } from "../../core/checks/job.ts";
 import type { Reading } from "./reading.ts";
@@ -18,12 +18,13 @@ export interface ForeignOptions {
   pinTo?: string;
 }
 
-/** Why a draft becomes no job. It never leaves the importers. */
-export class Refusal extends Error {}
+/** Ends the reading of one part. It never leaves the importers. */
+class Refusal extends Error {}
 
 export class Draft {
   readonly notes: string[] = [];
   readonly disabled: string[] = [];
+  readonly refusals: string[] = [];
 
   /** What is not carried over. */
   note(text: string): void {
@@ -35,8 +36,25 @@ export class Draft {
     this.disabled.push(why);
   }
 
+  /** Why it becomes no job. Reading goes on, so that a person sees all reasons at once. */
+  object(reason: string): void {
+    this.refusals.push(reason);
+  }
+
+  /** The same, where the part can't be read any further. */
   refuse(reason: string): never {
+    this.object(reason);
     throw new Refusal(reason);
+  }
+
+  /** Reads a part of it; undefined if that was refused. */
+  part<Value>(read: () => Value): Value | undefined {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof Refusal) return undefined;
+      throw error;
+    }
   }
 }
 
@@ -52,12 +70,11 @@ export class Drafts {
   /** `at` is the place, `text` what stands there, in short; `build` gives the fields of the job. */
   add(at: string, text: string, build: (draft: Draft) => Record<string, unknown>): void {
     const draft = new Draft();
-    try {
-      this.#take(at, draft, build(draft));
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.reading.refused.push({ at, text, reason: error.message });
-    }
+    const fields = draft.part(() => build(draft));
+    if (fields !== undefined) this.#take(at, draft, fields);
+    if (draft.refusals.length === 0) return;
+    const disabled = draft.disabled.map((why) => `it would be made DISABLED: ${why}`);
+    this.reading.refused.push({ at, text, reasons: [...new Set([...draft.refusals, ...disabled])] });
   }
 
   note(text: string): void {
@@ -68,15 +85,19 @@ export class Drafts {
     const { pinTo } = this.#options;
     const target = pinTo === undefined ? {} : { target: { peers: [pinTo] } };
     const enabled = draft.disabled.length === 0 ? {} : { enabled: false };
-    const check = checkJob(withoutUndefined({ ...fields, ...target, ...enabled }));
+    const job = withoutUndefined({ ...fields, ...target, ...enabled });
+    const check = checkJob(job);
     if (!check.ok) {
-      draft.refuse(
-        check.problems.map(({ pointer, message }) => `${pointer.slice(1)}: ${message}`).join("; "),
-      );
+      const isPart = draft.refusals.length > 0;
+      for (const { pointer, message } of check.problems) {
+        if (!isPart || isAboutPart(job, pointer)) draft.object(`${pointer.slice(1)}: ${message}`);
+      }
+      return;
     }
     const { id } = check.spec;
     if (this.#ids.has(id))
-      draft.refuse(`another job here has the id ${id}: give it another name, or a --prefix`);
+      draft.object(`another job here has the id ${id}: give it another name, or a --prefix`);
+    if (draft.refusals.length > 0) return;
     this.#ids.add(id);
     this.reading.jobs.push({ at, spec: check.spec });
     this.reading.notes.push(
@@ -84,6 +105,14 @@ export class Drafts {
       ...draft.notes.map((note) => `${at}: ${note}`),
     );
   }
+}
+
+const boundToSchedule: ReadonlySet<string> = new Set(["jitter", "except", "catchUp", "startsAt", "endsAt"]);
+
+/** Whether a problem is one of what was read, and not of what a refused part would have given. */
+function isAboutPart(job: Record<string, unknown>, pointer: string): boolean {
+  const [, field = ""] = pointer.split("/");
+  return Object.hasOwn(job, field) && ("schedule" in job || !boundToSchedule.has(field));
 }
 
 function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {

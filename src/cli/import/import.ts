@@ -68,7 +68,11 @@ async function importCrontab(file: string, options: CrontabImportOptions, termin
       return {
         ...reading,
         jobs: reading.jobs.map(({ line, spec }) => ({ at: String(line), spec })),
-        refused: reading.refused.map(({ line, ...rest }) => ({ at: `line ${line}`, ...rest })),
+        refused: reading.refused.map(({ line, text: content, reason }) => ({
+          at: `line ${line}`,
+          text: content,
+          reasons: [reason],
+        })),
       };
     },
   });

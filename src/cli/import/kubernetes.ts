@@ -62,18 +62,17 @@ function jobOf(
   const template = inside(inside(spec, "jobTemplate"), "spec");
   const pod = inside(inside(template, "template"), "spec");
   const { name, namespace } = metadata;
-  if (typeof name !== "string") draft.refuse("metadata.name is missing");
+  if (typeof name !== "string") draft.object("metadata.name is missing");
   noteUnread(draft, "spec", unread(spec, specFields));
   noteUnread(draft, "spec.jobTemplate.spec", unread(template, templateFields));
   noteUnread(draft, "pod", unread(pod, podFields));
-  const container = containerOf(pod, draft);
   return {
-    id: idFrom(name, options.prefix),
-    ...timesOf(spec, draft, options),
+    id: idFrom(wordOf(name), options.prefix),
+    ...draft.part(() => timesOf(spec, draft, options)),
     enabled: spec["suspend"] === true ? false : undefined,
     ...policyOf(spec, draft),
     ...retryOf(template, pod, draft),
-    ...commandOf(container, draft),
+    ...draft.part(() => commandOf(containerOf(pod, draft), draft)),
     user: options.user,
     target: isObject(pod["nodeSelector"]) ? { tags: pod["nodeSelector"] } : undefined,
     labels: {
@@ -81,7 +80,7 @@ function jobOf(
       file: source.slice(0, 256),
       ...(typeof namespace === "string" ? { namespace } : {}),
     },
-    description: `CronJob ${typeof namespace === "string" ? `${namespace}/` : ""}${name}`,
+    description: `CronJob ${typeof namespace === "string" ? `${namespace}/` : ""}${wordOf(name)}`,
   };
 }
 
@@ -128,7 +127,7 @@ function timesOf(
 function policyOf(spec: Fields, draft: Draft): Fields {
   const policy = spec["concurrencyPolicy"] ?? "Allow";
   const overlap = { Allow: "allow", Forbid: "skip", Replace: "replace" }[wordOf(policy)];
-  if (overlap === undefined) draft.refuse(`the concurrencyPolicy ${wordOf(policy)} is not known`);
+  if (overlap === undefined) draft.object(`the concurrencyPolicy ${wordOf(policy)} is not known`);
   const deadline = spec["startingDeadlineSeconds"];
   const window = typeof deadline === "number" ? formatDuration(deadline * 1_000) : "30d";
   return { overlap, catchUp: { policy: "latest", window } };
@@ -138,7 +137,7 @@ function retryOf(template: Fields, pod: Fields, draft: Draft): Fields {
   for (const name of ["parallelism", "completions"]) {
     const count = template[name];
     if (count !== undefined && count !== 1)
-      draft.refuse(`${name}: ${wordOf(count)} asks for several pods: a job has one run a tick`);
+      draft.object(`${name}: ${wordOf(count)} asks for several pods: a job has one run a tick`);
   }
   const { backoffLimit = 6, activeDeadlineSeconds } = template;
   const { activeDeadlineSeconds: ofPod, terminationGracePeriodSeconds: grace = 30 } = pod;
@@ -159,7 +158,7 @@ function retryOf(template: Fields, pod: Fields, draft: Draft): Fields {
 function containerOf(pod: Fields, draft: Draft): Fields {
   const containers: unknown[] = Array.isArray(pod["containers"]) ? pod["containers"] : [];
   const first = Array.isArray(pod["initContainers"]) ? pod["initContainers"].length : 0;
-  if (first > 0) draft.refuse(`it has ${first} initContainers: a job runs one command`);
+  if (first > 0) draft.object(`it has ${first} initContainers: a job runs one command`);
   if (containers.length > 1) draft.refuse(`it has ${containers.length} containers: a job runs one command`);
   const [container] = containers;
   return isObject(container) ? container : draft.refuse("it has no container");

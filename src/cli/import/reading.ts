@@ -4,8 +4,8 @@ import type { JobSpec } from "../../schema/job.ts";
 export interface Reading {
   /** `at` is the place in the file, such as `line 3` */
   jobs: { at: string; spec: JobSpec }[];
-  /** what becomes no job */
-  refused: { at: string; text: string; reason: string }[];
+  /** what becomes no job, with everything that keeps it from becoming one */
+  refused: { at: string; text: string; reasons: readonly string[] }[];
   /** what the other scheduler says and cicada does not carry over */
   notes: string[];
   /** what is carried over, and was perhaps not meant */

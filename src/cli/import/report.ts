@@ -9,9 +9,9 @@ import type { Reading } from "./reading.ts";
 export function reportBefore({ refused, notes, doubts }: Reading, terminal: Terminal): void {
   if (refused.length > 0) {
     terminal.print(paint(terminal, "red", `Not imported (${refused.length}):`));
-    for (const { at, text, reason } of refused) {
+    for (const { at, text, reasons } of refused) {
       terminal.print(`  ${plain(at)}: ${plain(text)}`);
-      terminal.print(`    ${plain(reason)}`);
+      for (const reason of reasons) terminal.print(`    ${plain(reason)}`);
     }
     terminal.print("");
   }

@@ -42,22 +42,13 @@ export function parseTimers(files: readonly TimerFiles[], options: ForeignOption
 
 function jobOf(file: TimerFiles, draft: Draft, options: ForeignOptions): Record<string, unknown> {
   const timer = readUnit(file.timer);
-  if (!timer.has("Timer")) draft.refuse("it has no [Timer] section");
-  if (file.service === undefined) {
-    draft.refuse(
-      `${file.serviceName}, which it starts, was not found: give that file, too, or put it beside the timer`,
-    );
-  }
-  const service = readUnit(file.service);
-  if (!service.has("Service")) draft.refuse(`${file.serviceName} has no [Service] section`);
-  const when = timesOfTimer(timer, draft, options);
-  const action = actionOfService(service, file, draft);
+  const service = readUnit(file.service ?? "");
   noteOthers(timer, service, draft);
   const description = valueOf(service, "Unit", "Description") ?? valueOf(timer, "Unit", "Description");
   return {
     id: idFrom(file.name.replace(/\.timer$/, ""), options.prefix),
-    ...when,
-    ...action,
+    ...draft.part(() => timesOfTimer(timer, draft, options)),
+    ...draft.part(() => actionOfService(service, file, draft)),
     ...limitsOf(service, draft),
     user: userOf(service, file, draft, options),
     overlap: "skip",
@@ -70,33 +61,39 @@ function jobOf(file: TimerFiles, draft: Draft, options: ForeignOptions): Record<
 // When
 
 function timesOfTimer(timer: Unit, draft: Draft, options: ForeignOptions): Record<string, unknown> {
-  const calendars = valuesOf(timer, "Timer", "OnCalendar").map((text) => {
+  if (!timer.has("Timer")) draft.refuse("it has no [Timer] section");
+  const written = valuesOf(timer, "Timer", "OnCalendar");
+  const calendars = written.flatMap((text) => {
     const read = readOnCalendar(text);
-    return "reason" in read ? draft.refuse(`OnCalendar=${text}: ${read.reason}`) : read;
+    if (!("reason" in read)) return [read];
+    draft.object(`OnCalendar=${text}: ${read.reason}`);
+    return [];
   });
-  const every = periodOf(timer, calendars.length > 0, draft);
+  const every = periodOf(timer, written.length > 0, draft);
   const zones = new Set(calendars.map(({ zone = options.zone }) => zone));
-  if (zones.size > 1) draft.refuse("its OnCalendar= are in different zones: make a job of each");
+  if (zones.size > 1) draft.object("its OnCalendar= are in different zones: make a job of each");
   const except = calendars.flatMap(({ except: left = [] }) => left);
   if (except.length > 0) {
     if (calendars.length > 1)
-      draft.refuse("of several OnCalendar=, one asks for a day AND a weekday: make a job of each");
+      draft.object("of several OnCalendar=, one asks for a day AND a weekday: make a job of each");
     draft.disable(dayAndWeekday);
   }
   const schedules = [...calendars.map(({ schedule }) => schedule), ...every];
-  if (schedules.length === 0)
-    draft.refuse(
+  if (!["OnCalendar", ...repeating].some((name) => valueOf(timer, "Timer", name) !== undefined))
+    draft.object(
       "it has no OnCalendar= and no OnUnitActiveSec=: what else starts a timer has no counterpart",
     );
   const persistent = isTrue(valueOf(timer, "Timer", "Persistent"));
   return {
-    schedule: schedules.length === 1 ? schedules[0] : schedules,
+    schedule: schedules.length > 1 ? schedules : schedules[0],
     timezone: [...zones][0] ?? "UTC",
     except: except.length === 0 ? undefined : except,
     jitter: jitterOf(timer, draft),
     catchUp: persistent ? { policy: "latest", window: "30d" } : { policy: "none" },
   };
 }
+
+const repeating = ["OnUnitActiveSec", "OnUnitInactiveSec"] as const;
 
 function periodOf(timer: Unit, hasCalendar: boolean, draft: Draft): string[] {
   for (const name of ["OnActiveSec", "OnBootSec", "OnStartupSec"]) {
@@ -107,13 +104,15 @@ function periodOf(timer: Unit, hasCalendar: boolean, draft: Draft): string[] {
   for (const name of ["OnClockChange", "OnTimezoneChange"]) {
     if (isTrue(valueOf(timer, "Timer", name))) draft.note(`${name} is not carried over`);
   }
-  return (["OnUnitActiveSec", "OnUnitInactiveSec"] as const).flatMap((name) => {
+  return repeating.flatMap((name) => {
     const value = valueOf(timer, "Timer", name);
     if (value === undefined) return [];
-    if (hasCalendar) return draft.refuse(`${name}= beside OnCalendar= can't be said in one job: make two`);
+    if (hasCalendar) draft.object(`${name}= beside OnCalendar= can't be said in one job: make two`);
     const ms = readSpan(value);
-    if (ms === undefined || ms < 1_000 || !Number.isFinite(ms) || ms % 1_000 !== 0)
-      return draft.refuse(`${name}=${value} is no span of whole seconds`);
+    if (ms === undefined || ms < 1_000 || !Number.isFinite(ms) || ms % 1_000 !== 0) {
+      draft.object(`${name}=${value} is no span of whole seconds`);
+      return [];
+    }
     if (name === "OnUnitInactiveSec") {
       draft.disable(
         `${name}=${value} counts from the end of a run, @every from fixed instants: look at it, then enable it`,
@@ -130,7 +129,10 @@ function jitterOf(timer: Unit, draft: Draft): string | undefined {
   const value = valueOf(timer, "Timer", "RandomizedDelaySec");
   if (value === undefined) return undefined;
   const ms = readSpan(value);
-  if (ms === undefined || !Number.isFinite(ms)) return draft.refuse(`RandomizedDelaySec=${value} is no span`);
+  if (ms === undefined || !Number.isFinite(ms)) {
+    draft.object(`RandomizedDelaySec=${value} is no span`);
+    return undefined;
+  }
   return ms === 0 ? undefined : formatDuration(ms);
 }
 
@@ -138,20 +140,30 @@ function jitterOf(timer: Unit, draft: Draft): string | undefined {
 // What
 
 function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<string, unknown> {
+  if (file.service === undefined) {
+    draft.refuse(
+      `${file.serviceName}, which it starts, was not found: give that file, too, or put it beside the timer`,
+    );
+  }
+  if (!service.has("Service")) draft.refuse(`${file.serviceName} has no [Service] section`);
   const type = valueOf(service, "Service", "Type") ?? "simple";
   const isOneshot = type === "oneshot";
   const specifier = specifiersOf(file.serviceName);
   const read = (name: string) =>
     valuesOf(service, "Service", name).flatMap((line) => {
       const commands = readExecLine(line, specifier);
-      return "reason" in commands ? draft.refuse(`${name}=: ${commands.reason}`) : commands;
+      if (!("reason" in commands)) return commands;
+      draft.object(`${name}=: ${commands.reason}`);
+      return [];
     });
+  const before = read("ExecStartPre");
   const main = read("ExecStart");
-  if (main.length === 0) draft.refuse(`${file.serviceName} has no ExecStart=`);
-  if (main.length > 1 && !isOneshot) draft.refuse("several ExecStart= are for Type=oneshot");
+  const written = valuesOf(service, "Service", "ExecStart").length;
+  if (written === 0) draft.object(`${file.serviceName} has no ExecStart=`);
+  if (written > 1 && !isOneshot) draft.object("several ExecStart= are for Type=oneshot");
   const after = read("ExecStartPost");
   if (after.length > 0 && !isOneshot)
-    draft.refuse(`ExecStartPost= of a service of Type=${type} runs beside it, and not after it`);
+    draft.object(`ExecStartPost= of a service of Type=${type} runs beside it, and not after it`);
   if (type === "forking")
     draft.note("Type=forking: what it leaves running goes on, and the run ends with its first process");
   if (["dbus", "notify", "notify-reload", "idle"].includes(type))
@@ -162,7 +174,7 @@ function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<
   const conditions = read("ExecCondition");
   const leaves = type === "forking" || /^(process|none)$/.test(valueOf(service, "Service", "KillMode") ?? "");
   return {
-    ...actionOf([...read("ExecStartPre"), ...main, ...after]),
+    ...(main.length === 0 ? {} : actionOf([...before, ...main, ...after])),
     ...(conditions.length === 0 ? {} : { precheck: actionOf(conditions) }),
     background: leaves ? "leave" : undefined,
     env: environmentOf(service, draft, specifier),
@@ -203,11 +215,14 @@ function environmentOf(service: Unit, draft: Draft, specifier: Specifier): Recor
   };
   for (const line of valuesOf(service, "Service", "Environment")) {
     const words = readExecLine(`- ${line}`, specifier);
-    if ("reason" in words) return draft.refuse(`Environment=${line}: ${words.reason}`);
+    if ("reason" in words) {
+      draft.object(`Environment=${line}: ${words.reason}`);
+      continue;
+    }
     for (const word of words.flatMap((one) => one.words.slice(1))) {
       const at = word.indexOf("=");
-      if (at < 1) draft.refuse(`Environment=${line}: ${JSON.stringify(word)} is no NAME=VALUE`);
-      env[word.slice(0, at)] = word.slice(at + 1);
+      if (at < 1) draft.object(`Environment=${line}: ${JSON.stringify(word)} is no NAME=VALUE`);
+      else env[word.slice(0, at)] = word.slice(at + 1);
     }
   }
   return env;
@@ -250,7 +265,7 @@ function limitsOf(service: Unit, draft: Draft): Record<string, unknown> {
   const duration = (name: string) => {
     const text = valueOf(service, "Service", name);
     const ms = text === undefined ? undefined : readSpan(text);
-    if (text !== undefined && ms === undefined) draft.refuse(`${name}=${text} is no span`);
+    if (text !== undefined && ms === undefined) draft.object(`${name}=${text} is no span`);
     return ms === undefined || ms === 0 || !Number.isFinite(ms) ? undefined : formatDuration(ms);
   };
   const isOneshot = valueOf(service, "Service", "Type") === "oneshot";
@@ -270,7 +285,7 @@ function userOf(
 ): string {
   const written = valueOf(service, "Service", "User");
   if (isUsers && options.user === undefined)
-    draft.refuse("it is a unit of a user's own systemd: say with --user whose");
+    draft.object("it is a unit of a user's own systemd: say with --user whose");
   const filled = written?.replaceAll("%i", specifiersOf(serviceName)("i") ?? "");
   return filled ?? options.user ?? "root";
 }

@@ -15,8 +15,8 @@ const folder = fileURLToPath(
 
 export interface PageFile {
   content: Buffer;
-  /** the same, compressed */
-  gzipped: Buffer;
+  /** the same, compressed when it is first asked for */
+  gzipped: () => Buffer;
   type: string;
 }
 
@@ -49,7 +49,8 @@ export function readPageFiles(): PageFiles {
 
 function pageFile(name: string, content: Buffer): PageFile {
   const type = types[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
-  return { content, gzipped: gzipSync(content), type };
+  let gzipped: Buffer | undefined;
+  return { content, gzipped: () => (gzipped ??= gzipSync(content)), type };
 }
 
 export function sendFile(
@@ -60,7 +61,7 @@ export function sendFile(
 ): FastifyReply {
   reply.type(file.type).header("cache-control", caching).header("vary", "accept-encoding");
   const takesGzip = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
-  return takesGzip ? reply.header("content-encoding", "gzip").send(file.gzipped) : reply.send(file.content);
+  return takesGzip ? reply.header("content-encoding", "gzip").send(file.gzipped()) : reply.send(file.content);
 }
 
 /** The sign of cicada: a clock. With a number of jobs in trouble it is red and shows the number. */

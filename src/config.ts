@@ -43,6 +43,7 @@ import {
 } from "./config/values.ts";
 import { contentOf } from "./config/yaml.ts";
 import { CicadaError } from "./errors.ts";
+import { heartbeatLimits } from "./schema/heartbeat.ts";
 import { executors, type ExecutorName } from "./schema/job.ts";
 import { didYouMean } from "./schema/nearest.ts";
 
@@ -215,6 +216,14 @@ function trustedHeaders(
 function tagsOf(tags: readonly [string, string][]): Config["tags"] {
   const repeated = tags.find(([name], index) => tags.findIndex(([other]) => other === name) < index);
   if (repeated !== undefined) throw new CicadaError("BAD_SETTING", `--tag: ${repeated[0]} is given twice`);
+  const letters = tags.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  if (tags.length > heartbeatLimits.tags || letters > heartbeatLimits.tagLetters) {
+    const most = `${heartbeatLimits.tags} tags with ${heartbeatLimits.tagLetters} letters together`;
+    throw new CicadaError(
+      "BAD_SETTING",
+      `--tag: a peer has at most ${most}, because it names them in each heartbeat`,
+    );
+  }
   return Object.fromEntries(tags);
 }
 

@@ -91,6 +91,15 @@ test("lists are repeated flags, words in a variable, lists in the file", () => {
   assert.deepEqual(read({}, {}, `listen: [${listen.map((each) => `"${each}"`).join(", ")}]`).listen, listen);
 });
 
+test("a peer has no more tags than its heartbeats may name", () => {
+  const many = Array.from({ length: 65 }, (_, index) => `tag-${index}=x`);
+  assert.equal(Object.keys(read({ tag: many.slice(1) }).tags).length, 64);
+  assert.throws(() => read({ tag: many }), /at most 64 tags/);
+  const long = Array.from({ length: 30 }, (_, index) => `tag-${index}=${"x".repeat(256)}`);
+  assert.equal(Object.keys(read({ tag: long }).tags).length, 30);
+  assert.throws(() => read({ tag: [...long, ...long.map((tag) => `2${tag}`)] }), /8192 letters together/);
+});
+
 test("tags are K=V, and a mapping in the file", () => {
   const tags = { disk: "ssd", zone: "a=b" };
   assert.deepEqual(read({ tag: ["disk=ssd", "zone=a=b"] }).tags, tags);

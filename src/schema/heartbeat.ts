@@ -24,6 +24,20 @@ export const VoteWordSchema = Type.Object({
 });
 export type VoteWord = Static<typeof VoteWordSchema>;
 
+/**
+ * The most that a heartbeat may say, because each peer keeps the last one of every member (core/members/members.ts has the most
+ * members). `bytes`: a longer one is refused; the longest honest one, of a peer that hears 512 others, has 60 KiB.
+ * `plainBytes`: a longer one is kept without its unknown fields, which may unfold to ten times their bytes in memory. Of the
+ * tags and the voters, a receiver keeps so many, and a peer that has more doesn't start.
+ */
+export const heartbeatLimits = {
+  bytes: 65_536,
+  plainBytes: 8_192,
+  tags: 64,
+  tagLetters: 8_192,
+  voters: 64,
+} as const;
+
 /** Protocol `heartbeat`, every second to everyone. */
 export const HeartbeatMessage = Type.Object({
   kind: Type.Literal("heartbeat"),

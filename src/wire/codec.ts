@@ -8,6 +8,8 @@
  */
 import { Compile } from "typebox/compile";
 import type { TSchema } from "typebox";
+import { Clean } from "typebox/value";
+import { HeartbeatMessage, heartbeatLimits, type Heartbeat } from "../schema/heartbeat.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { bodiesOf, messageCapBytes, type Channel, type Message } from "../schema/message.ts";
 import { ownProtocol } from "../schema/protocol.ts";
@@ -68,7 +70,7 @@ function wellFormed(_key: string, value: unknown): unknown {
 
 /** The message in the bytes that came from `from` on `channel`. */
 export function decode(channel: Channel, bytes: Uint8Array, from: PeerId, cluster: string): Decoded {
-  if (bytes.length > messageCapBytes) return refused("too-large");
+  if (bytes.length > capOf(channel)) return refused("too-large");
   if (isTooDeep(bytes)) return refused("too-deep");
   let text: string;
   try {
@@ -88,7 +90,13 @@ export function decode(channel: Channel, bytes: Uint8Array, from: PeerId, cluste
   if (parsed.version !== wireVersion) return refused("other-version");
   if (parsed.sender !== from) return refused("foreign-sender");
   if (mayHideKeys(text) && hasForbiddenKey(parsed.body)) return refused("forbidden-key");
-  return decodeBody(channel, parsed.body, parsed.seq);
+  const decoded = decodeBody(channel, parsed.body, parsed.seq);
+  if (decoded.ok && decoded.message.kind === "heartbeat") limitHeartbeat(decoded.message, bytes.length);
+  return decoded;
+}
+
+function capOf(channel: Channel): number {
+  return channel === "heartbeat" ? heartbeatLimits.bytes : messageCapBytes;
 }
 
 function decodeBody(channel: Channel, body: unknown, seq: number): Decoded {
@@ -96,6 +104,19 @@ function decodeBody(channel: Channel, body: unknown, seq: number): Decoded {
   const check = typeof body.kind === "string" ? checks[channel].get(body.kind) : undefined;
   if (check === undefined) return refused("unknown-kind");
   return check(body) ? { ok: true, message: body, seq } : refused("wrong-shape");
+}
+
+/** Leaves in a long heartbeat only what its receiver has a use for. */
+function limitHeartbeat(heartbeat: Heartbeat, bytes: number): void {
+  if (bytes <= heartbeatLimits.plainBytes) return;
+  Clean(HeartbeatMessage, heartbeat);
+  heartbeat.tags = firstOf(heartbeat.tags, heartbeatLimits.tags);
+  if (heartbeat.seenVotes !== undefined)
+    heartbeat.seenVotes = firstOf(heartbeat.seenVotes, heartbeatLimits.voters);
+}
+
+function firstOf<Value>(values: Record<string, Value>, most: number): Record<string, Value> {
+  return Object.fromEntries(Object.entries(values).slice(0, most));
 }
 
 function refused(refusal: Refusal): Decoded {

@@ -14,9 +14,11 @@ import type { OtherRecord } from "../../../src/schema/other-record.ts";
 import type { RunRecord } from "../../../src/schema/run.ts";
 import { Dice } from "../../../src/sim/random.ts";
 import { SimKeys } from "../../../src/sim/keys.ts";
-import { decode } from "../../../src/wire/codec.ts";
+import { heartbeatLimits } from "../../../src/schema/heartbeat.ts";
+import { decode, wireVersion } from "../../../src/wire/codec.ts";
 import { verifyOtherRecord, verifyRecord } from "../../../src/wire/records.ts";
 import type { JobTable } from "../../../src/table/table.ts";
+import { idleHeartbeat } from "../idle-heartbeat.ts";
 import { makeTable, specOf, wallOf } from "../tables.ts";
 import { longest, repeated, type Costed } from "./costed.ts";
 import { localDecoders } from "./costs-local.ts";
@@ -61,8 +63,25 @@ function drawMessage(dice: Dice): Uint8Array {
   const body = dice.chance(0.2)
     ? "[".repeat(Math.ceil(longest ** dice.next()))
     : `{"kind":"${dice.pick(kinds)}","${dice.pick(listFields)}":[${repeated(dice, list)}0]}`;
-  const bytes = Buffer.from(`{"cluster":"${cluster}","version":1,"sender":"peer-2","seq":1,"body":${body}}`);
+  const bytes = Buffer.from(
+    `{"cluster":"${cluster}","version":${wireVersion},"sender":"peer-2","seq":1,"body":${body}}`,
+  );
   return dice.chance(0.2) ? mutateBytes(bytes, dice) : bytes;
+}
+
+/** A heartbeat of the right form, with too much of something that it may say, or of what no version knows. */
+function drawHeartbeat(dice: Dice): Uint8Array {
+  const more = dice.pick([
+    () => `"tags":{${repeated(dice, (index) => `"t${index}":"",`)}"last":"x"}`,
+    () => `"seenVotes":{${repeated(dice, (index) => `"p${index}":1,`)}"last":1}`,
+    () => `"x":[${repeated(dice, dice.pick(lists))}0]`,
+    () => `"life":{"incarnation":1,"signature":"","x":[${repeated(dice, () => "[],")}0]}`,
+    () => `"hears":[${repeated(dice, () => `"${peerId}",`, 15_000)}"${peerId}"]`,
+  ])();
+  const body = `${JSON.stringify(idleHeartbeat({})).slice(0, -1)},${more}}`;
+  return Buffer.from(
+    `{"cluster":"${cluster}","version":${wireVersion},"sender":"peer-2","seq":1,"body":${body}}`,
+  );
 }
 
 function drawBody(dice: Dice): Uint8Array {
@@ -164,6 +183,24 @@ export function costedDecoders(seed: string): Costed[] {
       },
       base: 5_000,
       perByte: 30 * channels.length,
+    },
+    {
+      name: "heartbeats",
+      draw: drawHeartbeat,
+      take: (bytes) => {
+        const decoded = decode("heartbeat", bytes, "peer-2" as PeerId, cluster);
+        if (!decoded.ok || decoded.message.kind !== "heartbeat") return;
+        const { tags, seenVotes = {}, ...rest } = decoded.message;
+        const names = Object.keys(tags).length + Object.keys(seenVotes).length;
+        if (
+          bytes.length > heartbeatLimits.bytes ||
+          (bytes.length > heartbeatLimits.plainBytes && "x" in rest)
+        )
+          throw new Fault(`${bytes.length} bytes are kept as they came`);
+        if (names > heartbeatLimits.plainBytes) throw new Fault(`${names} tags and voters are kept`);
+      },
+      base: 5_000,
+      perByte: 60,
     },
     {
       name: "table updates",

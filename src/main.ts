@@ -39,7 +39,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 /** Runs one command line (without the program's own name) and returns its exit code. */
-export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
+export async function run(typed: readonly string[], terminal: Terminal): Promise<number> {
+  const argv = typed.map(pastedName);
   const program = buildProgram(argv, terminal);
   try {
     refuseBrokenText(argv);
@@ -57,6 +58,14 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
     // commander has printed its message already. --help and --version also end here, with 0.
     return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
   }
+}
+
+const name = /^[a-z0-9][\w.:~@#-]*$/i;
+
+/** A name or id without the zero-width spaces that a notice for Slack or Telegram puts into it. */
+function pastedName(argument: string): string {
+  const bare = argument.replaceAll("\u200b", "");
+  return name.test(bare) ? bare : argument;
 }
 
 /**

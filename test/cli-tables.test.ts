@@ -273,6 +273,19 @@ describe("a run", () => {
     assert.equal((await stub.cicada("runs", "get", "backup@noon")).code, 2);
   });
 
+  test("may be pasted from a chat, with the zero-width spaces that keep its id from being formatted there", async () => {
+    await using stub = await StubPeer.open();
+    stub.otherwise(() => ({ body: runAnswer({}) }));
+    const id = "my_backup@2026-11-20T02:00:00Z~1@aaaaaaaa";
+    const said = await stub.cicada(
+      "runs",
+      "get",
+      id.replaceAll(/[_~@]/g, (mark) => `${mark}\u200b`),
+    );
+    assert.equal(said.code, 0, said.stderr);
+    assert.equal(stub.asked.at(-1)?.path, `/v1/runs/${id}`);
+  });
+
   test("that never started has no output, and the command gives the reason", async () => {
     await using stub = await StubPeer.open();
     const reason = "not started: the folder /nope doesn't exist";

@@ -235,6 +235,16 @@ test("a webhook's signature covers the exact bytes sent; retries keep the id and
   }
 });
 
+test("a webhook's id has no dot, which would let a job's name move what the signature covers, and two jobs have two ids", async () => {
+  await using listener = await Listener.open({ status: 200 });
+  const channel = { type: "webhook", url: listener.url } as const;
+  for (const job of ["shop.backup", "shop_backup", "shop-backup"])
+    await deliver(channel, [notice({ key: `${job}@2026-11-20T12:00:00Z:failed` })]);
+  const ids = listener.got.map(({ headers }) => String(headers["webhook-id"]));
+  assert.equal(new Set(ids).size, 3);
+  assert.doesNotMatch(ids.join(), /\./);
+});
+
 describe("a secret that a channel holds is in no error", () => {
   const token = "T0ken/very-secret-part";
   const cases: Readonly<Record<string, (url: string) => NoticeChannel>> = {

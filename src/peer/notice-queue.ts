@@ -3,6 +3,7 @@
  * message. A message that was tried once stays as it is until it is accepted or given up, so that the receiver can drop
  * repeats by its id.
  */
+import { messageId } from "../core/records/notice-text.ts";
 import type { Clock } from "../ports.ts";
 import type { Delivered, Delivery } from "../ports/notifier.ts";
 import { leastLength, type Notice } from "../schema/notice.ts";
@@ -74,7 +75,7 @@ export class NoticeQueue {
     const { items } = this.#message;
     const notices = items.map(({ notice }) => notice);
     this.#isSending = true;
-    this.#deps.deliver({ notices, id: idOf(notices) }, (result) => this.#tried(result));
+    this.#deps.deliver({ notices, id: messageId(notices) }, (result) => this.#tried(result));
   }
 
   /** As many as can each say in the message what they are about. */
@@ -122,10 +123,4 @@ export class NoticeQueue {
     this.#message = undefined;
     for (const { done } of items) done(outcome);
   }
-}
-
-/** Of several notices in one message, the first one's key and their number: the message never changes. */
-function idOf(notices: readonly Notice[]): string {
-  const first = notices[0]?.key ?? "";
-  return notices.length === 1 ? first : `${first}+${notices.length - 1}`;
 }

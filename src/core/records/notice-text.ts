@@ -112,6 +112,17 @@ function roundedDuration(ms: number): string {
   return formatDuration(ms < 1_000 ? Math.round(ms) : Math.round(ms / 1_000) * 1_000);
 }
 
+/**
+ * By which a receiver drops a repeated message: a single notice's key; of several, the first one's, their number and a hash of
+ * all, because another peer that continues after this one's death may put other notices together.
+ */
+export function messageId(notices: readonly Notice[]): string {
+  const keys = notices.map(({ key }) => key);
+  const [first = "", ...others] = keys;
+  if (others.length === 0) return first;
+  return `${first}+${others.length}/${hash("sha256", keys.join("\n"), "hex").slice(0, 16)}`;
+}
+
 /** Services that pair a start with its end want a UUID (RFC 9562, version 8: made from a hash of the tick's name). */
 export function tickUuid(name: string): string {
   const digits = hash("sha256", name, "hex");

@@ -1,6 +1,6 @@
 /**
  * A webhook, signed as Standard Webhooks 1.0 says (standardwebhooks.com): the signature covers id, time and the exact bytes of
- * the body. A retry has the same id and a new time.
+ * the body. A retry has the same id and a new time. As dots part the three, the id has none.
  */
 import { createHmac } from "node:crypto";
 import type { Delivery } from "../../ports/notifier.ts";
@@ -10,7 +10,7 @@ import { linkOf, type HttpMessage } from "./message.ts";
 
 export function webhookRequest(
   { url, secret, link }: ChannelOf<"webhook">,
-  { notices, id }: Delivery,
+  { notices, id: messageId }: Delivery,
   nowSeconds: number,
 ): HttpMessage {
   const [first] = notices;
@@ -21,6 +21,8 @@ export function webhookRequest(
     timestamp: at,
     data: { notices: notices.map((notice) => dataOf(notice, link)) },
   });
+  // A job's author chooses its name. No key contains ~, so two keys stay two ids.
+  const id = messageId.replaceAll(".", "~");
   const time = String(nowSeconds);
   const headers = { "content-type": "application/json", "webhook-id": id, "webhook-timestamp": time };
   if (secret === undefined) return { url, headers, body };

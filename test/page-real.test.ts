@@ -389,6 +389,48 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("choosing a job moves no row, and what can be done with the chosen ones is in view", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    // Nothing but the choice changes the list meanwhile.
+    await page.route(/\/v1\/events/, (route) => route.abort());
+    await logIn(page, ada.token, "/jobs?sort=id");
+    const row = page.getByRole("row", { name: /nightly/ });
+    await row.waitFor();
+    const top = async (): Promise<number | undefined> => (await row.boundingBox())?.y;
+    const first = await top();
+    await row.getByRole("checkbox").check();
+    const bar = page.getByRole("group", { name: "For the chosen jobs" });
+    await bar.getByText("1 job chosen").waitFor();
+    assert.equal(await top(), first);
+    const { y = 0, height = 0 } = (await bar.boundingBox()) ?? {};
+    assert.ok(y > 0 && y + height <= 900, `from ${y} to ${y + height}`);
+    await page.getByLabel("Choose all jobs that are shown").check();
+    assert.ok(await page.getByRole("checkbox", { name: "Choose hello" }).isChecked());
+    await bar.getByRole("button", { name: "Clear" }).click();
+    await bar.waitFor({ state: "detached" });
+    assert.equal(await row.getByRole("checkbox").isChecked(), false);
+    await context.close();
+  });
+
+  test("the keyboard goes on where a new view begins, and back where the old one does", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs");
+    const focused = "document.activeElement.id";
+    await page.getByRole("link", { name: "nightly", exact: true }).press("Enter");
+    await page.getByRole("heading", { name: "What it does" }).waitFor();
+    assert.equal(await page.evaluate(focused), "main");
+    await page.getByRole("link", { name: "Runs" }).last().press("Enter");
+    await page.getByText("Nothing has run yet.").waitFor();
+    assert.equal(await page.evaluate("document.activeElement.textContent"), "Runs");
+    await page.goBack();
+    await page.getByRole("heading", { name: "What it does" }).waitFor();
+    await page.getByRole("link", { name: "Edits" }).focus();
+    await page.goBack();
+    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    assert.equal(await page.evaluate(focused), "main");
+    await context.close();
+  });
+
   test("a viewer sees everything and is offered nothing that it may not do", async () => {
     const { token } = (await ada.ask("POST", "/v1/tokens", { name: "looks", role: "viewer" })) as {
       token: string;

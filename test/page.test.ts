@@ -114,6 +114,12 @@ test("the page has nothing inline, loads nothing from elsewhere, and builds no m
   }
 });
 
+test("no rule of the style is about the neighbour of any element: each element put into a view would restyle all after it", async () => {
+  const sheets = (await assets()).filter((url) => url.endsWith(".css"));
+  assert.ok(sheets.length > 0);
+  for (const url of sheets) assert.doesNotMatch((await served(url)).body, /[\s>,{}]\*\s*[+~]/, url);
+});
+
 test("the sign of the page shows how many jobs are in trouble", async () => {
   assert.doesNotMatch((await served("/icon.svg")).body, /<text/);
   const { body, headers } = await served("/icon.svg?failing=3");

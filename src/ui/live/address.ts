@@ -14,6 +14,17 @@ export function go(href: string, how: "push" | "replace" = "push"): void {
     history.pushState(null, "", url);
     scrollTo(0, 0);
   } else history.replaceState(null, "", url);
+  show(url);
+}
+
+/**
+ * The focus goes on where the new view begins, if it was in the old one. It is moved first: a browser that loses the element with
+ * the focus lays out the half-made view at once.
+ */
+function show(url: URL): void {
+  const main = document.getElementById("main");
+  if (url.pathname !== address.peek().pathname && main?.contains(document.activeElement) === true)
+    main.focus({ preventScroll: true });
   address.value = url;
 }
 
@@ -32,9 +43,7 @@ export const runLink = (id: string): string => `/runs/${encodeURIComponent(id)}`
 
 /** Links of the page itself are followed without a new page load. */
 export function followLinks(): void {
-  addEventListener("popstate", () => {
-    address.value = new URL(location.href);
-  });
+  addEventListener("popstate", () => show(new URL(location.href)));
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -1,4 +1,5 @@
 /** What can be done with the chosen jobs together. */
+import type { Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { bulk, type BulkAction } from "../../live/job-actions.ts";
@@ -7,16 +8,18 @@ import { Dialog } from "../../parts/parts.tsx";
 import { countText } from "../../words.ts";
 
 interface ChosenProps {
-  chosen: ReadonlySet<string>;
-  clear: () => void;
+  chosen: Signal<ReadonlySet<string>>;
   reload: () => void;
 }
 
 /** A deletion is asked about first. */
-export function ChosenBar({ chosen, clear, reload }: ChosenProps): JSX.Element | null {
+export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
   const [isDeleting, setDeleting] = useState(false);
-  if (chosen.size === 0 || !may("operator")) return null;
-  const ids = [...chosen];
+  if (chosen.value.size === 0 || !may("operator")) return null;
+  const ids = [...chosen.value];
+  const clear = (): void => {
+    chosen.value = new Set();
+  };
   const act = async (action: BulkAction): Promise<void> => {
     setDeleting(false);
     if (await bulk(ids, action)) clear();

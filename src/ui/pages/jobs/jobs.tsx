@@ -1,4 +1,5 @@
 /** All jobs: found by text, state and group, and acted on alone or together. */
+import { useSignal, type Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { query } from "../../live/address.ts";
@@ -21,7 +22,8 @@ const rowsMax = 1_000;
 export function Jobs(): JSX.Element {
   const filter = query.value;
   const [limit, setLimit] = useState(rowsAtOnce);
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  // A signal, because the list itself is not drawn anew when a job is chosen.
+  const chosen = useSignal<ReadonlySet<string>>(new Set());
   const wanted = new URLSearchParams({
     limit: String(limit),
     recent: "true",
@@ -34,25 +36,6 @@ export function Jobs(): JSX.Element {
   const items = list.body?.items ?? [];
   const held = useHeldRows(items, ({ id }) => id, wanted.toString());
   const isFiltered = ["q", "state", "group", "label"].some((name) => filter.get(name));
-  const choose = (id: string, on: boolean): void => {
-    setChosen((before) => {
-      const next = new Set(before);
-      if (on) next.add(id);
-      else next.delete(id);
-      return next;
-    });
-  };
-  const all = (
-    <input
-      type="checkbox"
-      aria-label="Choose all jobs that are shown"
-      checked={chosen.size > 0 && items.every(({ id }) => chosen.has(id))}
-      onChange={({ currentTarget }) =>
-        setChosen(new Set(currentTarget.checked ? items.map(({ id }) => id) : []))
-      }
-    />
-  );
-
   return (
     <>
       <div class="head">
@@ -77,7 +60,7 @@ export function Jobs(): JSX.Element {
         </Empty>
       ) : (
         <>
-          <ChosenBar chosen={chosen} clear={() => setChosen(new Set())} reload={list.reload} />
+          <ChosenBar chosen={chosen} reload={list.reload} />
           <div
             class="table-wrap"
             ref={held.ref}
@@ -91,7 +74,9 @@ export function Jobs(): JSX.Element {
                 {
                   name: "Chosen",
                   class: "check",
-                  ...(may("operator") ? { content: all } : { isUnseen: true }),
+                  ...(may("operator")
+                    ? { content: <ChooseAll items={items} chosen={chosen} /> }
+                    : { isUnseen: true }),
                 },
                 "Job",
                 "State",
@@ -102,13 +87,7 @@ export function Jobs(): JSX.Element {
               ]}
             >
               {held.rows.map((job) => (
-                <JobRow
-                  key={job.id}
-                  job={job}
-                  isChosen={chosen.has(job.id)}
-                  choose={choose}
-                  reload={list.reload}
-                />
+                <JobRow key={job.id} job={job} chosen={chosen} reload={list.reload} />
               ))}
             </Table>
           </div>
@@ -123,5 +102,24 @@ export function Jobs(): JSX.Element {
         </>
       )}
     </>
+  );
+}
+
+function ChooseAll({
+  items,
+  chosen,
+}: {
+  items: readonly Job[];
+  chosen: Signal<ReadonlySet<string>>;
+}): JSX.Element {
+  return (
+    <input
+      type="checkbox"
+      aria-label="Choose all jobs that are shown"
+      checked={chosen.value.size > 0 && items.every(({ id }) => chosen.value.has(id))}
+      onChange={({ currentTarget }) => {
+        chosen.value = new Set(currentTarget.checked ? items.map(({ id }) => id) : []);
+      }}
+    />
   );
 }

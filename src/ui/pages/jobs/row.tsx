@@ -1,4 +1,5 @@
 /** A job in the list of jobs: how it is, when it comes next, how its last ticks went, and what can be done with it. */
+import { useComputed, type Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { jobLink } from "../../live/address.ts";
@@ -20,20 +21,19 @@ import {
   toneOfRun,
 } from "../../words.ts";
 
-/** The functions do the same in every drawing of the list. */
+/** All but the job are the same in every drawing of the list. */
 interface Props {
   job: Job;
-  isChosen: boolean;
-  choose: (id: string, on: boolean) => void;
+  chosen: Signal<ReadonlySet<string>>;
   reload: () => void;
 }
 
 /** It is drawn anew only when the job's answer has changed: a list has up to 1,000 rows, and few of them change at once. */
 export function JobRow(props: Props): JSX.Element {
-  return useMemo(() => <Row {...props} />, [JSON.stringify(props.job), props.isChosen]);
+  return useMemo(() => <Row {...props} />, [JSON.stringify(props.job)]);
 }
 
-function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
+function Row({ job, chosen, reload }: Props): JSX.Element {
   const { id, description, state, nextTick, nextPeer, lastTick, lastRun, recent, problems } = job;
   const about = description ?? actionText(job);
   const ran = lastRun !== null && lastRun.tick === lastTick?.tick ? lastRun : null;
@@ -42,14 +42,7 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
   return (
     <tr role="row">
       <td role="cell" class="check">
-        {may("operator") && (
-          <input
-            type="checkbox"
-            aria-label={`Choose ${id}`}
-            checked={isChosen}
-            onChange={({ currentTarget }) => choose(id, currentTarget.checked)}
-          />
-        )}
+        {may("operator") && <Choose id={id} chosen={chosen} />}
       </td>
       <th role="rowheader" scope="row">
         <a href={jobLink(id)}>{id}</a>
@@ -97,6 +90,23 @@ function Row({ job, isChosen, choose, reload }: Props): JSX.Element {
         <RowActions job={job} reload={reload} />
       </td>
     </tr>
+  );
+}
+
+function Choose({ id, chosen }: { id: string; chosen: Signal<ReadonlySet<string>> }): JSX.Element {
+  const isChosen = useComputed(() => chosen.value.has(id));
+  return (
+    <input
+      type="checkbox"
+      aria-label={`Choose ${id}`}
+      checked={isChosen.value}
+      onChange={({ currentTarget }) => {
+        const next = new Set(chosen.value);
+        if (currentTarget.checked) next.add(id);
+        else next.delete(id);
+        chosen.value = next;
+      }}
+    />
   );
 }
 

@@ -215,6 +215,7 @@ const planted: Readonly<Record<string, string>> = {
   "src/peer/reader.ts": 'import type { State } from "../core/state.ts";\nexport type Whole = State;',
   "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
   "src/sim/dice.ts": "export const throwIt = (): number => Math.random();",
+  "src/schema/row.ts": 'import { Compile } from "typebox/compile";\nexport const check = Compile;\n',
   "src/sim/real.ts": 'export type { Door } from "../real/door.ts";',
   "src/real/door.ts": "export interface Door { open: true }\nexport const open: Door = { open: true };",
   "src/real/default.ts": "export default 1;",
@@ -257,6 +258,7 @@ describe("a planted fault is found", () => {
       "src/core/door.ts:1 core may not import ../real/door.ts",
       "src/core/random.ts:1 core may not import node:crypto",
       "src/identity/key.ts:1 identity may not import ../core/fine-date.ts",
+      "src/schema/row.ts:1 schema may not import typebox/compile",
       "src/sim/real.ts:1 sim may not import ../real/door.ts",
     ]);
   });

@@ -15,7 +15,6 @@
  * `cluster.key.retired`. A retired key admits no peer and proves no change of keys. Its only use is to prove to a peer
  * that still holds it as its present key that the key was replaced (mesh/succession.ts).
  */
-import { Compile } from "typebox/compile";
 import { Type } from "typebox";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import {
@@ -26,6 +25,7 @@ import {
 } from "../identity/cluster-key.ts";
 import { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring, Log } from "../ports.ts";
+import { checkOf } from "../schema/check.ts";
 import { graceMaxMs } from "../schema/message.ts";
 import { PeerIdSchema, type PeerId } from "../schema/ids.ts";
 import type { Folder } from "./folder.ts";
@@ -242,8 +242,8 @@ function isSame(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 const KeyList = Type.Array(Type.Object({ key: Type.String(), until: Type.Number() }));
-const oldKeysCheck = Compile(Type.Object({ keys: KeyList, heirs: Type.Array(PeerIdSchema) }));
-const retiredKeysCheck = Compile(Type.Object({ keys: KeyList }));
+const oldKeysCheck = checkOf(Type.Object({ keys: KeyList, heirs: Type.Array(PeerIdSchema) }));
+const retiredKeysCheck = checkOf(Type.Object({ keys: KeyList }));
 
 export interface PresentKey {
   key: Uint8Array;
@@ -298,7 +298,7 @@ function readOldKeys(folder: Folder, log: Log): Pick<KeptKeys, "olds" | "heirs">
   if (text === undefined) return { olds: [], heirs: [] };
   try {
     const value: unknown = JSON.parse(text);
-    if (!oldKeysCheck.Check(value)) throw new Error("it has an unknown form");
+    if (!oldKeysCheck.accepts(value)) throw new Error("it has an unknown form");
     return { olds: parseKeys(value.keys), heirs: value.heirs };
   } catch (error) {
     log.warn("cluster.key.old can't be read; the keys in it are no longer accepted", { why: String(error) });
@@ -311,7 +311,7 @@ function readRetiredKeys(folder: Folder, log: Log): readonly OldKey[] {
   if (text === undefined) return [];
   try {
     const value: unknown = JSON.parse(text);
-    if (!retiredKeysCheck.Check(value)) throw new Error("it has an unknown form");
+    if (!retiredKeysCheck.accepts(value)) throw new Error("it has an unknown form");
     return parseKeys(value.keys);
   } catch (error) {
     log.warn(

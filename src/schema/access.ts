@@ -5,7 +5,7 @@
  * this version can't read whole gives no rights here: a later version's further limit must not be ignored.
  */
 import { Type, type Static } from "typebox";
-import { Compile } from "typebox/compile";
+import { checkOf } from "./check.ts";
 import { groupForm, groupPattern } from "./job.ts";
 
 /** From the least to the most: each may do what those before it may. */
@@ -66,10 +66,10 @@ export const TokenEntrySchema = Type.Object(
 );
 export type TokenEntry = Static<typeof TokenEntrySchema>;
 
-const entry = Compile(TokenEntrySchema);
+const entry = checkOf(TokenEntrySchema);
 
 export function isTokenEntry(value: unknown): value is TokenEntry {
-  return entry.Check(value);
+  return entry.accepts(value);
 }
 
 /** What stands under a revocation's id; anything there revokes. */

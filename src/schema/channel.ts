@@ -4,7 +4,7 @@
  * may name a secret (secret.ts) instead: then the table has only its name, and the peers that have its value can send.
  */
 import { Type, type Static, type TSchema } from "typebox";
-import { Compile } from "typebox/compile";
+import { checkOf, type Check } from "./check.ts";
 import type { Problem } from "./job.ts";
 import { describeFault } from "./fault-words.ts";
 import { DigestSchema, isZoneName, type Digest } from "./digest.ts";
@@ -159,13 +159,12 @@ type WithValues<Channel> = Channel extends unknown
 export type OpenChannel = WithValues<NoticeChannel>;
 export type ChannelOf<Kind extends NoticeChannel["type"]> = Extract<OpenChannel, { type: Kind }>;
 
-const checks: ReadonlyMap<unknown, { fields: readonly string[]; check: ReturnType<typeof Compile> }> =
-  new Map(
-    Object.entries(schemas).map(([type, schema]) => [
-      type,
-      { fields: Object.keys(schema.properties), check: Compile(schema as TSchema) },
-    ]),
-  );
+const checks: ReadonlyMap<unknown, { fields: readonly string[]; check: Check<unknown> }> = new Map(
+  Object.entries(schemas).map(([type, schema]) => [
+    type,
+    { fields: Object.keys(schema.properties), check: checkOf(schema as TSchema) },
+  ]),
+);
 
 /** For messages that say more than the schema's own. */
 const hints: Readonly<Record<string, string>> = {
@@ -200,7 +199,7 @@ export function checkChannel(input: unknown): ChannelCheck {
       message: `a channel of the type ${String(input["type"])} has no field ${JSON.stringify(name)}${didYouMean(name, fields)}`,
     }));
   problems.push(...subscriptionProblems(input));
-  for (const error of check.Errors(input)) {
+  for (const error of check.errors(input)) {
     // Unknown fields of the channel itself have been named above.
     if (error.keyword === "boolean") continue;
     if (error.keyword === "additionalProperties") {

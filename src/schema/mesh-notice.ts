@@ -3,7 +3,7 @@
  * job; its record is kept under an id that no ordinary job has.
  */
 import { Type, type Static } from "typebox";
-import { Compile } from "typebox/compile";
+import { checkOf } from "./check.ts";
 import { InstantSchema, type JobId } from "./ids.ts";
 import { digestStates } from "./digest.ts";
 import { reportedEvents, type ReportedEvent } from "./mesh-event.ts";
@@ -57,13 +57,13 @@ export const MeshNoticeRecordSchema = Type.Intersect([
 ]);
 export type MeshNoticeRecord = Static<typeof MeshNoticeRecordSchema>;
 
-const check = Compile(MeshNoticeRecordSchema);
+const check = checkOf(MeshNoticeRecordSchema);
 
 export function isMeshNoticeRecord(record: OtherRecord): record is MeshNoticeRecord {
   return (
     record.kind === meshNoticeKind &&
     record.job === meshJob &&
     readTopic(record.name) !== undefined &&
-    check.Check(record)
+    check.accepts(record)
   );
 }

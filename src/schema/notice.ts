@@ -3,7 +3,7 @@
  * been sent (DESIGN §9).
  */
 import { Type, type Static } from "typebox";
-import { Compile } from "typebox/compile";
+import { checkOf } from "./check.ts";
 import { InstantSchema, type JobId, type PeerId, type RunId, type TickId } from "./ids.ts";
 import type { ReportedEvent } from "./mesh-event.ts";
 import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
@@ -106,12 +106,12 @@ export const NoticeRecordSchema = Type.Intersect([
 ]);
 export type NoticeRecord = Static<typeof NoticeRecordSchema>;
 
-const noticeCheck = Compile(NoticeRecordSchema);
+const noticeCheck = checkOf(NoticeRecordSchema);
 
 export function isNoticeRecord(record: OtherRecord): record is NoticeRecord {
   return (
     record.kind === noticeKind &&
-    noticeCheck.Check(record) &&
+    noticeCheck.accepts(record) &&
     noticeEvents.some((event) => event === record.name)
   );
 }

@@ -1,6 +1,6 @@
 /** Checks the shape of a small object by its schema, with a pointer for each field that has another shape or isn't known. */
-import { Compile } from "typebox/compile";
 import type { Static, TObject, TSchema } from "typebox";
+import { checkOf } from "./check.ts";
 import { describeFault } from "./fault-words.ts";
 import type { Problem } from "./job.ts";
 import { didYouMean } from "./nearest.ts";
@@ -15,7 +15,7 @@ export interface Shape<Value> {
 
 /** `example` completes "it is an object …". */
 export function shapeOf<Schema extends TObject>(schema: Schema, example: string): Shape<Static<Schema>> {
-  const compiled = Compile(schema);
+  const compiled = checkOf(schema);
   const fields = Object.keys(schema.properties);
   const check = (input: unknown): ShapeCheck<Static<Schema>> => {
     if (!isObject(input))
@@ -28,9 +28,9 @@ export function shapeOf<Schema extends TObject>(schema: Schema, example: string)
       }));
       return { ok: false, problems };
     }
-    if (compiled.Check(input)) return { ok: true, value: input };
+    if (compiled.accepts(input)) return { ok: true, value: input };
     const problems = new Map<string, Problem>();
-    for (const fault of compiled.Errors(input)) {
+    for (const fault of compiled.errors(input)) {
       const { keyword, instancePath, params } = fault;
       const missing = keyword === "required" ? params.requiredProperties : [""];
       for (const name of missing) {

@@ -5,7 +5,7 @@
  * or the epoch's voters and instant as JSON.
  */
 import { Type, type Static } from "typebox";
-import { Compile } from "typebox/compile";
+import { checkOf } from "./check.ts";
 import { InstantSchema, isPeerId, PeerIdSchema, type PeerId } from "./ids.ts";
 import type { Span } from "./run.ts";
 
@@ -26,11 +26,11 @@ export const VoteSchema = Type.Object({ promised: BallotSchema, accepted: Type.O
  */
 export const spansMost = 32;
 const SpanSchema = Type.Object({ from: InstantSchema, to: InstantSchema });
-const spansCheck = Compile(Type.Array(SpanSchema, { maxItems: spansMost }));
+const spansCheck = checkOf(Type.Array(SpanSchema, { maxItems: spansMost }));
 
 /** True of spans that an epoch may name. */
 export function areSpans(value: unknown): value is Span[] {
-  return spansCheck.Check(value) && value.every(({ from, to }) => from <= to);
+  return spansCheck.accepts(value) && value.every(({ from, to }) => from <= to);
 }
 
 export const EpochSchema = Type.Object({

@@ -2,17 +2,17 @@
  * Reads from a peer's disk who said something about this peer, and when. The text is checked like bytes from another
  * peer.
  */
-import { Compile } from "typebox/compile";
 import { Type } from "typebox";
+import { checkOf } from "../schema/check.ts";
 import { AttributionSchema, type Attribution } from "../schema/attribution.ts";
 
-const attributionCheck = Compile(AttributionSchema);
-const ofKeyCheck = Compile(Type.Object({ ...AttributionSchema.properties, key: Type.String() }));
+const attributionCheck = checkOf(AttributionSchema);
+const ofKeyCheck = checkOf(Type.Object({ ...AttributionSchema.properties, key: Type.String() }));
 
 /** Undefined if nothing is kept, or nothing that can be read. */
 export function readAttribution(text: string | undefined): Attribution | undefined {
   const value = parse(text);
-  return attributionCheck.Check(value) ? value : undefined;
+  return attributionCheck.accepts(value) ? value : undefined;
 }
 
 /**
@@ -21,7 +21,7 @@ export function readAttribution(text: string | undefined): Attribution | undefin
  */
 export function readAttributionOfKey(text: string | undefined, key: string): Attribution | undefined {
   const value = parse(text);
-  return ofKeyCheck.Check(value) && value.key === key ? { by: value.by, at: value.at } : undefined;
+  return ofKeyCheck.accepts(value) && value.key === key ? { by: value.by, at: value.at } : undefined;
 }
 
 function parse(text: string | undefined): unknown {

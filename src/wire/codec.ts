@@ -6,9 +6,9 @@
  * a reason and never an exception, so that a bad message costs its receiver no more than reading it. The caller counts
  * refusals. The transport has already proved who sent the bytes.
  */
-import { Compile } from "typebox/compile";
 import type { TSchema } from "typebox";
 import { Clean } from "typebox/value";
+import { checkOf } from "../schema/check.ts";
 import { HeartbeatMessage, heartbeatLimits, type Heartbeat } from "../schema/heartbeat.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { bodiesOf, messageCapBytes, type Channel, type Message } from "../schema/message.ts";
@@ -220,6 +220,6 @@ function kindOf(schema: (typeof bodiesOf)[Channel]["anyOf"][number]): Message["k
 }
 
 function compiled(schema: TSchema): Check {
-  const validator = Compile(schema);
-  return (body): body is Message => validator.Check(body);
+  const validator = checkOf(schema);
+  return (body): body is Message => validator.accepts(body);
 }

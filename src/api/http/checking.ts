@@ -7,8 +7,8 @@
  */
 import type { FastifySchemaCompiler } from "fastify";
 import { Type, type TSchema } from "typebox";
-import { Compile, type Validator } from "typebox/compile";
 import { CicadaError } from "../../errors.ts";
+import { checkOf } from "../../schema/check.ts";
 import { describeFault, type ShapeFault } from "../../schema/fault-words.ts";
 import type { Problem } from "../../schema/job.ts";
 import { didYouMean } from "../../schema/nearest.ts";
@@ -23,16 +23,14 @@ interface Fault extends ShapeFault {
   readonly instancePath: string;
 }
 
-/** A schema is compiled at its first use, because a peer has more than two hundred and most are never used. */
 export const compileCheck: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
-  let check: Validator | undefined;
+  const check = checkOf(schema);
   const known = "properties" in schema ? (schema.properties as Record<string, TSchema>) : {};
   return (sent: unknown) => {
     // A missing body counts as an empty object, because most calls need nothing in it.
     const value = httpPart === "body" ? (sent ?? {}) : readTexts(known, sent);
-    check ??= Compile(schema);
-    if (check.Check(value)) return { value };
-    const faults: readonly Fault[] = check.Errors(value);
+    if (check.accepts(value)) return { value };
+    const faults: readonly Fault[] = check.errors(value);
     const repeated = httpPart === "querystring" ? repeatedIn(value, known) : [];
     const problems =
       repeated.length > 0 ? repeated : faults.flatMap((fault) => problemsOf(fault, known, httpPart));

@@ -1,5 +1,5 @@
 /** The shape of a job by its schema, with messages that say what to write. */
-import { Compile } from "typebox/compile";
+import { checkOf } from "../../schema/check.ts";
 import {
   chainConditions,
   JobSpecSchema,
@@ -20,15 +20,15 @@ import { secretsOfJobMax } from "../../schema/secret.ts";
 import { secretNameHint } from "./secrets.ts";
 import type { Fields } from "./fields.ts";
 
-const jobValidator = Compile(JobSpecSchema);
+const jobValidator = checkOf(JobSpecSchema);
 
 export function isJob(given: Fields): given is JobSpec {
-  return jobValidator.Check(given);
+  return jobValidator.accepts(given);
 }
 
 /** One validator per field, because a validator stops after its first few errors. */
 const fieldValidators = Object.entries(JobSpecSchema.properties).map(
-  ([name, schema]) => [name, Compile(schema)] as const,
+  ([name, schema]) => [name, checkOf(schema)] as const,
 );
 
 const tagsHint =
@@ -115,8 +115,8 @@ export function shapeProblems(given: Fields): Problem[] {
       if (name === "id") found.set("/id", `the id is missing: ${fieldHints["/id"] ?? ""}`);
       continue;
     }
-    if (validator.Check(value)) continue;
-    for (const error of validator.Errors(value)) {
+    if (validator.accepts(value)) continue;
+    for (const error of validator.errors(value)) {
       // Unknown names are reported by unknownFields.
       if (error.keyword === "additionalProperties" || error.keyword === "boolean") continue;
       const pointer = pointerTo(name) + error.instancePath + missingIn(error);

@@ -2,8 +2,8 @@
  * Parses text from the database, in the peer's thread, and checks each value against its schema. A value that fails the
  * check is reported as damage.
  */
-import Compile from "typebox/compile";
 import { CicadaError } from "../../errors.ts";
+import { checkOf } from "../../schema/check.ts";
 import {
   RequestedOrderSchema,
   RunRecordSchema,
@@ -17,53 +17,53 @@ import { AuditEntrySchema, type AuditEntry } from "../../schema/audit.ts";
 import { JobRevisionSchema, type JobRevision } from "../../schema/revision.ts";
 import { StoredVoteSchema, type StoredVote } from "../../schema/vote.ts";
 
-const recordCheck = Compile(RunRecordSchema);
-const orderCheck = Compile(RequestedOrderSchema);
-const otherCheck = Compile(OtherRecordSchema);
-const watermarkCheck = Compile(WatermarkSchema);
-const revisionCheck = Compile(JobRevisionSchema);
-const auditCheck = Compile(AuditEntrySchema);
-const voteCheck = Compile(StoredVoteSchema);
+const recordCheck = checkOf(RunRecordSchema);
+const orderCheck = checkOf(RequestedOrderSchema);
+const otherCheck = checkOf(OtherRecordSchema);
+const watermarkCheck = checkOf(WatermarkSchema);
+const revisionCheck = checkOf(JobRevisionSchema);
+const auditCheck = checkOf(AuditEntrySchema);
+const voteCheck = checkOf(StoredVoteSchema);
 
 export function parseRecord(text: string): RunRecord {
   const value = parse(text);
-  if (!recordCheck.Check(value)) throw damagedRow("run record", text);
+  if (!recordCheck.accepts(value)) throw damagedRow("run record", text);
   return value;
 }
 
 export function parseOrder(text: string): RequestedOrder {
   const value = parse(text);
-  if (!orderCheck.Check(value)) throw damagedRow("order", text);
+  if (!orderCheck.accepts(value)) throw damagedRow("order", text);
   return value;
 }
 
 export function parseOther(text: string): OtherRecord {
   const value = parse(text);
-  if (!otherCheck.Check(value)) throw damagedRow("record", text);
+  if (!otherCheck.accepts(value)) throw damagedRow("record", text);
   return value;
 }
 
 export function parseRevision(text: string): JobRevision {
   const value = parse(text);
-  if (!revisionCheck.Check(value)) throw damagedRow("job's revision", text);
+  if (!revisionCheck.accepts(value)) throw damagedRow("job's revision", text);
   return value;
 }
 
 export function parseAudit(text: string): AuditEntry {
   const value = parse(text);
-  if (!auditCheck.Check(value)) throw damagedRow("entry of the audit", text);
+  if (!auditCheck.accepts(value)) throw damagedRow("entry of the audit", text);
   return value;
 }
 
 export function parseVote(text: string): StoredVote {
   const value = parse(text);
-  if (!voteCheck.Check(value)) throw damagedRow("vote", text);
+  if (!voteCheck.accepts(value)) throw damagedRow("vote", text);
   return value;
 }
 
 export function parseWatermark(text: string): Watermark {
   const value = parse(text);
-  if (!watermarkCheck.Check(value)) throw damagedRow("watermark", text);
+  if (!watermarkCheck.accepts(value)) throw damagedRow("watermark", text);
   return value;
 }
 

@@ -5,7 +5,7 @@
  */
 import { ownCapabilities } from "../../../src/schema/protocol.ts";
 import assert from "node:assert/strict";
-import Compile from "typebox/compile";
+import { checkOf } from "../../../src/schema/check.ts";
 import { checkedJob } from "../../../src/core/checks/job.ts";
 import { Peer } from "../../../src/peer/peer.ts";
 import type { Inside } from "../../../src/peer/settings.ts";
@@ -291,31 +291,31 @@ export class FuzzMesh {
   }
 }
 
-const recordCheck = Compile(RunRecordSchema);
-const orderCheck = Compile(RequestedOrderSchema);
-const otherCheck = Compile(OtherRecordSchema);
-const watermarkCheck = Compile(WatermarkSchema);
-const voteCheck = Compile(StoredVoteSchema);
-const revisionCheck = Compile(JobRevisionSchema);
+const recordCheck = checkOf(RunRecordSchema);
+const orderCheck = checkOf(RequestedOrderSchema);
+const otherCheck = checkOf(OtherRecordSchema);
+const watermarkCheck = checkOf(WatermarkSchema);
+const voteCheck = checkOf(StoredVoteSchema);
+const revisionCheck = checkOf(JobRevisionSchema);
 
 function unreadable(write: Write): string | undefined {
   switch (write.kind) {
     case "record": {
-      const fits = recordCheck.Check(write.record) && Number.isFinite(instantOf(write.record.tick));
+      const fits = recordCheck.accepts(write.record) && Number.isFinite(instantOf(write.record.tick));
       return fits ? undefined : `a record ${JSON.stringify(write.record).slice(0, 300)}`;
     }
     case "order": {
-      const fits = orderCheck.Check(write.order) && Number.isFinite(instantOf(write.order.tick));
+      const fits = orderCheck.accepts(write.order) && Number.isFinite(instantOf(write.order.tick));
       return fits ? undefined : `an order ${JSON.stringify(write.order).slice(0, 300)}`;
     }
     case "other":
-      return otherCheck.Check(write.record)
+      return otherCheck.accepts(write.record)
         ? undefined
         : `a record ${JSON.stringify(write.record).slice(0, 300)}`;
     case "vote":
-      return voteCheck.Check(write.vote) ? undefined : `a vote ${JSON.stringify(write.vote).slice(0, 300)}`;
+      return voteCheck.accepts(write.vote) ? undefined : `a vote ${JSON.stringify(write.vote).slice(0, 300)}`;
     case "watermark": {
-      const fits = watermarkCheck.Check(write.watermark);
+      const fits = watermarkCheck.accepts(write.watermark);
       return fits ? undefined : `a watermark ${JSON.stringify(write.watermark).slice(0, 300)}`;
     }
     case "output": {
@@ -323,7 +323,7 @@ function unreadable(write: Write): string | undefined {
       return fits ? undefined : `an output of ${write.bytes.length} bytes of ${write.run.slice(0, 300)}`;
     }
     case "revision": {
-      const fits = revisionCheck.Check(write.revision);
+      const fits = revisionCheck.accepts(write.revision);
       return fits ? undefined : `a revision ${JSON.stringify(write.revision).slice(0, 300)}`;
     }
     case "drop-watermark":

@@ -6,7 +6,7 @@ import { storyOf } from "../src/core/records/records.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { isTickOver } from "../src/core/claims/slots.ts";
 import { jobNow, pendingOf } from "../src/core/view.ts";
-import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
@@ -502,4 +502,31 @@ test("a tick of which only an absent peer's slot is decided has not begun: a per
     ["skips"],
   );
   assert.deepEqual(storiesOf(cores, "b"), ["a skipped asked", "b skipped asked", "c skipped offline"]);
+});
+
+test("a tick that one peer ran before its time, by a clock that was ahead, holds up none that come before it", () => {
+  const cores = new Cores(["a", "b"], { synchronised: ["a"], runMs: 40 * second });
+  cores.put({ ...base, schedule: "* * * * *" });
+  cores.pass(1.75 * minute);
+  cores.setClock("a", 10 * minute);
+  cores.pass(minute / 2);
+  const early = cores.starts.filter(({ tick, at }) => instantOf(tick as TickId) > cores.wall(at) + minute);
+  assert.ok(early.length > 0, "a runs its share of ticks that are ten minutes ahead");
+  cores.setClock("a", 0);
+  cores.pass(minute);
+  const from = cores.now;
+  cores.pass(3 * minute);
+  const runners = Map.groupBy(
+    cores.starts.filter(({ at }) => at >= from),
+    ({ tick }) => tick,
+  );
+  assert.deepEqual(
+    [...runners.values()].map((starts) =>
+      starts
+        .map(({ peer }) => peer)
+        .toSorted()
+        .join(" "),
+    ),
+    ["a b", "a b", "a b"],
+  );
 });

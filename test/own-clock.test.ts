@@ -5,7 +5,7 @@ import { idleUntil } from "../src/core/orders/idle.ts";
 import { notReady } from "../src/core/operator/readiness.ts";
 import { viewOf } from "../src/core/view.ts";
 import { instantOf, orderKey, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
-import type { RunRecord } from "../src/schema/run.ts";
+import { rangeSlot, type RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 import { checkedJob } from "../src/core/checks/job.ts";
 import { soonestTick } from "../src/core/job/timetable.ts";
@@ -224,6 +224,62 @@ test("a decision about a future tick is withdrawn once, although the disk tells 
     stored.map(({ state, version }) => [state, version]),
     [["withdrawn", 2]],
   );
+});
+
+describe("a past tick whose report its writer withdraws, because its clock had been ahead, is undecided again", () => {
+  const tick = "2026-11-20T03:00:00Z" as TickId;
+  const single = { slot: "0", due: instantOf(tick), tick };
+  const ofRange = { ...single, slot: rangeSlot, range: { from: instantOf(tick), count: 1 } };
+  /** A peer that has slept past its tick and heard of c's report. Returns how often it starts it once c has withdrawn that. */
+  function startsOf(about: Partial<RunRecord>, waitMs: number, others: readonly RunRecord[] = []): number {
+    const cores = new Cores(["a"]);
+    cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "latest", window: "3h" } });
+    cores.pass(instantOf(tick) - cores.state("a").now.wall - 10_000);
+    cores.pause("a", 20_000);
+    const [ahead] = manyAhead(cores, "c");
+    assert.ok(ahead);
+    const report: RunRecord = { ...ahead, ...about, state: "missed", reason: "policy" };
+    const a = "a" as PeerId;
+    cores.learn(a, [report, ...others]);
+    cores.pass(waitMs);
+    const starts = (): number => cores.starts.filter((start) => start.tick === tick).length;
+    assert.equal(starts(), 0);
+    const withdrawn = {
+      state: "withdrawn",
+      reason: "clock",
+      round: 1,
+      version: 2,
+      signature: "c 2",
+    } as const;
+    cores.learn(a, [{ ...report, ...withdrawn }]);
+    cores.pass(minute);
+    return starts();
+  }
+
+  test("while the report is remembered", () => assert.equal(startsOf(single, 30_000), 1));
+  test("after the watermark has passed it", () => assert.equal(startsOf(single, 10 * minute), 1));
+  test("as part of a range", () => assert.equal(startsOf(ofRange, 30_000), 1));
+  test("as part of a range that the watermark has passed", () =>
+    assert.equal(startsOf(ofRange, 10 * minute), 1));
+  test("unless another peer has run it", () => {
+    const ran = {
+      ...single,
+      job: beat.id as JobId,
+      attempt: 1,
+      peer: "d" as PeerId,
+      state: "succeeded",
+    } as const;
+    const times = { startedAt: instantOf(tick), finishedAt: instantOf(tick) + 1_000 };
+    const rest = {
+      trigger: "schedule",
+      rank: 0,
+      view: 2,
+      revision: "r0",
+      version: 3,
+      signature: "d 3",
+    } as const;
+    assert.equal(startsOf(single, 10 * minute, [{ ...ran, ...times, ...rest }]), 0);
+  });
 });
 
 test("a decision about a future tick that its writer doesn't withdraw counts once the tick has come", () => {

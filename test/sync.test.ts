@@ -6,6 +6,7 @@ import * as Y from "yjs";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
+import { instantOf } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { peersRoot } from "../src/table/roots.ts";
@@ -183,10 +184,24 @@ test("records that were refused for a while arrive on request, from the instant 
   a.sync.wantRecent(b.name, stage.now);
   stage.pass(200);
   assert.equal(a.disk.records.size, 0);
-  a.sync.wantRecent(b.name, stage.now, stage.now.wall - 50 * 60_000);
+  a.sync.wantRecent(b.name, stage.now, { since: stage.now.wall - 50 * 60_000 });
   stage.pass(200);
   assertSame(a, b);
   assert.deepEqual(a.synced, ["b", "b"]);
+});
+
+test("records of ticks that are ahead, as a clock that was ahead wrote them, arrive on request", () => {
+  const stage = new SyncStage("ahead");
+  const [a, b] = [stage.actor("a"), stage.actor("b")];
+  stage.link(a, b);
+  stage.pass(1_000);
+  const ahead = stage.record("b", 80);
+  b.disk.keep(ahead);
+  stage.pass(2 * 60_000);
+  assert.equal(a.disk.records.size, 0, "no routine comparison reaches so far");
+  a.sync.wantRecent(b.name, stage.now, { until: instantOf(ahead.tick) });
+  stage.pass(200);
+  assertSame(a, b);
 });
 
 test("of two versions of one record the more advanced one wins on both sides", () => {

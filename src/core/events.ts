@@ -239,7 +239,7 @@ export type Effect =
   | { kind: "sweep"; runs: readonly RunId[] }
   | { kind: "answer"; token: number; answer: Answer }
   /** Syncs the last minutes' records with that peer now, or those since that instant (ms). */
-  | { kind: "syncRecent"; peer: PeerId; since?: number }
+  | { kind: "syncRecent"; peer: PeerId; since?: number; until?: number }
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }
   | { kind: "notify"; event: PeerEvent }

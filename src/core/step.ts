@@ -58,7 +58,7 @@ import { reconcile } from "./orders/apply.ts";
 import { hearDeclined } from "./claims/order-book.ts";
 import { recountAllPeers } from "./claims/peer-sets.ts";
 import { takeTouched, touchDue, touchAll } from "./claims/touched.ts";
-import { openDigest } from "./records/ledger.ts";
+import { openDigest, openOn } from "./records/ledger.ts";
 import {
   childEnded,
   childStarted,
@@ -88,7 +88,7 @@ import { noteEquipment } from "./members/equipment.ts";
 import { noteSecrets } from "./members/secrets.ts";
 import { hearDuplicateReport, outlive } from "./members/duplicate-identity.ts";
 import { hearBallots, votesStored } from "./voting/acceptor.ts";
-import type { JobId, PeerId } from "../schema/ids.ts";
+import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
 
 export function step(state: State, event: Event): Effect[] {
   state.effects = [];
@@ -222,7 +222,9 @@ function hear(state: State, from: PeerId, message: CoreMessage): void {
       if (hearDuplicateReport(state, from, message)) loseMemory(state, "duplicate");
       if (hasUnheardRecords(state, from, message.open)) {
         mark(state, "records-fetched");
-        emit(state, { kind: "syncRecent", peer: from });
+        // Runs that began by a clock which was ahead then may have ended.
+        const until = Math.max(...openOn(state.ledger, from).map(({ tick }) => instantOf(tick)));
+        emit(state, { kind: "syncRecent", peer: from, until });
       }
       return;
     case "runs":

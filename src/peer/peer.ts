@@ -266,7 +266,7 @@ export class Peer {
         return readEnds(this.#doors, effect, (records) => this.#feed({ kind: "endsRead", job, records }));
       }
       case "syncRecent":
-        return this.parts.sync.wantRecent(effect.peer, this.#doors.clock.now(), effect.since);
+        return this.parts.sync.wantRecent(effect.peer, this.#doors.clock.now(), effect);
       case "ended":
         return this.parts.copies.copy(effect.record);
       case "announce":

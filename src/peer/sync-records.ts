@@ -59,6 +59,12 @@ export interface RecordSyncDeps {
   log: Log;
 }
 
+/** Up to which instants (ms) `wantRecent` compares, at least: back to `since`, and ahead to `until`. */
+export interface RecentReach {
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
 type Digests = ReadonlyMap<number, string>;
 
 /** One comparison with a neighbour, and the fetching that follows. */
@@ -84,8 +90,8 @@ interface Exchange {
 interface Neighbour {
   exchange: Exchange | undefined;
   nextAtMono: number;
-  /** `wantRecent` was called during an exchange: from when on (ms), at the latest; undefined = it wasn't */
-  recentWanted: number | undefined;
+  /** `wantRecent` was called during an exchange; undefined = it wasn't */
+  recentWanted: RecentReach | undefined;
   /** its digests are being compared with this side's */
   answering: boolean;
   /** when its last message about records came, and since when no comparison has been finished; monotonic ms */
@@ -126,11 +132,11 @@ export class RecordSync {
     this.#neighbours.delete(peer);
   }
 
-  wantRecent(peer: PeerId, now: Now, since: number): void {
+  wantRecent(peer: PeerId, now: Now, reach: RecentReach): void {
     const neighbour = this.#neighbours.get(peer);
     if (neighbour === undefined) return;
-    if (neighbour.exchange === undefined) this.#compareRecent(peer, neighbour, since, now);
-    else neighbour.recentWanted = Math.min(since, neighbour.recentWanted ?? Infinity);
+    if (neighbour.exchange === undefined) this.#compareRecent(peer, neighbour, reach, now);
+    else neighbour.recentWanted = further(reach, neighbour.recentWanted);
   }
 
   woke(now: Now): void {
@@ -232,20 +238,21 @@ export class RecordSync {
     this.#compare(peer, neighbour, { from, routine: true }, now);
   }
 
-  #compareRecent(peer: PeerId, neighbour: Neighbour, since: number, now: Now): void {
-    const begin = Math.min(now.wall - recentMs, since);
-    const from = Math.max(Math.floor(begin / bucketMs), this.#firstBucket(now));
-    this.#compare(peer, neighbour, { from, routine: false }, now);
+  #compareRecent(peer: PeerId, neighbour: Neighbour, reach: RecentReach, now: Now): void {
+    const { since, until } = further(reach, { since: now.wall - recentMs });
+    const from = Math.max(Math.floor(since / bucketMs), this.#firstBucket(now));
+    const to = Math.min(Math.floor(until / bucketMs) + 1, from + bucketsCap);
+    this.#compare(peer, neighbour, { from, to, routine: false }, now);
   }
 
   #compare(
     peer: PeerId,
     neighbour: Neighbour,
-    { from, routine }: { from: number; routine: boolean },
+    { from, to: least = from, routine }: { from: number; to?: number; routine: boolean },
     now: Now,
   ): void {
     this.#deps.count("sync_records_asked");
-    const to = Math.max(from, lastBucket(now));
+    const to = Math.max(least, lastBucket(now));
     const exchange = newExchange(this.#deps.nextId(), routine);
     neighbour.exchange = exchange;
     neighbour.unfinishedSinceMono ??= now.mono;
@@ -307,13 +314,13 @@ export class RecordSync {
     neighbour.unreadable = false;
     // Spread out, so that neighbours that met at the same moment don't compare at the same moment for ever.
     neighbour.nextAtMono = now.mono + exchangeEveryMs * (0.75 + this.#deps.random() / 2);
-    const since = neighbour.recentWanted;
-    if (since === undefined) {
+    const { recentWanted } = neighbour;
+    if (recentWanted === undefined) {
       this.#deps.onDone(peer);
       return;
     }
     neighbour.recentWanted = undefined;
-    this.#compareRecent(peer, neighbour, since, now);
+    this.#compareRecent(peer, neighbour, recentWanted, now);
   }
 
   #isCurrent(peer: PeerId, neighbour: Neighbour, exchange: Exchange): boolean {
@@ -327,6 +334,13 @@ export class RecordSync {
     neighbour.unreadable = true;
     noteUnreadable(this.#deps, error);
   }
+}
+
+function further(a: RecentReach, b: RecentReach = {}): { since: number; until: number } {
+  return {
+    since: Math.min(a.since ?? Infinity, b.since ?? Infinity),
+    until: Math.max(a.until ?? -Infinity, b.until ?? -Infinity),
+  };
 }
 
 function lastBucket(now: Now): number {

@@ -38,7 +38,7 @@ import type { Watermark } from "../schema/run.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Horizons } from "./horizons.ts";
 import { RecordServer } from "./sync-serving.ts";
-import { RecordSync } from "./sync-records.ts";
+import { RecordSync, type RecentReach } from "./sync-records.ts";
 import { TableSync } from "./sync-table.ts";
 import { WatermarkSync } from "./sync-watermarks.ts";
 
@@ -159,15 +159,14 @@ export class Sync {
   }
 
   /**
-   * Compares the records of the last 15 minutes now, or those since that instant (ms) if it is earlier; `onSynced` is called again
-   * afterwards.
+   * Compares the records of the last 15 minutes now, and those that `reach` adds; `onSynced` is called again afterwards.
    */
-  wantRecent(peer: PeerId, now: Now, since = Infinity): void {
+  wantRecent(peer: PeerId, now: Now, reach: RecentReach = {}): void {
     const progress = this.#progress.get(peer);
     if (progress === undefined) return;
     progress.records = false;
     progress.announced = false;
-    this.#records.wantRecent(peer, now, since);
+    this.#records.wantRecent(peer, now, reach);
   }
 
   #done(peer: PeerId, what: "table" | "records"): void {

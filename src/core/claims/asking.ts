@@ -10,7 +10,7 @@ import { requestBefore } from "./backfills.ts";
 import { inParts, type MessageOf } from "../../schema/message.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { mark } from "../probes/marks.ts";
-import { isOver, settle } from "../records/history.ts";
+import { isOver, settle, unsureUntilOf } from "../records/history.ts";
 import { claimedAt, openOf, recordsOf } from "../records/ledger.ts";
 import { jobsOfPool } from "../job/pools.ts";
 import { askLimitMs } from "../limits.ts";
@@ -82,8 +82,6 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const settled: OrderKey[] = [];
   const overtaken: { key: OrderKey; by: ForeignInquiry }[] = [];
   const jobs = new Set<JobId>();
-  // A peer whose clock is ahead, or was until now, takes ticks for over that nobody has run.
-  const isHistorySure = !state.upkeep.wentBack && !isDoubted(state);
   for (const question of message.orders) {
     const key = question.key as OrderKey;
     jobs.add(question.job);
@@ -113,7 +111,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
     }
     if (order === undefined) {
       const isKnownOver = isOver(state.ledger.history, question.job, tickOf(key), slotOf(key));
-      if (!known && isKnownOver && isHistorySure) settled.push(key);
+      if (!known && isKnownOver && isHistorySure(state, question.job)) settled.push(key);
     } else if (hasPrecedence(state, order, { rank: question.rank, peer: from })) {
       first.push(key);
     } else if (order.local.stage === "asking") {
@@ -140,6 +138,15 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   const last = first.length + settled.length === 0 ? (parts.pop() ?? []) : [];
   for (const some of parts) answerAsker(state, from, { id: 0, records: some, goesFirst: [], settled: [] });
   answerAsker(state, from, { id: message.id, records: last, goesFirst: first, settled });
+}
+
+/**
+ * A peer whose clock is ahead takes ticks for over that nobody has run, and so does one whose clock was ahead until now, as long as
+ * the disk has not told what it decided then.
+ */
+function isHistorySure(state: State, job: JobId): boolean {
+  if (state.upkeep.wentBack || isDoubted(state)) return false;
+  return unsureUntilOf(state.ledger.history, job) <= state.now.wall;
 }
 
 /**

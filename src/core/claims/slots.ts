@@ -10,6 +10,7 @@ import { countMax } from "../../schema/job.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import { numberedSlots, ranksOfSlot, slotsInOrder } from "../job/slots.ts";
 import type { Plan } from "../job/plan.ts";
+import { claimAheadMs } from "../limits.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { isLookedUp, isScript } from "../members/equipment.ts";
 import { isRanked } from "../members/failover.ts";
@@ -113,21 +114,24 @@ function hasStarted(state: State, { job, tick, of }: OfTick): boolean {
 
 /**
  * The job's ticks in progress that have orders in the book, as the instants of these orders. A tick that only waits for peers
- * that can't run it now holds up no other, and neither does one that a peer may have run before it came back.
+ * that can't run it now holds up no other, and neither does one that a peer may have run before it came back, or whose time is
+ * still to come because a clock that was ahead began it.
  */
 export function* pendingInProgress(state: State, job: JobId): Generator<Pick<Order, "tick" | "instant">> {
   const plan = state.jobs.plans.get(job);
-  const awaitsPeer = (order: Order): boolean => {
+  const latest = state.now.wall + claimAheadMs;
+  const holdsUpNone = (order: Order): boolean => {
+    if (order.instant > latest) return true;
     if (plan === undefined || !isPeerSlot(order.slot) || isClaimed(state, order)) return false;
     const peer = peerOfSlot(state, order.slot);
     return isAway(state, plan, order.slot) || (peer !== undefined && hasJustReturned(state, peer));
   };
-  for (const order of state.book.retries.get(job) ?? []) if (!awaitsPeer(order)) yield order;
+  for (const order of state.book.retries.get(job) ?? []) if (!holdsUpNone(order)) yield order;
   for (const orders of state.book.slotted.get(job)?.values() ?? []) {
     const [first] = orders;
     if (first === undefined || !hasStarted(state, first)) continue;
     for (const order of orders) {
-      if (awaitsPeer(order)) continue;
+      if (holdsUpNone(order)) continue;
       yield order;
       break;
     }

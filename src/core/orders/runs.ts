@@ -24,7 +24,7 @@ import {
   settleIn,
   takeRecord,
 } from "../records/ledger.ts";
-import { awaitsOwnEnd, isDecidedAhead, isDecision, orderKeyOf } from "../records/records.ts";
+import { awaitsOwnEnd, beginsRound, isDecidedAhead, isDecision, orderKeyOf } from "../records/records.ts";
 import { claimAheadMs, longestBackoffMs, recentMs, reportEveryMs } from "../limits.ts";
 import { readOutputs } from "../job/outputs.ts";
 import { judgePrecheck } from "../checks/precheck.ts";
@@ -35,7 +35,7 @@ import { hasJustLeft, inSight, stateOfPeer } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
 import { noteRefused } from "./refused-ahead.ts";
 import { reporterPlace } from "./reporter.ts";
-import { hearRange } from "./scan.ts";
+import { hearRange, reopenWithdrawn } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
 import { admitAgain, requestedAheadMs, retryCount } from "../claims/order-book.ts";
 import { touchAll, touchJob } from "../claims/touched.ts";
@@ -225,6 +225,7 @@ function isMoot(state: State, { job, tick, slot, due }: RunRecord): boolean {
 /** Takes in records from other peers, and this peer's own as they come back. Records that move up are stored. */
 export function takeRecords(state: State, records: readonly RunRecord[]): void {
   const moved: RunRecord[] = [];
+  const withdrawn: RunRecord[] = [];
   const until = acceptedUntil(state);
   for (const record of records) {
     const isOfThisPeer = record.peer === state.settings.self;
@@ -247,6 +248,7 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     if (isAhead && record.state === "withdrawn") {
       // Only stored: the record that it withdraws may be on the disk.
       moved.push(record);
+      if (beginsRound(undefined, record)) withdrawn.push(record);
       continue;
     }
     if (isAhead || isDecidedAhead(record, until - claimAheadMs)) {
@@ -273,11 +275,13 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     moved.push(record);
     recordMoved(state, taken.before, record);
     hearRange(state, record);
+    if (beginsRound(taken.before, record)) withdrawn.push(record);
     if (own && !isFinal(record.state)) noteEarlierRecord(state, record);
   }
   if (moved.length > 0) {
     emit(state, { kind: "store", writes: moved.map((record) => ({ kind: "record", record })) });
   }
+  reopenWithdrawn(state, withdrawn);
 }
 
 /**

@@ -47,6 +47,7 @@ import {
   watermarkOf,
   withdrawAhead,
   settleRange,
+  reopen,
   reopenFrom,
 } from "../records/history.ts";
 import { forgetGivenBack, latestOf, openOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
@@ -56,7 +57,7 @@ import { reporterPlace } from "./reporter.ts";
 import { scanChain } from "./chain-scan.ts";
 import { isPlanning } from "./planning.ts";
 import { reportRange } from "./range-report.ts";
-import { beginHistory, moveUp, planStore, storeWatermarks } from "./watermarks.ts";
+import { beginHistory, moveUp, planStore, storeWatermarks, undecidedMs } from "./watermarks.ts";
 
 /** Begins with the stored watermarks. Records of ticks from `loadedSince` (ms) on are in memory. */
 export function openHistory(
@@ -341,6 +342,29 @@ export function hearRange(state: State, { job, range }: RunRecord): void {
     state.upkeep.gaps.delete(job);
     moveUp(state, plan);
   }
+}
+
+/**
+ * Other peers have withdrawn decisions that counted here, because their clocks had been ahead. Their ticks are undecided again,
+ * unless other records on the disk end them. A range that is too old for its ticks to run is reported again by its writer.
+ */
+export function reopenWithdrawn(state: State, withdrawn: readonly RunRecord[]): void {
+  const { wall } = state.now;
+  for (const record of withdrawn) {
+    const plan = state.jobs.plans.get(record.job);
+    if (plan === undefined) continue;
+    const keptMs = record.range === undefined ? forgetAfterMs : undecidedMs(plan);
+    if (instantOf(record.tick) < wall - keptMs) continue;
+    if (!isRecordOver(state, record)) continue;
+    reach(state, "decision-reopened");
+    reopen(state.ledger.history, record, wall);
+    state.upkeep.gaps.delete(plan.id);
+    if (isPlanning(state)) scanJob(state, plan);
+  }
+}
+
+function isRecordOver({ ledger }: State, { job, tick, slot, range }: RunRecord): boolean {
+  return isOver(ledger.history, job, range === undefined ? tick : tickAt(range.from), slot);
 }
 
 /** Stores the watermarks of the last round, moves watermarks up, and forgets what can't come back. */

@@ -16,6 +16,7 @@ import { isPlanted } from "../probes/planted.ts";
 import {
   advanceWatermark,
   beginWatermark,
+  openTicksMax,
   overCount,
   settle,
   unsureUntilOf,
@@ -27,8 +28,6 @@ import { isPlanning } from "./planning.ts";
 
 /** How long a tick may stay undecided until a peer reports it as missed: the reporter may be slow, or die. */
 const reportedWithinMs = 60_000;
-/** How many undecided ticks a watermark names. With more, the watermark stays below the first that doesn't fit. */
-const openMax = 256;
 /** Watermarks in one write. */
 const watermarksPerWrite = 2_000;
 
@@ -63,9 +62,10 @@ export function moveUp(state: State, plan: Plan): void {
   if (reach === undefined) return;
   const undecided = isPlanted(state, "watermark-leads") ? [] : reach.undecided;
   const open = [...new Set(undecided)].toSorted((a, b) => a - b);
-  const tooMany = open[openMax];
+  // With more, the watermark stays below the first that doesn't fit.
+  const tooMany = open[openTicksMax];
   const at = tooMany === undefined ? reach.latest : Math.min(reach.latest, tooMany - 1);
-  if (!advanceWatermark(ledger.history, plan.id, at, open.slice(0, openMax))) return;
+  if (!advanceWatermark(ledger.history, plan.id, at, open.slice(0, openTicksMax))) return;
   for (const tick of open)
     if (tick <= watermark.at && !watermark.open.includes(tick)) keepOver(state, plan, tick);
   planStore(state, plan.id);

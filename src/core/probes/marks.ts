@@ -42,6 +42,7 @@ export const marks = [
   "clock-doubted",
   "replanned",
   "decision-withdrawn",
+  "decision-reopened",
   "decision-ahead-counts",
   "future-refused",
   "refused-fetched",

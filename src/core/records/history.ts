@@ -234,6 +234,38 @@ export function reopenFrom(history: HistoryState, job: JobId, instant: number, n
   ofJob.unsureUntil = Math.max(ofJob.unsureUntil, now);
 }
 
+/** How many undecided ticks a watermark names. */
+export const openTicksMax = 256;
+
+/**
+ * The slot of a tick, or a range, no longer counts as over because of its record, for its writer has withdrawn that. The disk
+ * is to be read up to its end: other records may say that it is over all the same.
+ */
+export function reopen(history: HistoryState, record: Settled & Pick<RunRecord, "range">, now: number): void {
+  const { job, tick, slot, range } = record;
+  const ofJob = history.jobs.get(job);
+  if (ofJob === undefined || isManual(tick)) return;
+  const at = instantOf(tick);
+  const { watermark } = ofJob;
+  if (range !== undefined) {
+    ofJob.ranges = ofJob.ranges.filter(({ from, to }) => from !== range.from || to !== at);
+    reopenFrom(history, job, range.from, now);
+  } else if (!covers(watermark, at)) dropSlot(ofJob, at, slot);
+  else if (watermark !== undefined && watermark.open.size < openTicksMax)
+    ofJob.watermark = { ...watermark, open: new Set([...watermark.open, at]) };
+  else reopenFrom(history, job, at, now);
+  ofJob.unsureUntil = Math.max(ofJob.unsureUntil, Math.min(at, now));
+}
+
+function dropSlot({ over }: JobHistory, tick: number, slot: string): void {
+  const known = over?.get(tick);
+  if (known === undefined || !known.slots.has(slot)) return;
+  const slots = new Map(known.slots);
+  slots.delete(slot);
+  if (slots.size === 0) over?.delete(tick);
+  else over?.set(tick, { ...known, slots });
+}
+
 /**
  * Forgets orders before the instant (ms) that no watermark covers: requested ones, which can't start any more, and those of
  * jobs that can't be read here. If such a job comes back, the disk is read.

@@ -84,6 +84,11 @@ export function movesUp(known: RunRecord | undefined, next: RunRecord): boolean 
   return known === undefined || (mergeRecord(known, next) === next && known.signature !== next.signature);
 }
 
+/** Whether the record shows that its writer's decision in an earlier round is withdrawn, and says nothing new in its place. */
+export function beginsRound(before: RunRecord | undefined, { state, round = 0 }: RunRecord): boolean {
+  return (state === "withdrawn" || state === "claimed") && round > (before?.round ?? 0);
+}
+
 const storyOrder: readonly RunState[] = [
   "succeeded",
   "running",

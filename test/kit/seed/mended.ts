@@ -577,6 +577,16 @@ export const mendedSeeds: readonly MendedSeed[] = [
     rule: "I1",
     why: "a peer whose clock had been ahead never took up another's decision about a tick that was ahead then",
   },
+  {
+    seed: "8",
+    peers: 3,
+    jobs: 8,
+    hours: 0.3,
+    world: "wide",
+    kinds: ["clock leap"],
+    rule: "I6",
+    why: "a peer still believed a report that its writer had withdrawn, and left its slot to nobody",
+  },
 ];
 
 /** All worlds that once broke a rule, with those of failed.ts. Some take minutes. */

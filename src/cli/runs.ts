@@ -39,7 +39,10 @@ export function runsCommands(program: Command, terminal: Terminal): void {
   const runs = program
     .command("runs")
     .description("list runs, show their output, cancel them, wait for them");
+  for (const add of [listCommand, getCommand, logCommand, cancelCommand, waitCommand]) add(runs, terminal);
+}
 
+function listCommand(runs: Command, terminal: Terminal): void {
   withWatch(withOutput(withPeer(runs.command("ls"))))
     .description("list runs and decisions not to run, newest tick first")
     .option("--job <id>", "only runs of this job")
@@ -63,7 +66,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
         show(screen, options.output, { items, nextCursor }, (wide) => runTable(screen, items, wide));
       }),
     );
+}
 
+function getCommand(runs: Command, terminal: Terminal): void {
   withOutput(withPeer(runs.command("get")))
     .description("show one run with all its fields")
     .argument("<run>", runNames)
@@ -77,7 +82,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
         );
       });
     });
+}
 
+function logCommand(runs: Command, terminal: Terminal): void {
   withPeer(runs.command("log"))
     .description("print a run's output, wherever it ran")
     .argument("<run>", runNames)
@@ -100,7 +107,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
         );
       }
     });
+}
 
+function cancelCommand(runs: Command, terminal: Terminal): void {
   withPeer(runs.command("cancel"))
     .description(
       "end a run: TERM to its processes, KILL after the job's killGrace; fails if its peer does not confirm",
@@ -113,7 +122,9 @@ export function runsCommands(program: Command, terminal: Terminal): void {
       const answer = await client.ask<{ run: string }>(pathOfRun(run, "/cancel"), call);
       terminal.print(`${plain(answer.run)} is being cancelled`);
     });
+}
 
+function waitCommand(runs: Command, terminal: Terminal): void {
   withOutput(withPeer(runs.command("wait")))
     .description("wait until a run has ended; exit with the job's own code (124 timeout, 128+n signal)")
     .argument("<run>", runNames)

@@ -26,7 +26,8 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of leftOut) registry.removeSingleMetric(name);
-  peerFigures(registry, options);
+  const figures = new Figures(registry);
+  for (const add of [peerFigures, meshFigures, tableFigures]) add(figures, options);
   diskFigures(registry, options);
   const counters = new PeerCounters(registry, options);
   const jobs = new JobFigures(registry, options);
@@ -51,35 +52,64 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
   );
 }
 
-function peerFigures(registry: Registry, { control, self, version, startedAt }: ApiOptions): void {
-  const registers = [registry];
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name: `cicada_${name}`,
-      help,
-      registers,
-      collect() {
-        this.set(read());
-      },
+/** The figures that are read at each scrape, all of them named `cicada_NAME`. */
+class Figures {
+  readonly #registers: Registry[];
+
+  constructor(registry: Registry) {
+    this.#registers = [registry];
+  }
+
+  gauge(name: string, help: string, read: () => number): void {
+    this.labelled(name, help, [], function () {
+      this.set(read());
     });
-  const labelled = <Label extends string>(
+  }
+
+  labelled<Label extends string>(
     name: string,
     help: string,
     labelNames: Label[],
     collect: (this: Gauge<Label>) => void,
-  ) => new Gauge({ name: `cicada_${name}`, help, labelNames, registers, collect });
+  ): void {
+    new Gauge({ name: `cicada_${name}`, help, labelNames, registers: this.#registers, collect });
+  }
+}
 
-  new Gauge({
-    name: "cicada_peer",
-    help: "1; its labels say which peer this is",
-    labelNames: ["id", "name", "version"],
-    registers,
-  }).set({ id: self.id, name: self.name, version }, 1);
-  gauge("start_time_seconds", "when the peer started", () => startedAt / 1_000);
-  gauge("ready", "1 while ticks are being kept", () => Number(control.view().notReady.length === 0));
-  gauge("jobs", "jobs in the table", () => control.view().jobs.size);
-  gauge("jobs_quarantined", "jobs whose replica is invalid", () => control.view().quarantined.length);
-  labelled(
+function peerFigures(figures: Figures, { control, self, version, startedAt }: ApiOptions): void {
+  figures.labelled("peer", "1; its labels say which peer this is", ["id", "name", "version"], function () {
+    this.set({ id: self.id, name: self.name, version }, 1);
+  });
+  figures.gauge("start_time_seconds", "when the peer started", () => startedAt / 1_000);
+  figures.gauge("ready", "1 while ticks are being kept", () => Number(control.view().notReady.length === 0));
+  figures.labelled(
+    "not_ready",
+    "1 for each reason for which ticks are not being kept",
+    ["reason"],
+    function () {
+      this.reset();
+      for (const { code } of control.view().notReady) this.set({ reason: code }, 1);
+    },
+  );
+  figures.gauge(
+    "load",
+    "weight of the runs in progress on this peer",
+    () => control.view().self.heartbeat?.load ?? 0,
+  );
+  figures.gauge(
+    "capacity",
+    "weight of the runs that this peer takes on at once",
+    () => control.view().self.heartbeat?.capacity ?? 0,
+  );
+  figures.gauge(
+    "watermark_lag_seconds",
+    "lag of the job watermark that is furthest behind",
+    () => control.watermarkLagMs() / 1_000,
+  );
+}
+
+function meshFigures(figures: Figures, { control }: ApiOptions): void {
+  figures.labelled(
     "members",
     "peers of the mesh by state, as this peer sees them, itself included",
     ["state"],
@@ -90,57 +120,53 @@ function peerFigures(registry: Registry, { control, self, version, startedAt }: 
       }
     },
   );
-  gauge("voter", "1 when this peer is in the last epoch of the roster", () =>
+  figures.gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
+  figures.gauge("voter", "1 when this peer is in the last epoch of the roster", () =>
     Number(control.view().self.voter),
   );
-  gauge(
+  figures.gauge(
     "roster_epoch",
     "number of the last epoch; -1 when there is none",
     () => control.view().roster?.epoch ?? -1,
   );
-  gauge(
+  figures.gauge(
     "roster_forced",
     "epochs that were forced instead of voted for",
     () => control.view().roster?.forced.length ?? 0,
   );
-  gauge("peers_forgotten", "identities that the mesh refuses", () => control.view().forgotten.length);
-  gauge(
-    "load",
-    "weight of the runs in progress on this peer",
-    () => control.view().self.heartbeat?.load ?? 0,
+  figures.labelled(
+    "clock_offset_seconds",
+    "offset of a peer's clock from this peer's clock",
+    ["peer"],
+    function () {
+      this.reset();
+      for (const { id, clockOffsetMs } of control.view().members) {
+        if (clockOffsetMs !== undefined) this.set({ peer: id }, clockOffsetMs / 1_000);
+      }
+    },
   );
-  gauge(
-    "capacity",
-    "weight of the runs that this peer takes on at once",
-    () => control.view().self.heartbeat?.capacity ?? 0,
+}
+
+function tableFigures(figures: Figures, { control, self }: ApiOptions): void {
+  figures.gauge("jobs", "jobs in the table", () => control.view().jobs.size);
+  figures.gauge("jobs_quarantined", "jobs whose replica is invalid", () => control.view().quarantined.length);
+  figures.gauge("jobs_blocked", "jobs that no living peer can run", () => control.blocked().length);
+  figures.labelled(
+    "claims_waiting",
+    "waiting claims of this peer, by what they wait for",
+    ["for"],
+    function () {
+      const own = control.view().open.filter(({ peer, state }) => peer === self.id && state === "claimed");
+      for (const what of ["capacity", "overlap", "pool"]) {
+        const waits = own.filter(({ waiting, pool }) => (pool === undefined ? waiting : "pool") === what);
+        this.set({ for: what }, waits.length);
+      }
+    },
   );
-  labelled("not_ready", "1 for each reason for which ticks are not being kept", ["reason"], function () {
-    this.reset();
-    for (const { code } of control.view().notReady) this.set({ reason: code }, 1);
-  });
-  gauge(
-    "watermark_lag_seconds",
-    "lag of the job watermark that is furthest behind",
-    () => control.watermarkLagMs() / 1_000,
-  );
-  gauge("jobs_blocked", "jobs that no living peer can run", () => control.blocked().length);
-  labelled("claims_waiting", "waiting claims of this peer, by what they wait for", ["for"], function () {
-    const own = control.view().open.filter(({ peer, state }) => peer === self.id && state === "claimed");
-    for (const what of ["capacity", "overlap", "pool"]) {
-      const waits = own.filter(({ waiting, pool }) => (pool === undefined ? waiting : "pool") === what);
-      this.set({ for: what }, waits.length);
-    }
-  });
-  labelled("runs_open", "runs that are claimed or running, on any peer", ["state"], function () {
+  figures.labelled("runs_open", "runs that are claimed or running, on any peer", ["state"], function () {
     const { open } = control.view();
     for (const state of ["claimed", "running"] as const) {
       this.set({ state }, open.filter((record) => record.state === state).length);
-    }
-  });
-  labelled("clock_offset_seconds", "offset of a peer's clock from this peer's clock", ["peer"], function () {
-    this.reset();
-    for (const { id, clockOffsetMs } of control.view().members) {
-      if (clockOffsetMs !== undefined) this.set({ peer: id }, clockOffsetMs / 1_000);
     }
   });
 }

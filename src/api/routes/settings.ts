@@ -169,26 +169,34 @@ const WrittenWarnings = Type.Optional(
 );
 
 function routesOf(app: Api, kind: Kind): void {
-  const { setting, one } = kind;
-  const tags = [setting];
-  const path = `/v1/${setting}`;
-  const written: TSchema = Type.Object({
-    ...(kind.shown as TObject).properties,
-    warnings: WrittenWarnings,
-  });
-  const valueOf = (control: Control, name: string): unknown => control.settings(setting).get(name);
-  const shown = (control: Control, name: string, isListed = false): object => {
-    const value = valueOf(control, name) ?? kind.unset?.(control).get(name);
-    if (value === undefined) throw notFound(one, name);
-    return kind.show(control, name, value, isListed);
-  };
+  addList(app, kind);
+  addRead(app, kind);
+  addWrite(app, kind);
+  addRemove(app, kind);
+}
 
+function pathOf({ setting }: Kind): string {
+  return `/v1/${setting}`;
+}
+
+function valueOf({ setting }: Kind, control: Control, name: string): unknown {
+  return control.settings(setting).get(name);
+}
+
+function shown(kind: Kind, control: Control, name: string, isListed = false): object {
+  const value = valueOf(kind, control, name) ?? kind.unset?.(control).get(name);
+  if (value === undefined) throw notFound(kind.one, name);
+  return kind.show(control, name, value, isListed);
+}
+
+function addList(app: Api, kind: Kind): void {
+  const { setting, one } = kind;
   app.get(
-    path,
+    pathOf(kind),
     {
       config: { right: own("viewer") },
       schema: {
-        tags,
+        tags: [setting],
         summary: `List every ${one} by name`,
         querystring: Type.Object(PageQuery, closed),
         response: { 200: ListOf(kind.shown) },
@@ -200,70 +208,81 @@ function routesOf(app: Api, kind: Kind): void {
       const unset = kind.unset?.(request.control).keys() ?? [];
       const names = [...new Set([...request.control.settings(setting).keys(), ...unset])].toSorted();
       const rest = names.filter((name) => name > after);
-      const items = rest.slice(0, limit).map((name) => shown(request.control, name, true));
+      const items = rest.slice(0, limit).map((name) => shown(kind, request.control, name, true));
       const next = rest.length > limit ? (rest[limit - 1] ?? null) : null;
       return page(request, reply, setting, { items, next, total: names.length });
     },
   );
+}
 
+function addRead(app: Api, kind: Kind): void {
   app.get(
-    `${path}/:name`,
+    `${pathOf(kind)}/:name`,
     {
       config: { right: own("viewer") },
       schema: {
-        tags,
-        summary: `Read one ${one}`,
+        tags: [kind.setting],
+        summary: `Read one ${kind.one}`,
         params: NameParams,
         querystring: none,
         response: { 200: kind.shown },
       },
     },
-    async (request) => shown(request.control, request.params.name),
+    async (request) => shown(kind, request.control, request.params.name),
   );
+}
 
+function addWrite(app: Api, kind: Kind): void {
+  const { setting } = kind;
+  const answered: TSchema = Type.Object({
+    ...(kind.shown as TObject).properties,
+    warnings: WrittenWarnings,
+  });
   app.put(
-    `${path}/:name`,
+    `${pathOf(kind)}/:name`,
     {
       config: { right: kind.writes },
       validatorCompiler: noCheck,
       schema: {
-        tags,
-        summary: `Create or replace a ${one}`,
+        tags: [setting],
+        summary: `Create or replace a ${kind.one}`,
         params: NameParams,
         querystring: none,
         body: kind.written,
         ...(kind.consumes === undefined ? {} : { consumes: kind.consumes }),
-        response: { 200: written, 201: written },
+        response: { 200: answered, 201: answered },
       },
     },
     async (request, reply) => {
       const { name } = request.params;
-      const isNew = valueOf(request.control, name) === undefined;
-      const body: unknown = request.body;
-      await ask(request, request.control, {
-        kind: "put-setting",
-        setting,
-        name,
-        value: body,
-        by: request.actor,
-      });
-      if (isNew) reply.code(201).header("location", `${path}/${name}`);
-      const found = await warningsAbout(concernedBy(request.control, setting, name), request.control);
-      const ofGroup = setting === "maintenance" ? emptyGroupOf(name, request.control) : [];
-      const warnings = [...ofGroup, ...found.map(({ job, message }) => `${job}: ${message}`)];
-      return { ...shown(request.control, name), ...(warnings.length === 0 ? {} : { warnings }) };
+      const isNew = valueOf(kind, request.control, name) === undefined;
+      const value: unknown = request.body;
+      await ask(request, request.control, { kind: "put-setting", setting, name, value, by: request.actor });
+      if (isNew) reply.code(201).header("location", `${pathOf(kind)}/${name}`);
+      const warnings = await warningsOf(setting, name, request.control);
+      return { ...shown(kind, request.control, name), ...(warnings.length === 0 ? {} : { warnings }) };
     },
   );
+}
 
+/** What the setting that was just written keeps from running. */
+async function warningsOf(setting: SettingKind, name: string, control: Control): Promise<string[]> {
+  const ofGroup = setting === "maintenance" ? emptyGroupOf(name, control) : [];
+  const found = await warningsAbout(concernedBy(control, setting, name), control);
+  return [...ofGroup, ...found.map(({ job, message }) => `${job}: ${message}`)];
+}
+
+function addRemove(app: Api, kind: Kind): void {
+  const { setting, one } = kind;
   app.delete(
-    `${path}/:name`,
+    `${pathOf(kind)}/:name`,
     {
       config: { right: kind.writes },
-      schema: { tags, summary: `Remove a ${one}`, params: NameParams, querystring: none },
+      schema: { tags: [setting], summary: `Remove a ${one}`, params: NameParams, querystring: none },
     },
     async (request, reply) => {
       const { name } = request.params;
-      if (valueOf(request.control, name) === undefined) throw notFound(one, name);
+      if (valueOf(kind, request.control, name) === undefined) throw notFound(one, name);
       await ask(request, request.control, { kind: "remove-setting", setting, name, by: request.actor });
       return reply.code(204).send();
     },

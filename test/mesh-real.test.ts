@@ -75,6 +75,30 @@ const foreignKey = generateClusterKey();
 const linksOf = (peer: TestPeer): Report[] =>
   peer.reports.filter(({ kind }) => kind === "up" || kind === "down");
 
+test("with as many peers as may be connected, a member that returns is let in, and the peer that came last gives way", () =>
+  withPeers(async (open) => {
+    const full = await open({ peersMax: 2 });
+    const toFull = [`127.0.0.1:${portOf(full.mesh)}`];
+    const [friendKey, memberKey] = [generatePeerKey(), generatePeerKey()];
+    const count = (what: "up" | "down", peer: TestPeer) =>
+      full.reports.filter((report) => report.kind === what && report.peer === peer.id).length;
+    const friend = await open({ peerKey: friendKey, bootstrap: toFull });
+    await until("a friend is in", () => count("up", friend) === 1);
+    const member = await open({ peerKey: memberKey, bootstrap: toFull });
+    await until("a member is in", () => count("up", member) === 1);
+    await stopped(member.mesh);
+    await until("the member has left", () => count("down", member) === 1);
+    const guest = await open({ bootstrap: toFull });
+    await until("a guest is in", () => count("up", guest) === 1);
+    const late = await open({ bootstrap: toFull });
+    await until("another one isn't", () => (full.mesh.counters()["mesh_peers_too_many"] ?? 0) > 1);
+    assert.equal(count("up", late), 0);
+    const back = await open({ peerKey: memberKey, bootstrap: toFull });
+    await until("the member is in again", () => count("up", back) === 2);
+    await until("instead of the guest", () => count("down", guest) === 1);
+    assert.equal(count("down", friend), 0);
+  }));
+
 describe("a wrong cluster key", () => {
   test("is refused, and both sides say why", () =>
     withPeers(async (open) => {
@@ -428,6 +452,23 @@ describe("the address book", () => {
     assert.equal(book.peers().length, peersCap);
     assert.deepEqual(book.addressesOf(a).others, ["/dns/a/tcp/1"]);
     assert.deepEqual(book.addressesOf(b).proven, ["/ip4/10.0.0.1/tcp/1"]);
+  });
+
+  test("a book full of peers that were reached and are gone takes in a new one, and forgets no member that is down longer", () => {
+    const linked = new Set<PeerId>([a]);
+    const book = new AddressBook(self, 1_000, () => linked);
+    const reached = (peer: PeerId) => {
+      book.learnFromPeer({ peer, since: 1, addresses: at(1) });
+      book.prove(peer, { dialled: "/ip4/10.0.0.1/tcp/1" });
+    };
+    for (const peer of [a, b]) reached(peer);
+    for (let number = 0; number < 3 * peersCap; number++) reached(`guest-${number}` as PeerId);
+    const newcomer = peerIdOf(generatePeerKey());
+    reached(newcomer);
+    assert.equal(book.peers().length, peersCap);
+    for (const peer of [a, b, newcomer]) assert.ok(book.peers().includes(peer));
+    book.learnFromOther({ peer: "nobody" as PeerId, since: 9, addresses: at(1) });
+    assert.ok(book.peers().includes(newcomer) && !book.peers().includes("nobody" as PeerId));
   });
 
   test("a refusal counts only if the peer was reached since its last start", () => {

@@ -17,6 +17,7 @@ import type { ClusterKeys } from "./keyring.ts";
 import { peerIdOf } from "./keys.ts";
 import { joinAddress, type NamedAddress, parseAddress, splitAddress, withoutPeer } from "./mesh/addresses.ts";
 import { assemble } from "./mesh/assembly.ts";
+import { peersCap } from "./mesh/greeting.ts";
 import type { AddressBook } from "./mesh/book.ts";
 import { Counters } from "./mesh/counters.ts";
 import type { Dialler, DialOutcome } from "./mesh/dialler.ts";
@@ -59,6 +60,7 @@ export interface MeshOptions {
   /** look for peers on the LAN */
   mdns: boolean;
   handshakeMs?: number; // given only by tests: how long each half of a handshake may take
+  peersMax?: number; // given only by tests: the most peers that are connected
   clock: Clock;
   random: Random;
   log: Log;
@@ -98,6 +100,8 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
 }
 
 const stopTimeoutMs = 3_000;
+/** Made once, because a flood closes many in a second. */
+const tooManyPeers = new Error("too many peers are connected");
 
 class Libp2pMesh implements RealMesh {
   private readonly options: MeshOptions;
@@ -311,12 +315,38 @@ class Libp2pMesh implements RealMesh {
       connection.abort(new Error("it has been forgotten"));
       return;
     }
+    if (!this.makeRoom(connection.remotePeer.toString() as PeerId)) {
+      connection.abort(tooManyPeers);
+      return;
+    }
     if (connection.direction === "outbound") {
       const address = withoutPeer(connection.remoteAddr.toString());
       this.dialler.identified(address, connection.remotePeer.toString() as PeerId);
     }
     const line = this.links.open(connection, this.now());
     if (line !== undefined && this.events !== undefined) this.reception.greet(line);
+  }
+
+  /**
+   * Makes room for one more connected peer, if need be, at the cost of the one that this peer has learned of last: so no number
+   * of identities with the cluster key keeps out a member that returns. False if that is the new one.
+   */
+  private makeRoom(peer: PeerId): boolean {
+    const connected = this.links.connectedPeers();
+    const { peersMax = peersCap, log } = this.options;
+    if (connected.has(peer) || connected.size < peersMax) return true;
+    this.count.add("mesh_peers_too_many");
+    log.warn(
+      "as many peers are connected as may be; those that this one has learned of last are turned away",
+      { peersMax },
+    );
+    const known = this.book.peers();
+    const age = (one: PeerId): number => (known.includes(one) ? known.indexOf(one) : known.length);
+    let last = peer;
+    for (const one of connected) if (age(one) > age(last)) last = one;
+    if (last === peer) return false;
+    for (const line of this.links.linesOf(last)) line.connection.abort(tooManyPeers);
+    return true;
   }
 
   private linkUp(peer: PeerId): void {

@@ -26,6 +26,7 @@ export interface LifeOptions {
   /** absent = a free port of 127.0.0.1 */
   listen?: readonly string[];
   handshakeMs?: number;
+  peersMax?: number;
 }
 
 export interface Life {

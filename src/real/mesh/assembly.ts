@@ -60,7 +60,7 @@ export interface AssemblyDoors {
 export function assemble(doors: AssemblyDoors): Parts {
   const { self, host, keyring, denyList, counters, clock, random, log, isOpen, after } = doors;
   const presentKey = (): string => keyring.fingerprint();
-  const book = new AddressBook(self, clock.now().wall);
+  const book = new AddressBook(self, clock.now().wall, () => links.connectedPeers());
   const addressesOf = (peer: PeerId): ReturnType<AddressBook["addressesOf"]> => {
     const { proven, others } = book.addressesOf(peer);
     return { proven, others: sortForDialling(others) };

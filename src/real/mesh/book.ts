@@ -29,9 +29,12 @@ export class AddressBook {
   private hosts: Set<string | undefined> | undefined;
   /** peers that are kept out of the book */
   private refused: ReadonlySet<PeerId> = new Set();
+  private readonly connected: () => ReadonlySet<PeerId>;
 
-  constructor(self: PeerId, startedAt: number) {
+  /** `connected`: the peers to which there is a line now. */
+  constructor(self: PeerId, startedAt: number, connected: () => ReadonlySet<PeerId> = () => new Set()) {
     this.self = self;
+    this.connected = connected;
     this.ownSince = Math.floor(startedAt);
   }
 
@@ -45,6 +48,7 @@ export class AddressBook {
     return this.hosts.has(host);
   }
 
+  /** In the order in which this peer learned of them. */
   peers(): PeerId[] {
     return [...this.entries.keys()];
   }
@@ -97,7 +101,7 @@ export class AddressBook {
     if (this.refused.has(peer)) return false;
     const entry = this.entries.get(peer);
     if (entry !== undefined && since <= entry.since) return false;
-    this.keep(peer, { ...(entry ?? nothing), since, announced: addresses });
+    this.keep(peer, { ...(entry ?? nothing), since, announced: addresses }, "hearsay");
     return true;
   }
 
@@ -136,24 +140,31 @@ export class AddressBook {
     );
   }
 
-  private keep(peer: PeerId, entry: Entry): void {
+  private keep(peer: PeerId, entry: Entry, source?: "hearsay"): void {
     if (peer === this.self || this.refused.has(peer)) return;
-    if (!this.entries.has(peer) && this.entries.size >= peersCap && !this.makeRoom()) return;
+    if (!this.entries.has(peer) && this.entries.size >= peersCap && !this.makeRoom(source)) return;
     this.entries.set(peer, entry);
     this.hosts = undefined;
   }
 
   /**
-   * Drops the oldest peer that is only known from others. False if a person has named, or this peer has reached, all of
-   * them.
+   * Drops the oldest peer that is only known from others. If there is none, and the new one is known at first hand, drops
+   * the one that was learned of last among those that are not connected: otherwise peers that came and went would keep
+   * out every new one, and a flood of new ones would displace a member that is down. Peers that a person has named stay.
    */
-  private makeRoom(): boolean {
+  private makeRoom(source: "hearsay" | undefined): boolean {
     let oldest: { peer: PeerId; since: number } | undefined;
     for (const [peer, { since, proven, named }] of this.entries) {
       if (proven.length > 0 || named.length > 0) continue;
       if (oldest === undefined || since < oldest.since) oldest = { peer, since };
     }
-    return oldest !== undefined && this.entries.delete(oldest.peer);
+    if (oldest !== undefined) return this.entries.delete(oldest.peer);
+    if (source === "hearsay") return false;
+    const connected = this.connected();
+    const last = [...this.entries].findLast(
+      ([peer, { named }]) => named.length === 0 && !connected.has(peer),
+    );
+    return last !== undefined && this.entries.delete(last[0]);
   }
 }
 

@@ -34,6 +34,8 @@ const names = [
   /** connections given up because nothing was heard over them */
   "mesh_lines_silent",
   "mesh_lines_duplicate",
+  /** times when as many peers were connected as may be, and the one that was learned of last was refused or cut off */
+  "mesh_peers_too_many",
 ] as const;
 export type CounterName = (typeof names)[number];
 

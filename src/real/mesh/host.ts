@@ -82,7 +82,9 @@ export async function createHost(options: HostOptions): Promise<Host> {
     connectionManager: {
       // The default drops the sixth connection of one address within a second, which ten peers behind one router exceed.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
-      // This would be one pool for all; handshakes.ts gives each host a share instead.
+      // This would be one pool for all. mesh.ts has a limit, at which the peer that was learned of last gives way.
+      maxConnections: Number.POSITIVE_INFINITY,
+      // This too; handshakes.ts gives each host a share instead.
       maxIncomingPendingConnections: Number.POSITIVE_INFINITY,
       inboundUpgradeTimeout: options.handshakeMs ?? handshakeTimeoutMs,
       inboundStreamProtocolNegotiationTimeout: handshakeTimeoutMs,

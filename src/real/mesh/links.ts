@@ -114,6 +114,11 @@ export class Links {
     return [...this.lines.values()];
   }
 
+  /** The peers with a line, greeted or not. */
+  connectedPeers(): Set<PeerId> {
+    return new Set(this.all().map(({ peer }) => peer));
+  }
+
   /** The line in use: the one that was opened last. */
   currentLine(peer: PeerId): Line | undefined {
     return this.linesOf(peer).findLast(({ greeted }) => greeted);

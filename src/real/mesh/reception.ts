@@ -71,7 +71,10 @@ export class Reception {
 
   /** Greets all lines again, including those that are not up yet, because their first greeting may be out of date. */
   sendToAll(hello: Hello): void {
-    for (const line of this.doors.links.all()) this.send(line, hello);
+    const { links, counters } = this.doors;
+    // With many peers it names many, so it is written once.
+    const bytes = encodeGreeting(hello);
+    for (const line of links.all()) sendOver(line, "peers", bytes, counters);
   }
 
   heard(line: Line, bytes: Uint8Array): void {

@@ -71,8 +71,8 @@ class Figures {
     help: string,
     labelNames: Label[],
     collect: (this: Gauge<Label>) => void,
-  ): void {
-    new Gauge({ name: `cicada_${name}`, help, labelNames, registers: this.#registers, collect });
+  ): Gauge<Label> {
+    return new Gauge({ name: `cicada_${name}`, help, labelNames, registers: this.#registers, collect });
   }
 }
 

@@ -10,7 +10,7 @@ import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
 import { tightPools } from "../src/ui/pages/forecast/tight-pools.ts";
 import { fieldsText, valueText } from "../src/ui/pages/settings/words.ts";
 import { shownText } from "../src/ui/shown-text.ts";
-import { runnersText, sentence } from "../src/ui/words.ts";
+import { bytesText, durationText, exitText, runnersText, sentence, spreadText } from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
   const escape = "\u001b";
@@ -250,4 +250,29 @@ test("what a setting says is in words, and no JSON", () => {
   assert.equal(valueText(["2026-12-24/2026-12-26", "2027-01-01"]), "2026-12-24 to 2026-12-26, 2027-01-01");
   assert.equal(valueText(true), "yes");
   assert.match(valueText(Array.from({ length: 40 }, (_, index) => index)), /11 and 28 more$/);
+});
+
+test("a duration and a size stay on one line", () => {
+  const texts = [4, 1_200, 12_000, 491_000, 7_800_000, 100_000_000].map(durationText);
+  assert.deepEqual(
+    texts.map((text) => text.replaceAll("\u00a0", " ")),
+    ["4 ms", "1.2 s", "12 s", "8 min 11 s", "2 h 10 min", "1 d 3 h"],
+  );
+  for (const text of [...texts, bytesText(12), bytesText(5_000_000)]) assert.doesNotMatch(text, / /);
+});
+
+test("runs that took equally long are not told as a range", () => {
+  const cases: [all: number[], text: string][] = [
+    [[2_000, 2_010, 2_020], "3 runs, each of them 2.0 s"],
+    [[10, 14], "2 runs, from 10 ms to 14 ms"],
+    [[10, 14, 20], "3 runs, from 10 ms to 20 ms, half of them under 14 ms"],
+  ];
+  for (const [all, text] of cases) assert.equal(spreadText(all).replaceAll("\u00a0", " "), text);
+});
+
+test("a run that was ended for its time limit says so, beside how it ended", () => {
+  assert.equal(exitText({ exitCode: null, signal: null, state: "timeout" }), "ran over its time limit");
+  assert.equal(exitText({ exitCode: 3, state: "timeout" }), "ran over its time limit, exit 3");
+  assert.equal(exitText({ exitCode: null, signal: "SIGKILL", state: "failed" }), "ended by SIGKILL");
+  assert.equal(exitText({ exitCode: null, state: "lost" }), "");
 });

@@ -1,6 +1,8 @@
 /** The dashboard in a browser, against real peers: as a person uses it, and as axe judges it. */
 import axe from "axe-core";
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { logIn, noBrowser, openBrowser, openPage, widths } from "./kit/browser.ts";
@@ -86,6 +88,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
         owner: "\u05d3\u05df 12",
         labels: { of: "\u202eolive" },
       },
+      { id: "switched-off", schedule: "0 3 * * *", command: "true", enabled: false },
       { id: "nightly", schedule: "30 2 * * *", timezone: "America/New_York", command: "true" },
     ]) {
       await ada.ask("POST", "/v1/jobs", job);
@@ -125,11 +128,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       await page.getByLabel("Token").waitFor();
       await judge("login");
       await logIn(page, ada.token);
-      for (const [path, landmark] of judged) {
-        await page.goto(path);
+      for (const [view, landmark] of judged) {
+        await page.goto(view);
         await page.getByRole("heading", { name: landmark }).first().waitFor();
         await page.locator(".skeleton").first().waitFor({ state: "detached" });
-        await judge(path);
+        await judge(view);
       }
       assert.deepEqual(complaints, []);
       await context.close();
@@ -172,7 +175,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await logIn(page, ada.token, "/jobs");
     const card = page.getByRole("row", { name: /broken/ });
     await card.getByText(/exit 3/).waitFor();
-    assert.match(await card.innerText(), /failed \d+ s ago · exit 3 · \d+ m?s/);
+    assert.match(await card.innerText(), /failed \d+ s ago · exit 3 · \d+\sm?s/);
     const tops =
       "[...document.querySelectorAll('.places a')].map((one) => Math.round(one.getBoundingClientRect().top))";
     assert.equal(new Set(await page.evaluate<number[]>(tops)).size, 1);
@@ -181,15 +184,15 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
 
   test("an output of many lines is followed to its last one, until a person scrolls up", async () => {
     const lines = 400_000;
-    await ada.ask("POST", "/v1/jobs", { id: "lines", command: `seq 1 ${lines}`, keep: { logBytes: "8MiB" } });
+    const command = `seq 1 ${lines}; while [ ! -e ${ada.data}/enough ]; do sleep 0.1; done`;
+    await ada.ask("POST", "/v1/jobs", { id: "lines", command, keep: { logBytes: "8MiB" } });
     await ada.ask("POST", "/v1/jobs/lines/run", {});
-    await until("lines has ended", 20_000, async () => {
+    await until("lines runs", 20_000, async () => {
       const { lastRun } = (await ada.ask("GET", "/v1/jobs/lines")) as { lastRun: { state: string } | null };
-      return lastRun?.state === "succeeded";
+      return lastRun?.state === "running";
     });
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/runs/lines");
-    await page.getByText("Ended: exit 0").waitFor();
     await page.getByText(String(lines), { exact: true }).waitFor();
     const follow = page.getByLabel("Follow");
     // The box tells of its scrolling when more lines have come: its end is further away then, and nobody has scrolled up.
@@ -203,6 +206,10 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.mouse.wheel(0, -2_000);
     await page.getByText(String(lines), { exact: true }).waitFor({ state: "detached" });
     assert.equal(await follow.isChecked(), false);
+    writeFileSync(path.join(ada.data, "enough"), "");
+    await page.getByText(/^\s*Ended: exit 0/).waitFor();
+    // Nothing more comes.
+    await follow.waitFor({ state: "detached" });
     await ada.ask("DELETE", "/v1/jobs/lines");
     await context.close();
   });
@@ -431,6 +438,13 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a job that is switched off says so and who wrote it last, on its own page", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs/switched-off");
+    await page.getByText(/The job is disabled; admin@ada last edited it at/).waitFor();
+    await context.close();
+  });
+
   test("a viewer sees everything and is offered nothing that it may not do", async () => {
     const { token } = (await ada.ask("POST", "/v1/tokens", { name: "looks", role: "viewer" })) as {
       token: string;
@@ -441,7 +455,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Run now" }).waitFor({ state: "detached" });
     assert.equal(await page.getByRole("link", { name: "Access" }).count(), 0);
     await ada.ask("POST", "/v1/jobs/report/pause", { note: "the printer is away" });
-    for (const [path, landmark] of [
+    for (const [view, landmark] of [
       ["/jobs/hello", "Next ticks"],
       ["/jobs/nightly?tab=edits", "nightly"],
       ["/jobs/report", "the printer is away"],
@@ -450,12 +464,12 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       ["/new", "You have no right to write jobs."],
       ["/jobs/nightly?tab=change", "You have no right to write jobs."],
     ] as const) {
-      await page.goto(path);
+      await page.goto(view);
       await page.getByText(landmark).first().waitFor();
       await page.locator(".skeleton").first().waitFor({ state: "detached" });
       for (const role of ["button", "link", "checkbox"] as const) {
         const offered = page.locator("main").getByRole(role, { name: doing });
-        assert.deepEqual(await offered.allInnerTexts(), [], path);
+        assert.deepEqual(await offered.allInnerTexts(), [], view);
       }
     }
     await ada.ask("POST", "/v1/jobs/report/resume");

@@ -65,13 +65,16 @@ export function midnight(nowMs: number): number {
   return new Date(nowMs).setHours(0, 0, 0, 0);
 }
 
-/** `4 ms`, `1.2 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`. */
+/** Keeps a number and its unit on one line. */
+const space = "\u00a0";
+
+/** `4 ms`, `1.2 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`, on one line. */
 export function durationText(ms: number): string {
   const abs = Math.abs(ms);
-  if (abs < 1_000) return `${Math.round(abs)} ms`;
-  if (abs < 10_000) return `${(abs / 1_000).toFixed(1)} s`;
+  if (abs < 1_000) return `${Math.round(abs)}${space}ms`;
+  if (abs < 10_000) return `${(abs / 1_000).toFixed(1)}${space}s`;
   const seconds = Math.round(abs / 1_000);
-  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 60) return `${seconds}${space}s`;
   if (seconds < 3_600) return pair(Math.floor(seconds / 60), "min", seconds % 60, "s");
   if (seconds < 86_400)
     return pair(Math.floor(seconds / 3_600), "h", Math.floor((seconds % 3_600) / 60), "min");
@@ -79,7 +82,7 @@ export function durationText(ms: number): string {
 }
 
 function pair(first: number, unit: string, second: number, lesser: string): string {
-  return second === 0 ? `${first} ${unit}` : `${first} ${unit} ${second} ${lesser}`;
+  return (second === 0 ? [first, unit] : [first, unit, second, lesser]).join(space);
 }
 
 /** One unit only, for countdowns: `12 s`, `3 min`, `5 h`, `2 d`. */
@@ -91,8 +94,17 @@ export function roughText(ms: number): string {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
+/** How long runs took. `all`: ms, sorted, at least two */
+export function spreadText(all: readonly number[]): string {
+  const [least = "", middle = "", most = ""] = [0, all.length >> 1, all.length - 1].map((index) =>
+    durationText(all[index] ?? 0),
+  );
+  if (least === most) return `${all.length} runs, each of them ${least}`;
+  return `${all.length} runs, from ${least} to ${most}${middle === most ? "" : `, half of them under ${middle}`}`;
+}
+
 export function bytesText(bytes: number): string {
-  if (bytes < 1_024) return `${bytes} bytes`;
+  if (bytes < 1_024) return `${bytes}${space}bytes`;
   const units = ["KiB", "MiB", "GiB", "TiB"];
   let value = bytes;
   let unit = -1;
@@ -100,7 +112,7 @@ export function bytesText(bytes: number): string {
     value /= 1_024;
     unit++;
   } while (value >= 1_024 && unit < units.length - 1);
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)}${space}${units[unit]}`;
 }
 
 /** `ada`, `ada and bob`, `ada, bob and cyd`. */
@@ -211,9 +223,17 @@ export function waitText(waitsFor: Tick["waitsFor"]): string {
   return waitsFor === null ? "waiting" : `waits ${waitWords[waitsFor]}`;
 }
 
-export function exitText({ exitCode, signal }: { exitCode: number | null; signal?: string | null }): string {
-  if (signal !== null && signal !== undefined) return `ended by ${signal}`;
-  return exitCode === null ? "" : `exit ${exitCode}`;
+interface End {
+  exitCode: number | null;
+  signal?: string | null;
+  state?: string;
+}
+
+/** How a run ended; empty where nothing is known of it. */
+export function exitText({ exitCode, signal, state }: End): string {
+  const limit = state === "timeout" ? "ran over its time limit" : "";
+  const end = signal ? `ended by ${signal}` : exitCode === null ? "" : `exit ${exitCode}`;
+  return limit === "" || end === "" ? limit + end : `${limit}, ${end}`;
 }
 
 /** The peer of a run: its name, or the end of its id where no name is known. */

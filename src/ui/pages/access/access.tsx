@@ -80,7 +80,11 @@ function Audit(): JSX.Element {
       ) : (
         <>
           <div class="table-wrap">
-            <Table titledBy="audit-title" columns={["When", "Who", "What", "On", "Outcome"]}>
+            <Table
+              titledBy="audit-title"
+              class="cards audit"
+              columns={["When", "Who", "What", "On", "Outcome"]}
+            >
               {found.body.items.map((entry, index) => (
                 <tr key={`${entry.at} ${index}`} role="row">
                   <th role="rowheader" scope="row" class="plain-head">
@@ -92,13 +96,13 @@ function Audit(): JSX.Element {
                   <td role="cell" class="who">
                     {entry.actor} <span class="quiet small">{entry.role}</span>
                   </td>
-                  <td role="cell" class="nowrap">
+                  <td role="cell" class="nowrap what">
                     {entry.action}
                   </td>
                   <td role="cell" class="values">
                     {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
                   </td>
-                  <td role="cell" class={entry.outcome === "done" ? "quiet" : "bad"}>
+                  <td role="cell" class={entry.outcome === "done" ? "quiet off-card" : "bad"}>
                     {entry.outcome}
                     {entry.code !== undefined && ` (${entry.code})`}
                   </td>

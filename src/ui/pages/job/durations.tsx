@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { Run } from "../../live/types.ts";
 import { Empty } from "../../parts/parts.tsx";
-import { durationText } from "../../words.ts";
+import { spreadText } from "../../words.ts";
 import type { Points } from "./chart.ts";
 
 const height = 150;
@@ -29,7 +29,7 @@ export function Durations({ runs }: { runs: readonly Run[] }): JSX.Element {
   }, [key]);
   if (points.at.length < 2) return <Empty title="Too few runs to draw." />;
   const all = [...points.succeeded, ...points.failed].filter((ms) => ms !== null).toSorted((a, b) => a - b);
-  const words = `${all.length} runs, from ${durationText(all[0] ?? 0)} to ${durationText(all.at(-1) ?? 0)}, half of them under ${durationText(all[all.length >> 1] ?? 0)}`;
+  const words = spreadText(all);
   return (
     <figure>
       <div ref={box} class="chart" role="img" aria-label={words} />

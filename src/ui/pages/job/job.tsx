@@ -5,7 +5,7 @@ import { go, query, runLink, setQuery } from "../../live/address.ts";
 import { resume, skip, unskip } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
-import type { Job as JobItem, List, NextTick } from "../../live/types.ts";
+import type { Job as JobItem, JobState, List, NextTick } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { JobStateWord, Pending } from "../../parts/parts.tsx";
 import { At, Away, Told } from "../../parts/times.tsx";
@@ -139,20 +139,20 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
   );
 }
 
+/** States of a job in which something keeps its ticks from running; a pause is told with its note. */
+const stopped: ReadonlySet<JobState> = new Set(["blocked", "waiting", "disabled", "ended"]);
+
 /** What stands in its way: its problems, its pause, and why its last tick went wrong. */
 function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Element {
   const { id, problems, paused, state } = job;
   const why = useResource<{ tick: string | null; why?: string[]; obstacles: string[] }>(
-    state === "failing" || state === "blocked" || state === "waiting"
-      ? `/v1/jobs/${encodeURIComponent(id)}/why`
-      : undefined,
+    state === "failing" || stopped.has(state) ? `/v1/jobs/${encodeURIComponent(id)}/why` : undefined,
     { on: ["run", "job", "peer"], about: id },
   );
   const isFailing = state === "failing" && why.body !== undefined && why.body.tick !== null;
-  const obstacles =
-    state === "blocked" || state === "waiting"
-      ? (why.body?.obstacles ?? []).filter((one) => !problems.some(({ message }) => one.includes(message)))
-      : [];
+  const obstacles = stopped.has(state)
+    ? (why.body?.obstacles ?? []).filter((one) => !problems.some(({ message }) => one.includes(message)))
+    : [];
   return (
     <div class="troubles">
       {problems.map(({ code, message }) => (
@@ -210,7 +210,7 @@ function Next({ id, zone }: { id: string; zone: string | undefined }): JSX.Eleme
       {found.body === undefined ? (
         <Pending of={found} what="the next ticks" />
       ) : (
-        <ol class="card next-list">
+        <ol class="card next-list aligned">
           {items.map(({ tick, startsAt, skipped, skippedBy, note, peers }) => {
             const [runner, ...others] = peers;
             return (

@@ -117,7 +117,7 @@ export function Output({ run, end }: Props): JSX.Element {
     <div class="output">
       <OutputBar
         path={path}
-        follows={follows.value}
+        follows={state === "live" ? follows.value : undefined}
         wanted={wanted.value}
         isMissed={foundAt.value === -1}
         onFollow={(on) => {
@@ -159,7 +159,8 @@ export function Output({ run, end }: Props): JSX.Element {
 
 interface BarProps {
   path: string;
-  follows: boolean;
+  /** undefined: no more lines come */
+  follows: boolean | undefined;
   wanted: string;
   /** the last search found nothing */
   isMissed: boolean;
@@ -193,14 +194,16 @@ function OutputBar({ path, follows, wanted, isMissed, onFollow, onWanted, onFind
         </button>
         {isMissed && <span class="small quiet">no match</span>}
       </form>
-      <label class="follow small">
-        <input
-          type="checkbox"
-          checked={follows}
-          onChange={({ currentTarget: { checked } }) => onFollow(checked)}
-        />
-        Follow
-      </label>
+      {follows !== undefined && (
+        <label class="follow small">
+          <input
+            type="checkbox"
+            checked={follows}
+            onChange={({ currentTarget: { checked } }) => onFollow(checked)}
+          />
+          Follow
+        </label>
+      )}
       <a class="small" href={path} target="_blank" rel="noopener">
         Open as text
       </a>

@@ -445,6 +445,44 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("Now shows its peers before the jobs are counted", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await page.route("**/v1/summary", () => {});
+    await logIn(page, ada.token);
+    await page.getByRole("heading", { name: "3 peers", exact: true }).waitFor();
+    await page.getByRole("row", { name: /^broken/ }).waitFor();
+    await context.close();
+  });
+
+  test("Now asks for what went wrong when a run has gone wrong, and not when one has succeeded", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await page.addInitScript(`window.EventSource = class extends EventTarget {
+      constructor() { super(); window.events = this; }
+      close() {}
+    }`);
+    await page.clock.install();
+    let asked = 0;
+    page.on("request", (request) => {
+      if (new URL(request.url()).pathname === "/v1/runs") asked++;
+    });
+    const tell = (state: string): Promise<unknown> =>
+      page.evaluate(
+        `events.dispatchEvent(new MessageEvent("cicada.run.${state}", { data: '{"subject":"hello@1"}' }))`,
+      );
+    await logIn(page, ada.token);
+    await page.getByRole("row", { name: /^broken/ }).waitFor();
+    await until("both lists have been asked for", 20_000, () => asked === 2);
+    const running = page.waitForRequest(/\/v1\/running$/);
+    await tell("succeeded");
+    await page.clock.runFor(12_000);
+    await running;
+    assert.equal(asked, 2);
+    await tell("failed");
+    await page.clock.runFor(4_000);
+    await until("the newest failures have been asked for", 20_000, () => asked === 3);
+    await context.close();
+  });
+
   test("a viewer sees everything and is offered nothing that it may not do", async () => {
     const { token } = (await ada.ask("POST", "/v1/tokens", { name: "looks", role: "viewer" })) as {
       token: string;

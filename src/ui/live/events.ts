@@ -5,7 +5,8 @@
 import { effect } from "@preact/signals";
 import { isLoggedIn, lostSince } from "./ask.ts";
 
-export type Kind = "run" | "job" | "peer";
+/** `failure`: a run has gone wrong; it is told as `run`, too. */
+export type Kind = "run" | "failure" | "job" | "peer";
 /** `subject`: the run, job or peer; undefined after a gap, in which anything may have happened. */
 type Listener = (kind: Kind, subject: string | undefined) => void;
 
@@ -14,6 +15,7 @@ const runStates = "claimed running succeeded failed timeout cancelled lost skipp
 );
 const names: readonly (readonly [Kind, string])[] = [
   ...runStates.map((state) => ["run", `cicada.run.${state}`] as const),
+  ...["failed", "timeout", "lost", "missed"].map((state) => ["failure", `cicada.run.${state}`] as const),
   ["job", "cicada.job.written"],
   ["job", "cicada.job.deleted"],
   ...["alive", "suspect", "dead", "left", "joined"].map((state) => ["peer", `cicada.peer.${state}`] as const),
@@ -44,7 +46,7 @@ export function followEvents(): void {
         source.addEventListener(name, ({ data }: MessageEvent<string>) => tell(kind, subjectOf(data)));
       }
       source.addEventListener("open", () => {
-        if (!isFirst) for (const kind of ["run", "job", "peer"] as const) tell(kind, undefined);
+        if (!isFirst) for (const kind of ["run", "failure", "job", "peer"] as const) tell(kind, undefined);
         isFirst = false;
       });
       source.addEventListener("error", () => {

@@ -20,31 +20,23 @@ import {
 } from "../../words.ts";
 import { FirstJob } from "../first-job.tsx";
 import { ComingTicks } from "./coming.tsx";
-import { wrongStates, WrongLately, groupWrong } from "./wrong.tsx";
-
-const dayMs = 86_400_000;
-const wrongMax = 500;
+import { useFailures } from "./failures.ts";
+import { WrongLately, groupWrong } from "./wrong.tsx";
 
 export function Now(): JSX.Element {
-  // To ten minutes, so that the address of the question stays the same meanwhile.
-  const from = new Date(Math.floor(now.value / 600_000) * 600_000 - dayMs).toISOString();
-  const wrong = useResource<List<Run>>(`/v1/runs?limit=${wrongMax}&state=${wrongStates}&from=${from}`, {
-    on: ["run"],
-    // Up to 500 runs come each time.
-    everyMs: 5_000,
-  });
+  const wrong = useFailures();
   const trouble = useResource<List<Job>>("/v1/jobs?sort=attention&limit=50", {
     on: ["run", "job", "peer"],
     everyMs: 2_000,
   });
   return (
     <>
-      <Health wrong={wrong.body?.items} />
+      <Health wrong={wrong.items} />
       {summary.value?.jobs === 0 ? (
         <FirstJob />
       ) : (
         <>
-          <WrongLately runs={wrong} trouble={trouble} />
+          <WrongLately failures={wrong} trouble={trouble} />
           <RunningNow />
           <ComingTicks />
         </>
@@ -56,7 +48,7 @@ export function Now(): JSX.Element {
 /** The sentence at the top. Of a peer that doesn't answer it says only what was. */
 function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
   const counted = summary.value;
-  if (counted === undefined) return <h1 class="health">…</h1>;
+  if (counted === undefined) return <Counting />;
   const { states, jobs, peers, notReady, warnings } = counted;
   const count = (state: string): number => states[state] ?? 0;
   const able = jobs - count("disabled") - count("blocked") - count("invalid");
@@ -124,6 +116,17 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
   );
 }
 
+/** The same while the jobs are not counted yet, which takes longer the more there are. */
+function Counting(): JSX.Element {
+  const members = mesh.value?.items.filter(({ state }) => state !== "left");
+  return (
+    <div class="health-line">
+      <h1 class="health">{members === undefined ? "…" : countText(members.length, "peer")}</h1>
+      <p class="quiet">{lostSince.value === undefined && "The jobs are being counted …"}</p>
+    </div>
+  );
+}
+
 const shownAtMost = 12;
 
 function RunningNow(): JSX.Element {
@@ -184,7 +187,7 @@ function RunningCard({ run }: { run: Running }): JSX.Element {
           </>
         )}
       </div>
-      <Progress ms={ms} usualMs={usualMs} />
+      {startedAt !== null && <Progress ms={ms} usualMs={usualMs} />}
     </>
   );
 }

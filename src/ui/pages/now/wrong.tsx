@@ -11,8 +11,7 @@ import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Away, Told, withoutInstants } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
-
-export const wrongStates = "failed,timeout,lost,missed";
+import { wrongStates, type Failures } from "./failures.ts";
 
 interface WrongJob {
   job: string;
@@ -53,7 +52,7 @@ function dismiss(marks: readonly (readonly [string, string])[]): void {
 }
 
 interface Props {
-  runs: Resource<List<Run>>;
+  failures: Failures;
   trouble: Resource<List<Job>>;
 }
 
@@ -66,12 +65,12 @@ interface Line {
 
 const linesMax = 12;
 
-export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
-  const lines = linesOf(runs.body?.items ?? [], trouble.body?.items ?? []);
+export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
+  const lines = linesOf(failures.items ?? [], trouble.body?.items ?? []);
   const shown = lines.filter(({ id, mark }) => seen.value[id] !== mark);
   const dismissed = lines.length - shown.length;
   // The sentence at the top says it already.
-  if (runs.body !== undefined && trouble.body !== undefined && lines.length === 0) return null;
+  if (failures.items !== undefined && trouble.body !== undefined && lines.length === 0) return null;
   return (
     <section aria-labelledby="wrong-title">
       <header>
@@ -98,8 +97,8 @@ export function WrongLately({ runs, trouble }: Props): JSX.Element | null {
           )}
         </span>
       </header>
-      {runs.body === undefined || trouble.body === undefined ? (
-        <Pending of={runs.refused === undefined ? trouble : runs} what="what went wrong" />
+      {failures.items === undefined || trouble.body === undefined ? (
+        <Pending of={failures.refused === undefined ? trouble : failures} what="what went wrong" />
       ) : shown.length === 0 ? (
         <Nothing>Nothing new.</Nothing>
       ) : (
@@ -198,5 +197,5 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
 function whyOf(run: Run): string {
   const where = run.peerName === null ? "" : ` on ${run.peerName}`;
   if (run.reason !== null) return `${reasonText(run.reason)}${run.startedAt === null ? "" : where}`;
-  return `${exitText(run)}${where}`;
+  return `${exitText(run)}${where}`.trim();
 }

@@ -4,7 +4,8 @@ import { describe, it, test } from "node:test";
 import { endThatCounts, tickThatFollows, type PastEnd } from "../src/core/job/chain-past.ts";
 import { backfillTick, toldTick } from "../src/schema/backfill.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
-import type { RunRecord, RunState } from "../src/schema/run.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import type { RunState } from "../src/schema/run-states.ts";
 import { Cores, type Start } from "./kit/cores.ts";
 
 const second = 1_000;

@@ -4,7 +4,8 @@ import { describe, it, test } from "node:test";
 import { chainVerdict, type After, type ParentTick } from "../src/core/job/chain.ts";
 import { storyOf } from "../src/core/records/records.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { RunRecord, RunState } from "../src/schema/run.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import type { RunState } from "../src/schema/run-states.ts";
 import { Cores, type Start } from "./kit/cores.ts";
 
 const second = 1_000;

@@ -7,7 +7,8 @@ import { NoticeSender, type NoticeSenderDeps } from "../src/peer/notice-sender.t
 import { Notices, type NoticesDeps } from "../src/peer/notices.ts";
 import { noticeEvents, noticeKey, type NoticeEvent, type NotifyRule } from "../src/schema/notice.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { RunRecord, RunState } from "../src/schema/run.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import type { RunState } from "../src/schema/run-states.ts";
 import { noon, someRecord } from "./kit/contract/disk.ts";
 
 const every: NotifyRule = { on: [...noticeEvents], to: ["ops"] };

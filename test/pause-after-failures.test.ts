@@ -5,7 +5,7 @@ import { failedInARow } from "../src/core/job/failures.ts";
 import { checkJob } from "../src/core/checks/job.ts";
 import { obstaclesOf, jobNow } from "../src/core/view.ts";
 import type { JobId } from "../src/schema/ids.ts";
-import type { RunState } from "../src/schema/run.ts";
+import type { RunState } from "../src/schema/run-states.ts";
 import { checkFailurePauses } from "../src/sim/checkers/failures.ts";
 import { checkLoss } from "../src/sim/checkers/loss.ts";
 import { everyMinute, ticksOf } from "../src/sim/client/schedules.ts";

@@ -5,7 +5,8 @@ import { planJob, type Plan } from "../src/core/job/plan.ts";
 import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
 import { storyOf } from "../src/core/records/records.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { RunRecord, RunState } from "../src/schema/run.ts";
+import type { RunRecord } from "../src/schema/run.ts";
+import type { RunState } from "../src/schema/run-states.ts";
 import { Cores, type Start } from "./kit/cores.ts";
 
 const second = 1_000;

@@ -13,7 +13,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
 import type { Ready } from "../schema/ready.ts";
-import { isFinal } from "../schema/run.ts";
+import { isFinal } from "../schema/run-states.ts";
 import type { PeerAnswer, RunAnswer } from "./terminal/answers.ts";
 import { Client, readReady } from "./terminal/client.ts";
 import { invocationOf, programFile, quoted } from "./program.ts";

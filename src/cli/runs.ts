@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
-import { isFinal, runStates } from "../schema/run.ts";
+import { isFinal, runStates } from "../schema/run-states.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions, type Reply } from "./terminal/client.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";

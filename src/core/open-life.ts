@@ -2,7 +2,7 @@
 import { runId } from "../schema/ids.ts";
 import { noteAnnouncement } from "./claims/record-moved.ts";
 import { settingKinds } from "../schema/setting.ts";
-import { isFinal } from "../schema/run.ts";
+import { isFinal } from "../schema/run-states.ts";
 import { noteBackfilled } from "./claims/backfill-index.ts";
 import { followChains } from "./claims/chain-ticks.ts";
 import { isOwnGivenBack } from "./claims/claims.ts";

@@ -21,7 +21,8 @@ import {
   type NoticeRecord,
 } from "../schema/notice.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
-import type { RunRecord, RunState } from "../schema/run.ts";
+import type { RunRecord } from "../schema/run.ts";
+import type { RunState } from "../schema/run-states.ts";
 import { allOpen, openChannels, type NoticeSender } from "./notice-sender.ts";
 
 /** Ends that are older than this are not announced, ms. */

@@ -3,7 +3,8 @@
  * read from the disk once for each job that is asked about. From then on every record that moves, own or foreign, keeps it up
  * to date, so that a list of jobs doesn't read the history.
  */
-import { isFinal, type RunRecord } from "../schema/run.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { isFinal } from "../schema/run-states.ts";
 import { instantOf, type JobId, type TickId } from "../schema/ids.ts";
 import { finalWordOf, hasStarted, movesUp, recordKey, storyOf } from "../core/records/records.ts";
 import type { RunQuery } from "../ports/disk.ts";

@@ -10,7 +10,8 @@ import { endsRetries } from "../core/records/records.ts";
 import type { Doors } from "../ports.ts";
 import { runId, type JobId, type PeerId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
-import { isFinal, type RunRecord } from "../schema/run.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { isFinal } from "../schema/run-states.ts";
 
 /** When a ping is tried again after each failure, ms. */
 const pausesMs = [5_000, 30_000];

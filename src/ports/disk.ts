@@ -8,7 +8,8 @@ import type { JobId, PeerId, RunId, TickId } from "../schema/ids.ts";
 import type { TickKey } from "../schema/keyed-tick.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
-import type { RequestedOrder, RunRecord, RunState, Span, Watermark } from "../schema/run.ts";
+import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
+import type { RunState } from "../schema/run-states.ts";
 import type { StoredVote } from "../schema/vote.ts";
 
 /** One thing to make durable. Writes of one `store` call are kept all together or not at all. */

@@ -27,7 +27,8 @@ import { CicadaError } from "../errors.ts";
 import type { KeyChange, Keyring, Log } from "../ports.ts";
 import { checkOf } from "../schema/check.ts";
 import { graceMaxMs } from "../schema/message.ts";
-import { PeerIdSchema, type PeerId } from "../schema/ids.ts";
+import type { PeerId } from "../schema/ids.ts";
+import { PeerIdSchema } from "../schema/id-shapes.ts";
 import type { Folder } from "./folder.ts";
 import { generateClusterKey } from "./keys.ts";
 

@@ -9,7 +9,8 @@
 import type { Clock, Log } from "../ports.ts";
 import type { Control } from "../ports/control.ts";
 import { runId, type PeerId, type RunId } from "../schema/ids.ts";
-import { isFinal, type RunRecord } from "../schema/run.ts";
+import type { RunRecord } from "../schema/run.ts";
+import { isFinal } from "../schema/run-states.ts";
 import { describeFetchFailure, readSome } from "./fetch-answer.ts";
 import { spanOf, traceRequest, type Span } from "./otlp/spans.ts";
 import type { OtlpTarget } from "./otlp/target.ts";

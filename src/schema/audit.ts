@@ -4,12 +4,9 @@
  */
 import { Type, type Static } from "typebox";
 import { roles, tokenGroupsMax } from "./access.ts";
-import { InstantSchema, type PeerId } from "./ids.ts";
+import type { PeerId } from "./ids.ts";
+import { InstantSchema } from "./id-shapes.ts";
 
-/** How many entries a peer keeps; the oldest go first. More takes more disk. */
-export const auditKept = 20_000;
-/** Refusals are counted apart, so that nobody can push out what was done by asking for what it may not do. */
-export const auditRefusalsKept = 5_000;
 /** The longest text of what was there before, or after. Unit: characters of JSON. Together with the counts it bounds the disk. */
 export const auditValueMax = 4_096;
 
@@ -67,16 +64,6 @@ export type AuditAction = (typeof auditActions)[number] | `${string} ${string}`;
 
 export function isAuditAction(text: string): text is AuditAction {
   return (auditActions as readonly string[]).includes(text) || /^[A-Z]+ \//.test(text);
-}
-
-/** Whether a whole actor is asked for, and not a part of one. */
-export function isWholeActor(asked: string): boolean {
-  return /.@./.test(asked);
-}
-
-/** `asked`: a whole actor (NAME@PEER), or a part of one. */
-export function isByActor({ actor }: Pick<AuditEntry, "actor">, asked: string): boolean {
-  return isWholeActor(asked) ? actor === asked : actor.includes(asked);
 }
 
 export const AuditEntrySchema = Type.Object({

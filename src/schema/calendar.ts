@@ -6,7 +6,7 @@
  * alike about a tick, without reading iCalendar, whatever its version.
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema } from "./ids.ts";
+import { InstantSchema } from "./id-shapes.ts";
 
 /** The calendar that an entry of a job's `except` names; undefined = it names none. */
 export function calendarNamedBy(entry: string): string | undefined {

@@ -1,6 +1,6 @@
 /** A group of jobs, as a person writes it: defaults of its jobs' fields. A field that a job has itself wins. */
 import { Type, type Static } from "typebox";
-import { InstantSchema } from "./ids.ts";
+import { InstantSchema } from "./id-shapes.ts";
 import { JobSpecSchema, type JobSpec } from "./job.ts";
 
 /** The fields that a group may give. What a job does, and when, is its own. */

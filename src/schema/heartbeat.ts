@@ -3,7 +3,7 @@
  * lacks the optional fields.
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, PeerIdSchema } from "./ids.ts";
+import { InstantSchema, PeerIdSchema } from "./id-shapes.ts";
 import { ownSecretsMax } from "./secret.ts";
 
 /**

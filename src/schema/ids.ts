@@ -7,8 +7,6 @@
  * more than one slot (INTERFACE, Run). The voters decide on an order's runner by its key, with `!ROUND` behind it when
  * chosen runners have given the order back.
  */
-import { Type } from "typebox";
-
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
@@ -34,8 +32,7 @@ const date =
  */
 export const tickIdPattern = `^((?!0)${date}T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\dZ|manual-[0-9A-HJKMNP-TV-Z]{26})$`;
 
-const peerIdLetters = 128;
-export const PeerIdSchema = Type.Unsafe<PeerId>(Type.String({ minLength: 1, maxLength: peerIdLetters }));
+export const peerIdLetters = 128;
 
 /** How many of the last letters of a peer's id name it in the ids of its runs, and its slot in a tick that runs on all peers. */
 export const peerSlotLetters = 8;
@@ -56,17 +53,12 @@ export function isPeerId(text: string): text is PeerId {
   return text !== "" && text.length <= peerIdLetters;
 }
 
-export const JobIdSchema = Type.Unsafe<JobId>(Type.String({ pattern: jobIdPattern }));
 /** The last instant that a `Date` can hold, ms. Anything beyond has no calendar day and no text. */
-const farthestMs = 8.64e15;
-/** An instant from outside: ms since the epoch. */
-export const InstantSchema = Type.Number({ minimum: -farthestMs, maximum: farthestMs });
+export const farthestMs = 8.64e15;
 
 export function isInstant(value: unknown): value is number {
   return typeof value === "number" && Math.abs(value) <= farthestMs;
 }
-
-export const TickIdSchema = Type.Unsafe<TickId>(Type.String({ pattern: tickIdPattern }));
 
 export function orderKey(job: JobId, tick: TickId, attempt: number, slot: string): OrderKey {
   return `${job}@${tick}~${attempt}${slot === "0" ? "" : `#${slot}`}` as OrderKey;

@@ -7,7 +7,8 @@
 import { Type, type Static } from "typebox";
 import { ScriptSchema } from "./script.ts";
 import { settingNamePattern } from "./setting.ts";
-import { InstantSchema, JobIdSchema, type JobId } from "./ids.ts";
+import type { JobId } from "./ids.ts";
+import { InstantSchema, JobIdSchema } from "./id-shapes.ts";
 import { NotifyRuleSchema } from "./notice.ts";
 import { secretNamePattern, secretsOfJobMax } from "./secret.ts";
 

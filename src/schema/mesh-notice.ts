@@ -4,7 +4,8 @@
  */
 import { Type, type Static } from "typebox";
 import { checkOf } from "./check.ts";
-import { InstantSchema, type JobId } from "./ids.ts";
+import type { JobId } from "./ids.ts";
+import { InstantSchema } from "./id-shapes.ts";
 import { digestStates } from "./digest.ts";
 import { reportedEvents, type ReportedEvent } from "./mesh-event.ts";
 import { NoticeChannelsSchema, noticeTextMax } from "./notice.ts";

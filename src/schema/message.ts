@@ -11,7 +11,7 @@
  */
 import { AuditQuerySchema, AuditRowSchema } from "./audit.ts";
 import { Type, type Static } from "typebox";
-import { InstantSchema, JobIdSchema, PeerIdSchema } from "./ids.ts";
+import { InstantSchema, JobIdSchema, PeerIdSchema } from "./id-shapes.ts";
 import { skipNoteMax, skipsMax } from "./job.ts";
 import { HeartbeatMessage } from "./heartbeat.ts";
 import { OtherRecordSchema } from "./other-record.ts";

@@ -4,7 +4,8 @@
  */
 import { Type, type Static } from "typebox";
 import { checkOf } from "./check.ts";
-import { InstantSchema, type JobId, type PeerId, type RunId, type TickId } from "./ids.ts";
+import type { JobId, PeerId, RunId, TickId } from "./ids.ts";
+import { InstantSchema } from "./id-shapes.ts";
 import type { ReportedEvent } from "./mesh-event.ts";
 import { OtherRecordSchema, type OtherRecord } from "./other-record.ts";
 

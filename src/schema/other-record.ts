@@ -7,7 +7,7 @@
  * their decisions and ranges, have a form of their own (run.ts).
  */
 import { Type, type Static } from "typebox";
-import { JobIdSchema, PeerIdSchema, TickIdSchema } from "./ids.ts";
+import { JobIdSchema, PeerIdSchema, TickIdSchema } from "./id-shapes.ts";
 
 export const OtherRecordSchema = Type.Object({
   kind: Type.String({ pattern: "^[a-z][a-z0-9-]{0,31}$" }),

@@ -1,13 +1,6 @@
 /** What a job was at some time. Each peer keeps the last revisions of every job, so that an edit can be looked up and undone. */
 import { Type, type Static } from "typebox";
-import { JobIdSchema } from "./ids.ts";
-
-/** How many revisions of a job are kept. More finds older edits; each takes as much disk as the job's text. */
-export const revisionsKept = 50;
-/** Of a job with long texts fewer are kept: as many as fit into this many bytes, but at least two. */
-export const revisionBytesKept = 262_144;
-/** The revisions of a deleted job go after this time. Unit: ms. */
-export const deletedKeptMs = 90 * 86_400_000;
+import { JobIdSchema } from "./id-shapes.ts";
 
 export const JobRevisionSchema = Type.Object({
   job: JobIdSchema,

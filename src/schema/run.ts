@@ -10,27 +10,16 @@
  * fields therefore have shorter names than elsewhere: `view` (living members) and `passed` (skipped peers).
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, JobIdSchema, PeerIdSchema, peerSlotLetters, TickIdSchema } from "./ids.ts";
+import { peerSlotLetters } from "./ids.ts";
+import { InstantSchema, JobIdSchema, PeerIdSchema, TickIdSchema } from "./id-shapes.ts";
 import { countMax, retryAttemptsMax, skipNoteMax } from "./job.ts";
+import { runStates } from "./run-states.ts";
 
 export const triggers = ["schedule", "manual", "catch-up", "retry", "chain", "backfill"] as const;
 export const TriggerSchema = Type.Enum(triggers);
 export type Trigger = Static<typeof TriggerSchema>;
 
-export const runStates = [
-  "claimed",
-  "running",
-  "succeeded",
-  "failed",
-  "timeout",
-  "cancelled",
-  "lost",
-  "skipped",
-  "missed",
-  "withdrawn",
-] as const;
 export const RunStateSchema = Type.Enum(runStates);
-export type RunState = Static<typeof RunStateSchema>;
 
 export const skipReasons = [
   "dead",
@@ -205,10 +194,6 @@ export const RequestedOrderSchema = Type.Object({
   peers: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 128 })),
 });
 export type RequestedOrder = Static<typeof RequestedOrderSchema>;
-
-export function isFinal(state: RunState): boolean {
-  return state !== "claimed" && state !== "running";
-}
 
 /** How long the run took, ms; undefined if it did not start or has not ended. */
 export function tookMs({ startedAt, finishedAt }: RunRecord): number | undefined {

@@ -3,7 +3,8 @@
  * table (real/secrets/seal.ts), where only they can read it. Of the two, a peer uses the one with the higher version.
  */
 import { Type, type Static } from "typebox";
-import { InstantSchema, type PeerId } from "./ids.ts";
+import type { PeerId } from "./ids.ts";
+import { InstantSchema } from "./id-shapes.ts";
 
 /** As of an environment variable, which it becomes. */
 export const secretNamePattern = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";

@@ -3,7 +3,7 @@
  * with watermarks and prune horizons beside them. Each question brings one piece, so that neither floods the link.
  */
 import { Type } from "typebox";
-import { InstantSchema, JobIdSchema } from "./ids.ts";
+import { InstantSchema, JobIdSchema } from "./id-shapes.ts";
 import { OtherRecordSchema } from "./other-record.ts";
 import { RequestedOrderSchema, RunRecordSchema, WatermarkSchema } from "./run.ts";
 

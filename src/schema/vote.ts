@@ -6,7 +6,8 @@
  */
 import { Type, type Static } from "typebox";
 import { checkOf } from "./check.ts";
-import { InstantSchema, isPeerId, PeerIdSchema, type PeerId } from "./ids.ts";
+import { isPeerId, type PeerId } from "./ids.ts";
+import { InstantSchema, PeerIdSchema } from "./id-shapes.ts";
 import type { Span } from "./run.ts";
 
 const Decision = Type.String({ minLength: 1, maxLength: 512 });

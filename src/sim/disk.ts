@@ -28,9 +28,11 @@ import type {
 } from "../ports/disk.ts";
 import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
-import { isByActor, type AuditEntry, type AuditPage, type AuditQuery } from "../schema/audit.ts";
+import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
+import { isByActor } from "../schema/audit-actors.ts";
 import type { JobRevision } from "../schema/revision.ts";
-import { isFinal, tookMs, type RequestedOrder, type RunRecord } from "../schema/run.ts";
+import { tookMs, type RequestedOrder, type RunRecord } from "../schema/run.ts";
+import { isFinal } from "../schema/run-states.ts";
 import type { StableStorage } from "./disk/storage.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";

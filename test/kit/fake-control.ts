@@ -57,12 +57,14 @@ import type { CheckedSpec, Job, Quarantined, TableEdit } from "../../src/schema/
 import { ofTickKey } from "../../src/schema/keyed-tick.ts";
 import type { NoticeChannel } from "../../src/schema/channel.ts";
 import type { Delivered } from "../../src/ports/notifier.ts";
-import { isByActor, type AuditEntry, type AuditFound, type AuditQuery } from "../../src/schema/audit.ts";
+import type { AuditEntry, AuditFound, AuditQuery } from "../../src/schema/audit.ts";
+import { isByActor } from "../../src/schema/audit-actors.ts";
 import type { JobRevision } from "../../src/schema/revision.ts";
 import type { SettingKind, SettingValues } from "../../src/schema/setting.ts";
 import { ownCapabilities } from "../../src/schema/protocol.ts";
 import type { HeldSecrets, SecretChange } from "../../src/schema/secret.ts";
-import { isFinal, tookMs, type RunRecord } from "../../src/schema/run.ts";
+import { tookMs, type RunRecord } from "../../src/schema/run.ts";
+import { isFinal } from "../../src/schema/run-states.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
 export const decisions: Decisions = {

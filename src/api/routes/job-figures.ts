@@ -11,7 +11,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Control, JobStatus } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { jobStates, type Job } from "../../schema/job.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import type { ApiOptions } from "../options.ts";
 
 /**

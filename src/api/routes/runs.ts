@@ -15,7 +15,8 @@ import {
   type JobId,
   type PeerId,
 } from "../../schema/ids.ts";
-import { runStates, type RunRecord, type RunState } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { runStates, type RunState } from "../../schema/run-states.ts";
 import { JobParams } from "../show/show-job.ts";
 import { groupOfJob } from "../access/judge.ts";
 import { own } from "../access/rights.ts";

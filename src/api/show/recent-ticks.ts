@@ -6,7 +6,8 @@
  */
 import type { Control } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
-import { tookMs, type RunState } from "../../schema/run.ts";
+import { tookMs } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 import type { Decisions } from "../options.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { recentTicks, type Recent } from "./show-overview.ts";

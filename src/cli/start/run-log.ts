@@ -5,7 +5,7 @@
 import type { Log } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { runId, type PeerId } from "../../schema/ids.ts";
-import { isFinal } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 
 export function logRuns(log: Log, control: Pick<Control, "subscribe">, self: PeerId): void {
   /** A running record moves more than once, for example when its output grows. */

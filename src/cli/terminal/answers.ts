@@ -5,7 +5,8 @@ import type { MaintenanceSpec } from "../../schema/maintenance.ts";
 import type { MemberState } from "../../ports/control.ts";
 import type { PeerId, TickId } from "../../schema/ids.ts";
 import type { JobSpec, JobState, Problem } from "../../schema/job.ts";
-import type { RunState, Trigger } from "../../schema/run.ts";
+import type { Trigger } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 
 export interface JobAnswer extends JobSpec {
   revision: string | null;

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { constants } from "node:os";
 import { CicadaError } from "../../errors.ts";
 import { parseRunReference } from "../../schema/ids.ts";
-import { isFinal } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import type { RunAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { show, type Output } from "./output.ts";

@@ -1,7 +1,8 @@
 /** How a tick of a parent has ended (chain-ticks.ts): from records in memory and from those that the disk gives. */
 import { orderKey, type JobId, type TickId } from "../../schema/ids.ts";
 import { retryAttemptsMax } from "../../schema/job.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import { overSlotsOf } from "../records/history.ts";
 import { latestOf, recordsOf, settles } from "../records/ledger.ts";
 import { finalWordOf, movesUp, recordKey, slotCountIn } from "../records/records.ts";

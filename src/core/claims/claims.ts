@@ -6,7 +6,8 @@
  */
 import { isPeerSlot, type OrderKey, runId, type PeerId } from "../../schema/ids.ts";
 import { countMax, type Skip } from "../../schema/job.ts";
-import type { SkippedPeer, RunRecord, RunState } from "../../schema/run.ts";
+import type { SkippedPeer, RunRecord } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs } from "../limits.ts";

@@ -4,7 +4,8 @@
  * the book again. Anything else that follows from a record belongs there too.
  */
 import { backfilledInstant } from "../../schema/backfill.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import { assert } from "../../errors.ts";
 import { isFailure } from "../job/failures.ts";
 import { withRetry } from "../job/retry.ts";

@@ -4,7 +4,7 @@
  * by their schedule. Pure rules.
  */
 import { isManual, type TickId } from "../../schema/ids.ts";
-import type { RunState } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 import { isEndOfRun } from "./chain.ts";
 
 /** One end of a parent's past tick: by its schedule, or by one of the requests. */

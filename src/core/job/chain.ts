@@ -6,7 +6,7 @@
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { JobSpec } from "../../schema/job.ts";
-import type { RunState } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 
 export type ChainCondition = "success" | "failure" | "always";
 

@@ -4,7 +4,7 @@
  * What counts is how a tick ended, and not each of its attempts. A tick that was skipped, missed or cancelled counts neither as
  * a failure nor as a success, because it doesn't tell whether the job works.
  */
-import type { RunState } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 
 const failures: ReadonlySet<RunState> = new Set(["failed", "timeout", "lost"]);
 

@@ -4,7 +4,8 @@
  * Its answer is written into the attempt's own record (`retryAt`), so every peer that has the record carries the tick on,
  * whatever became of the runner. Until its last attempt has ended, the tick is not over.
  */
-import type { RunRecord, RunState } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 
 export type RetryOutcome = "failed" | "timeout" | "lost";
 

@@ -5,7 +5,8 @@
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome, RunSpec } from "../../ports.ts";
 import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema/ids.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { wakeCapacityQueue, isOwnGivenBack, unqueued } from "../claims/claims.ts";

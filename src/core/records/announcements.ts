@@ -3,7 +3,8 @@
  * them up (orders/announce.ts).
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import { overdueMs } from "../limits.ts";
 import { settles } from "./ledger.ts";
 import { duplicatesIn } from "./records.ts";

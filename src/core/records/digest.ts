@@ -6,7 +6,8 @@
 import type { JobId } from "../../schema/ids.ts";
 import type { DigestState } from "../../schema/digest.ts";
 import { noticeTextMax } from "../../schema/notice.ts";
-import type { RunRecord, RunState } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 import { formatCivil } from "../time/calendar.ts";
 import { instantOfCivil } from "../time/days.ts";
 import type { Zone } from "../time/zone.ts";

@@ -4,7 +4,8 @@
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import { createAnnouncements, type AnnouncementsState } from "./announcements-state.ts";
-import type { RunRecord, RunState } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { RunState } from "../../schema/run-states.ts";
 
 /** The count and digest of a peer's open records, as in its heartbeats. */
 export interface OpenDigest {

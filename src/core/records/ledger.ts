@@ -4,7 +4,8 @@
  */
 import { hash } from "node:crypto";
 import { instantOf, type JobId, type OrderKey, type PeerId, type TickId } from "../../schema/ids.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import { settle, settleRange } from "./history.ts";
 import type { HistoryState, LedgerState, OpenDigest } from "./ledger-state.ts";
 import { noteInSet } from "./tick-sets.ts";

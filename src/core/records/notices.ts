@@ -3,7 +3,8 @@
  * it. Only the final word of a tick counts, never a single attempt's.
  */
 import { overdueMs } from "../limits.ts";
-import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal, type RunState } from "../../schema/run-states.ts";
 import type { NoticeEvent, NotifyRule } from "../../schema/notice.ts";
 import { duplicatesIn, finalWordOf, slotCountIn, slotStories } from "./records.ts";
 import { settles } from "./ledger.ts";

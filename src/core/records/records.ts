@@ -9,7 +9,8 @@
 import { backfilledInstant } from "../../schema/backfill.ts";
 import { instantOf, isManual, orderKey, type OrderKey } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
-import { isFinal, type RunRecord, type RunState } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal, type RunState } from "../../schema/run-states.ts";
 
 /** Two records with the same key are versions of one record. */
 export function recordKey(record: RunRecord): string {

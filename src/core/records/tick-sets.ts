@@ -6,7 +6,8 @@
  */
 import type { JobId, TickId } from "../../schema/ids.ts";
 import { countMax } from "../../schema/job.ts";
-import { isFinal, type RunRecord } from "../../schema/run.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import { entryOf, isPastWatermark, keyOf } from "./history.ts";
 import type { HistoryState, TickSet } from "./ledger-state.ts";
 import { slotsInOrder } from "../job/slots.ts";

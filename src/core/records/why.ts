@@ -4,7 +4,8 @@
  * same story.
  */
 import { instantOf, isPeerSlot, type PeerId, type TickId } from "../../schema/ids.ts";
-import { giveBacksMax, isFinal, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
+import { giveBacksMax, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
+import { isFinal } from "../../schema/run-states.ts";
 import type { PendingTick, TickStory } from "../../ports/control.ts";
 import { parentReason } from "../job/chain.ts";
 import { duplicatesIn, endsRetries, finalWordOf, hasStarted, slotCountIn, slotStories } from "./records.ts";

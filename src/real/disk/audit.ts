@@ -1,12 +1,8 @@
 /** The audit in the database: writes an entry and removes the oldest beyond the limits, and reads a page, newest first. */
 import type { SQLInputValue } from "node:sqlite";
-import {
-  auditKept,
-  auditRefusalsKept,
-  isWholeActor,
-  type AuditEntry,
-  type AuditQuery,
-} from "../../schema/audit.ts";
+import type { AuditEntry, AuditQuery } from "../../schema/audit.ts";
+import { auditKept, auditRefusalsKept } from "../../schema/kept.ts";
+import { isWholeActor } from "../../schema/audit-actors.ts";
 import { sumOf, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
 

@@ -17,7 +17,8 @@ import {
 import { tickKeyPattern } from "../../schema/keyed-tick.ts";
 import { backfillPattern } from "../../schema/backfill.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
-import { runStates, tookMs } from "../../schema/run.ts";
+import { tookMs } from "../../schema/run.ts";
+import { runStates } from "../../schema/run-states.ts";
 import type { DiskResult, LoadedText, PageText, ReadRequest } from "./protocol.ts";
 import { readHorizon } from "./pruning.ts";
 import { readAudit } from "./audit.ts";

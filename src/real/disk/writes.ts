@@ -9,7 +9,7 @@ import { bucketOf, combine, digestOf, emptyDigest, type Thing } from "../../core
 import { mergeOtherRecord, mergeRecord } from "../../core/records/records.ts";
 import { instantOf } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
-import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../schema/revision.ts";
+import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../schema/kept.ts";
 import type { RequestedOrder, RunRecord } from "../../schema/run.ts";
 import { writeAudit } from "./audit.ts";
 import type { CommitCounter } from "./commit-counter.ts";

@@ -7,8 +7,10 @@ import { mergeOtherRecord, mergeRecord, otherRecordKey, recordKey } from "../../
 import type { Horizon, Write } from "../../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
-import { auditKept, auditRefusalsKept, type AuditEntry } from "../../schema/audit.ts";
-import { deletedKeptMs, revisionBytesKept, revisionsKept, type JobRevision } from "../../schema/revision.ts";
+import type { AuditEntry } from "../../schema/audit.ts";
+import { auditKept, auditRefusalsKept } from "../../schema/kept.ts";
+import type { JobRevision } from "../../schema/revision.ts";
+import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../schema/kept.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 

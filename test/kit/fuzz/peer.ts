@@ -2,7 +2,7 @@
  * The doors of a running peer: bytes on each channel of the mesh come to one of three peers. After each round it must
  * still run its ticks, hold no more than it may, and have sent nothing that others can't read.
  */
-import { isFinal } from "../../../src/schema/run.ts";
+import { isFinal } from "../../../src/schema/run-states.ts";
 import type { JobId } from "../../../src/schema/ids.ts";
 import type { Channel } from "../../../src/schema/message.ts";
 import { Dice } from "../../../src/sim/random.ts";

@@ -1,4 +1,7 @@
-/** What the audit notes of a change is stored in one transaction with it: a peer that dies before it answers has both or neither. */
+/**
+ * What the audit notes of a change is stored in one transaction with it, or before it: so a peer that dies before it answers never has
+ * the change alone.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkedJob } from "../src/core/checks/job.ts";
@@ -22,6 +25,8 @@ function isOfChange({ kind }: Write): boolean {
 /** One peer alone, with every batch of writes that its disk was given. */
 class Stage {
   readonly batches: (readonly Write[])[] = [];
+  /** what was given to the doors for secrets and scripts, and what the audit noted, in its order */
+  readonly kept: string[] = [];
   readonly #world: World;
   #peer: Peer | undefined;
 
@@ -36,8 +41,22 @@ class Stage {
         const store = doors.disk.store.bind(doors.disk);
         doors.disk.store = (writes, done) => {
           this.batches.push(writes);
+          if (writes.some(({ kind }) => kind === "audit")) this.kept.push("audit");
           store(writes, done);
         };
+        const { secrets, scripts, keyring } = doors;
+        const [keep, remove] = [secrets.keep.bind(secrets), secrets.remove.bind(secrets)];
+        const [storeScript, rotate] = [scripts.store.bind(scripts), keyring.rotate.bind(keyring)];
+        const noted =
+          <Given extends unknown[]>(what: string, call: (...given: Given) => void) =>
+          (...given: Given): void => {
+            this.kept.push(what);
+            call(...given);
+          };
+        secrets.keep = noted("keep", keep);
+        secrets.remove = noted("remove", remove);
+        scripts.store = noted("script", storeScript);
+        keyring.rotate = noted("rotate", rotate);
         const peer = new Peer(doors, {
           name,
           version: "simulated",
@@ -67,9 +86,22 @@ class Stage {
     this.#world.runUntil(epoch + 60_000);
   }
 
-  ask(command: Command): { answer: Answer; isNoted: boolean; noted: Write[] } {
-    const action = command.kind === "set-value" || command.kind === "apply" ? "put-channel" : command.kind;
-    const entry = {
+  /** What happens at the doors during the change, once it is done. */
+  change(made: (peer: Peer, entries: readonly AuditEntry[], done: (result: unknown) => void) => void): {
+    kept: readonly string[];
+    result: unknown;
+  } {
+    assert.ok(this.#peer !== undefined);
+    let result: unknown = "not done";
+    this.kept.length = 0;
+    this.batches.length = 0;
+    made(this.#peer, [this.#entryOf("set-secret")], (found) => (result = found));
+    this.#world.runUntil(this.#world.now() + 1_000);
+    return { kept: [...this.kept], result };
+  }
+
+  #entryOf(action: AuditEntry["action"]): AuditEntry {
+    return {
       at: this.#world.now(),
       actor: by,
       token: "t",
@@ -78,7 +110,13 @@ class Stage {
       kind: "job",
       name: id,
       outcome: "done",
-    } as AuditEntry;
+    };
+  }
+
+  ask(command: Command): { answer: Answer; isNoted: boolean; noted: Write[] } {
+    const action = command.kind === "set-value" || command.kind === "apply" ? "put-channel" : command.kind;
+    const entry = this.#entryOf(action);
+    this.kept.length = 0;
     let found: { answer: Answer; isNoted: boolean } | undefined;
     this.batches.length = 0;
     this.#peer?.command(command, (answer, isNoted) => (found = { answer, isNoted }), [entry]);
@@ -136,4 +174,33 @@ test("what changes nothing, is refused, or is not done once it is stored, is lef
     const kinds = stage.batches.flat().map(({ kind }) => kind);
     assert.ok(!kinds.includes("audit"), `${command.kind} stores ${kinds.join(", ")}`);
   }
+});
+
+test("a peer that dies while it keeps a secret or a script, or rotates the key, never has done so without what the audit notes of it", () => {
+  const stage = new Stage();
+  const change = { name: "TOKEN", value: "a-long-value", by };
+  const own = stage.change((peer, entries, done) => peer.parts.secrets.set(change, entries, done));
+  assert.deepEqual(own, { kept: ["audit", "keep"], result: undefined });
+  const gone = stage.change((peer, entries, done) => peer.parts.secrets.remove("TOKEN", by, entries, done));
+  assert.deepEqual(gone, { kept: ["audit", "remove"], result: undefined });
+  const peers = ["peer-1" as PeerId];
+  const sealed = stage.change((peer, entries, done) =>
+    peer.parts.secrets.set({ ...change, peers }, entries, done),
+  );
+  assert.deepEqual(sealed, { kept: ["audit", "remove"], result: undefined });
+  const [together = []] = stage.batches.filter((writes) => writes.some(isOfChange));
+  assert.ok(together.some(({ kind }) => kind === "audit"));
+
+  const bytes = new TextEncoder().encode("echo");
+  const script = stage.change((peer, entries, done) => peer.parts.scripts.put(bytes, () => entries, done));
+  assert.deepEqual(script.kept, ["audit", "script"]);
+  const again = stage.change((peer, entries, done) => peer.parts.scripts.put(bytes, () => entries, done));
+  assert.deepEqual(again.kept, []);
+  const { answer, isNoted } = stage.ask({ kind: "rotate-key", graceMs: 60_000, by });
+  assert.deepEqual([answer.kind, isNoted, stage.kept], ["rotated", true, ["audit", "rotate"]]);
+
+  const refused = stage.change((peer, entries, done) =>
+    peer.parts.secrets.set({ ...change, value: "short" }, entries, done),
+  );
+  assert.deepEqual(refused.kept, []);
 });

@@ -171,6 +171,7 @@ class Mesh {
         living: () => [...this.keepers.keys()].filter((other) => other !== peer),
         lacks: (items) => this.lacks.set(peer, items),
         count: (what) => this.counts.push(what),
+        note: (_entries, done) => done(),
       },
       jobs,
     );
@@ -203,7 +204,11 @@ class Mesh {
 
   put(peer: PeerId, bytes: Uint8Array): { sha256: string; created: boolean } | CicadaError | undefined {
     let stored: { sha256: string; created: boolean } | CicadaError | undefined;
-    this.keeper(peer).put(bytes, (result) => (stored = result));
+    this.keeper(peer).put(
+      bytes,
+      () => [],
+      (result) => (stored = result),
+    );
     this.pass(0);
     return stored;
   }

@@ -1,9 +1,11 @@
 /**
  * The commands that wait for their answers, with what the audit notes of each. A note is stored in one transaction with the
  * change that its command makes, so a peer that dies before it answers has both or neither. A command that changes nothing
- * here, or that isn't done yet when its change is stored, is noted by its caller when the answer is there.
+ * here, or that isn't done yet when its change is stored, is noted by its caller when the answer is there. A change that no
+ * transaction of the disk can hold, such as a file, is noted before it is made.
  */
 import type { Effect } from "../core/events.ts";
+import type { Doors } from "../ports.ts";
 import type { Answer } from "../ports/command.ts";
 import type { Write } from "../ports/disk.ts";
 import type { AuditEntry } from "../schema/audit.ts";
@@ -41,4 +43,19 @@ export class AskedCommands {
     this.#byToken.delete(token);
     asked?.answer(answer, asked.isNoted);
   }
+}
+
+/** The change is made, whether its entries can be stored or not: so a failure is only logged. */
+export function noteFirst(
+  { disk, log }: Pick<Doors, "disk" | "log">,
+  entries: readonly AuditEntry[],
+  done: () => void,
+): void {
+  if (entries.length === 0) return done();
+  const writes = entries.map((entry) => ({ kind: "audit", entry }) as const);
+  disk.store(writes, (error) => {
+    if (error !== undefined)
+      log.error("the audit could not be stored", { entries: JSON.stringify(entries), error: error.detail });
+    done();
+  });
 }

@@ -17,7 +17,9 @@ import {
   watermarksOf,
 } from "../core/view.ts";
 import type { Doors } from "../ports.ts";
-import type { Answer, Command } from "../ports/command.ts";
+import type { Command } from "../ports/command.ts";
+import type { AuditEntry } from "../schema/audit.ts";
+import { noteFirst, type Answered } from "./asked.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
@@ -86,7 +88,7 @@ export interface AssemblyDeps {
   historyMaxBytes: number;
   codec: Codec;
   feed: (event: EventBody) => void;
-  command: (command: Command, answer: (answer: Answer) => void) => void;
+  command: (command: Command, answer: Answered, entries?: readonly AuditEntry[]) => void;
   /** called when the table has changed */
   tableChanged: () => void;
   count: (name: string) => void;
@@ -187,6 +189,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
       living: () => livingOthers(state),
       lacks: (lacks) => feed({ kind: "equipment", lacks }),
       count,
+      note: (entries, done) => noteFirst(doors, entries, done),
     },
     table.jobs().values(),
   );
@@ -249,13 +252,14 @@ function assembleSecrets({ doors, booted: { table }, feed, command }: AssemblyDe
     clock: doors.clock,
     sealed: () => table.values("secrets"),
     held: ({ own, unopened }) => feed({ kind: "secrets", held: { own: Object.fromEntries(own), unopened } }),
-    write: (name, value, by, done) => {
+    note: (entries, done) => noteFirst(doors, entries, done),
+    write: ({ name, value, by, entries }, done) => {
       const setting = "secrets";
       const change: Command =
         value === null
           ? { kind: "remove-setting", setting, name, by }
           : { kind: "put-setting", setting, name, value, by };
-      command(change, (answer) => done(answer.kind === "refused" ? answer.error : undefined));
+      command(change, (answer) => done(answer.kind === "refused" ? answer.error : undefined), entries);
     },
   });
 }

@@ -74,20 +74,22 @@ export function controlOf(peer: Peer): Control {
     ticks: (id, query) => describeTicks(peer, id, query),
     log: (run, offset, length) =>
       new Promise((resolve) => peer.parts.logs.read(run, offset, length, resolve)),
-    putScript: (bytes) =>
+    putScript: (bytes, entriesOf) =>
       new Promise((resolve, reject) => {
-        peer.parts.scripts.put(bytes, (stored) =>
+        peer.parts.scripts.put(bytes, entriesOf, (stored) =>
           stored instanceof CicadaError ? reject(stored) : resolve(stored),
         );
       }),
     heldSecrets: () => peer.parts.secrets.held,
-    setSecret: (change) =>
+    setSecret: (change, entries) =>
       new Promise((resolve, reject) => {
-        peer.parts.secrets.set(change, (error) => (error === undefined ? resolve() : reject(error)));
+        peer.parts.secrets.set(change, entries, (error) => (error === undefined ? resolve() : reject(error)));
       }),
-    removeSecret: (name, by) =>
+    removeSecret: (name, by, entries) =>
       new Promise((resolve, reject) => {
-        peer.parts.secrets.remove(name, by, (error) => (error === undefined ? resolve() : reject(error)));
+        peer.parts.secrets.remove(name, by, entries, (error) =>
+          error === undefined ? resolve() : reject(error),
+        );
       }),
     script: (sha256) => new Promise((resolve) => peer.parts.scripts.get(sha256, resolve)),
     subscribe: (listener) => peer.subscribe(listener),

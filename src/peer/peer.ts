@@ -21,7 +21,7 @@ import { readStatement } from "../wire/membership.ts";
 import { wireCodec } from "../wire/codec.ts";
 import { signRecord } from "../wire/records.ts";
 import type { Job } from "../schema/job.ts";
-import { AskedCommands, type Answered } from "./asked.ts";
+import { AskedCommands, noteFirst, type Answered } from "./asked.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
 import { assemble, type Assembly } from "./assembly.ts";
 import { lookUp, readEnds } from "./lookup.ts";
@@ -141,7 +141,7 @@ export class Peer {
       codec,
       feed: (event) => this.#feed(event),
       tableChanged: () => watch.changed(),
-      command: (command, answer) => this.command(command, answer),
+      command: (command, answer, entries) => this.command(command, answer, entries),
       count: (what) => this.#count(what),
       gossipOther: (record) => this.#outbox.other(record),
     });
@@ -327,22 +327,31 @@ export class Peer {
       const error = new CicadaError("NOT_READY", "the peer is starting or stopping");
       return answer({ kind: "refused", error }, false);
     }
-    if (command.kind === "rotate-key") return this.#rotateKey(this.#state, command, answer);
+    if (command.kind === "rotate-key") return this.#rotateKey(this.#state, command, answer, entries);
     const token = this.#asked.enter(answer, entries);
     const inTable = command.kind === "delete-job" && this.parts.table.holds(command.id);
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
   }
 
-  #rotateKey(state: State, command: Extract<Command, { kind: "rotate-key" }>, answer: Answered): void {
+  #rotateKey(
+    state: State,
+    command: Extract<Command, { kind: "rotate-key" }>,
+    answer: Answered,
+    entries: readonly AuditEntry[],
+  ): void {
+    let isNoted = false;
     const deps: RotationDeps = {
       isAlone: () => knownMembers(state).every(({ linked }) => !linked),
       isSuperseded: () => state.members.supersededKey !== undefined,
       heirs: () => this.status.heirs(),
       forgotten: () => [...state.operator.forgotten.values()],
       forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
-      rotate: (graceMs, by, rotated) => this.parts.keyRotation.rotate(graceMs, by, rotated),
+      rotate: (graceMs, by, rotated) => {
+        isNoted = true;
+        noteFirst(this.#doors, entries, () => this.parts.keyRotation.rotate(graceMs, by, rotated));
+      },
     };
-    requestRotation(command, deps, (rotated) => answer(rotated, false));
+    requestRotation(command, deps, (rotated) => answer(rotated, isNoted));
   }
 
   #edit(effect: Extract<Effect, { kind: "edit" }>): void {

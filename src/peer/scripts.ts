@@ -10,6 +10,7 @@ import type { Scripts } from "../ports/scripts.ts";
 import { CicadaError } from "../errors.ts";
 import { scriptName } from "../core/checks/script.ts";
 import { memberHashesOf, rankKey } from "../core/job/rank.ts";
+import type { AuditEntry } from "../schema/audit.ts";
 import { parseRunReference, type JobId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
@@ -37,6 +38,8 @@ interface ScriptDeps {
   /** what jobs need and is not here */
   lacks(items: readonly string[]): void;
   count(name: string): void;
+  /** Stores entries of the audit, if the disk takes them. */
+  note(entries: readonly AuditEntry[], done: () => void): void;
 }
 
 interface Fetch {
@@ -102,14 +105,21 @@ export class ScriptStore {
   }
 
   /** Stores a script that a person brings. `created`: it was not here before. */
-  put(bytes: Uint8Array, done: (stored: { sha256: string; created: boolean } | CicadaError) => void): void {
+  put(
+    bytes: Uint8Array,
+    entriesOf: (sha256: string) => readonly AuditEntry[],
+    done: (stored: { sha256: string; created: boolean } | CicadaError) => void,
+  ): void {
     const sha256 = scriptName(bytes);
     if (this.#kept?.has(sha256) === true) return done({ sha256, created: false });
     if (!this.#makeRoom(bytes.length)) {
       const detail = `scripts that jobs use take nearly ${scriptsCapBytes} bytes on this peer`;
       return done(new CicadaError("SCRIPTS_FULL", detail));
     }
-    this.#store(sha256, bytes, (error) => done(error ?? { sha256, created: true }));
+    // First the note: sent again after a death in between, the script would be no change any more.
+    this.#deps.note(entriesOf(sha256), () =>
+      this.#store(sha256, bytes, (error) => done(error ?? { sha256, created: true })),
+    );
   }
 
   /** Reads a script from here or from another peer. */

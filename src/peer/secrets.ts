@@ -1,10 +1,12 @@
 /**
  * Keeps secrets (schema/secret.ts): tells core of which this peer has a value, and carries out what people ask for: a value is
- * kept here alone, or sealed to peers and put into the table. The values go to the Secrets door and nowhere else.
+ * kept here alone, or sealed to peers and put into the table. The values go to the Secrets door and nowhere else. What the audit
+ * notes of a change is stored before this peer's own value changes, and together with a sealed one.
  */
 import type { Clock } from "../ports.ts";
 import type { Secrets } from "../ports/secrets.ts";
 import { CicadaError } from "../errors.ts";
+import type { AuditEntry } from "../schema/audit.ts";
 import { readSealed, secretNameProblem, secretValueProblem } from "../core/checks/secrets.ts";
 import {
   ownSecretsMax,
@@ -27,8 +29,17 @@ interface SecretDeps {
   /** what the table has */
   sealed(): SettingValues;
   held(held: HeldSecrets): void;
-  /** Writes a sealed value into the table; null removes it. */
-  write(name: string, value: SealedSecret | null, by: string, done: Done): void;
+  /** Writes a sealed value into the table, with what the audit notes of it; null removes it. */
+  write(sealed: SealedChange, done: Done): void;
+  /** Stores entries of the audit, if the disk takes them. */
+  note(entries: readonly AuditEntry[], done: () => void): void;
+}
+
+export interface SealedChange {
+  name: string;
+  value: SealedSecret | null;
+  by: string;
+  entries: readonly AuditEntry[];
 }
 
 export class SecretStore {
@@ -61,7 +72,7 @@ export class SecretStore {
     if (mono >= this.#lookAt) this.#look();
   }
 
-  set({ name, value, peers, by }: SecretChange, done: Done): void {
+  set({ name, value, peers, by }: SecretChange, entries: readonly AuditEntry[], done: Done): void {
     const problems = [
       { pointer: "/name", message: secretNameProblem(name) },
       { pointer: "/value", message: secretValueProblem(value) },
@@ -75,25 +86,25 @@ export class SecretStore {
     if (full !== undefined) return done(new CicadaError("SECRETS_FULL", full));
     const { door } = this.#deps;
     const looked = this.#thenLook(done);
-    if (peers === undefined) return door.keep(name, value, version, looked);
+    if (peers === undefined) return this.#deps.note(entries, () => door.keep(name, value, version, looked));
     const sealed = door.seal(name, value, version, peers);
     if (sealed instanceof CicadaError) return done(sealed);
-    this.#deps.write(name, sealed, by, (error) =>
+    this.#deps.write({ name, value: sealed, by, entries }, (error) =>
       // This peer's own value is older now, and no longer used.
       error === undefined ? door.remove(name, looked) : done(error),
     );
   }
 
   /** Removes the sealed value, and this peer's own. */
-  remove(name: string, by: string, done: Done): void {
+  remove(name: string, by: string, entries: readonly AuditEntry[], done: Done): void {
     const isSealed = this.#deps.sealed().has(name);
     if (!isSealed && !this.#held.own.has(name) && !this.#held.faults.has(name)) {
       return done(new CicadaError("SECRET_NOT_FOUND", `this peer knows no value of ${name}`));
     }
     const { door } = this.#deps;
     const looked = this.#thenLook(done);
-    if (!isSealed) return door.remove(name, looked);
-    this.#deps.write(name, null, by, (error) =>
+    if (!isSealed) return this.#deps.note(entries, () => door.remove(name, looked));
+    this.#deps.write({ name, value: null, by, entries }, (error) =>
       error === undefined ? door.remove(name, looked) : done(error),
     );
   }

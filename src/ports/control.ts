@@ -328,15 +328,21 @@ export interface Control {
   why(id: JobId, tick?: TickId): Promise<Explanation | undefined>;
   /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
   log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
-  /** Keeps a script, durably here; `created`: it was not here before. Rejects with a CicadaError. */
-  putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }>;
+  /**
+   * Keeps a script, durably here; `created`: it was not here before, and what the audit notes of it (by its SHA-256) is stored
+   * first. Rejects with a CicadaError.
+   */
+  putScript(
+    bytes: Uint8Array,
+    entriesOf: (sha256: string) => readonly AuditEntry[],
+  ): Promise<{ sha256: string; created: boolean }>;
   /** A script from here or from another peer; undefined = no peer in reach has it. */
   script(sha256: string): Promise<Uint8Array | undefined>;
   /** Which secrets this peer has a value of, apart from those that are sealed to it. */
   heldSecrets(): HeldSecrets;
-  /** Durable here before it resolves. Rejects with a CicadaError. */
-  setSecret(change: SecretChange): Promise<void>;
+  /** Durable here before it resolves, with what the audit notes of it. Rejects with a CicadaError. */
+  setSecret(change: SecretChange, entries: readonly AuditEntry[]): Promise<void>;
   /** Removes the value that is sealed, and this peer's own. Rejects with a CicadaError. */
-  removeSecret(name: string, by: string): Promise<void>;
+  removeSecret(name: string, by: string, entries: readonly AuditEntry[]): Promise<void>;
   subscribe(listener: (event: PeerEvent) => void): Cancel;
 }

@@ -166,10 +166,14 @@ export class FakeControl implements Control {
 
   readonly scripts = new Map<string, Uint8Array>();
 
-  async putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }> {
+  async putScript(
+    bytes: Uint8Array,
+    entriesOf: (sha256: string) => readonly AuditEntry[],
+  ): Promise<{ sha256: string; created: boolean }> {
     await turn();
     const sha256 = scriptName(bytes);
     const created = !this.scripts.has(sha256);
+    if (created) await this.noteAudit(entriesOf(sha256));
     this.scripts.set(sha256, bytes);
     return { sha256, created };
   }
@@ -181,13 +185,13 @@ export class FakeControl implements Control {
     return this.held;
   }
 
-  async setSecret(change: SecretChange): Promise<void> {
-    await turn();
+  async setSecret(change: SecretChange, entries: readonly AuditEntry[]): Promise<void> {
+    await this.noteAudit(entries);
     this.secretChanges.push(change);
   }
 
-  async removeSecret(name: string): Promise<void> {
-    await turn();
+  async removeSecret(name: string, _by: string, entries: readonly AuditEntry[]): Promise<void> {
+    await this.noteAudit(entries);
     this.secretChanges.push({ removed: name });
   }
 

@@ -38,7 +38,7 @@ import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
 import { groupOfJob, groupOfMaintenance, judge } from "./judge.ts";
 import type { Audit } from "./audit.ts";
-import { trailsOf } from "./trail.ts";
+import { trailsOf, type Trail } from "./trail.ts";
 import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.ts";
 
 /** How long before its job was made a run may have been claimed, because clocks of peers differ. Unit: ms. */
@@ -297,10 +297,14 @@ export class ScopedControl implements Control {
 
   async putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }> {
     this.#require(own("editor"));
-    const stored = await this.#control.putScript(bytes);
-    const trail = { action: "put-script", kind: "script", name: stored.sha256 } as const;
-    await this.#audit.note(this.caller, stored.created ? [trail] : []);
-    return stored;
+    let trails: Trail[] = [];
+    return this.#noted(
+      () => trails,
+      this.#control.putScript(bytes, (name) => {
+        trails = [{ action: "put-script", kind: "script", name }];
+        return this.#audit.entriesOf(this.caller, trails);
+      }),
+    );
   }
 
   async script(sha256: string): Promise<Uint8Array | undefined> {
@@ -319,16 +323,28 @@ export class ScopedControl implements Control {
 
   async setSecret(change: SecretChange): Promise<void> {
     this.#require(all("editor"));
-    await this.#control.setSecret(change);
     const { name, peers } = change;
     const after = { peers: peers ?? "this peer" };
-    await this.#audit.note(this.caller, [{ action: "set-secret", kind: "secret", name, after }]);
+    const trails: Trail[] = [{ action: "set-secret", kind: "secret", name, after }];
+    const entries = this.#audit.entriesOf(this.caller, trails);
+    await this.#noted(() => trails, this.#control.setSecret(change, entries));
   }
 
   async removeSecret(name: string, by: string): Promise<void> {
     this.#require(all("editor"));
-    await this.#control.removeSecret(name, by);
-    await this.#audit.note(this.caller, [{ action: "remove-secret", kind: "secret", name }]);
+    const trails: Trail[] = [{ action: "remove-secret", kind: "secret", name }];
+    const entries = this.#audit.entriesOf(this.caller, trails);
+    await this.#noted(() => trails, this.#control.removeSecret(name, by, entries));
+  }
+
+  /** What is noted before it is done is noted again if it fails. */
+  async #noted<Done>(trails: () => readonly Trail[], done: Promise<Done>): Promise<Done> {
+    try {
+      return await done;
+    } catch (error) {
+      if (error instanceof CicadaError) await this.#audit.failed(this.caller, trails(), error);
+      throw error;
+    }
   }
 
   async audit(query: Omit<AuditQuery, "after">, cursor: string | undefined): Promise<AuditFound> {

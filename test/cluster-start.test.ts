@@ -142,13 +142,27 @@ describe("a peer by itself", () => {
     await until("the job's process is gone", 1_000, () => !isAlive(pid));
   });
 
-  test("SIGHUP, as from a closed terminal, stops it just as cleanly", async () => {
-    const peer = await cluster.start({ name: "hung-up", flags: ["--drain", "200ms"] });
-    const pid = await startEndlessJob(peer, cluster.folder);
-    peer.started.kill("SIGHUP");
-    assert.deepEqual(await peer.started.ended, { code: 0, signal: null });
-    assert.equal(readReadyFile(peer.data), undefined);
-    await until("the job's process is gone", 1_000, () => !isAlive(pid));
+  for (const [signal, from] of [
+    ["SIGHUP", "a closed terminal"],
+    ["SIGQUIT", "Ctrl-\\"],
+  ] as const)
+    test(`${signal}, as from ${from}, stops it just as cleanly`, async () => {
+      const peer = await cluster.start({
+        name: `stopped-by-${signal.toLowerCase()}`,
+        flags: ["--drain", "200ms"],
+      });
+      const pid = await startEndlessJob(peer, cluster.folder);
+      peer.started.kill(signal);
+      assert.deepEqual(await peer.started.ended, { code: 0, signal: null });
+      assert.equal(readReadyFile(peer.data), undefined);
+      await until("the job's process is gone", 1_000, () => !isAlive(pid));
+    });
+
+  test("signals that mean nothing to it, as a tool that rotates logs sends, do it no harm", async () => {
+    const peer = await cluster.start({ name: "signalled" });
+    for (const signal of ["SIGUSR1", "SIGUSR2", "SIGPIPE"] as const) peer.started.kill(signal);
+    assert.equal((await peer.call("GET", "/readyz")).status, 200);
+    assert.deepEqual(await peer.stop(), { code: 0, signal: null });
   });
 
   test("a peer that is to join but reaches no other is not ready and says which addresses it tried, until one answers", async () => {

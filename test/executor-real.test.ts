@@ -524,14 +524,15 @@ test("a frozen launcher is treated as dead: its runs end, and waiting runs are g
   assert.partialDeepStrictEqual(await launchToEnd(bed, reports, bed.spec("succeeds")), { kind: "exited" });
 });
 
-test("Ctrl-C and the service manager's TERM don't reach runs before the drain", async (context) => {
+test("Ctrl-C, the service manager's TERM and other signals to the whole group don't reach runs before the drain", async (context) => {
   const { bed, reports } = await openBed(context);
   const signalled = join(bed.folder, "signalled");
   const spec = bed.shell(`echo $PPID; until [ -e '${signalled}' ]; do sleep 0.05; done; echo through`);
   bed.executor.launch(spec);
   let launcher = 0;
   while (launcher === 0) launcher = Number(await outputOf(bed, spec.run));
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(launcher, signal);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const)
+    process.kill(launcher, signal);
   writeFileSync(signalled, "");
   assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "exited", exitCode: 0 });
 });

@@ -1,6 +1,6 @@
 /** The data folder: private, one peer at a time, and clear about what is wrong with it. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -162,29 +162,42 @@ test("a file in the place of one of its folders is refused by name", (context) =
   }
 });
 
-test("a pipe or a device in the place of a key or the token is refused by name, and not waited for", (context) => {
+test("a pipe, a device or a folder in the place of one of its files is refused by name, and not waited for", (context) => {
   const path = place(context);
   const first = open(context, path);
   first.peerKey(generatePeerKey);
   first.keepClusterKey("cicada-key-of-some-form");
   first.adminToken();
   first.close();
-  const files: [string, (folder: Folder) => unknown][] = [
-    ["peer.key", (folder) => folder.peerKey(generatePeerKey)],
-    ["cluster.key", (folder) => folder.clusterKey()],
-    ["admin.token", (folder) => folder.adminToken()],
+  const names = [
+    "peer.key",
+    "cluster.key",
+    "cluster.key.old",
+    "admin.token",
+    "format",
+    "addresses.json",
+    "lock.db",
   ];
-  for (const [name, read] of files) {
-    const whole = readFileSync(join(path, name));
-    rmSync(join(path, name));
-    symlinkSync("/dev/full", join(path, name));
-    const message = new RegExp(`${name}: it is not a plain file`);
-    const folder = open(context, path);
-    assert.throws(() => read(folder), { code: "DATA_FOLDER_UNUSABLE", message });
-    folder.close();
-    rmSync(join(path, name));
-    writeFileSync(join(path, name), whole, { mode: 0o600 });
+  for (const name of [...names, "lock.pid", "ready.json", "cicada.db", "cicada.db-wal", "cicada.mark"]) {
+    const file = join(path, name);
+    const whole = existsSync(file) ? readFileSync(file) : undefined;
+    const putInPlace = [
+      () => symlinkSync("/dev/full", file),
+      () => mkdirSync(file),
+      () => execFileSync("mkfifo", [file]),
+    ];
+    for (const put of putInPlace) {
+      rmSync(file, { recursive: true, force: true });
+      put();
+      assert.throws(() => openFolder(path, notedLog().log), {
+        code: "DATA_FOLDER_UNUSABLE",
+        message: new RegExp(`${name}: it is not a plain file`),
+      });
+    }
+    rmSync(file, { recursive: true, force: true });
+    if (whole !== undefined) writeFileSync(file, whole, { mode: 0o600 });
   }
+  open(context, path).close();
 });
 
 test("a cluster key that was put into an empty folder beforehand is used, and made private", (context) => {

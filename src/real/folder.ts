@@ -54,6 +54,27 @@ const preparedFiles: ReadonlySet<string> = new Set([
   "lock.pid",
 ]);
 
+const plainFiles = [
+  "lock.db",
+  "lock.db-journal",
+  "lock.pid",
+  "format",
+  "peer.key",
+  "cluster.key",
+  "cluster.key.old",
+  "cluster.key.retired",
+  "admin.token",
+  "addresses.json",
+  "archived.json",
+  "broken-exits.json",
+  "ready.json",
+  "cicada.db",
+  "cicada.db-wal",
+  "cicada.db-shm",
+  "cicada.db-journal",
+  "cicada.mark",
+] as const;
+
 export interface Folder {
   readonly path: string;
   /** where jobs run that name no folder */
@@ -102,6 +123,7 @@ export interface Folder {
 export function openFolder(path: string, log: Log): Folder {
   try {
     prepareFolder(path);
+    checkFiles(path);
     const unlock = takeFolderLock(path);
     try {
       checkFormat(path);
@@ -125,6 +147,14 @@ function checkFolders(path: string): void {
   for (const name of ["logs", "scripts", "secrets", "work"]) {
     const found = statSync(join(path, name), { throwIfNoEntry: false });
     if (found !== undefined && !found.isDirectory()) throw unusable(join(path, name), "it is not a folder");
+  }
+}
+
+/** SQLite and Node would wait for ever for the other end of a pipe. */
+function checkFiles(path: string): void {
+  for (const name of plainFiles) {
+    const found = statSync(join(path, name), { throwIfNoEntry: false });
+    if (found !== undefined && !found.isFile()) throw unusable(join(path, name), "it is not a plain file");
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Handles SIGTERM, SIGINT and SIGHUP (a closed terminal): the first signal asks for a clean stop, a later one for an
- * immediate end. Where SIGHUP means to read files again, it stops nothing.
+ * Handles SIGTERM, SIGINT, SIGQUIT (Ctrl-\) and SIGHUP (a closed terminal): the first signal asks for a clean stop, a later one
+ * for an immediate end. Where SIGHUP means to read files again, it stops nothing. SIGUSR2 means nothing here, and would
+ * otherwise end the peer, and all its runs, like a crash.
  *
  * Under npm, Ctrl-C arrives twice within moments: from the terminal, which signals the whole group, and from npm. So a
  * second signal only counts after a while.
@@ -18,10 +19,15 @@ export interface StopSignal {
   [Symbol.dispose](): void;
 }
 
+function ignore(): void {
+  // nothing to do
+}
+
 export function stopSignal(isHangupForFiles = false): StopSignal {
   const stopSignals: readonly NodeJS.Signals[] = [
     "SIGTERM",
     "SIGINT",
+    "SIGQUIT",
     ...(isHangupForFiles ? [] : ["SIGHUP" as const]),
   ];
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
@@ -38,11 +44,13 @@ export function stopSignal(isHangupForFiles = false): StopSignal {
     }
   };
   for (const signal of stopSignals) process.on(signal, heard);
+  process.on("SIGUSR2", ignore);
   return {
     first: promise,
     beforeEnd: (act) => void (lastAct = act),
     [Symbol.dispose]: () => {
       for (const signal of stopSignals) process.off(signal, heard);
+      process.off("SIGUSR2", ignore);
     },
   };
 }

@@ -182,8 +182,8 @@ class Launcher {
 
 function main(): void {
   process.title = "cicada launcher";
-  // Without a listener, SIGUSR1 would open Node's debugger.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)
+  // Without a listener, SIGUSR1 would open Node's debugger, and the others would end the launcher and its runs.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const)
     process.on(signal, () => undefined);
   process.stdout.on("error", () => {
     // The peer is gone. Its input closes, too, and that is handled below.

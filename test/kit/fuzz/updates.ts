@@ -269,7 +269,7 @@ function edgeClock(dice: Dice): number {
 }
 
 /** A number in 7-bit groups, the least significant first. */
-function integer(value: number): Uint8Array {
+export function integer(value: number): Uint8Array {
   const bytes: number[] = [];
   let rest = value;
   for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);

@@ -23,8 +23,8 @@ import { ownProtocol } from "../src/schema/protocol.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { messageCapBytes } from "../src/schema/message.ts";
 import { meshContract, type Report } from "./kit/contract/mesh.ts";
+import { freePort, freePorts } from "./kit/cluster.ts";
 import {
-  freePorts,
   type LifeOptions,
   type LoggedLine,
   makeRealWorld,
@@ -267,7 +267,7 @@ describe("finding peers", () => {
 
   test("a peer that finds itself at a named address ignores it", () =>
     withPeers(async (open) => {
-      const [port = 0] = await freePorts(1);
+      const port = await freePort();
       const peer = await open({ listen: at127(port), bootstrap: [`127.0.0.1:${port}`] });
       assert.equal(peer.mesh.unresolved(), 1);
       await until("it has seen that", () => peer.mesh.unresolved() === 0);
@@ -277,7 +277,7 @@ describe("finding peers", () => {
 
   test("a named address stays unresolved until a peer answers there", () =>
     withPeers(async (open) => {
-      const [port = 0] = await freePorts(1);
+      const port = await freePort();
       const waiting = await open({ bootstrap: [`127.0.0.1:${port}`] });
       await until("it was tried", () => (waiting.mesh.counters()["mesh_dials_failed"] ?? 0) > 0);
       assert.equal(waiting.mesh.unresolved(), 1);

@@ -74,8 +74,8 @@ type Answerer = Answer | ((asked: Asked) => Answer);
 
 /** Bytes that are no JSON stay a text. */
 function readBody(text: string, type: string | undefined): unknown {
-  if (text === "" || type === "application/octet-stream") return text === "" ? undefined : text;
-  return JSON.parse(text);
+  if (text === "") return undefined;
+  return type === "application/octet-stream" ? text : JSON.parse(text);
 }
 
 /** A peer's API on a free port, and a data folder whose ready.json names it. */

@@ -56,7 +56,7 @@ export async function until<Value>(
   for (let pollMs = firstPollMs; ; pollMs = Math.min(longestPollMs, pollMs * pollGrowth)) {
     const value = await check();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > giveUpAt) throw new Error(`waited ${limitMs} ms in vain for: ${what}`);
+    if (performance.now() > giveUpAt) throw new Error(`this did not come within ${limitMs} ms: ${what}`);
     await passes(pollMs);
   }
 }
@@ -139,13 +139,20 @@ export async function cicada(
 
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("no port was given");
-  return address.port;
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new Error("no port was given");
+  return port;
+}
+
+/** Different ports that were free a moment ago. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const addresses = servers.map((server) => server.address());
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return addresses.flatMap((address) =>
+    typeof address === "object" && address !== null ? [address.port] : [],
+  );
 }
 
 /** Where a peer runs if not simply on this machine, for example in a network namespace (fault/net.ts). */

@@ -79,8 +79,9 @@ export class Cores {
   readonly swept: RunId[] = [];
   /** each peer's table: what was said about membership */
   readonly #statements = new Map<PeerId, readonly MembershipStatement[]>();
-  /** peers whose hosts can start nothing, and the starts that failed there */
+  /** peers whose hosts can start nothing */
   readonly starved = new Set<string>();
+  /** the starts that failed there */
   readonly refusals: { peer: PeerId; at: number }[] = [];
   /** `A B`: A refuses B, and shows that statement */
   readonly #refused = new Map<string, MembershipStatement | undefined>();
@@ -584,7 +585,7 @@ export class Cores {
     }
   }
 
-  /** A pause reaches every peer that it can reach; one with the same key is the same pause. */
+  /** A skip, or its end, reaches the table of every peer that is in reach. */
   #skip(peer: PeerId, change: Extract<TableEdit, { kind: "skip" | "unskip" }>): void {
     const known = this.skips.get(change.id) ?? new Map<number, Skip>();
     this.skips.set(change.id, known);
@@ -601,6 +602,7 @@ export class Cores {
     }
   }
 
+  /** A pause reaches the table of every peer that is in reach; one with the same key is the same pause. */
   #pause(peer: PeerId, { id, ulid, pause }: Extract<TableEdit, { kind: "pause" }>): void {
     const known = this.pauses.get(id) ?? new Map<string, Pause>();
     this.pauses.set(id, known.set(ulid, pause));

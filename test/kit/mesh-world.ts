@@ -1,8 +1,6 @@
 /** Real meshes on loopback for the tests: in this process or, if one must be killed, in a child process. */
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import path from "node:path";
 import type { Log, LogFields, Mesh } from "../../src/ports.ts";
 import { openClock } from "../../src/real/clock.ts";
@@ -107,7 +105,7 @@ export function startReporting(mesh: Mesh, onReport: (report: Report) => void): 
 export async function until(what: string, condition: () => boolean, limitMs = 10_000): Promise<void> {
   const end = performance.now() + limitMs;
   while (!condition()) {
-    if (performance.now() > end) assert.fail(`did not come within ${limitMs} ms: ${what}`);
+    if (performance.now() > end) assert.fail(`this did not come within ${limitMs} ms: ${what}`);
     // oxlint-disable-next-line no-await-in-loop -- looking again and again is the purpose
     await pass(3);
   }
@@ -117,21 +115,6 @@ export function pass(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
-}
-
-/** Ports that were free a moment ago, for peers that need each other's addresses before they start. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const listening = servers.map(async (server) => {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    assert.ok(typeof address === "object" && address !== null);
-    return address.port;
-  });
-  const ports = await Promise.all(listening);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
 }
 
 export function stopped(mesh: Mesh): Promise<void> {

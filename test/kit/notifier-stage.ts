@@ -41,12 +41,13 @@ interface Got {
 
 /** An HTTP server that keeps what it gets and gives the answers in their order, the last one again and again. */
 export class Listener implements AsyncDisposable {
-  readonly got: Got[] = [];
+  readonly got: readonly Got[];
   readonly url: string;
   readonly #server: Server;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, got: readonly Got[]) {
     this.#server = server;
+    this.got = got;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
@@ -61,9 +62,7 @@ export class Listener implements AsyncDisposable {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const listener = new Listener(server);
-    Object.defineProperty(listener, "got", { value: got });
-    return listener;
+    return new Listener(server, got);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -209,8 +209,8 @@ const messageCases: Case[] = [
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
-      await gossipFlows(world);
       const [publisher, ...others] = pick(world, 0, 1, 2);
+      await gossipFlows(world, publisher);
       for (let i = 0; i < 20; i++) publisher.mesh.publish("runs", text(`m${i}`));
       await world.until("all received", () =>
         others.every((peer) => received(peer, "runs").filter((got) => got.startsWith("m")).length >= 20),
@@ -282,8 +282,8 @@ const messageCases: Case[] = [
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
-      await gossipFlows(world);
       const [a, b] = pick(world, 0, 1);
+      for (const publisher of [a, b]) await gossipFlows(world, publisher);
       const largest = Uint8Array.from({ length: messageCapBytes }, (_, i) => i % 251);
       for (const [from, to] of [
         [a, b],
@@ -410,17 +410,17 @@ const refusingCases: Case[] = [
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
-      const [first, second, selfForgotten] = pick(world, 0, 1, 2);
-      for (const peer of [first, second]) peer.mesh.refuse([{ peer: selfForgotten.id, proof }]);
-      await linkDown(world, first, selfForgotten);
-      await linkDown(world, second, selfForgotten);
+      const [first, second, refused] = pick(world, 0, 1, 2);
+      for (const peer of [first, second]) peer.mesh.refuse([{ peer: refused.id, proof }]);
+      await linkDown(world, first, refused);
+      await linkDown(world, second, refused);
       await world.until("it was told by both", () =>
-        [first, second].every(({ id }) => turnedAway(selfForgotten).includes(id)),
+        [first, second].every(({ id }) => turnedAway(refused).includes(id)),
       );
-      assert.ok(proofs(selfForgotten).every((shown) => shown === proof));
-      for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(selfForgotten.id));
+      assert.ok(proofs(refused).every((shown) => shown === proof));
+      for (const peer of [first, second]) assert.ok(!peer.mesh.known().includes(refused.id));
       await world.pass(1_500);
-      for (const peer of [first, second]) assert.equal(ups(peer, selfForgotten).length, 1, "it stayed out");
+      for (const peer of [first, second]) assert.equal(ups(peer, refused).length, 1, "it stayed out");
       assert.equal(downs(first, second).length, 0);
       await delivers(world, first, second);
     },
@@ -431,15 +431,15 @@ const refusingCases: Case[] = [
     options: threeByOne,
     run: async (world) => {
       await fullMesh(world);
-      const [first, second, selfForgotten] = pick(world, 0, 1, 2);
-      first.mesh.refuse([{ peer: selfForgotten.id, proof }]);
-      await linkDown(world, first, selfForgotten);
+      const [first, second, refused] = pick(world, 0, 1, 2);
+      first.mesh.refuse([{ peer: refused.id, proof }]);
+      await linkDown(world, first, refused);
       await world.stop(2);
-      await linkDown(world, second, selfForgotten);
+      await linkDown(world, second, refused);
       await world.restart(2, [0, 1]);
-      await world.until("it was told", () => turnedAway(selfForgotten).includes(first.id));
-      await world.until("the other one takes it in", () => ups(second, selfForgotten).length === 2);
-      assert.equal(ups(first, selfForgotten).length, 1);
+      await world.until("it was told", () => turnedAway(refused).includes(first.id));
+      await world.until("the other one takes it in", () => ups(second, refused).length === 2);
+      assert.equal(ups(first, refused).length, 1);
     },
   },
 
@@ -448,9 +448,9 @@ const refusingCases: Case[] = [
     options: { named: [[], [0]] },
     run: async (world) => {
       await fullMesh(world);
-      const [first, selfForgotten] = pick(world, 0, 1);
-      first.mesh.refuse([{ peer: selfForgotten.id, proof }]);
-      await world.until("it was told", () => turnedAway(selfForgotten).length > 0);
+      const [first, refused] = pick(world, 0, 1);
+      first.mesh.refuse([{ peer: refused.id, proof }]);
+      await world.until("it was told", () => turnedAway(refused).length > 0);
       assert.deepEqual(first.mesh.known(), []);
       assert.equal(first.mesh.unresolved(), 0);
     },
@@ -516,22 +516,19 @@ async function linkDown(world: MeshWorld, peer: ContractPeer, other: ContractPee
   await world.until("the link is down", () => downs(peer, other).length === ups(peer, other).length);
 }
 
-/** The first peer's gossip reaches all others. */
-async function gossipFlows(world: MeshWorld): Promise<void> {
-  for (const publisher of world.peers) {
-    const others = world.peers.filter((peer) => peer !== publisher);
-    const isHeard = () =>
-      others.every((peer) =>
-        peer.reports.some((report) => report.kind === "received" && report.from === publisher.id),
-      );
-    for (let i = 0; !isHeard() && i < 50; i++) {
-      publisher.mesh.publish("members", text(`probe ${i}`));
-      // oxlint-disable-next-line no-await-in-loop -- one probe after the other
-      await world.pass(50);
-    }
-    assert.ok(isHeard(), "gossip flows");
-    if (world.peers.length > 2) return;
+/** Waits until the peer's gossip reaches all others. */
+async function gossipFlows(world: MeshWorld, publisher: ContractPeer): Promise<void> {
+  const others = world.peers.filter((peer) => peer !== publisher);
+  const isHeard = () =>
+    others.every((peer) =>
+      peer.reports.some((report) => report.kind === "received" && report.from === publisher.id),
+    );
+  for (let i = 0; !isHeard() && i < 50; i++) {
+    publisher.mesh.publish("members", text(`probe ${i}`));
+    // oxlint-disable-next-line no-await-in-loop -- one probe after the other
+    await world.pass(50);
   }
+  assert.ok(isHeard(), "gossip flows");
 }
 
 /**

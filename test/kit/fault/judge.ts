@@ -61,8 +61,9 @@ export function judge(
       checkRevocation,
       checkOverlap,
       checkZombies,
+      checkConvergence,
+      checkDurability,
     ].flatMap((check) => check(evidence)),
-    ...[checkConvergence, checkDurability].flatMap((check) => check(evidence)),
     ...checkAccounts(until(evidence, evidence.to - quietMs + accountsPatienceMs)),
     ...checkMajority(evidence, jobs),
   ];

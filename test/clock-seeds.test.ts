@@ -37,9 +37,9 @@ interface Case {
 }
 
 /** The span in which the clocks are wrong, ms; `for good` never ends. */
-const wrongFrom = 100 * second;
-const wrongTo = 3 * minute;
-const endsAt = 5 * minute;
+const wrongFrom = minute;
+const wrongTo = 2 * minute;
+const endsAt = 3.5 * minute;
 const everyMs = 4 * second;
 
 function worldOf({ wrong, peers, stepMs, when }: Case): Evidence {

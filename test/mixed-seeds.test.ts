@@ -8,7 +8,7 @@ import { mixedSizeOf, type SeedJob } from "./kit/seed/job.ts";
 import { runDrawnSeeds } from "./kit/seed/drawn.ts";
 import { summarise } from "./kit/seed/summary.ts";
 
-const seeds = 10;
+const seeds = 6;
 
 test(
   "two versions in one mesh keep every promise, through upgrades and downgrades",

@@ -15,16 +15,20 @@ export interface DrawnSeeds {
   broken: string[];
 }
 
-/** Runs `wanted` worlds. `draw` makes the world of a number, from 1 on. */
-export async function runDrawnSeeds(wanted: number, draw: (number: number) => SeedJob): Promise<DrawnSeeds> {
+/** Runs `count` worlds. `draw` makes the world of a number, from 1 on; those that aren't wanted are passed over. */
+export async function runDrawnSeeds(
+  count: number,
+  draw: (number: number) => SeedJob,
+  isWanted: (job: SeedJob) => boolean = () => true,
+): Promise<DrawnSeeds> {
   const drawn: DrawnSeeds = { count: 0, hours: 0, starts: 0, broken: [] };
   let tried = 0;
   let begun = 0;
   const next = (): SeedJob | undefined => {
-    if (begun >= wanted) return undefined;
+    if (begun >= count) return undefined;
     for (;;) {
       const job = draw(++tried);
-      if (!isModerate(job)) continue;
+      if (!isModerate(job) || !isWanted(job)) continue;
       begun++;
       drawn.hours += job.hours;
       return job;

@@ -1,29 +1,54 @@
 /**
  * Seeds of plain worlds that have failed once. `npm run sim -- --seed N` replays one. `showed` says what the seed had
- * shown. The tests run those of an hour before any new seed, so that fixed bugs stay fixed; `npm run hunt -- --world
- * mended` runs those of six hours, too.
+ * shown. The tests run those of the first list, so that fixed bugs stay fixed; `npm run hunt -- --world mended` runs those of
+ * six hours, too.
  */
 export const hourOfFive = { peers: 5, jobs: 50, hours: 1, faults: "swarm" } as const;
 
-export const failedSeeds: readonly { seed: string; showed: string }[] = [
+/** `enoughHours`: less than the hour in which the seed failed, where bugs of its kind show as well in less, or as little in all. */
+export interface FailedSeed {
+  seed: string;
+  enoughHours?: number;
+  showed: string;
+}
+
+export const failedSeeds: readonly FailedSeed[] = [
   { seed: "1", showed: "a waiting claim was ignored by all because one peer didn't hear its owner" },
-  { seed: "2", showed: "an old record of a peer that had been away reopened a run for ever" },
+  {
+    seed: "2",
+    enoughHours: 0.25,
+    showed: "an old record of a peer that had been away reopened a run for ever",
+  },
   { seed: "3", showed: "a change refused because of a full disk took effect" },
-  { seed: "5", showed: "claims made after their tick was due were ignored" },
-  { seed: "6", showed: "a peer with a wrong clock reported ticks as missed" },
-  { seed: "7", showed: "a peer that was not heard yet, but heard by others, counted as dead" },
+  { seed: "5", enoughHours: 0.25, showed: "claims made after their tick was due were ignored" },
+  { seed: "6", enoughHours: 0.25, showed: "a peer with a wrong clock reported ticks as missed" },
+  {
+    seed: "7",
+    enoughHours: 0.25,
+    showed: "a peer that was not heard yet, but heard by others, counted as dead",
+  },
   {
     seed: "9",
     showed: "two peers that asked and didn't hear each other both started; a living run was reported as lost",
   },
-  { seed: "10", showed: "a peer had warmed up at once after its pause, because all its links had broken" },
-  { seed: "45", showed: "two peers asked each other over a flapping link, and both started" },
+  {
+    seed: "10",
+    enoughHours: 0.25,
+    showed: "a peer had warmed up at once after its pause, because all its links had broken",
+  },
+  {
+    seed: "45",
+    enoughHours: 0.25,
+    showed: "two peers asked each other over a flapping link, and both started",
+  },
   {
     seed: "46",
+    enoughHours: 0.25,
     showed: "an old record and its end came in one message, and only the old record was accepted",
   },
   {
     seed: "53",
+    enoughHours: 0.25,
     showed: "a run's end was never written because of a full disk; a withdrawn claim hid later ones",
   },
   {

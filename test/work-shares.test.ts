@@ -182,6 +182,35 @@ describe("three peers, of which one floods another with questions", () => {
   });
 });
 
+describe("a crowd of members that flood a peer with heartbeats", () => {
+  test("has one share together, and the heartbeats of honest members are all taken", () => {
+    const { shares, of, pass } = stage(0);
+    const crowd = Array.from({ length: 400 }, (_, index) => `liar-${index}` as PeerId);
+    const long = new Uint8Array(6_000);
+    const [bytesPerStep, stepsPerMessage, seconds] = [60, 80, 10];
+    for (let tenth = 0; tenth < seconds * 10; tenth++) {
+      for (const liar of crowd) shares.received(liar, "heartbeat", long);
+      if (tenth % 10 === 0) shares.received(honest, "heartbeat", small);
+      pass(100);
+    }
+    assert.equal(of(honest).length, seconds);
+    const taken = crowd.reduce((sum, liar) => sum + of(liar).length, 0);
+    const { crowdStepsPerSecond, calmHeartbeatsPerSecond, calmHeartbeatBurst } = workLimits;
+    const inTheShare = ((seconds + 2) * crowdStepsPerSecond) / (stepsPerMessage + long.length / bytesPerStep);
+    const calm = crowd.length * (seconds * calmHeartbeatsPerSecond + calmHeartbeatBurst);
+    assert.ok(taken <= inTheShare + calm, `${taken} were taken`);
+  });
+
+  test("drops nothing of a member that has news ten times a second, while the share lasts", () => {
+    const { shares, of, pass } = stage(0);
+    for (let tenth = 0; tenth < 100; tenth++) {
+      shares.received(honest, "heartbeat", small);
+      pass(100);
+    }
+    assert.equal(of(honest).length, 100);
+  });
+});
+
 describe("a member whose heartbeats name peers that nobody has heard", () => {
   const [, liar] = members;
 

@@ -10,8 +10,10 @@
  * Gossip that a neighbour has passed on has one share, whoever wrote it: any neighbour can pass on messages of authors whom it has
  * invented, and old ones of honest peers, whose share they must not use up. What a linked peer writes comes from itself first.
  *
- * Heartbeats never wait, because a late heartbeat is wrong about its sender's clock; too many are dropped. Not promised: that
- * many identities of one person have one share. A holder of the cluster key can have any number.
+ * Heartbeats never wait, because a late heartbeat is wrong about its sender's clock; too many are dropped. All neighbours
+ * together have a share for them, too. While it is used up, only those of neighbours that send about as many as honest ones are
+ * taken, so that a crowd of liars makes nobody else silent. Not promised: that many identities of one person have one share of
+ * other work. A holder of the cluster key can have any number.
  */
 import type { Cancel, Clock } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
@@ -31,6 +33,14 @@ export interface WorkLimits {
   /** Heartbeats in a second. An honest neighbour sends one, and more when it has news or was held up. */
   heartbeatsPerSecond: number;
   heartbeatBurst: number;
+  /**
+   * Steps for the heartbeats of all neighbours in a second, and at once. 256 honest ones, as many as may be connected, need
+   * 150,000. More lets a crowd hold up the ticks; less drops what honest neighbours send when they have news.
+   */
+  crowdStepsPerSecond: number;
+  /** What an honest neighbour sends: heartbeats that are taken in a second, and at once, while that share is used up. */
+  calmHeartbeatsPerSecond: number;
+  calmHeartbeatBurst: number;
   /** Bytes of messages that wait for one neighbour's share: what sixteen of the largest take. More takes memory. */
   waitingBytes: number;
   /** … and for all shares. Less drops messages of many neighbours that were held up at once; sync mends that. */
@@ -42,6 +52,9 @@ export const workLimits: WorkLimits = {
   burstSteps: 100_000,
   heartbeatsPerSecond: 20,
   heartbeatBurst: 40,
+  crowdStepsPerSecond: 300_000,
+  calmHeartbeatsPerSecond: 2,
+  calmHeartbeatBurst: 8,
   waitingBytes: 4_194_304,
   waitingBytesInAll: 67_108_864,
 };
@@ -90,6 +103,8 @@ interface Share {
   /** in all; unlike `steps`, it tells what was taken in a turn, in which the share may have filled again */
   spent: number;
   heartbeats: number;
+  /** of those that an honest neighbour sends, how many are left; none below 0 */
+  calmHeartbeats: number;
   /** monotonic, ms, up to which the two have been refilled */
   filledMono: number;
   readonly waiting: Waiting[];
@@ -109,10 +124,15 @@ export class WorkShares {
   readonly #limits: WorkLimits;
   readonly #shares = new Map<PeerId, Share>();
   #waitingBytes = 0;
+  /** for the heartbeats of all neighbours; below 0 after one that cost more than was left */
+  #crowdSteps: number;
+  #crowdFilledMono: number;
 
   constructor(deps: WorkShareDeps, limits: WorkLimits = workLimits) {
     this.#deps = deps;
     this.#limits = limits;
+    this.#crowdSteps = limits.crowdStepsPerSecond;
+    this.#crowdFilledMono = deps.clock.now().mono;
   }
 
   /** A message has arrived, from its author or passed on: it is taken now, later or never. */
@@ -120,11 +140,24 @@ export class WorkShares {
     const payer = isPassedOn ? passedOn : from;
     const share = this.#shareOf(payer);
     if (channel === "heartbeat") {
-      if (share.heartbeats < 1) return this.#deps.count("work_heartbeats_dropped");
-      share.heartbeats--;
+      if (!this.#takesHeartbeat(share, bytes.length)) return this.#deps.count("work_heartbeats_dropped");
     } else if (share.steps <= 0 || share.atOnce <= 0 || share.waiting.length > 0)
       return this.#wait(payer, share, { from, channel, bytes });
     this.#take(payer, share, { from, channel, bytes });
+  }
+
+  #takesHeartbeat(share: Share, bytes: number): boolean {
+    const { crowdStepsPerSecond } = this.#limits;
+    const { mono } = this.#deps.clock.now();
+    const refilled = ((mono - this.#crowdFilledMono) / 1_000) * crowdStepsPerSecond;
+    this.#crowdFilledMono = mono;
+    this.#crowdSteps = Math.min(crowdStepsPerSecond, this.#crowdSteps + refilled);
+    const isCalm = share.calmHeartbeats >= 1;
+    share.calmHeartbeats = Math.max(0, share.calmHeartbeats - 1);
+    if (share.heartbeats < 1 || (this.#crowdSteps <= 0 && !isCalm)) return false;
+    share.heartbeats--;
+    this.#crowdSteps = Math.max(-crowdStepsPerSecond, this.#crowdSteps - stepsOfMessage(bytes));
+    return true;
   }
 
   /** What the neighbour has said causes, or has caused, that much work. */
@@ -206,12 +239,14 @@ export class WorkShares {
     }
     if (this.#shares.size >= sharesMax) this.#forgetOldest();
     const { burstSteps: steps, heartbeatBurst: heartbeats } = this.#limits;
+    const { calmHeartbeatBurst: calmHeartbeats } = this.#limits;
     const filledMono = this.#deps.clock.now().mono;
     const share: Share = {
       steps,
       atOnce: stepsAtOnce,
       spent: 0,
       heartbeats,
+      calmHeartbeats,
       filledMono,
       waiting: [],
       waitingBytes: 0,
@@ -223,12 +258,15 @@ export class WorkShares {
 
   #fill(share: Share): void {
     const { stepsPerSecond, burstSteps, heartbeatsPerSecond, heartbeatBurst } = this.#limits;
+    const { calmHeartbeatsPerSecond, calmHeartbeatBurst } = this.#limits;
     const { mono } = this.#deps.clock.now();
     const seconds = Math.max(0, mono - share.filledMono) / 1_000;
     share.filledMono = mono;
     share.steps = Math.min(burstSteps, share.steps + seconds * stepsPerSecond);
     share.atOnce = Math.min(stepsAtOnce, share.atOnce + seconds * atOncePerSecond);
     share.heartbeats = Math.min(heartbeatBurst, share.heartbeats + seconds * heartbeatsPerSecond);
+    const calm = share.calmHeartbeats + seconds * calmHeartbeatsPerSecond;
+    share.calmHeartbeats = Math.min(calmHeartbeatBurst, calm);
   }
 
   #forgetOldest(): void {

@@ -223,6 +223,7 @@ test("an admin token with a changed character is replaced; one from before there
   const replaced = folder.adminToken();
   assert.notEqual(replaced.slice(1), token.slice(1));
   assert.match(warnings.join(), /admin token/);
+  assert.notEqual(readFileSync(`${file}.damaged`, "utf8"), `${token}\n`, "the damaged one is kept");
   assert.equal(folder.adminToken(), replaced);
   writeFileSync(file, `${token.slice(0, 43)}\n`);
   assert.equal(folder.adminToken(), token.slice(0, 43));

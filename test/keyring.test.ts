@@ -327,6 +327,7 @@ describe("the keys of a data folder", () => {
     const second = open(data);
     assert.deepEqual(second.ring.accepted(), [present]);
     assert.deepEqual(second.ring.retired(), []);
+    assert.equal(readFileSync(`${file}.damaged`).length, 20, "it is kept");
     second.folder.close();
   });
 
@@ -340,6 +341,8 @@ describe("the keys of a data folder", () => {
     const second = open(data);
     assert.deepEqual(second.ring.present, first.ring.present);
     assert.equal(second.ring.ongoingRotation(), undefined);
+    await rotate(second.ring);
+    assert.equal(readFileSync(`${file}.damaged`).length, 20, "it is kept when another one takes its place");
     second.folder.close();
   });
 });

@@ -18,7 +18,8 @@
  *   secrets/            values of secrets that only this peer has, a file each
  *   scripts/            the scripts that jobs run, by the SHA-256 of their bytes
  *
- * Damaged files are reported and left as they are. Only what can be restored (addresses, the token) is replaced.
+ * Damaged files are reported and left as they are. Only what can be restored or done without (addresses, the token, earlier
+ * keys) is replaced, and the damaged file is kept as NAME.damaged.
  */
 import { hash, randomBytes } from "node:crypto";
 import {
@@ -100,6 +101,8 @@ export interface Folder {
   /** The text of `cluster.key.retired`; undefined when there is none. */
   retiredKeys(): string | undefined;
   keepRetiredKeys(text: string | undefined): void;
+  /** Renames such a file that can't be read, before a new one takes its place. Returns where it is now. */
+  setAside(name: "cluster.key.old" | "cluster.key.retired"): string;
   /** 256 random bits and a checksum, as base64url. The token stays the same over restarts. */
   adminToken(): string;
   addresses(): string[];
@@ -266,11 +269,24 @@ class RealFolder implements Folder {
     this.writeOrRemove(join(this.path, "cluster.key.retired"), text);
   }
 
+  setAside(name: string): string {
+    const [file, aside] = [join(this.path, name), join(this.path, `${name}.damaged`)];
+    try {
+      renameSync(file, aside);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      throw unusable(file, describeReason(error));
+    }
+    return aside;
+  }
+
   adminToken(): string {
     const text = this.readSecret(this.tokenFile);
     if (text !== undefined && isToken(text)) return text.trim();
-    if (text !== undefined)
-      this.log.warn("the admin token can't be read; a new one is created", { file: this.tokenFile });
+    if (text !== undefined) {
+      const file = this.setAside("admin.token");
+      this.log.warn("the admin token can't be read and is set aside; a new one is created", { file });
+    }
     const secret = randomBytes(32).toString("base64url");
     const token = secret + checksumOf(secret);
     this.write(this.tokenFile, `${token}\n`);
@@ -283,8 +299,8 @@ class RealFolder implements Folder {
     if (text === undefined) return [];
     const addresses = parseAddresses(text);
     if (addresses !== undefined) return addresses;
-    renameSync(file, `${file}.damaged`);
-    this.log.warn("the remembered addresses can't be read and are set aside", { file: `${file}.damaged` });
+    const aside = this.setAside("addresses.json");
+    this.log.warn("the remembered addresses can't be read and are set aside", { file: aside });
     return [];
   }
 

@@ -302,7 +302,11 @@ function readOldKeys(folder: Folder, log: Log): Pick<KeptKeys, "olds" | "heirs">
     if (!oldKeysCheck.accepts(value)) throw new Error("it has an unknown form");
     return { olds: parseKeys(value.keys), heirs: value.heirs };
   } catch (error) {
-    log.warn("cluster.key.old can't be read; the keys in it are no longer accepted", { why: String(error) });
+    const file = folder.setAside("cluster.key.old");
+    log.warn("cluster.key.old can't be read and is set aside; the keys in it are no longer accepted", {
+      file,
+      why: String(error),
+    });
     return { olds: [], heirs: [] };
   }
 }
@@ -315,11 +319,10 @@ function readRetiredKeys(folder: Folder, log: Log): readonly OldKey[] {
     if (!retiredKeysCheck.accepts(value)) throw new Error("it has an unknown form");
     return parseKeys(value.keys);
   } catch (error) {
+    const file = folder.setAside("cluster.key.retired");
     log.warn(
-      "cluster.key.retired can't be read; peers that still hold such a key can't be told that it was replaced",
-      {
-        why: String(error),
-      },
+      "cluster.key.retired can't be read and is set aside; peers that still hold such a key can't be told that it was replaced",
+      { file, why: String(error) },
     );
     return [];
   }

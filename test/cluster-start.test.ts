@@ -159,7 +159,7 @@ describe("a peer by itself", () => {
     });
 
   test("signals that mean nothing to it, as a tool that rotates logs sends, do it no harm", async () => {
-    const peer = await cluster.start({ name: "signalled" });
+    const peer = await cluster.start({ name: "unmoved" });
     for (const signal of ["SIGUSR1", "SIGUSR2", "SIGPIPE"] as const) peer.started.kill(signal);
     assert.equal((await peer.call("GET", "/readyz")).status, 200);
     assert.deepEqual(await peer.stop(), { code: 0, signal: null });

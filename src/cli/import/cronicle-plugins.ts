@@ -75,7 +75,7 @@ function requestOf(params: Fields, draft: Draft): Fields {
     .split(/\r?\n/)
     .filter((one) => one.trim() !== "")) {
     const [, name, value = ""] = /^([^:]+):\s*(.*)$/.exec(line) ?? [];
-    if (name === undefined) draft.object(`the header ${line} is no NAME: VALUE`);
+    if (name === undefined) draft.addRefusal(`the header ${line} is no NAME: VALUE`);
     else headers[name.trim()] = value.trim();
   }
   const on = (name: string) => params[name] === 1 || params[name] === true || params[name] === "1";

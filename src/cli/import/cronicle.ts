@@ -103,10 +103,10 @@ function whenOf(
   }
   if (!isObject(timing)) return {};
   const unknown = unread(timing, ["years", "months", "days", "weekdays", "hours", "minutes"]);
-  if (unknown.length > 0) draft.object(`its timing has ${unknown.join(", ")}, which is not known`);
+  if (unknown.length > 0) draft.addRefusal(`its timing has ${unknown.join(", ")}, which is not known`);
   const read = (name: string, min: number, max: number) => numbersOf(timing, name, min, max, draft);
   if (read("years", 1970, 9_999).length > 0)
-    draft.object("it is bound to years: a schedule comes again each year");
+    draft.addRefusal("it is bound to years: a schedule comes again each year");
   const field = (name: string, min: number, max: number) => {
     const numbers = read(name, min, max);
     return numbers.length === 0 || numbers.length === max - min + 1 ? "*" : listed(numbers);
@@ -138,13 +138,13 @@ function numbersOf(timing: Fields, name: string, min: number, max: number, draft
   const values: unknown = timing[name] ?? [];
   const isList = Array.isArray(values) && values.every((one) => Number.isInteger(Number(one)));
   if (!isList) {
-    draft.object(`timing.${name} is no list of numbers`);
+    draft.addRefusal(`timing.${name} is no list of numbers`);
     return [];
   }
   const numbers = [...new Set(values.map(Number))];
   const outside = numbers.find((one) => one < min || one > max);
   if (outside === undefined) return numbers;
-  draft.object(`timing.${name}: ${outside} is not within ${min} to ${max}`);
+  draft.addRefusal(`timing.${name}: ${outside} is not within ${min} to ${max}`);
   return [];
 }
 

@@ -56,7 +56,7 @@ function jobOf(
   options: ForeignOptions,
 ): Fields {
   const name = textOf(job, "name");
-  if (name === "") draft.object("it has no name");
+  if (name === "") draft.addRefusal("it has no name");
   noteOthers(job, draft);
   const { starts_at: startsAt, expires_at: endsAt, retries, concurrency } = job;
   const metadata = isObject(job["metadata"]) ? job["metadata"] : {};
@@ -108,7 +108,7 @@ function timesOf(job: Fields, names: ReadonlySet<unknown>, draft: Draft, options
     if (!names.has(parent))
       draft.note(`its parent_job ${parent} is not in this file: it must be there before`);
     if (schedule !== "" && schedule !== "@manually") {
-      draft.object(`it has a schedule (${schedule}) and a parent_job (${parent}): make two jobs of it`);
+      draft.addRefusal(`it has a schedule (${schedule}) and a parent_job (${parent}): make two jobs of it`);
     }
     return { after: { jobs: [idFrom(parent, options.prefix)], on: "success" } };
   }
@@ -134,7 +134,7 @@ function targetOf(job: Fields, draft: Draft): Fields {
   for (const [name, value] of Object.entries(written)) {
     const [wanted = "", number, ...more] = wordOf(value).split(":");
     if (more.length > 0 || (number !== undefined && !/^[1-9]\d*$/.test(number))) {
-      draft.object(`the tag ${name}: ${wordOf(value)} is not understood`);
+      draft.addRefusal(`the tag ${name}: ${wordOf(value)} is not understood`);
       continue;
     }
     tags[name] = wanted;
@@ -166,21 +166,22 @@ const shellFields = "command shell env cwd timeout su".split(" ");
 
 function shellOf(job: Fields, config: Fields, draft: Draft, options: ForeignOptions): Fields {
   const command = textOf(config, "command");
-  if (command === "") draft.object("its executor_config has no command");
+  if (command === "") draft.addRefusal("its executor_config has no command");
   if (textOf(config, "payload") !== "")
-    draft.object("its payload (standard input, in base64) is not carried over");
+    draft.addRefusal("its payload (standard input, in base64) is not carried over");
   noteConfig(config, [...shellFields, "payload"], draft);
   const env: Record<string, string> = { ENV_JOB_NAME: textOf(job, "name") };
   for (const pair of textOf(config, "env")
     .split(",")
     .filter((one) => one !== "")) {
     const at = pair.indexOf("=");
-    if (at < 1) draft.object(`env: ${JSON.stringify(pair)} is no NAME=VALUE (dkron splits at each comma)`);
+    if (at < 1)
+      draft.addRefusal(`env: ${JSON.stringify(pair)} is no NAME=VALUE (dkron splits at each comma)`);
     else env[pair.slice(0, at).trim()] = pair.slice(at + 1);
   }
   const timeout = textOf(config, "timeout");
   if (timeout !== "" && parseDuration(timeout) === undefined)
-    draft.object(`the timeout ${timeout} is no duration`);
+    draft.addRefusal(`the timeout ${timeout} is no duration`);
   const [user, group] = textOf(config, "su").split(":");
   if (group !== undefined)
     draft.disable(`su: the group ${group} is not carried over: look at what it may, then enable it`);
@@ -210,7 +211,7 @@ const httpFields = "method url headers body timeout expectCode expectBody tlsNoV
 function httpOf(config: Fields, draft: Draft): Fields {
   for (const name of ["tlsCertificateFile", "tlsCertificateKeyFile", "tlsRootCAsFile"]) {
     if (textOf(config, name) !== "")
-      draft.object(`${name} has no counterpart: a request has no certificate of its own`);
+      draft.addRefusal(`${name} has no counterpart: a request has no certificate of its own`);
   }
   noteConfig(config, httpFields, draft);
   const codes = textOf(config, "expectCode").match(/\d{3}/g)?.map(Number);

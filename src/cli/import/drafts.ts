@@ -37,13 +37,13 @@ export class Draft {
   }
 
   /** Why it becomes no job. Reading goes on, so that a person sees all reasons at once. */
-  object(reason: string): void {
+  addRefusal(reason: string): void {
     this.refusals.push(reason);
   }
 
   /** The same, where the part can't be read any further. */
   refuse(reason: string): never {
-    this.object(reason);
+    this.addRefusal(reason);
     throw new Refusal(reason);
   }
 
@@ -90,13 +90,13 @@ export class Drafts {
     if (!check.ok) {
       const isPart = draft.refusals.length > 0;
       for (const { pointer, message } of check.problems) {
-        if (!isPart || isAboutPart(job, pointer)) draft.object(`${pointer.slice(1)}: ${message}`);
+        if (!isPart || isAboutPart(job, pointer)) draft.addRefusal(`${pointer.slice(1)}: ${message}`);
       }
       return;
     }
     const { id } = check.spec;
     if (this.#ids.has(id))
-      draft.object(`another job here has the id ${id}: give it another name, or a --prefix`);
+      draft.addRefusal(`another job here has the id ${id}: give it another name, or a --prefix`);
     if (draft.refusals.length > 0) return;
     this.#ids.add(id);
     this.reading.jobs.push({ at, spec: check.spec });

@@ -62,7 +62,7 @@ function jobOf(
   const template = inside(inside(spec, "jobTemplate"), "spec");
   const pod = inside(inside(template, "template"), "spec");
   const { name, namespace } = metadata;
-  if (typeof name !== "string") draft.object("metadata.name is missing");
+  if (typeof name !== "string") draft.addRefusal("metadata.name is missing");
   noteUnread(draft, "spec", unread(spec, specFields));
   noteUnread(draft, "spec.jobTemplate.spec", unread(template, templateFields));
   noteUnread(draft, "pod", unread(pod, podFields));
@@ -127,7 +127,7 @@ function timesOf(
 function policyOf(spec: Fields, draft: Draft): Fields {
   const policy = spec["concurrencyPolicy"] ?? "Allow";
   const overlap = { Allow: "allow", Forbid: "skip", Replace: "replace" }[wordOf(policy)];
-  if (overlap === undefined) draft.object(`the concurrencyPolicy ${wordOf(policy)} is not known`);
+  if (overlap === undefined) draft.addRefusal(`the concurrencyPolicy ${wordOf(policy)} is not known`);
   const deadline = spec["startingDeadlineSeconds"];
   const window = typeof deadline === "number" ? formatDuration(deadline * 1_000) : "30d";
   return { overlap, catchUp: { policy: "latest", window } };
@@ -137,7 +137,7 @@ function retryOf(template: Fields, pod: Fields, draft: Draft): Fields {
   for (const name of ["parallelism", "completions"]) {
     const count = template[name];
     if (count !== undefined && count !== 1)
-      draft.object(`${name}: ${wordOf(count)} asks for several pods: a job has one run a tick`);
+      draft.addRefusal(`${name}: ${wordOf(count)} asks for several pods: a job has one run a tick`);
   }
   const { backoffLimit = 6, activeDeadlineSeconds } = template;
   const { activeDeadlineSeconds: ofPod, terminationGracePeriodSeconds: grace = 30 } = pod;
@@ -158,7 +158,7 @@ function retryOf(template: Fields, pod: Fields, draft: Draft): Fields {
 function containerOf(pod: Fields, draft: Draft): Fields {
   const containers: unknown[] = Array.isArray(pod["containers"]) ? pod["containers"] : [];
   const first = Array.isArray(pod["initContainers"]) ? pod["initContainers"].length : 0;
-  if (first > 0) draft.object(`it has ${first} initContainers: a job runs one command`);
+  if (first > 0) draft.addRefusal(`it has ${first} initContainers: a job runs one command`);
   if (containers.length > 1) draft.refuse(`it has ${containers.length} containers: a job runs one command`);
   const [container] = containers;
   return isObject(container) ? container : draft.refuse("it has no container");

@@ -66,21 +66,21 @@ function timesOfTimer(timer: Unit, draft: Draft, options: ForeignOptions): Recor
   const calendars = written.flatMap((text) => {
     const read = readOnCalendar(text);
     if (!("reason" in read)) return [read];
-    draft.object(`OnCalendar=${text}: ${read.reason}`);
+    draft.addRefusal(`OnCalendar=${text}: ${read.reason}`);
     return [];
   });
   const every = periodOf(timer, written.length > 0, draft);
   const zones = new Set(calendars.map(({ zone = options.zone }) => zone));
-  if (zones.size > 1) draft.object("its OnCalendar= are in different zones: make a job of each");
+  if (zones.size > 1) draft.addRefusal("its OnCalendar= are in different zones: make a job of each");
   const except = calendars.flatMap(({ except: left = [] }) => left);
   if (except.length > 0) {
     if (calendars.length > 1)
-      draft.object("of several OnCalendar=, one asks for a day AND a weekday: make a job of each");
+      draft.addRefusal("of several OnCalendar=, one asks for a day AND a weekday: make a job of each");
     draft.disable(dayAndWeekday);
   }
   const schedules = [...calendars.map(({ schedule }) => schedule), ...every];
   if (!["OnCalendar", ...repeating].some((name) => valueOf(timer, "Timer", name) !== undefined))
-    draft.object(
+    draft.addRefusal(
       "it has no OnCalendar= and no OnUnitActiveSec=: what else starts a timer has no counterpart",
     );
   const persistent = isTrue(valueOf(timer, "Timer", "Persistent"));
@@ -107,10 +107,10 @@ function periodOf(timer: Unit, hasCalendar: boolean, draft: Draft): string[] {
   return repeating.flatMap((name) => {
     const value = valueOf(timer, "Timer", name);
     if (value === undefined) return [];
-    if (hasCalendar) draft.object(`${name}= beside OnCalendar= can't be said in one job: make two`);
+    if (hasCalendar) draft.addRefusal(`${name}= beside OnCalendar= can't be said in one job: make two`);
     const ms = readSpan(value);
     if (ms === undefined || ms < 1_000 || !Number.isFinite(ms) || ms % 1_000 !== 0) {
-      draft.object(`${name}=${value} is no span of whole seconds`);
+      draft.addRefusal(`${name}=${value} is no span of whole seconds`);
       return [];
     }
     if (name === "OnUnitInactiveSec") {
@@ -130,7 +130,7 @@ function jitterOf(timer: Unit, draft: Draft): string | undefined {
   if (value === undefined) return undefined;
   const ms = readSpan(value);
   if (ms === undefined || !Number.isFinite(ms)) {
-    draft.object(`RandomizedDelaySec=${value} is no span`);
+    draft.addRefusal(`RandomizedDelaySec=${value} is no span`);
     return undefined;
   }
   return ms === 0 ? undefined : formatDuration(ms);
@@ -153,17 +153,17 @@ function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<
     valuesOf(service, "Service", name).flatMap((line) => {
       const commands = readExecLine(line, specifier);
       if (!("reason" in commands)) return commands;
-      draft.object(`${name}=: ${commands.reason}`);
+      draft.addRefusal(`${name}=: ${commands.reason}`);
       return [];
     });
   const before = read("ExecStartPre");
   const main = read("ExecStart");
   const written = valuesOf(service, "Service", "ExecStart").length;
-  if (written === 0) draft.object(`${file.serviceName} has no ExecStart=`);
-  if (written > 1 && !isOneshot) draft.object("several ExecStart= are for Type=oneshot");
+  if (written === 0) draft.addRefusal(`${file.serviceName} has no ExecStart=`);
+  if (written > 1 && !isOneshot) draft.addRefusal("several ExecStart= are for Type=oneshot");
   const after = read("ExecStartPost");
   if (after.length > 0 && !isOneshot)
-    draft.object(`ExecStartPost= of a service of Type=${type} runs beside it, and not after it`);
+    draft.addRefusal(`ExecStartPost= of a service of Type=${type} runs beside it, and not after it`);
   if (type === "forking")
     draft.note("Type=forking: what it leaves running goes on, and the run ends with its first process");
   if (["dbus", "notify", "notify-reload", "idle"].includes(type))
@@ -216,12 +216,12 @@ function environmentOf(service: Unit, draft: Draft, specifier: Specifier): Recor
   for (const line of valuesOf(service, "Service", "Environment")) {
     const words = readExecLine(`- ${line}`, specifier);
     if ("reason" in words) {
-      draft.object(`Environment=${line}: ${words.reason}`);
+      draft.addRefusal(`Environment=${line}: ${words.reason}`);
       continue;
     }
     for (const word of words.flatMap((one) => one.words.slice(1))) {
       const at = word.indexOf("=");
-      if (at < 1) draft.object(`Environment=${line}: ${JSON.stringify(word)} is no NAME=VALUE`);
+      if (at < 1) draft.addRefusal(`Environment=${line}: ${JSON.stringify(word)} is no NAME=VALUE`);
       else env[word.slice(0, at)] = word.slice(at + 1);
     }
   }
@@ -265,7 +265,7 @@ function limitsOf(service: Unit, draft: Draft): Record<string, unknown> {
   const duration = (name: string) => {
     const text = valueOf(service, "Service", name);
     const ms = text === undefined ? undefined : readSpan(text);
-    if (text !== undefined && ms === undefined) draft.object(`${name}=${text} is no span`);
+    if (text !== undefined && ms === undefined) draft.addRefusal(`${name}=${text} is no span`);
     return ms === undefined || ms === 0 || !Number.isFinite(ms) ? undefined : formatDuration(ms);
   };
   const isOneshot = valueOf(service, "Service", "Type") === "oneshot";
@@ -285,7 +285,7 @@ function userOf(
 ): string {
   const written = valueOf(service, "Service", "User");
   if (isUsers && options.user === undefined)
-    draft.object("it is a unit of a user's own systemd: say with --user whose");
+    draft.addRefusal("it is a unit of a user's own systemd: say with --user whose");
   const filled = written?.replaceAll("%i", specifiersOf(serviceName)("i") ?? "");
   return filled ?? options.user ?? "root";
 }

@@ -210,7 +210,7 @@ describe("key rotate", () => {
     const said = await stub.cicada("key", "rotate", "--grace", "90m");
     assert.equal(said.code, 0, said.stderr);
     assert.deepEqual(stub.asked.at(-1)?.body, { grace: "90m" });
-    assert.match(said.stdout, /the old one is accepted until 2026-11-21T12:00/);
+    assert.match(said.stdout, /the old one is accepted from members until 2026-11-21T12:00/);
     assert.match(said.stdout, /birch +yes +12D3KooWbirch/);
     assert.match(said.stderr, /Invitations printed before now hold the old key/);
     assert.match(said.stderr, /that you don't know has the new key, too: rotate again, with --without NAME/);

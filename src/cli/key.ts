@@ -102,7 +102,7 @@ function heirText(terminal: Terminal, { doubt }: HeirAnswer): string {
 }
 
 function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: RotationAnswer): void {
-  terminal.print(`new key ${fingerprint}; the old one is accepted until ${oldAcceptedUntil}`);
+  terminal.print(`new key ${fingerprint}; the old one is accepted from members until ${oldAcceptedUntil}`);
   const missing = peers.filter(({ has }) => !has);
   if (peers.length > 0) {
     terminal.print("");

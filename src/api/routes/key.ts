@@ -13,8 +13,8 @@ import { admissionFields, showAdmission } from "../show/show-peer.ts";
 import { Instant, orNull, showInstant } from "../show/show-run.ts";
 
 /**
- * Long enough for a host that is being repaired to come back. A leaked key stays valid for as long, so if a peer is left out it is
- * only long enough for linked members to store the new key: the peer could come back with the old one under another identity.
+ * Long enough for a host that is being repaired to come back. If a peer is left out, it knows the old key, which is then good only
+ * until linked members have stored the new one.
  */
 const graceDefault = "24h";
 const graceDefaultWithout = "1m";

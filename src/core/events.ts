@@ -238,7 +238,7 @@ export type Effect =
   /** Ends the processes that are left of these runs of an earlier life. */
   | { kind: "sweep"; runs: readonly RunId[] }
   | { kind: "answer"; token: number; answer: Answer }
-  /** Syncs the last minutes' records with that peer now, or those since that instant (ms). */
+  /** Syncs the last minutes' records with that peer now; back to the instant `since` (ms) and ahead to `until`, if these are further. */
   | { kind: "syncRecent"; peer: PeerId; since?: number; until?: number }
   /** A run of this peer has ended and its output may be copied. */
   | { kind: "ended"; record: RunRecord }

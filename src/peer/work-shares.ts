@@ -105,7 +105,7 @@ interface Share {
   heartbeats: number;
   /** of those that an honest neighbour sends, how many are left; none below 0 */
   calmHeartbeats: number;
-  /** monotonic, ms, up to which the two have been refilled */
+  /** monotonic, ms, up to which all but `spent` have been refilled */
   filledMono: number;
   readonly waiting: Waiting[];
   waitingBytes: number;

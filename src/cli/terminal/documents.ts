@@ -31,16 +31,15 @@ function jsonLines(text: string, source: string): WrittenObject[] | undefined {
   const lines = text.split("\n").flatMap((line, index) => (line.trim() === "" ? [] : [{ line, index }]));
   if (lines.length < 2 || !lines.every(({ line }) => line.startsWith("{"))) return undefined;
   const objects: WrittenObject[] = [];
-  const refused: string[] = [];
+  let fault: string | undefined;
   for (const { line, index } of lines) {
     const where = `${source}, line ${index + 1}`;
     const read = readJsonText(line);
     if (read.ok) objects.push(...objectsIn(read.value, where));
-    else if (read.isJson) refused.push(`${where}: ${read.detail}`);
+    else if (read.isJson) fault ??= `${where}: ${read.detail}`;
     else return undefined;
   }
-  const [first] = refused;
-  if (first !== undefined) throw new CicadaError("BAD_FILE", first);
+  if (fault !== undefined) throw new CicadaError("BAD_FILE", fault);
   return objects;
 }
 

@@ -8,9 +8,14 @@ import type { Horizon, Write } from "../../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../../schema/ids.ts";
 import type { OtherRecord } from "../../schema/other-record.ts";
 import type { AuditEntry } from "../../schema/audit.ts";
-import { auditKept, auditRefusalsKept } from "../../schema/kept.ts";
+import {
+  auditKept,
+  auditRefusalsKept,
+  deletedKeptMs,
+  revisionBytesKept,
+  revisionsKept,
+} from "../../schema/kept.ts";
 import type { JobRevision } from "../../schema/revision.ts";
-import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../schema/kept.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../schema/run.ts";
 import type { StoredVote } from "../../schema/vote.ts";
 

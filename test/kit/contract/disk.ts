@@ -32,11 +32,15 @@ import {
   type TickId,
 } from "../../../src/schema/ids.ts";
 import type { AuditEntry, AuditPage, AuditQuery } from "../../../src/schema/audit.ts";
-import { auditRefusalsKept } from "../../../src/schema/kept.ts";
+import {
+  auditRefusalsKept,
+  deletedKeptMs,
+  revisionBytesKept,
+  revisionsKept,
+} from "../../../src/schema/kept.ts";
 import { keyedTick, tickKeyOf, type TickKey } from "../../../src/schema/keyed-tick.ts";
 import type { OtherRecord } from "../../../src/schema/other-record.ts";
 import type { JobRevision } from "../../../src/schema/revision.ts";
-import { deletedKeptMs, revisionBytesKept, revisionsKept } from "../../../src/schema/kept.ts";
 import type { RequestedOrder, RunRecord, Watermark } from "../../../src/schema/run.ts";
 import { testOnBeds } from "./bed.ts";
 

@@ -10,7 +10,15 @@ import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
 import { tightPools } from "../src/ui/pages/forecast/tight-pools.ts";
 import { fieldsText, valueText } from "../src/ui/pages/settings/words.ts";
 import { shownText } from "../src/ui/shown-text.ts";
-import { bytesText, durationText, exitText, runnersText, sentence, spreadText } from "../src/ui/words.ts";
+import {
+  awayText,
+  bytesText,
+  durationText,
+  exitText,
+  runnersText,
+  sentence,
+  spreadText,
+} from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
   const escape = "\u001b";
@@ -275,4 +283,15 @@ test("a run that was ended for its time limit says so, beside how it ended", () 
   assert.equal(exitText({ exitCode: 3, state: "timeout" }), "ran over its time limit, exit 3");
   assert.equal(exitText({ exitCode: null, signal: "SIGKILL", state: "failed" }), "ended by SIGKILL");
   assert.equal(exitText({ exitCode: null, state: "lost" }), "");
+});
+
+test("what has just happened is not said to be ahead, though the page's clock is up to a second behind", () => {
+  const cases = [
+    [-3_000, "3 s ago"],
+    [0, "0 s ago"],
+    [400, "0 s ago"],
+    [600, "in 1 s"],
+    [7_200_000, "in 2 h"],
+  ] as const;
+  for (const [ms, text] of cases) assert.equal(awayText(ms), text);
 });

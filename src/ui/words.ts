@@ -86,12 +86,20 @@ function pair(first: number, unit: string, second: number, lesser: string): stri
 }
 
 /** One unit only, for countdowns: `12 s`, `3 min`, `5 h`, `2 d`. */
-export function roughText(ms: number): string {
+function roughText(ms: number): string {
   const seconds = Math.round(Math.abs(ms) / 1_000);
   if (seconds < 90) return `${seconds} s`;
   if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 129_600) return `${Math.round(seconds / 3_600)} h`;
   return `${Math.round(seconds / 86_400)} d`;
+}
+
+/**
+ * `3 min ago`, `in 12 s`. What is as good as now is past: the page's clock moves once a second, and what has happened must not seem to
+ * be ahead.
+ */
+export function awayText(ms: number): string {
+  return ms >= 500 ? `in ${roughText(ms)}` : `${roughText(ms)} ago`;
 }
 
 /** How long runs took. `all`: ms, sorted, at least two */

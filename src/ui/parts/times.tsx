@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { lostSince } from "../live/ask.ts";
 import { now } from "../live/clock.ts";
-import { browserZone, durationText, instantText, roughText, wholeText } from "../words.ts";
+import { awayText, browserZone, durationText, instantText, wholeText } from "../words.ts";
 
 interface Props {
   /** RFC 3339 */
@@ -20,16 +20,15 @@ export function At({ at, zone = browserZone }: Props): JSX.Element {
   );
 }
 
-/** `3 min ago`, `in 12 s`. */
+/** How far away an instant is. */
 export function Away({ at, zone = browserZone }: Props): JSX.Element {
   const ms = Date.parse(at) - now.value;
   const title = wholeText(Date.parse(at), zone);
   // Of a peer that doesn't answer nobody knows whether it is still so.
   const isKnown = lostSince.value === undefined;
-  const text = ms > 0 ? `in ${roughText(ms)}` : `${roughText(ms)} ago`;
   return (
     <time dateTime={at} title={title} class="nowrap">
-      {isKnown ? text : instantText(Date.parse(at), now.value, zone)}
+      {isKnown ? awayText(ms) : instantText(Date.parse(at), now.value, zone)}
     </time>
   );
 }

@@ -36,6 +36,22 @@ test("after a process was held up, what arrived meanwhile is read before a late 
   assert.deepEqual(seen, ["read", "rang"]);
 });
 
+test("after a process was held up, a late alarm still rings before one that is not late", async () => {
+  const clock = openClock();
+  const start = clock.now().mono;
+  const rung = await new Promise<number[]>((done) => {
+    const seen: number[] = [];
+    for (const afterMs of [10, 180]) {
+      clock.alarm(start + afterMs, () => {
+        seen.push(afterMs);
+        if (seen.length === 2) done(seen);
+      });
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  });
+  assert.deepEqual(rung, [10, 180]);
+});
+
 test("a clock sleeps towards an alarm 40 days ahead in steps of a minute, so that no timer overflows", (context) => {
   const sleeps = context.mock.method(globalThis, "setTimeout");
   const clock = openClock();

@@ -2,8 +2,8 @@
  * The real clock: wall time from the system, monotonic time from the process's own counter, alarms from timers.
  *
  * When a timer fires late, the process was held up, and messages that arrived in the meantime still wait in the
- * sockets. So a late alarm waits for the next round of reads. Otherwise a peer could be taken for silent although its
- * message is already here.
+ * sockets. So a late alarm waits for the next round of reads, and so do the alarms behind it. Otherwise a peer could be taken
+ * for silent although its message is already here.
  */
 import type { Clock, Now } from "../ports.ts";
 import { isSynchronised, uptimeMs } from "./clock/host-time.ts";
@@ -40,6 +40,8 @@ export function openClock(options: { synchronised?: boolean | undefined } = {}):
   let apart = opened.wall - opened.mono;
   let suspendedMs = 0;
   let asked = { atMono: -Infinity, synchronised: false };
+  /** alarms that wait for the next round of reads */
+  let waiting = 0;
 
   /**
    * /proc/uptime includes suspends, and the monotonic clock doesn't. It is only read when the two clocks have moved
@@ -74,8 +76,10 @@ export function openClock(options: { synchronised?: boolean | undefined } = {}):
         const lateByMs = performance.now() - atMono;
         // Timers may fire a fraction of a millisecond early.
         if (lateByMs < 0) return sleep();
-        if (lateByMs <= lateMs) return ring();
+        if (lateByMs <= lateMs && waiting === 0) return ring();
+        waiting++;
         setImmediate(() => {
+          waiting--;
           if (!cancelled) ring();
         });
       };

@@ -193,6 +193,15 @@ describe("what runs", () => {
   });
 });
 
+test("where a number should be, a value that is none counts as none, even one that can't be made a text", () => {
+  const none = { toString: false };
+  const { spec } = only({ retries: none, timeout: [none], max_children: none, stagger: none });
+  assert.equal(spec.retry, undefined);
+  assert.equal(spec.timeout, undefined);
+  const { refused } = read(event({ timing: { hours: [none] } }));
+  assert.match(refused[0]?.reasons.join() ?? "", /timing\.hours is no list of numbers/);
+});
+
 test("chains belong to the job that is started", () => {
   const { jobs, refused } = read(
     event({ id: "a", title: "Load", chain: "b", chain_error: "c" }),

@@ -1,7 +1,7 @@
 /** What a file of Cronicle's holds: its events, and what is known about the plugins, server groups and categories that they name. */
 import { CicadaError } from "../../errors.ts";
 import { readJsonText } from "../../schema/json.ts";
-import { isObject } from "./drafts.ts";
+import { isObject, wordOf } from "./drafts.ts";
 
 export type Fields = Record<string, unknown>;
 
@@ -44,7 +44,7 @@ export function readCronicle(text: string, source: string): CronicleContent {
 }
 
 function byId(items: readonly Fields[]): ReadonlyMap<string, Fields> {
-  return new Map(items.map((one) => [String(one["id"]), one]));
+  return new Map(items.map((one) => [wordOf(one["id"]), one]));
 }
 
 function recordOf(line: string, where: string): { key: string; content: unknown } {

@@ -5,7 +5,16 @@
  * Cronicle asks for every part of an event's timing at once, a day AND a weekday too; cron fields can't, so such a job is made
  * disabled (days.ts). A chain belongs to the event that starts it there, and to the job that is started here (`after`).
  */
-import { Drafts, idFrom, isObject, unread, wordOf, type Draft, type ForeignOptions } from "./drafts.ts";
+import {
+  Drafts,
+  idFrom,
+  isObject,
+  numberOf,
+  unread,
+  wordOf,
+  type Draft,
+  type ForeignOptions,
+} from "./drafts.ts";
 import { actionOfEvent } from "./cronicle-plugins.ts";
 import { readCronicle, type CronicleContent, type Fields } from "./cronicle-file.ts";
 import { dayAndWeekday, listed, timesOf } from "./days.ts";
@@ -136,12 +145,12 @@ function whenOf(
 /** Empty = any. */
 function numbersOf(timing: Fields, name: string, min: number, max: number, draft: Draft): number[] {
   const values: unknown = timing[name] ?? [];
-  const isList = Array.isArray(values) && values.every((one) => Number.isInteger(Number(one)));
+  const isList = Array.isArray(values) && values.every((one) => Number.isInteger(numberOf(one)));
   if (!isList) {
     draft.addRefusal(`timing.${name} is no list of numbers`);
     return [];
   }
-  const numbers = [...new Set(values.map(Number))];
+  const numbers = [...new Set(values.map(numberOf))];
   const outside = numbers.find((one) => one < min || one > max);
   if (outside === undefined) return numbers;
   draft.addRefusal(`timing.${name}: ${outside} is not within ${min} to ${max}`);
@@ -165,7 +174,7 @@ function afterOf(chains: readonly Chain[], ids: ReadonlyMap<string, string>, dra
 function targetOf(event: Fields, { groups }: CronicleContent, draft: Draft): Fields | undefined {
   const target = textOf(event, "target");
   const count = isOn(event["multiplex"]) ? { count: "all" } : {};
-  if (isOn(event["multiplex"]) && Number(event["stagger"] ?? 0) > 0) {
+  if (isOn(event["multiplex"]) && numberOf(event["stagger"] ?? 0) > 0) {
     draft.note(
       `stagger: ${wordOf(event["stagger"])} s between the servers is not carried over (see target.rolling)`,
     );
@@ -201,7 +210,7 @@ function isEnabled(event: Fields, { categories, plugins }: CronicleContent, draf
 /** Says what the event has from its category. */
 function noteOfCategory(event: Fields, category: Fields, draft: Draft): void {
   const title = textOf(category, "title") || textOf(category, "id");
-  const atOnce = Number(category["max_children"] ?? 0);
+  const atOnce = numberOf(category["max_children"] ?? 0);
   if (atOnce > 0) {
     const runs = atOnce === 1 ? "one run" : `${atOnce} runs`;
     draft.note(
@@ -209,8 +218,8 @@ function noteOfCategory(event: Fields, category: Fields, draft: Draft): void {
     );
   }
   const given = fromCategory.filter((name) => {
-    const isSet = textOf(category, name) !== "" || Number(category[name] ?? 0) > 0;
-    return isSet && textOf(event, name) === "" && !(Number(event[name] ?? 0) > 0);
+    const isSet = textOf(category, name) !== "" || numberOf(category[name] ?? 0) > 0;
+    return isSet && textOf(event, name) === "" && !(numberOf(event[name] ?? 0) > 0);
   });
   if (given.length > 0) draft.note(`not carried over of its category ${title}: ${given.join(", ")}`);
 }
@@ -225,7 +234,7 @@ const known = (
 ).split(" ");
 
 function limitsOf(event: Fields, draft: Draft): Fields {
-  const number = (name: string, otherwise: number) => Number(event[name] ?? otherwise);
+  const number = (name: string, otherwise: number) => numberOf(event[name] ?? otherwise);
   const timeout = number("timeout", 0);
   const retries = number("retries", 0);
   const delay = number("retry_delay", 0);

@@ -142,3 +142,8 @@ export function wordOf(value: unknown): string {
   if (typeof value === "string") return value;
   return value === undefined || value === null ? "" : (JSON.stringify(value) ?? "");
 }
+
+/** What is written as a number, or as a text of one; NaN for anything else. */
+export function numberOf(value: unknown): number {
+  return typeof value === "number" || typeof value === "string" ? Number(value) : Number.NaN;
+}

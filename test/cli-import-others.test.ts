@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { readDocuments } from "../src/cli/terminal/documents.ts";
 import { cicada, jobAnswer, problem, StubPeer } from "./kit/cli-stage.ts";
 
 /** A peer that has no jobs and takes all. */
@@ -25,6 +26,27 @@ function put(stub: StubPeer, place: string, text: string): string {
   writeFileSync(file, text);
   return file;
 }
+
+test("a dry run shows the jobs as apply takes them, and says on standard error what becomes none", async () => {
+  const { stub, made } = await emptyPeer();
+  await using _ = stub;
+  const [good, bad] = [
+    put(stub, "a.timer", "[Timer]\nOnCalendar=daily\n"),
+    put(stub, "b.timer", "[Timer]\n"),
+  ];
+  put(stub, "a.service", "[Service]\nExecStart=/bin/true\n");
+  const line = ["import", "systemd", good, bad, "--tz", "UTC"];
+  for (const form of ["json", "yaml"]) {
+    const shown = await stub.cicada(...line, "--dry-run", "-o", form);
+    assert.equal(shown.code, 1, shown.stderr);
+    assert.match(shown.stderr, /b\.timer/);
+    const [object] = readDocuments(put(stub, `jobs.${form}`, shown.stdout));
+    assert.equal(object?.value["kind"], "job");
+    assert.deepEqual([object.value["id"], object.value["argv"]], ["a", ["/bin/true"]]);
+  }
+  assert.equal((await stub.cicada(...line, "-o", "yaml")).code, 2);
+  assert.deepEqual(made, []);
+});
 
 test("a timer's service is looked for beside it, or given, and drop-ins are named", async () => {
   const { stub, made } = await emptyPeer();

@@ -10,12 +10,14 @@ import { CicadaError } from "../../errors.ts";
 import { groupPattern } from "../../schema/job.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
+import { isForPeople, show, withOutput, type Output } from "../terminal/output.ts";
 import { confirm, paint, plain, type Terminal } from "../terminal/terminal.ts";
 import { jobsGone, makeJobs, removeJobs, type Outcome, type Source } from "./carry-out.ts";
 import type { Reading } from "./reading.ts";
 import { reportBefore, reportCounts, reportGone, reportJobs } from "./report.ts";
 
 export interface ImportOptions extends PeerOptions {
+  output: Output;
   dryRun?: true;
   update?: true;
   prune?: true;
@@ -28,8 +30,11 @@ export interface ImportOptions extends PeerOptions {
 }
 
 export function withImportFlags(command: Command): Command {
-  return withPeer(command)
-    .option("--dry-run", "show what would be created, and create nothing")
+  return withOutput(withPeer(command))
+    .option(
+      "--dry-run",
+      "show what would be created, and create nothing; with -o yaml or json, as apply takes it",
+    )
     .option("--prefix <name>", "text to put before every id", "")
     .option("--pin", "let only the asked peer run the jobs (default: any peer)")
     .option("--user <name>", "who the jobs run as, where the file doesn't say it")
@@ -56,9 +61,12 @@ export interface Import {
 }
 
 export async function importJobs(options: ImportOptions, terminal: Terminal, made: Import): Promise<void> {
+  if (!isForPeople(options.output) && options.dryRun !== true)
+    throw new CicadaError("USAGE", `-o ${options.output} shows what an import would make: add --dry-run`);
   const client = clientFor(options, terminal);
   const self = await askSelf(client, options);
   const reading = inGroup(made.read(options.pin === true ? self?.id : undefined), options.group);
+  if (!isForPeople(options.output)) return showJobs(reading, options.output, terminal);
   const dryRun = options.dryRun === true;
   const how = { dryRun, update: options.update === true };
   const gone = await goneJobs(client, made, reading, options);
@@ -80,6 +88,14 @@ export async function importJobs(options: ImportOptions, terminal: Terminal, mad
     );
   }
   terminal.exitCode = exitCodeOf(reading, outcomes);
+}
+
+/** The jobs as `apply` takes them; what else is to be said goes to standard error. */
+function showJobs(reading: Reading, output: Output, terminal: Terminal): void {
+  reportBefore(reading, { ...terminal, print: (line) => terminal.notify(line) });
+  const items = reading.jobs.map(({ spec }) => ({ kind: "job", ...spec }));
+  show(terminal, output, { items }, () => undefined);
+  terminal.exitCode = exitCodeOf(reading, []);
 }
 
 /** A dry run also works without a peer. It then can't tell which jobs exist already. */

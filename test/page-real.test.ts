@@ -463,9 +463,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       close() {}
     }`);
     await page.clock.install();
-    let asked = 0;
+    const asked: string[] = [];
+    // The lists are of the time since a round instant, and have another address once the next one has come.
+    const again = (): number => asked.length - new Set(asked).size;
     page.on("request", (request) => {
-      if (new URL(request.url()).pathname === "/v1/runs") asked++;
+      if (new URL(request.url()).pathname === "/v1/runs") asked.push(request.url());
     });
     const tell = (state: string): Promise<unknown> =>
       page.evaluate(
@@ -473,15 +475,15 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       );
     await logIn(page, ada.token);
     await page.getByRole("row", { name: /^broken/ }).waitFor();
-    await until("both lists have been asked for", 20_000, () => asked === 2);
+    await until("both lists have been asked for", 20_000, () => asked.length >= 2);
     const running = page.waitForRequest(/\/v1\/running$/);
     await tell("succeeded");
     await page.clock.runFor(12_000);
     await running;
-    assert.equal(asked, 2);
+    assert.equal(again(), 0);
     await tell("failed");
     await page.clock.runFor(4_000);
-    await until("the newest failures have been asked for", 20_000, () => asked === 3);
+    await until("the newest failures have been asked for", 20_000, () => again() === 1);
     await context.close();
   });
 

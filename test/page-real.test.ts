@@ -302,6 +302,24 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a peer that goes away while a dialog is open is told in the dialog, and what was written there is kept", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs/nightly");
+    await page.getByRole("button", { name: "Pause" }).press("Enter");
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Why").fill("the disk is being replaced");
+    await page.route("**/pause", (route) => route.abort());
+    await dialog.getByLabel("Why").press("Enter");
+    await dialog.getByText("The peer does not answer.").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await dialog.getByRole("button", { name: "Close this message" }).click();
+    await dialog.getByText("The peer does not answer.").waitFor({ state: "detached" });
+    assert.equal(await dialog.getByLabel("Why").inputValue(), "the disk is being replaced");
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await context.close();
+  });
+
   test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { isLoggedIn, lostSince, type Refused } from "../live/ask.ts";
 import type { Resource } from "../live/resource.ts";
 import type { JobState, RunState } from "../live/types.ts";
+import { isDialogOpen, Receipts } from "./receipts.tsx";
 import { jobStateWords, sentence, toneOfJob, toneOfRun, type Tone } from "../words.ts";
 
 export function StateWord({
@@ -93,7 +94,9 @@ export function Dialog({ title, onClose, children, class: name }: DialogProps): 
     const element = dialog.current;
     const before = document.activeElement;
     element?.showModal();
+    isDialogOpen.value = true;
     return () => {
+      isDialogOpen.value = false;
       element?.close();
       if (before instanceof HTMLElement) before.focus();
     };
@@ -107,6 +110,7 @@ export function Dialog({ title, onClose, children, class: name }: DialogProps): 
     >
       <h2>{title}</h2>
       {children}
+      <Receipts inDialog />
     </dialog>
   );
 }

@@ -1,8 +1,13 @@
+import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { carryOut, close, receipts, type Receipt } from "../live/receipts.ts";
 
-/** What was done, in a corner, for a while. */
-export function Receipts(): JSX.Element {
+/** A modal dialog is open: nothing outside of it can be read or clicked. */
+export const isDialogOpen = signal(false);
+
+/** What was done, in a corner, for a while. `inDialog`: it stands in a dialog, which shows them while it is open. */
+export function Receipts({ inDialog = false }: { inDialog?: boolean }): JSX.Element | null {
+  if (isDialogOpen.value !== inDialog) return null;
   return (
     <div class="receipts" aria-live="polite" role="status">
       {receipts.value.map((receipt) => (

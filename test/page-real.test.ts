@@ -320,6 +320,17 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("the search says what is searched for after a link has changed it", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs");
+    const search = page.getByLabel("Find jobs");
+    await search.fill("no such job");
+    await page.getByRole("link", { name: "Show all jobs" }).click();
+    await page.getByRole("rowheader", { name: /nightly/ }).waitFor();
+    assert.equal(await search.inputValue(), "");
+    await context.close();
+  });
+
   test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");

@@ -24,6 +24,9 @@ const chipOrder: readonly JobState[] = [
   "ended",
 ];
 
+/** How long typing must pause before jobs are searched for. Unit: ms. */
+const typingMs = 200;
+
 export function Filters(): JSX.Element {
   const filter = query.value;
   const groups = summary.value?.groups ?? [];
@@ -34,9 +37,20 @@ export function Filters(): JSX.Element {
     setQuery({ find: undefined });
     field.current?.focus();
   }, []);
+  const wanted = filter.get("q") ?? "";
+  // A link or the way back changes what is searched for, too. What a person is typing stays.
+  useEffect(() => {
+    const { current } = field;
+    if (current !== null && typed.current === undefined && current.value.trim() !== wanted)
+      current.value = wanted;
+  }, [wanted]);
+  useEffect(() => () => clearTimeout(typed.current), []);
   const search = (text: string): void => {
     clearTimeout(typed.current);
-    typed.current = setTimeout(() => setQuery({ q: text.trim() }), 200);
+    typed.current = setTimeout(() => {
+      typed.current = undefined;
+      setQuery({ q: text.trim() });
+    }, typingMs);
   };
   return (
     <div class="filters" role="search">
@@ -45,7 +59,7 @@ export function Filters(): JSX.Element {
         type="search"
         aria-label="Find jobs"
         placeholder="Find by name, text, command …"
-        defaultValue={filter.get("q") ?? ""}
+        defaultValue={wanted}
         onInput={({ currentTarget }) => search(currentTarget.value)}
       />
       {groups.length > 1 && (

@@ -108,38 +108,48 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await cluster[Symbol.asyncDispose]();
   });
 
-  for (const width of widths) {
-    test(`axe finds nothing on any page, light or dark, ${width} wide; nothing is wider than the screen`, async () => {
-      const { context, page, complaints } = await openPage(browser, ada.ready.http, { width });
-      const judge = async (what: string): Promise<void> => {
-        assert.deepEqual(await violations(page), [], what);
-        // In the dark the page has other colours, and everything else is the same.
-        await page.emulateMedia({ colorScheme: "dark" });
-        assert.deepEqual(await violations(page, ofColours), [], `${what}, dark`);
-        await page.emulateMedia({ colorScheme: "light" });
-        const wide = Number(await page.evaluate("document.documentElement.scrollWidth"));
-        assert.ok(wide <= width, `${what} is ${wide} wide`);
-        const cut = Number(await page.evaluate(cutOfTables));
-        assert.ok(cut <= 0, `${what}: ${cut} px of a table are out of view`);
-        for (const link of await page.getByRole("navigation", { name: "Pages" }).getByRole("link").all()) {
-          const { x = -1, width: own = 0 } = (await link.boundingBox()) ?? {};
-          assert.ok(x >= 0 && x + own <= width, `${what}: ${await link.innerText()} is out of view`);
-        }
-      };
-      await page.goto("/jobs");
-      await page.getByLabel("Token").waitFor();
-      await judge("login");
-      await logIn(page, ada.token);
-      for (const [view, landmark] of judged) {
-        await page.goto(view);
-        await page.getByRole("heading", { name: landmark }).first().waitFor();
-        await page.locator(".skeleton").first().waitFor({ state: "detached" });
-        await judge(view);
+  test(`axe finds nothing on any page, light or dark, ${widths.join(", ")} wide; nothing is wider than the screen`, async () => {
+    const { context, page, complaints } = await openPage(browser, ada.ready.http);
+    const setWidth = async (width: number): Promise<void> => {
+      await page.setViewportSize({ width, height: 900 });
+      // What follows the width by script, such as a chart, has done so after two frames.
+      await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+    };
+    const judgeAt = async (width: number, what: string): Promise<void> => {
+      await setWidth(width);
+      assert.deepEqual(await violations(page), [], what);
+      // In the dark the page has other colours, and everything else is the same.
+      await page.emulateMedia({ colorScheme: "dark" });
+      assert.deepEqual(await violations(page, ofColours), [], `${what}, dark`);
+      await page.emulateMedia({ colorScheme: "light" });
+      const wide = Number(await page.evaluate("document.documentElement.scrollWidth"));
+      assert.ok(wide <= width, `${what} is ${wide} wide`);
+      const cut = Number(await page.evaluate(cutOfTables));
+      assert.ok(cut <= 0, `${what}: ${cut} px of a table are out of view`);
+      for (const link of await page.getByRole("navigation", { name: "Pages" }).getByRole("link").all()) {
+        const { x = -1, width: own = 0 } = (await link.boundingBox()) ?? {};
+        assert.ok(x >= 0 && x + own <= width, `${what}: ${await link.innerText()} is out of view`);
       }
-      assert.deepEqual(complaints, []);
-      await context.close();
-    });
-  }
+    };
+    const judge = async (what: string): Promise<void> => {
+      for (const width of widths) await judgeAt(width, `${what} at ${width}`);
+    };
+    // Each page is loaded at the least width, as on a phone.
+    await setWidth(widths[0]);
+    await page.goto("/jobs");
+    await page.getByLabel("Token").waitFor();
+    await judge("login");
+    await logIn(page, ada.token);
+    for (const [view, landmark] of judged) {
+      await setWidth(widths[0]);
+      await page.goto(view);
+      await page.getByRole("heading", { name: landmark }).first().waitFor();
+      await page.locator(".skeleton").first().waitFor({ state: "detached" });
+      await judge(view);
+    }
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
 
   test("a job that fails is on the first page, in the title and in the sign, and one click from its output", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { confirmationBytes } from "../src/core/members/admission.ts";
+import { meshSight } from "../src/core/operator/mesh-sight.ts";
 import { heirsOf } from "../src/core/view.ts";
 import { CicadaError } from "../src/errors.ts";
 import { requestRotation } from "../src/peer/rotation-request.ts";
@@ -92,6 +93,17 @@ describe("a confirmation", () => {
     cores.pass(10 * second);
     assert.deepEqual(confirmed(cores, a), ["b"]);
   });
+});
+
+test("a join is told with the names of both peers, also at the peer that has seen it", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.pass(30 * second);
+  for (const peer of [a, b, c]) {
+    const state = cores.state(peer);
+    const facts = meshSight(state, state.now)?.facts ?? [];
+    assert.ok(facts.length > 0, `${peer} knows of joins`);
+    for (const { text } of facts) assert.match(text, /^host-. joined the mesh, as host-. saw it/);
+  }
 });
 
 test("a confirmation for which the table has no room is refused with TABLE_FULL, and the host is not blamed", () => {

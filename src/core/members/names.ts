@@ -17,9 +17,9 @@ export function shownName(state: Pick<State, "settings" | "members">, peer: Peer
   return name;
 }
 
-/** The author of something: `by` is a member's id or names a person. */
+/** The author of something: `by` is the id of this peer or another member, or names a person. */
 export function shownAuthor(state: State, by: string): string {
-  const member = [...state.members.byId.keys()].find((id) => id === by);
+  const member = [state.settings.self, ...state.members.byId.keys()].find((id) => id === by);
   return member === undefined ? by : shownName(state, member);
 }
 

@@ -251,6 +251,13 @@ for (const [what, asked, status, code] of [
   ["a badly encoded address", { url: "/v1/jobs/%zz" }, 400, "BAD_REQUEST"],
   ["an endless address", { url: `/v1/jobs/${"x".repeat(600)}` }, 400, "BAD_REQUEST"],
   ["another method", { method: "PUT", url: "/v1/jobs" }, 405, "METHOD_NOT_ALLOWED"],
+  [
+    "GET where only POST is, with a body",
+    { method: "GET", url: "/v1/schedules/preview", body: spec },
+    405,
+    "METHOD_NOT_ALLOWED",
+  ],
+  ["GET with a body", { method: "GET", url: "/v1/jobs", body: spec }, 400, "BAD_REQUEST"],
   ["OPTIONS", { method: "OPTIONS", url: "/v1/jobs" }, 405, "METHOD_NOT_ALLOWED"],
 ] as const) {
   test(`${what} is refused as ${code}, in the form of RFC 9457`, async () => {

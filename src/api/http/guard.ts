@@ -166,7 +166,7 @@ const givenOnce = new Set([
  * Refuses a request that could be read in two ways: a header that is given twice, an address that names a host of its
  * own, or one with a fragment, which the router takes for parameters.
  */
-function checkHead({ raw }: FastifyRequest, { trusted }: ApiOptions): void {
+function checkHead({ raw, is404 }: FastifyRequest, { trusted }: ApiOptions): void {
   if (raw.url?.startsWith("/") !== true) {
     throw new CicadaError("BAD_REQUEST", "request a path, such as /v1/jobs, and name the host only in Host");
   }
@@ -182,7 +182,7 @@ function checkHead({ raw }: FastifyRequest, { trusted }: ApiOptions): void {
   if (!spokenVersions.includes(raw.httpVersion)) {
     throw new CicadaError("BAD_REQUEST", `this peer speaks HTTP/1.1, not HTTP/${raw.httpVersion}`);
   }
-  checkBody(raw);
+  if (!is404) checkBody(raw);
   const seen = new Set<string>();
   for (let at = 0; at < raw.rawHeaders.length; at += 2) {
     const name = raw.rawHeaders[at]?.toLowerCase() ?? "";

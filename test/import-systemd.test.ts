@@ -226,7 +226,7 @@ describe("what can't be said is refused, or made disabled", () => {
 test("a timer that is refused says everything that keeps it from becoming a job, and what would make it disabled", () => {
   const { jobs, refused } = read(
     "OnCalendar=Foo 1:00\nOnCalendar=*-*-* 99:00\nOnUnitActiveSec=90ms\nRandomizedDelaySec=soon",
-    'ExecStart=+/bin/a\nExecStart=/bin/a "b\nExecStartPost=/bin/c\nEnvironment="A\nTimeoutStopSec=long\nGroup=backup',
+    'ExecStart=+/bin/a\nExecStart=@/bin/a %m %H "b\nExecStartPost=/bin/c\nEnvironment="A\nTimeoutStopSec=long\nGroup=backup',
     { isUsers: true },
   );
   assert.deepEqual(jobs, []);
@@ -239,6 +239,9 @@ test("a timer that is refused says everything that keeps it from becoming a job,
     /^RandomizedDelaySec=soon/,
     /^ExecStart=: the prefix \+/,
     /^ExecStart=: .*never closed/,
+    /^ExecStart=: the prefix @/,
+    /^ExecStart=: %m depends/,
+    /^ExecStart=: %H depends/,
     /^several ExecStart=/,
     /^ExecStartPost= of a service of Type=simple/,
     /^Environment="A: /,

@@ -12,44 +12,37 @@ export interface ExecCommand {
   expands: boolean;
 }
 
-/** `specifier` gives what `%x` stands for; undefined = not known. */
+/** `specifier` gives what `%x` stands for; undefined = not known. All that can't be said is named. */
 export function readExecLine(
   text: string,
   specifier: (letter: string) => string | undefined,
-): ExecCommand[] | { reason: string } {
-  const commands: ExecCommand[] = [];
-  for (const words of splitCommands(text)) {
-    if (!Array.isArray(words)) return words;
-    const [first = "", ...rest] = words;
+): ExecCommand[] | { reasons: string[] } {
+  const { split, isOpen } = splitCommands(text);
+  const reasons = new Set(isOpen ? [`a quote in ${JSON.stringify(text)} is never closed`] : []);
+  const commands = split.map(([first = "", ...rest]): ExecCommand => {
     const [, prefixes = "", program = ""] = /^([-@:+!|]*)(.*)$/s.exec(first) ?? [];
-    if (/[+!@|]/.test(prefixes)) return { reason: `the prefix ${prefixes} of ${program} can't be said` };
-    const filled: string[] = [];
-    for (const word of [program, ...rest]) {
-      const done = fillSpecifiers(word, specifier);
-      if (typeof done !== "string") return done;
-      filled.push(done);
-    }
-    commands.push({ words: filled, mayFail: prefixes.includes("-"), expands: !prefixes.includes(":") });
-  }
-  return commands;
+    if (/[+!@|]/.test(prefixes)) reasons.add(`the prefix ${prefixes} of ${program} can't be said`);
+    const words = [program, ...rest].map((word) => fillSpecifiers(word, specifier, reasons));
+    return { words, mayFail: prefixes.includes("-"), expands: !prefixes.includes(":") };
+  });
+  return reasons.size === 0 ? commands : { reasons: [...reasons] };
 }
 
 function fillSpecifiers(
   word: string,
   specifier: (letter: string) => string | undefined,
-): string | { reason: string } {
-  let unknown: string | undefined;
-  const filled = word.replaceAll(/%(.)/gs, (whole, letter: string) => {
+  reasons: Set<string>,
+): string {
+  return word.replaceAll(/%(.)/gs, (whole, letter: string) => {
     if (letter === "%") return "%";
     const value = specifier(letter);
-    if (value === undefined) unknown ??= whole;
+    if (value === undefined) reasons.add(`${whole} depends on the host and can't be said`);
     return value ?? whole;
   });
-  return unknown === undefined ? filled : { reason: `${unknown} depends on the host and can't be said` };
 }
 
-/** The words of each command; `;` by itself separates commands. */
-function splitCommands(text: string): (string[] | { reason: string })[] {
+/** The words of each command; `;` by itself separates commands. `isOpen`: it ends within a quote, and the rest is left out. */
+function splitCommands(text: string): { split: string[][]; isOpen: boolean } {
   const commands: string[][] = [[]];
   const pattern = /\s*(;(?=\s|$)|(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\\.|[^\s"'\\])+)/gsy;
   let end = 0;
@@ -59,9 +52,7 @@ function splitCommands(text: string): (string[] | { reason: string })[] {
     if (word === ";") commands.push([]);
     else commands.at(-1)?.push(word === String.raw`\;` ? ";" : unquoted(word));
   }
-  if (text.slice(end).trim() !== "")
-    return [{ reason: `a quote in ${JSON.stringify(text)} is never closed` }];
-  return commands.filter((words) => words.length > 0);
+  return { split: commands.filter((words) => words.length > 0), isOpen: text.slice(end).trim() !== "" };
 }
 
 function unquoted(word: string): string {

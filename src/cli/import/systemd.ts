@@ -152,8 +152,8 @@ function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<
   const read = (name: string) =>
     valuesOf(service, "Service", name).flatMap((line) => {
       const commands = readExecLine(line, specifier);
-      if (!("reason" in commands)) return commands;
-      draft.addRefusal(`${name}=: ${commands.reason}`);
+      if (!("reasons" in commands)) return commands;
+      for (const reason of commands.reasons) draft.addRefusal(`${name}=: ${reason}`);
       return [];
     });
   const before = read("ExecStartPre");
@@ -215,8 +215,8 @@ function environmentOf(service: Unit, draft: Draft, specifier: Specifier): Recor
   };
   for (const line of valuesOf(service, "Service", "Environment")) {
     const words = readExecLine(`- ${line}`, specifier);
-    if ("reason" in words) {
-      draft.addRefusal(`Environment=${line}: ${words.reason}`);
+    if ("reasons" in words) {
+      for (const reason of words.reasons) draft.addRefusal(`Environment=${line}: ${reason}`);
       continue;
     }
     for (const word of words.flatMap((one) => one.words.slice(1))) {

@@ -9,7 +9,7 @@ import { checkBackfills } from "../src/sim/checkers/backfills.ts";
 import { checkBounded } from "../src/sim/checkers/bounded.ts";
 import { checkDuplicates } from "../src/sim/checkers/duplicates.ts";
 import { checkLoss, checkResumption } from "../src/sim/checkers/loss.ts";
-import { checkPruned } from "../src/sim/checkers/retained.ts";
+import { checkPruned, retainedTicks } from "../src/sim/checkers/retained.ts";
 import { checkEligibility } from "../src/sim/checkers/eligibility.ts";
 import { checkOverlap } from "../src/sim/checkers/overlap.ts";
 import { checkChains } from "../src/sim/checkers/chains.ts";
@@ -1541,6 +1541,21 @@ test("I18: of two processes that are left of three, either may start runs, becau
   assert.deepEqual(found([copied(-minute, 10 * minute), third]), ["I18"], "the copy came after the third");
   const byCopy = runOf(before, ann, { life: livesOfCopies });
   assert.deepEqual(found([first, third], byCopy), ["I18"], "the copy has started one as well");
+});
+
+test("a clock that is ahead for as long as its peer waits may prune what is younger by so much", () => {
+  const hour = 60 * minute;
+  const to = beginning + 90 * hour;
+  const runs = Array.from({ length: 89 }, (_, i) => runOf(beginning + (i + 1) * hour, ann));
+  const put = asked({ kind: "put", rules: { ...rules, keep: { runs: 10_000, ageMs: 20 * hour } } }, 1_000);
+  const isRetained = (hoursOld: number, lastedMs?: number): boolean => {
+    const ahead = { kind: "clock step", peer: ann, from: to - (lastedMs ?? 0), to, steppedMs: 12 * hour } as const;
+    const faultWindows = lastedMs === undefined ? [] : [ahead];
+    return retainedTicks(flawless({ to, runs, operations: [put], faultWindows }))(rules.id, tickAt(to - hoursOld * hour));
+  };
+  assert.deepEqual([10, 18, 22].map((hours) => isRetained(hours)), [true, true, false]);
+  assert.ok(isRetained(10, hour), "its peer still waits");
+  assert.deepEqual([6, 10].map((hours) => isRetained(hours, 13 * hour)), [true, false]);
 });
 
 test("I16: history that should have been pruned is found, unless the peer was away and hasn't been back for as long", () => {

@@ -60,13 +60,14 @@ function keepingOf(evidence: Evidence, job: JobId): { least: Keeping; most: Keep
  */
 export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) => boolean {
   const beginnings = new Map<JobId, number>();
+  const latest = latestPruningTime(evidence);
   for (const job of jobsOf(evidence)) {
     const keeping = keepingOf(evidence, job)?.least;
     if (keeping === undefined) continue;
     const future = futureTicks(evidence, job);
     const instants = [
       ...new Set([
-        ...scheduledTicks(evidence, job),
+        ...scheduledTicks(evidence, job, latest),
         // By a clock that was set wrong a tick runs at another time than its own, and under another revision.
         ...evidence.runs
           .filter((run) => run.job === job && isScheduled(run))
@@ -78,20 +79,31 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
       ]),
     ].toSorted((a, b) => b - a);
     const byNumber = instants[keeping.runs - keptAnyway] ?? -Infinity;
-    const now = Math.max(evidence.to, ...future);
+    const now = Math.max(latest, ...future);
     const byAge = now - keeping.ageMs + hourMs;
     beginnings.set(job, Math.min(now - keeping.youngMs, Math.max(byNumber, byAge)));
   }
   return (job, tick) => instantOf(tick) > (beginnings.get(job) ?? -Infinity);
 }
 
-/** Every tick that the job may have had; of one that runs after others, all of theirs. */
-function scheduledTicks(evidence: Evidence, job: JobId): number[] {
+/** Every tick that the job may have had by then; of one that runs after others, all of theirs. */
+function scheduledTicks(evidence: Evidence, job: JobId, until: number): number[] {
   return perhapsInForce(evidence, job).flatMap(({ rules, from, to }) => {
     if (rules.after !== undefined)
-      return rules.after.jobs.flatMap((parent) => scheduledTicks(evidence, parent));
-    return ticksOf(rules.schedule, from, Math.min(to, evidence.to));
+      return rules.after.jobs.flatMap((parent) => scheduledTicks(evidence, parent, until));
+    return ticksOf(rules.schedule, from, Math.min(to, until));
   });
+}
+
+/**
+ * The latest time by which a peer may have pruned: the world's end, or what a clock showed that had been ahead for as
+ * long as its peer waits after such a jump.
+ */
+function latestPruningTime({ faultWindows, to }: Evidence): number {
+  const wrong = faultWindows.flatMap(({ kind, from, to: until, steppedMs = 0 }) =>
+    kind === "clock step" && until - from >= Math.min(steppedMs, longestWaitMs) ? [until + steppedMs] : [],
+  );
+  return Math.max(to, ...wrong);
 }
 
 /**

@@ -1549,13 +1549,28 @@ test("a clock that is ahead for as long as its peer waits may prune what is youn
   const runs = Array.from({ length: 89 }, (_, i) => runOf(beginning + (i + 1) * hour, ann));
   const put = asked({ kind: "put", rules: { ...rules, keep: { runs: 10_000, ageMs: 20 * hour } } }, 1_000);
   const isRetained = (hoursOld: number, lastedMs?: number): boolean => {
-    const ahead = { kind: "clock step", peer: ann, from: to - (lastedMs ?? 0), to, steppedMs: 12 * hour } as const;
+    const ahead = {
+      kind: "clock step",
+      peer: ann,
+      from: to - (lastedMs ?? 0),
+      to,
+      steppedMs: 12 * hour,
+    } as const;
     const faultWindows = lastedMs === undefined ? [] : [ahead];
-    return retainedTicks(flawless({ to, runs, operations: [put], faultWindows }))(rules.id, tickAt(to - hoursOld * hour));
+    return retainedTicks(flawless({ to, runs, operations: [put], faultWindows }))(
+      rules.id,
+      tickAt(to - hoursOld * hour),
+    );
   };
-  assert.deepEqual([10, 18, 22].map((hours) => isRetained(hours)), [true, true, false]);
+  assert.deepEqual(
+    [10, 18, 22].map((hours) => isRetained(hours)),
+    [true, true, false],
+  );
   assert.ok(isRetained(10, hour), "its peer still waits");
-  assert.deepEqual([6, 10].map((hours) => isRetained(hours, 13 * hour)), [true, false]);
+  assert.deepEqual(
+    [6, 10].map((hours) => isRetained(hours, 13 * hour)),
+    [true, false],
+  );
 });
 
 test("I16: history that should have been pruned is found, unless the peer was away and hasn't been back for as long", () => {

@@ -131,6 +131,23 @@ test("the history of an idle job is removed by its age, except its last tick and
   }
 });
 
+test("a deleted job is pruned by its own limits even if no peer had pruned while it was there", () => {
+  const stage = new Stage("deleted early");
+  stage.until(15 * minute);
+  for (const peer of stage.peers) stage.world.hosts.stop(peer);
+  stage.until(3 * hour);
+  for (const peer of stage.peers) stage.world.hosts.start(peer);
+  stage.until(3 * hour + minute);
+  stage.put("gone", { keep: { runs: 3, ageMs: 2 * hour } });
+  stage.until(3.5 * hour);
+  stage.world.ask(stage.first, { kind: "delete", id: "gone" as JobId });
+  stage.until(5 * hour);
+  for (const peer of stage.peers)
+    assert.ok(stage.records(peer, "gone").length > 20, "the clocks have yet to prove themselves");
+  stage.until(7 * hour);
+  for (const peer of stage.peers) assert.deepEqual(stage.records(peer, "gone"), []);
+});
+
 test("the history and outputs of a deleted job are removed by the job's own limits", () => {
   const stage = new Stage("deleted");
   stage.put("gone", { keep: { runs: 3, ageMs: 2 * hour } });
@@ -246,6 +263,7 @@ function pruneRounds(
     keepOf: () => keep,
     isInTable: () => true,
     mayPrune: () => true,
+    hasWarmedUp: () => true,
     openSince: () => Infinity,
     lastRound: undefined,
     clockProof: new ClockProof(undefined, undefined),
@@ -271,6 +289,7 @@ interface PruneStage {
 }
 
 describe("what a round of pruning asks of the disk", () => {
+  const onlyNoted = { keep, before: 0, countedBefore: Number.MAX_SAFE_INTEGER };
   const cases: readonly [
     what: string,
     facts: Partial<RetentionDeps>,
@@ -289,9 +308,19 @@ describe("what a round of pruning asks of the disk", () => {
       { keep: { runs: 100_000, ageMs: 720 * hour, windowMs: hour }, keepsLast: false },
     ],
     ["a job in the table that can't be read", { keepOf: () => undefined }, undefined],
-    ["any job right after the clock has leapt ahead by a day", { lastRound: round - 24 * hour }, undefined],
+    [
+      "any job right after the clock has leapt ahead by a day: its keep is noted",
+      { lastRound: round - 24 * hour },
+      onlyNoted,
+    ],
     ["a job of a peer that was down for half an hour", { lastRound: round - hour / 2 }, {}],
-    ["any job while the clock is not known to be right", { mayPrune: () => false }, undefined],
+    ["any job while the clock is not known to be right", { mayPrune: () => false }, onlyNoted],
+    [
+      "a job in the table that can't be read, after such a leap",
+      { lastRound: round - 24 * hour, keepOf: () => undefined },
+      undefined,
+    ],
+    ["any job before the peer has warmed up", { mayPrune: () => false, hasWarmedUp: () => false }, undefined],
   ];
   for (const [what, facts, expected] of cases) {
     test(what, () => {
@@ -300,7 +329,8 @@ describe("what a round of pruning asks of the disk", () => {
       else {
         assert.ok(rule !== undefined);
         assert.deepEqual({ ...rule, ...expected }, rule);
-        assert.equal(rule.countedBefore, round, "all peers count to the same instant");
+        if (expected !== onlyNoted)
+          assert.equal(rule.countedBefore, round, "all peers count to the same instant");
       }
     });
   }

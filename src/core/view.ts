@@ -229,6 +229,11 @@ export function mayPlan(state: Readonly<State>): boolean {
   return state.alive && isPlanning(state);
 }
 
+/** Whether this peer has warmed up: its table is what the mesh agrees on. */
+export function hasWarmedUp({ alive, upkeep }: Readonly<State>): boolean {
+  return alive && upkeep.warmUp === undefined;
+}
+
 /**
  * The oldest tick (ms) of the job that has an open record in this peer's memory, or of which a job that runs after it
  * still has to decide; of such a job, the oldest that its parents have not decided. Infinity = none.

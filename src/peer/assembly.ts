@@ -7,6 +7,7 @@ import { meshSight } from "../core/operator/mesh-sight.ts";
 import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import {
+  hasWarmedUp,
   isOpen,
   mayPlan,
   knownMembers,
@@ -168,6 +169,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     keepOf: (job) => retentionOf(state, job),
     isInTable: (job) => table.holds(job),
     mayPrune: () => mayPlan(state),
+    hasWarmedUp: () => hasWarmedUp(state),
     openSince: (job) => openSince(state, job),
     count,
   });

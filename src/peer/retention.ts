@@ -9,6 +9,7 @@
  *
  * It prunes nothing while its clock is doubted, or after the clock has leapt ahead and has not yet proved itself
  * (clock-proof.ts): a wrong clock would take history for old that isn't. After a clock was set back, rounds go on from there.
+ * A round that may not prune still notes each job's `keep`, in case the job is deleted before the next one.
  */
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -49,6 +50,7 @@ export interface RetentionDeps {
   isInTable(job: JobId): boolean;
   /** This peer has warmed up, and its clock is not doubted. */
   mayPrune(): boolean;
+  hasWarmedUp(): boolean;
   /** The oldest tick (ms) for which core has an open record; Infinity = none. */
   openSince(job: JobId): number;
   count(name: string): void;
@@ -58,6 +60,8 @@ export class Retention {
   readonly #deps: RetentionDeps;
   /** the instant of the last round that was begun, in this life or an earlier one; undefined = there was none */
   #round: number | undefined;
+  /** the last round that only noted what jobs keep; undefined = there was none in this life */
+  #notedIn: number | undefined;
   /** the round in which the unfinished proof was last stored; undefined = not in this life */
   #proofStoredIn: number | undefined;
   #busy = false;
@@ -77,13 +81,32 @@ export class Retention {
     const round = Math.floor(now.wall / roundMs) * roundMs;
     const isProved = this.#deps.clockProof.isDone(now, round - (this.#round ?? round));
     if (!isProved) this.#storeProof(round);
-    if (this.#busy || round === this.#round || !this.#deps.mayPrune() || !isProved) return;
+    if (this.#busy || round === this.#round) return;
+    if (isProved && this.#deps.mayPrune()) this.#beginRound(round);
+    else if (this.#deps.hasWarmedUp() && round !== this.#notedIn) this.#noteKeeps(round);
+  }
+
+  #beginRound(round: number): void {
     this.#round = round;
     this.#busy = true;
     this.#floor = 0;
     this.#gone.clear();
     this.#store([{ kind: "meta", key: metaKeys.prunedAt, value: String(round) }]);
-    this.#pruneAfter("", round, () => this.#limitSize(round));
+    this.#pruneAfter(
+      "",
+      (job) => this.#ruleFor(job, round),
+      () => this.#limitSize(round),
+    );
+  }
+
+  #noteKeeps(round: number): void {
+    this.#notedIn = round;
+    this.#busy = true;
+    this.#pruneAfter(
+      "",
+      (job) => this.#noteFor(job),
+      () => (this.#busy = false),
+    );
   }
 
   /** Stores the proof once per round, so that the next life can continue it. */
@@ -109,14 +132,14 @@ export class Retention {
     return this.#overfull === undefined ? [] : [this.#overfull];
   }
 
-  /** Prunes all jobs that have records, page by page. */
-  #pruneAfter(after: string, round: number, done: () => void): void {
+  /** Prunes all jobs that have records, page by page. A job without a rule is left as it is. */
+  #pruneAfter(after: string, ruleFor: (job: JobId) => PruneRule | undefined, done: () => void): void {
     this.#deps.doors.disk.jobsWithRecords(after, jobsAtOnce, (jobs) => {
       if (jobs instanceof CicadaError) return this.#fail(jobs);
       const last = jobs.at(-1);
       if (last === undefined) return done();
-      const rules = jobs.flatMap((job) => this.#ruleFor(job, round) ?? []);
-      this.#prune(rules, () => this.#pruneAfter(last, round, done));
+      const rules = jobs.flatMap((job) => ruleFor(job) ?? []);
+      this.#prune(rules, () => this.#pruneAfter(last, ruleFor, done));
     });
   }
 
@@ -151,6 +174,13 @@ export class Retention {
     };
   }
 
+  /** Removes nothing, and leaves the horizon where it is. Undefined for a job whose `keep` isn't known. */
+  #noteFor(job: JobId): PruneRule | undefined {
+    const keep = this.#deps.keepOf(job);
+    if (keep === undefined) return undefined;
+    return { job, keep, before: 0, countedBefore: Number.MAX_SAFE_INTEGER, olderThan: 0, keepsLast: true };
+  }
+
   /** When records and outputs are too large, the oldest records of all jobs go. */
   #limitSize(round: number): void {
     const { disk, executor } = this.#deps.doors;
@@ -177,7 +207,11 @@ export class Retention {
   #lowerTo(instant: number, bytes: number, round: number): void {
     if (instant <= this.#floor) return this.#dropOutputs(bytes, round);
     this.#floor = instant;
-    this.#pruneAfter("", round, () => this.#limitSize(round));
+    this.#pruneAfter(
+      "",
+      (job) => this.#ruleFor(job, round),
+      () => this.#limitSize(round),
+    );
   }
 
   /** The oldest outputs of runs whose records have to stay. */

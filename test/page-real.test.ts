@@ -341,6 +341,25 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a label of a job leads to all jobs that have it, and each of several labels is taken away alone", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    for (const id of ["one", "two"]) {
+      const labels = { team: "ops & co", tier: id };
+      await ada.ask("POST", "/v1/jobs", { id: `labelled-${id}`, command: "true", labels });
+    }
+    await logIn(page, ada.token, "/jobs/labelled-one");
+    await page.getByRole("link", { name: "team=ops & co" }).click();
+    await page.getByRole("rowheader", { name: /labelled-two/ }).waitFor();
+    assert.equal(await page.getByRole("rowheader").count(), 2);
+    await page.goto(`${page.url()}&label=tier%3Done`);
+    await page.getByRole("rowheader", { name: /labelled-two/ }).waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "team=ops & co ✕" }).click();
+    await page.waitForURL(/\?label=tier%3Done$/);
+    await page.getByRole("rowheader", { name: /labelled-one/ }).waitFor();
+    for (const id of ["one", "two"]) await ada.ask("DELETE", `/v1/jobs/labelled-${id}`);
+    await context.close();
+  });
+
   test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");

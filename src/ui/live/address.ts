@@ -38,6 +38,13 @@ export function setQuery(changes: Readonly<Record<string, string | undefined>>):
   go(url.href, "replace");
 }
 
+/** Removes one value of a filter that may have several. */
+export function dropFromQuery(name: string, value: string): void {
+  const url = new URL(address.peek());
+  url.searchParams.delete(name, value);
+  go(url.href, "replace");
+}
+
 export const jobLink = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 export const runLink = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 

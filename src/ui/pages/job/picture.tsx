@@ -98,11 +98,13 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
         ? undefined
         : notify.map(({ on, to }) => `${to.join(", ")}: ${on.join(", ")}`).join("; "),
     ],
-    ["Group", job.group],
     [
-      "Labels",
-      labels.length === 0 ? undefined : labels.map(([name, value]) => `${name}=${value}`).join(", "),
+      "Group",
+      job.group === undefined ? undefined : (
+        <a href={`/jobs?group=${encodeURIComponent(job.group)}`}>{job.group}</a>
+      ),
     ],
+    ["Labels", labels.length === 0 ? undefined : <Labels labels={labels} />],
     ["Keeps", keep === undefined ? undefined : `${keep.runs ?? 100} runs, ${keep.age ?? "30d"}`],
   ];
   return (
@@ -120,6 +122,20 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
         </dd>
       </dl>
     </div>
+  );
+}
+
+/** Each leads to the jobs that have it. */
+function Labels({ labels }: { labels: readonly (readonly [string, string])[] }): JSX.Element {
+  return (
+    <>
+      {labels.map(([name, value], index) => (
+        <span key={name}>
+          {index > 0 && ", "}
+          <a href={`/jobs?label=${encodeURIComponent(`${name}=${value}`)}`}>{`${name}=${value}`}</a>
+        </span>
+      ))}
+    </>
   );
 }
 

@@ -1,7 +1,7 @@
 /** Which jobs are listed, and in which order. All of it is in the address. */
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { query, setQuery } from "../../live/address.ts";
+import { dropFromQuery, query, setQuery } from "../../live/address.ts";
 import { summary } from "../../live/mesh.ts";
 import type { JobState } from "../../live/types.ts";
 
@@ -90,7 +90,7 @@ export function Filters(): JSX.Element {
         ))}
       </select>
       {filter.getAll("label").map((label) => (
-        <button key={label} class="chip" aria-pressed="true" onClick={() => setQuery({ label: undefined })}>
+        <button key={label} class="chip" aria-pressed="true" onClick={() => dropFromQuery("label", label)}>
           {label} ✕
         </button>
       ))}

@@ -360,6 +360,20 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("what was dismissed in one tab is dismissed in the others", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token);
+    const other = await context.newPage();
+    await other.goto("/");
+    const row = { name: /^nowhere/ } as const;
+    await other.getByRole("row", row).waitFor();
+    await page.getByRole("button", { name: "Dismiss nowhere" }).click();
+    await other.getByRole("row", row).waitFor({ state: "detached" });
+    await other.getByRole("button", { name: "Show" }).click();
+    await page.getByRole("row", row).waitFor();
+    await context.close();
+  });
+
   test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");

@@ -2,7 +2,6 @@
  * What went wrong in the last day, one line for each job: what and how often, and how the job is now. A person who has seen a
  * line can dismiss it in this browser; it comes back when the job goes wrong again.
  */
-import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { jobLink, runLink } from "../../live/address.ts";
 import type { Resource } from "../../live/resource.ts";
@@ -11,6 +10,7 @@ import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Away, Told, withoutInstants } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
+import { dismiss, dismissNone, useDismissed } from "./dismissed.ts";
 import { wrongStates, type Failures } from "./failures.ts";
 
 interface WrongJob {
@@ -32,25 +32,6 @@ export function groupWrong(runs: readonly Run[]): WrongJob[] {
   });
 }
 
-const seenKey = "cicada seen";
-/** job → the last run or tick of it that was dismissed */
-const seen = signal<Readonly<Record<string, string>>>(readSeen());
-const seenMax = 500;
-
-function readSeen(): Record<string, string> {
-  try {
-    return JSON.parse(localStorage.getItem(seenKey) ?? "{}") as Record<string, string>;
-  } catch {
-    return {};
-  }
-}
-
-function dismiss(marks: readonly (readonly [string, string])[]): void {
-  const all = Object.entries({ ...seen.value, ...Object.fromEntries(marks) }).slice(-seenMax);
-  seen.value = Object.fromEntries(all);
-  localStorage.setItem(seenKey, JSON.stringify(seen.value));
-}
-
 interface Props {
   failures: Failures;
   trouble: Resource<List<Job>>;
@@ -67,8 +48,9 @@ const linesMax = 12;
 
 export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
   const lines = linesOf(failures.items ?? [], trouble.body?.items ?? []);
-  const shown = lines.filter(({ id, mark }) => seen.value[id] !== mark);
-  const dismissed = lines.length - shown.length;
+  const dismissed = useDismissed().value;
+  const shown = lines.filter(({ id, mark }) => dismissed[id] !== mark);
+  const hidden = lines.length - shown.length;
   // The sentence at the top says it already.
   if (failures.items !== undefined && trouble.body !== undefined && lines.length === 0) return null;
   return (
@@ -76,16 +58,10 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
       <header>
         <h2 id="wrong-title">Went wrong in the last 24 hours</h2>
         <span class="more">
-          {dismissed > 0 && (
+          {hidden > 0 && (
             <>
-              {dismissed} dismissed{" "}
-              <button
-                class="plain"
-                onClick={() => {
-                  seen.value = {};
-                  localStorage.removeItem(seenKey);
-                }}
-              >
+              {hidden} dismissed{" "}
+              <button class="plain" onClick={dismissNone}>
                 Show
               </button>{" "}
             </>

@@ -374,6 +374,21 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("where more went wrong than is read, Now says since when it is counted", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const due = new Date().toISOString();
+    await page.route(/\/v1\/runs\?limit=500&/, async (route) => {
+      const answer = await route.fetch();
+      const { items } = (await answer.json()) as { items: { due: string }[] };
+      const cut = items.slice(0, 1).map((run) => ({ ...run, due }));
+      await route.fulfill({ json: { items: cut, nextCursor: "more" } });
+    });
+    await logIn(page, ada.token);
+    await page.getByText(/^So much went wrong that only what did since \d\d:\d\d:\d\d is counted/).waitFor();
+    await page.getByText(/^At least \d+ jobs? went wrong since midnight: /).waitFor();
+    await context.close();
+  });
+
   test("a job is made in the form, seen in words and ticks and as YAML first, runs, is edited in YAML, and is what it was again after a revert", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");

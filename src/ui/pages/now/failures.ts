@@ -20,6 +20,8 @@ const pollMs = 60_000;
 export interface Failures extends Pick<Resource<unknown>, "refused"> {
   /** undefined until they are known */
   items: readonly Run[] | undefined;
+  /** The day had more of them than are read: only those since then (wall ms) are known. Undefined: it had not. */
+  since: number | undefined;
 }
 
 export function useFailures(): Failures {
@@ -34,8 +36,14 @@ export function useFailures(): Failures {
     everyMs: newestEveryMs,
     pollMs,
   });
-  const items = all.body === undefined ? undefined : merged(newest.body?.items ?? [], all.body.items);
-  return { items, refused: all.refused };
+  if (all.body === undefined) return { items: undefined, since: undefined, refused: all.refused };
+  const { items, nextCursor } = all.body;
+  const oldest = nextCursor === null ? undefined : items.at(-1);
+  return {
+    items: merged(newest.body?.items ?? [], items),
+    since: oldest === undefined ? undefined : Date.parse(oldest.due),
+    refused: all.refused,
+  };
 }
 
 function pathOf(limit: number, from: number): string {

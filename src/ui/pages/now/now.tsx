@@ -5,7 +5,7 @@ import { lostSince } from "../../live/ask.ts";
 import { now } from "../../live/clock.ts";
 import { mesh, splits, summary } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
-import type { Job, List, Run, Running } from "../../live/types.ts";
+import type { Job, List, Running } from "../../live/types.ts";
 import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
 import { Since } from "../../parts/times.tsx";
 import {
@@ -20,7 +20,7 @@ import {
 } from "../../words.ts";
 import { FirstJob } from "../first-job.tsx";
 import { ComingTicks } from "./coming.tsx";
-import { useFailures } from "./failures.ts";
+import { useFailures, type Failures } from "./failures.ts";
 import { WrongLately, groupWrong } from "./wrong.tsx";
 
 export function Now(): JSX.Element {
@@ -31,7 +31,7 @@ export function Now(): JSX.Element {
   });
   return (
     <>
-      <Health wrong={wrong.items} />
+      <Health wrong={wrong} />
       {summary.value?.jobs === 0 ? (
         <FirstJob />
       ) : (
@@ -46,14 +46,15 @@ export function Now(): JSX.Element {
 }
 
 /** The sentence at the top. Of a peer that doesn't answer it says only what was. */
-function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
+function Health({ wrong }: { wrong: Failures }): JSX.Element {
   const counted = summary.value;
   if (counted === undefined) return <Counting />;
   const { states, jobs, peers, notReady, warnings } = counted;
   const count = (state: string): number => states[state] ?? 0;
   const able = jobs - count("disabled") - count("blocked") - count("invalid");
   const since = midnight(now.value);
-  const failed = groupWrong((wrong ?? []).filter((run) => Date.parse(run.due) >= since));
+  const failed = groupWrong((wrong.items ?? []).filter((run) => Date.parse(run.due) >= since));
+  const isPart = wrong.since !== undefined && wrong.since > since;
   const isGood = count("failing") + count("blocked") + count("invalid") === 0 && notReady.length === 0;
   const isWhole = peers.alive === peers.known;
   const members = mesh.value?.items ?? [];
@@ -88,7 +89,7 @@ function Health({ wrong }: { wrong: readonly Run[] | undefined }): JSX.Element {
           ? isGood
             ? "Nothing has gone wrong since midnight."
             : "No tick has gone wrong since midnight."
-          : `${countText(failed.length, "job")} went wrong since midnight: ${failed
+          : `${isPart ? "At least " : ""}${countText(failed.length, "job")} went wrong since midnight: ${failed
               .slice(0, 3)
               .map(({ job }) => job)
               .join(", ")}${failed.length > 3 ? ` and ${failed.length - 3} more` : ""}.`}

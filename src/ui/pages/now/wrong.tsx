@@ -8,7 +8,7 @@ import type { Resource } from "../../live/resource.ts";
 import type { Job, List, Run } from "../../live/types.ts";
 import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
-import { Away, Told, withoutInstants } from "../../parts/times.tsx";
+import { At, Away, Told, withoutInstants } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
 import { dismiss, dismissNone, useDismissed } from "./dismissed.ts";
 import { wrongStates, type Failures } from "./failures.ts";
@@ -87,6 +87,12 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
               <WrongRow key={line.id} line={line} />
             ))}
           </Table>
+          {failures.since !== undefined && (
+            <p class="list-end quiet small">
+              So much went wrong that only what did since <At at={new Date(failures.since).toISOString()} />{" "}
+              is counted. <a href={`/runs?state=${wrongStates}`}>Show all of it</a>
+            </p>
+          )}
           {shown.length > linesMax && (
             <p class="list-end small">
               <a href={`/runs?state=${wrongStates}`}>and {countText(shown.length - linesMax, "job")} more</a>

@@ -30,6 +30,7 @@ test("creating a job answers with 201, its address, an ETag, and the job with it
     lastTick: null,
     lastRun: null,
     lastSuccess: null,
+    keptFrom: null,
     state: "scheduled",
     inherited: null,
     problems: [],
@@ -399,6 +400,15 @@ test("a job shows its last finished tick, even a missed one, and its last succes
     run: null,
   });
   assert.equal(shown.lastSuccess, "2026-11-20T02:00:05.000Z");
+});
+
+test("a job says from when on its runs are kept", async () => {
+  const fake = fakeApi();
+  await create(fake, { id: "a" });
+  assert.equal((await call(fake, { url: "/v1/jobs/a" })).json().keptFrom, null);
+  const keptFrom = "2026-11-01T02:00:00.000Z";
+  fake.control.statuses.set("a" as JobId, { keptFrom: Date.parse(keptFrom) });
+  assert.equal((await call(fake, { url: "/v1/jobs/a" })).json().keptFrom, keptFrom);
 });
 
 test("a stored job that is invalid is shown with its problems and not run", async () => {

@@ -374,6 +374,48 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("the map of results says of which times nothing is known, and has no square for those to come", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const dayMs = 86_400_000;
+    const noon = Math.floor(Date.now() / dayMs) * dayMs + dayMs / 2;
+    const daysAgo = (days: number): string => new Date(noon - days * dayMs).toISOString();
+    const dayOf = (days: number): string => daysAgo(days).slice(0, 10);
+    const ended = { state: "succeeded", trigger: "schedule", startedAt: null, finishedAt: null };
+    const runs = [2, 20, 50].map((days) => ({ ...ended, id: `hello@${days}`, due: daysAgo(days) }));
+    let nextCursor: string | null = null;
+    await page.route(/\/v1\/jobs\/hello\/runs/, (route) =>
+      route.fulfill({ json: { items: runs, nextCursor } }),
+    );
+    await page.route(/\/v1\/jobs\/hello$/, async (route) => {
+      if (route.request().resourceType() === "document") return route.continue();
+      const job = (await (await route.fetch()).json()) as object;
+      return route.fulfill({ json: { ...job, keptFrom: daysAgo(10) } });
+    });
+    await logIn(page, ada.token, "/jobs/hello");
+    await page.getByText(/^Runs from before .* are no longer kept\.$/).waitFor();
+    const map = page.getByRole("img", { name: /^Results by day/ });
+    const titles = (await map.locator("title").allTextContents()).slice(-60);
+    for (const title of [
+      `${dayOf(2)}: 1 succeeded`,
+      `${dayOf(3)}: no run`,
+      `${dayOf(11)}: no longer kept`,
+      `${dayOf(20)}: 1 succeeded; others no longer kept`,
+    ])
+      assert.ok(titles.includes(title), `${title} in ${titles.join(", ")}`);
+    nextCursor = "more";
+    runs.splice(1);
+    await page.goto("/jobs/hello");
+    await page.getByText(/are not shown here, because there are more than 1000\.$/).waitFor();
+    const byHour = page.getByRole("img", { name: /^Results of the last days by hour/ });
+    const last = (await byHour.locator("title").allTextContents()).at(-1) ?? "";
+    // `2026-11-30 09`: this hour, or the one that ended a moment ago.
+    const hours = [0, 60_000].map((ago) =>
+      new Date(Date.now() - ago).toLocaleString("sv", { timeZone: "Europe/Berlin" }).slice(0, 13),
+    );
+    assert.ok(hours.includes(last.slice(0, 13)), last);
+    await context.close();
+  });
+
   test("where more went wrong than is read, Now says since when it is counted", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     const due = new Date().toISOString();

@@ -103,7 +103,9 @@ async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobS
   const { state, hindrances, next } = now;
   const lastFailed = hasFailed(outcome.lastTick);
   const isFailing = (state === "scheduled" || state === "manual") && lastFailed;
-  return { ...outcome, state: isFailing ? "failing" : state, lastFailed, hindrances, next };
+  const { before = 0 } = peer.parts.horizons.ownOf(id) ?? {};
+  const keptFrom = before === 0 ? undefined : before;
+  return { ...outcome, state: isFailing ? "failing" : state, lastFailed, hindrances, next, keptFrom };
 }
 
 const failures: ReadonlySet<RunState> = new Set(["failed", "timeout", "lost", "missed"]);

@@ -168,6 +168,8 @@ export interface JobStatus {
   lastRun: RunRecord | undefined;
   /** wall ms: when the last run that succeeded ended */
   lastSuccess: number | undefined;
+  /** wall ms: of earlier ticks this peer keeps only the last one and the last success; undefined = it has pruned none */
+  keptFrom: number | undefined;
 }
 
 /** Why this peer isn't ready: a short code for scripts, and words for people. */

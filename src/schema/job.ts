@@ -296,6 +296,7 @@ export const readOnlyFields = [
   "lastTick",
   "lastRun",
   "lastSuccess",
+  "keptFrom",
   "inherited",
   "warnings",
   "state",

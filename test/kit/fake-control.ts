@@ -515,6 +515,7 @@ export class FakeControl implements Control {
       lastTick: newest(over),
       lastRun: newest(started),
       lastSuccess: ended.length === 0 ? undefined : Math.max(...ended),
+      keptFrom: undefined,
       ...this.statuses.get(id),
     };
   }

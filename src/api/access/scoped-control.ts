@@ -144,12 +144,14 @@ export class ScopedControl implements Control {
     if (status === undefined || this.#isUnlimited) return status;
     const seen = (record: RunRecord | undefined): RunRecord | undefined =>
       record !== undefined && this.#isSeenRun(record) ? record : undefined;
-    const { lastSuccess } = status;
+    const { lastSuccess, keptFrom } = status;
+    const madeAt = this.#madeAt(id);
     return {
       ...status,
       lastTick: seen(status.lastTick),
       lastRun: seen(status.lastRun),
-      lastSuccess: lastSuccess !== undefined && lastSuccess >= this.#madeAt(id) ? lastSuccess : undefined,
+      lastSuccess: lastSuccess !== undefined && lastSuccess >= madeAt ? lastSuccess : undefined,
+      keptFrom: keptFrom !== undefined && keptFrom > madeAt ? keptFrom : undefined,
     };
   }
 

@@ -52,6 +52,13 @@ const readOnly = {
   lastTick: orNull(LastTickSchema),
   lastRun: orNull(LastRunSchema),
   lastSuccess: orNull(Type.String({ format: "date-time", description: "when a run last succeeded" })),
+  keptFrom: orNull(
+    Type.String({
+      format: "date-time",
+      description:
+        "of earlier ticks the answering peer no longer keeps the runs, except for the last tick and the last success; null = it has pruned none",
+    }),
+  ),
   state: Type.Enum(jobStates),
   inherited: orNull(
     Type.Unsafe<Record<string, unknown>>(
@@ -106,6 +113,7 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     lastTick: showLastTick(status?.lastTick),
     lastRun: showLastRun(status?.lastRun),
     lastSuccess: showInstantOrNull(status?.lastSuccess),
+    keptFrom: showInstantOrNull(status?.keptFrom),
     // The status is undefined if the job is deleted while its history is read.
     state: status?.state ?? "disabled",
     inherited: inheritedFrom(job),
@@ -191,6 +199,7 @@ export function showQuarantined({ id, problems }: Quarantined): ShownJob {
     lastTick: null,
     lastRun: null,
     lastSuccess: null,
+    keptFrom: null,
     inherited: null,
     state: "invalid",
     problems: problems.map((problem) => ({ code: "INVALID_JOB", ...problem })),

@@ -20,7 +20,7 @@ import type { readYaml, writeYaml } from "./yaml.ts";
 type Draft = Readonly<Record<string, unknown>>;
 
 const readOnly: ReadonlySet<string> = new Set(
-  "revision createdAt updatedAt updatedBy paused nextTick nextPeer lastTick lastRun lastSuccess inherited warnings state problems recent".split(
+  "revision createdAt updatedAt updatedBy paused nextTick nextPeer lastTick lastRun lastSuccess keptFrom inherited warnings state problems recent".split(
     " ",
   ),
 );

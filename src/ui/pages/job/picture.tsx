@@ -7,7 +7,7 @@ import { At, Away } from "../../parts/times.tsx";
 import { actionText, scheduleText } from "../../words.ts";
 import { ChainPicture } from "./chain.tsx";
 import { Durations } from "./durations.tsx";
-import { ResultMap } from "./result-map.tsx";
+import { ResultMap, type KnownFrom } from "./result-map.tsx";
 
 const runsRead = 1_000;
 const told = "succeeded,failed,timeout,cancelled,lost,skipped,missed";
@@ -21,6 +21,7 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
   });
   const chain = useResource<Chain>(`${path}/chain`, { on: ["job", "run"], everyMs: 3_000 });
   const items = runs.body?.items;
+  const knownFrom = knownFromOf(job, runs.body);
   return (
     <>
       <div class="columns at-once">
@@ -47,7 +48,13 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
             <Empty title={job.state === "running" ? "Its first run is still on." : "It has not run yet."} />
           ) : (
             <>
-              <ResultMap runs={items} zone={zone} />
+              <ResultMap runs={items} knownFrom={knownFrom} zone={zone} />
+              {knownFrom.at > 0 && (
+                <p class="small quiet">
+                  Runs from before <At at={new Date(knownFrom.at).toISOString()} zone={zone} /> are{" "}
+                  {knownFrom.why}.
+                </p>
+              )}
               <h3 class="sub">How long it took</h3>
               <Durations runs={items} />
             </>
@@ -65,6 +72,13 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
       )}
     </>
   );
+}
+
+function knownFromOf({ keptFrom }: Job, runs: List<Run> | undefined): KnownFrom {
+  const kept = { at: keptFrom === null ? 0 : Date.parse(keptFrom), why: "no longer kept" };
+  const oldest = (runs?.nextCursor ?? null) === null ? undefined : runs?.items.at(-1);
+  const at = oldest === undefined ? 0 : Date.parse(oldest.due);
+  return at > kept.at ? { at, why: `not shown here, because there are more than ${runsRead}` } : kept;
 }
 
 function WhatItDoes({ job }: { job: Job }): JSX.Element {

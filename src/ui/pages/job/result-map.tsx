@@ -1,4 +1,7 @@
-/** A calendar of results: a square for each day of the last months, or for each hour where the history is that short. */
+/**
+ * A calendar of results: a square for each day of the last months, or for each hour where the history is that short. It tells
+ * times without a run from times of which nothing is known.
+ */
 import type { JSX } from "preact";
 import { now } from "../../live/clock.ts";
 import type { Run } from "../../live/types.ts";
@@ -12,26 +15,40 @@ const weeksShown = 18;
 const shortMs = 4 * dayMs;
 const labelWidth = 44;
 
-export function ResultMap({
-  runs,
-  zone = browserZone,
-}: {
+/** Of earlier runs not all are known. */
+export interface KnownFrom {
+  /** wall ms */
+  at: number;
+  /** why, of those that are not: `no longer kept` */
+  why: string;
+}
+
+interface Props {
   runs: readonly Run[];
+  knownFrom: KnownFrom;
   zone: string | undefined;
-}): JSX.Element {
+}
+
+export function ResultMap({ runs, knownFrom, zone = browserZone }: Props): JSX.Element {
   const today = dateKey(now.value, zone);
   const oldest = Math.min(...runs.map(({ due }) => Date.parse(due)));
+  const map = { runs, knownFrom, zone };
   return Date.parse(`${today}T23:59:59Z`) - oldest < shortMs ? (
-    <Hours runs={runs} zone={zone} />
+    <Hours {...map} />
   ) : (
-    <Days runs={runs} zone={zone} today={today} />
+    <Days {...map} today={today} />
   );
 }
 
+interface MapProps extends Props {
+  zone: string;
+}
+
 /** The last four days, a row for each. */
-function Hours({ runs, zone }: { runs: readonly Run[]; zone: string }): JSX.Element {
+function Hours({ runs, knownFrom, zone }: MapProps): JSX.Element {
   const keyOf = (ms: number): string => `${dateKey(ms, zone)} ${minuteText(ms, zone).slice(0, 2)}`;
   const byHour = Map.groupBy(runs, ({ due }) => keyOf(Date.parse(due)));
+  const [first, last] = [keyOf(knownFrom.at), keyOf(now.value)];
   const width = labelWidth + 24 * step;
   const noon = Date.parse(`${dateKey(now.value, zone)}T12:00:00Z`);
   const days = [3, 2, 1, 0].map((ago) => new Date(noon - ago * dayMs).toISOString().slice(0, 10));
@@ -49,13 +66,14 @@ function Hours({ runs, zone }: { runs: readonly Run[]; zone: string }): JSX.Elem
           </text>
           {Array.from({ length: 24 }, (_, hour) => {
             const key = `${day} ${String(hour).padStart(2, "0")}`;
-            return (
+            return key > last ? null : (
               <Square
                 key={hour}
                 x={labelWidth + hour * step}
                 y={row * step}
                 runs={byHour.get(key) ?? []}
                 name={`${key}:00`}
+                unknown={key < first ? knownFrom.why : undefined}
               />
             );
           })}
@@ -71,14 +89,15 @@ function Hours({ runs, zone }: { runs: readonly Run[]; zone: string }): JSX.Elem
 }
 
 /** Weeks from left to right, Monday on top. */
-function Days({ runs, zone, today }: { runs: readonly Run[]; zone: string; today: string }): JSX.Element {
+function Days({ runs, knownFrom, zone, today }: MapProps & { today: string }): JSX.Element {
   const byDay = Map.groupBy(runs, ({ due }) => dateKey(Date.parse(due), zone));
+  const first = dateKey(knownFrom.at, zone);
   const end = Date.parse(`${today}T12:00:00Z`);
   const weekday = (new Date(end).getUTCDay() + 6) % 7;
-  const first = end - (weekday + (weeksShown - 1) * 7) * dayMs;
+  const monday = end - (weekday + (weeksShown - 1) * 7) * dayMs;
   const days = Array.from(
     { length: (weeksShown - 1) * 7 + weekday + 1 },
-    (_, index) => first + index * dayMs,
+    (_, index) => monday + index * dayMs,
   );
   return (
     <svg
@@ -95,7 +114,16 @@ function Days({ runs, zone, today }: { runs: readonly Run[]; zone: string; today
       {days.map((at, index) => {
         const key = new Date(at).toISOString().slice(0, 10);
         const x = labelWidth + Math.floor(index / 7) * step;
-        return <Square key={key} x={x} y={(index % 7) * step} runs={byDay.get(key) ?? []} name={key} />;
+        return (
+          <Square
+            key={key}
+            x={x}
+            y={(index % 7) * step}
+            runs={byDay.get(key) ?? []}
+            name={key}
+            unknown={key < first ? knownFrom.why : undefined}
+          />
+        );
       })}
       {days.map((at, index) => {
         const isFirst = new Date(at).getUTCDate() <= 7 && index % 7 === 0;
@@ -109,20 +137,22 @@ function Days({ runs, zone, today }: { runs: readonly Run[]; zone: string; today
   );
 }
 
-function Square({
-  x,
-  y,
-  runs,
-  name,
-}: {
+interface SquareProps {
   x: number;
   y: number;
   runs: readonly Run[];
   name: string;
-}): JSX.Element {
+  /** why not all runs of that time are known */
+  unknown: string | undefined;
+}
+
+function Square({ x, y, runs, name, unknown }: SquareProps): JSX.Element {
+  const words = runs.length === 0 ? "no run" : wordsOf(runs);
+  const fill = unknown === undefined || runs.length > 0 ? toneOf(runs) : "unknown";
+  const told = unknown === undefined ? words : runs.length === 0 ? unknown : `${words}; others ${unknown}`;
   return (
-    <rect class={`fill-${toneOf(runs)}`} x={x} y={y} width={size} height={size} rx="2.5">
-      <title>{`${name}: ${runs.length === 0 ? "no run" : wordsOf(runs)}`}</title>
+    <rect class={`fill-${fill}`} x={x} y={y} width={size} height={size} rx="2.5">
+      <title>{`${name}: ${told}`}</title>
     </rect>
   );
 }

@@ -255,6 +255,35 @@ test("a chosen runner that is stopped gives the tick back, and another runner is
   assert.equal(cores.starts[0]?.env["CICADA_ATTEMPT"], "1");
 });
 
+test("a chosen runner whose disk is full gives the tick back, and another runner starts it on time", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  const [runner = ""] = cores.runnersOf("beat", 1)[0] ?? [];
+  cores.full.add(runner as PeerId);
+  cores.pass(11 * second);
+  const [start] = cores.starts;
+  assert.notEqual(start?.peer, runner);
+  assert.ok(start !== undefined && cores.wall(start.at) <= Date.parse(start.tick) + 500, "on time");
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, 7, "each tick has started");
+  noneTwice(cores);
+});
+
+test("a full disk doesn't use up the rounds of a majority tick that no other peer may run", () => {
+  const cores = threeVoters();
+  cores.put({ ...beat, schedule: "@every 30m", target: { peers: ["host-a"] }, catchUp: { window: "20m" } });
+  cores.pass(30 * minute - cores.now - 10 * second);
+  cores.full.add("a" as PeerId);
+  cores.pass(5 * minute);
+  assert.equal(cores.starts.length, 0);
+  cores.full.delete("a" as PeerId);
+  cores.pass(minute);
+  assert.deepEqual(
+    cores.starts.map(({ peer }) => peer),
+    ["a"],
+  );
+});
+
 test("after a restart a voter votes only when others confirm that it remembers its votes", () => {
   const cores = threeVoters();
   cores.put(beat);

@@ -6,11 +6,12 @@
  */
 import { isPeerSlot, type OrderKey, runId, type PeerId } from "../../schema/ids.ts";
 import { countMax, type Skip } from "../../schema/job.ts";
-import type { SkippedPeer, RunRecord } from "../../schema/run.ts";
+import { giveBacksMax, type SkippedPeer, type RunRecord } from "../../schema/run.ts";
 import type { RunState } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { claimAheadMs, claimWaitMs } from "../limits.ts";
+import { eligibilityOf } from "../members/eligibility.ts";
 import { livingMembers } from "../members/members.ts";
 import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
@@ -141,12 +142,7 @@ export function claim(
 export function claimStored(state: State, order: Order, failed: boolean): void {
   if (order.local.stage !== "claiming") return;
   const { claim: record, waitMs } = order.local;
-  if (failed) {
-    mark(state, "claim-not-stored");
-    transition(state.book, order, noStage);
-    wakeCapacityQueue(state);
-    return decline(state, order);
-  }
+  if (failed) return claimNotStored(state, order, record);
   transition(state.book, order, { stage: "claimed", claim: record, mayStartAt: state.now.wall + waitMs });
   const { before } = takeRecord(state.ledger, record, state.now.mono, true);
   emit(state, { kind: "gossip", record });
@@ -156,6 +152,31 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
     mark(state, "claim-pointless");
     withdraw(state, order, "job-changed");
   }
+}
+
+/**
+ * The next in rank gets its turn at once. If the voters have chosen this peer, nobody else may run the order until it is given
+ * back. That word is gossiped although this disk may refuse it, too: this life has started nothing, and no later life of this
+ * peer may start what was chosen for this one.
+ */
+function claimNotStored(state: State, order: Order, record: RunRecord): void {
+  mark(state, "claim-not-stored");
+  transition(state.book, order, noStage);
+  wakeCapacityQueue(state);
+  if (record.epoch !== undefined && isForOthersToo(state, order)) {
+    mark(state, "given-back");
+    commit(state, endOf(state, record, "withdrawn", "disk"), order);
+  }
+  decline(state, state.book.orders.get(order.key) ?? order);
+}
+
+/** Whether another round may find another runner for the order. Its rounds are few. */
+function isForOthersToo(state: State, order: Order): boolean {
+  const plan = state.jobs.plans.get(order.job);
+  if (plan === undefined) return true;
+  if (order.round + 1 >= giveBacksMax) return false;
+  const eligibility = eligibilityOf(state, plan, order);
+  return [...state.members.byId.keys()].some((peer) => eligibility(peer) === "alive");
 }
 
 /** A place may be free, so the order whose turn it is in the queue is reconciled. */

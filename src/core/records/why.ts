@@ -53,6 +53,7 @@ const reasons: Readonly<Record<string, string>> = {
   "paused-peer": "the peer's process had been paused",
   clock: "the peer's clock was too far off the others'",
   host: "the peer's host could not start runs",
+  disk: "the peer could not write its data folder",
   "retry-nowhere": "no peer is left that may repeat it, as the job's retry.where says",
   replaced: "a newer tick of the job has replaced it",
   "given-back": `${giveBacksMax} peers that the voters had chosen gave it back without starting it`,

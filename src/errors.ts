@@ -461,7 +461,7 @@ export const errorTable = {
     title: "The data folder can't be used",
     status: 500,
     exit: exit.error,
-    hint: "Give a folder that this user can write, with --data DIR.",
+    hint: "Mend what is named (the peer's user must own all that is in it), or give another folder with --data DIR.",
   },
   DATA_FOLDER_DAMAGED: {
     title: "The data folder is damaged",

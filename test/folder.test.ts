@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -18,7 +19,9 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import type { Log } from "../src/ports.ts";
 import { openFolder, type Folder } from "../src/real/folder.ts";
+import { writeWhole } from "../src/real/folder/files.ts";
 import { generatePeerKey } from "../src/real/keys.ts";
+import { writeOwnValue } from "../src/real/secrets/own-values.ts";
 import type { Ready } from "../src/schema/ready.ts";
 
 function notedLog(): { log: Log; warnings: string[] } {
@@ -42,6 +45,33 @@ function open(context: TestContext, path: string, log: Log = notedLog().log): Fo
 }
 
 const modeOf = (path: string) => statSync(path).mode & 0o777;
+
+const user = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+
+/** Root may do everything, so another user opens the folder then. */
+function giveTo(path: string): void {
+  if (user.uid === undefined) return;
+  chmodSync(join(path, ".."), 0o755);
+  execFileSync("chown", ["-R", `${user.uid}:${user.gid}`, path]);
+}
+
+/** What comes of opening the folder in a process of its own. */
+function openedByUser(path: string, prefix: readonly string[] = []): Record<string, unknown> {
+  giveTo(path);
+  const source = `
+    import { openFolder } from ${JSON.stringify(new URL("../src/real/folder.ts", import.meta.url).href)};
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    let said;
+    try {
+      said = { addresses: openFolder(process.argv[1], log).addresses() };
+    } catch ({ code, detail }) {
+      said = { code, detail };
+    }
+    console.log(JSON.stringify(said));
+  `;
+  const [command, ...args] = [...prefix, process.execPath, "--input-type=module", "-e", source, path];
+  return JSON.parse(execFileSync(command, args, { ...user, cwd: "/", encoding: "utf8" }));
+}
 
 test("a new folder can be read only by its user", (context) => {
   const path = join(place(context), "deep", "inside");
@@ -160,6 +190,58 @@ test("a file in the place of one of its folders is refused by name", (context) =
     });
     rmSync(join(path, name));
   }
+});
+
+test("a file or a folder in it that the peer's user may not use is refused by name, unless a new one takes its place", (context) => {
+  const path = place(context);
+  const first = open(context, path);
+  first.peerKey(generatePeerKey);
+  first.keepClusterKey("cicada-key-of-some-form");
+  first.adminToken();
+  first.close();
+  const folders = ["logs", "scripts", "secrets", "work", "logs/running", "scripts/running"];
+  for (const name of folders) mkdirSync(join(path, name), { recursive: true, mode: 0o700 });
+  const needed = [
+    "peer.key",
+    "cluster.key",
+    "admin.token",
+    "format",
+    "cicada.db",
+    "cicada.db-shm",
+    "cicada.mark",
+  ];
+  for (const name of [...needed, "lock.db"]) writeFileSync(join(path, name), "", { flag: "a", mode: 0o600 });
+  giveTo(path);
+  for (const name of [...needed, "lock.db", ...folders]) {
+    const mode = modeOf(join(path, name));
+    chmodSync(join(path, name), 0);
+    assert.deepEqual(openedByUser(path), {
+      code: "DATA_FOLDER_UNUSABLE",
+      detail: `${join(path, name)}: this user may not read and write it`,
+    });
+    chmodSync(join(path, name), mode);
+  }
+  for (const name of ["addresses.json", "broken-exits.json"])
+    writeFileSync(join(path, name), "[]", { mode: 0 });
+  assert.deepEqual(openedByUser(path), { addresses: [] });
+});
+
+test("a folder on a full disk is said to be so, at its lock and at each of its files, with a hint that helps", (context) => {
+  const path = place(context);
+  open(context, path).close();
+  rmSync(join(path, "lock.db"));
+  const full = openedByUser(path, ["prlimit", "--fsize=0"]);
+  assert.equal(full.code, "DISK_FAILED");
+  assert.match(String(full.detail), /lock\.db can't be locked/);
+});
+
+test("a file that could not be written leaves no draft, which would take the last room of a full disk", (context) => {
+  const path = place(context);
+  mkdirSync(join(path, "taken"), { recursive: true });
+  assert.throws(() => writeWhole(join(path, "taken"), "text"));
+  mkdirSync(join(path, "SECRET"));
+  assert.throws(() => writeOwnValue(path, "SECRET", "value-of-it", 1_000));
+  assert.deepEqual(readdirSync(path).toSorted(), ["SECRET", "taken"]);
 });
 
 test("a pipe, a device or a folder in the place of one of its files is refused by name, and not waited for", (context) => {

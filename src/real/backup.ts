@@ -27,7 +27,7 @@ import { asCicadaError, closeQuietly } from "./disk/file.ts";
 import { fileVersion } from "./disk/migrations.ts";
 import { parseOrder, parseWatermark } from "./disk/parse.ts";
 import { bytesIn, checkSum, sumOf, textIn } from "./disk/rows.ts";
-import { syncToDisk } from "./folder/files.ts";
+import { orRemove, syncToDisk } from "./folder/files.ts";
 
 /** Written into the backup. */
 export interface About {
@@ -179,9 +179,11 @@ export function restoreInto(
 
 function writeScript(path: string, bytes: Uint8Array): void {
   const draft = `${path}.restored.new`;
-  writeFileSync(draft, bytes, { mode: 0o600 });
-  syncToDisk(draft);
-  renameSync(draft, path);
+  orRemove(draft, () => {
+    writeFileSync(draft, bytes, { mode: 0o600 });
+    syncToDisk(draft);
+    renameSync(draft, path);
+  });
 }
 
 function aboutIn(database: DatabaseSync, file: string): About {

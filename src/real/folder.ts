@@ -76,6 +76,28 @@ const plainFiles = [
   "cicada.mark",
 ] as const;
 
+/** A new file takes their place, whoever owns them. */
+const replaced: ReadonlySet<string> = new Set([
+  "lock.pid",
+  "addresses.json",
+  "archived.json",
+  "broken-exits.json",
+  "ready.json",
+]);
+
+/** An outer folder before those in it. */
+const folders = [
+  "logs",
+  "logs/copies",
+  "logs/exchange",
+  "logs/pipes",
+  "logs/running",
+  "scripts",
+  "scripts/running",
+  "secrets",
+  "work",
+] as const;
+
 export interface Folder {
   readonly path: string;
   /** where jobs run that name no folder */
@@ -141,15 +163,17 @@ export function openFolder(path: string, log: Log): Folder {
     }
   } catch (error) {
     if (error instanceof CicadaError || !isSystemError(error)) throw error;
-    throw unusable(path, describeReason(error));
+    throw failed(path, error);
   }
 }
 
-/** What else stands in their place would be found only later, by whatever needs them. */
+/** What else stands in their place, or can't be used, would be found only later, by whatever needs them. */
 function checkFolders(path: string): void {
-  for (const name of ["logs", "scripts", "secrets", "work"]) {
+  for (const name of folders) {
     const found = statSync(join(path, name), { throwIfNoEntry: false });
-    if (found !== undefined && !found.isDirectory()) throw unusable(join(path, name), "it is not a folder");
+    if (found === undefined) continue;
+    if (!found.isDirectory()) throw unusable(join(path, name), "it is not a folder");
+    checkAccess(join(path, name), constants.R_OK | constants.W_OK | constants.X_OK);
   }
 }
 
@@ -157,7 +181,19 @@ function checkFolders(path: string): void {
 function checkFiles(path: string): void {
   for (const name of plainFiles) {
     const found = statSync(join(path, name), { throwIfNoEntry: false });
-    if (found !== undefined && !found.isFile()) throw unusable(join(path, name), "it is not a plain file");
+    if (found === undefined) continue;
+    if (!found.isFile()) throw unusable(join(path, name), "it is not a plain file");
+    if (!replaced.has(name)) checkAccess(join(path, name), constants.R_OK | constants.W_OK);
+  }
+}
+
+/** Names the file itself: SQLite would name its database where its log or its lock belongs to another user. */
+function checkAccess(path: string, mode: number): void {
+  try {
+    accessSync(path, mode);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw failed(path, error);
   }
 }
 
@@ -275,7 +311,7 @@ class RealFolder implements Folder {
       renameSync(file, aside);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw unusable(file, describeReason(error));
+      throw failed(file, error);
     }
     return aside;
   }
@@ -294,8 +330,7 @@ class RealFolder implements Folder {
   }
 
   addresses(): string[] {
-    const file = join(this.path, "addresses.json");
-    const text = readText(file);
+    const text = this.noted("addresses.json", "the remembered addresses can't be read");
     if (text === undefined) return [];
     const addresses = parseAddresses(text);
     if (addresses !== undefined) return addresses;
@@ -368,7 +403,7 @@ class RealFolder implements Folder {
       return text;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw unusable(file, describeReason(error));
+      throw failed(file, error);
     }
   }
 
@@ -382,7 +417,7 @@ class RealFolder implements Folder {
       writeWhole(file, text);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw unusable(file, describeReason(error));
+      throw failed(file, error);
     }
   }
 }
@@ -411,6 +446,13 @@ function unusable(path: string, why: string): CicadaError {
   return new CicadaError("DATA_FOLDER_UNUSABLE", `${path}: ${why}`);
 }
 
+/** What a person must do differs: make room or repair the disk, or give the folder to this user. */
+function failed(path: string, error: NodeJS.ErrnoException): CicadaError {
+  const code = error.code ?? "";
+  const why = reasons[code] ?? error.message;
+  return faultsOfDisk.has(code) ? new CicadaError("DISK_FAILED", `${path}: ${why}`) : unusable(path, why);
+}
+
 function damaged(file: string): CicadaError {
   return new CicadaError(
     "DATA_FOLDER_DAMAGED",
@@ -427,8 +469,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENOENT: "it can't be created there",
   ENOTDIR: "a part of the path is a file, not a folder",
   ENAMETOOLONG: "the path is too long",
+  EIO: "the disk has failed to read or write it",
 };
-
-function describeReason(error: NodeJS.ErrnoException): string {
-  return reasons[error.code ?? ""] ?? error.message;
-}
+const faultsOfDisk: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);

@@ -20,14 +20,19 @@ export function openScripts({ folder, path, log }: { folder: string; path: strin
   async function store(sha256: string, bytes: Uint8Array): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const draft = `${fileOf(sha256)}.${drafts++}.new`;
-    const file = await open(draft, "w", 0o600);
     try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+      const file = await open(draft, "w", 0o600);
+      try {
+        await file.writeFile(bytes);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(draft, fileOf(sha256));
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
     }
-    await rename(draft, fileOf(sha256));
     syncToDisk(folder);
   }
 

@@ -13,7 +13,7 @@ import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
-import { moveIntoPlace, syncToDisk } from "../folder/files.ts";
+import { moveIntoPlace, orRemove, syncToDisk } from "../folder/files.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import { fileVersion, stepsFrom } from "./migrations.ts";
 
@@ -95,12 +95,14 @@ function createDatabase(path: string): void {
   rmSync(draft, { force: true });
   rmSync(`${draft}-journal`, { force: true });
   try {
-    const database = new DatabaseSync(draft);
-    database.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId};`);
-    migrate(database, draft);
-    database.close();
-    syncToDisk(draft);
-    moveIntoPlace(draft, path);
+    orRemove(draft, () => {
+      const database = new DatabaseSync(draft);
+      database.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId};`);
+      migrate(database, draft);
+      database.close();
+      syncToDisk(draft);
+      moveIntoPlace(draft, path);
+    });
   } catch (error) {
     throw asCicadaError(error, path);
   }
@@ -133,9 +135,11 @@ function copyBeforeMigration(database: DatabaseSync, path: string): void {
   const copy = `${path}${copySuffix}${pragma(database, "user_version")}`;
   const draft = `${copy}.new`;
   rmSync(draft, { force: true });
-  database.prepare("VACUUM INTO ?").run(draft);
-  syncToDisk(draft);
-  moveIntoPlace(draft, copy);
+  orRemove(draft, () => {
+    database.prepare("VACUUM INTO ?").run(draft);
+    syncToDisk(draft);
+    moveIntoPlace(draft, copy);
+  });
 }
 
 const copySuffix = ".format-";

@@ -57,8 +57,14 @@ export class LogCopies {
   async keep(run: RunId, packed: Uint8Array): Promise<void> {
     await checkPacked(packed);
     const path = this.fileOf(run);
-    await writeFile(`${path}.new`, packed, { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    const draft = `${path}.new`;
+    try {
+      await writeFile(draft, packed, { mode: 0o600 });
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
+    }
   }
 
   async drop(run: RunId): Promise<void> {

@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
   statSync,
 } from "node:fs";
@@ -16,14 +17,26 @@ import { CicadaError } from "../../errors.ts";
 /** Writes a draft beside the file, makes it durable and moves it into place. Only this user may read it. */
 export function writeWhole(path: string, text: string): void {
   const draft = `${path}.new`;
-  const file = openSync(draft, "w", 0o600);
+  orRemove(draft, () => {
+    const file = openSync(draft, "w", 0o600);
+    try {
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    moveIntoPlace(draft, path);
+  });
+}
+
+/** Removes the draft if that fails: on a full disk it would take the last room. */
+export function orRemove(draft: string, write: () => void): void {
   try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    write();
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
-  moveIntoPlace(draft, path);
 }
 
 /** Gives a draft that is durable its final name, which is durable when this returns. */

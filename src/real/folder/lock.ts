@@ -9,8 +9,9 @@ import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { readText, writeWhole } from "./files.ts";
 
-/** SQLite's result code for a lock that is held (sqlite.org/rescode.html). */
+/** SQLite's result codes (sqlite.org/rescode.html): a lock that is held, and what a disk does that fails or is full. */
 const busy = 5;
+const faultsOfDisk: ReadonlySet<number | undefined> = new Set([10, 13]);
 
 /** A reference to each lock, because a lock would end when its object is garbage-collected. */
 const held = new Set<DatabaseSync>();
@@ -40,6 +41,8 @@ function lock(folder: string, pidFile: string): DatabaseSync {
       const pid = readText(pidFile)?.trim() ?? "unknown";
       throw new CicadaError("DATA_FOLDER_IN_USE", `process ${pid} uses ${folder}`);
     }
-    throw new CicadaError("DATA_FOLDER_UNUSABLE", `${path} can't be locked: ${String(error)}`);
+    const kind = faultsOfDisk.has(code) ? "DISK_FAILED" : "DATA_FOLDER_UNUSABLE";
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CicadaError(kind, `${path} can't be locked: ${why}`);
   }
 }

@@ -14,14 +14,13 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import { secretValueProblem } from "../../core/checks/secrets.ts";
 import { ownSecretsMax, secretMaxBytes, secretNamePattern } from "../../schema/secret.ts";
-import { isSystemError, syncToDisk } from "../folder/files.ts";
+import { isSystemError, moveIntoPlace, orRemove, syncToDisk } from "../folder/files.ts";
 
 const nameForm = new RegExp(secretNamePattern);
 
@@ -78,16 +77,17 @@ export function writeOwnValue(folder: string, name: string, value: string, versi
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const draft = join(folder, `${name}.new`);
   rmSync(draft, { force: true });
-  const file = openSync(draft, "wx", 0o600);
-  try {
-    writeFileSync(file, `${value}\n`);
-    futimesSync(file, version / 1_000, version / 1_000);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(draft, join(folder, name));
-  syncToDisk(folder);
+  orRemove(draft, () => {
+    const file = openSync(draft, "wx", 0o600);
+    try {
+      writeFileSync(file, `${value}\n`);
+      futimesSync(file, version / 1_000, version / 1_000);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    moveIntoPlace(draft, join(folder, name));
+  });
 }
 
 export function removeOwnValue(folder: string, name: string): void {

@@ -18,6 +18,7 @@ interface Case {
   earlier?: readonly RunState[];
   told?: readonly NoticeEvent[];
   afterFailures?: number;
+  on?: NoticeEvent[];
   expected: readonly NoticeEvent[];
 }
 
@@ -94,6 +95,24 @@ const cases: Readonly<Record<string, Case>> = {
     afterFailures: 3,
     expected: [],
   },
+  "a success after a tick that was told as lost is a recovery": {
+    records: [{ state: "succeeded", ...ran }],
+    earlier: ["lost", "succeeded"],
+    expected: ["recovered"],
+  },
+  "no recovery from a lost tick of which nobody was told": {
+    records: [{ state: "succeeded", ...ran }],
+    earlier: ["lost", "succeeded"],
+    on: ["failed", "recovered"],
+    expected: [],
+  },
+  "a lost tick counts as a failure in a row, but tells of none": {
+    records: [{ state: "succeeded", ...ran }],
+    earlier: ["lost", "failed", "succeeded"],
+    on: ["failed", "recovered"],
+    afterFailures: 2,
+    expected: [],
+  },
   "a run that was told as lost and then reports success is a recovery": {
     records: [{ state: "succeeded", ...ran }],
     told: ["lost"],
@@ -152,11 +171,9 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 describe("of a tick", () => {
-  for (const [name, { records = [], earlier = [], told = [], afterFailures, expected }] of Object.entries(
-    cases,
-  )) {
+  for (const [name, { records = [], earlier = [], told = [], expected, ...said }] of Object.entries(cases)) {
     test(name, () => {
-      const rule = afterFailures === undefined ? every : { ...every, afterFailures };
+      const rule = { ...every, ...said };
       const tick = { records: records.map(someRecord), earlier, told: new Set(told) };
       assert.deepEqual([...noticesOf([rule], tick).keys()], expected);
     });

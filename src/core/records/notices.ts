@@ -22,9 +22,10 @@ export interface DecidedTick {
 /** Which channels are to be notified of which event, once each. `long` and `paused` don't depend on a final word. */
 export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<NoticeEvent, Set<string>> {
   const due = new Map<NoticeEvent, Set<string>>();
+  const tellsLost = rules.some(({ on }) => on.includes("lost"));
   for (const { on, to, afterFailures = 1 } of rules) {
     for (const event of on) {
-      if (tick.told.has(event) || !isDue(event, tick, afterFailures)) continue;
+      if (tick.told.has(event) || !isDue(event, tick, afterFailures, tellsLost)) continue;
       const channels = due.get(event) ?? new Set();
       for (const channel of to) channels.add(channel);
       due.set(event, channels);
@@ -33,15 +34,20 @@ export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<
   return due;
 }
 
-function isDue(event: NoticeEvent, { records, earlier, told }: DecidedTick, afterFailures: number): boolean {
+function isDue(
+  event: NoticeEvent,
+  { records, earlier, told }: DecidedTick,
+  afterFailures: number,
+  tellsLost: boolean,
+): boolean {
   const story = finalWordOf(records);
   if (story === undefined || !isDecided(records)) return false;
   switch (event) {
     case "failed":
-      return isFailed(story.state) && 1 + failuresIn(earlier) >= afterFailures;
+      return isFailed(story.state) && 1 + failuresIn(earlier).length >= afterFailures;
     case "recovered":
       // A run that was taken for lost has reported its end after all, or the job works again.
-      return story.state === "succeeded" && (told.has("lost") || failuresIn(earlier) >= afterFailures);
+      return story.state === "succeeded" && (told.has("lost") || hasTold(earlier, afterFailures, tellsLost));
     case "missed":
     case "skipped":
     case "lost":
@@ -70,12 +76,17 @@ function isFailed(state: RunState): boolean {
   return state === "failed" || state === "timeout";
 }
 
-/** How many of the newest ticks failed, without one that succeeded between. Skipped and missed ones change nothing. */
-function failuresIn(states: readonly RunState[]): number {
-  let failures = 0;
-  for (const state of states) {
-    if (state === "succeeded") break;
-    if (isFailed(state) || state === "lost") failures += 1;
-  }
-  return failures;
+/** Whether people were told that the job doesn't work, since it last did: a lost tick is told by a rule for `lost` alone. */
+function hasTold(earlier: readonly RunState[], afterFailures: number, tellsLost: boolean): boolean {
+  const failures = failuresIn(earlier);
+  return failures.some((state, index) =>
+    isFailed(state) ? failures.length - index >= afterFailures : tellsLost,
+  );
+}
+
+/** Of the newest ticks those that failed, without one that succeeded between. Skipped and missed ones change nothing. */
+function failuresIn(states: readonly RunState[]): RunState[] {
+  const success = states.indexOf("succeeded");
+  const since = success < 0 ? states : states.slice(0, success);
+  return since.filter((state) => isFailed(state) || state === "lost");
 }

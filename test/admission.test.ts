@@ -234,6 +234,10 @@ class Rotation {
           this.onForget();
           said({ kind: "done" });
         },
+        begin: (begun) => {
+          this.done.push("note");
+          begun();
+        },
         rotate: (_graceMs, _by, said) => {
           this.done.push(`rotate for ${this.heirs.map(({ id }) => id).join(" ")}`);
           said({ kind: "rotated", fingerprint: "", oldUntil: 0, peers: [] });
@@ -275,34 +279,43 @@ describe("a key rotation", () => {
   });
 
   test("goes on when all are confirmed, or the doubtful ones are accepted by their ids", () => {
-    assert.deepEqual(rotated({ bob: undefined }), ["rotate for 12D3KooWbob"]);
-    assert.deepEqual(rotated({ bob: unconfirmed }, { accept: ["12D3KooWbob"] }), ["rotate for 12D3KooWbob"]);
+    assert.deepEqual(rotated({ bob: undefined }), ["note", "rotate for 12D3KooWbob"]);
+    assert.deepEqual(rotated({ bob: unconfirmed }, { accept: ["12D3KooWbob"] }), [
+      "note",
+      "rotate for 12D3KooWbob",
+    ]);
     assert.deepEqual(rotated({ bob: unconfirmed }, { accept: ["bob"] }), []);
   });
 
-  test("first forgets the peers that are left out, which then don't get the key", () => {
+  test("is noted in the audit, then forgets the peers that are left out, which don't get the key", () => {
     const done = rotated(
       { bob: undefined, mallory: unconfirmed, eve: unconfirmed },
       { without: ["mallory", "eve"] },
     );
-    assert.deepEqual(done, ["forget 12D3KooWmallory", "forget 12D3KooWeve", "rotate for 12D3KooWbob"]);
+    assert.deepEqual(done, [
+      "note",
+      "forget 12D3KooWmallory",
+      "forget 12D3KooWeve",
+      "rotate for 12D3KooWbob",
+    ]);
   });
 
   test("changes nothing if a name fits no peer, and makes no key if a peer can't be forgotten", () => {
     const rotation = new Rotation({ bob: undefined, mallory: unconfirmed });
     assert.equal(refusalOf(rotation.ask({ without: ["mallory", "malory"] })).code, "PEER_NOT_FOUND");
     rotation.refusal = new CicadaError("NO_QUORUM", "no majority has agreed");
+    assert.deepEqual(rotation.done, []);
     const { code, detail } = refusalOf(rotation.ask({ without: ["mallory"] }));
     assert.equal(code, "NO_QUORUM");
     assert.equal(detail, "no majority has agreed; so the key was not rotated");
-    assert.deepEqual(rotation.done, []);
+    assert.deepEqual(rotation.done, ["note"]);
   });
 
   test("makes no key if somebody new comes in while a peer is being forgotten", () => {
     const rotation = new Rotation({ bob: undefined, mallory: unconfirmed });
     rotation.onForget = () => rotation.heirs.push(heir("again", unconfirmed));
     assert.equal(refusalOf(rotation.ask({ without: ["mallory"] })).code, "UNCONFIRMED_PEERS");
-    assert.deepEqual(rotation.done, ["forget 12D3KooWmallory"]);
+    assert.deepEqual(rotation.done, ["note", "forget 12D3KooWmallory"]);
   });
 });
 

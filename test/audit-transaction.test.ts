@@ -11,6 +11,7 @@ import type { Write } from "../src/ports/disk.ts";
 import type { AuditEntry } from "../src/schema/audit.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { ownCapabilities } from "../src/schema/protocol.ts";
+import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import { World } from "../src/sim/world/world.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
 
@@ -22,22 +23,24 @@ function isOfChange({ kind }: Write): boolean {
   return kind === "update" || kind === "snapshot" || kind === "order";
 }
 
-/** One peer alone, with every batch of writes that its disk was given. */
+/** A peer, with every batch of writes that its disk was given. Others may be there. */
 class Stage {
   readonly batches: (readonly Write[])[] = [];
-  /** what was given to the doors for secrets and scripts, and what the audit noted, in its order */
+  /** what was given to the doors for secrets, scripts, runs and other peers, and what the audit noted, in its order */
   readonly kept: string[] = [];
   readonly #world: World;
   #peer: Peer | undefined;
 
-  constructor() {
+  constructor(peers = 1) {
     this.#world = new World({
       ...calmWorld,
+      children: { ...calmWorld.children, behaviour: () => ({ lastsMs: hour, exitCode: 0 }) },
       seed: "audit",
-      peers: 1,
+      peers,
       skewMs: 0,
       driftPpm: 0,
-      makePeer: (doors, name) => {
+      makePeer: (doors, name, traits) => {
+        if (this.#peer !== undefined) return startRealPeer(doors, name, traits);
         const store = doors.disk.store.bind(doors.disk);
         doors.disk.store = (writes, done) => {
           this.batches.push(writes);
@@ -57,6 +60,13 @@ class Stage {
         secrets.remove = noted("remove", remove);
         scripts.store = noted("script", storeScript);
         keyring.rotate = noted("rotate", rotate);
+        const { executor, mesh } = doors;
+        executor.stop = noted("stop", executor.stop.bind(executor));
+        const refuse = mesh.refuse.bind(mesh);
+        mesh.refuse = (refused) => {
+          if (refused.length > 0) this.kept.push("refuse");
+          refuse(refused);
+        };
         const peer = new Peer(doors, {
           name,
           version: "simulated",
@@ -80,9 +90,7 @@ class Stage {
         };
       },
     });
-    const [first] = this.#world.peers;
-    assert.ok(first !== undefined);
-    this.#world.at(epoch, () => this.#world.hosts.start(first));
+    for (const peer of this.#world.peers) this.#world.at(epoch, () => this.#world.hosts.start(peer));
     this.#world.runUntil(epoch + 60_000);
   }
 
@@ -120,7 +128,7 @@ class Stage {
     let found: { answer: Answer; isNoted: boolean } | undefined;
     this.batches.length = 0;
     this.#peer?.command(command, (answer, isNoted) => (found = { answer, isNoted }), [entry]);
-    this.#world.runUntil(this.#world.now() + 1_000);
+    this.#world.runUntil(this.#world.now() + 10_000);
     assert.ok(found !== undefined, "it was answered");
     const [changing = []] = this.batches.filter((writes) => writes.some(isOfChange));
     return { ...found, noted: changing.filter(({ kind }) => kind === "audit") };
@@ -139,8 +147,8 @@ test("a change of the table, and a run that is asked for, are stored together wi
   const stage = new Stage();
   const tick = Math.ceil(epoch / hour) * hour + 2 * hour;
   assert.equal(stage.ask(put("one")).noted.length, 1);
-  stage.ask({ kind: "skip-ticks", id, which: { tick }, by });
   const commands: Command[] = [
+    { kind: "skip-ticks", id, which: { tick }, by },
     { kind: "patch-job", id, patch: { owner: "bob" }, by },
     { kind: "pause-job", id, by },
     { kind: "resume-job", id, by },
@@ -160,14 +168,36 @@ test("a change of the table, and a run that is asked for, are stored together wi
   }
 });
 
-test("what changes nothing, is refused, or is not done once it is stored, is left to the caller to note", () => {
+test("what changes other peers, or runs, is noted before it changes anything", () => {
+  const stage = new Stage(3);
+  stage.ask(put("one"));
+  const { answer: ordered } = stage.ask({ kind: "run-job", id, peers: ["peer-1"], by });
+  assert.ok(ordered.kind === "ordered");
+  const [other, another] = ["peer-2" as PeerId, "peer-3" as PeerId];
+  const of = (command: Command): unknown[] => {
+    const { answer, isNoted } = stage.ask(command);
+    return [answer.kind, isNoted, ...stage.kept];
+  };
+  const run = `${id}@${ordered.tick}`;
+  assert.deepEqual(of({ kind: "cancel-run", run, by, reason: "" }), ["done", true, "audit", "stop"]);
+  assert.deepEqual(of({ kind: "promote-peer", peer: other, by }), ["done", true, "audit"]);
+  assert.deepEqual(of({ kind: "confirm-peer", peer: other, by }), ["done", true, "audit"]);
+  assert.deepEqual(of({ kind: "drain-peer", peer: other, on: true, by }), ["done", true, "audit"]);
+  assert.deepEqual(of({ kind: "drain-peer", peer: "peer-1", on: true, by }), ["done", true, "audit"]);
+  assert.deepEqual(of({ kind: "forget-peer", peer: another, by }), ["done", true, "audit", "refuse"]);
+  assert.deepEqual(of({ kind: "unforget-peer", peer: another, by }), ["done", true, "audit"]);
+});
+
+test("what changes nothing or is refused is left to the caller to note", () => {
   const stage = new Stage();
   stage.ask(put("one"));
-  const tick = Math.ceil(epoch / hour) * hour + 2 * hour;
   const commands: Command[] = [
     { kind: "resume-job", id, by },
     { kind: "pause-job", id: "nobody" as JobId, by },
-    { kind: "skip-ticks", id, which: { tick }, by },
+    { kind: "cancel-run", run: `${id}@2026-11-20T02:00:00Z`, by, reason: "" },
+    { kind: "promote-peer", peer: "nobody", by },
+    { kind: "forget-peer", peer: "peer-1", by },
+    { kind: "drain-peer", peer: "nobody", on: true, by },
   ];
   for (const command of commands) {
     assert.deepEqual([command.kind, stage.ask(command).isNoted], [command.kind, false]);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { writeCursor } from "../src/api/http/paging.ts";
+import { CicadaError } from "../src/errors.ts";
 import { auditActions } from "../src/schema/audit.ts";
 import { accessStage, type Stage } from "./kit/access-stage.ts";
 import { call } from "./kit/fake-api.ts";
@@ -136,6 +137,20 @@ test("refusals by rights are there; what the peer refused by itself, and what wa
       ["eve@alpha", "DELETE /v1/jobs/:id", "/v1/jobs/in-b", "refused", "JOB_NOT_FOUND"],
       ["eve@alpha", "DELETE /v1/jobs/:id", "/v1/jobs/in-a", "refused", "FORBIDDEN"],
     ],
+  );
+});
+
+test("what was noted before it was done, and then failed for whatever reason, is there as failed, too", async () => {
+  const stage = await accessStage();
+  const error = new CicadaError("TICK_BEGUN", "the tick had begun");
+  for (const isNoted of [true, false]) {
+    stage.control.ask = async () => ({ kind: "refused", error, isNoted });
+    await call(stage, { method: "POST", url: `/v1/jobs/${otherId}/skip`, body: { next: 1 } });
+  }
+  const entries = await audit(stage);
+  assert.deepEqual(
+    entries.map(({ action, outcome, code }) => [action, outcome, code]),
+    [["skip-ticks", "failed", "TICK_BEGUN"]],
   );
 });
 

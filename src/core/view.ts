@@ -5,6 +5,8 @@
  */
 import type { Now } from "../ports.ts";
 import type { Keep } from "../ports/disk.ts";
+import type { CoreCommand } from "./events.ts";
+import { answerAtOnce, isWide } from "./operator/commands.ts";
 import { ticksToBackfill } from "./operator/backfill.ts";
 import { forcedIn, notReady, warningsOf } from "./operator/readiness.ts";
 import type { CicadaError } from "../errors.ts";
@@ -217,6 +219,11 @@ export function heirsOf(stateThen: Readonly<State>, now: Now): Heir[] {
 /** How a peer is named to people. */
 export function nameOf(state: Readonly<State>, peer: PeerId): string {
   return shownName(state, peer);
+}
+
+/** Whether the command will change more than this peer's disk, so that no transaction of it can hold what it changes. */
+export function changesOthers(stateThen: Readonly<State>, now: Now, command: CoreCommand): boolean {
+  return isWide(command) && answerAtOnce(seenAt(stateThen, now), command) === undefined;
 }
 
 /** All other living members. */

@@ -1,8 +1,8 @@
 /**
  * The commands that wait for their answers, with what the audit notes of each. A note is stored in one transaction with the
- * change that its command makes, so a peer that dies before it answers has both or neither. A command that changes nothing
- * here, or that isn't done yet when its change is stored, is noted by its caller when the answer is there. A change that no
- * transaction of the disk can hold, such as a file, is noted before it is made.
+ * change that its command makes, so a peer that dies before it answers has both or neither. A change that no transaction of the
+ * disk can hold, such as a file or another peer's run, is noted before it is made. If a command fails after that, its caller
+ * notes so; a command that changes nothing is noted by its caller, too, when the answer is there.
  */
 import type { Effect } from "../core/events.ts";
 import type { Doors } from "../ports.ts";

@@ -7,7 +7,7 @@
  * together the parts for the rest: sync, logs, edits, keys, retention.
  */
 import type { Effect, EventBody } from "../core/events.ts";
-import { isRunning, knownMembers, livingOthers } from "../core/view.ts";
+import { changesOthers, isRunning, knownMembers, livingOthers } from "../core/view.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
@@ -328,6 +328,9 @@ export class Peer {
       return answer({ kind: "refused", error }, false);
     }
     if (command.kind === "rotate-key") return this.#rotateKey(this.#state, command, answer, entries);
+    if (entries.length > 0 && changesOthers(this.#state, this.#doors.clock.now(), command)) {
+      return noteFirst(this.#doors, entries, () => this.command(command, (given) => answer(given, true)));
+    }
     const token = this.#asked.enter(answer, entries);
     const inTable = command.kind === "delete-job" && this.parts.table.holds(command.id);
     this.#feed({ kind: "command", command, token, random: this.#doors.random.bytes(16), inTable });
@@ -345,11 +348,12 @@ export class Peer {
       isSuperseded: () => state.members.supersededKey !== undefined,
       heirs: () => this.status.heirs(),
       forgotten: () => [...state.operator.forgotten.values()],
-      forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
-      rotate: (graceMs, by, rotated) => {
+      begin: (begun) => {
         isNoted = true;
-        noteFirst(this.#doors, entries, () => this.parts.keyRotation.rotate(graceMs, by, rotated));
+        noteFirst(this.#doors, entries, begun);
       },
+      forget: (peer, by, forgotten) => this.command({ kind: "forget-peer", peer, by }, forgotten),
+      rotate: (graceMs, by, rotated) => this.parts.keyRotation.rotate(graceMs, by, rotated),
     };
     requestRotation(command, deps, (rotated) => answer(rotated, isNoted));
   }

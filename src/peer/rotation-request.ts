@@ -19,6 +19,8 @@ export interface RotationDeps {
   isSuperseded(): boolean;
   heirs(): Heir[];
   forgotten(): readonly Forgotten[];
+  /** Nothing is changed before it calls back. */
+  begin(begun: () => void): void;
   forget(peer: string, by: string, answer: (answer: Answer) => void): void;
   rotate(graceMs: number, by: string, answer: (answer: Answer) => void): void;
 }
@@ -41,11 +43,13 @@ export function requestRotation(
   }
   const doubted = refuseDoubted(deps.heirs(), accept, leftOut);
   if (doubted !== undefined) return answer(doubted);
-  forgetAll([...leftOut], by, deps, (refused) => {
-    // Changing the roster may have taken some seconds, in which a peer may have joined.
-    const late = refused ?? refuseDoubted(deps.heirs(), accept, leftOut);
-    return late === undefined ? deps.rotate(graceMs, by, answer) : answer(late);
-  });
+  deps.begin(() =>
+    forgetAll([...leftOut], by, deps, (refused) => {
+      // Changing the roster may have taken some seconds, in which a peer may have joined.
+      const late = refused ?? refuseDoubted(deps.heirs(), accept, leftOut);
+      return late === undefined ? deps.rotate(graceMs, by, answer) : answer(late);
+    }),
+  );
 }
 
 /** The id of the peer to be left out. */

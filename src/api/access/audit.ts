@@ -36,9 +36,14 @@ export class Audit {
     await this.store(this.entriesOf(caller, trails));
   }
 
-  /** Something was not done, or its outcome is not known. */
-  async failed(caller: Caller, trails: readonly Trail[], error: CicadaError): Promise<void> {
-    if (errorTable[error.code].status < 500) return;
+  /** Something was not done, or its outcome is not known. `isNoted`: the audit says already that it was done. */
+  async failed(
+    caller: Caller,
+    trails: readonly Trail[],
+    error: CicadaError,
+    isNoted: boolean,
+  ): Promise<void> {
+    if (errorTable[error.code].status < 500 && !isNoted) return;
     await this.store(trails.map((trail) => this.#entryOf(caller, trail, "failed", error)));
   }
 

@@ -77,8 +77,9 @@ export class ScopedControl implements Control {
     const answer: NotedAnswer =
       (await this.#runOfKey(command)) ?? (await this.#control.ask(command, entries));
     if (answer.kind === "ordered" && answer.repeated === true) return answer;
-    if (answer.kind === "refused") await this.#audit.failed(this.caller, trails, answer.error);
-    else if (answer.isNoted !== true) await this.#audit.store(entries);
+    const isNoted = answer.isNoted === true;
+    if (answer.kind === "refused") await this.#audit.failed(this.caller, trails, answer.error, isNoted);
+    else if (!isNoted) await this.#audit.store(entries);
     return answer;
   }
 
@@ -236,9 +237,8 @@ export class ScopedControl implements Control {
 
   async testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered> {
     this.#require(all("editor"));
-    const delivered = await this.#control.testChannel(channel, name, by);
     await this.#audit.note(this.caller, [{ action: "test-channel", kind: "channel", name }]);
-    return delivered;
+    return this.#control.testChannel(channel, name, by);
   }
 
   async revisions(id: JobId): Promise<JobRevision[]> {
@@ -344,7 +344,7 @@ export class ScopedControl implements Control {
     try {
       return await done;
     } catch (error) {
-      if (error instanceof CicadaError) await this.#audit.failed(this.caller, trails(), error);
+      if (error instanceof CicadaError) await this.#audit.failed(this.caller, trails(), error, false);
       throw error;
     }
   }

@@ -135,6 +135,6 @@ export function confirm(
     return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail) };
   }
   const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });
-  emit(state, { kind: "edit", edits: [confirmation(state, peer, by)], token });
+  emit(state, { kind: "edit", edits: [confirmation(state, peer, by)], token, command });
   return undefined;
 }

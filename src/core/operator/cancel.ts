@@ -20,19 +20,30 @@ const confirmLimitMs = 5_000;
 /** The longest reason that a record holds, including the name of the person who gave it. */
 const reasonMax = 256;
 
-/** Undefined when the answer follows later, once the peers have confirmed. */
-export function cancelRuns(
+/** What the reference names that can still be cancelled; an answer if there is nothing. Changes nothing. */
+export function cancellable(
   state: State,
-  { run, by, reason }: Extract<Command, { kind: "cancel-run" }>,
-  command: number,
-): Answer | undefined {
+  { run }: Extract<Command, { kind: "cancel-run" }>,
+): { open: RunRecord[]; pending: Order[] } | Answer {
   const open = openRuns(state, run);
   if (open === undefined) return refuse("UNPROCESSABLE", `"${run}" is neither a run nor JOB@TICK`);
   const pending = pendingOf(state, run, open);
+  if (open.length + pending.length > 0) return { open, pending };
+  return refuse("RUN_ENDED", `no run of "${run}" is claimed or running`);
+}
+
+/** Undefined when the answer follows later, once the peers have confirmed. */
+export function cancelRuns(
+  state: State,
+  cancel: Extract<Command, { kind: "cancel-run" }>,
+  command: number,
+): Answer | undefined {
+  const { by, reason } = cancel;
+  const found = cancellable(state, cancel);
+  if ("kind" in found) return found;
+  const { open, pending } = found;
   for (const order of pending)
     closeWithout(state, order, attributed(by, reason), state.jobs.plans.get(order.job), "cancelled");
-  if (open.length === 0 && pending.length > 0) return { kind: "done" };
-  if (open.length === 0) return refuse("RUN_ENDED", `no run of "${run}" is claimed or running`);
   const waiting = new Map<number, string>();
   const untilMono = state.now.mono + confirmLimitMs;
   for (const record of open) {

@@ -5,21 +5,21 @@
  */
 import type { Answer, Command } from "../../ports/command.ts";
 import { CicadaError } from "../../errors.ts";
-import { ulid, type JobId } from "../../schema/ids.ts";
+import { ulid, type JobId, type PeerId } from "../../schema/ids.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { GroupDefaults } from "../../schema/group.ts";
 import type { CheckedSpec, TableEdit } from "../../schema/job.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
-import { cancelRuns } from "./cancel.ts";
+import { cancellable, cancelRuns } from "./cancel.ts";
 import { tooFarAheadToWrite, tooFarBehindToWrite } from "../members/clocks.ts";
 import { shownAuthor } from "../members/names.ts";
-import type { Event } from "../events.ts";
+import type { CoreCommand, Event } from "../events.ts";
 import { backfill } from "./backfill.ts";
 import { confirm } from "./admissions.ts";
 import { judgeAll } from "./apply.ts";
 import { checkChain } from "./chain-check.ts";
-import { drainPeer } from "./drain.ts";
+import { drainable, drainPeer } from "./drain.ts";
 import { checkJob } from "../checks/job.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { mergePatch } from "../checks/merge-patch.ts";
@@ -33,18 +33,54 @@ import { maySpeak, readmitsItself, unforget } from "./readmission.ts";
 import { refuse } from "./refuse.ts";
 import { runJob } from "./run-job.ts";
 import { skipStored, skipTicks, unskipTicks } from "./skips.ts";
-import { forget, promote } from "./roster-requests.ts";
+import { forget, forgettable, promotable, promote } from "./roster-requests.ts";
 import { jobsMax, storedSetting } from "./stored-setting.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
+
+/** The commands that change more than this peer's disk. */
+type WideCommand = Extract<
+  CoreCommand,
+  { kind: "cancel-run" | "drain-peer" | "promote-peer" | "forget-peer" }
+>;
+
+export function isWide(command: CoreCommand): command is WideCommand {
+  const { kind } = command;
+  return kind === "cancel-run" || kind === "drain-peer" || kind === "promote-peer" || kind === "forget-peer";
+}
+
+/** How such a command would be answered at once, with nothing changed; undefined = it would be carried out. */
+export function answerAtOnce(state: State, command: WideCommand): Answer | undefined {
+  const refused = refusedBefore(state, command);
+  if (refused !== undefined) return refused;
+  const found = targetOf(state, command);
+  return typeof found === "object" && "kind" in found ? found : undefined;
+}
+
+function targetOf(state: State, command: WideCommand): ReturnType<typeof cancellable> | PeerId {
+  switch (command.kind) {
+    case "cancel-run":
+      return cancellable(state, command);
+    case "drain-peer":
+      return drainable(state, command);
+    case "promote-peer":
+      return promotable(state, command);
+    case "forget-peer":
+      return forgettable(state, command);
+  }
+}
+
+/** What is refused whatever the command asks for. */
+function refusedBefore(state: State, command: CoreCommand): Answer | undefined {
+  if (!state.alive) return refuse("NOT_READY", "the peer is starting");
+  const isAlwaysHeard = command.kind === "cancel-run" || command.kind === "drain-peer";
+  return isAlwaysHeard || readmitsItself(state, command) ? undefined : refuseExcluded(state, command);
+}
 
 /** Carries out a command. Undefined when the answer comes later, once the change is durable. */
 export function obey(state: State, event: Extract<Event, { kind: "command" }>): Answer | undefined {
   const { command, token, random } = event;
-  if (!state.alive) return refuse("NOT_READY", "the peer is starting");
-  if (command.kind !== "cancel-run" && command.kind !== "drain-peer") {
-    const refused = readmitsItself(state, command) ? undefined : refuseExcluded(state, command);
-    if (refused !== undefined) return refused;
-  }
+  const refused = refusedBefore(state, command);
+  if (refused !== undefined) return refused;
   switch (command.kind) {
     case "put-job":
       return putJob(state, command, token);

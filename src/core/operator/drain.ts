@@ -22,19 +22,26 @@ import { emit, note, type Pending, type State, expectStored } from "../state.ts"
 /** A peer that has not confirmed after this time counts as out of reach. */
 const confirmLimitMs = 5_000;
 
+/** The peer that can be asked to drain itself; an answer if there is none. Changes nothing. */
+export function drainable(state: State, command: Extract<Command, { kind: "drain-peer" }>): PeerId | Answer {
+  const peer = memberNamed(state, command.peer);
+  if (typeof peer !== "string" || peer === state.settings.self) return peer;
+  if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
+  return peer;
+}
+
 export function drainPeer(
   state: State,
   command: Extract<Command, { kind: "drain-peer" }>,
   token: number,
 ): Answer | undefined {
   const { on, by } = command;
-  const peer = memberNamed(state, command.peer);
+  const peer = drainable(state, command);
   if (typeof peer !== "string") return peer;
   if (peer === state.settings.self) {
     storeDrained(state, on, by, { kind: "command", command: token });
     return undefined;
   }
-  if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
   state.operator.openDrains.set(token, { command: token, untilMono: state.now.mono + confirmLimitMs });
   emit(state, { kind: "send", to: peer, protocol: "ask", message: { kind: "drain", id: token, on, by } });
   return undefined;

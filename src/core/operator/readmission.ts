@@ -46,7 +46,7 @@ export function unforget(
   const statement = signedStatement(state, { peer: id, forgotten: false, by, name });
   const value = entryOf(statement);
   const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" }, statement });
-  emit(state, { kind: "edit", edits: [{ kind: "set", root: "membership", id, value, by }], token });
+  emit(state, { kind: "edit", edits: [{ kind: "set", root: "membership", id, value, by }], token, command });
   return undefined;
 }
 

@@ -58,11 +58,11 @@ function knownPeers(state: State): NamedPeer[] {
   return peers;
 }
 
-export function promote(
+/** The peer that can be made a voter; an answer if there is none. Changes nothing. */
+export function promotable(
   state: State,
   command: Extract<Command, { kind: "promote-peer" }>,
-  token: number,
-): Answer | undefined {
+): PeerId | Answer {
   const peer = memberNamed(state, command.peer);
   if (typeof peer !== "string") return peer;
   const last = lastEpoch(state);
@@ -77,8 +77,31 @@ export function promote(
   if (!last.voters.includes(peer) && last.voters.length >= votersMax) {
     return refuse("UNPROCESSABLE", `there are already ${votersMax} voters, which is the maximum`);
   }
+  return peer;
+}
+
+export function promote(
+  state: State,
+  command: Extract<Command, { kind: "promote-peer" }>,
+  token: number,
+): Answer | undefined {
+  const peer = promotable(state, command);
+  if (typeof peer !== "string") return peer;
   request(state, { kind: "promote", peer, command: token, force: false, by: command.by });
   return undefined;
+}
+
+/** The peer that can be forgotten; an answer if there is none. Changes nothing. */
+export function forgettable(
+  state: State,
+  command: Extract<Command, { kind: "forget-peer" }>,
+): PeerId | Answer {
+  const peer = memberNamed(state, command.peer);
+  if (typeof peer !== "string") return isForgottenAs(state, command.peer) ? { kind: "done" } : peer;
+  if (peer === state.settings.self) {
+    return refuse("NOT_ITSELF", `${command.peer} is the peer that was asked`);
+  }
+  return peer;
 }
 
 export function forget(
@@ -86,11 +109,8 @@ export function forget(
   command: Extract<Command, { kind: "forget-peer" }>,
   token: number,
 ): Answer | undefined {
-  const peer = memberNamed(state, command.peer);
-  if (typeof peer !== "string") return isForgottenAs(state, command.peer) ? { kind: "done" } : peer;
-  if (peer === state.settings.self) {
-    return refuse("NOT_ITSELF", `${command.peer} is the peer that was asked`);
-  }
+  const peer = forgettable(state, command);
+  if (typeof peer !== "string") return peer;
   request(state, { kind: "forget", peer, command: token, force: command.force ?? false, by: command.by });
   return undefined;
 }

@@ -53,7 +53,7 @@ export function skipTicks(
   const skips = ticks.map((tick) => ({ tick, by, at: wall, ...(note === undefined ? {} : { note }) }));
   const edits = [{ kind: "skip", id: plan.id, skips } as const];
   const stored = expectStored(state, { kind: "skip", command: token, id: plan.id, skips });
-  emit(state, { kind: "edit", edits, token: stored });
+  emit(state, { kind: "edit", edits, token: stored, command: token });
   return undefined;
 }
 

@@ -13,6 +13,7 @@ import { everySeconds } from "../src/sim/client/schedules.ts";
 import { World } from "../src/sim/world/world.ts";
 import type { JobTable } from "../src/table/table.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
+import { Cores } from "./kit/cores.ts";
 import { edit, exchange, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 function put(table: JobTable, spec: JobSpec, minute: number): Uint8Array {
@@ -229,4 +230,23 @@ test("in a simulated mesh, a group's defaults reach every peer, and decide at on
   assert.notEqual(after[0], before[0]);
   const starts = world.evidence(epoch + 180_000, []).runs.map(({ start }) => start);
   assert.ok(starts.length >= 3 && starts.every((start) => start < epoch + 62_000));
+});
+
+test("a group that is wrong in a set of objects is refused as what is declared, and not as a job", () => {
+  const cores = new Cores(["a"]);
+  const change = {
+    kind: "setting",
+    setting: "groups",
+    name: "etl",
+    value: { defaults: {} },
+    at: "/objects/0",
+  } as const;
+  cores.ask("a", { kind: "apply", changes: [change], by: "ann" });
+  const [answer] = cores.answers;
+  assert.ok(answer?.kind === "refused");
+  assert.equal(answer.error.code, "INVALID_OBJECT");
+  assert.deepEqual(
+    answer.error.problems.map(({ pointer }) => pointer),
+    ["/objects/0/defaults"],
+  );
 });

@@ -216,6 +216,7 @@ function judgeValue(caller: Caller, root: string, id: string, ground: Ground): C
 function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground): CicadaError | undefined {
   const problems: Problem[] = [];
   let code: ErrorCode | undefined;
+  const refusedAt = new Set<string>();
   const made = new Set(changes.flatMap((change) => (change.kind === "job" ? [change.spec.id] : [])));
   const isInSet = (parent: string): boolean => made.has(parent as JobId);
   const hasChildren = unseenChildren(caller, ground);
@@ -223,10 +224,12 @@ function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground):
     const refused = judgeChange(caller, change, ground, hasChildren);
     if (refused !== undefined) {
       code ??= refused.code;
-      problems.push({ pointer: change.at, message: refused.detail });
+      // The mark of its source stands at the same place.
+      if (!refusedAt.has(change.at)) problems.push({ pointer: change.at, message: refused.detail });
+      refusedAt.add(change.at);
     } else if (change.kind === "job") {
       const unseen = unseenParents(caller, change.spec, ground, isInSet);
-      if (unseen.length > 0) code ??= "INVALID_JOB";
+      if (unseen.length > 0) code ??= "INVALID_OBJECT";
       problems.push(
         ...unseen.map(({ pointer, message }) => ({ pointer: `${change.at}${pointer}`, message })),
       );

@@ -37,7 +37,7 @@ export function judgeAll(state: State, { changes, by }: ApplyCommand): TableEdit
     ...settings.flatMap((change) => problemsOfSetting(jobs, change)),
     ...changes.flatMap((change) => (change.kind === "job" ? problemsOfJob(state, jobs, change) : [])),
   ];
-  if (problems.length > 0) return new CicadaError("INVALID_JOB", "see errors", cut(problems));
+  if (problems.length > 0) return new CicadaError("INVALID_OBJECT", "see errors", cut(problems));
   return changes.flatMap((change) => editOf(state, change, by));
 }
 

@@ -287,6 +287,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByText("0 3 * * sun (UTC), each time for 2h, all jobs").waitFor();
     await page.getByText("the hosts are patched").waitFor();
     await page.getByText("webhook, url http://127.0.0.1:1/…").waitFor();
+    await page.getByRole("button", { name: "Edit db" }).press("Enter");
+    await page.locator("textarea:focus").waitFor();
+    await page.keyboard.press("Escape");
     await ada.ask("DELETE", "/v1/maintenance/patching");
     await context.close();
   });

@@ -1,6 +1,6 @@
 /** A dialog in which a setting is written as YAML. */
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, Refused } from "../../live/ask.ts";
 import { give } from "../../live/receipts.ts";
 import { Dialog, textIn } from "../../parts/parts.tsx";
@@ -23,6 +23,11 @@ export function EditSetting({ kind, setting, onClose, onDone }: Props): JSX.Elem
       setText(writeYaml(value));
     })();
   }, []);
+  const area = useRef<HTMLTextAreaElement>(null);
+  // The text is there later than the dialog.
+  useEffect(() => {
+    if (text !== "" && name !== "") area.current?.focus();
+  }, [text]);
   const save = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
@@ -55,6 +60,7 @@ export function EditSetting({ kind, setting, onClose, onDone }: Props): JSX.Elem
         <div class="field">
           <label for="setting-value">As YAML</label>
           <textarea
+            ref={area}
             id="setting-value"
             name="value"
             class="mono"

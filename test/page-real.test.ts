@@ -239,6 +239,32 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a job that is being written when the session ends is still there after the next login, and overwrites no edit made meanwhile", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const logInAgain = async (): Promise<void> => {
+      await context.clearCookies();
+      await page.getByText("The session has ended").waitFor();
+      await page.keyboard.type(ada.token);
+      await page.keyboard.press("Enter");
+    };
+    await logIn(page, ada.token, "/new");
+    await page.getByLabel("id (required)").fill("half-written");
+    await logInAgain();
+    await page.getByLabel("id (required)").waitFor();
+    assert.equal(await page.getByLabel("id (required)").inputValue(), "half-written");
+    await page.goto("/jobs/nightly?tab=change");
+    await page.getByLabel("description", { exact: true }).fill("written here");
+    await ada.ask("PATCH", "/v1/jobs/nightly", { owner: "somebody else" });
+    await logInAgain();
+    await page.getByLabel("description", { exact: true }).waitFor();
+    assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "written here");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(/^Somebody has changed the job since this edit began/).waitFor();
+    const { owner } = (await ada.ask("GET", "/v1/jobs/nightly")) as { owner: string };
+    assert.equal(owner, "somebody else");
+    await context.close();
+  });
+
   test("an address that is not well formed leads to a page, and a part that can't be loaded is told", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/?back=http%3A%2F%2F%5B");

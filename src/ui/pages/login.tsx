@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { loginReason, Refused } from "../live/ask.ts";
 import { door, logIn } from "../live/session.ts";
 import { textIn } from "../parts/parts.tsx";
@@ -9,6 +9,8 @@ export function Login(): JSX.Element {
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
   const { name = "this peer", tokenFile } = door.value ?? {};
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
@@ -35,7 +37,7 @@ export function Login(): JSX.Element {
       <input type="text" name="username" value="admin" autoComplete="username" hidden />
       <div class="field">
         <label for="token">Token</label>
-        <input id="token" name="token" type="password" autoComplete="current-password" required autoFocus />
+        <input ref={field} id="token" name="token" type="password" autoComplete="current-password" required />
         {problem !== "" && (
           <p class="problem" role="alert">
             {problem}

@@ -13,11 +13,10 @@ import type { Job } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { sentence } from "../../words.ts";
 import { Field, type Problem } from "./fields.tsx";
+import { interruptedHere, useInterruption, type Draft } from "./interrupted.ts";
 import { SchedulePreview } from "./preview.tsx";
 import { withField, type Schema } from "./schema.ts";
 import type { readYaml, writeYaml } from "./yaml.ts";
-
-type Draft = Readonly<Record<string, unknown>>;
 
 const readOnly: ReadonlySet<string> = new Set(
   "revision createdAt updatedAt updatedBy paused nextTick nextPeer lastTick lastRun lastSuccess keptFrom inherited warnings state problems recent".split(
@@ -83,9 +82,15 @@ export function NewJob(): JSX.Element {
   );
 }
 
+const conflict = {
+  tone: "refused",
+  text: "Somebody has changed the job since this edit began, so nothing was saved.",
+  hint: "What you have written stays here. Open the job's edits in another tab to see the change, then edit the job anew.",
+} as const;
+
 /** An edit of the job at this revision. Somebody else's edit meanwhile is told, and nothing of it is lost. */
 export function EditJob({ job }: { job: Job }): JSX.Element {
-  const [start] = useState(job);
+  const [start] = useState(() => interruptedHere()?.edits ?? job);
   return <JobForm start={draftOf(start)} edits={start} />;
 }
 
@@ -94,7 +99,8 @@ function draftOf(job: Job): Draft {
 }
 
 function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
-  const [draft, setDraft] = useState(start);
+  const [draft, setDraft] = useState(() => interruptedHere()?.draft ?? start);
+  useInterruption({ draft, edits });
   const [problems, setProblems] = useState<readonly Problem[]>([]);
   const [isBusy, setBusy] = useState(false);
   const [unreadable, setUnreadable] = useState("");
@@ -144,6 +150,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
       go(jobLink(body.id));
     } catch (error) {
       if (error instanceof Refused && error.problems.length > 0) setProblems(error.problems);
+      else if (error instanceof Refused && error.code === "REVISION_CONFLICT") give(conflict);
       else giveRefusal(error);
       setBusy(false);
     }

@@ -49,12 +49,6 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
           ) : (
             <>
               <ResultMap runs={items} knownFrom={knownFrom} zone={zone} />
-              {knownFrom.at > 0 && (
-                <p class="small quiet">
-                  Runs from before <At at={new Date(knownFrom.at).toISOString()} zone={zone} /> are{" "}
-                  {knownFrom.why}.
-                </p>
-              )}
               <h3 class="sub">How long it took</h3>
               <Durations runs={items} />
             </>

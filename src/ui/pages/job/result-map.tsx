@@ -5,6 +5,7 @@
 import type { JSX } from "preact";
 import { now } from "../../live/clock.ts";
 import type { Run } from "../../live/types.ts";
+import { At } from "../../parts/times.tsx";
 import { browserZone, countText, dateKey, dayText, minuteText, toneOfRun, type Tone } from "../../words.ts";
 
 const size = 12;
@@ -32,11 +33,18 @@ interface Props {
 export function ResultMap({ runs, knownFrom, zone = browserZone }: Props): JSX.Element {
   const today = dateKey(now.value, zone);
   const oldest = Math.min(...runs.map(({ due }) => Date.parse(due)));
+  const isShort = Date.parse(`${today}T23:59:59Z`) - oldest < shortMs;
+  const shownFrom = Date.parse(`${today}T00:00:00Z`) - (isShort ? shortMs : weeksShown * 7 * dayMs);
   const map = { runs, knownFrom, zone };
-  return Date.parse(`${today}T23:59:59Z`) - oldest < shortMs ? (
-    <Hours {...map} />
-  ) : (
-    <Days {...map} today={today} />
+  return (
+    <>
+      {isShort ? <Hours {...map} /> : <Days {...map} today={today} />}
+      {knownFrom.at > shownFrom && (
+        <p class="small quiet">
+          Runs from before <At at={new Date(knownFrom.at).toISOString()} zone={zone} /> are {knownFrom.why}.
+        </p>
+      )}
+    </>
   );
 }
 

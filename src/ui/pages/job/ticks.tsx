@@ -55,7 +55,7 @@ function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.
           {started.map((run) => (
             <span key={run.id}>
               <a href={runLink(run.id)}>
-                {started.length > 1 || run.attempt > 1 ? `attempt ${run.attempt} on ` : "output on "}
+                {started.some(({ attempt }) => attempt > 1) ? `attempt ${run.attempt} on ` : "output on "}
                 {runnerText(run)}
               </a>{" "}
               <span class="quiet">

@@ -88,7 +88,7 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
             ))}
           </Table>
           {failures.since !== undefined && (
-            <p class="list-end quiet small">
+            <p class="under-list quiet small">
               So much went wrong that only what did since <At at={new Date(failures.since).toISOString()} />{" "}
               is counted. <a href={`/runs?state=${wrongStates}`}>Show all of it</a>
             </p>

@@ -359,6 +359,18 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("of a peer that does not answer, no time counts on, and none is told twice", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/runs?job=broken");
+    const row = page.getByRole("row", { name: /^broken/ }).first();
+    await row.getByText(/ago$/).waitFor();
+    await page.route(/\/v1\//, (route) => route.abort());
+    await page.getByText(/has not answered since/).waitFor();
+    const times = /\d\d:\d\d:\d\d|\d (s|min) ago/g;
+    assert.equal((await row.innerText()).match(times)?.length, 1);
+    await context.close();
+  });
+
   test("the search says what is searched for after a link has changed it", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs");

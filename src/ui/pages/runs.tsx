@@ -7,7 +7,7 @@ import { useResource } from "../live/resource.ts";
 import type { List, Run } from "../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../parts/parts.tsx";
 import { ListEnd, Table } from "../parts/table.tsx";
-import { At, Away, Since } from "../parts/times.tsx";
+import { At, AwayBeside, Since } from "../parts/times.tsx";
 import { countText, exitText, reasonText, runnerText, tookText } from "../words.ts";
 
 const rowsAtOnce = 50;
@@ -136,7 +136,7 @@ function RunRow({
     <>
       <At at={due} zone={zone} />{" "}
       <span class="quiet small off-card">
-        <Away at={due} />
+        <AwayBeside at={due} />
       </span>
       {trigger === "manual" && <span class="under">by hand</span>}
     </>

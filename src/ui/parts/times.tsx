@@ -20,17 +20,19 @@ export function At({ at, zone = browserZone }: Props): JSX.Element {
   );
 }
 
-/** How far away an instant is. */
+/** How far away an instant is; the instant itself while the peer doesn't answer, so that nothing counts on. */
 export function Away({ at, zone = browserZone }: Props): JSX.Element {
-  const ms = Date.parse(at) - now.value;
-  const title = wholeText(Date.parse(at), zone);
-  // Of a peer that doesn't answer nobody knows whether it is still so.
-  const isKnown = lostSince.value === undefined;
+  if (lostSince.value !== undefined) return <At at={at} zone={zone} />;
   return (
-    <time dateTime={at} title={title} class="nowrap">
-      {isKnown ? awayText(ms) : instantText(Date.parse(at), now.value, zone)}
+    <time dateTime={at} title={wholeText(Date.parse(at), zone)} class="nowrap">
+      {awayText(Date.parse(at) - now.value)}
     </time>
   );
+}
+
+/** The same where the instant itself stands beside it, and needs no second mention. */
+export function AwayBeside(props: Props): JSX.Element | null {
+  return lostSince.value === undefined ? <Away {...props} /> : null;
 }
 
 /** In a sentence a peer writes an instant whole, or as the time of day where that is today in UTC. */

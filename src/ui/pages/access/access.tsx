@@ -5,7 +5,7 @@ import { jobLink, query, setQuery } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
-import { At, Away } from "../../parts/times.tsx";
+import { At, AwayBeside } from "../../parts/times.tsx";
 import { mayEverywhere, me } from "../../live/me.ts";
 import { Tokens } from "./tokens.tsx";
 
@@ -90,7 +90,7 @@ function Audit(): JSX.Element {
                   <th role="rowheader" scope="row" class="plain-head">
                     <At at={entry.at} />{" "}
                     <span class="quiet small">
-                      <Away at={entry.at} />
+                      <AwayBeside at={entry.at} />
                     </span>
                   </th>
                   <td role="cell" class="who">

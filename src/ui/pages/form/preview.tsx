@@ -2,8 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ask, Refused } from "../../live/ask.ts";
-import { now } from "../../live/clock.ts";
-import { Away } from "../../parts/times.tsx";
+import { AwayBeside } from "../../parts/times.tsx";
 import { sentence, wholeText } from "../../words.ts";
 
 interface Preview {
@@ -81,7 +80,9 @@ export function SchedulePreview({ id, schedule, timezone, except }: Props): JSX.
             {skipped.has(tick) ? (
               <span>left out</span>
             ) : (
-              <span class="quiet">{now.value > 0 && <Away at={tick} />}</span>
+              <span class="quiet">
+                <AwayBeside at={tick} />
+              </span>
             )}
             {marks.has(tick) && <span class="odd">{marks.get(tick)?.note}</span>}
           </li>

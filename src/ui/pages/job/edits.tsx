@@ -5,7 +5,7 @@ import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List, Revision } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
-import { At, Away } from "../../parts/times.tsx";
+import { At, AwayBeside } from "../../parts/times.tsx";
 
 interface Props {
   id: string;
@@ -40,7 +40,7 @@ export function Edits({ id, current, reload }: Props): JSX.Element | null {
               {one.revision === current ? (
                 "as it is now"
               ) : one.change === "deleted" ? (
-                <Away at={one.at} />
+                <AwayBeside at={one.at} />
               ) : !may("editor") ? null : (
                 <button
                   class="plain"

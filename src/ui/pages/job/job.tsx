@@ -2,13 +2,14 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { go, query, runLink, setQuery } from "../../live/address.ts";
+import { lostSince } from "../../live/ask.ts";
 import { resume, skip, unskip } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job as JobItem, JobState, List, NextTick } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { JobStateWord, Pending } from "../../parts/parts.tsx";
-import { At, Away, Told } from "../../parts/times.tsx";
+import { At, Away, AwayBeside, Told } from "../../parts/times.tsx";
 import { browserZone, runnersText, sentence, skipText } from "../../words.ts";
 import { RunTable } from "../runs.tsx";
 import { EditJob } from "../form/form.tsx";
@@ -98,7 +99,13 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
           {nextTick !== null && (
             <>
               {" "}
-              · next <At at={nextTick} /> (<Away at={nextTick} />)
+              · next <At at={nextTick} />
+              {lostSince.value === undefined && (
+                <>
+                  {" "}
+                  (<Away at={nextTick} />)
+                </>
+              )}
               {nextPeer !== null && ` on ${runnersText(job, nextPeer.name)}`}
             </>
           )}
@@ -228,7 +235,7 @@ function Next({ id, zone }: { id: string; zone: string | undefined }): JSX.Eleme
                   )}
                 </span>
                 <span class="quiet">
-                  <Away at={startsAt} />
+                  <AwayBeside at={startsAt} />
                 </span>
                 {may("operator") && skipped === "asked" && (
                   <button class="plain small" onClick={() => void unskip(id, tick).then(found.reload)}>

@@ -6,7 +6,7 @@ import { useResource } from "../../live/resource.ts";
 import type { List, Tick } from "../../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../../parts/parts.tsx";
 import { ListEnd } from "../../parts/table.tsx";
-import { At, Away, Told } from "../../parts/times.tsx";
+import { At, AwayBeside, Told } from "../../parts/times.tsx";
 import { runnerText, tookText, waitText } from "../../words.ts";
 
 const ticksAtOnce = 30;
@@ -42,7 +42,7 @@ function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.
         {state === "pending" && <span class="odd small">{waitText(waitsFor)}</span>}
         {duplicate && <span class="odd small">ran twice</span>}
         <span class="quiet small end">
-          <Away at={due} />
+          <AwayBeside at={due} />
         </span>
       </div>
       {why.map((one, index) => (

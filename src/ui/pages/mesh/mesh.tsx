@@ -5,7 +5,7 @@ import { useResource } from "../../live/resource.ts";
 import type { ComingList, List, Run } from "../../live/types.ts";
 import { runLink } from "../../live/address.ts";
 import { Pending } from "../../parts/parts.tsx";
-import { At, Away } from "../../parts/times.tsx";
+import { At, AwayBeside } from "../../parts/times.tsx";
 import { countText, listText, runnerText } from "../../words.ts";
 import { WhoHears } from "./who-hears.tsx";
 import { PeerCard } from "./peer-card.tsx";
@@ -94,7 +94,7 @@ function Duplicates(): JSX.Element | null {
             <div class="tick-head">
               <strong>{pair[0]?.job}</strong>
               {pair[0] !== undefined && <At at={pair[0].due} />}
-              <span class="quiet small end">{pair[0] !== undefined && <Away at={pair[0].due} />}</span>
+              <span class="quiet small end">{pair[0] !== undefined && <AwayBeside at={pair[0].due} />}</span>
             </div>
             <p class="tick-runs">
               {pair.map((run) => (

@@ -7,7 +7,7 @@ import { mesh } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Coming, ComingList } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
-import { At, Away } from "../../parts/times.tsx";
+import { At, AwayBeside } from "../../parts/times.tsx";
 import { browserZone, countText, listText, minuteText, skipText } from "../../words.ts";
 
 const spans = ["15", "60", "360", "1440"];
@@ -27,7 +27,7 @@ export function ComingTicks(): JSX.Element {
     everyMs: 5_000,
     pollMs: 20_000,
   });
-  const items = (found.body?.items ?? []).filter(({ startsAt }) => Date.parse(startsAt) > now.value - 2_000);
+  const items = (found.body?.items ?? []).filter(({ startsAt }) => Date.parse(startsAt) > now.value);
   return (
     <section aria-labelledby="coming-title">
       <header>
@@ -192,12 +192,9 @@ function NextLine({ coming }: { coming: Coming }): JSX.Element {
           </>
         )}
       </span>
-      {/* Otherwise it would be the same instant once more. */}
-      {lostSince.value === undefined && (
-        <span class="quiet end">
-          <Away at={startsAt} />
-        </span>
-      )}
+      <span class="quiet end">
+        <AwayBeside at={startsAt} />
+      </span>
     </li>
   );
 }

@@ -5,13 +5,15 @@ import fc from "fast-check";
 import * as Y from "yjs";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { recordKey } from "../src/core/records/records.ts";
+import { describeSync } from "../src/peer/status.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
-import { instantOf } from "../src/schema/ids.ts";
+import { TableSync } from "../src/peer/sync-table.ts";
+import { instantOf, type PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { peersRoot } from "../src/table/roots.ts";
 import { SyncStage, type Actor } from "./kit/sync-stage.ts";
-import { edit, jobOf, specOf, wallOf } from "./kit/tables.ts";
+import { edit, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
 function put(actor: Actor, id: string, minute: number, owner?: string): Uint8Array {
   const spec = specOf(id, owner === undefined ? {} : { owner });
@@ -508,4 +510,58 @@ test("nonsense from a neighbour changes nothing and doesn't end the sync", () =>
   assert.equal(a.table.digest(), digest);
   assert.ok(jobOf(a.table, "x") !== undefined);
   assertSame(a, b);
+});
+
+test("neighbours with the same problem are one reason, however many a member that lies invents", () => {
+  const silent = Array.from({ length: 256 }, (_, number) => ({
+    peer: `p${number}` as PeerId,
+    what: "silent",
+  }));
+  const refused = { peer: "ann" as PeerId, what: "its job table is refused" };
+  assert.deepEqual(
+    describeSync([...silent, refused], (peer) => peer).map(({ message }) => message),
+    [
+      "not in sync with p0, p1, p2, p3, p4 and 251 more: silent",
+      "not in sync with ann: its job table is refused",
+    ],
+  );
+});
+
+test("state vectors that arrive in pieces take 32 MiB at most, however many neighbours send them", () => {
+  const whole: PeerId[] = [];
+  const sync = new TableSync({
+    table: makeTable("a"),
+    send: () => undefined,
+    charge: () => undefined,
+    onUpdate: () => undefined,
+    onHave: (peer) => void whole.push(peer),
+    onDone: () => undefined,
+    nextId: () => 1,
+    count: () => undefined,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  });
+  const now = { wall: wallOf(1), mono: 0 };
+  const pieces = 64;
+  const stateVector = Buffer.alloc(196_608).toString("base64");
+  const neighbours = Array.from({ length: 8 }, (_, number) => `p${number}` as PeerId);
+  const sendPiece = (from: PeerId, piece: number): void => {
+    const message = {
+      kind: "table-have",
+      id: 7,
+      digest: "other",
+      stateVector,
+      piece,
+      pieces,
+      reply: false,
+    } as const;
+    sync.heardHave(from, message, { ...now, mono: ++now.mono });
+  };
+  for (const neighbour of neighbours) {
+    sync.linkUp(neighbour, now);
+    for (let piece = 0; piece < pieces - 1; piece++) sendPiece(neighbour, piece);
+  }
+  for (const neighbour of neighbours) sendPiece(neighbour, pieces - 1);
+  assert.deepEqual(whole, ["p6", "p7"], "those that began last");
+  for (let piece = 0; piece < pieces; piece++) sendPiece(neighbours[0] as PeerId, piece);
+  assert.deepEqual(whole, ["p6", "p7", "p0"], "one that begins again is taken in");
 });

@@ -38,13 +38,16 @@ import type {
   View,
 } from "../ports/control.ts";
 import type { ExpectedHour } from "../ports/expected.ts";
-import type { JobId, TickId } from "../schema/ids.ts";
+import type { JobId, PeerId, TickId } from "../schema/ids.ts";
 import type { Assembly } from "./assembly.ts";
 
 interface Booted {
   state: State;
   assembly: Assembly;
 }
+
+/** How many neighbours one reason names. A member that lies can be any number of them. */
+const namedMax = 5;
 
 export class PeerStatus {
   readonly #clock: Clock;
@@ -180,9 +183,19 @@ export class PeerStatus {
   /** A neighbour with which sync can't finish may have jobs and records that this peer lacks. */
   #syncProblems(): NotReady[] {
     const { state, assembly, now } = this.#live();
-    return assembly.sync.problems(now).map(({ peer, what }) => ({
-      code: "sync",
-      message: `not in sync with ${nameOf(state, peer)}: ${what}`,
-    }));
+    return describeSync(assembly.sync.problems(now), (peer) => nameOf(state, peer));
   }
+}
+
+/** One reason for all neighbours with the same problem. */
+export function describeSync(
+  problems: readonly { peer: PeerId; what: string }[],
+  name: (peer: PeerId) => string,
+): NotReady[] {
+  return [...Map.groupBy(problems, ({ what }) => what)].map(([what, all]) => {
+    const names = all.slice(0, namedMax).map(({ peer }) => name(peer));
+    const rest = all.length - names.length;
+    const others = rest === 0 ? "" : ` and ${rest} more`;
+    return { code: "sync", message: `not in sync with ${names.join(", ")}${others}: ${what}` };
+  });
 }

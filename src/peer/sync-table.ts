@@ -23,6 +23,11 @@ const silentProblemMs = 30_000;
 const differsProblemMs = 300_000;
 /** A difference that the neighbour has stopped fetching is dropped after this time. */
 const servingLimitMs = 30_000;
+/**
+ * Bytes of state vectors that arrive in pieces, from all neighbours together. Beyond it, those that began first are dropped. One
+ * can have 12 MiB, if it comes from a member that lies; a million clients, more than a table may have, take 10 MB.
+ */
+const vectorBytesMax = 33_554_432;
 
 export interface TableSyncDeps {
   table: JobTable;
@@ -197,13 +202,29 @@ export class TableSync {
     if (piece === 0) neighbour.incomingVectors.set(reply, { id, pieces: [], bytes: 0, of, since: now.mono });
     const vector = neighbour.incomingVectors.get(reply);
     if (vector?.id !== id || vector.pieces.length !== piece) return undefined;
-    vector.pieces.push(Buffer.from(stateVector, "base64"));
+    const bytes = Buffer.from(stateVector, "base64");
+    vector.bytes += bytes.length;
+    vector.pieces.push(bytes);
     if (vector.pieces.length < vector.of) {
+      this.#boundVectors();
       this.#deps.send(from, { kind: "table-have-want", id, piece: piece + 1, reply });
       return undefined;
     }
     neighbour.incomingVectors.delete(reply);
     return Buffer.concat(vector.pieces);
+  }
+
+  /** A neighbour whose vector is dropped asks again later. */
+  #boundVectors(): void {
+    const arriving = [...this.#neighbours.values()].flatMap(({ incomingVectors }) =>
+      [...incomingVectors].map(([reply, { bytes, since }]) => ({ incomingVectors, reply, bytes, since })),
+    );
+    let bytes = arriving.reduce((sum, vector) => sum + vector.bytes, 0);
+    for (const oldest of arriving.toSorted((a, b) => a.since - b.since)) {
+      if (bytes <= vectorBytesMax) return;
+      oldest.incomingVectors.delete(oldest.reply);
+      bytes -= oldest.bytes;
+    }
   }
 
   heardHaveWant(from: PeerId, { id, piece, reply }: MessageOf<"table-have-want">, now: Now): void {

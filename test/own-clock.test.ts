@@ -412,6 +412,20 @@ test("a job that was made before its peer's clock was a year behind for a while 
   );
 });
 
+test("a tick whose jitter had not passed when all clocks leapt a year ahead still runs once they are right again", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.put({ ...beat, schedule: "@every 1h", jitter: "50m", catchUp: { policy: "latest", window: "1d" } });
+  const tick = (Math.floor(cores.wall(0) / hour) + 1) * hour;
+  cores.pass(tick - cores.wall(0) + 2_000);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 365 * 24 * hour);
+  cores.pass(12_000);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 0);
+  const startsOfTick = () => cores.starts.filter((start) => instantOf(start.tick as TickId) === tick).length;
+  assert.equal(startsOfTick(), 0, "the jitter is long enough");
+  cores.pass(hour);
+  assert.equal(startsOfTick(), 1);
+});
+
 test("a tick that was due while all clocks were a year ahead has a record once they are right again", () => {
   const cores = new Cores(["a", "b"]);
   cores.put({ ...beat, schedule: "@every 1h", catchUp: { policy: "none", window: "1d" } });

@@ -91,19 +91,24 @@ export function nextTickInSightAt(state: State): number {
 
 /**
  * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has told which of them
- * really started. Returns how many jobs are concerned.
+ * really started. The ticks that were undecided when the clock leapt ahead are looked up as well. Returns how many jobs are
+ * concerned.
  */
 export function lookUpAhead(state: State): number {
   const { history } = state.ledger;
   const { upkeep, now } = state;
   upkeep.gaps.clear();
-  const jobs = withdrawAhead(history, now.wall);
+  const ahead = new Set(withdrawAhead(history, now.wall));
+  for (const job of ahead) planStore(state, job);
+  const jobs = ahead.union(upkeep.undecidedAtLeap);
   for (const job of jobs) {
-    planStore(state, job);
+    const { from = Infinity, to = -Infinity } = upkeep.undecidedAtLeap.get(job) ?? {};
+    const until = ahead.has(job) ? unsureUntilOf(history, job) : to;
     upkeep.lookups.add(job);
-    emit(state, { kind: "lookUp", job, from: now.wall + 1, to: unsureUntilOf(history, job) + 1 });
+    emit(state, { kind: "lookUp", job, from: Math.min(from, now.wall + 1), to: until + 1 });
   }
-  return jobs.length;
+  upkeep.undecidedAtLeap.clear();
+  return jobs.size;
 }
 
 export function scanAll(state: State): void {
@@ -207,7 +212,9 @@ export function lookedUp(
       const isWithdrawn = record.peer === state.settings.self && withdrawDecision(state, record);
       if (!isWithdrawn) noteDecidedAhead(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
-    } else if (settles(record)) settleIn(state.ledger.history, record);
+    } else if (isMissedTooEarly(state, record, until) && withdrawDecision(state, record))
+      reopen(state.ledger.history, record, state.now.wall);
+    else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record) || record.retryAt !== undefined)
       takeRecord(state.ledger, record, state.now.mono, true);
   }
@@ -221,6 +228,12 @@ export function lookedUp(
   if (plan !== undefined && isPlanning(state)) scanJob(state, plan);
   // Their ticks may wait for this answer.
   for (const child of state.jobs.children.get(job) ?? []) reviewAll(state, child);
+}
+
+/** Whether this peer took the tick for too late by a clock that was ahead. */
+function isMissedTooEarly({ settings }: State, record: RunRecord, until: number): boolean {
+  const { peer, state, tick, finishedAt = -Infinity } = record;
+  return peer === settings.self && state === "missed" && !isManual(tick) && finishedAt > until;
 }
 
 /**

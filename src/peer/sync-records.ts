@@ -30,7 +30,7 @@ const pruningMs = 15_000;
 /** How far back `wantRecent` compares. */
 const recentMs = 15 * 60_000;
 /** Ticks can lie ahead of now, by a claim's lead and by clocks that differ, so the current bucket and the next are included. */
-const aheadBuckets = 2;
+export const aheadBuckets = 2;
 /**
  * A bucket that has more pages than this and is still being written to differs from every neighbour's all the time. Routine
  * comparisons skip it until it has cooled; those of new links don't.

@@ -6,8 +6,11 @@
  * don't notice it. A stretch is quiet if every running peer is idle until well after it, no child runs, no message is
  * on its way, and nothing was done to the world shortly before. A leap ends before anything is due again, by the
  * calendar or by any peer's clock, and after at most an hour. So a peer does its periodic work less often in calendar
- * time, but does on time whatever is due by the calendar. `test/leap-seeds.test.ts` compares worlds with and without.
+ * time, but does on time whatever is due by the calendar. What clocks that were ahead have written is compared when its time is
+ * near, so that leaps wait for that, too. `test/leap-seeds.test.ts` compares worlds with and without.
  */
+import { bucketMs } from "../../core/records/buckets.ts";
+import { aheadBuckets } from "../../peer/sync-records.ts";
 import type { SimNetwork } from "../mesh.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Hosts } from "./hosts.ts";
@@ -88,6 +91,24 @@ export class Leaps {
       if (idleUntil === undefined) return 0;
       quietMs = Math.min(quietMs, idleUntil - clock.wall() - beforeDueMs);
     }
-    return quietMs;
+    return Math.min(quietMs, this.#untilCompared(now));
+  }
+
+  /**
+   * How long it is until the running peers compare a bucket of records that lies ahead now, and in which they differ, ms; 0
+   * while they may be at it.
+   */
+  #untilCompared(now: number): number {
+    const storages = [...this.#parts.hosts.all()].flatMap(({ life, storage }) =>
+      life?.process.running === true ? [storage] : [],
+    );
+    const compared = Math.floor((now - consequencesMs) / bucketMs) + aheadBuckets;
+    const ahead = new Set(
+      storages.flatMap(({ buckets }) => [...buckets.keys()].filter((bucket) => bucket > compared)),
+    );
+    const differing = [...ahead].filter(
+      (bucket) => new Set(storages.map(({ buckets }) => buckets.get(bucket)?.digest())).size > 1,
+    );
+    return Math.max(0, (Math.min(...differing) - aheadBuckets) * bucketMs - now);
   }
 }

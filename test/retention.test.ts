@@ -12,7 +12,7 @@ import type { Disk, Horizon, PruneRule } from "../src/ports/disk.ts";
 import { instantOf, ulid, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RunRecord } from "../src/schema/run.ts";
-import { everySeconds } from "../src/sim/client/schedules.ts";
+import { everySeconds, noSchedule } from "../src/sim/client/schedules.ts";
 import { SimKeys } from "../src/sim/keys.ts";
 import { StableStorage } from "../src/sim/disk/storage.ts";
 import type { JobRules } from "../src/sim/world/requests.ts";
@@ -148,6 +148,25 @@ test("a deleted job is pruned by its own limits even if no peer had pruned while
   for (const peer of stage.peers) assert.deepEqual(stage.records(peer, "gone"), []);
 });
 
+test("a peer that has just joined keeps no history because of ticks that the others have forgotten", () => {
+  const stage = new Stage("joined late");
+  const [, second] = stage.peers;
+  assert.ok(second !== undefined);
+  stage.world.hosts.kill(second, true);
+  stage.put("parent", { schedule: everySeconds(600), keep: { runs: 12, ageMs: 720 * hour } });
+  stage.put("child", {
+    schedule: noSchedule,
+    after: { jobs: ["parent" as JobId], on: "success" },
+    keep: { runs: 1, ageMs: 720 * hour },
+  });
+  stage.until(129 * minute);
+  stage.world.hosts.get(second).storage.restore(new StableStorage());
+  stage.world.hosts.start(second);
+  stage.until(200 * minute);
+  const ageMs = stage.ageOf(second, "parent");
+  assert.ok(ageMs <= 2 * hour + slackMs, `${ageMs / minute} minutes`);
+});
+
 test("the history and outputs of a deleted job are removed by the job's own limits", () => {
   const stage = new Stage("deleted");
   stage.put("gone", { keep: { runs: 3, ageMs: 2 * hour } });
@@ -265,6 +284,7 @@ function pruneRounds(
     mayPrune: () => true,
     hasWarmedUp: () => true,
     openSince: () => Infinity,
+    onRound: () => undefined,
     lastRound: undefined,
     clockProof: new ClockProof(undefined, undefined),
     count: () => undefined,

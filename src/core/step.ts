@@ -59,14 +59,8 @@ import { hearDeclined } from "./claims/order-book.ts";
 import { recountAllPeers } from "./claims/peer-sets.ts";
 import { takeTouched, touchDue, touchAll } from "./claims/touched.ts";
 import { openDigest, openOn } from "./records/ledger.ts";
-import {
-  childEnded,
-  childStarted,
-  childStuck,
-  closePruned,
-  declareLost,
-  takeRecords,
-} from "./orders/runs.ts";
+import { closePruned } from "./orders/pruned-elsewhere.ts";
+import { childEnded, childStarted, childStuck, declareLost, takeRecords } from "./orders/runs.ts";
 import { endEarlierLife } from "./orders/earlier-life.ts";
 import { awaitLess, awaitSync, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { followKey } from "./orders/own-key.ts";

@@ -261,6 +261,19 @@ export function openSince(state: Readonly<State>, job: JobId): number {
   return since;
 }
 
+/** Jobs of which something isn't over, as far as this peer knows. */
+export function jobsInProgress({ book, ledger }: Readonly<State>): ReadonlySet<JobId> {
+  return new Set([...ledger.openByJob.keys(), ...book.byJob.keys(), ...book.chains.keys()]);
+}
+
+/** Whether something that began before the instant (ms) isn't over, as far as this peer knows. */
+export function isOpenBefore({ book, ledger }: Readonly<State>, job: JobId, before: number): boolean {
+  for (const { tick } of openOf(ledger, job)) if (instantOf(tick) < before) return true;
+  for (const { instant } of book.byJob.get(job) ?? []) if (instant < before) return true;
+  for (const tick of book.chains.get(job)?.keys() ?? []) if (instantOf(tick) < before) return true;
+  return false;
+}
+
 /** The jobs after which it runs, and those after which these run. */
 function ancestorsOf(jobs: JobsState, job: JobId): ReadonlySet<JobId> {
   const found = new Set(parentsOf(jobs, job));

@@ -8,6 +8,8 @@ import { isPossiblyStale } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import {
   hasWarmedUp,
+  isOpenBefore,
+  jobsInProgress,
   isOpen,
   mayPlan,
   knownMembers,
@@ -114,10 +116,11 @@ export function assemble(deps: AssemblyDeps): Assembly {
     exchangeWindowMs,
     now: () => clock.now(),
     send: (to, message) => send(to, "sync", message),
-    onPrunedElsewhere: (job, before) => {
-      if (openSince(state, job) < before) feed({ kind: "prunedElsewhere", job, before });
-    },
+    onPrunedElsewhere: (job, before) => closePruned(job, before),
   });
+  const closePruned = (job: JobId, before: number): void => {
+    if (isOpenBefore(state, job, before)) feed({ kind: "prunedElsewhere", job, before });
+  };
   const intake = new Intake({
     settings,
     doors,
@@ -171,6 +174,10 @@ export function assemble(deps: AssemblyDeps): Assembly {
     mayPrune: () => mayPlan(state),
     hasWarmedUp: () => hasWarmedUp(state),
     openSince: (job) => openSince(state, job),
+    // Some of it may have become known after the neighbours' horizons.
+    onRound: () => {
+      for (const job of jobsInProgress(state)) closePruned(job, horizons.elsewhere(job));
+    },
     count,
   });
   const logs = new Logs({ ...outputDeps(deps), send: (to, message) => send(to, "log", message), executor });

@@ -53,6 +53,8 @@ export interface RetentionDeps {
   hasWarmedUp(): boolean;
   /** The oldest tick (ms) for which core has an open record; Infinity = none. */
   openSince(job: JobId): number;
+  /** A round begins. */
+  onRound(): void;
   count(name: string): void;
 }
 
@@ -87,6 +89,7 @@ export class Retention {
   }
 
   #beginRound(round: number): void {
+    this.#deps.onRound();
     this.#round = round;
     this.#busy = true;
     this.#floor = 0;

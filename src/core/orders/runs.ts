@@ -4,7 +4,7 @@
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome, RunSpec } from "../../ports.ts";
-import { instantOf, isManual, runId, type JobId, type RunId } from "../../schema/ids.ts";
+import { instantOf, isManual, runId, type RunId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isFinal } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
@@ -16,13 +16,10 @@ import { retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
   closeIfEnded,
-  dropRecord,
   openCount,
-  openOf,
   openRecords,
   recordsInMemory,
   remembers,
-  settleIn,
   takeRecord,
 } from "../records/ledger.ts";
 import { awaitsOwnEnd, beginsRound, isDecidedAhead, isDecision, orderKeyOf } from "../records/records.ts";
@@ -39,7 +36,7 @@ import { reporterPlace } from "./reporter.ts";
 import { hearRange, reopenWithdrawn } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
 import { admitAgain, requestedAheadMs, retryCount } from "../claims/order-book.ts";
-import { touchAll, touchJob } from "../claims/touched.ts";
+import { touchAll } from "../claims/touched.ts";
 import { emit, note, type State } from "../state.ts";
 
 const noLog = { logBytes: 0, logTruncated: false };
@@ -338,19 +335,3 @@ const openMax = 16_384;
 const retriesMax = 10_000;
 /** Records of jobs that are not in the table, counted again whenever old memory is gone through. */
 const recordsOfNoJobMax = 20_000;
-
-/**
- * Other peers have pruned the job's history before the instant (ms), which they do only where everything is over. So records
- * from before it that this peer takes for open are over too, however they ended; except its own, about which it knows best.
- */
-export function closePruned(state: State, job: JobId, before: number): void {
-  const over = [...openOf(state.ledger, job)].filter(
-    ({ tick, peer }) => instantOf(tick) < before && peer !== state.settings.self,
-  );
-  if (over.length === 0) return;
-  for (const record of over) {
-    dropRecord(state.ledger, record);
-    settleIn(state.ledger.history, record);
-  }
-  touchJob(state, job);
-}

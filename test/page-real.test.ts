@@ -591,6 +591,29 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("jobs that were deleted together are told of before, and come back together", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const ids = ["old-1", "old-2"];
+    for (const id of ids) await ada.ask("POST", "/v1/jobs", { id, command: `echo ${id}` });
+    await logIn(page, ada.token, "/jobs?q=old-");
+    await page.getByLabel("Choose all jobs that are shown").check();
+    await page.getByRole("button", { name: "Delete" }).press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Delete 2 jobs?" });
+    await dialog.getByText("old-1, old-2").waitFor();
+    await dialog.getByRole("button", { name: "Delete them" }).press("Enter");
+    await page.getByText("2 jobs are deleted.").waitFor();
+    await page.getByText("No job matches.").waitFor();
+    await page.getByRole("button", { name: "Undo" }).press("Enter");
+    await page.getByText("Undone.").waitFor();
+    await page.getByRole("rowheader", { name: /old-2/ }).waitFor();
+    for (const id of ids) {
+      const { command } = (await ada.ask("GET", `/v1/jobs/${id}`)) as { command: string };
+      assert.equal(command, `echo ${id}`);
+      await ada.ask("DELETE", `/v1/jobs/${id}`);
+    }
+    await context.close();
+  });
+
   test("the keyboard goes on where a new view begins, and back where the old one does", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs");

@@ -60,10 +60,13 @@ export function remove(job: Pick<Job, "id" | "revision">): Promise<boolean> {
   return carryOut(async () => {
     await ask(pathOf(id), { method: "DELETE" });
     if (revision === null) return { text: `${id} is deleted.` };
-    const undo = async (): Promise<void> =>
-      void (await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision: await lastKept(id) } }));
-    return { text: `${id} is deleted. Its history stays for a while.`, undo };
+    return { text: `${id} is deleted. Its history stays for a while.`, undo: () => bringBack(id) };
   });
+}
+
+/** Reverts a deletion. */
+async function bringBack(id: string): Promise<void> {
+  await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision: await lastKept(id) } });
 }
 
 /** The newest revision of a deleted job that still says what it was. */
@@ -115,21 +118,30 @@ export function bulk(ids: readonly string[], action: BulkAction): Promise<boolea
     const failed = items.length - done.length;
     const asked = `${countText(done.length, "job")} ${done.length === 1 ? "is" : "are"} ${doneWords[action]}.`;
     const text = blocked === undefined ? asked : `${asked} ${blocked.job}: ${blocked.warnings.join("; ")}.`;
-    const opposite = action === "pause" ? "resume" : undefined;
+    const undo = undoOf(
+      action,
+      done.map(({ job }) => job),
+    );
     return {
       text:
         refused === undefined
           ? text
           : `${text} ${failed} refused: ${refused.job}: ${refused.detail ?? "no reason given"}`,
-      ...(opposite === undefined || done.length === 0
-        ? {}
-        : {
-            undo: async () =>
-              void (await ask("/v1/jobs:bulk", {
-                method: "POST",
-                body: { select: { ids: done.map(({ job }) => job) }, action: opposite },
-              })),
-          }),
+      ...(undo === undefined ? {} : { undo }),
     };
   });
+}
+
+/** What takes the action back; undefined where nothing does. */
+function undoOf(action: BulkAction, ids: readonly string[]): (() => Promise<void>) | undefined {
+  if (ids.length === 0) return undefined;
+  if (action === "pause")
+    return async () => {
+      await ask("/v1/jobs:bulk", { method: "POST", body: { select: { ids }, action: "resume" } });
+    };
+  if (action !== "delete") return undefined;
+  return async () => {
+    // oxlint-disable-next-line no-await-in-loop -- a caller may have only so many calls open
+    for (const id of ids) await bringBack(id);
+  };
 }

@@ -41,6 +41,10 @@ export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
       </button>
       {isDeleting && (
         <Dialog title={`Delete ${countText(ids.length, "job")}?`} onClose={() => setDeleting(false)}>
+          <p>
+            They are removed from every peer, and their ticks stop. Runs that are on go on to their end. The
+            jobs are kept for a while, so the deletion can be undone.
+          </p>
           <p class="names" tabIndex={0}>
             {ids.slice(0, 30).join(", ")}
             {ids.length > 30 && ` and ${ids.length - 30} more`}

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Lines } from "./lines.ts";
 
-/** As in pages.css. Unit: px. */
+/** As in output.css. Unit: px. */
 const lineHeight = 20;
 /** Up to this many lines, the box is as tall as its lines. */
 const linesOfSmall = 12;

@@ -457,6 +457,18 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a token of some groups is not told that the slots of a pool are free, where it may not see who holds them", async () => {
+    const { token } = (await ada.ask("POST", "/v1/tokens", {
+      name: "some",
+      role: "viewer",
+      groups: ["db"],
+    })) as { token: string };
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, token, "/settings");
+    await page.getByText("0 of 2 taken, 0 ticks waiting, 0 jobs, of the jobs that you may see").waitFor();
+    await context.close();
+  });
+
   test("where more went wrong than is read, Now says since when it is counted", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     const due = new Date().toISOString();

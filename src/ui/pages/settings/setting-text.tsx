@@ -1,6 +1,7 @@
 /** What a setting says, in words, and how it is. */
 import type { JSX } from "preact";
 import { jobLink } from "../../live/address.ts";
+import { me } from "../../live/me.ts";
 import { StateWord } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
 import { countText, scheduleText } from "../../words.ts";
@@ -72,6 +73,7 @@ function Maintenance({ item }: { item: Setting }): JSX.Element {
 function PoolNow({ item }: { item: Setting }): JSX.Element {
   const count = (name: string): number => (Array.isArray(item[name]) ? item[name].length : 0);
   const holders = (item["holders"] ?? []) as Slot[];
+  const isOfGroups = me.value !== undefined && me.value.groups !== null;
   return (
     <span class="under">
       {holders.length} of {String(item["slots"])} taken
@@ -83,6 +85,7 @@ function PoolNow({ item }: { item: Setting }): JSX.Element {
       ))}
       {holders.length > holdersNamed && " and others"}, {countText(count("waiting"), "tick")} waiting,{" "}
       {countText(count("jobs"), "job")}
+      {isOfGroups && ", of the jobs that you may see"}
     </span>
   );
 }

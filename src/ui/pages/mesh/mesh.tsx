@@ -86,7 +86,10 @@ function Duplicates(): JSX.Element | null {
     <section aria-labelledby="twice-title">
       <header>
         <h2 id="twice-title">Ran twice</h2>
-        <span class="more">peers that could not hear each other each ran these ticks; all runs are kept</span>
+        <span class="more">
+          peers that could not hear each other each ran these ticks; all runs are kept
+          {runs.body?.nextCursor !== null && `; of the last ${runsRead} runs`}
+        </span>
       </header>
       <ol class="card ticks">
         {twice.map((pair) => (

@@ -457,6 +457,17 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a job that runs each second hides no other from what is coming up", async () => {
+    await ada.ask("POST", "/v1/jobs", { id: "each-second", schedule: "@every 1s", command: "true" });
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token);
+    const list = page.locator(".next-list");
+    await list.getByRole("link", { name: longName }).first().waitFor();
+    assert.ok((await list.getByRole("link", { name: "each-second" }).count()) <= 2);
+    await ada.ask("DELETE", "/v1/jobs/each-second");
+    await context.close();
+  });
+
   test("a token of some groups is not told that the slots of a pool are free, where it may not see who holds them", async () => {
     const { token } = (await ada.ask("POST", "/v1/tokens", {
       name: "some",

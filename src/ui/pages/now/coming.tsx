@@ -18,6 +18,8 @@ const spanNames: Readonly<Record<string, string>> = {
   "1440": "24 h",
 };
 const listed = 10;
+/** Ticks of one job that are listed: those of a job that runs each second would hide all others. */
+const listedPerJob = 2;
 
 export function ComingTicks(): JSX.Element {
   const chosen = query.value.get("minutes") ?? "60";
@@ -57,7 +59,7 @@ export function ComingTicks(): JSX.Element {
             completeUntil={found.body.more ? Date.parse(found.body.completeUntil) : Infinity}
           />
           <ol class="next-list">
-            {items.slice(0, listed).map((one) => (
+            {firstOfEach(items).map((one) => (
               <NextLine key={`${one.job} ${one.tick}`} coming={one} />
             ))}
           </ol>
@@ -71,6 +73,16 @@ export function ComingTicks(): JSX.Element {
       )}
     </section>
   );
+}
+
+function firstOfEach(items: readonly Coming[]): Coming[] {
+  const counts = new Map<string, number>();
+  const first = items.filter(({ job }) => {
+    const count = (counts.get(job) ?? 0) + 1;
+    counts.set(job, count);
+    return count <= listedPerJob;
+  });
+  return first.slice(0, listed);
 }
 
 const width = 1_000;

@@ -122,6 +122,12 @@ function reasons(cores: Cores, peer: PeerId): string {
     .join();
 }
 
+function words(cores: Cores, peer: PeerId): string {
+  return notReady(cores.state(peer))
+    .map(({ message }) => message)
+    .join("\n");
+}
+
 function warnings(cores: Cores, peer: PeerId): string {
   return viewOf(cores.state(peer), cores.state(peer).now, new Map(), [], {}).warnings.join("\n");
 }
@@ -132,6 +138,13 @@ function forgottenAt(cores: Cores, peer: PeerId): string {
 
 const beat = { id: "beat", schedule: "@every 5s", command: "true", overlap: "allow" } as const;
 
+test("a drained peer says with which command it takes ticks again, name included", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.ask("a", { kind: "drain-peer", peer: "b", on: true, by });
+  cores.pass(second);
+  assert.match(words(cores, b), /`cicada peers undrain host-b`/);
+});
+
 describe("a forget", () => {
   test("without a signature is shown as refused and changes no deciding; asked for again by a person, it is in force", () => {
     const cores = new Cores(["a", "b", "c"]);
@@ -141,7 +154,10 @@ describe("a forget", () => {
     for (const peer of [a, b, c]) {
       assert.equal(forgottenAt(cores, peer), "");
       assert.equal(reasons(cores, peer), "");
-      assert.match(warnings(cores, peer), /forget host-c.*no peer has signed it.*peers forget/);
+      assert.match(
+        warnings(cores, peer),
+        /forget host-c.*no peer has signed it.*`cicada peers forget host-c`/,
+      );
     }
     assert.ok(cores.starts.some(({ peer }) => peer === c));
     assert.equal(cores.state(c).voting.voter.barredThrough, -1);
@@ -152,6 +168,7 @@ describe("a forget", () => {
       ["c", "c"],
     );
     assert.equal(reasons(cores, c), "forgotten");
+    assert.match(words(cores, c), /`cicada peers unforget host-c`/);
     assert.equal(warnings(cores, a), "");
   });
 

@@ -20,6 +20,7 @@ const bareRefusalShownMs = 60_000;
 /** The reasons why this peer is not ready. */
 export function notReady(state: State): NotReady[] {
   const { operator, upkeep, voting } = state;
+  const self = shownName(state, state.settings.self);
   const reasons: NotReady[] = [];
   const add = (code: NotReady["code"], message: string) => reasons.push({ code, message });
   if (!state.alive) add("starting", "starting: the data folder is being read");
@@ -28,12 +29,15 @@ export function notReady(state: State): NotReady[] {
   }
   if (operator.draining) add("draining", "draining: the peer is being stopped");
   if (operator.drained !== undefined) {
-    add("drained", `drained by ${operator.drained.by}: it takes no ticks until \`cicada peers undrain\``);
+    add(
+      "drained",
+      `drained by ${operator.drained.by}: it takes no ticks until \`cicada peers undrain ${self}\``,
+    );
   }
   if (operator.selfForgotten !== undefined) {
     add(
       "forgotten",
-      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): \`cicada peers unforget\` at a member takes ` +
+      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): \`cicada peers unforget ${self}\` at a member takes ` +
         "it in again; here it lets this peer carry on if no member is left. Or give it a new data folder and a new invitation",
     );
   }
@@ -61,7 +65,7 @@ export function notReady(state: State): NotReady[] {
     add(
       "votes-lost",
       "this voter's disk doesn't hold all votes given in its name (it is an old copy, or another process used its identity): it doesn't " +
-        "vote until a member forgets it, takes it in again and makes it a voter (`cicada peers forget`, `unforget`, `promote`)",
+        `vote until a member forgets it, takes it in again and makes it a voter (\`cicada peers forget ${self}\`, then \`unforget\` and \`promote\`)`,
     );
   }
   const missing = state.jobs.majorityJobs.size > 0 ? votersMissing(state) : undefined;
@@ -106,7 +110,7 @@ function membershipWarnings(state: State): string[] {
       const verb = forgotten ? "forget" : "unforget";
       return (
         `a request to ${verb} ${shownName(state, peer)} (${shownAuthor(state, by)}) changes nothing: ${why}. If a person wants that, ` +
-        `ask here again: \`cicada peers ${verb}\``
+        `ask here again: \`cicada peers ${verb} ${shownName(state, peer)}\``
       );
     });
   const { bareRefusal } = state.operator.membership;

@@ -139,6 +139,8 @@ export type Event = { now: Now } & (
       tableDigest: string;
       /** the jobs that are quarantined because they run after each other, with their parents; absent = none */
       cyclic?: ReadonlyMap<JobId, readonly JobId[]>;
+      /** of the changed jobs those that are there and can't be read; absent = none */
+      unreadable?: ReadonlySet<JobId>;
     }
   /** what is in the table about the membership of peers has changed */
   | { kind: "membership"; statements: readonly MembershipStatement[] }

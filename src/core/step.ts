@@ -146,7 +146,11 @@ function take(state: State, event: Event): void {
       state.tableDigest = event.tableDigest;
       setCyclic(state.jobs, event.cyclic ?? new Map());
       event.changes.forEach((change) => takeChange(state, change));
-      return event.changes.forEach(({ id }) => forgetHeardSkips(state, id));
+      return event.changes.forEach(({ id, job }) => {
+        forgetHeardSkips(state, id);
+        const isThere = job !== undefined || event.unreadable?.has(id) === true;
+        emit(state, { kind: "notify", event: { kind: "job", id, change: isThere ? "written" : "deleted" } });
+      });
     case "settingsChanged":
       return takeSettings(state, event.setting, event.values);
     case "membership":

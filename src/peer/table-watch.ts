@@ -42,7 +42,14 @@ export class TableWatch {
     }
     const changes = table.takeChanges();
     edits.history.note(changes, (id) => table.holds(id), this.#clock.now().wall);
-    this.#feed({ kind: "tableChanged", changes, tableDigest: table.digest(), cyclic: table.cyclic() });
+    const unreadable = changes.filter(({ id, job }) => job === undefined && table.holds(id));
+    this.#feed({
+      kind: "tableChanged",
+      changes,
+      tableDigest: table.digest(),
+      cyclic: table.cyclic(),
+      ...(unreadable.length === 0 ? {} : { unreadable: new Set(unreadable.map(({ id }) => id)) }),
+    });
     for (const { id, job } of changes) scripts.jobChanged(id, job);
     secrets.tableChanged();
     const admissions = table.admissions();

@@ -349,16 +349,7 @@ export function commandStored(
     }
     return emit(state, { kind: "answer", token, answer: pending.answer });
   }
-  if (pending.kind === "skip") {
-    emit(state, { kind: "notify", event: { kind: "job", id: pending.id, change: "written" } });
-    return skipStored(state, pending);
-  }
-  for (const one of pending.edits) {
-    if (one.kind === "set") continue;
-    const id = idOf(one);
-    const change = one.kind === "delete" ? "deleted" : "written";
-    emit(state, { kind: "notify", event: { kind: "job", id, change } });
-  }
+  if (pending.kind === "skip") return skipStored(state, pending);
   emit(state, { kind: "answer", token, answer: answerTo(state, pending) });
 }
 

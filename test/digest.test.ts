@@ -115,9 +115,14 @@ function ended(
   };
 }
 
+/** So many jobs, of which none is called `gone-…`. */
+function existing(size: number): DayFacts["jobs"] {
+  return { size, has: (job) => !job.startsWith("gone-") };
+}
+
 function said(more: Partial<DayFacts>): string {
   const day = { from: 0, to: 1, shown: "2026-11-29 08:00" };
-  const facts = { day, zone: "UTC", jobs: 214, succeeded: 1_320, moreSucceeded: false };
+  const facts = { day, zone: "UTC", jobs: existing(214), succeeded: 1_320, moreSucceeded: false };
   const { state, text } = describeDay({
     ...facts,
     problems: [],
@@ -127,6 +132,10 @@ function said(more: Partial<DayFacts>): string {
     ...more,
   });
   return `${state}: ${text}`;
+}
+
+function saidOfLost(...jobs: string[]): string {
+  return said({ problems: jobs.map((job) => ended(job, "2026-11-29T03:00:00Z", "lost")) });
 }
 
 describe("a digest says", () => {
@@ -175,6 +184,14 @@ describe("a digest says", () => {
     );
   });
 
+  test("of jobs that are deleted since, that they are, and counts them beside the others", () => {
+    assert.match(
+      saidOfLost("gone-a", "backup", "gone-b"),
+      /^trouble: 1 of 214 jobs and 2 jobs deleted since had trouble in/,
+    );
+    assert.match(saidOfLost("gone-a"), /^trouble: 1 job deleted since had trouble in/);
+  });
+
   test("so much that it fits into a notice, however many jobs had trouble and however long their names are", () => {
     const problems = Array.from({ length: 900 }, (_, index) =>
       ended(`job-${index}-${"x".repeat(100)}`, "2026-11-29T03:00:00Z", "failed", { reason: "y".repeat(500) }),
@@ -210,7 +227,7 @@ test("a failure is found behind more repeated attempts than are read at once", (
       } as Doors["disk"],
     },
     nameOf: (peer) => peer,
-    jobs: () => 2,
+    jobs: () => existing(2),
     isSent: () => false,
     send: (_topic, { state, text }) => sent.push(`${state}: ${text}`),
   });

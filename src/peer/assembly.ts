@@ -302,7 +302,7 @@ function assembleAnnouncers({
     sender: noticeSender,
     channels,
     sight: () => meshSight(state, doors.clock.now()),
-    jobs: () => table.jobs().size,
+    jobs: () => table.jobs(),
     ...aboutPeers,
   });
   const longRuns = new LongRuns({

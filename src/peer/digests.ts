@@ -3,7 +3,14 @@
  * which every peer has, and hands the text to mesh-notices.ts, which sends it once.
  */
 import type { MeshSight } from "../core/operator/mesh-sight.ts";
-import { describeDay, isOutcome, lastDay, problemStates, type Day } from "../core/records/digest.ts";
+import {
+  describeDay,
+  isOutcome,
+  lastDay,
+  problemStates,
+  type Day,
+  type ExistingJobs,
+} from "../core/records/digest.ts";
 import { zoneOf } from "../core/time/zone.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -26,7 +33,7 @@ const pagesMax = 50;
 export interface DigestsDeps {
   doors: Pick<Doors, "disk" | "keys" | "log">;
   nameOf: (peer: PeerId) => string;
-  jobs: () => number;
+  jobs: () => ExistingJobs;
   isSent: (topic: MeshTopic) => boolean;
   send: (topic: MeshTopic, digest: { text: string; state: DigestState }) => void;
 }

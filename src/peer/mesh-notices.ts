@@ -4,6 +4,7 @@
  * next one goes on with them. A starting peer reads from its disk what was sent before, so a restart forgets no problem and
  * repeats none.
  */
+import type { ExistingJobs } from "../core/records/digest.ts";
 import type { MeshSight, Seen, SeenFact } from "../core/operator/mesh-sight.ts";
 import { newsOf, type Incident } from "../core/records/mesh-news.ts";
 import { CicadaError } from "../errors.ts";
@@ -52,7 +53,7 @@ export interface MeshNoticesDeps {
   nameOf: (peer: PeerId) => string;
   isAlive: (peer: PeerId) => boolean;
   /** how many jobs there are */
-  jobs: () => number;
+  jobs: () => ExistingJobs;
 }
 
 interface Said {

@@ -49,11 +49,17 @@ export function lastDay(zone: Zone, at: string, now: number): Day {
   };
 }
 
+/** Such as a map by id. */
+export interface ExistingJobs {
+  readonly size: number;
+  has(job: JobId): boolean;
+}
+
 export interface DayFacts {
   day: Day;
   zone: string;
-  /** how many jobs there are now */
-  jobs: number;
+  /** the jobs that there are now */
+  jobs: ExistingJobs;
   /** how many records of the day's ticks have succeeded */
   succeeded: number;
   /** more have succeeded than were counted */
@@ -74,7 +80,7 @@ export function describeDay(facts: DayFacts): { state: DigestState; text: string
   const byJob = Map.groupBy(problems.filter(isOutcome), ({ job }) => job);
   const ran = `${moreSucceeded ? "at least " : ""}${counted(succeeded, "run")} succeeded`;
   if (byJob.size === 0 && undecided.length === 0 && !isCut) {
-    const text = `${counted(jobs, "job")}: ${ran} ${period}, and nothing failed, was missed or lost`;
+    const text = `${counted(jobs.size, "job")}: ${ran} ${period}, and nothing failed, was missed or lost`;
     return { state: "ok", text };
   }
   for (let named = namedMax; ; named--) {
@@ -102,7 +108,16 @@ function describeProblems(
   const said = [...byJob].slice(0, named).map(([job, records]) => sentenceOf(job, records, nameOf));
   const more = byJob.size - said.length;
   if (more > 0) said.push(`and ${counted(more, "more job")}`);
-  return `${isCut ? "at least " : ""}${byJob.size} of ${counted(jobs, "job")} had trouble ${period}: ${said.join("; ")}`;
+  return `${isCut ? "at least " : ""}${whoHad(byJob, jobs)} had trouble ${period}: ${said.join("; ")}`;
+}
+
+/** `2 of 214 jobs`; jobs that were deleted since are none of these. */
+function whoHad(byJob: ReadonlyMap<JobId, unknown>, jobs: ExistingJobs): string {
+  const deleted = [...byJob.keys()].filter((job) => !jobs.has(job)).length;
+  const existing = `${byJob.size - deleted} of ${counted(jobs.size, "job")}`;
+  if (deleted === 0) return existing;
+  const gone = `${counted(deleted, "job")} deleted since`;
+  return deleted === byJob.size ? gone : `${existing} and ${gone}`;
 }
 
 function listed(jobs: readonly JobId[], named: number): string {

@@ -1738,6 +1738,12 @@ test("I18: a peer that starts a run early is found, unless a wrong clock that wa
   assert.deepEqual(found(at - 5_000, ahead(ann), ahead(ben)), []);
   assert.deepEqual(found(at + 5_000, ahead(ann), ahead(ben)), ["I18"], "it was still cut off");
   assert.deepEqual(found(at - 5_000, ahead(ann)), ["I18"], "its clock was right");
+  const isFull = { ...ahead(ben), kind: "full disk" as const };
+  assert.deepEqual(
+    found(at - 5_000, ahead(ann), ahead(ben), isFull),
+    [],
+    "a peer with a full disk has a clock",
+  );
 
   const cydIsAway = { peer: cyd, kind: "down" as const, from: beginning + 2 * minute, to: at + minute };
   const restored = {

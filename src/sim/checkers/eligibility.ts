@@ -117,6 +117,8 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
       ({ kind }) => kind !== "clock step" && kind !== "duplicate identity",
     ),
   };
+  // A peer with a full disk, or on a starved host, still says what its clock shows.
+  const unharmed = { ...steady, faultWindows: [] };
   const { cuts, outages } = steady;
   const since = start - inTouchMs;
   // A peer that was back for a part of the time may or may not have been heard.
@@ -127,7 +129,7 @@ function inTouchWith(evidence: Evidence, { peer, start }: Run): PeerId[] {
     (other) =>
       other === peer ||
       (together(steady, peer, other, since, start) && (isWrong(other) || !isForgotten(evidence, other))) ||
-      (isWrong(other) && moments.some((at) => together(steady, peer, other, at, at))),
+      (isWrong(other) && moments.some((at) => together(unharmed, peer, other, at, at))),
   );
 }
 

@@ -111,6 +111,24 @@ test("when the newer process has fallen silent, the older one takes ticks again,
   for (const other of others) assert.equal(cores.state(other).members.byId.get(a)?.state, "alive");
 });
 
+test("an older process that was cut off while a copy came and went takes ticks again, even if the others' clocks were set since", () => {
+  const cores = new Cores(["a", "b", "c"]);
+  cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+  cores.pass(10 * second);
+  const { incarnation: before } = cores.state("a").members;
+  cores.split(["a"], others);
+  passBesideACopy(cores, 5);
+  cores.pass(30 * second);
+  for (const other of others) cores.setClock(other, 1_200);
+  cores.pass(30 * second);
+  cores.heal();
+  cores.pass(60 * second);
+  assert.ok(cores.state("a").members.incarnation > before);
+  const since = cores.now;
+  cores.pass(60 * second);
+  assert.ok(startsOf(cores, "a", since) > 5);
+});
+
 test("of two processes that outlive a third at the same instant, one is the newer, so that not both carry on", () => {
   const incarnations = [3, 5].map((begunMs) => outlived(begunMs).state("a").members.incarnation);
   assert.notEqual(incarnations[0], incarnations[1]);

@@ -38,6 +38,19 @@ export function peersInReach(state: State): InReach {
   return { hears, hearsIndirectly: [...hearsIndirectly] };
 }
 
+/**
+ * When the member's last heartbeat was heard, by this peer's clock as it is set now, ms. If the clock was set since, it is
+ * unknown; then an older life of the member is told by the monotonic clock for how long the newer one has been silent.
+ */
+function heardAtOf(
+  { now, members }: State,
+  { heardWall, heardMono, heardCount }: Member,
+  hasOlderLife: boolean,
+): number | undefined {
+  if (heardCount === members.clockCount) return heardWall;
+  return hasOlderLife && heardMono !== undefined ? now.wall - (now.mono - heardMono) : undefined;
+}
+
 /** This peer's heartbeat to one member. */
 export function heartbeatTo(
   state: State,
@@ -50,15 +63,15 @@ export function heartbeatTo(
   const { ownLife } = state.members;
   const lacks = ownLacks(state);
   const lives = livesOf(state, member);
-  const isOfThisClock = member.heardCount === state.members.clockCount;
+  const heardAt = heardAtOf(state, member, lives.length > 0);
   const echo =
-    member.heartbeat === undefined || member.heardWall === undefined || !isOfThisClock
+    member.heartbeat === undefined || heardAt === undefined
       ? undefined
       : {
           incarnation: member.heartbeat.incarnation,
           count: member.heartbeat.clock.count,
           sentAt: member.heartbeat.sentAt,
-          heardAt: member.heardWall,
+          heardAt,
         };
   return {
     kind: "heartbeat",

@@ -5,8 +5,8 @@ import { place } from "./live/address.ts";
 import { isLoggedIn, lostSince } from "./live/ask.ts";
 import { may } from "./live/me.ts";
 import { mesh, summary } from "./live/mesh.ts";
-import { door, logOut } from "./live/session.ts";
-import { giveRefusal } from "./live/receipts.ts";
+import { loginInfo, logOut } from "./live/session.ts";
+import { addRefusal } from "./live/receipts.ts";
 import { Receipts } from "./parts/receipts.tsx";
 import { Help, useKeys } from "./parts/keys.tsx";
 import { Empty } from "./parts/parts.tsx";
@@ -90,7 +90,7 @@ function Bar({ current }: { current: Place | undefined }): JSX.Element {
     <header class="bar">
       <a class="brand" href="/">
         <img src="/icon.svg" alt="" width="22" height="22" />
-        cicada <span>{door.value?.name}</span>
+        cicada <span>{loginInfo.value?.name}</span>
       </a>
       <nav class="places" aria-label="Pages">
         {isLoggedIn.value === true && (
@@ -112,7 +112,7 @@ function Bar({ current }: { current: Place | undefined }): JSX.Element {
       {isLoggedIn.value === true && (
         <div class="bar-end small">
           <a href="/docs">API</a>
-          <button class="plain" onClick={() => void logOut().catch(giveRefusal)}>
+          <button class="plain" onClick={() => void logOut().catch(addRefusal)}>
             Log out
           </button>
         </div>
@@ -136,7 +136,7 @@ function Lost(): JSX.Element | null {
     <div class="banner" role="alert">
       <div>
         <strong>
-          {door.value?.name ?? "This peer"} has not answered since {minuteText(since)}.
+          {loginInfo.value?.name ?? "This peer"} has not answered since {minuteText(since)}.
         </strong>{" "}
         What is shown is as it was then; it is asked again every few seconds.{" "}
         {links.length > 0 && "The other peers show the same mesh: "}
@@ -165,7 +165,7 @@ function Foot(): JSX.Element {
 /** The title and the favicon carry the number of jobs in trouble, so that a tab in the background tells of them. */
 function useTitle(current: Place | undefined, detail: string | undefined): void {
   const failing = failingCount();
-  const name = door.value?.name;
+  const name = loginInfo.value?.name;
   const what = detail ?? current?.name ?? "cicada";
   useEffect(() => {
     document.title = `${failing > 0 ? `(${failing}) ` : ""}${what} · ${name ?? "cicada"}`;

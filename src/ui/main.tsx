@@ -6,15 +6,15 @@ import { startClock } from "./live/clock.ts";
 import { followEvents } from "./live/events.ts";
 import { followMe } from "./live/me.ts";
 import { followMesh } from "./live/mesh.ts";
-import { giveRefusal } from "./live/receipts.ts";
-import { knock } from "./live/session.ts";
+import { addRefusal } from "./live/receipts.ts";
+import { readLogin } from "./live/session.ts";
 import { guardTexts } from "./shown.ts";
 
 const root = document.getElementById("page");
 if (root === null) throw new Error("the page has no place to render into");
 // Parts that are loaded later are gone once the peer was upgraded.
 addEventListener("vite:preloadError", () =>
-  giveRefusal(new Error("A part of this page could not be loaded. Load the page again.")),
+  addRefusal(new Error("A part of this page could not be loaded. Load the page again.")),
 );
 guardTexts();
 followLinks();
@@ -22,5 +22,5 @@ startClock();
 followEvents();
 followMesh();
 followMe();
-void knock();
+void readLogin();
 render(<App />, root);

@@ -5,7 +5,7 @@
 import { effect } from "@preact/signals";
 import { isLoggedIn, lostSince } from "./ask.ts";
 
-/** `failure`: a run has gone wrong; it is told as `run`, too. */
+/** `failure`: a run has gone wrong; it is a `run`, too. */
 export type Kind = "run" | "failure" | "job" | "peer";
 /** `subject`: the run, job or peer; undefined after a gap, in which anything may have happened. */
 type Listener = (kind: Kind, subject: string | undefined) => void;

@@ -5,7 +5,7 @@ import type { Peer, Split, Summary } from "./types.ts";
 import { watch } from "./watch.ts";
 
 export interface MeshPeer extends Peer {
-  /** the address of its page, as far as it can be told; null = unknown */
+  /** the address of its page, as far as it can be known; null = unknown */
   page: string | null;
 }
 export interface Roster {

@@ -19,7 +19,7 @@ const shownMs = 8_000;
 const undoMs = 20_000;
 const atOnce = 4;
 
-export function give(receipt: Omit<Receipt, "id">): void {
+export function addReceipt(receipt: Omit<Receipt, "id">): void {
   const id = count++;
   receipts.value = [...receipts.value.slice(1 - atOnce), { ...receipt, id }];
   if (receipt.tone === "done") setTimeout(() => close(id), receipt.undo === undefined ? shownMs : undoMs);
@@ -30,21 +30,21 @@ export function close(id: number): void {
 }
 
 /** Tells why something could not be done. */
-export function giveRefusal(error: unknown): void {
+export function addRefusal(error: unknown): void {
   if (error instanceof Refused) {
     const [first] = error.problems;
     const text = first === undefined ? error.message : `${first.pointer} ${first.message}`.trim();
-    give({ tone: "refused", text: sentence(text), ...(error.hint === "" ? {} : { hint: error.hint }) });
-  } else give({ tone: "refused", text: error instanceof Error ? error.message : String(error) });
+    addReceipt({ tone: "refused", text: sentence(text), ...(error.hint === "" ? {} : { hint: error.hint }) });
+  } else addReceipt({ tone: "refused", text: error instanceof Error ? error.message : String(error) });
 }
 
 /** Carries something out and gives a receipt; a refusal becomes a receipt, too. Resolves to whether it was done. */
 export async function carryOut(act: () => Promise<Omit<Receipt, "id" | "tone">>): Promise<boolean> {
   try {
-    give({ tone: "done", ...(await act()) });
+    addReceipt({ tone: "done", ...(await act()) });
     return true;
   } catch (error) {
-    giveRefusal(error);
+    addRefusal(error);
     return false;
   }
 }

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { ask, isLoggedIn, loginReason } from "./ask.ts";
 import { go } from "./address.ts";
 
-export interface Door {
+export interface LoginInfo {
   loggedIn: boolean;
   /** the peer's name */
   name: string;
@@ -12,17 +12,17 @@ export interface Door {
   tokenFile?: string;
 }
 
-export const door = signal<Door | undefined>(undefined);
+export const loginInfo = signal<LoginInfo | undefined>(undefined);
 const againMs = 2_000;
 
-export async function knock(): Promise<void> {
+export async function readLogin(): Promise<void> {
   try {
-    const { body } = await ask<Door>("/login");
-    door.value = body;
+    const { body } = await ask<LoginInfo>("/login");
+    loginInfo.value = body;
     isLoggedIn.value = body.loggedIn;
-    if (body.loggedIn) comeBack();
+    if (body.loggedIn) goBack();
   } catch {
-    setTimeout(() => void knock(), againMs);
+    setTimeout(() => void readLogin(), againMs);
   }
 }
 
@@ -30,7 +30,7 @@ export async function logIn(token: string): Promise<void> {
   await ask("/login", { method: "POST", body: { token } });
   loginReason.value = "";
   isLoggedIn.value = true;
-  comeBack();
+  goBack();
 }
 
 export async function logOut(): Promise<void> {
@@ -39,7 +39,7 @@ export async function logOut(): Promise<void> {
 }
 
 /** The documentation sends people here to log in, and says with `back` where they came from. */
-function comeBack(): void {
+function goBack(): void {
   const back = new URLSearchParams(location.search).get("back");
   if (back === null) return;
   const url = URL.parse(back, location.href);

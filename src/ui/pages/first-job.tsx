@@ -1,10 +1,10 @@
 import type { JSX } from "preact";
-import { door } from "../live/session.ts";
+import { loginInfo } from "../live/session.ts";
 import { Empty } from "../parts/parts.tsx";
 
 /** What stands in place of the jobs while there are none: three ways to begin. */
 export function FirstJob(): JSX.Element {
-  const program = door.value?.program ?? "cicada";
+  const program = loginInfo.value?.program ?? "cicada";
   return (
     <Empty title="There is no job yet.">
       <dl class="pairs first-job">

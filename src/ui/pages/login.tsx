@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { loginReason, Refused } from "../live/ask.ts";
-import { door, logIn } from "../live/session.ts";
+import { loginInfo, logIn } from "../live/session.ts";
 import { textIn } from "../parts/parts.tsx";
 import { sentence } from "../words.ts";
 
 export function Login(): JSX.Element {
   const [problem, setProblem] = useState("");
   const [isBusy, setBusy] = useState(false);
-  const { name = "this peer", tokenFile } = door.value ?? {};
+  const { name = "this peer", tokenFile } = loginInfo.value ?? {};
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   const submit = async (event: SubmitEvent): Promise<void> => {

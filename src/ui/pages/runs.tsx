@@ -12,9 +12,9 @@ import { countText, exitText, reasonText, runnerText, tookText } from "../words.
 
 const rowsAtOnce = 50;
 const rowsMax = 1_000;
-const told = "running,succeeded,failed,timeout,cancelled,lost,skipped,missed";
+const shownStates = "running,succeeded,failed,timeout,cancelled,lost,skipped,missed";
 const choices: readonly (readonly [string, string])[] = [
-  [told, "any state"],
+  [shownStates, "any state"],
   ["failed,timeout,lost,missed", "went wrong"],
   ["running", "running"],
   ["succeeded", "succeeded"],
@@ -45,8 +45,10 @@ export function Runs(): JSX.Element {
         />
         <select
           aria-label="State"
-          value={filter.get("state") ?? told}
-          onChange={({ currentTarget: { value } }) => setQuery({ state: value === told ? undefined : value })}
+          value={filter.get("state") ?? shownStates}
+          onChange={({ currentTarget: { value } }) =>
+            setQuery({ state: value === shownStates ? undefined : value })
+          }
         >
           {choices.map(([states, name]) => (
             <option key={states} value={states}>
@@ -69,7 +71,7 @@ export function Runs(): JSX.Element {
           </select>
         )}
       </div>
-      <RunTable job={job} state={filter.get("state") ?? told} peer={peer} showsJob />
+      <RunTable job={job} state={filter.get("state") ?? shownStates} peer={peer} showsJob />
     </>
   );
 }
@@ -82,7 +84,13 @@ interface Props {
   zone?: string | undefined;
 }
 
-export function RunTable({ job, state = told, peer = "", showsJob = false, zone }: Props): JSX.Element {
+export function RunTable({
+  job,
+  state = shownStates,
+  peer = "",
+  showsJob = false,
+  zone,
+}: Props): JSX.Element {
   const [limit, setLimit] = useState(rowsAtOnce);
   const wanted = new URLSearchParams({ limit: String(limit), state });
   if (job !== "") wanted.set("job", job);
@@ -95,7 +103,7 @@ export function RunTable({ job, state = told, peer = "", showsJob = false, zone 
   if (list.body === undefined) return <Pending of={list} what="the runs" />;
   const { items, nextCursor } = list.body;
   if (items.length === 0) {
-    const isFiltered = state !== told || peer !== "" || (showsJob && job !== "");
+    const isFiltered = state !== shownStates || peer !== "" || (showsJob && job !== "");
     return <Empty title={isFiltered ? "No run matches." : "Nothing has run yet."} />;
   }
   return (

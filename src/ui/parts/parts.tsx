@@ -35,7 +35,7 @@ export function RunStateWord({ state }: { state: RunState | "pending" }): JSX.El
   return <StateWord tone={toneOfRun(state)}>{state}</StateWord>;
 }
 
-/** What is told where a section has nothing to show, and that is as it should be. */
+/** What a section says when it has nothing to show, and that is as it should be. */
 export function Nothing({ children }: { children: ComponentChildren }): JSX.Element {
   return <p class="quiet">{children}</p>;
 }

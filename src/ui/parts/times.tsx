@@ -47,7 +47,7 @@ function whole(instant: string): string {
  * Whole sentences, with their instants as times of this browser's zone. They stay as they are: the first word may be a peer's
  * name.
  */
-export function Told({
+export function Sentences({
   sentences,
   zone,
 }: {

@@ -7,7 +7,7 @@ import { useEffect, useState } from "preact/hooks";
 import { go, jobLink, query } from "../../live/address.ts";
 import { ask, Refused } from "../../live/ask.ts";
 import { may } from "../../live/me.ts";
-import { give, giveRefusal } from "../../live/receipts.ts";
+import { addReceipt, addRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
@@ -88,7 +88,7 @@ const conflict = {
   hint: "What you have written stays here. Open the job's edits in another tab to see the change, then edit the job anew.",
 } as const;
 
-/** An edit of the job at this revision. Somebody else's edit meanwhile is told, and nothing of it is lost. */
+/** An edit of the job at this revision. If somebody else edits it meanwhile, nothing of that edit is lost. */
 export function EditJob({ job }: { job: Job }): JSX.Element {
   const [start] = useState(() => interruptedHere()?.edits ?? job);
   return <JobForm start={draftOf(start)} edits={start} />;
@@ -145,13 +145,13 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
             body: draft,
             ifMatch: `"${edits.revision}"`,
           }));
-      give({ tone: "done", text: `${body.id} is ${edits === undefined ? "created" : "changed"}.` });
-      for (const warning of body.warnings ?? []) give({ tone: "refused", text: sentence(warning) });
+      addReceipt({ tone: "done", text: `${body.id} is ${edits === undefined ? "created" : "changed"}.` });
+      for (const warning of body.warnings ?? []) addReceipt({ tone: "refused", text: sentence(warning) });
       go(jobLink(body.id));
     } catch (error) {
       if (error instanceof Refused && error.problems.length > 0) setProblems(error.problems);
-      else if (error instanceof Refused && error.code === "REVISION_CONFLICT") give(conflict);
-      else giveRefusal(error);
+      else if (error instanceof Refused && error.code === "REVISION_CONFLICT") addReceipt(conflict);
+      else addRefusal(error);
       setBusy(false);
     }
   };

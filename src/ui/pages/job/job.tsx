@@ -9,7 +9,7 @@ import { useResource } from "../../live/resource.ts";
 import type { Job as JobItem, JobState, List, NextTick } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { JobStateWord, Pending } from "../../parts/parts.tsx";
-import { At, Away, AwayBeside, Told } from "../../parts/times.tsx";
+import { At, Away, AwayBeside, Sentences } from "../../parts/times.tsx";
 import { browserZone, runnersText, sentence, skipText } from "../../words.ts";
 import { RunTable } from "../runs.tsx";
 import { EditJob } from "../form/form.tsx";
@@ -146,7 +146,7 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
   );
 }
 
-/** States of a job in which something keeps its ticks from running; a pause is told with its note. */
+/** States of a job in which something keeps its ticks from running; a pause is shown with its note. */
 const stopped: ReadonlySet<JobState> = new Set(["blocked", "waiting", "disabled", "ended"]);
 
 /** What stands in its way: its problems, its pause, and why its last tick went wrong. */
@@ -164,12 +164,12 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
     <div class="troubles">
       {problems.map(({ code, message }) => (
         <p key={code + message} class="trouble">
-          <Told sentences={[sentence(message)]} />
+          <Sentences sentences={[sentence(message)]} />
         </p>
       ))}
       {obstacles.map((one) => (
         <p key={one} class="notice">
-          <Told sentences={[one]} />
+          <Sentences sentences={[one]} />
         </p>
       ))}
       {paused !== null && (
@@ -193,7 +193,7 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
       )}
       {isFailing && (
         <div class="trouble">
-          <strong>Its last tick went wrong.</strong> <Told sentences={why.body?.why ?? []} />{" "}
+          <strong>Its last tick went wrong.</strong> <Sentences sentences={why.body?.why ?? []} />{" "}
           <a href={runLink(`${id}~failed`)}>Show its output</a>
         </div>
       )}

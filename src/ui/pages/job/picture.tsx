@@ -10,11 +10,11 @@ import { Durations } from "./durations.tsx";
 import { ResultMap, type KnownFrom } from "./result-map.tsx";
 
 const runsRead = 1_000;
-const told = "succeeded,failed,timeout,cancelled,lost,skipped,missed";
+const shownStates = "succeeded,failed,timeout,cancelled,lost,skipped,missed";
 
 export function Picture({ job, zone }: { job: Job; zone: string | undefined }): JSX.Element {
   const path = `/v1/jobs/${encodeURIComponent(job.id)}`;
-  const runs = useResource<List<Run>>(`${path}/runs?limit=${runsRead}&state=${told}`, {
+  const runs = useResource<List<Run>>(`${path}/runs?limit=${runsRead}&state=${shownStates}`, {
     on: ["run"],
     about: `${job.id}@`,
     everyMs: 5_000,

@@ -157,10 +157,10 @@ interface SquareProps {
 function Square({ x, y, runs, name, unknown }: SquareProps): JSX.Element {
   const words = runs.length === 0 ? "no run" : wordsOf(runs);
   const fill = unknown === undefined || runs.length > 0 ? toneOf(runs) : "unknown";
-  const told = unknown === undefined ? words : runs.length === 0 ? unknown : `${words}; others ${unknown}`;
+  const text = unknown === undefined ? words : runs.length === 0 ? unknown : `${words}; others ${unknown}`;
   return (
     <rect class={`fill-${fill}`} x={x} y={y} width={size} height={size} rx="2.5">
-      <title>{`${name}: ${told}`}</title>
+      <title>{`${name}: ${text}`}</title>
     </rect>
   );
 }

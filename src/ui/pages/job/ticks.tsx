@@ -6,7 +6,7 @@ import { useResource } from "../../live/resource.ts";
 import type { List, Tick } from "../../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../../parts/parts.tsx";
 import { ListEnd } from "../../parts/table.tsx";
-import { At, AwayBeside, Told } from "../../parts/times.tsx";
+import { At, AwayBeside, Sentences } from "../../parts/times.tsx";
 import { runnerText, tookText, waitText } from "../../words.ts";
 
 const ticksAtOnce = 30;
@@ -47,7 +47,7 @@ function OneTick({ tick, zone }: { tick: Tick; zone: string | undefined }): JSX.
       </div>
       {why.map((one, index) => (
         <p key={index} class="quiet">
-          <Told sentences={[one]} zone={zone} />
+          <Sentences sentences={[one]} zone={zone} />
         </p>
       ))}
       {started.length > 0 && (

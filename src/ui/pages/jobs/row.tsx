@@ -9,7 +9,7 @@ import type { Job } from "../../live/types.ts";
 import { DeleteDialog, PauseDialog, RunDialog } from "../../parts/job-dialogs.tsx";
 import { Dialog, JobStateWord } from "../../parts/parts.tsx";
 import { Spark } from "../../parts/spark.tsx";
-import { At, Away, Told } from "../../parts/times.tsx";
+import { At, Away, Sentences } from "../../parts/times.tsx";
 import {
   actionText,
   durationText,
@@ -52,7 +52,7 @@ function Row({ job, chosen, reload }: Props): JSX.Element {
         <JobStateWord state={state} />
         {problems[0] !== undefined && (
           <span class="under why">
-            <Told sentences={[problems[0].message]} />
+            <Sentences sentences={[problems[0].message]} />
           </span>
         )}
         {job.paused?.note && <span class="under why">{job.paused.note}</span>}

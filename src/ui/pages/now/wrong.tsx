@@ -8,7 +8,7 @@ import type { Resource } from "../../live/resource.ts";
 import type { Job, List, Run } from "../../live/types.ts";
 import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
-import { At, Away, Told, withoutInstants } from "../../parts/times.tsx";
+import { At, Away, Sentences, withoutInstants } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
 import { dismiss, dismissNone, useDismissed } from "./dismissed.ts";
 import { wrongStates, type Failures } from "./failures.ts";
@@ -132,7 +132,7 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
       <td role="cell" class="whole">
         {wrong === undefined ? (
           <span>
-            <Told
+            <Sentences
               sentences={[
                 sentence(job?.problems[0]?.message ?? job?.lastTick?.reason ?? "its last tick went wrong"),
               ]}
@@ -150,7 +150,7 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
             <span class="under">{whyOf(wrong.last)}</span>
             {job?.state === "blocked" && job.problems[0] !== undefined && (
               <span class="under">
-                <Told sentences={[sentence(job.problems[0].message)]} />
+                <Sentences sentences={[sentence(job.problems[0].message)]} />
               </span>
             )}
           </>

@@ -7,7 +7,7 @@ import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Run as RunItem, Tick } from "../../live/types.ts";
 import { Dialog, Pending, RunStateWord } from "../../parts/parts.tsx";
-import { At, Since, Told } from "../../parts/times.tsx";
+import { At, Since, Sentences } from "../../parts/times.tsx";
 import {
   bytesText,
   durationText,
@@ -192,7 +192,7 @@ function Story({ run, tick }: { run: RunItem; tick: Tick | undefined }): JSX.Ele
       </ol>
       {tick !== undefined && (
         <div class="sentences">
-          <Told sentences={tick.why} />
+          <Sentences sentences={tick.why} />
         </div>
       )}
       {others.length > 0 && (

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ask, Refused } from "../../live/ask.ts";
-import { give } from "../../live/receipts.ts";
+import { addReceipt } from "../../live/receipts.ts";
 import { Dialog, textIn } from "../../parts/parts.tsx";
 import type { Kind, Setting } from "./kinds.ts";
 
@@ -38,13 +38,13 @@ export function EditSetting({ kind, setting, onClose, onDone }: Props): JSX.Elem
     try {
       await ask(`/v1/${kind.path}/${encodeURIComponent(called)}`, { method: "PUT", body: read.fields });
     } catch (error) {
-      const told =
+      const reasons =
         error instanceof Refused
           ? error.problems.map(({ pointer, message }) => `${pointer} ${message}`.trim()).join("; ")
           : "";
-      return setProblem(told || (error instanceof Error ? error.message : String(error)));
+      return setProblem(reasons || (error instanceof Error ? error.message : String(error)));
     }
-    give({ tone: "done", text: `${called} is written.` });
+    addReceipt({ tone: "done", text: `${called} is written.` });
     onDone();
     onClose();
   };

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { ask } from "../../live/ask.ts";
 import { may, mayEverywhere } from "../../live/me.ts";
-import { carryOut, giveRefusal } from "../../live/receipts.ts";
+import { carryOut, addRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
 import { Dialog, Nothing, Pending } from "../../parts/parts.tsx";
@@ -48,7 +48,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
     try {
       setEdited(written((await ask<Setting>(`/v1/${path}/${encodeURIComponent(name)}`)).body));
     } catch (error) {
-      giveRefusal(error);
+      addRefusal(error);
     }
   };
   const remove = (name: string): void => {

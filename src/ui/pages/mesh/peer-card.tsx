@@ -18,39 +18,19 @@ const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
   forgotten: "quiet",
 };
 
+/** Clocks this close count as in step. Unit: ms. */
+const clockInStepMs = 5;
+/** Beyond this, the difference is shown as a fault. Unit: ms. */
+const clockWarnedMs = 500;
+
 interface Props {
   peer: MeshPeer;
   coming: ComingList | undefined;
 }
 
 export function PeerCard({ peer, coming }: Props): JSX.Element {
-  const {
-    id,
-    name,
-    state,
-    self,
-    load,
-    capacity,
-    tags,
-    clockOffsetMs,
-    version,
-    drained,
-    draining,
-    warmingUp,
-    lacks,
-    voter,
-    role,
-    page,
-    heardAt,
-  } = peer;
-  const doing = drained
-    ? "drained: it takes no ticks"
-    : draining
-      ? "stopping"
-      : warmingUp
-        ? "warming up"
-        : undefined;
-  const shownTags = Object.entries(tags);
+  const { id, name, state, self, page } = peer;
+  const doing = doingText(peer);
   return (
     <li class="card peer">
       <div class="running-head">
@@ -62,63 +42,77 @@ export function PeerCard({ peer, coming }: Props): JSX.Element {
         {self && " · this peer"}
       </p>
       {doing !== undefined && <p class="odd small">{doing}</p>}
-      {state === "forgotten" ? null : (
-        <dl class="pairs small">
-          {state === "alive" && load !== null && capacity !== null && (
-            <>
-              <dt>Load</dt>
-              <dd>
-                {load} of {capacity}
-                <span class="progress" aria-hidden="true">
-                  <i style={{ width: `${Math.min(100, (load / Math.max(1, capacity)) * 100)}%` }} />
-                </span>
-              </dd>
-            </>
-          )}
-          {state !== "alive" && heardAt !== null && (
-            <>
-              <dt>Last heard</dt>
-              <dd>
-                <Away at={heardAt} />
-              </dd>
-            </>
-          )}
-          <dt>Votes</dt>
-          <dd>{voter ? "yes" : role === "witness" ? "witness, not yet" : "no"}</dd>
-          {shownTags.length > 0 && (
-            <>
-              <dt>Tags</dt>
-              <dd>{shownTags.map(([key, value]) => `${key}=${value}`).join(", ")}</dd>
-            </>
-          )}
-          {state === "alive" && !self && clockOffsetMs !== null && (
-            <>
-              <dt>Clock</dt>
-              <dd class={Math.abs(clockOffsetMs) > 500 ? "bad" : ""}>
-                {Math.abs(clockOffsetMs) < 5
-                  ? "in step"
-                  : `${durationText(clockOffsetMs)} ${clockOffsetMs > 0 ? "ahead" : "behind"}`}
-              </dd>
-            </>
-          )}
-          {version !== null && (
-            <>
-              <dt>Version</dt>
-              <dd>{version}</dd>
-            </>
-          )}
-          {lacks.length > 0 && (
-            <>
-              <dt>Lacks</dt>
-              <dd>{lacks.map(lackText).join(", ")}</dd>
-            </>
-          )}
-        </dl>
-      )}
+      {state !== "forgotten" && <Facts peer={peer} />}
       {state === "alive" && coming !== undefined && <Without peer={peer} coming={coming} />}
       {mayEverywhere("admin") && <Actions peer={peer} />}
     </li>
   );
+}
+
+function doingText({ drained, draining, warmingUp }: MeshPeer): string | undefined {
+  if (drained) return "drained: it takes no ticks";
+  if (draining) return "stopping";
+  return warmingUp ? "warming up" : undefined;
+}
+
+function Facts({ peer }: { peer: MeshPeer }): JSX.Element {
+  const { state, self, load, capacity, tags, clockOffsetMs, version, lacks, voter, role, heardAt } = peer;
+  const isAlive = state === "alive";
+  const shownTags = Object.entries(tags);
+  return (
+    <dl class="pairs small">
+      {isAlive && load !== null && capacity !== null && (
+        <>
+          <dt>Load</dt>
+          <dd>
+            {load} of {capacity}
+            <span class="progress" aria-hidden="true">
+              <i style={{ width: `${Math.min(100, (load / Math.max(1, capacity)) * 100)}%` }} />
+            </span>
+          </dd>
+        </>
+      )}
+      {!isAlive && heardAt !== null && (
+        <>
+          <dt>Last heard</dt>
+          <dd>
+            <Away at={heardAt} />
+          </dd>
+        </>
+      )}
+      <dt>Votes</dt>
+      <dd>{voter ? "yes" : role === "witness" ? "witness, not yet" : "no"}</dd>
+      {shownTags.length > 0 && (
+        <>
+          <dt>Tags</dt>
+          <dd>{shownTags.map(([key, value]) => `${key}=${value}`).join(", ")}</dd>
+        </>
+      )}
+      {isAlive && !self && clockOffsetMs !== null && (
+        <>
+          <dt>Clock</dt>
+          <dd class={Math.abs(clockOffsetMs) > clockWarnedMs ? "bad" : ""}>{clockText(clockOffsetMs)}</dd>
+        </>
+      )}
+      {version !== null && (
+        <>
+          <dt>Version</dt>
+          <dd>{version}</dd>
+        </>
+      )}
+      {lacks.length > 0 && (
+        <>
+          <dt>Lacks</dt>
+          <dd>{lacks.map(lackText).join(", ")}</dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function clockText(offsetMs: number): string {
+  if (Math.abs(offsetMs) < clockInStepMs) return "in step";
+  return `${durationText(offsetMs)} ${offsetMs > 0 ? "ahead" : "behind"}`;
 }
 
 /** What this peer would run in the next hour, and who would if it were gone. */

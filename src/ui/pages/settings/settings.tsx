@@ -29,7 +29,7 @@ export function Settings(): JSX.Element {
 }
 
 function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
-  const { path, title, about, example, readOnly, isOfGroups } = kind;
+  const { path, title, about, example, isOfGroups } = kind;
   const mayWrite = isOfGroups ? may("editor") : mayEverywhere("editor");
   const [limit, setLimit] = useState(itemsAtOnce);
   const found = useResource<List<Setting>>(`/v1/${path}?limit=${limit}`, {
@@ -40,36 +40,12 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
   const [edited, setEdited] = useState<Setting | undefined>();
   const [removed, setRemoved] = useState<string | undefined>();
   const items = found.body?.items ?? [];
-  const written = (item: Setting): Setting => ({
-    ...Object.fromEntries(Object.entries(item).filter(([name]) => !readOnly.includes(name))),
-    name: item.name,
-  });
   const edit = async (name: string): Promise<void> => {
     try {
-      setEdited(written((await ask<Setting>(`/v1/${path}/${encodeURIComponent(name)}`)).body));
+      setEdited(written(kind, (await ask<Setting>(pathOf(kind, name))).body));
     } catch (error) {
       addRefusal(error);
     }
-  };
-  const remove = (name: string): void => {
-    setRemoved(undefined);
-    const url = `/v1/${path}/${encodeURIComponent(name)}`;
-    void carryOut(async () => {
-      const { body } = await ask<Setting>(url);
-      await ask(url, { method: "DELETE" });
-      found.reload();
-      const { name: _, ...value } = written(body);
-      // A hidden secret can't be put back.
-      return path === "channels"
-        ? { text: `${name} is removed.` }
-        : {
-            text: `${name} is removed.`,
-            undo: async () => {
-              await ask(url, { method: "PUT", body: value });
-              found.reload();
-            },
-          };
-    });
   };
   return (
     <section aria-labelledby={`${path}-title`}>
@@ -96,35 +72,14 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
         <div class="table-wrap">
           <Table titledBy={`${path}-title`} columns={["Name", "Value", "Actions"]} hidesHead>
             {items.map((item) => (
-              <tr key={item.name} role="row">
-                <th role="rowheader" scope="row">
-                  {item.name}
-                </th>
-                <td role="cell" class="whole">
-                  <SettingText item={item} kind={kind} />
-                </td>
-                <td role="cell" class="end number">
-                  {mayWrite && (
-                    <span class="row-actions">
-                      {path === "channels" && (
-                        <button aria-label={`Test ${item.name}`} onClick={() => void test(item.name)}>
-                          Test
-                        </button>
-                      )}
-                      <button aria-label={`Edit ${item.name}`} onClick={() => void edit(item.name)}>
-                        Edit
-                      </button>
-                      <button
-                        class="danger"
-                        aria-label={`Remove ${item.name}`}
-                        onClick={() => setRemoved(item.name)}
-                      >
-                        Remove
-                      </button>
-                    </span>
-                  )}
-                </td>
-              </tr>
+              <SettingRow
+                key={item.name}
+                kind={kind}
+                item={item}
+                mayWrite={mayWrite}
+                onEdit={() => void edit(item.name)}
+                onRemove={() => setRemoved(item.name)}
+              />
             ))}
           </Table>
           <ListEnd
@@ -144,20 +99,108 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
         />
       )}
       {removed !== undefined && (
-        <Dialog title={`Remove ${removed}?`} onClose={() => setRemoved(undefined)}>
-          <p>This removes it on every peer. It can't be removed while jobs name it.</p>
-          <div class="actions">
-            <button onClick={() => setRemoved(undefined)} autoFocus>
-              Keep it
-            </button>
-            <button class="danger" onClick={() => remove(removed)}>
-              Remove it
-            </button>
-          </div>
-        </Dialog>
+        <RemoveDialog
+          kind={kind}
+          name={removed}
+          onClose={() => setRemoved(undefined)}
+          onDone={found.reload}
+        />
       )}
     </section>
   );
+}
+
+interface RowProps {
+  kind: Kind;
+  item: Setting;
+  mayWrite: boolean;
+  onEdit: () => void;
+  onRemove: () => void;
+}
+
+function SettingRow({ kind, item, mayWrite, onEdit, onRemove }: RowProps): JSX.Element {
+  const { name } = item;
+  return (
+    <tr role="row">
+      <th role="rowheader" scope="row">
+        {name}
+      </th>
+      <td role="cell" class="whole">
+        <SettingText item={item} kind={kind} />
+      </td>
+      <td role="cell" class="end number">
+        {mayWrite && (
+          <span class="row-actions">
+            {kind.path === "channels" && (
+              <button aria-label={`Test ${name}`} onClick={() => void test(name)}>
+                Test
+              </button>
+            )}
+            <button aria-label={`Edit ${name}`} onClick={onEdit}>
+              Edit
+            </button>
+            <button class="danger" aria-label={`Remove ${name}`} onClick={onRemove}>
+              Remove
+            </button>
+          </span>
+        )}
+      </td>
+    </tr>
+  );
+}
+
+interface RemoveProps {
+  kind: Kind;
+  name: string;
+  onClose: () => void;
+  onDone: () => void;
+}
+
+function RemoveDialog({ kind, name, onClose, onDone }: RemoveProps): JSX.Element {
+  const act = (): void => {
+    onClose();
+    void remove(kind, name, onDone);
+  };
+  return (
+    <Dialog title={`Remove ${name}?`} onClose={onClose}>
+      <p>This removes it on every peer. It can't be removed while jobs name it.</p>
+      <div class="actions">
+        <button onClick={onClose} autoFocus>
+          Keep it
+        </button>
+        <button class="danger" onClick={act}>
+          Remove it
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function pathOf({ path }: Kind, name: string): string {
+  return `/v1/${path}/${encodeURIComponent(name)}`;
+}
+
+/** Without the fields that only cicada writes. */
+function written({ readOnly }: Kind, item: Setting): Setting {
+  const own = Object.entries(item).filter(([field]) => !readOnly.includes(field));
+  return { ...Object.fromEntries(own), name: item.name };
+}
+
+function remove(kind: Kind, name: string, onDone: () => void): Promise<boolean> {
+  const path = pathOf(kind, name);
+  return carryOut(async () => {
+    const { name: _, ...value } = written(kind, (await ask<Setting>(path)).body);
+    await ask(path, { method: "DELETE" });
+    onDone();
+    const text = `${name} is removed.`;
+    // A hidden secret can't be put back.
+    if (kind.path === "channels") return { text };
+    const undo = async (): Promise<void> => {
+      await ask(path, { method: "PUT", body: value });
+      onDone();
+    };
+    return { text, undo };
+  });
 }
 
 function test(name: string): Promise<boolean> {

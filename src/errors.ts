@@ -213,7 +213,7 @@ export const errorTable = {
     title: "The channel did not take the notice",
     status: 502,
     exit: exit.error,
-    hint: "The detail is what its server answered, or why it could not be reached from this peer.",
+    hint: "That is what its server answered, or why this peer could not reach it.",
   },
   LOG_NOT_FOUND: {
     title: "No output is kept for that run",

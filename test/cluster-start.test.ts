@@ -95,7 +95,12 @@ describe("a peer by itself", () => {
   test("a peer runs with the settings of V8 by which it stays small", async () => {
     const peer = await cluster.start({ name: "small" });
     const given = readFileSync(`/proc/${peer.started.pid}/cmdline`, "utf8").split("\0");
-    for (const flag of ["--max-semi-space-size=1", "--v8-pool-size=1", "--expose-gc"])
+    for (const flag of [
+      "--max-semi-space-size=1",
+      "--heap-growing-percent=50",
+      "--v8-pool-size=1",
+      "--expose-gc",
+    ])
       assert.ok(given.includes(flag), `${flag}: ${given.join(" ")}`);
   });
 

@@ -14,7 +14,7 @@ import { enterJob } from "../job/timetable.ts";
 import { beginningOf, type Plan } from "../job/plan.ts";
 import { acceptedUntil } from "../members/clocks.ts";
 import { emit, note, type State } from "../state.ts";
-import { lookUpAhead } from "./scan.ts";
+import { lookUpAhead } from "./looked-up.ts";
 
 /** A job that was made by a clock that was ahead begins now, and not at that future time. */
 export function begunByNow(state: State, plan: Plan): Plan {

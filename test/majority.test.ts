@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { epochAt } from "../src/core/voting/roster.ts";
+import { isBusy } from "../src/core/view.ts";
 import { hearBallots, rosterDecision } from "../src/core/voting/acceptor.ts";
 import { Cores, signedLife } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -253,6 +254,28 @@ test("a chosen runner that is stopped gives the tick back, and another runner is
   assert.equal(cores.starts.length, 1);
   assert.notEqual(cores.starts[0]?.peer, runner);
   assert.equal(cores.starts[0]?.env["CICADA_ATTEMPT"], "1");
+});
+
+test("a peer that is stopped while the voters may be choosing it leaves once it has given the tick back", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  const [runner = ""] = cores.runnersOf("beat", 1)[0] ?? [];
+  const stages = () => [...cores.state(runner).book.orders.values()].map(({ local }) => local.stage);
+  for (const stage of ["electing", "claiming"] as const) {
+    for (let ms = 0; ms < 20 * second && !stages().includes(stage); ms++) cores.pass(1);
+    assert.ok(stages().includes(stage), stage);
+    assert.ok(isBusy(cores.state(runner)), stage);
+  }
+  cores.feed(runner as PeerId, { kind: "drain" });
+  assert.ok(isBusy(cores.state(runner)), "its claim is being stored");
+  cores.pass(second);
+  assert.ok(!isBusy(cores.state(runner)));
+  cores.kill(runner);
+  cores.pass(3 * second);
+  assert.deepEqual(
+    cores.starts.map(({ peer }) => peer === runner),
+    [false],
+  );
 });
 
 test("a chosen runner whose disk is full gives the tick back, and another runner starts it on time", () => {

@@ -294,9 +294,15 @@ export function retentionOf(state: Readonly<State>, id: JobId): Keep | undefined
   return { runs, ageMs, windowMs: plan.catchUp.windowMs + plan.target.offlineMs };
 }
 
-/** Whether runs of this peer are in progress. */
-export function isRunning(state: Readonly<State>): boolean {
-  return state.book.runs.size > 0;
+/**
+ * Whether a peer that is being stopped has something to end: runs, or a claim or a proposal under way. If the voters choose it
+ * after it has left, nobody can tell that it didn't start the run, and the tick is lost.
+ */
+export function isBusy({ book }: Readonly<State>): boolean {
+  if (book.runs.size > 0) return true;
+  for (const { local } of book.orders.values())
+    if (local.stage === "electing" || local.stage === "claiming") return true;
+  return false;
 }
 
 /** Past ticks of a job, of which a person may want some to run. */

@@ -7,7 +7,7 @@
  * together the parts for the rest: sync, logs, edits, keys, retention.
  */
 import type { Effect, EventBody } from "../core/events.ts";
-import { changesOthers, isRunning, knownMembers, livingOthers } from "../core/view.ts";
+import { changesOthers, isBusy, knownMembers, livingOthers } from "../core/view.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
@@ -204,7 +204,7 @@ export class Peer {
     } finally {
       this.#working = false;
     }
-    if (!isRunning(this.#state)) this.#whenIdle?.();
+    if (this.#whenIdle !== undefined && !isBusy(this.#state)) this.#whenIdle();
   }
 
   /** The parts other than core, once the data folder has been read. */
@@ -380,7 +380,7 @@ export class Peer {
   }
 
   /**
-   * Stops cleanly: takes no more ticks and says so, gives runs `drainMs` to end, kills the others, and says goodbye.
+   * Stops cleanly: takes no more ticks and says so, gives runs and elections `drainMs` to end, kills the others, and says goodbye.
    */
   stop(done: () => void): void {
     const { clock, executor } = this.#doors;
@@ -393,7 +393,7 @@ export class Peer {
       executor.close(() => this.#leave(done));
     };
     const limit = clock.alarm(clock.now().mono + this.#settings.drainMs, close);
-    if (this.#state === undefined || !isRunning(this.#state)) close();
+    if (this.#state === undefined || !isBusy(this.#state)) close();
     else this.#whenIdle = close;
   }
 

@@ -109,8 +109,17 @@ function orBringAlong() {
 function handOver(node) {
   if (process.execve !== undefined) process.execve(node, [node, ...process.argv.slice(1)], process.env);
   const child = spawn(node, process.argv.slice(1), { stdio: "inherit" });
-  // A terminal sends these to both; without us in between, the child alone would have got them.
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
+  // Without us in between, the child alone would have got them. What a terminal sends to both counts once there.
+  for (const signal of [
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+    "SIGQUIT",
+    "SIGPWR",
+    "SIGXCPU",
+    "SIGUSR1",
+    "SIGUSR2",
+  ]) {
     process.on(signal, () => signal !== "SIGINT" && child.kill(signal));
   }
   child.on("error", (error) => {

@@ -150,6 +150,8 @@ describe("a peer by itself", () => {
   for (const [signal, from] of [
     ["SIGHUP", "a closed terminal"],
     ["SIGQUIT", "Ctrl-\\"],
+    ["SIGPWR", "LXC, which stops a container"],
+    ["SIGXCPU", "a limit on CPU time"],
   ] as const)
     test(`${signal}, as from ${from}, stops it just as cleanly`, async () => {
       const peer = await cluster.start({
@@ -165,7 +167,17 @@ describe("a peer by itself", () => {
 
   test("signals that mean nothing to it, as a tool that rotates logs sends, do it no harm", async () => {
     const peer = await cluster.start({ name: "unmoved" });
-    for (const signal of ["SIGUSR1", "SIGUSR2", "SIGPIPE"] as const) peer.started.kill(signal);
+    const harmless = [
+      "SIGUSR1",
+      "SIGUSR2",
+      "SIGPIPE",
+      "SIGALRM",
+      "SIGVTALRM",
+      "SIGPROF",
+      "SIGIO",
+      "SIGSTKFLT",
+    ] as const;
+    for (const signal of harmless) peer.started.kill(signal);
     assert.equal((await peer.call("GET", "/readyz")).status, 200);
     assert.deepEqual(await peer.stop(), { code: 0, signal: null });
   });

@@ -531,8 +531,9 @@ test("Ctrl-C, the service manager's TERM and other signals to the whole group do
   bed.executor.launch(spec);
   let launcher = 0;
   while (launcher === 0) launcher = Number(await outputOf(bed, spec.run));
-  for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const)
-    process.kill(launcher, signal);
+  const byPeople = ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+  const bySystem = ["SIGPWR", "SIGXCPU", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGSTKFLT"] as const;
+  for (const signal of [...byPeople, ...bySystem]) process.kill(launcher, signal);
   writeFileSync(signalled, "");
   assert.partialDeepStrictEqual(await ended(bed, reports, spec), { kind: "exited", exitCode: 0 });
 });

@@ -27,20 +27,24 @@ describe(
   () => {
     const folder = mkdtempSync(path.join(tmpdir(), "cicada-old-node-"));
     after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-    test("a clone runs on the Node that npm ci brought, also by the link that npm link makes, and stops by SIGTERM", async () => {
+    test("a clone runs on the Node that npm ci brought, also by the link that npm link makes, and stops by SIGTERM and by SIGQUIT", async () => {
       const link = path.join(folder, "cicada");
       symlinkSync(program, link);
       const { stdout, stderr } = underOldNode(link, "--version");
       assert.match(stdout, /^\d+\.\d+\.\d+\n$/, stderr);
       const data = path.join(folder, "data");
       const flags = [`--data=${data}`, "--http=127.0.0.1:0", `--listen=127.0.0.1:${await freePort()}`];
-      const peer = new Started(oldNode ?? "", [link, "start", ...flags], plainEnv());
-      await until("the peer is ready", 30_000, () => {
-        if (peer.hasEnded) throw new Error(peer.said);
-        return readReadyFile(data);
-      });
-      peer.kill("SIGTERM");
-      assert.deepEqual(await peer.ended, { code: 0, signal: null }, peer.said);
+      for (const signal of ["SIGTERM", "SIGQUIT"] as const) {
+        const peer = new Started(oldNode ?? "", [link, "start", ...flags], plainEnv());
+        // oxlint-disable-next-line no-await-in-loop -- one start after the other
+        await until("the peer is ready", 30_000, () => {
+          if (peer.hasEnded) throw new Error(peer.said);
+          return readReadyFile(data);
+        });
+        peer.kill(signal);
+        // oxlint-disable-next-line no-await-in-loop
+        assert.deepEqual(await peer.ended, { code: 0, signal: null }, peer.said);
+      }
     });
 
     test("without such a Node it says what to do, in a clone and in a package, for one project or for all users", () => {

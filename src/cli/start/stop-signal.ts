@@ -1,7 +1,8 @@
 /**
- * Handles SIGTERM, SIGINT, SIGQUIT (Ctrl-\) and SIGHUP (a closed terminal): the first signal asks for a clean stop, a later one
- * for an immediate end. Where SIGHUP means to read files again, it stops nothing. SIGUSR2 means nothing here, and would
- * otherwise end the peer, and all its runs, like a crash.
+ * Handles SIGTERM, SIGINT, SIGQUIT (Ctrl-\), SIGHUP (a closed terminal), SIGPWR (LXC stops a container, a power supply runs out)
+ * and SIGXCPU (a limit on CPU time is reached): the first signal asks for a clean stop, a later one for an immediate end. Where
+ * SIGHUP means to read files again, it stops nothing. Signals that mean nothing here would otherwise end the peer, and all its
+ * runs, like a crash.
  *
  * Under npm, Ctrl-C arrives twice within moments: from the terminal, which signals the whole group, and from npm. So a
  * second signal only counts after a while.
@@ -9,6 +10,8 @@
 
 /** Signals closer together than this count as one. Unit: ms. */
 const oneSignalMs = 1_000;
+
+const meaningless = ["SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGSTKFLT"] as const;
 
 export interface StopSignal {
   /** The first signal. */
@@ -28,6 +31,8 @@ export function stopSignal(isHangupForFiles = false): StopSignal {
     "SIGTERM",
     "SIGINT",
     "SIGQUIT",
+    "SIGPWR",
+    "SIGXCPU",
     ...(isHangupForFiles ? [] : ["SIGHUP" as const]),
   ];
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
@@ -44,13 +49,13 @@ export function stopSignal(isHangupForFiles = false): StopSignal {
     }
   };
   for (const signal of stopSignals) process.on(signal, heard);
-  process.on("SIGUSR2", ignore);
+  for (const signal of meaningless) process.on(signal, ignore);
   return {
     first: promise,
     beforeEnd: (act) => void (lastAct = act),
     [Symbol.dispose]: () => {
       for (const signal of stopSignals) process.off(signal, heard);
-      process.off("SIGUSR2", ignore);
+      for (const signal of meaningless) process.off(signal, ignore);
     },
   };
 }

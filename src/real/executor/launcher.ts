@@ -180,11 +180,15 @@ class Launcher {
   }
 }
 
+/** Without a listener, SIGUSR1 would open Node's debugger, and the others would end the launcher and its runs. */
+const unheeded = [
+  ...(["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGPWR", "SIGXCPU"] as const),
+  ...(["SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGSTKFLT"] as const),
+];
+
 function main(): void {
   process.title = "cicada launcher";
-  // Without a listener, SIGUSR1 would open Node's debugger, and the others would end the launcher and its runs.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const)
-    process.on(signal, () => undefined);
+  for (const signal of unheeded) process.on(signal, () => undefined);
   process.stdout.on("error", () => {
     // The peer is gone. Its input closes, too, and that is handled below.
   });

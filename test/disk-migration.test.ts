@@ -1,5 +1,6 @@
 /** A data folder of an older program is migrated whole or not at all, with a copy to return to. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -140,6 +141,21 @@ test("if one of several migration steps fails, none of them stays", async (conte
   assert.equal(versionOf(path), 1);
   const vote = inspect(path, (one) => one.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'vote'").get());
   assert.equal(vote, undefined);
+});
+
+test("a copy for which there is no room leaves nothing behind, and the older database as it was", async (context) => {
+  const folder = olderFolder(context, "INSERT INTO meta VALUES ('large', hex(randomblob(200000)), NULL);");
+  const before = readdirSync(folder);
+  const source = `
+    import { openDisk } from ${JSON.stringify(new URL("../src/real/disk.ts", import.meta.url).href)};
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    openDisk({ folder: process.argv[1], log }).catch(({ code }) => console.log(code));
+  `;
+  const args = ["--fsize=100000", process.execPath, "--input-type=module", "-e", source, folder];
+  assert.equal(execFileSync("prlimit", args, { encoding: "utf8" }), "DISK_FAILED\n");
+  const left = readdirSync(folder).filter((name) => !/^cicada\.(db-(wal|shm)|mark)$/.test(name));
+  assert.deepEqual(left, before);
+  assert.equal(versionOf(join(folder, "cicada.db")), 3);
 });
 
 test("a partial copy from a killed start is replaced", async (context) => {

@@ -13,7 +13,6 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -23,7 +22,7 @@ import { CicadaError } from "../errors.ts";
 import type { JobId } from "../schema/ids.ts";
 import type { RequestedOrder, Watermark } from "../schema/run.ts";
 import { sha256Pattern } from "../schema/script.ts";
-import { asCicadaError, closeQuietly } from "./disk/file.ts";
+import { asCicadaError, closeQuietly, removeDraft } from "./disk/file.ts";
 import { fileVersion } from "./disk/migrations.ts";
 import { parseOrder, parseWatermark } from "./disk/parse.ts";
 import { bytesIn, checkSum, sumOf, textIn } from "./disk/rows.ts";
@@ -53,7 +52,7 @@ export function makeBackup(folder: string, file: string, about: Omit<About, "for
   const source = join(folder, "cicada.db");
   if (!existsSync(source)) throw new CicadaError("BAD_FILE", `${source}: there is no such file`);
   const draft = `${file}.new`;
-  rmSync(draft, { force: true });
+  removeDraft(draft);
   try {
     // SQLite fills an empty file, and this one is private from the beginning.
     closeSync(openSync(draft, "wx", 0o600));
@@ -71,7 +70,7 @@ export function makeBackup(folder: string, file: string, about: Omit<About, "for
     renameSync(draft, file);
     syncToDisk(dirname(file));
   } catch (error) {
-    rmSync(draft, { force: true });
+    removeDraft(draft);
     throw named(error, file);
   }
 }
@@ -146,7 +145,7 @@ export function restoreInto(
 ): void {
   const path = join(folder, "cicada.db");
   const draft = `${path}.new`;
-  rmSync(draft, { force: true });
+  removeDraft(draft);
   try {
     closeSync(openSync(draft, "wx", 0o600));
     using reading = opened(file, true);
@@ -172,7 +171,7 @@ export function restoreInto(
     renameSync(draft, path);
     syncToDisk(folder);
   } catch (error) {
-    rmSync(draft, { force: true });
+    removeDraft(draft);
     throw named(error, file);
   }
 }

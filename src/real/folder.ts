@@ -107,6 +107,8 @@ export interface Folder {
   readonly secrets: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
+  /** From now on an older program refuses the folder. Until its database is migrated, that one can still use it. */
+  raiseFormat(): void;
   hasPeerKey(): boolean;
   /**
    * `generate` makes the key the first time. From then on it stays the same. Throws DATA_FOLDER_DAMAGED if the file holds no
@@ -229,7 +231,6 @@ function checkFormat(path: string): void {
       `${path} has format ${text.trim()}, and this version of cicada reads up to ${format}`,
     );
   }
-  if (Number(text) < format) writeWhole(file, `${format}\n`);
 }
 
 class RealFolder implements Folder {
@@ -295,6 +296,11 @@ class RealFolder implements Folder {
 
   keepOldKeys(text: string | undefined): void {
     this.writeOrRemove(join(this.path, "cluster.key.old"), text);
+  }
+
+  raiseFormat(): void {
+    const file = join(this.path, "format");
+    if (readText(file) !== `${format}\n`) this.write(file, `${format}\n`);
   }
 
   retiredKeys(): string | undefined {

@@ -74,6 +74,7 @@ export async function openDoors(
 
   await using opened = new AsyncDisposableStack();
   const disk = await openDisk({ folder: folder.path, log, lost: () => watch.diskLost() });
+  folder.raiseFormat();
   opened.defer(() => new Promise<void>((done) => disk.close(done)));
   const secrets = openSecrets({ folder: folder.secrets, peerKey, keys, log });
   const notifier = openNotifier({ log, wall: () => clock.now().wall, version: readVersion(), secrets });

@@ -13,7 +13,7 @@ import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
-import { moveIntoPlace, orRemove, syncToDisk } from "../folder/files.ts";
+import { moveIntoPlace, syncToDisk } from "../folder/files.ts";
 import type { CommitCounter } from "./commit-counter.ts";
 import { fileVersion, stepsFrom } from "./migrations.ts";
 
@@ -92,10 +92,8 @@ function checkUntouched(path: string, counter: CommitCounter): void {
 
 function createDatabase(path: string): void {
   const draft = `${path}.new`;
-  rmSync(draft, { force: true });
-  rmSync(`${draft}-journal`, { force: true });
   try {
-    orRemove(draft, () => {
+    intoDraft(draft, () => {
       const database = new DatabaseSync(draft);
       database.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId};`);
       migrate(database, draft);
@@ -134,12 +132,27 @@ function migrate(database: DatabaseSync, path: string): void {
 function copyBeforeMigration(database: DatabaseSync, path: string): void {
   const copy = `${path}${copySuffix}${pragma(database, "user_version")}`;
   const draft = `${copy}.new`;
-  rmSync(draft, { force: true });
-  orRemove(draft, () => {
+  intoDraft(draft, () => {
     database.prepare("VACUUM INTO ?").run(draft);
     syncToDisk(draft);
     moveIntoPlace(draft, copy);
   });
+}
+
+/** Leaves nothing of the draft if that fails, and nothing that a killed start has left: on a full disk it would take the last room. */
+function intoDraft(draft: string, write: () => void): void {
+  removeDraft(draft);
+  try {
+    write();
+  } catch (error) {
+    removeDraft(draft);
+    throw error;
+  }
+}
+
+/** With the journal that SQLite writes beside it. */
+export function removeDraft(draft: string): void {
+  for (const file of [draft, `${draft}-journal`]) rmSync(file, { force: true });
 }
 
 const copySuffix = ".format-";

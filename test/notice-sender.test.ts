@@ -133,11 +133,22 @@ test("one that is refused is visible as the channel's failure, on every peer", (
   assert.deepEqual(other.sender.healthOf("ops"), failure);
 });
 
-test("a channel that fails for now is shown as failing while its notice is tried again, and as well once it has it", () => {
-  const life = new Life({ ok: false, isFinal: false, why: "no answer" }, ok);
+test("a channel that fails for now is shown as failing on every peer while its notice is tried again, and as well once it has it", () => {
+  const failure: Delivered = { ok: false, isFinal: false, why: "no answer" };
+  const life = new Life(failure, failure, ok);
+  const other = new Life();
   life.sender.open(opened, told);
-  assert.deepEqual(life.sender.healthOf("ops"), { ok: false, error: "no answer", at: noon });
+  other.sender.heard(life.last.channels);
+  for (const { sender } of [life, other])
+    assert.deepEqual(sender.healthOf("ops"), { ok: false, error: "no answer", at: noon });
   life.pass(10_000);
-  assert.equal(life.sender.healthOf("ops")?.ok, true);
-  assert.deepEqual(life.delivered, [told.key, told.key]);
+  assert.deepEqual(
+    life.gossiped.map(({ channels }) => channels["ops"]?.state),
+    ["open", "open"],
+    "a notice's first failure is told, not each further one",
+  );
+  life.pass(20_000);
+  other.sender.heard(life.last.channels);
+  for (const { sender } of [life, other]) assert.equal(sender.healthOf("ops")?.ok, true);
+  assert.deepEqual(life.delivered, [told.key, told.key, told.key]);
 });

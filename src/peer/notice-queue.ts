@@ -33,8 +33,8 @@ export interface NoticeQueueDeps {
   clock: Pick<Clock, "now" | "alarm">;
   /** tries once; it looks up the channel, which may have been edited since the last try */
   deliver: (message: Omit<Delivery, "channel">, done: (result: Delivered) => void) => void;
-  /** a try has failed, and another one follows */
-  failed: (why: string) => void;
+  /** a try has failed, and another one follows; `first`: the message's notice by whose record others learn of its first failure */
+  failed: (why: string, first: Notice | undefined) => void;
   /** how many characters of text the channel's service takes in one message */
   room: () => number;
 }
@@ -114,7 +114,7 @@ export class NoticeQueue {
       const pauseMs = Math.min(backoffMs * 2 ** message.failures, longestBackoffMs);
       this.#notBeforeMono = now.mono + Math.max(result.afterMs ?? 0, pauseMs);
       message.failures += 1;
-      this.#deps.failed(result.why);
+      this.#deps.failed(result.why, message.failures === 1 ? message.items[0]?.notice : undefined);
     }
     this.#pump();
   }

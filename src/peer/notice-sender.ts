@@ -85,7 +85,8 @@ export class NoticeSender {
   /** Another peer's record shows which channels work. */
   heard(channels: NoticeChannels): void {
     for (const [name, { state, at = 0, error }] of Object.entries(channels)) {
-      if (state === "open" || at <= (this.#health.get(name)?.at ?? 0)) continue;
+      const isUntried = state === "open" && error === undefined;
+      if (isUntried || at <= (this.#health.get(name)?.at ?? 0)) continue;
       this.#health.set(name, { at, ok: state === "sent", error });
     }
   }
@@ -118,27 +119,40 @@ export class NoticeSender {
         const found = checkChannel(knownFields(this.#deps.channelOf(name)));
         return found.ok ? textRooms[found.channel.type] : Infinity;
       },
-      failed: (why) => this.#setHealth(name, { ok: false, error: why }),
+      failed: (why, first) => {
+        this.#setHealth(name, { ok: false, error: why });
+        if (first !== undefined) this.#tellFailing(first.key, name, why);
+      },
     });
     this.#queues.set(name, queue);
     return queue;
   }
 
   #ended(key: string, name: string, outcome: Outcome): void {
-    const sending = this.#sending.get(key);
-    assert(sending !== undefined, `the notice ${key} is being sent`);
-    this.#note(name, outcome, sending.record);
-    const { record, moved } = sending;
+    this.#note(name, outcome, this.#sendingOf(key).record);
+    this.#move(key, name, outcome.sent ? { state: "sent" } : { state: "failed", error: cut(outcome.why) });
+    if (this.#queues.get(name)?.isIdle === true) this.#queues.delete(name);
+  }
+
+  /** So that every peer that is asked shows that the channel fails, although its notices are still tried. */
+  #tellFailing(key: string, name: string, why: string): void {
+    this.#move(key, name, { state: "open", error: cut(why) });
+  }
+
+  #move(key: string, name: string, how: Pick<NoticeChannels[string], "state" | "error">): void {
+    const { record, moved } = this.#sendingOf(key);
     const at = this.#deps.doors.clock.now().wall;
-    const state = outcome.sent
-      ? ({ state: "sent", at } as const)
-      : ({ state: "failed", at, error: outcome.why.slice(0, errorCap) } as const);
-    const channels = { ...record.channels, [name]: state };
+    const channels = { ...record.channels, [name]: { ...how, at } };
     const next = { ...record, version: record.version + 1, channels };
     this.#sending.set(key, { record: next, moved });
     moved?.(next);
     this.#store(next, () => this.#forgetIfSent(key));
-    if (this.#queues.get(name)?.isIdle === true) this.#queues.delete(name);
+  }
+
+  #sendingOf(key: string): Sending {
+    const sending = this.#sending.get(key);
+    assert(sending !== undefined, `the notice ${key} is being sent`);
+    return sending;
   }
 
   #forgetIfSent(key: string): void {
@@ -171,6 +185,10 @@ export class NoticeSender {
     const about: LogFields = record?.kind === noticeKind ? { job: record.job, tick: record.tick } : {};
     this.#deps.doors.log.warn(message, { ...about, why });
   }
+}
+
+function cut(why: string): string {
+  return why.slice(0, errorCap);
 }
 
 export function openChannels(channels: NoticeChannels): string[] {

@@ -49,13 +49,13 @@ function hideJoinStrings() {
 }
 
 /**
- * Starts this process again with less memory, which V8 and the C library only take when they start: 1 MiB for young objects,
- * which would grow to 128 MiB in any burst of work, such as a flood of connections; for old objects as much as is in use and half
- * as much again before they are collected, where V8 waits until there are up to four times as many; one thread beside the main one
- * for V8's own work; one arena of malloc for all threads, which gives large blocks back at once (by itself it would keep what a
- * large table took while it was read); and the function by which a peer gives back what only its start needed. The process keeps
- * its id and takes 30 ms more to start. Not done if arguments have to stay hidden: the new process would show them again for as
- * long.
+ * Starts this process again with less memory, which V8 and the C library only take when they start: 1 MiB for young objects, which
+ * would grow to 128 MiB in any burst of work, such as a flood of connections; for old objects as much as is in use and half as
+ * much again before they are collected, where V8 waits until there are up to four times as many; one thread beside the main one
+ * for V8's own work; one arena of malloc for all threads, which gives blocks from 32 KiB on back at once (by itself it would keep
+ * what a large table took while it was read, and what a start leaves between smaller blocks); and the function by which a peer
+ * gives back what only its start needed. The process keeps its id and takes 30 ms more to start. Not done if arguments have to
+ * stay hidden: the new process would show them again for as long.
  */
 function keepSmall() {
   const limit = "--max-semi-space-size";
@@ -63,7 +63,7 @@ function keepSmall() {
   if (process.execve === undefined || given.some((option) => option.includes(limit))) return;
   const small = [`${limit}=1`, "--heap-growing-percent=50", "--v8-pool-size=1", "--expose-gc"];
   const flags = [...small, ...process.execArgv];
-  const env = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "131072", ...process.env };
+  const env = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "32768", ...process.env };
   process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], env);
 }
 

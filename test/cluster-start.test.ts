@@ -92,7 +92,7 @@ describe("a peer by itself", () => {
     assert.equal((await peer.call("GET", "/readyz")).status, 200);
   });
 
-  test("a peer runs with the settings of V8 by which it stays small", async () => {
+  test("a peer runs with the settings of V8 and of malloc by which it stays small", async () => {
     const peer = await cluster.start({ name: "small" });
     const given = readFileSync(`/proc/${peer.started.pid}/cmdline`, "utf8").split("\0");
     for (const flag of [
@@ -102,6 +102,9 @@ describe("a peer by itself", () => {
       "--expose-gc",
     ])
       assert.ok(given.includes(flag), `${flag}: ${given.join(" ")}`);
+    const environment = readFileSync(`/proc/${peer.started.pid}/environ`, "utf8").split("\0");
+    for (const setting of ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_THRESHOLD_=32768"])
+      assert.ok(environment.includes(setting), setting);
   });
 
   test("SIGUSR1 opens no debugger in the peer or its launcher, and both keep running", async () => {

@@ -467,6 +467,21 @@ test("I4: a start is found that is early or late by more than its tick's own jit
   assert.deepEqual(found(due + 41_000), ["I4"], "late for its tick, though another tick may be so late");
 });
 
+test("I4: an edit leaves a tick that waits for its jitter only if it has the tick as well", () => {
+  const jittered: JobRules = { ...rules, jitterMs: 240_000 };
+  const tick = ticksOf(everyMinute, sixth, ending).find((at) => dueOfTick(jittered, at) > at + 120_000);
+  assert.ok(tick !== undefined);
+  const due = dueOfTick(jittered, tick);
+  const found = (schedule: JobRules["schedule"]): string[] => {
+    const edit = asked({ kind: "put", rules: { ...jittered, schedule } }, tick + 30_000 - beginning);
+    const runs = [runOf(tick, ann, { start: due + 5, end: due + 500 })];
+    const operations = [asked({ kind: "put", rules: jittered }, 1_000), edit];
+    return rulesIn(checkPhantoms(flawless({ runs, operations })));
+  };
+  assert.deepEqual(found(jittered.schedule), []);
+  assert.deepEqual(found({ ...jittered.schedule, offsetMs: 30_000 }), ["I4"]);
+});
+
 test("I4: a start after its catch-up window is found", () => {
   const late = { start: sixth + 11 * minute, end: sixth + 11 * minute + 100 };
   const runs = [...without(sixth), runOf(sixth, ann, late)];

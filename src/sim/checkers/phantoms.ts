@@ -81,12 +81,14 @@ function wrongWithScheduled(
   const earlyMs = clockErrorMs(evidence, run.start, run.start, run.peer);
   const errorMs = clockErrorMs(evidence, due, run.start);
   if (run.start < due - earlyMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
-  const held = spans.filter(
-    ({ rules, from, to }) =>
-      isTickOf(rules.schedule, tick) &&
-      tick >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs &&
-      due <= to + earlyMs &&
-      run.start >= from,
+  const having = spans.filter(({ rules, from }) => isTickOf(rules.schedule, tick) && run.start >= from);
+  // An edit leaves it if the later revision has it as well.
+  const isLeft = having.some(({ to }) => due <= to + earlyMs);
+  const held = having.filter(
+    ({ from, to }) =>
+      isLeft &&
+      tick <= to + errorMs &&
+      tick >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs,
   );
   if (held.length === 0) return "no revision that any peer held has this tick";
   const isTarget = held.some(({ rules: { peers } }) => peers === undefined || peers.includes(run.peer));

@@ -87,7 +87,7 @@ function wrongWithScheduled(
   const held = having.filter(
     ({ from, to }) =>
       isLeft &&
-      tick <= to + errorMs &&
+      tick <= to + earlyMs &&
       tick >= from - 2 * clockErrorMs(evidence, from, run.start) - roundingMs,
   );
   if (held.length === 0) return "no revision that any peer held has this tick";

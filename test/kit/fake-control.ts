@@ -262,7 +262,11 @@ export class FakeControl implements Control {
     let answer = obey(core, { ...event, now: core.now });
     // Each stored write may bring further effects.
     for (const effect of core.effects) {
-      if (effect.kind === "edit") for (const edit of effect.edits) this.#edit(core, edit);
+      if (effect.kind === "edit")
+        for (const edit of effect.edits) {
+          this.#edit(core, edit);
+          if (edit.kind !== "set") this.#tellOfJob(edit.kind === "put" ? (edit.spec.id as JobId) : edit.id);
+        }
       if (effect.kind === "edit" || effect.kind === "store") durable(core, effect.token);
       if (effect.kind === "send" && effect.message.kind === "cancel") {
         hearCancelConfirmed(core, { kind: "cancel-heard", id: effect.message.id });
@@ -277,6 +281,10 @@ export class FakeControl implements Control {
     }
     if (command.kind === "cancel-run" && answer.kind === "done") this.#endCancelled(command);
     return answer;
+  }
+
+  #tellOfJob(id: JobId): void {
+    this.tell({ kind: "job", id, change: this.jobs.has(id) ? "written" : "deleted" });
   }
 
   #core(command: JobCommand): State {

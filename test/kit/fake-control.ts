@@ -265,7 +265,7 @@ export class FakeControl implements Control {
       if (effect.kind === "edit")
         for (const edit of effect.edits) {
           this.#edit(core, edit);
-          if (edit.kind !== "set") this.#tellOfJob(edit.kind === "put" ? (edit.spec.id as JobId) : edit.id);
+          if (edit.kind !== "set") this.#tellOfJob(edit.kind === "put" ? edit.spec.id : edit.id);
         }
       if (effect.kind === "edit" || effect.kind === "store") durable(core, effect.token);
       if (effect.kind === "send" && effect.message.kind === "cancel") {

@@ -242,7 +242,8 @@ for (const [what, path, produce] of [
   });
 }
 
-test("a reader of events that is behind by more text than may wait for it is cut off", async (context) => {
+/** A reader of the events, once its stream is open. */
+async function readerOfEvents(context: TestContext) {
   const { port, control } = await listening(context, socketLimits);
   const before = control.listeners;
   const socket = connect(port, "127.0.0.1");
@@ -251,9 +252,48 @@ test("a reader of events that is behind by more text than may wait for it is cut
   socket.on("error", () => {}).write(head);
   await once(socket, "data");
   assert.equal(control.listeners, before + 1);
+  return { control, socket, isOpen: () => control.listeners > before };
+}
+
+test("a reader of events that is behind by more text than may wait for it is cut off", async (context) => {
+  const { control, isOpen } = await readerOfEvents(context);
   for (let event = 0; event < 100; event++)
     control.record({ ...run, state: "failed", reason: "x".repeat(65_536) });
-  assert.equal(control.listeners, before);
+  assert.equal(isOpen(), false);
+});
+
+function tellOfJobs(control: FakeControl, count: number, change: "written" | "deleted"): void {
+  for (let job = 0; job < count; job++) control.tell({ kind: "job", id: `job-${job}` as JobId, change });
+}
+
+test("a reader of events hears of all jobs that change at once, of each at last what it has become", async (context) => {
+  const { control, socket, isOpen } = await readerOfEvents(context);
+  const jobs = 3_000;
+  tellOfJobs(control, jobs, "written");
+  tellOfJobs(control, jobs, "deleted");
+  const heard = new Map<string, string[]>();
+  let text = "";
+  for await (const bytes of socket) {
+    const events = (text + String(bytes)).split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      const [, change = "", id = ""] = /"type":"cicada\.job\.(\w+)","subject":"([^"]+)"/.exec(event) ?? [];
+      if (change !== "") heard.set(id, [...(heard.get(id) ?? []), change]);
+    }
+    if (heard.values().every((changes) => changes.at(-1) === "deleted") && heard.size === jobs) break;
+    assert.ok(isOpen());
+  }
+  assert.equal(heard.size, jobs);
+  assert.deepEqual(heard.get("job-0"), ["written", "deleted"]);
+  assert.deepEqual(heard.get(`job-${jobs - 1}`), ["deleted"]);
+});
+
+test("a reader of events that is behind by the changes of more jobs than may wait for it is cut off", async (context) => {
+  const { control, isOpen } = await readerOfEvents(context);
+  tellOfJobs(control, 100_000, "written");
+  assert.ok(isOpen());
+  tellOfJobs(control, 200_000, "written");
+  assert.equal(isOpen(), false);
 });
 
 test("a caller is answered although strangers that read nothing of their answers have taken all places", async (context) => {

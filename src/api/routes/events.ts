@@ -5,23 +5,32 @@
  * The names are `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted`, `cicada.peer.STATE` and
  * `cicada.peer.joined`, which each peer reports once for each peer that is new to the mesh. Events are not
  * kept for readers that are away. A reader that comes back reads the lists again.
+ *
+ * One edit, or one update of the table, may change more jobs than a stream keeps for its reader. These changes are sent as fast as
+ * the reader takes them; only the last of those of a job that wait is sent.
  */
 import { never } from "../../errors.ts";
 import type { Control, PeerEvent } from "../../ports/control.ts";
-import { runId } from "../../schema/ids.ts";
+import { runId, type JobId } from "../../schema/ids.ts";
 import { own } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
 import type { Api, RouteOptions } from "../options.ts";
 import { showPeer } from "../show/show-peer.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
-import { eventText, type StreamEvent, type Streams } from "../http/streams.ts";
+import { eventText, type Stream, type StreamEvent, type Streams } from "../http/streams.ts";
+
+/** How many changes of jobs a stream is given before its reader has taken the earlier ones. */
+const changesAtOnce = 200;
+/** How many jobs' changes may wait for a reader. One that is further behind is cut off, as with other events. */
+const changesWaiting = 100_000;
 
 export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams): void {
   let count = 0;
-  /** what all streams send of the event that was last reported */
-  let last: { of: PeerEvent; sent: StreamEvent } | undefined;
+  /** what all streams send of an event */
+  const known = new WeakMap<PeerEvent, StreamEvent>();
   const cloudEvent = (event: PeerEvent, control: Control): StreamEvent => {
-    if (last?.of === event) return last.sent;
+    const before = known.get(event);
+    if (before !== undefined) return before;
     const { type, subject, data } = describe(event, control);
     const id = `${Date.now().toString(36)}-${(count++).toString(36)}`;
     const sent = {
@@ -38,7 +47,7 @@ export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams):
         data,
       }),
     };
-    last = { of: event, sent };
+    known.set(event, sent);
     return sent;
   };
 
@@ -57,11 +66,53 @@ export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams):
     },
     async (request, reply) => {
       await streams.carry(reply, (stream) => {
-        const cancel = request.control.subscribe((event) => stream.push(cloudEvent(event, request.control)));
+        const push = (event: PeerEvent): void => stream.push(cloudEvent(event, request.control));
+        const changes = new JobChanges(stream, push);
+        const cancel = request.control.subscribe((event) =>
+          event.kind === "job" ? changes.take(event) : push(event),
+        );
         stream.ended.addEventListener("abort", cancel, { once: true });
       });
     },
   );
+}
+
+type JobChange = Extract<PeerEvent, { kind: "job" }>;
+
+/** Gives a stream the changes of jobs as fast as its reader takes them. */
+class JobChanges {
+  readonly #stream: Stream;
+  readonly #push: (event: JobChange) => void;
+  readonly #waiting = new Map<JobId, JobChange>();
+  /** how many the reader may not have taken yet */
+  #given = 0;
+
+  constructor(stream: Stream, push: (event: JobChange) => void) {
+    this.#stream = stream;
+    this.#push = push;
+  }
+
+  take(event: JobChange): void {
+    if (this.#given < changesAtOnce) return this.#give(event);
+    this.#waiting.delete(event.id);
+    this.#waiting.set(event.id, event);
+    if (this.#waiting.size > changesWaiting) this.#stream.end();
+  }
+
+  #give(event: JobChange): void {
+    this.#push(event);
+    if (++this.#given === 1) void this.#stream.caughtUp().then(() => this.#giveMore());
+  }
+
+  #giveMore(): void {
+    this.#given = 0;
+    if (this.#stream.ended.aborted) return;
+    for (const [id, event] of this.#waiting) {
+      this.#waiting.delete(id);
+      this.#give(event);
+      if (this.#given === changesAtOnce) return;
+    }
+  }
 }
 
 function describe(event: PeerEvent, control: Control): { type: string; subject: string; data: unknown } {

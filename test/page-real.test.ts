@@ -316,6 +316,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Edit db" }).press("Enter");
     await page.locator("textarea:focus").waitFor();
     await page.keyboard.press("Escape");
+    for (const one of ["pool", "maintenance", "calendar", "group", "channel"]) {
+      await page.getByRole("button", { name: `New ${one}`, exact: true }).press("Enter");
+      await page.getByRole("dialog", { name: `New ${one}`, exact: true }).waitFor();
+      await page.keyboard.press("Escape");
+    }
     await ada.ask("DELETE", "/v1/maintenance/patching");
     await context.close();
   });

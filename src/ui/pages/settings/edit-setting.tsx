@@ -49,7 +49,7 @@ export function EditSetting({ kind, setting, onClose, onDone }: Props): JSX.Elem
     onClose();
   };
   return (
-    <Dialog title={name === "" ? `New in ${kind.title}` : name} onClose={onClose}>
+    <Dialog title={name === "" ? `New ${kind.one}` : name} onClose={onClose}>
       <form onSubmit={(event) => void save(event)}>
         {name === "" && (
           <div class="field">

@@ -5,6 +5,8 @@ export type Setting = Readonly<Record<string, unknown>> & { name: string };
 export interface Kind {
   path: string;
   title: string;
+  /** what one is called */
+  one: string;
   /** what one is for */
   about: string;
   /** what a new one may look like */
@@ -19,6 +21,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "pools",
     title: "Pools",
+    one: "pool",
     about: "limit how many runs of the jobs that name one are on at once",
     example: { slots: 2 },
     isOfGroups: false,
@@ -27,6 +30,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "maintenance",
     title: "Maintenance",
+    one: "maintenance",
     about: "while a maintenance lasts, the ticks of its jobs are skipped",
     example: { schedule: "0 3 * * sun", duration: "2h", note: "the hosts are patched" },
     isOfGroups: true,
@@ -35,6 +39,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "calendars",
     title: "Calendars",
+    one: "calendar",
     about: "days that jobs leave out, with calendar:NAME in their except",
     example: { dates: ["2026-12-24/2026-12-26"], note: "the company's holidays" },
     isOfGroups: false,
@@ -43,6 +48,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "groups",
     title: "Groups",
+    one: "group",
     about: "defaults for the jobs of a group",
     example: { timezone: "Europe/Berlin" },
     isOfGroups: true,
@@ -51,6 +57,7 @@ export const kinds: readonly Kind[] = [
   {
     path: "channels",
     title: "Channels",
+    one: "channel",
     about: "where notices go",
     example: { type: "webhook", url: "https://example.org/hook" },
     isOfGroups: false,

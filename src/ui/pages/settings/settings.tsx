@@ -29,7 +29,7 @@ export function Settings(): JSX.Element {
 }
 
 function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
-  const { path, title, about, example, isOfGroups } = kind;
+  const { path, title, one, about, example, isOfGroups } = kind;
   const mayWrite = isOfGroups ? may("editor") : mayEverywhere("editor");
   const [limit, setLimit] = useState(itemsAtOnce);
   const found = useResource<List<Setting>>(`/v1/${path}?limit=${limit}`, {
@@ -56,7 +56,7 @@ function SettingsOf({ kind }: { kind: Kind }): JSX.Element {
           {mayWrite && (
             <button
               class="plain"
-              aria-label={`New in ${title}`}
+              aria-label={`New ${one}`}
               onClick={() => setEdited({ name: "", ...example })}
             >
               New

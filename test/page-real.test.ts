@@ -642,6 +642,31 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("jobs are run together only after a question, because their runs can't be taken back", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const ids = ["by-hand-1", "by-hand-2"];
+    for (const id of ids) await ada.ask("POST", "/v1/jobs", { id, command: "true" });
+    await logIn(page, ada.token, "/jobs?q=by-hand-");
+    await page.getByLabel("Choose all jobs that are shown").check();
+    const bar = page.getByRole("group", { name: "For the chosen jobs" });
+    const dialog = page.getByRole("dialog", { name: "Run 2 jobs?" });
+    await bar.getByRole("button", { name: "Run" }).press("Enter");
+    await dialog.getByText("by-hand-1, by-hand-2").waitFor();
+    await page.locator("button:focus", { hasText: "Don't run them" }).press("Enter");
+    await dialog.waitFor({ state: "detached" });
+    await bar.getByRole("button", { name: "Run" }).press("Enter");
+    await dialog.getByRole("button", { name: "Run them", exact: true }).press("Enter");
+    await page.getByText("2 jobs are asked to run.").waitFor();
+    for (const id of ids) {
+      await until(`${id} has run once`, 20_000, async () => {
+        const { headers } = await ada.call("GET", `/v1/runs?job=${id}`);
+        return headers["x-total-count"] === "1";
+      });
+      await ada.ask("DELETE", `/v1/jobs/${id}`);
+    }
+    await context.close();
+  });
+
   test("the keyboard goes on where a new view begins, and back where the old one does", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs");

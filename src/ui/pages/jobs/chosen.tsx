@@ -12,49 +12,63 @@ interface ChosenProps {
   reload: () => void;
 }
 
-/** A deletion is asked about first. */
+/** What is asked about first: a run can't be taken back, and a deletion stops what people count on. */
+const questions = {
+  run: {
+    verb: "Run",
+    text: "Each runs once, now, in addition to its schedule. What has run can't be undone.",
+    no: "Don't run them",
+    class: "primary",
+  },
+  delete: {
+    verb: "Delete",
+    text: "They are removed from every peer, and their ticks stop. Runs that are on go on to their end. The jobs are kept for a while, so the deletion can be undone.",
+    no: "Keep them",
+    class: "danger",
+  },
+};
+
 export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
-  const [isDeleting, setDeleting] = useState(false);
+  const [asked, setAsked] = useState<keyof typeof questions | undefined>();
   if (chosen.value.size === 0 || !may("operator")) return null;
   const ids = [...chosen.value];
   const clear = (): void => {
     chosen.value = new Set();
   };
+  const close = (): void => setAsked(undefined);
   const act = async (action: BulkAction): Promise<void> => {
-    setDeleting(false);
+    close();
     if (await bulk(ids, action)) clear();
     reload();
   };
+  const question = asked && questions[asked];
   return (
     <div class="chosen" role="group" aria-label="For the chosen jobs">
       <span>{countText(ids.length, "job")} chosen</span>
-      <button onClick={() => void act("run")}>Run</button>
+      <button onClick={() => setAsked("run")}>Run</button>
       <button onClick={() => void act("pause")}>Pause</button>
       <button onClick={() => void act("resume")}>Resume</button>
       {may("editor") && (
-        <button class="danger" onClick={() => setDeleting(true)}>
+        <button class="danger" onClick={() => setAsked("delete")}>
           Delete
         </button>
       )}
       <button class="plain" onClick={clear}>
         Clear
       </button>
-      {isDeleting && (
-        <Dialog title={`Delete ${countText(ids.length, "job")}?`} onClose={() => setDeleting(false)}>
-          <p>
-            They are removed from every peer, and their ticks stop. Runs that are on go on to their end. The
-            jobs are kept for a while, so the deletion can be undone.
-          </p>
+      {asked && question && (
+        <Dialog title={`${question.verb} ${countText(ids.length, "job")}?`} onClose={close}>
+          <p>{question.text}</p>
           <p class="names" tabIndex={0}>
             {ids.slice(0, 30).join(", ")}
             {ids.length > 30 && ` and ${ids.length - 30} more`}
           </p>
           <div class="actions">
-            <button onClick={() => setDeleting(false)} autoFocus>
-              Keep them
+            <button onClick={close} autoFocus>
+              {question.no}
             </button>
-            <button class="danger" onClick={() => void act("delete")}>
-              Delete them
+            <button class={question.class} onClick={() => void act(asked)}>
+              {question.verb} them
             </button>
           </div>
         </Dialog>

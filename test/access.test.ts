@@ -9,6 +9,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { isWholeToken, makeToken } from "../src/api/access/token-text.ts";
 import type { JobId } from "../src/schema/ids.ts";
+import type { ReportedKind } from "../src/schema/setting.ts";
 import { checkedJob } from "../src/core/checks/job.ts";
 import { accessStage, marker, type Stage } from "./kit/access-stage.ts";
 import { call, host } from "./kit/fake-api.ts";
@@ -446,4 +447,48 @@ test("the stream of events tells a caller of groups of its own jobs and runs, an
   assert.ok(heard.includes("cicada.job.written"), heard);
   assert.ok(heard.includes("in-b") && !heard.includes("in-a"), heard);
   response.destroy();
+});
+
+test("the stream of events tells a caller of groups of the settings that it may see, and that one has left them", async (t) => {
+  const stage = await accessStage({ hosts: () => [listening] });
+  await stage.api.listen({ host: "127.0.0.1", port: 0 });
+  t.after(() => stage.api.close());
+  const { port } = stage.api.server.address() as AddressInfo;
+  const listening = `127.0.0.1:${port}`;
+  const { text: token } = stage.tokenFor("viewer", ["b"]);
+  const headers = { authorization: `Bearer ${token}` };
+  const [response] = await once(get({ host: "127.0.0.1", port, path: "/v1/events", headers }), "response");
+  const { control } = stage;
+  const tell = (setting: ReportedKind, name: string, change: "written" | "deleted") =>
+    control.tell({ kind: "setting", setting, name, change });
+  for (const name of ["a", "b"]) {
+    tell("groups", name, "written");
+    tell("maintenance", `m-${name}`, "written");
+  }
+  tell("calendars", "holidays", "written");
+  tell("channels", "ops", "written");
+  const moved = new Map(control.settingValues.get("maintenance"));
+  moved.set("m-b", moved.get("m-a"));
+  control.settingValues.set("maintenance", moved);
+  tell("maintenance", "m-b", "written");
+  tell("maintenance", "m-b", "written");
+  tell("maintenance", "m-a", "deleted");
+  tell("pools", "db", "deleted");
+  let text = "";
+  for await (const bytes of response) {
+    text += String(bytes);
+    if (text.includes("cicada.pool.deleted") && text.endsWith("\n\n")) break;
+  }
+  const heard = [...text.matchAll(/"type":"cicada\.([\w.]+)","subject":"([^"]+)"/g)];
+  assert.deepEqual(
+    heard.map(([, type, subject]) => `${type} ${subject}`),
+    [
+      "group.written b",
+      "maintenance.written m-b",
+      "calendar.written holidays",
+      "channel.written ops",
+      "maintenance.deleted m-b",
+      "pool.deleted db",
+    ],
+  );
 });

@@ -1,4 +1,4 @@
-/** What a peer reports of changed jobs, as /v1/events shows it: whichever peer was asked for the change. */
+/** What a peer reports of changed jobs and settings, as /v1/events shows it: whichever peer was asked for the change. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkedJob } from "../src/core/checks/job.ts";
@@ -15,7 +15,7 @@ const id = "backup" as JobId;
 const by = "ann@peer-1";
 const second = 1_000;
 
-/** Two peers of a mesh, and what each has reported of jobs. */
+/** Two peers of a mesh, and what each has reported of jobs and settings. */
 class Stage {
   readonly told = new Map<PeerId, string[]>();
   readonly insides = new Map<PeerId, Inside>();
@@ -50,6 +50,7 @@ class Stage {
         this.#peers.set(self, peer);
         peer.subscribe((event) => {
           if (event.kind === "job") told.push(`${event.id} ${event.change}`);
+          if (event.kind === "setting") told.push(`${event.setting} ${event.name} ${event.change}`);
         });
         return {
           start: (ready) => peer.start((error) => ready(error?.message)),
@@ -92,6 +93,34 @@ test("each peer reports every change of a job, also of those that another peer w
   for (const [command, change] of cases) {
     const told = [`${id} ${change}`];
     assert.deepEqual(stage.ask(command), [told, told], command.kind);
+  }
+});
+
+test("each peer reports every change of a setting or channel, and of no other one", () => {
+  const stage = new Stage();
+  const maintenance = { from: "2030-01-01T00:00:00Z", to: "2030-01-02T00:00:00Z" };
+  const values = {
+    calendars: { dates: ["2030-01-01"] },
+    groups: { owner: "ann" },
+    maintenance,
+    pools: { slots: 2 },
+  };
+  for (const setting of ["calendars", "groups", "maintenance", "pools"] as const) {
+    for (const name of ["a", "b"]) {
+      const written = [`${setting} ${name} written`];
+      const command = { kind: "put-setting", setting, name, value: values[setting], by } as const;
+      assert.deepEqual(stage.ask(command), [written, written]);
+    }
+    const deleted = [`${setting} a deleted`];
+    assert.deepEqual(stage.ask({ kind: "remove-setting", setting, name: "a", by }), [deleted, deleted]);
+  }
+  const channel = { type: "slack", url: "https://hooks.example/x" };
+  for (const [value, change] of [
+    [channel, "written"],
+    [null, "deleted"],
+  ] as const) {
+    const told = [`channels ops ${change}`];
+    assert.deepEqual(stage.ask({ kind: "set-value", root: "channels", id: "ops", value, by }), [told, told]);
   }
 });
 

@@ -149,6 +149,7 @@ export class Peer {
       parts: this.#assembly,
       clock: doors.clock,
       feed: (event) => this.#feed(event),
+      tell: (event) => this.#tell(event),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
     const { table, edits, scripts, secrets, sync, keyRotation, workShares, notices, meshNotices } =
@@ -276,8 +277,7 @@ export class Peer {
           this.parts.longRuns.moved(effect.event.record);
           this.parts.pings.moved(effect.event.record);
         }
-        for (const listener of this.#listeners) listener(effect.event);
-        return;
+        return this.#tell(effect.event);
       case "count":
         return this.#count(effect.name, effect.by);
       case "note":
@@ -285,6 +285,10 @@ export class Peer {
       default:
         return never(effect);
     }
+  }
+
+  #tell(event: PeerEvent): void {
+    for (const listener of this.#listeners) listener(event);
   }
 
   /** Sends the records by streams, because gossip may have lost them. */

@@ -1,8 +1,19 @@
-/** Tells core what a change of the table means: changed settings and jobs, who was let in, and statements about membership. */
+/**
+ * Tells core what a change of the table means: changed settings and jobs, who was let in, and statements about membership. What
+ * core doesn't need to know to report it, a changed setting or channel, is told to the listeners directly.
+ */
 import type { EventBody } from "../core/events.ts";
+import { readGroup } from "../core/job/group.ts";
 import type { Clock } from "../ports.ts";
 import type { MembershipStatement } from "../schema/membership.ts";
-import { settingKinds, type SettingKind, type SettingValues } from "../schema/setting.ts";
+import type { PeerEvent } from "../ports/control.ts";
+import {
+  reportedKinds,
+  settingKinds,
+  type ReportedKind,
+  type SettingKind,
+  type SettingValues,
+} from "../schema/setting.ts";
 import type { Admissions } from "../table/admissions.ts";
 import type { Assembly } from "./assembly.ts";
 
@@ -10,24 +21,30 @@ export interface TableWatchDeps {
   parts: Pick<Assembly, "table" | "edits" | "scripts" | "secrets">;
   clock: Clock;
   feed: (event: EventBody) => void;
+  tell: (event: PeerEvent) => void;
 }
 
 export class TableWatch {
   readonly #parts: TableWatchDeps["parts"];
   readonly #clock: Clock;
   readonly #feed: (event: EventBody) => void;
+  readonly #tell: (event: PeerEvent) => void;
   // What core knows of. The table gives the same object until it has changed.
   readonly #settings: Map<SettingKind, SettingValues>;
+  /** what was told to the listeners */
+  readonly #reported: Map<ReportedKind, SettingValues>;
   #membership: readonly MembershipStatement[];
   #admissions: Admissions;
 
   /** What the table holds now is taken for known: core gets it when it is loaded. */
-  constructor({ parts, clock, feed }: TableWatchDeps) {
+  constructor({ parts, clock, feed, tell }: TableWatchDeps) {
     this.#parts = parts;
     this.#clock = clock;
     this.#feed = feed;
+    this.#tell = tell;
     const { table } = parts;
     this.#settings = new Map(settingKinds.map((setting) => [setting, table.values(setting)]));
+    this.#reported = new Map(reportedKinds.map((setting) => [setting, table.values(setting)]));
     this.#membership = table.membership();
     this.#admissions = table.admissions();
   }
@@ -58,8 +75,28 @@ export class TableWatch {
       this.#feed({ kind: "admissions", ...admissions });
     }
     const statements = table.membership();
-    if (statements === this.#membership) return;
-    this.#membership = statements;
-    this.#feed({ kind: "membership", statements });
+    if (statements !== this.#membership) {
+      this.#membership = statements;
+      this.#feed({ kind: "membership", statements });
+    }
+    for (const setting of reportedKinds) this.#report(setting);
   }
+
+  #report(setting: ReportedKind): void {
+    const before = this.#reported.get(setting);
+    const values = this.#parts.table.values(setting);
+    if (before === undefined || values === before) return;
+    this.#reported.set(setting, values);
+    // The table gives the same value, too, until it is written again.
+    for (const name of new Set([...before.keys(), ...values.keys()])) {
+      const [was, is] = [before.get(name), values.get(name)];
+      if (was === is || (isGone(setting, was) && isGone(setting, is))) continue;
+      this.#tell({ kind: "setting", setting, name, change: isGone(setting, is) ? "deleted" : "written" });
+    }
+  }
+}
+
+/** What is left of a removed group in the table tells when its defaults ended. */
+function isGone(setting: ReportedKind, value: unknown): boolean {
+  return value === undefined || (setting === "groups" && readGroup(value)?.removed === true);
 }

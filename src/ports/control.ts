@@ -14,7 +14,7 @@ import type { RunRecord } from "../schema/run.ts";
 import type { RunState } from "../schema/run-states.ts";
 import type { NoticeChannel } from "../schema/channel.ts";
 import type { HeldSecrets, SecretChange } from "../schema/secret.ts";
-import type { SettingKind, SettingValues } from "../schema/setting.ts";
+import type { ReportedKind, SettingKind, SettingValues } from "../schema/setting.ts";
 import type { ExpectedHour } from "./expected.ts";
 import type { Answer, Command } from "./command.ts";
 import type { JobSince, RunPage, RunQuery } from "./disk.ts";
@@ -270,6 +270,7 @@ export interface ChannelHealth {
 export type PeerEvent =
   | { kind: "run"; record: RunRecord }
   | { kind: "job"; id: JobId; change: "written" | "deleted" }
+  | { kind: "setting"; setting: ReportedKind; name: string; change: "written" | "deleted" }
   | { kind: "member"; member: MemberView }
   | { kind: "joined"; join: Join };
 

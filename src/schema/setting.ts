@@ -5,6 +5,10 @@
 export const settingKinds = ["calendars", "groups", "maintenance", "pools", "secrets"] as const;
 export type SettingKind = (typeof settingKinds)[number];
 
+/** What is written by name and shown to every reader, so that a change of it is an event. */
+export const reportedKinds = ["calendars", "channels", "groups", "maintenance", "pools"] as const;
+export type ReportedKind = (typeof reportedKinds)[number];
+
 export const settingNamePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 
 /** The values of one kind by name, as the table has them. */

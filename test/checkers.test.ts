@@ -344,7 +344,7 @@ test("I1: a tick is not required of a peer whose cluster key was replaced, with 
   );
 });
 
-test("I1: a tick is not required if the peer's folder was restored to when it was drained, but is if it was restored before", () => {
+test("I1: a tick is not required if the peer's folder was restored to when it was drained, or a copy of it was undrained", () => {
   const drain = (on: boolean, atMs: number) => asked({ kind: "drain", target: ann, on }, atMs);
   const evidence = flawless({
     peers: [ann],
@@ -356,7 +356,12 @@ test("I1: a tick is not required if the peer's folder was restored to when it wa
   assert.deepEqual(rulesIn(checkLoss(evidence)), ["I1"]);
   assert.deepEqual(restored(beginning + 120_000, beginning + 122_000), []);
   assert.deepEqual(restored(beginning + 122_000, beginning + 124_000), ["I1"]);
-  assert.deepEqual(restored(beginning + 62_000, beginning + 90_000), ["I1"]);
+  assert.deepEqual(restored(beginning + 62_000, beginning + 90_000), ["I1"], "it was drained then, too");
+
+  const copied = (from: number, to: number) =>
+    rulesIn(checkLoss({ ...evidence, faultWindows: [{ peer: ann, kind: "duplicate identity", from, to }] }));
+  assert.deepEqual(copied(beginning + 100_000, beginning + 130_000), []);
+  assert.deepEqual(copied(beginning + 70_000, beginning + 100_000), ["I1"], "the copy was gone before");
 });
 
 test("I1: a peer that is cut off must run the tick by itself", () => {

@@ -120,15 +120,19 @@ export function workers(evidence: Evidence, target: readonly PeerId[] | undefine
 
 /**
  * `requests` about that peer are in the order of asking. A folder that is restored to a state from before an undrain is
- * drained again.
+ * drained again. Of two processes with one identity only the one that answered an undrain knows of it.
  */
 function mayBeDrained(
-  { rollbacks = [] }: Evidence,
+  { rollbacks = [], faultWindows }: Evidence,
   peer: PeerId,
   requests: readonly Operation[],
   at: number,
 ): boolean {
   const isUndone = ({ askedAt, answeredAt = Infinity }: Operation): boolean =>
+    faultWindows.some(
+      ({ kind, peer: whose, from, to }) =>
+        kind === "duplicate identity" && whose === peer && from <= answeredAt && askedAt < to,
+    ) ||
     rollbacks.some(
       ({ kind, peer: whose, copiedAt, startedAt }) =>
         kind === "old disk" &&

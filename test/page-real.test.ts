@@ -356,8 +356,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await dialog.getByLabel("Why").press("Enter");
     await dialog.getByText("The peer does not answer.").waitFor();
     assert.deepEqual(await violations(page), []);
-    await dialog.getByRole("button", { name: "Close this message" }).click();
+    await dialog.getByRole("button", { name: "Close this message" }).press("Enter");
     await dialog.getByText("The peer does not answer.").waitFor({ state: "detached" });
+    assert.equal(await page.evaluate("document.activeElement.tagName"), "DIALOG");
     assert.equal(await dialog.getByLabel("Why").inputValue(), "the disk is being replaced");
     await page.keyboard.press("Escape");
     await dialog.waitFor({ state: "detached" });
@@ -631,8 +632,12 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await dialog.getByRole("button", { name: "Delete them" }).press("Enter");
     await page.getByText("2 jobs are deleted.").waitFor();
     await page.getByText("No job matches.").waitFor();
+    // What had the focus is gone.
+    const focused = "document.activeElement.id";
+    assert.equal(await page.evaluate(focused), "main");
     await page.getByRole("button", { name: "Undo" }).press("Enter");
     await page.getByText("Undone.").waitFor();
+    assert.equal(await page.evaluate(focused), "main");
     await page.getByRole("rowheader", { name: /old-2/ }).waitFor();
     for (const id of ids) {
       const { command } = (await ada.ask("GET", `/v1/jobs/${id}`)) as { command: string };

@@ -4,6 +4,7 @@ import { App } from "./app.tsx";
 import { followLinks } from "./live/address.ts";
 import { startClock } from "./live/clock.ts";
 import { followEvents } from "./live/events.ts";
+import { keepFocus } from "./live/focus.ts";
 import { followMe } from "./live/me.ts";
 import { followMesh } from "./live/mesh.ts";
 import { addRefusal } from "./live/receipts.ts";
@@ -18,6 +19,7 @@ addEventListener("vite:preloadError", () =>
 );
 guardTexts();
 followLinks();
+keepFocus();
 startClock();
 followEvents();
 followMesh();

@@ -104,6 +104,7 @@ export function Dialog({ title, onClose, children, class: name }: DialogProps): 
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       aria-label={title}
       class={name}
       onCancel={(event) => (event.preventDefault(), onClose())}

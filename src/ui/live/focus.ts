@@ -1,0 +1,16 @@
+/**
+ * Keeps a place for the keyboard. When the element with the focus goes, for example a receipt whose undo was pressed or a row whose
+ * job is deleted, the focus goes on where the view begins, or in the dialog that is open.
+ */
+export function keepFocus(): void {
+  let last: EventTarget | null = null;
+  addEventListener("focusin", ({ target }) => {
+    last = target;
+  });
+  new MutationObserver(() => {
+    if (document.activeElement !== document.body || !(last instanceof Element) || last.isConnected) return;
+    last = null;
+    const place = document.querySelector<HTMLElement>("dialog[open]") ?? document.getElementById("main");
+    place?.focus({ preventScroll: true });
+  }).observe(document.body, { childList: true, subtree: true });
+}

@@ -265,6 +265,45 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a job that is being written when a link leads away is still there on the way back, until it is cancelled, saved or left by a logout", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/new");
+    const id = page.getByLabel("id (required)");
+    const jobs = page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: /^Jobs/ });
+    const openNew = async (): Promise<string> => {
+      await page.getByRole("link", { name: "New job" }).click();
+      return id.inputValue();
+    };
+    await id.fill("half-written");
+    await jobs.click();
+    assert.equal(await openNew(), "half-written");
+    await page.getByText("This is what you had written before.").waitFor();
+    // Unchanged since.
+    await jobs.click();
+    assert.equal(await openNew(), "half-written");
+    await page.getByRole("link", { name: "Cancel" }).click();
+    assert.equal(await openNew(), "");
+    await id.fill("written");
+    await page.getByLabel("command", { exact: true }).first().fill("true");
+    await page.getByRole("button", { name: "Create job" }).click();
+    await page.getByText("written is created.").waitFor();
+    await jobs.click();
+    assert.equal(await openNew(), "");
+    await id.fill("half-written");
+    await jobs.click();
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Token").fill(ada.token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    assert.equal(await openNew(), "");
+    await page.goto("/jobs/nightly?tab=change");
+    await page.getByLabel("description", { exact: true }).fill("half an edit");
+    await page.getByRole("link", { name: "Edits" }).click();
+    await page.goBack();
+    assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "half an edit");
+    await ada.ask("DELETE", "/v1/jobs/written");
+    await context.close();
+  });
+
   test("an address that is not well formed leads to a page, and a part that can't be loaded is told", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/?back=http%3A%2F%2F%5B");

@@ -28,8 +28,8 @@ export async function readLogin(): Promise<void> {
 
 export async function logIn(token: string): Promise<void> {
   await ask("/login", { method: "POST", body: { token } });
-  loginReason.value = "";
   isLoggedIn.value = true;
+  loginReason.value = "";
   goBack();
 }
 

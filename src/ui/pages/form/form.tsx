@@ -100,7 +100,8 @@ function draftOf(job: Job): Draft {
 
 function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
   const [draft, setDraft] = useState(() => interruptedHere()?.draft ?? start);
-  useInterruption({ draft, edits });
+  const [isResumed] = useState(() => interruptedHere() !== undefined);
+  const drop = useInterruption({ draft, edits });
   const [problems, setProblems] = useState<readonly Problem[]>([]);
   const [isBusy, setBusy] = useState(false);
   const [unreadable, setUnreadable] = useState("");
@@ -147,6 +148,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
           }));
       addReceipt({ tone: "done", text: `${body.id} is ${edits === undefined ? "created" : "changed"}.` });
       for (const warning of body.warnings ?? []) addReceipt({ tone: "refused", text: sentence(warning) });
+      drop();
       go(jobLink(body.id));
     } catch (error) {
       if (error instanceof Refused && error.problems.length > 0) setProblems(error.problems);
@@ -158,6 +160,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
   return (
     <form class="job-form" onSubmit={(event) => void save(event)} noValidate>
       <div>
+        {isResumed && <p class="notice">This is what you had written before. Cancel drops it.</p>}
         {problems.length > 0 && (
           <div class="trouble" role="alert">
             {problems.map(({ pointer, message }) => (
@@ -192,7 +195,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
       <div class="beside">
         <YamlField draft={draft} setDraft={setDraft} setUnreadable={setUnreadable} unreadable={unreadable} />
         <div class="actions">
-          <a class="button" href={edits === undefined ? "/jobs" : jobLink(edits.id)}>
+          <a class="button" href={edits === undefined ? "/jobs" : jobLink(edits.id)} onClick={drop}>
             Cancel
           </a>
           <button class="primary" disabled={isBusy || unreadable !== ""}>

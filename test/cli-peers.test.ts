@@ -269,6 +269,21 @@ describe("peers invite", () => {
     assert.equal(decodeJoin(said.stdout.split(" ")[1] ?? "")?.addresses.length, 1);
   });
 
+  test("warns if the peer that it asks is not that of the folder with the key", async () => {
+    await using stub = await meshPeer();
+    const warning = /cluster\.key, and alder is not the peer of that folder/;
+    const named = ["peers", "invite", "--peer", stub.url, "--token", "x"];
+    assert.match((await stub.cicada(...named)).stderr, warning);
+    const file = path.join(stub.data, "cluster.key");
+    const others = [await stub.cicada("peers", "invite"), await stub.cicada(...named, "--cluster-key", file)];
+    stub.on("GET /v1/peers/self", { body: peerAnswer({ id: "12D3KooWstub" }) });
+    others.push(await stub.cicada(...named));
+    for (const { code, stderr } of others) {
+      assert.equal(code, 0, stderr);
+      assert.doesNotMatch(stderr, warning);
+    }
+  });
+
   test("names the key file if it is missing or torn", async () => {
     await using stub = await meshPeer();
     writeFileSync(path.join(stub.data, "cluster.key"), formatClusterKey(key).slice(0, 30));

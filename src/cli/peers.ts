@@ -12,7 +12,14 @@ import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
 import type { AdmissionAnswer, PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
-import { dataFolder, openClient, formatError, withPeer, type PeerOptions } from "./terminal/client.ts";
+import {
+  dataFolder,
+  openClient,
+  formatError,
+  readReady,
+  withPeer,
+  type PeerOptions,
+} from "./terminal/client.ts";
 import { asInvoked, invocationOf } from "./program.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table, type Column } from "./terminal/table.ts";
@@ -51,7 +58,14 @@ export function peersCommands(program: Command, terminal: Terminal): void {
       const self = await openClient(options, terminal).ask<PeerAnswer>("/v1/peers/self");
       const invitation = newInvitation(self.id);
       const addresses = invitable(self.addresses);
-      const line = encodeJoin({ ...readKey(options, terminal), invitation, addresses });
+      const { file, ...key } = readKey(options, terminal);
+      const line = encodeJoin({ ...key, invitation, addresses });
+      if (isOfOtherPeer(options, terminal, self.id)) {
+        const text =
+          `The key is the one in ${plain(file)}, and ${plain(self.name)} is not the peer of that folder: if it is of another ` +
+          "mesh, name its key with --cluster-key.";
+        terminal.notify(paint(terminal, "yellow", text));
+      }
       terminal.notify(
         paint(
           terminal,
@@ -102,7 +116,7 @@ function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
 function readKey(
   options: PeerOptions & { clusterKey?: string },
   terminal: Terminal,
-): { key: Uint8Array; rotation: Rotation | undefined } {
+): { key: Uint8Array; rotation: Rotation | undefined; file: string } {
   const own = join(dataFolder(options, terminal), "cluster.key");
   const named = terminal.env["CICADA_CLUSTER_KEY_FILE"] ?? "";
   const file = options.clusterKey ?? (named === "" || existsSync(own) ? own : named);
@@ -115,7 +129,19 @@ function readKey(
       `${file}: ${formatError(error)}; use --data or --cluster-key to name another place`,
     );
   }
-  return { key: parseClusterKey(text), rotation: rotationIn(text) };
+  return { key: parseClusterKey(text), rotation: rotationIn(text), file };
+}
+
+/** Whether the key is that of the local data folder, and the peer that was asked, by its address, isn't the one up there. */
+function isOfOtherPeer(
+  options: PeerOptions & { clusterKey?: string },
+  terminal: Terminal,
+  asked: PeerId,
+): boolean {
+  const isNamed = (options.peer ?? terminal.env["CICADA_PEER_URL"] ?? "") !== "";
+  const folder = dataFolder(options, terminal);
+  const isFolders = options.clusterKey === undefined && existsSync(join(folder, "cluster.key"));
+  return isNamed && isFolders && readReady(folder)?.peerId !== asked;
 }
 
 /** An invitation that a person asks for at that peer. */

@@ -38,11 +38,13 @@ test("a join that reaches no peer says which addresses it tried, and later names
   assert.equal(await joining.first, "ada");
 });
 
-test("a peer that learned that its key is an old one is not told that no peer answered", () => {
-  const { control, joining } = watched();
-  control.notReady.push({ code: "key-superseded", message: "rejoin" });
-  assert.equal(joining.alone(), undefined);
-  joining.end();
+test("a peer that was turned away, and knows why, is not told that no peer answered", () => {
+  for (const code of ["key-superseded", "forgotten"] as const) {
+    const { control, joining } = watched();
+    control.notReady.push({ code, message: "rejoin" });
+    assert.equal(joining.alone(), undefined, code);
+    joining.end();
+  }
 });
 
 test("the first peer of a mesh is not told that it is alone", () => {

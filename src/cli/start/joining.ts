@@ -3,7 +3,7 @@
  * where this one has tried. The mesh keeps dialling for ever anyway. This only watches, so that a person who has pasted
  * a join line doesn't leave a peer behind that is alone.
  */
-import type { Control, View } from "../../ports/control.ts";
+import type { Control, NotReady, View } from "../../ports/control.ts";
 
 /** How long to wait for the first answer before saying that no peer answered. Unit: ms. A bit more than a warm-up. */
 const answerWithinMs = 6_000;
@@ -51,19 +51,23 @@ export class Joining {
   }
 
   /**
-   * The sentence that no peer has answered yet; undefined once one has, or has proved that this peer's key is an old
-   * one.
+   * The sentence that no peer has answered yet; undefined once one has, or has turned this peer away and proved why: its
+   * key is an old one, or the mesh has forgotten it.
    */
   alone(): string | undefined {
     if (this.#hasJoined || this.#named.length === 0) return undefined;
     const view = this.#peer.view();
-    if (othersUp(view).length > 0 || view.notReady.some(({ code }) => code === "key-superseded"))
-      return undefined;
+    if (othersUp(view).length > 0 || view.notReady.some(({ code }) => isTurnedAway(code))) return undefined;
     const places = [...new Set(this.#named.map(hostAndPort))].slice(0, placesNamed);
     const ports = [...new Set(places.map((place) => place.slice(place.lastIndexOf(":") + 1)))];
     const question = ports.length === 1 ? `is ${ports[0]}/tcp open there?` : "are these ports open?";
     return `No peer has answered at ${inWords(places, "or")} yet. This peer is alone; ${question}`;
   }
+}
+
+/** Whether a peer that isn't ready for that reason has been turned away, which it believes only with a proof. */
+function isTurnedAway(code: NotReady["code"]): boolean {
+  return code === "key-superseded" || code === "forgotten";
 }
 
 /** How many places the sentence names; those of a mesh of fifty would fill the screen. */

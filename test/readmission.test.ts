@@ -129,6 +129,15 @@ test("a person at its own machine lets it carry on alone when all others are gon
   assert.equal(stage.startsOfGone(13 * minute, 20 * minute), (7 * minute) / everyMs);
 });
 
+test("taken in again at its own machine, it runs nothing before the members that it can reach have said that they still refuse it", () => {
+  const stage = new Stage("still refused");
+  stage.world.ask(stage.gone, { kind: "unforget", target: stage.gone });
+  stage.until(15 * minute);
+  assert.match(stage.complaintOfGone(), /forgotten/);
+  assert.equal(stage.startsOfGone(4 * minute, 15 * minute), 0);
+  stage.assertEachOnce(4 * minute, 15 * minute);
+});
+
 /**
  * A statement of that peer's, in the table of a member that holds the key and lies. `isSigned`: with that peer's own
  * signature.

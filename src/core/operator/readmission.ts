@@ -106,8 +106,11 @@ export function carryOn(state: State): void {
   mark(state, "self-readmitted");
   note(state, "info", "this peer belongs to the mesh again: it takes ticks, and votes once it is promoted");
   emit(state, { kind: "store", writes: [{ kind: "meta", key: storedKeys.selfForgotten, value: "" }] });
-  const linked = [...members.byId.values()].filter((member) => member.linked).map(({ id }) => id);
-  if (upkeep.warmUp === undefined) beginWarmUp(state, [...upkeep.awaitingSync.keys(), ...linked], 0);
+  const known = [...members.byId.values()];
+  const linked = known.filter((member) => member.linked);
+  // Without a link, one of them may be there and still refuse this peer, which it says when it is dialled again.
+  const awaited = (linked.length > 0 ? linked : known).map(({ id }) => id);
+  if (upkeep.warmUp === undefined) beginWarmUp(state, [...upkeep.awaitingSync.keys(), ...awaited], 0);
   heartbeatAtOnce(state);
   touchAll(state);
 }

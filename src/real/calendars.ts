@@ -2,9 +2,9 @@
  * Reads iCalendar text in a worker, one text at a time. The worker, and with it the library, is there only while a calendar is
  * being written.
  */
-import { Worker } from "node:worker_threads";
 import type { Expanded } from "../schema/calendar.ts";
 import { begun, type CalendarAnswer, type LineProblem } from "./calendars/protocol.ts";
+import { startWorker } from "./worker.ts";
 
 /** More lets a hostile text keep a processor busy for longer; less refuses large calendars on a slow host. */
 const limitMs = 10_000;
@@ -30,7 +30,11 @@ function readIn(text: string, now: number): Promise<ReadCalendar> {
   return new Promise((resolve) => {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const program = new URL(`./calendars/worker.${ending}`, import.meta.url);
-    const worker = new Worker(program, { resourceLimits: { maxOldGenerationSizeMb: heapCapMb } });
+    const worker = startWorker(program, { resourceLimits: { maxOldGenerationSizeMb: heapCapMb } });
+    if (typeof worker === "string") {
+      resolve({ ok: false, problems: [{ line: 1, message: `it can't be read: ${worker}` }] });
+      return;
+    }
     /** where it is */
     let line = 1;
     const done = (answer: ReadCalendar): void => {

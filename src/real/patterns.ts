@@ -3,9 +3,10 @@
  * linear, but an output may have hundreds of megabytes, so each task has a time limit, too. At most two workers are up,
  * each for one task at a time; the first one starts with the first task, and an idle one ends after a while.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { PatternRule } from "../ports/patterns.ts";
 import { begun, type PatternAnswer, type PatternTask } from "./patterns/protocol.ts";
+import { startWorker } from "./worker.ts";
 
 /** More lets a run of a job with slow patterns keep its place for longer after its end; less fails larger outputs. */
 export const patternLimitMs = 10_000;
@@ -79,14 +80,26 @@ export class Patterns {
       return this.give(free);
     }
     if (this.workers >= workersMax) return;
+    const started = this.start();
+    if (typeof started === "string") return this.failNext(started);
     this.workers++;
-    this.give(this.start());
+    this.give(started);
   }
 
-  private start(): Worker {
+  private failNext(why: string): void {
+    const failed = this.waiting.shift();
+    queueMicrotask(() => {
+      failed?.done(`the patterns could not be matched: ${why}`);
+      this.next();
+    });
+  }
+
+  /** The worker, or why there is none. */
+  private start(): Worker | string {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const program = new URL(`./patterns/worker.${ending}`, import.meta.url);
-    const worker = new Worker(program, { resourceLimits: { maxOldGenerationSizeMb: heapCapMb } });
+    const worker = startWorker(program, { resourceLimits: { maxOldGenerationSizeMb: heapCapMb } });
+    if (typeof worker === "string") return worker;
     const ended = (why: string): void =>
       this.busy.get(worker)?.ends(`the patterns could not be matched: ${why}`);
     worker.on("message", (answer: PatternAnswer | typeof begun) => {

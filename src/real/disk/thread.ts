@@ -5,8 +5,9 @@
  * share one fsync. Answers come in the order of the requests, and never within the call. When the thread ends, or
  * doesn't answer for too long, all unanswered requests fail.
  */
-import { Worker, type ResourceLimits } from "node:worker_threads";
+import type { ResourceLimits, Worker } from "node:worker_threads";
 import { CicadaError } from "../../errors.ts";
+import { startWorker } from "../worker.ts";
 import type { DiskResult, FromDiskThread, ToDiskThread } from "./protocol.ts";
 
 export interface ThreadOptions {
@@ -34,7 +35,8 @@ interface Waiting<Request> {
 }
 
 export class DiskThread<Request> {
-  private readonly worker: Worker;
+  /** undefined = it could not be started, which is told like the end of a thread */
+  private readonly worker: Worker | undefined;
   private readonly batchMax: number;
   private readonly silentMs: number;
   /** runs while a batch is under way */
@@ -56,17 +58,24 @@ export class DiskThread<Request> {
     this.silentMs = silentMs;
     this.events = events;
     this.error = new CicadaError("DISK_FAILED", `${folder}: the disk's ${name} has ended`);
-    this.worker = new Worker(program, {
+    const worker = startWorker(program, {
       workerData: folder,
       resourceLimits: limits,
       // The thread gets none of the flags that the program was started with.
       execArgv: [],
     });
-    this.worker.on("message", (message: FromDiskThread) => this.received(message));
-    this.worker.on("error", ({ message }) => {
-      this.error = new CicadaError("DISK_FAILED", `${folder}: the disk's ${name} has failed: ${message}`);
-    });
-    this.worker.on("exit", () => this.exited());
+    const fail = (why: string): void => {
+      this.error = new CicadaError("DISK_FAILED", `${folder}: the disk's ${name} has failed: ${why}`);
+    };
+    if (typeof worker === "string") {
+      fail(worker);
+      queueMicrotask(() => this.exited());
+      return;
+    }
+    this.worker = worker;
+    worker.on("message", (message: FromDiskThread) => this.received(message));
+    worker.on("error", ({ message }) => fail(message));
+    worker.on("exit", () => this.exited());
   }
 
   ask(request: Request, done: (result: DiskResult) => void): void {
@@ -95,7 +104,7 @@ export class DiskThread<Request> {
         return this.send();
       case "refused":
         this.error = new CicadaError(message.code, message.detail);
-        return void this.worker.terminate();
+        return void this.worker?.terminate();
       case "results":
         return this.answered(message.results);
     }
@@ -140,7 +149,7 @@ export class DiskThread<Request> {
       if (checks * checkEveryMs < this.silentMs) return;
       const detail = `${this.error.detail}: it does not answer`;
       this.error = new CicadaError("DISK_FAILED", detail);
-      void this.worker.terminate();
+      void this.worker?.terminate();
       this.exited();
     }, checkEveryMs);
   }
@@ -158,7 +167,7 @@ export class DiskThread<Request> {
   }
 
   private post(message: ToDiskThread<Request>): void {
-    this.worker.postMessage(message);
+    this.worker?.postMessage(message);
   }
 }
 

@@ -1,0 +1,83 @@
+/** A host that has no room for another thread: what needed it fails with that reason, and nothing else does. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import threads from "node:worker_threads";
+import type { CicadaError } from "../src/errors.ts";
+import type { Log } from "../src/ports.ts";
+import type { Loaded } from "../src/ports/disk.ts";
+import { CalendarReader } from "../src/real/calendars.ts";
+import { openDisk } from "../src/real/disk.ts";
+import { Patterns } from "../src/real/patterns.ts";
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+const { Worker } = threads;
+
+const Refused = new Proxy(Worker, {
+  construct() {
+    throw new Error("EAGAIN");
+  },
+});
+
+function put(worker: typeof Worker): void {
+  threads.Worker = worker;
+  syncBuiltinESMExports();
+}
+
+/** From now on no thread starts, until the returned function is called. */
+function refuseThreads(context: TestContext): () => void {
+  const allow = () => put(Worker);
+  context.after(allow);
+  put(Refused);
+  return allow;
+}
+
+test("a read of the database fails, a write doesn't, and the next read works once there is room", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-no-threads-"));
+  const disk = await openDisk({ folder, log: quiet });
+  context.after(async () => {
+    await new Promise<void>((done) => disk.close(done));
+    rmSync(folder, { recursive: true });
+  });
+  const allow = refuseThreads(context);
+  const load = () => new Promise<Loaded | CicadaError>((done) => disk.load(0, done));
+  const refused = await load();
+  assert.match("detail" in refused ? refused.detail : "", /no room for another thread \(EAGAIN\)/);
+  const failed = await new Promise<unknown>((done) =>
+    disk.store([{ kind: "meta", key: "a", value: "1" }], done),
+  );
+  assert.equal(failed, undefined);
+  allow();
+  const loaded = await load();
+  assert.equal("meta" in loaded ? loaded.meta.get("a") : loaded.detail, "1");
+});
+
+test("a peer whose database has no thread to write it doesn't start, and says why", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-no-threads-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  refuseThreads(context);
+  await assert.rejects(openDisk({ folder, log: quiet }), { code: "DISK_FAILED" });
+});
+
+test("patterns are not matched, and are again once there is room", async (context) => {
+  const allow = refuseThreads(context);
+  const patterns = new Patterns();
+  // More at once than there may be workers: none of them may wait for ever.
+  const refused = await Promise.all([1, 2, 3].map(() => patterns.check(["a"])));
+  for (const [problem] of refused) assert.match(problem ?? "", /no room for another thread/);
+  allow();
+  assert.deepEqual(await patterns.check(["a"]), [undefined]);
+});
+
+test("a calendar is refused with that reason, and the next one is read once there is room", async (context) => {
+  const allow = refuseThreads(context);
+  const reader = new CalendarReader();
+  const text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n";
+  const refused = await reader.read(text, Date.UTC(2026, 10, 1));
+  assert.match(JSON.stringify(refused), /no room for another thread/);
+  allow();
+  assert.doesNotMatch(JSON.stringify(await reader.read(text, Date.UTC(2026, 10, 1))), /no room/);
+});

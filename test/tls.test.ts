@@ -168,7 +168,6 @@ test("the header counts from the proxy's address alone, and not at all where it 
 
 test("on SIGHUP, a certificate's file that has become a pipe is refused at once and the one before stays in use", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "cicada-tls-"));
-  t.after(() => rmSync(folder, { recursive: true }));
   const files = { cert: join(folder, "cert"), key: join(folder, "key") };
   writeFileSync(files.key, one?.key ?? "");
   const pipe = join(folder, "pipe");
@@ -176,7 +175,12 @@ test("on SIGHUP, a certificate's file that has become a pipe is refused at once 
   linkSync(pipe, files.cert);
   // Whoever waits for the pipe's writer gets something else than a certificate in the end.
   const writer = spawn("sh", ["-c", 'echo nonsense > "$1"', "sh", pipe]);
-  t.after(() => writer.kill());
+  const writerEnded = once(writer, "exit");
+  t.after(async () => {
+    writer.kill();
+    await writerEnded;
+    rmSync(folder, { recursive: true });
+  });
   const replaced: string[] = [];
   const reasons: string[] = [];
   const error = (_: string, fields?: LogFields): void => void reasons.push(String(fields?.["reason"]));

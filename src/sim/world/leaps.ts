@@ -91,7 +91,7 @@ export class Leaps {
       if (idleUntil === undefined) return 0;
       quietMs = Math.min(quietMs, idleUntil - clock.wall() - beforeDueMs);
     }
-    return Math.min(quietMs, this.#untilCompared(now));
+    return quietMs < shortestMs ? quietMs : Math.min(quietMs, this.#untilCompared(now));
   }
 
   /**

@@ -22,81 +22,16 @@
  * keys) is replaced, and the damaged file is kept as NAME.damaged.
  */
 import { hash, randomBytes } from "node:crypto";
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chmodSync, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Ready } from "../schema/ready.ts";
+import { checkFiles, checkFolders, checkFormat, format, prepareFolder } from "./folder/checks.ts";
+import { asFolderError, damaged } from "./folder/faults.ts";
 import { isSystemError, makeFolders, readText, writeWhole } from "./folder/files.ts";
 import { takeFolderLock } from "./folder/lock.ts";
 import { parsePeerKey } from "./keys.ts";
-
-/**
- * 2: `cluster.key.retired` holds more keys than format 1 would keep, and the database the words about membership that count,
- * which format 1 doesn't know: a program that reads only format 1 would cut the list, and follow words that nobody has signed.
- */
-const format = 2;
-
-/** What a folder may contain that no peer has used yet: files from an admin, and files of the file system. */
-const preparedFiles: ReadonlySet<string> = new Set([
-  "cluster.key",
-  "secrets",
-  "lost+found",
-  "lock.db",
-  "lock.pid",
-]);
-
-const plainFiles = [
-  "lock.db",
-  "lock.db-journal",
-  "lock.pid",
-  "format",
-  "peer.key",
-  "cluster.key",
-  "cluster.key.old",
-  "cluster.key.retired",
-  "admin.token",
-  "addresses.json",
-  "archived.json",
-  "broken-exits.json",
-  "ready.json",
-  "cicada.db",
-  "cicada.db-wal",
-  "cicada.db-shm",
-  "cicada.db-journal",
-  "cicada.mark",
-] as const;
-
-/** A new file takes their place, whoever owns them. */
-const replaced: ReadonlySet<string> = new Set([
-  "lock.pid",
-  "addresses.json",
-  "archived.json",
-  "broken-exits.json",
-  "ready.json",
-]);
-
-/** An outer folder before those in it. */
-const folders = [
-  "logs",
-  "logs/copies",
-  "logs/exchange",
-  "logs/pipes",
-  "logs/running",
-  "scripts",
-  "scripts/running",
-  "secrets",
-  "work",
-] as const;
 
 export interface Folder {
   readonly path: string;
@@ -165,71 +100,7 @@ export function openFolder(path: string, log: Log): Folder {
     }
   } catch (error) {
     if (error instanceof CicadaError || !isSystemError(error)) throw error;
-    throw failed(path, error);
-  }
-}
-
-/** What else stands in their place, or can't be used, would be found only later, by whatever needs them. */
-function checkFolders(path: string): void {
-  for (const name of folders) {
-    const found = statSync(join(path, name), { throwIfNoEntry: false });
-    if (found === undefined) continue;
-    if (!found.isDirectory()) throw unusable(join(path, name), "it is not a folder");
-    checkAccess(join(path, name), constants.R_OK | constants.W_OK | constants.X_OK);
-  }
-}
-
-/** SQLite and Node would wait for ever for the other end of a pipe. */
-function checkFiles(path: string): void {
-  for (const name of plainFiles) {
-    const found = statSync(join(path, name), { throwIfNoEntry: false });
-    if (found === undefined) continue;
-    if (!found.isFile()) throw unusable(join(path, name), "it is not a plain file");
-    if (!replaced.has(name)) checkAccess(join(path, name), constants.R_OK | constants.W_OK);
-  }
-}
-
-/** Names the file itself: SQLite would name its database where its log or its lock belongs to another user. */
-function checkAccess(path: string, mode: number): void {
-  try {
-    accessSync(path, mode);
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw failed(path, error);
-  }
-}
-
-function prepareFolder(path: string): void {
-  makeFolders(path);
-  const found = statSync(path);
-  if (!found.isDirectory()) throw unusable(path, "it is a file, not a folder");
-  const { mode, uid } = found;
-  const self = process.getuid?.() ?? uid;
-  if (uid !== self) throw unusable(path, `it belongs to user ${uid}, and this peer runs as user ${self}`);
-  if ((mode & 0o022) !== 0) {
-    throw unusable(path, `other users may write in it (check that none has, then chmod go-w ${path})`);
-  }
-  accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
-  const strangers = readdirSync(path).filter((name) => !preparedFiles.has(name));
-  if (strangers.length > 0 && !strangers.includes("format")) {
-    throw unusable(
-      path,
-      `it contains other files, such as ${strangers.slice(0, 3).join(", ")}; give an empty folder`,
-    );
-  }
-  chmodSync(path, 0o700);
-}
-
-function checkFormat(path: string): void {
-  const file = join(path, "format");
-  const text = readText(file);
-  if (text === undefined) return writeWhole(file, `${format}\n`);
-  if (!/^\d{1,9}\n$/.test(text)) throw damaged(file);
-  if (Number(text) > format) {
-    throw new CicadaError(
-      "DATA_FOLDER_NEWER",
-      `${path} has format ${text.trim()}, and this version of cicada reads up to ${format}`,
-    );
+    throw asFolderError(path, error);
   }
 }
 
@@ -317,7 +188,7 @@ class RealFolder implements Folder {
       renameSync(file, aside);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw failed(file, error);
+      throw asFolderError(file, error);
     }
     return aside;
   }
@@ -409,7 +280,7 @@ class RealFolder implements Folder {
       return text;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw failed(file, error);
+      throw asFolderError(file, error);
     }
   }
 
@@ -423,7 +294,7 @@ class RealFolder implements Folder {
       writeWhole(file, text);
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      throw failed(file, error);
+      throw asFolderError(file, error);
     }
   }
 }
@@ -447,34 +318,3 @@ function parseAddresses(text: string): string[] | undefined {
     return undefined;
   }
 }
-
-function unusable(path: string, why: string): CicadaError {
-  return new CicadaError("DATA_FOLDER_UNUSABLE", `${path}: ${why}`);
-}
-
-/** What a person must do differs: make room or repair the disk, or give the folder to this user. */
-function failed(path: string, error: NodeJS.ErrnoException): CicadaError {
-  const code = error.code ?? "";
-  const why = reasons[code] ?? error.message;
-  return faultsOfDisk.has(code) ? new CicadaError("DISK_FAILED", `${path}: ${why}`) : unusable(path, why);
-}
-
-function damaged(file: string): CicadaError {
-  return new CicadaError(
-    "DATA_FOLDER_DAMAGED",
-    `${file} can't be read: it is damaged, cut off or belongs to another program`,
-  );
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: "this user may not read and write it",
-  EPERM: "this user may not change it",
-  EROFS: "it is on a read-only file system",
-  ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
-  ENOENT: "it can't be created there",
-  ENOTDIR: "a part of the path is a file, not a folder",
-  ENAMETOOLONG: "the path is too long",
-  EIO: "the disk has failed to read or write it",
-};
-const faultsOfDisk: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);

@@ -38,6 +38,7 @@ import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
 import { groupOfJob, groupOfMaintenance, judge } from "./judge.ts";
 import type { Audit } from "./audit.ts";
+import { scopedListener } from "./scoped-events.ts";
 import { trailsOf, type Trail } from "./trail.ts";
 import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.ts";
 
@@ -45,8 +46,6 @@ import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.
 const clockSlackMs = 5_000;
 /** Entries of the audit that are read to name a job's deletions, refused ones included. */
 const deletionsRead = 200;
-
-type SettingChange = Extract<PeerEvent, { kind: "setting" }>;
 
 export class ScopedControl implements Control {
   readonly caller: Caller;
@@ -364,36 +363,13 @@ export class ScopedControl implements Control {
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {
     if (this.#isUnlimited) return this.#control.subscribe(listener);
-    // A job that leaves the caller's groups is gone for it, and one that is deleted no longer says what its group was.
-    const known = new Set(this.view().jobs.keys());
-    const maintenances = new Set(this.settings("maintenance").keys());
-    return this.#control.subscribe((event) => {
-      if (event.kind === "run" && !this.#isSeenRun(event.record)) return;
-      if (event.kind === "setting") {
-        const seen = this.#seenOf(event, maintenances);
-        if (seen !== undefined) listener(seen);
-        return;
-      }
-      if (event.kind !== "job") return listener(event);
-      const { id } = event;
-      if (event.change === "written" && this.sees(id)) {
-        known.add(id);
-        return listener(event);
-      }
-      if (known.delete(id)) listener({ kind: "job", id, change: "deleted" });
-    });
-  }
-
-  /** `maintenances`: those that the caller has seen. One that leaves the caller's groups is gone for it, too. */
-  #seenOf(event: SettingChange, maintenances: Set<string>): SettingChange | undefined {
-    const { setting, name } = event;
-    if (setting === "groups") return hasGroup(this.caller, name) ? event : undefined;
-    if (setting !== "maintenance") return event;
-    if (this.settings("maintenance").has(name)) {
-      maintenances.add(name);
-      return event;
-    }
-    return maintenances.delete(name) ? { ...event, change: "deleted" } : undefined;
+    const sight = {
+      job: (id: JobId) => this.sees(id),
+      run: (record: RunRecord) => this.#isSeenRun(record),
+      jobs: () => this.view().jobs.keys(),
+      maintenances: () => this.settings("maintenance"),
+    };
+    return this.#control.subscribe(scopedListener(this.caller, sight, listener));
   }
 
   #has(right: Right): boolean {

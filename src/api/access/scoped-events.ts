@@ -1,0 +1,59 @@
+/**
+ * The peer's events as a caller that is limited to groups may hear them. What leaves its groups is gone for it, and what is
+ * deleted no longer says what its group was; so the listener remembers what it has seen.
+ */
+import type { PeerEvent } from "../../ports/control.ts";
+import type { JobId } from "../../schema/ids.ts";
+import type { RunRecord } from "../../schema/run.ts";
+import type { SettingValues } from "../../schema/setting.ts";
+import type { Caller } from "./callers.ts";
+import { hasGroup } from "./rights.ts";
+
+/** What the caller may see now. */
+export interface Sight {
+  job(id: JobId): boolean;
+  run(record: RunRecord): boolean;
+  jobs(): Iterable<JobId>;
+  maintenances(): SettingValues;
+}
+
+type Of<K extends PeerEvent["kind"]> = Extract<PeerEvent, { kind: K }>;
+
+export function scopedListener(
+  caller: Caller,
+  sight: Sight,
+  listener: (event: PeerEvent) => void,
+): (event: PeerEvent) => void {
+  const jobs = new Set(sight.jobs());
+  const maintenances = new Set(sight.maintenances().keys());
+
+  const seenJob = (event: Of<"job">): Of<"job"> | undefined => {
+    if (event.change === "written" && sight.job(event.id)) {
+      jobs.add(event.id);
+      return event;
+    }
+    return jobs.delete(event.id) ? { ...event, change: "deleted" } : undefined;
+  };
+
+  const seenSetting = (event: Of<"setting">): Of<"setting"> | undefined => {
+    const { setting, name } = event;
+    if (setting === "groups") return hasGroup(caller, name) ? event : undefined;
+    if (setting !== "maintenance") return event;
+    if (sight.maintenances().has(name)) {
+      maintenances.add(name);
+      return event;
+    }
+    return maintenances.delete(name) ? { ...event, change: "deleted" } : undefined;
+  };
+
+  const seen = (event: PeerEvent): PeerEvent | undefined => {
+    if (event.kind === "run") return sight.run(event.record) ? event : undefined;
+    if (event.kind === "job") return seenJob(event);
+    return event.kind === "setting" ? seenSetting(event) : event;
+  };
+
+  return (event) => {
+    const heard = seen(event);
+    if (heard !== undefined) listener(heard);
+  };
+}

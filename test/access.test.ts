@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
-import { test } from "node:test";
+import { test, type TestContext } from "node:test";
 import { isWholeToken, makeToken } from "../src/api/access/token-text.ts";
 import type { JobId } from "../src/schema/ids.ts";
 import type { ReportedKind } from "../src/schema/setting.ts";
@@ -417,20 +417,20 @@ test("open streams of a token end when it is revoked, narrowed or expires; other
   assert.equal(stays.response.readableEnded, false);
 });
 
-test("the stream of events tells a caller of groups of its own jobs and runs, and that one has left them", async (t) => {
+/** The stream of events of a viewer of the group `b`. */
+async function eventsOfGroup(t: TestContext) {
   const stage = await accessStage({ hosts: () => [listening] });
   await stage.api.listen({ host: "127.0.0.1", port: 0 });
   t.after(() => stage.api.close());
   const { port } = stage.api.server.address() as AddressInfo;
   const listening = `127.0.0.1:${port}`;
-  const { text: token } = stage.tokenFor("viewer", ["b"]);
-  const request = get({
-    host: "127.0.0.1",
-    port,
-    path: "/v1/events",
-    headers: { authorization: `Bearer ${token}` },
-  });
-  const [response] = await once(request, "response");
+  const headers = { authorization: `Bearer ${stage.tokenFor("viewer", ["b"]).text}` };
+  const [response] = await once(get({ host: "127.0.0.1", port, path: "/v1/events", headers }), "response");
+  return { control: stage.control, response };
+}
+
+test("the stream of events tells a caller of groups of its own jobs and runs, and that one has left them", async (t) => {
+  const { control, response } = await eventsOfGroup(t);
   let heard = "";
   const seen = new Promise<void>((done) => {
     response.on("data", (bytes: Buffer) => {
@@ -438,7 +438,6 @@ test("the stream of events tells a caller of groups of its own jobs and runs, an
       if (heard.includes("cicada.job.deleted")) done();
     });
   });
-  const { control } = stage;
   await control.ask({ kind: "run-job", id: "in-a" as JobId, by: "test" });
   await control.ask({ kind: "pause-job", id: "in-a" as JobId, by: "test" });
   await control.ask({ kind: "pause-job", id: "in-b" as JobId, by: "test" });
@@ -450,15 +449,7 @@ test("the stream of events tells a caller of groups of its own jobs and runs, an
 });
 
 test("the stream of events tells a caller of groups of the settings that it may see, and that one has left them", async (t) => {
-  const stage = await accessStage({ hosts: () => [listening] });
-  await stage.api.listen({ host: "127.0.0.1", port: 0 });
-  t.after(() => stage.api.close());
-  const { port } = stage.api.server.address() as AddressInfo;
-  const listening = `127.0.0.1:${port}`;
-  const { text: token } = stage.tokenFor("viewer", ["b"]);
-  const headers = { authorization: `Bearer ${token}` };
-  const [response] = await once(get({ host: "127.0.0.1", port, path: "/v1/events", headers }), "response");
-  const { control } = stage;
+  const { control, response } = await eventsOfGroup(t);
   const tell = (setting: ReportedKind, name: string, change: "written" | "deleted") =>
     control.tell({ kind: "setting", setting, name, change });
   for (const name of ["a", "b"]) {

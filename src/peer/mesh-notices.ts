@@ -52,7 +52,6 @@ export interface MeshNoticesDeps {
   sight: () => MeshSight | undefined;
   nameOf: (peer: PeerId) => string;
   isAlive: (peer: PeerId) => boolean;
-  /** how many jobs there are */
   jobs: () => ExistingJobs;
 }
 

@@ -149,7 +149,7 @@ export class Peer {
       parts: this.#assembly,
       clock: doors.clock,
       feed: (event) => this.#feed(event),
-      tell: (event) => this.#tell(event),
+      notify: (event) => this.#notify(event),
     });
     this.status.booted({ state: this.#state, assembly: this.#assembly });
     const { table, edits, scripts, secrets, sync, keyRotation, workShares, notices, meshNotices } =
@@ -277,7 +277,7 @@ export class Peer {
           this.parts.longRuns.moved(effect.event.record);
           this.parts.pings.moved(effect.event.record);
         }
-        return this.#tell(effect.event);
+        return this.#notify(effect.event);
       case "count":
         return this.#count(effect.name, effect.by);
       case "note":
@@ -287,7 +287,7 @@ export class Peer {
     }
   }
 
-  #tell(event: PeerEvent): void {
+  #notify(event: PeerEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 

@@ -1,6 +1,6 @@
 /**
  * Tells core what a change of the table means: changed settings and jobs, who was let in, and statements about membership. What
- * core doesn't need to know to report it, a changed setting or channel, is told to the listeners directly.
+ * core doesn't need to know to report it, a changed setting or channel, goes to the listeners directly.
  */
 import type { EventBody } from "../core/events.ts";
 import { readGroup } from "../core/job/group.ts";
@@ -21,27 +21,27 @@ export interface TableWatchDeps {
   parts: Pick<Assembly, "table" | "edits" | "scripts" | "secrets">;
   clock: Clock;
   feed: (event: EventBody) => void;
-  tell: (event: PeerEvent) => void;
+  notify: (event: PeerEvent) => void;
 }
 
 export class TableWatch {
   readonly #parts: TableWatchDeps["parts"];
   readonly #clock: Clock;
   readonly #feed: (event: EventBody) => void;
-  readonly #tell: (event: PeerEvent) => void;
+  readonly #notify: (event: PeerEvent) => void;
   // What core knows of. The table gives the same object until it has changed.
   readonly #settings: Map<SettingKind, SettingValues>;
-  /** what was told to the listeners */
+  /** what the listeners know of */
   readonly #reported: Map<ReportedKind, SettingValues>;
   #membership: readonly MembershipStatement[];
   #admissions: Admissions;
 
   /** What the table holds now is taken for known: core gets it when it is loaded. */
-  constructor({ parts, clock, feed, tell }: TableWatchDeps) {
+  constructor({ parts, clock, feed, notify }: TableWatchDeps) {
     this.#parts = parts;
     this.#clock = clock;
     this.#feed = feed;
-    this.#tell = tell;
+    this.#notify = notify;
     const { table } = parts;
     this.#settings = new Map(settingKinds.map((setting) => [setting, table.values(setting)]));
     this.#reported = new Map(reportedKinds.map((setting) => [setting, table.values(setting)]));
@@ -91,7 +91,7 @@ export class TableWatch {
     for (const name of new Set([...before.keys(), ...values.keys()])) {
       const [was, is] = [before.get(name), values.get(name)];
       if (was === is || (isGone(setting, was) && isGone(setting, is))) continue;
-      this.#tell({ kind: "setting", setting, name, change: isGone(setting, is) ? "deleted" : "written" });
+      this.#notify({ kind: "setting", setting, name, change: isGone(setting, is) ? "deleted" : "written" });
     }
   }
 }

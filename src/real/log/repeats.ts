@@ -81,7 +81,7 @@ export class Repeats {
   finish(): void {
     for (const entry of this.#byKey.values()) {
       entry.cancel();
-      this.#tell(entry);
+      this.#write(entry);
     }
     this.#byKey.clear();
   }
@@ -92,14 +92,14 @@ export class Repeats {
         entry.isQuiet = true;
         entry.cancel = this.#clock.after(longestMs, () => this.#byKey.delete(key));
       } else {
-        this.#tell(entry);
+        this.#write(entry);
         this.#wait(key, entry);
       }
     });
     entry.interval = entry.interval === 0 ? 1 : 2;
   }
 
-  #tell(entry: Repeated): void {
+  #write(entry: Repeated): void {
     const { count, toldAt, message, latest, write } = entry;
     if (count === 0) return;
     const now = this.#clock.now();
@@ -114,7 +114,7 @@ export class Repeats {
     for (const [key, entry] of this.#byKey) {
       entry.cancel();
       this.#byKey.delete(key);
-      return this.#tell(entry);
+      return this.#write(entry);
     }
   }
 }

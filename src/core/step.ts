@@ -1,25 +1,21 @@
 /**
  * One peer's decisions: events in, effects out (DESIGN §2). The same state and event give the same effects in the same order;
- * nothing outside `state` is read or changed. Only this file branches on events: it passes an event to the folder that handles
- * it, then reconciles the orders that have come due or were touched, then says when it wants to be woken.
+ * nothing outside `state` is read or changed. Only this file branches on events, and hear.ts on messages. It passes an event to
+ * the folder that handles it, then reconciles the orders that have come due or were touched, then says when it wants to be woken.
  */
 import { announceTicks } from "./orders/announce.ts";
-import { reviewDeferred } from "./records/announcements.ts";
 import { never } from "../errors.ts";
-import type { MessageOf } from "../schema/message.ts";
-import { mark } from "./probes/marks.ts";
 import { isPlanted } from "./probes/planted.ts";
-import { flushAsks, hearAnswer, hearAsk } from "./claims/asking.ts";
-import { flushBallots, hearChosen, hearReplies } from "./voting/proposer.ts";
+import { flushAsks } from "./claims/asking.ts";
+import { flushBallots } from "./voting/proposer.ts";
 import { chainTickLookedUp } from "./claims/chain-ticks.ts";
 import { claimStored } from "./claims/claims.ts";
 import { commandStored, obey, refuseFull } from "./operator/commands.ts";
-import { forgetHeardSkips, giveUpSkips, hearSkip, hearSkipConfirmed } from "./operator/skips.ts";
-import { cancelOwn, giveUpCancels, hearCancel, hearCancelConfirmed } from "./operator/cancel.ts";
-import { adopt, adoptChosen, hearRosterDigest } from "./voting/epochs.ts";
-import { hearVoteCounts, loseMemory, signVotes, voteCounts, votesFor } from "./voting/memory.ts";
-import type { CoreMessage, Effect, Event } from "./events.ts";
-import { drain, drainStored, giveUpDrains, hearDrain, hearDrained } from "./operator/drain.ts";
+import { forgetHeardSkips, giveUpSkips } from "./operator/skips.ts";
+import { giveUpCancels } from "./operator/cancel.ts";
+import { adoptChosen } from "./voting/epochs.ts";
+import type { Effect, Event } from "./events.ts";
+import { drain, drainStored, giveUpDrains } from "./operator/drain.ts";
 import { recordAdmissions, takeAdmissions } from "./operator/admissions.ts";
 import { isForgotten } from "./operator/forgotten.ts";
 import {
@@ -34,13 +30,7 @@ import { sweepEveryMs } from "./limits.ts";
 import {
   heartbeatAtOnce,
   assessAll,
-  hasUnheardRecords,
-  hearGossip,
-  hearHeartbeat,
-  hearLeave,
   linkDown,
-  linkUp,
-  memberOf,
   nextHeartbeatMono,
   noteAcks,
   noteLag,
@@ -49,20 +39,16 @@ import {
 } from "./members/members.ts";
 import { signLife } from "./members/lives.ts";
 import { setCyclic } from "./job/timetable.ts";
-import { heartbeatTo, peersInReach } from "./members/heartbeat.ts";
 import { isAwaitedAlone } from "./members/eligibility.ts";
 import { readEnds, reviewFailures } from "./orders/failures.ts";
 import { tryEndHostFault } from "./members/host-fault.ts";
-import { isNewClock } from "./members/clocks.ts";
 import { reconcile } from "./orders/apply.ts";
-import { hearDeclined } from "./claims/order-book.ts";
 import { recountAllPeers } from "./claims/peer-sets.ts";
 import { takeTouched, touchDue, touchAll } from "./claims/touched.ts";
-import { openDigest, openOn } from "./records/ledger.ts";
 import { closePruned } from "./orders/pruned-elsewhere.ts";
-import { childEnded, childStarted, childStuck, declareLost, takeRecords } from "./orders/runs.ts";
+import { childEnded, childStarted, childStuck, takeRecords } from "./orders/runs.ts";
 import { endEarlierLife } from "./orders/earlier-life.ts";
-import { awaitLess, awaitSync, synced, tryEndWarmUp } from "./orders/warm-up.ts";
+import { awaitLess, synced, tryEndWarmUp } from "./orders/warm-up.ts";
 import { followKey } from "./orders/own-key.ts";
 import { forgetSuperseded, noteSuperseded, reviewSuperseded } from "./members/superseded-key.ts";
 import { followJudgement, noticeTime } from "./orders/own-clock.ts";
@@ -71,7 +57,6 @@ import { replan } from "./orders/replan.ts";
 import { pursueRosterRequests } from "./operator/roster-requests.ts";
 import { openLife } from "./open-life.ts";
 import { emit, workOn, type State } from "./state.ts";
-import type { Member } from "./members/members-state.ts";
 import { lookedUp, lookUpDecidedAhead } from "./orders/looked-up.ts";
 import { hearWatermarks, nextTickInSightAt, scanAll } from "./orders/scan.ts";
 import { takeChange, takeOrders, takeSettings, takeTicks } from "./orders/admission.ts";
@@ -81,9 +66,10 @@ import { noteFailedWrite } from "./orders/watermarks.ts";
 import { assertBook } from "./claims/book-check.ts";
 import { noteEquipment } from "./members/equipment.ts";
 import { noteSecrets } from "./members/secrets.ts";
-import { hearDuplicateReport, outlive } from "./members/duplicate-identity.ts";
-import { hearBallots, votesStored } from "./voting/acceptor.ts";
-import { instantOf, type JobId, type PeerId } from "../schema/ids.ts";
+import { outlive } from "./members/duplicate-identity.ts";
+import { votesStored } from "./voting/acceptor.ts";
+import type { JobId } from "../schema/ids.ts";
+import { hear, isOfForgotten, membersChanged, sendHeartbeats, upWith } from "./hear.ts";
 
 export function step(state: State, event: Event): Effect[] {
   state.effects = [];
@@ -205,94 +191,6 @@ function take(state: State, event: Event): void {
   }
 }
 
-/** Messages and links of a forgotten peer that were still on their way. */
-function isOfForgotten(state: State, event: Event): boolean {
-  if (state.operator.forgotten.size === 0) return false;
-  if (event.kind === "heard") return isForgotten(state, event.from);
-  return "peer" in event && isForgotten(state, event.peer);
-}
-
-function hear(state: State, from: PeerId, message: CoreMessage): void {
-  switch (message.kind) {
-    case "heartbeat":
-      hearHeartbeatOf(state, from, message);
-      hearRosterDigest(state, from, message);
-      hearVoteCounts(state, from, message);
-      if (hearDuplicateReport(state, from, message)) loseMemory(state, "duplicate");
-      if (hasUnheardRecords(state, from, message.open)) {
-        mark(state, "records-fetched");
-        // Runs that began by a clock which was ahead then may have ended.
-        const until = Math.max(...openOn(state.ledger, from).map(({ tick }) => instantOf(tick)));
-        emit(state, { kind: "syncRecent", peer: from, until });
-      }
-      return;
-    case "runs":
-      if (hearGossip(state, from)) membersChanged(state);
-      return hearRuns(state, from, message);
-    case "leave":
-      if (hearLeave(state, from, message.incarnation)) membersChanged(state);
-      return;
-    case "ask":
-      return hearAsk(state, from, message);
-    case "answer":
-      takeRecords(state, message.records);
-      return hearAnswer(state, from, message);
-    case "drain":
-      return hearDrain(state, from, message);
-    case "drained":
-      return hearDrained(state, message);
-    case "cancel":
-      return hearCancel(state, from, message);
-    case "cancel-heard":
-      return hearCancelConfirmed(state, message);
-    case "skip":
-      return hearSkip(state, from, message);
-    case "skip-heard":
-      return hearSkipConfirmed(state, message);
-    case "ballots":
-      return hearBallots(state, from, message.ballots);
-    case "replies":
-      return hearReplies(state, from, message.replies);
-    case "chosen":
-      for (const { decision, value } of message.chosen) hearChosen(state, decision, value);
-      return;
-    case "roster":
-      return adopt(state, message.epochs, from);
-    default:
-      return never(message);
-  }
-}
-
-/** The first heartbeat of a new clock is answered at once, so that the offset to it is known as soon as possible. */
-function hearHeartbeatOf(state: State, from: PeerId, heartbeat: MessageOf<"heartbeat">): void {
-  const isNew = isNewClock(heartbeat, state.members.byId.get(from)?.heartbeat);
-  if (hearHeartbeat(state, from, heartbeat)) membersChanged(state);
-  const member = state.members.byId.get(from);
-  if (!isNew || member?.linked !== true) return;
-  sendHeartbeats(state, [member]);
-}
-
-function hearRuns(state: State, from: PeerId, message: MessageOf<"runs">): void {
-  takeRecords(state, message.records);
-  takeOrders(state, message.orders);
-  hearDeclined(state, from, message.declined);
-  for (const { run, by, reason } of message.cancels) cancelOwn(state, run, by, reason);
-}
-
-function upWith(state: State, peer: PeerId): void {
-  const before = memberOf(state, peer).state;
-  if (linkUp(state, peer)) membersChanged(state);
-  if (before === "dead") awaitSync(state, peer);
-  sendHeartbeats(state, [memberOf(state, peer)]);
-}
-
-function membersChanged(state: State): void {
-  recountAllPeers(state);
-  touchAll(state);
-  reviewDeferred(state.ledger.announcements);
-  if (state.upkeep.warmUp === undefined) declareLost(state);
-}
-
 function stored(state: State, token: number, failed: boolean): void {
   const pending = state.pending.get(token);
   state.pending.delete(token);
@@ -362,17 +260,6 @@ function everySecond(state: State): void {
   if (mono >= state.sweepAtMono + sweepEveryMs) {
     state.sweepAtMono = mono;
     sweep(state);
-  }
-}
-
-function sendHeartbeats(state: State, members: readonly Member[]): void {
-  const open = openDigest(state.ledger, state.settings.self);
-  const inReach = peersInReach(state);
-  signVotes(state);
-  const counts = voteCounts(state);
-  for (const member of members) {
-    const message = heartbeatTo(state, member, open, inReach, votesFor(state, member.id, counts));
-    emit(state, { kind: "send", to: member.id, protocol: "heartbeat", message });
   }
 }
 

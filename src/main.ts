@@ -29,7 +29,8 @@ import { asInvoked, readVersion } from "./cli/program.ts";
 import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { inWordsOf } from "./cli/pointers.ts";
 import { refuseBrokenVariables } from "./config.ts";
-import { CicadaError, errorTable } from "./errors.ts";
+import { CicadaError } from "./errors.ts";
+import { errorTable } from "./errors/table.ts";
 
 /** What shells give for Ctrl-C. */
 const exitOfInterrupt = 130;

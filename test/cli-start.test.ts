@@ -13,7 +13,8 @@ import { introduce, printStopping } from "../src/cli/start/screen.ts";
 import { readConfig } from "../src/config.ts";
 import { clusterFingerprint, formatClusterKey } from "../src/identity/cluster-key.ts";
 import { decodeJoin, encodeJoin } from "../src/identity/join.ts";
-import { CicadaError, type ErrorCode } from "../src/errors.ts";
+import { CicadaError } from "../src/errors.ts";
+import type { ErrorCode } from "../src/errors/table.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { cicada, recordingTerminal } from "./kit/cli-stage.ts";
 

@@ -11,7 +11,8 @@ import {
   type Flags,
 } from "../src/config.ts";
 import { settings } from "../src/config/settings.ts";
-import { CicadaError, type ErrorCode } from "../src/errors.ts";
+import { CicadaError } from "../src/errors.ts";
+import type { ErrorCode } from "../src/errors/table.ts";
 
 const host = { hostname: "alder", cores: 4, terminal: false };
 const home = { HOME: "/home/ada" };

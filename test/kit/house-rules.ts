@@ -27,7 +27,7 @@ const rooms: Readonly<Record<string, Room>> = {
     types: contract,
     packages: ["typebox", "fastest-levenshtein", "canonicalize"],
   },
-  errors: { rooms: [], types: contract },
+  errors: { rooms: ["errors"], types: contract },
   ports: { rooms: [], types: contract },
   identity: { rooms: ["identity", "schema", "errors"], node: hashing },
   core: { rooms: ["core", "schema", "errors"], types: ["ports"], node: hashing },

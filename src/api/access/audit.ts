@@ -2,7 +2,8 @@
  * Notes what callers have changed, and what they were refused by rights. What the peer itself refuses (a conflict, a bad value) has
  * changed nothing and is not noted, unless its outcome is not known.
  */
-import { errorTable, type CicadaError } from "../../errors.ts";
+import type { CicadaError } from "../../errors.ts";
+import { errorTable } from "../../errors/table.ts";
 import type { Log } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import type { AuditEntry } from "../../schema/audit.ts";

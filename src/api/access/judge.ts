@@ -2,7 +2,8 @@
  * Whether a caller may give the peer a command. Each command is judged here, whichever route it comes from, and each change of an
  * `apply` as the single call would be. What the caller may not see doesn't exist for it: its refusal is that of a wrong name.
  */
-import { CicadaError, type ErrorCode } from "../../errors.ts";
+import { CicadaError } from "../../errors.ts";
+import type { ErrorCode } from "../../errors/table.ts";
 import type { Change, Command } from "../../ports/command.ts";
 import type { View } from "../../ports/control.ts";
 import type { Role } from "../../schema/access.ts";

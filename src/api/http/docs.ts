@@ -6,7 +6,7 @@ import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import type { FastifySchema, RouteOptions } from "fastify";
 import { Type, type TProperties } from "typebox";
-import { errorTable } from "../../errors.ts";
+import { errorTable } from "../../errors/table.ts";
 import { own, type RouteRight } from "../access/rights.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { iconSvg } from "./page-files.ts";

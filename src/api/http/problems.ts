@@ -5,7 +5,8 @@
  * answered as INTERNAL without any detail; the log has all of it.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
+import { CicadaError } from "../../errors.ts";
+import { errorTable, type ErrorCode } from "../../errors/table.ts";
 import type { Log } from "../../ports.ts";
 import type { Problem } from "../../schema/job.ts";
 

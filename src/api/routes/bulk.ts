@@ -3,7 +3,8 @@
  * refuse leaves the others alone.
  */
 import { Type, type Static } from "typebox";
-import { CicadaError, errorTable } from "../../errors.ts";
+import { CicadaError } from "../../errors.ts";
+import { errorTable } from "../../errors/table.ts";
 import type { Command } from "../../ports/command.ts";
 import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";

@@ -9,7 +9,8 @@
 import type { Command } from "commander";
 import { join } from "node:path";
 import { defaultDataFolder } from "../../config.ts";
-import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
+import { CicadaError } from "../../errors.ts";
+import { errorTable, type ErrorCode } from "../../errors/table.ts";
 import type { Problem } from "../../schema/job.ts";
 import { parseReady, type Ready } from "../../schema/ready.ts";
 import { fetchPinned } from "./pinned.ts";

@@ -3,7 +3,8 @@
  * it. The hints of errors.ts are for callers of the API. If the command line has other words for the same thing, such
  * as a flag or a command, they are here.
  */
-import { CicadaError, errorTable, type ErrorCode } from "../../errors.ts";
+import { CicadaError } from "../../errors.ts";
+import { errorTable, type ErrorCode } from "../../errors/table.ts";
 import { asInvoked } from "../program.ts";
 import { paint, plain, type Terminal } from "./terminal.ts";
 

@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
-import { errorTable } from "../../../src/errors.ts";
+import { errorTable } from "../../../src/errors/table.ts";
 import type { JobId, PeerId } from "../../../src/schema/ids.ts";
 import { checkDuplicates } from "../../../src/sim/checkers/duplicates.ts";
 import { checkPhantoms } from "../../../src/sim/checkers/phantoms.ts";

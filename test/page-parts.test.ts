@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pages/form/schema.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
+import { storableDrafts, storedDrafts, type Writing } from "../src/ui/live/stored-drafts.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
@@ -294,4 +295,31 @@ test("what has just happened is not said to be ahead, though the page's clock is
     [7_200_000, "in 2 h"],
   ] as const;
   for (const [ms, text] of cases) assert.equal(awayText(ms), text);
+});
+
+/** The keys of those that are there again after they were stored. */
+function stored(...drafts: Writing[]): string[] {
+  const all = new Map(drafts.map((draft, index) => [String(index), draft]));
+  return storedDrafts(storableDrafts(all)).map(([key]) => key);
+}
+
+test("drafts are stored up to a size, the last ones first, and without those that seem to hold a credential", () => {
+  const big = { draft: { command: "x".repeat(200_000) } };
+  assert.deepEqual(stored(big, big, big), ["1", "2"]);
+  for (const draft of [
+    { command: "sort --key 2 monkeys", secrets: ["DB_PASSWORD"] },
+    { http: { url: "https://example.org:8080/a?b=c@d" } },
+  ])
+    assert.deepEqual(stored({ draft }), ["0"], JSON.stringify(draft));
+  for (const draft of [
+    { env: { DB_PASSWORD: "x" } },
+    { env: { KEY: "x" } },
+    { http: { url: "https://me:x@example.org" } },
+    { http: { headers: { "X-Api-Key": "x" } } },
+    { params: { token: { type: "string", default: "x" } } },
+  ])
+    assert.deepEqual(stored({ draft }), [], JSON.stringify(draft));
+  assert.deepEqual(stored({ draft: {}, yaml: "env:\n  SIGNING_KEY: x\n  [" }), []);
+  for (const text of [null, "", "{}", "[1]", '[["a"]]', '[["a",{}]]'])
+    assert.deepEqual(storedDrafts(text), []);
 });

@@ -265,6 +265,56 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("what one person was writing is not there for another who logs in on the same tab, but is for the first when they come back", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const { token: other } = (await ada.ask("POST", "/v1/tokens", { name: "other", role: "editor" })) as {
+      token: string;
+    };
+    const id = page.getByLabel("id (required)");
+    const logInAs = async (token: string): Promise<string> => {
+      await context.clearCookies();
+      await page.getByText("The session has ended").waitFor();
+      await page.keyboard.type(token);
+      await page.keyboard.press("Enter");
+      return id.inputValue();
+    };
+    await logIn(page, ada.token, "/new");
+    await id.fill("ours-alone");
+    assert.equal(await logInAs(other), "");
+    assert.equal(await page.getByText(/ours-alone|had written before/).count(), 0);
+    await page.getByLabel("description", { exact: true }).fill("of the other");
+    assert.equal(await logInAs(ada.token), "ours-alone");
+    await page.getByText("This is what you had written before.").waitFor();
+    assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "");
+    await context.close();
+  });
+
+  test("a job that is being written survives a reload, with YAML that can't be read yet, and without what seems to hold a credential", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/new");
+    const id = page.getByLabel("id (required)");
+    const yaml = page.getByLabel("The same as YAML");
+    await id.fill("half-written");
+    await page.reload();
+    assert.equal(await id.inputValue(), "half-written");
+    await yaml.fill("id: other\ncommand: [");
+    await page.locator("#yaml[aria-invalid=true]").waitFor();
+    await page.reload();
+    await page.locator("#yaml[aria-invalid=true]").waitFor();
+    assert.equal(await yaml.inputValue(), "id: other\ncommand: [");
+    assert.ok(await page.getByRole("button", { name: "Create job" }).isDisabled());
+    await yaml.fill("id: other\nenv: {DB_PASSWORD: x}");
+    await page.getByRole("button", { name: "Create job", disabled: false }).waitFor();
+    assert.equal(await page.evaluate("sessionStorage.getItem('cicada drafts')"), "[]");
+    await page.reload();
+    assert.equal(await id.inputValue(), "");
+    await id.fill("half-written");
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByLabel("Token").waitFor();
+    assert.equal(await page.evaluate("sessionStorage.length"), 0);
+    await context.close();
+  });
+
   test("a job that is being written when a link leads away is still there on the way back, until it is cancelled, saved or left by a logout", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/new");

@@ -1,12 +1,15 @@
 /** Who is logged in, and what that token may do, so that the page offers nothing that would be refused. */
 import { effect, signal } from "@preact/signals";
-import { ask, isLoggedIn } from "./ask.ts";
+import { isLoggedIn } from "./ask.ts";
+import { watch } from "./watch.ts";
 
 const roles = ["metrics", "viewer", "operator", "editor", "admin"] as const;
 type Role = (typeof roles)[number];
 
 interface Me {
   name: string;
+  /** its id */
+  token: string;
   role: Role;
   /** null = all */
   groups: string[] | null;
@@ -27,13 +30,14 @@ export function mayEverywhere(role: Role): boolean {
 export function followMe(): void {
   effect(() => {
     me.value = undefined;
-    if (isLoggedIn.value !== true) return;
-    void (async () => {
-      try {
-        me.value = (await ask<Me>("/v1/me")).body;
-      } catch {
-        // Then nothing is hidden.
-      }
-    })();
+    if (isLoggedIn.value !== true) return undefined;
+    let before = "";
+    const watching = watch<Me>("/v1/me", { pollMs: 60_000 }, ({ body, text }) => {
+      // Somebody else has logged in on another tab: nothing of this one is theirs.
+      if (body.token !== (me.peek() ?? body).token) location.reload();
+      else if (text !== before) me.value = body;
+      before = text;
+    });
+    return () => watching.stop();
   });
 }

@@ -22,7 +22,13 @@ export const summary = signal<Summary | undefined>(undefined);
 
 export function followMesh(): void {
   effect(() => {
-    if (isLoggedIn.value !== true) return undefined;
+    if (isLoggedIn.value !== true) {
+      // Who logs in next may be another person, who sees less.
+      mesh.value = undefined;
+      splits.value = [];
+      summary.value = undefined;
+      return undefined;
+    }
     let before = "";
     let splitsBefore = "";
     const watches = [

@@ -1,7 +1,7 @@
 /** What the page tells about what a person has done: a receipt with a link or an undo, or why it was refused. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { sentence } from "../words.ts";
-import { Refused } from "./ask.ts";
+import { isLoggedIn, Refused } from "./ask.ts";
 
 export interface Receipt {
   id: number;
@@ -18,6 +18,11 @@ let count = 0;
 const shownMs = 8_000;
 const undoMs = 20_000;
 const atOnce = 4;
+
+// Who logs in next may be another person.
+effect(() => {
+  if (isLoggedIn.value === false) receipts.value = [];
+});
 
 export function addReceipt(receipt: Omit<Receipt, "id">): void {
   const id = count++;

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { ask, isLoggedIn, loginReason } from "./ask.ts";
 import { go } from "./address.ts";
+import { dropDrafts } from "./drafts.ts";
 
 export interface LoginInfo {
   loggedIn: boolean;
@@ -35,6 +36,7 @@ export async function logIn(token: string): Promise<void> {
 
 export async function logOut(): Promise<void> {
   await ask("/logout", { method: "POST" });
+  dropDrafts();
   isLoggedIn.value = false;
 }
 

@@ -6,14 +6,15 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { go, jobLink, query } from "../../live/address.ts";
 import { ask, Refused } from "../../live/ask.ts";
-import { may } from "../../live/me.ts";
+import { draftHere, useDraft } from "../../live/drafts.ts";
+import { may, me } from "../../live/me.ts";
 import { addReceipt, addRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
+import type { Draft } from "../../live/stored-drafts.ts";
 import type { Job } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { sentence } from "../../words.ts";
 import { Field, type Problem } from "./fields.tsx";
-import { interruptedHere, useInterruption, type Draft } from "./interrupted.ts";
 import { SchedulePreview } from "./preview.tsx";
 import { withField, type Schema } from "./schema.ts";
 import type { readYaml, writeYaml } from "./yaml.ts";
@@ -67,6 +68,7 @@ export function NewJob(): JSX.Element {
   const from = query.value.get("from");
   const found = useResource<Job>(from === null ? undefined : `/v1/jobs/${encodeURIComponent(from)}`);
   if (from !== null && found.body === undefined) return <Pending of={found} what="the job" />;
+  if (me.value === undefined) return <UnknownPerson />;
   const { id: _, ...fields } = found.body === undefined ? { id: "" } : draftOf(found.body);
   const draft = from === null ? { schedule: "@every 5m", command: "" } : { id: `${from}-copy`, ...fields };
   return (
@@ -90,8 +92,17 @@ const conflict = {
 
 /** An edit of the job at this revision. If somebody else edits it meanwhile, nothing of that edit is lost. */
 export function EditJob({ job }: { job: Job }): JSX.Element {
-  const [start] = useState(() => interruptedHere()?.edits ?? job);
+  return me.value === undefined ? <UnknownPerson /> : <Edit job={job} />;
+}
+
+function Edit({ job }: { job: Job }): JSX.Element {
+  const [start] = useState(() => draftHere()?.edits ?? job);
   return <JobForm start={draftOf(start)} edits={start} />;
+}
+
+/** Whose drafts may be shown isn't known yet. */
+function UnknownPerson(): JSX.Element {
+  return <Pending of={{ refused: undefined }} what="the form" />;
 }
 
 function draftOf(job: Job): Draft {
@@ -99,12 +110,12 @@ function draftOf(job: Job): Draft {
 }
 
 function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
-  const [draft, setDraft] = useState(() => interruptedHere()?.draft ?? start);
-  const [isResumed] = useState(() => interruptedHere() !== undefined);
-  const drop = useInterruption({ draft, edits });
+  const [resumed] = useState(draftHere);
+  const [draft, setDraft] = useState(resumed?.draft ?? start);
+  const [yaml, setYaml] = useState(resumed?.yaml);
+  const drop = useDraft({ draft, edits, yaml });
   const [problems, setProblems] = useState<readonly Problem[]>([]);
   const [isBusy, setBusy] = useState(false);
-  const [unreadable, setUnreadable] = useState("");
   const found = useResource<Schema>("/schemas/job.json", { pollMs: 3_600_000 });
   if (!may("editor"))
     return (
@@ -160,7 +171,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
   return (
     <form class="job-form" onSubmit={(event) => void save(event)} noValidate>
       <div>
-        {isResumed && <p class="notice">This is what you had written before. Cancel drops it.</p>}
+        {resumed !== undefined && <p class="notice">This is what you had written before. Cancel drops it.</p>}
         {problems.length > 0 && (
           <div class="trouble" role="alert">
             {problems.map(({ pointer, message }) => (
@@ -193,12 +204,12 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
         ))}
       </div>
       <div class="beside">
-        <YamlField draft={draft} setDraft={setDraft} setUnreadable={setUnreadable} unreadable={unreadable} />
+        <YamlField draft={draft} setDraft={setDraft} unreadable={yaml} setUnreadable={setYaml} />
         <div class="actions">
           <a class="button" href={edits === undefined ? "/jobs" : jobLink(edits.id)} onClick={drop}>
             Cancel
           </a>
-          <button class="primary" disabled={isBusy || unreadable !== ""}>
+          <button class="primary" disabled={isBusy || yaml !== undefined}>
             {edits === undefined ? "Create job" : "Save"}
           </button>
         </div>
@@ -215,21 +226,24 @@ interface YamlForm {
 interface YamlProps {
   draft: Draft;
   setDraft: (draft: Draft) => void;
-  unreadable: string;
-  setUnreadable: (problem: string) => void;
+  /** what is written, while it can't be read */
+  unreadable: string | undefined;
+  setUnreadable: (text: string | undefined) => void;
 }
 
 /** The same job as text. While a person writes in it, it stays as it is written. */
 function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlProps): JSX.Element {
   const [yaml, setYaml] = useState<YamlForm>();
-  const [written, setWritten] = useState<string | undefined>();
+  const [written, setWritten] = useState(unreadable);
   useEffect(() => void import("./yaml.ts").then(setYaml), []);
   const text = written ?? yaml?.writeYaml(draft) ?? "";
-  const read = (value: string): void => {
+  const read = unreadable === undefined ? undefined : yaml?.readYaml(unreadable);
+  const problem = read !== undefined && "problem" in read ? read.problem : "";
+  const write = (value: string): void => {
     setWritten(value);
     const found = yaml?.readYaml(value);
     if (found === undefined) return;
-    setUnreadable("problem" in found ? found.problem : "");
+    setUnreadable("problem" in found ? value : undefined);
     if ("fields" in found) setDraft(found.fields);
   };
   return (
@@ -242,15 +256,15 @@ function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlProps): J
         spellcheck={false}
         value={text}
         readOnly={yaml === undefined}
-        aria-invalid={unreadable !== ""}
-        onInput={({ currentTarget }) => read(currentTarget.value)}
+        aria-invalid={problem !== ""}
+        onInput={({ currentTarget }) => write(currentTarget.value)}
         onBlur={() => {
-          if (unreadable === "") setWritten(undefined);
+          if (unreadable === undefined) setWritten(undefined);
         }}
       />
-      {unreadable !== "" && (
+      {problem !== "" && (
         <span class="problem" role="status">
-          {unreadable}
+          {problem}
         </span>
       )}
     </div>

@@ -85,6 +85,18 @@ describe("changing a peer", () => {
     );
   });
 
+  test("a forgotten peer that takes itself in again is told which members still refuse it, and what mends that", async () => {
+    const fake = fakeApi();
+    const answer = await post(fake, "/v1/peers/alpha/unforget");
+    assert.equal(answer.statusCode, 200);
+    const [warning = "", ...more] = answer.json().warnings;
+    assert.match(warning, /^the other members \(bravo\) refuse this peer .*`cicada peers unforget alpha`/);
+    assert.deepEqual(more, []);
+    fake.control.members = fake.control.members.filter(({ self }) => self);
+    const alone = await post(fake, "/v1/peers/alpha/unforget");
+    assert.equal("warnings" in alone.json(), false);
+  });
+
   test("an unknown peer is a 404, and a missing quorum is a 503 that says what to do", async () => {
     const fake = fakeApi();
     assert.equal((await post(fake, "/v1/peers/nobody/promote")).statusCode, 404);

@@ -107,6 +107,30 @@ test("each finding that is not ok has a mend, and the exit code tells of broken 
   );
 });
 
+for (const [code, why, mend] of [
+  [
+    "forgotten",
+    /cyd, bob refuse this peer, because the mesh has forgotten it/,
+    /peers unforget self` at one/,
+  ],
+  ["key-superseded", /cyd, bob refuse this peer, because the mesh's key was rotated/, /--join/],
+] as const) {
+  test(`a peer that its members refuse (${code}) is told the way back, and never to forget them`, async () => {
+    const others = [peer("cyd", { state: "dead" }), peer("bob", { state: "suspect" })];
+    await using stub = await meshOf([peer("self"), ...others], votersOf("cyd"));
+    stub.on("GET /readyz", {
+      status: 503,
+      body: { ready: false, codes: [code], reasons: ["why"], warnings: [] },
+    });
+    const members = await found(stub, "members");
+    assert.equal(members.level, "failure");
+    assert.match(members.found, why);
+    assert.match(members.mend ?? "", mend);
+    assert.equal((await found(stub, "majority")).level, "unknown");
+    for (const { mend: advice = "" } of await findings(stub)) assert.doesNotMatch(advice, /peers forget/);
+  });
+}
+
 describe("the way to the others and back", () => {
   test("is tried: a port that answers is open, another is named with its port", async () => {
     const server = createServer((socket) => socket.destroy()).listen(0, "127.0.0.1");

@@ -105,6 +105,16 @@ describe("changing a peer", () => {
     });
   }
 
+  test("unforget at the forgotten peer itself says what is still missing, and doesn't say that all is done", async () => {
+    await using stub = await meshPeer();
+    const missing = "the other members (birch) refuse this peer until one of them is asked, too";
+    stub.on("POST /v1/peers/alder/unforget", { body: { peer: peerAnswer({}), warnings: [missing] } });
+    const said = await stub.cicada("peers", "unforget", "alder");
+    assert.equal(said.code, 0, said.stderr);
+    assert.equal(said.stdout, "alder is no longer forgotten here\n");
+    assert.match(said.stderr, /warning: the other members \(birch\) refuse this peer/);
+  });
+
   test("forget sends force only with --force, and then warns", async () => {
     await using stub = await meshPeer();
     stub.on("POST /v1/peers/birch/forget", { body: { peer: null } });

@@ -10,7 +10,7 @@ import { judgeStatements, type StatementFacts } from "../src/core/operator/membe
 import { epochBytes, hashOfEpoch } from "../src/core/voting/roster.ts";
 import { notReady } from "../src/core/operator/readiness.ts";
 import { viewOf } from "../src/core/view.ts";
-import { isSigned, type MembershipStatement } from "../src/schema/membership.ts";
+import { isSigned, statementOf, type MembershipStatement } from "../src/schema/membership.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { Cores, signedBy, statementBy } from "./kit/cores.ts";
 import { membershipBytes } from "../src/schema/membership.ts";
@@ -81,6 +81,11 @@ describe("a statement about membership", () => {
       assert.deepEqual(judged(...before, statement), [before.length === 0 ? "" : "b", why]);
     });
   }
+
+  test("with a time that no calendar has is none", () => {
+    for (const at of [-1e300, 1e300, NaN])
+      assert.equal(statementOf(c, { at, by: "x", name: "x", forgotten: true }), undefined);
+  });
 
   test("counts with the fields of a later version, which are signed too", () => {
     const said = { peer: c, forgotten: true, at: 1, reason: { level: 3 } };

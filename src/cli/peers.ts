@@ -21,6 +21,7 @@ import {
   type PeerOptions,
 } from "./terminal/client.ts";
 import { asInvoked, invocationOf } from "./program.ts";
+import { warn } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { table, type Column } from "./terminal/table.ts";
 import { readToEnd } from "./terminal/text-file.ts";
@@ -252,6 +253,8 @@ function clockText(offsetMs: number | null): string {
 
 interface Changed {
   peer: PeerAnswer | null;
+  /** what is still missing; absent = nothing, or an older peer answers */
+  warnings?: string[];
 }
 
 type Options = PeerOptions & { output: Output };
@@ -262,9 +265,14 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       .description(description)
       .action(async (named: string, options: Options) => {
         const answer = await act(terminal, options, named, action, {});
-        show(terminal, options.output, answer, () =>
-          terminal.print(asInvoked(done(plain(answer.peer?.name ?? named)), terminal.env)),
-        );
+        show(terminal, options.output, answer, () => {
+          const name = plain(answer.peer?.name ?? named);
+          const isHalf = answer.warnings !== undefined;
+          terminal.print(
+            isHalf ? `${name} is no longer forgotten here` : asInvoked(done(name), terminal.env),
+          );
+          warn(terminal, answer);
+        });
       });
   }
   withOutput(withPeer(peers.command("forget <peer>")))

@@ -3,6 +3,7 @@
  * and the peer itself knows it) or drained (it takes no ticks). Both outlive a restart of the peer.
  */
 import { Type, type Static } from "typebox";
+import { InstantSchema } from "./id-shapes.ts";
 import type { PeerId } from "./ids.ts";
 
 /** A peer whose identity the mesh refuses for good, as the table keeps it and every peer shows it. */
@@ -20,5 +21,5 @@ export interface Forgotten {
 export type Readmitted = Omit<Forgotten, "name">;
 
 /** The person who asked, and when (wall clock, ms). */
-export const AttributionSchema = Type.Object({ by: Type.String({ maxLength: 256 }), at: Type.Number() });
+export const AttributionSchema = Type.Object({ by: Type.String({ maxLength: 256 }), at: InstantSchema });
 export type Attribution = Static<typeof AttributionSchema>;

@@ -5,7 +5,7 @@
  */
 import type { Forgotten } from "./attribution.ts";
 import { canonicalText } from "./canonical.ts";
-import type { PeerId } from "./ids.ts";
+import { isInstant, type PeerId } from "./ids.ts";
 
 export interface MembershipStatement extends Readonly<Forgotten> {
   /** false: the mesh takes the peer in again */
@@ -50,7 +50,7 @@ export function isAttributed(value: unknown): value is Omit<Forgotten, "peer"> {
   if (typeof value !== "object" || value === null) return false;
   return (
     "at" in value &&
-    Number.isFinite(value.at) &&
+    isInstant(value.at) &&
     "by" in value &&
     typeof value.by === "string" &&
     "name" in value &&

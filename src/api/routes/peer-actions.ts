@@ -12,6 +12,8 @@ import type { Api } from "../options.ts";
 import { findShownPeer, PeerSchema, peersOf, type Peer } from "../show/show-peer.ts";
 
 const tags = ["peers"];
+/** How many members a warning names. */
+const membersNamed = 10;
 const PeerParams = Type.Object({
   id: Type.String({
     minLength: 1,
@@ -20,7 +22,10 @@ const PeerParams = Type.Object({
   }),
 });
 /** `peer` is null when it isn't known by name: a voter that only the roster remembers, or a peer that is not back yet. */
-const Changed = Type.Object({ peer: Type.Union([PeerSchema, Type.Null()]) });
+const Changed = Type.Object({
+  peer: Type.Union([PeerSchema, Type.Null()]),
+  warnings: Type.Optional(Type.Array(Type.String(), { description: "what is still missing, in words" })),
+});
 
 export function peerActionRoutes(app: Api): void {
   plain(app, "promote", "Make a peer a voter; 503 NO_QUORUM when the voters can't agree", (peer, by) => ({
@@ -84,7 +89,10 @@ function plain(
       const { id: named } = request.params;
       const id = idOf(request.control.view(), named);
       await ask(request, request.control, command(named, request.actor));
-      return reply.send({ peer: peerById(request.control.view(), id) });
+      const peer = peerById(request.control.view(), id);
+      const warnings =
+        action === "unforget" && peer?.self === true ? stillMissing(request.control.view()) : [];
+      return reply.send({ peer, ...(warnings.length === 0 ? {} : { warnings }) });
     },
   );
 }
@@ -122,6 +130,19 @@ function forget(app: Api): void {
       return reply.send({ peer: peerById(request.control.view(), id) });
     },
   );
+}
+
+/** What a forgotten peer's own readmission doesn't do: the other members don't follow it. */
+function stillMissing({ members }: View): string[] {
+  const self = members.find((member) => member.self)?.name ?? "";
+  const others = members.filter((member) => !member.self).map(({ name }) => name);
+  if (others.length === 0) return [];
+  const named = others.slice(0, membersNamed).join(", ");
+  const more = others.length > membersNamed ? ` and ${others.length - membersNamed} more` : "";
+  return [
+    `the other members (${named}${more}) refuse this peer until one of them is asked, too: run \`cicada peers unforget ${self}\` ` +
+      "there. Until then this peer takes ticks only while it reaches none of them",
+  ];
 }
 
 /** Reads the id before the command is carried out: afterwards the name may belong to another peer. */

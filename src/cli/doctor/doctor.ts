@@ -80,12 +80,13 @@ async function checkPeer(options: PeerOptions, isLocal: boolean, terminal: Termi
     const client = openClient(options, terminal);
     const self = await client.ask<PeerAnswer>("/v1/peers/self");
     const mesh = await client.ask<PeersAnswer>("/v1/peers");
+    const health = await client.ask<Health>("/readyz", { query: { verbose: true }, allow: [503] });
     return [
       ok("peer", `${self.name} answers at ${client.url}, cicada ${self.version ?? "of unknown version"}`),
-      ...(await checkReady(client)),
+      ...checkReady(health),
       ...(isLocal ? await checkOwnPort(self) : []),
       ...(ready === undefined ? [] : [checkLimits(ready.pid, self.capacity)]),
-      ...checkMesh(mesh),
+      ...checkMesh(mesh, health.codes ?? []),
       ...(isLocal ? await checkWayOut(self, mesh.items) : []),
       ...(await checkJobs(client)),
     ];
@@ -116,10 +117,15 @@ function isRunning(pid: number): boolean {
   }
 }
 
-async function checkReady(client: Client): Promise<Finding[]> {
-  const call = { query: { verbose: true }, allow: [503] };
-  type Health = { ready: boolean; reasons: string[]; warnings: string[] };
-  const { ready, reasons, warnings } = await client.ask<Health>("/readyz", call);
+interface Health {
+  ready: boolean;
+  /** absent in the answer of an older peer */
+  codes?: string[];
+  reasons: string[];
+  warnings: string[];
+}
+
+function checkReady({ ready, reasons, warnings }: Health): Finding[] {
   return [
     ...reasons.map((reason) => failure("ready", `ticks are not being kept: ${reason}`)),
     ...(ready ? [ok("ready", "ticks are being kept")] : []),

@@ -8,19 +8,46 @@ const clockWarningMs = 500;
 /** A peer whose clock is off by this much is passed over. Unit: ms. */
 const clockFailureMs = 1_600;
 
-export function checkMesh({ items, roster }: PeersAnswer): Finding[] {
+interface TurnedAway {
+  why: string;
+  mend: (self: string) => string;
+}
+
+/** By the code that `/readyz` gives: why members refuse the asked peer, and how it comes back. */
+const turnedAway: Readonly<Record<string, TurnedAway>> = {
+  forgotten: {
+    why: "because the mesh has forgotten it",
+    mend: (self) => `\`cicada peers unforget ${self}\` at one of them`,
+  },
+  "key-superseded": {
+    why: "because the mesh's key was rotated without it",
+    mend: () => "start this peer again with --join and what `cicada peers invite` prints at one of them",
+  },
+};
+
+/** `codes`: why the asked peer is not ready. */
+export function checkMesh({ items, roster }: PeersAnswer, codes: readonly string[]): Finding[] {
   const peers = items.filter(({ state }) => state !== "forgotten" && state !== "left");
   const alive = peers.filter(({ state }) => state === "alive");
+  const refused = codes.map((code) => turnedAway[code]).find((one) => one !== undefined);
   return [
-    checkMembers(peers),
+    refused === undefined ? checkMembers(peers) : describeTurnedAway(peers, refused),
     ...checkHeard(alive),
     checkClocks(alive),
     checkSynchronised(alive),
     checkZones(alive),
     checkVersions(alive),
-    checkMajority(items, roster),
+    refused === undefined
+      ? checkMajority(items, roster)
+      : unknown("majority", "a peer that is refused can't tell how many voters are up", "ask a member"),
     checkCapacity(alive),
   ];
+}
+
+function describeTurnedAway(peers: readonly PeerAnswer[], { why, mend }: TurnedAway): Finding {
+  const others = namesOf(peers.filter((peer) => !peer.self));
+  const self = peers.find((peer) => peer.self)?.name ?? "NAME";
+  return failure("members", `${others === "" ? "the members" : others} refuse this peer, ${why}`, mend(self));
 }
 
 function checkMembers(peers: readonly PeerAnswer[]): Finding {

@@ -1,5 +1,6 @@
 /** Why this peer is not ready, and what else people should know about it and its mesh, in sentences. */
 import type { NotReady } from "../../ports/control.ts";
+import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Epoch } from "../../schema/vote.ts";
 import { clockWarnings, describeDoubt } from "../members/clock-report.ts";
@@ -11,6 +12,7 @@ import { hasSupersededKey } from "../members/superseded-key.ts";
 import { votersMissing } from "../orders/hindrances.ts";
 import type { State } from "../state.ts";
 import { refusedStatements } from "./membership.ts";
+import { hasOwnReadmission } from "./readmission.ts";
 
 /** The most refused statements that are shown: a member can write any number. */
 const refusedShownMax = 10;
@@ -35,11 +37,7 @@ export function notReady(state: State): NotReady[] {
     );
   }
   if (operator.selfForgotten !== undefined) {
-    add(
-      "forgotten",
-      `the mesh has forgotten this peer (${shownAuthor(state, operator.selfForgotten.by)}): \`cicada peers unforget ${self}\` at a member takes ` +
-        "it in again; here it lets this peer carry on if no member is left. Or give it a new data folder and a new invitation",
-    );
+    add("forgotten", describeForgotten(state, operator.selfForgotten));
   }
   const { supersededKey } = state.members;
   if (supersededKey !== undefined && hasSupersededKey(state)) {
@@ -89,6 +87,18 @@ export function notReady(state: State): NotReady[] {
   return reasons;
 }
 
+function describeForgotten(state: State, { by, at }: Attribution): string {
+  const time = `${new Date(at).toISOString().slice(0, 19)}Z`;
+  const unforget = `\`cicada peers unforget ${shownName(state, state.settings.self)}\``;
+  const here = hasOwnReadmission(state)
+    ? "a person has asked for that since, and members still refuse this peer"
+    : "here it lets this peer carry on if no member is left";
+  return (
+    `the mesh has forgotten this peer (${shownAuthor(state, by)}, ${time}): ${unforget} at a member takes it in again; ${here}. ` +
+    "Or give it a new data folder and a new invitation"
+  );
+}
+
 /** What people should know, in words, although it doesn't keep this peer from taking ticks. */
 export function warningsOf(state: State): string[] {
   const forced = forcedIn(state.voting.roster.chain).map(
@@ -99,7 +109,13 @@ export function warningsOf(state: State): string[] {
   const stuck = [...state.book.runs].flatMap(([run, { stuck: reason }]) =>
     reason === undefined ? [] : [`run ${run} can't be ended: ${reason}`],
   );
-  return [...forced, ...stuck, ...membershipWarnings(state), ...clockWarnings(state)];
+  return [
+    ...forced,
+    ...stuck,
+    ...membershipWarnings(state),
+    ...ownReadmission(state),
+    ...clockWarnings(state),
+  ];
 }
 
 /** Statements that don't count, and refusals without a proof: they change nothing, but people should know of them. */
@@ -120,6 +136,19 @@ function membershipWarnings(state: State): string[] {
     `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, and shows no signed statement of a person: that changes ` +
     "nothing here. If this peer is to be forgotten, ask for it again at a member";
   return [...refused, bare];
+}
+
+/** A peer that has taken itself in again, and reaches nobody: it can't know yet whether members still refuse it. */
+function ownReadmission(state: State): string[] {
+  const { settings, members, operator } = state;
+  const isOwn = operator.membership.kept.get(settings.self)?.signer === settings.self;
+  const others = [...members.byId.values()];
+  const isOpen = isOwn && operator.selfForgotten === undefined && others.length > 0;
+  if (!isOpen || others.some(({ linked }) => linked)) return [];
+  return [
+    "this peer was forgotten and took itself in again, and no member has a link to it: members that still refuse it have to be asked, " +
+      `too (\`cicada peers unforget ${shownName(state, settings.self)}\` at one of them)`,
+  ];
 }
 
 export function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {

@@ -61,9 +61,14 @@ export function readmitsItself(state: State, command: Command): boolean {
  * Whether a person may say at this peer who belongs to the mesh, although members turn this peer away: its own person has taken
  * it in again, and it may be those members that don't belong there.
  */
-export function maySpeak({ operator, settings }: State, { kind }: Command): boolean {
+export function maySpeak(state: State, { kind }: Command): boolean {
   const isAboutMembers = kind === "forget-peer" || kind === "unforget-peer" || kind === "confirm-peer";
-  return isAboutMembers && operator.membership.kept.get(settings.self)?.forgotten === false;
+  return isAboutMembers && hasOwnReadmission(state);
+}
+
+/** Whether a person's last word about this peer, as far as this peer knows, is that the mesh takes it in again. */
+export function hasOwnReadmission({ operator, settings }: State): boolean {
+  return operator.membership.kept.get(settings.self)?.forgotten === false;
 }
 
 function forgottenPeers({ operator, settings }: State): NamedPeer[] {

@@ -37,6 +37,25 @@ describe("the rule for one parent", () => {
   }
 });
 
+describe("a parent of several runs, one of which was skipped or missed and another has ended", () => {
+  for (const [state, words] of [
+    ["skipped", "was skipped"],
+    ["missed", "was missed"],
+  ] as const)
+    it(`fulfils always alone: ${state}`, () => {
+      const parent: ParentTick = { state, at: 5, hasRun: true };
+      assert.deepEqual(
+        (["success", "failure", "always"] as const).map((on) => told(on, { a: parent })),
+        [`skipped: parent a ${words}`, `skipped: parent a ${words}`, "runs, due at 5"],
+      );
+      assert.equal(told("always", { a: parent, b: "undecided" }), "waits");
+      assert.equal(
+        told("always", { a: parent, b: { state: "missed", at: 6 } }),
+        "skipped: parent b was missed",
+      );
+    });
+});
+
 function repeat(text: string): [string, string, string] {
   return [text, text, text];
 }

@@ -162,6 +162,79 @@ test("the tick succeeds when all its runs do, and fails if one fails", () => {
   }
 });
 
+/** A job of three runs and what follows it: after a success, a failure, and always. */
+function withChildren(spec: Partial<Spec>): Cores {
+  const cores = beforeTick(["a", "b", "c"], spec);
+  putChildren(cores);
+  return cores;
+}
+
+function putChildren(cores: Cores): void {
+  for (const on of ["success", "failure", "always"] as const)
+    cores.put({ id: on, command: "true", after: { jobs: [beat], on } });
+}
+
+function childrenStarted(cores: Cores): string[] {
+  const jobs = cores.starts.map(({ run }) => run.split("@")[0] ?? "");
+  return jobs.filter((job) => job !== beat).toSorted();
+}
+
+function wordOn(cores: Cores, peer: string): { state: string; first: string | undefined } {
+  const records = recordsOf(cores, peer).filter(({ job }) => job === beat);
+  const { state, why } = describeTick(records[0]?.tick ?? ("" as TickId), records, (id) => id);
+  return { state, first: why[0] };
+}
+
+test("a run that had nothing to do doesn't keep the tick from succeeding, and what runs after it runs", () => {
+  const cores = withChildren({ success: { skipCodes: [75] } });
+  cores.exitCodeOf = (start) => (slotOf(start) === "1" ? 75 : 0);
+  cores.pass(20 * second);
+  for (const peer of "abc")
+    assert.deepEqual(wordOn(cores, peer), {
+      state: "succeeded",
+      first: "It has 3 runs: 2 succeeded, 1 skipped.",
+    });
+  assert.deepEqual(childrenStarted(cores), ["always", "success"]);
+});
+
+test("a tick whose runs all had nothing to do is skipped, and so is what runs after it", () => {
+  const cores = withChildren({ success: { skipCodes: [75] } });
+  cores.exitCodeOf = (start) => (start.run.startsWith(beat) ? 75 : 0);
+  cores.pass(20 * second);
+  assert.equal(wordOn(cores, "b").state, "skipped");
+  assert.deepEqual(childrenStarted(cores), []);
+});
+
+test("a tick with a run that failed and one that had nothing to do has failed", () => {
+  const cores = withChildren({ success: { skipCodes: [75] } });
+  cores.exitCodeOf = (start) => ({ 0: 1, 1: 75 })[slotOf(start) ?? ""] ?? 0;
+  cores.pass(20 * second);
+  assert.equal(wordOn(cores, "b").state, "failed");
+  assert.deepEqual(childrenStarted(cores), ["always", "failure"]);
+});
+
+test("a tick of which one run was missed is missed, and what always runs after it runs, because another of its runs has ended", () => {
+  const cores = beforeTick(
+    ["a"],
+    { target: { count: 2 }, catchUp: { window: "30s" } },
+    { capacity: 1, runMs: 2 * second },
+  );
+  putChildren(cores);
+  cores.onEffect = (peer, effect) => {
+    if (effect.kind === "gossip" && effect.record.state === "succeeded") cores.kill(peer);
+  };
+  cores.pass(10 * second);
+  cores.onEffect = () => undefined;
+  const records = recordsOf(cores, "a");
+  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
+  const lastAlive = cores.wall(cores.now);
+  cores.pass(2 * minute);
+  cores.up("a" as PeerId, { records, watermarks, lastAlive });
+  cores.pass(2 * minute);
+  assert.deepEqual(wordOn(cores, "a"), { state: "missed", first: "It has 2 runs: 1 succeeded, 1 missed." });
+  assert.deepEqual(childrenStarted(cores), ["always"]);
+});
+
 test("each run is repeated by itself, and the tick is over when the last of them is", () => {
   const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, backoff: "30s" } });
   cores.exitCodeOf = (start) => (slotOf(start) === "2" && start.env["CICADA_ATTEMPT"] === "1" ? 1 : 0);

@@ -13,12 +13,18 @@ import type { Ask, ClaimIndexes, ForeignInquiry, Order, OwnRun } from "./order.t
 /** One tick of a job that runs after others. */
 export interface ChainTick {
   /** by parent: the record that tells the story of its tick, which is over */
-  readonly ends: Map<JobId, RunRecord>;
+  readonly ends: Map<JobId, TickEnd>;
   /** whether the disk, which may know more, has been read about the tick */
   disk: "unneeded" | "unread" | "reading" | "read";
   /** undefined = some parents' ends are awaited */
   verdict: TickVerdict | undefined;
 }
+
+/**
+ * The record that tells the story of a tick. `hasRun`: another slot of the tick has run, although this one was skipped or
+ * missed.
+ */
+export type TickEnd = RunRecord & { readonly hasRun?: true };
 
 /** `endedAt`: when the last parent ended, ms; `due` is later if the job has a jitter. */
 export type TickVerdict = ChainVerdict & { readonly endedAt: number };

@@ -3,10 +3,12 @@ import { orderKey, type JobId, type TickId } from "../../schema/ids.ts";
 import { retryAttemptsMax } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isFinal } from "../../schema/run-states.ts";
+import { isEndOfRun } from "../job/chain.ts";
 import { overSlotsOf } from "../records/history.ts";
 import { latestOf, recordsOf, settles } from "../records/ledger.ts";
-import { finalWordOf, movesUp, recordKey, slotCountIn } from "../records/records.ts";
+import { finalWordOf, movesUp, recordKey, slotCountIn, slotStories } from "../records/records.ts";
 import type { State } from "../state.ts";
+import type { TickEnd } from "./book-state.ts";
 import { isTickOver, slotNames } from "./slots.ts";
 
 /** Whether the record says how a tick's slot ended, after its last attempt. */
@@ -22,12 +24,19 @@ export function isEndOrRepeated(record: RunRecord): boolean {
  * The tick's final word, at the time when it was said: the run that decides it may have ended long before the last one of its
  * tick, or before it was known that no other attempt follows. Undefined if these records don't tell of the end of all its slots.
  */
-export function wholeEndOf(records: readonly RunRecord[]): RunRecord | undefined {
+export function wholeEndOf(records: readonly RunRecord[]): TickEnd | undefined {
   const ended = new Set(records.filter(isEnd).map(({ slot }) => slot));
   const word = ended.size > 0 && ended.size >= slotCountIn(records) ? finalWordOf(records) : undefined;
   if (word === undefined) return undefined;
   const last = Math.max(...records.map(({ finishedAt = -Infinity }) => finishedAt));
-  return last > (word.finishedAt ?? word.due) ? { ...word, finishedAt: last } : word;
+  const isRun = isEndOfRun(word.state);
+  return {
+    ...word,
+    ...(last > (word.finishedAt ?? word.due) ? { finishedAt: last } : {}),
+    ...(!isRun && slotStories(records).some(({ record }) => isEndOfRun(record.state))
+      ? { hasRun: true }
+      : {}),
+  };
 }
 
 /** What memory knows of the ends of the tick's runs, when this record is the last; undefined while others are undecided. */

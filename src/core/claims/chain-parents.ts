@@ -8,7 +8,7 @@ import { mark } from "../probes/marks.ts";
 import { isWholeOver } from "../records/history.ts";
 import { isOpen, openOfTick } from "../records/ledger.ts";
 import { emit, type State } from "../state.ts";
-import type { ChainTick } from "./book-state.ts";
+import type { ChainTick, TickEnd } from "./book-state.ts";
 import { hasPastTick, isPastInProgress, pastOf } from "./chain-backfills.ts";
 
 /** How the parent's tick of that name stands. If only the disk can tell, it is read. */
@@ -21,7 +21,7 @@ export function parentTickOf(
 ): ParentTick {
   if (isRunningAt(state, parent, tick)) return "undecided";
   const end = entry.ends.get(parent);
-  if (end !== undefined) return { state: end.state, at: endedAt(state, end) };
+  if (end !== undefined) return endOfParent(state, end);
   if (isUndecided(state, parent, tick)) return "undecided";
   if (isWholeOver(state.ledger.history, parent, tick)) {
     if (entry.disk === "read") return "absent";
@@ -42,9 +42,13 @@ export function parentPastTickOf(
 ): ParentTick {
   if (isCatchingUp(state, parent) || isPastInProgress(state, parent, past)) return "undecided";
   const end = entry.ends.get(parent);
-  if (end !== undefined) return { state: end.state, at: endedAt(state, end) };
+  if (end !== undefined) return endOfParent(state, end);
   if (!isWholeOver(state.ledger.history, parent, tick) && mayComeYet(state, parent, tick)) return "undecided";
   return hasPastTick(state, parent, past) ? "not-run" : "absent";
+}
+
+function endOfParent(state: State, end: TickEnd): ParentTick {
+  return { state: end.state, at: endedAt(state, end), ...(end.hasRun === true ? { hasRun: true } : {}) };
 }
 
 /** When the parent ended, ms. If a clock that was ahead wrote the record, it is now: otherwise the child would wait for it. */

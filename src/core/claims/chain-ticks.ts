@@ -20,7 +20,7 @@ import { historyBegan, isWholeOver, settle, unsureUntilOf } from "../records/his
 import { givesBackOneOfSeveral, outputBytesOf, settleIn, settles } from "../records/ledger.ts";
 import { mergeRecord, recordKey, storyOf } from "../records/records.ts";
 import { emit, type State } from "../state.ts";
-import type { ChainTick } from "./book-state.ts";
+import type { ChainTick, TickEnd } from "./book-state.ts";
 import { noteBackfill } from "./backfill-index.ts";
 import { instantFor, pastOf, pastTicksOf, wasNotRun } from "./chain-backfills.ts";
 import { endsInMemory, endsOfTick, isEndOrRepeated, latestKnown, wholeEndOf } from "./chain-ends.ts";
@@ -204,7 +204,7 @@ function begin(state: State, child: JobId, tick: TickId): ChainTick {
 }
 
 /** A parent's tick has ended with the record; undefined = what its story is must still be read. */
-function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | undefined): void {
+function noteEnd(state: State, child: JobId, end: RunRecord, story: TickEnd | undefined): void {
   const plan = state.jobs.plans.get(child);
   if (plan?.after?.jobs.includes(end.job) !== true || !plan.enabled) return;
   const entry = openTick(state, plan, end.tick);
@@ -218,7 +218,7 @@ function noteEnd(state: State, child: JobId, end: RunRecord, story: RunRecord | 
 }
 
 /** The same for the child's ticks that follow requests for the past tick (ms), under whatever name the parent has run it. */
-function notePastEnd(state: State, child: JobId, past: number, end: RunRecord): void {
+function notePastEnd(state: State, child: JobId, past: number, end: TickEnd): void {
   for (const [, entry] of pastTicksOf(state, child, past)) takeEnd(state, entry, end);
 }
 
@@ -244,19 +244,19 @@ function openTick(state: State, plan: Plan, tick: TickId): ChainTick | undefined
   return entry;
 }
 
-function takeEnd(state: State, entry: ChainTick, end: RunRecord): void {
+function takeEnd(state: State, entry: ChainTick, end: TickEnd): void {
   const before = entry.ends.get(end.job);
   if (before === undefined) return setEnd(state, entry, end);
   if (before.tick !== end.tick) return setEnd(state, entry, latestEnd(before, end));
   setEnd(state, entry, end.of === undefined ? endOfBoth(before, end) : end);
 }
 
-function setEnd({ book }: State, entry: ChainTick, end: RunRecord): void {
+function setEnd({ book }: State, entry: ChainTick, end: TickEnd): void {
   book.chainOutputBytes += outputBytesOf(end) - outputBytesOf(entry.ends.get(end.job));
   entry.ends.set(end.job, end);
 }
 
-function latestEnd(a: RunRecord, b: RunRecord): RunRecord {
+function latestEnd(a: TickEnd, b: TickEnd): TickEnd {
   const [one, two] = [a, b].map((record) => ({ ...endOf(record), record }));
   return one === undefined || two === undefined ? b : endThatCounts(one, two).record;
 }

@@ -2,7 +2,8 @@
  * What the ends of its parents mean for a tick of a job that runs after them (`after`). A pure rule.
  *
  * The tick's final word counts, and not each attempt's. A parent that was skipped or missed, or has no such tick, decides the
- * tick at once: it is skipped. Otherwise the tick waits until all parents have ended.
+ * tick at once: it is skipped. Otherwise the tick waits until all parents have ended. A parent with several runs, one of which was
+ * skipped or missed and another has ended, fulfils `always` alone.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { JobSpec } from "../../schema/job.ts";
@@ -20,6 +21,8 @@ export interface ParentEnd {
   readonly state: RunState;
   /** when it ended, ms */
   readonly at: number;
+  /** one of its slots has run, although the tick counts as skipped or missed, because of another one */
+  readonly hasRun?: true;
 }
 
 /** `absent`: the parent has no such tick. `not-run`: it has the tick, a past one, and nothing is known of a run. */
@@ -66,15 +69,19 @@ export function chainVerdict(
     due,
     reason: reasonOf(job, tick),
   });
-  const without = parents.find(({ tick }) => tick !== "undecided" && !hasRun(tick));
+  const without = parents.find(({ tick }) => tick !== "undecided" && !hasRun(tick, on));
   if (without !== undefined) return skip(without);
   if (parents.some(({ tick }) => tick === "undecided")) return undefined;
-  const unfulfilled = parents.find(({ tick }) => typeof tick !== "string" && !fulfilling[on].has(tick.state));
+  const unfulfilled = parents.find(({ tick }) => typeof tick !== "string" && !fulfils(tick, on));
   return unfulfilled === undefined ? { kind: "run", due } : skip(unfulfilled);
 }
 
-function hasRun(tick: ParentTick): boolean {
-  return typeof tick !== "string" && isEndOfRun(tick.state);
+function hasRun(tick: ParentTick, on: ChainCondition): boolean {
+  return typeof tick !== "string" && (isEndOfRun(tick.state) || fulfils(tick, on));
+}
+
+function fulfils({ state, hasRun: isRunInPart }: ParentEnd, on: ChainCondition): boolean {
+  return fulfilling[on].has(state) || (on === "always" && isRunInPart === true);
 }
 
 /** Whether it ended as a run does, which a tick that was skipped or missed doesn't. */

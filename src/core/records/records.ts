@@ -106,7 +106,8 @@ const storyOrder: readonly RunState[] = [
 /**
  * The record that decides a tick's story. For one slot, a run counts before a skip, and a skip before a miss; of several runs,
  * the highest attempt's best end counts. For several slots it is the record of the slot that went worst: the tick succeeds when
- * all of them do. It is the same on every peer that holds the same records; undefined if there is none.
+ * all of them do, or had nothing to do. It is the same on every peer that holds the
+ * same records; undefined if there is none.
  */
 export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
   if (!records.some(({ of }) => of !== undefined)) return bestOf(records);
@@ -192,9 +193,18 @@ function isWorse(a: RunRecord, b: RunRecord, isOnAll: boolean): boolean {
   return isOnAll ? a.slot < b.slot : Number(a.slot) < Number(b.slot);
 }
 
-/** If a tick runs on all peers, only those that ran it count: it succeeds although a peer was away. */
-function badness({ state }: RunRecord, isOnAll: boolean): number {
-  return isOnAll && state === "skipped" ? worstFirst.indexOf("succeeded") + 0.5 : worstFirst.indexOf(state);
+/**
+ * A slot in which there was nothing to do lets the tick succeed if another one did. If the tick runs on all peers, only those
+ * that ran it count: it succeeds although a peer was away.
+ */
+function badness(record: RunRecord, isOnAll: boolean): number {
+  const isLeftOut = record.state === "skipped" && (isOnAll || hadNothingToDo(record));
+  return isLeftOut ? worstFirst.indexOf("succeeded") + 0.5 : worstFirst.indexOf(record.state);
+}
+
+/** By its precheck, or by its exit code. */
+function hadNothingToDo({ reason }: RunRecord): boolean {
+  return reason === "precheck" || reason === "exit-code";
 }
 
 function comesFirst(a: RunRecord, b: RunRecord): boolean {

@@ -27,8 +27,8 @@ import type { ExpectedHour } from "../../ports/expected.ts";
 import type { JobSince, RunPage, RunQuery } from "../../ports/disk.ts";
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
-import { instantOf, parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
-import { defaultGroup, type Job } from "../../schema/job.ts";
+import { parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
+import { defaultGroup } from "../../schema/job.ts";
 import { keysCountMs, ofTickKey } from "../../schema/keyed-tick.ts";
 import type { JobRevision } from "../../schema/revision.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -36,28 +36,28 @@ import type { AuditFound, AuditQuery } from "../../schema/audit.ts";
 import type { HeldSecrets, SecretChange } from "../../schema/secret.ts";
 import type { SettingKind, SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
-import { groupOfJob, groupOfMaintenance, judge } from "./judge.ts";
+import { judge } from "./judge.ts";
 import type { Audit } from "./audit.ts";
 import { scopedListener } from "./scoped-events.ts";
 import { trailsOf, type Trail } from "./trail.ts";
 import { all, forbidden, hasGroup, own, refusalFor, type Right } from "./rights.ts";
+import { clockSlackMs, Sight } from "./sight.ts";
 
-/** How long before its job was made a run may have been claimed, because clocks of peers differ. Unit: ms. */
-const clockSlackMs = 5_000;
 /** Entries of the audit that are read to name a job's deletions, refused ones included. */
 const deletionsRead = 200;
 
 export class ScopedControl implements Control {
   readonly caller: Caller;
   readonly #control: Control;
+  readonly #sight: Sight;
   readonly #holds: (caller: Caller) => boolean;
-
   readonly #audit: Audit;
 
   /** `holds`: whether the caller still has the rights that it came with. */
   constructor(control: Control, caller: Caller, holds: (caller: Caller) => boolean, audit: Audit) {
     this.#control = control;
     this.caller = caller;
+    this.#sight = new Sight(control, caller);
     this.#holds = holds;
     this.#audit = audit;
   }
@@ -100,54 +100,33 @@ export class ScopedControl implements Control {
 
   /** True for a job that is there and in one of the caller's groups. A caller of all groups may name any job. */
   sees(id: JobId): boolean {
-    if (this.#isUnlimited) return true;
-    const job = this.#control.view().jobs.get(id);
-    return job !== undefined && hasGroup(this.caller, groupOfJob(job));
-  }
-
-  get #isUnlimited(): boolean {
-    return this.caller.groups === undefined;
+    return this.#sight.seesJob(id);
   }
 
   view(): View {
-    const view = this.#control.view();
-    if (this.#isUnlimited) return view;
-    let visible: ReadonlyMap<JobId, Job> | undefined;
-    const made = (): ReadonlyMap<JobId, Job> =>
-      new Map([...view.jobs].filter(([, job]) => hasGroup(this.caller, groupOfJob(job))));
-    return {
-      ...view,
-      get jobs() {
-        return (visible ??= made());
-      },
-      quarantined: [],
-      open: view.open.filter((record) => this.#isSeenRun(record)),
-      // The words may name jobs.
-      notReady: view.notReady.map(({ code }) => ({ code, message: code })),
-      warnings: [],
-    };
+    return this.#sight.view();
   }
 
   heirs(): Heir[] {
-    return this.#isUnlimited ? this.#control.heirs() : [];
+    return this.#sight.isUnlimited ? this.#control.heirs() : [];
   }
 
   next(id: JobId, count: number): NextTick[] | undefined {
-    return this.sees(id) ? this.#control.next(id, count) : undefined;
+    return this.#sight.seesJob(id) ? this.#control.next(id, count) : undefined;
   }
 
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
-    return this.sees(id) ? this.#control.expected(id, from, hours, listed) : undefined;
+    return this.#sight.seesJob(id) ? this.#control.expected(id, from, hours, listed) : undefined;
   }
 
   async status(id: JobId): Promise<JobStatus | undefined> {
-    if (!this.sees(id)) return undefined;
+    if (!this.#sight.seesJob(id)) return undefined;
     const status = await this.#control.status(id);
-    if (status === undefined || this.#isUnlimited) return status;
+    if (status === undefined || this.#sight.isUnlimited) return status;
     const seen = (record: RunRecord | undefined): RunRecord | undefined =>
-      record !== undefined && this.#isSeenRun(record) ? record : undefined;
+      record !== undefined && this.#sight.seesRun(record) ? record : undefined;
     const { lastSuccess, keptFrom } = status;
-    const madeAt = this.#madeAt(id);
+    const madeAt = this.#sight.madeAt(id);
     return {
       ...status,
       lastTick: seen(status.lastTick),
@@ -158,7 +137,7 @@ export class ScopedControl implements Control {
   }
 
   async planBackfill(id: JobId, from: number, to: number, force: boolean): Promise<BackfillPlan> {
-    if (!this.sees(id)) throw new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);
+    if (!this.#sight.seesJob(id)) throw new CicadaError("JOB_NOT_FOUND", `there is no job "${id}"`);
     return this.#control.planBackfill(id, from, to, force);
   }
 
@@ -167,69 +146,58 @@ export class ScopedControl implements Control {
   }
 
   settings(kind: SettingKind): SettingValues {
-    const values = this.#control.settings(kind);
-    if (this.#isUnlimited) return values;
-    switch (kind) {
-      case "groups":
-        return new Map([...values].filter(([name]) => hasGroup(this.caller, name)));
-      case "maintenance":
-        return new Map(
-          [...values].filter(([, value]) => {
-            const group = groupOfMaintenance(value);
-            return group === undefined || hasGroup(this.caller, group);
-          }),
-        );
-      case "secrets":
-        return new Map();
-      case "calendars":
-      case "pools":
-        return values;
-    }
+    return this.#sight.settings(kind);
   }
 
   pool(name: string): PoolView {
     const pool = this.#control.pool(name);
-    if (this.#isUnlimited) return pool;
+    if (this.#sight.isUnlimited) return pool;
     const { jobs, holders, waiting } = pool;
     const seen = (records: readonly RunRecord[]): RunRecord[] =>
-      records.filter((record) => this.#isSeenRun(record));
-    return { jobs: jobs.filter((id) => this.sees(id)), holders: seen(holders), waiting: seen(waiting) };
+      records.filter((record) => this.#sight.seesRun(record));
+    return {
+      jobs: jobs.filter((id) => this.#sight.seesJob(id)),
+      holders: seen(holders),
+      waiting: seen(waiting),
+    };
   }
 
   blocked(): { id: JobId; hindrance: JobHindrance }[] {
-    return this.#control.blocked().filter(({ id }) => this.sees(id));
+    return this.#control.blocked().filter(({ id }) => this.#sight.seesJob(id));
   }
 
   unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
-    return this.#control.unknownHere().filter(({ id }) => this.sees(id));
+    return this.#control.unknownHere().filter(({ id }) => this.#sight.seesJob(id));
   }
 
   async history(query: RunQuery): Promise<RunPage> {
-    if (this.#isUnlimited) return this.#control.history(query);
+    if (this.#sight.isUnlimited) return this.#control.history(query);
     const { job, jobs } = query;
-    const isHidden = job !== undefined && !this.sees(job);
+    const isHidden = job !== undefined && !this.#sight.seesJob(job);
     const among =
-      job === undefined ? (jobs ?? [...this.view().jobs.keys()]).filter((id) => this.sees(id)) : [];
+      job === undefined ? (jobs ?? [...this.view().jobs.keys()]).filter((id) => this.#sight.seesJob(id)) : [];
     if (isHidden || (job === undefined && among.length === 0))
       return { records: [], next: null, total: 0, beside: [] };
     const found = await this.#control.history(job === undefined ? { ...query, jobs: among } : query);
-    const records = found.records.filter((record) => this.#isSeenRun(record));
+    const records = found.records.filter((record) => this.#sight.seesRun(record));
     const hidden = found.records.length - records.length;
-    const beside = found.beside.filter((record) => this.#isSeenRun(record));
+    const beside = found.beside.filter((record) => this.#sight.seesRun(record));
     return { ...found, records, beside, total: Math.max(found.total - hidden, records.length) };
   }
 
   async durations({ job, from }: JobSince): Promise<number[]> {
-    if (this.#isUnlimited) return this.#control.durations({ job, from });
-    return this.sees(job) ? this.#control.durations({ job, from: Math.max(from, this.#madeAt(job)) }) : [];
+    if (this.#sight.isUnlimited) return this.#control.durations({ job, from });
+    return this.#sight.seesJob(job)
+      ? this.#control.durations({ job, from: Math.max(from, this.#sight.madeAt(job)) })
+      : [];
   }
 
   values(root: string): ReadonlyMap<string, unknown> {
     if (root === "tokens" && !this.#has(all("admin"))) return new Map();
     const values = this.#control.values(root);
-    if (this.#isUnlimited || root === "channels") return values;
+    if (this.#sight.isUnlimited || root === "channels") return values;
     // Of what sources have made, the caller sees what is of its own groups (api/declared/plan.ts).
-    return root === "sources" ? new Map([...values].filter(([id]) => this.#seesMark(id))) : new Map();
+    return root === "sources" ? new Map([...values].filter(([id]) => this.#sight.seesMark(id))) : new Map();
   }
 
   channelHealth(name: string): ChannelHealth | undefined {
@@ -244,9 +212,9 @@ export class ScopedControl implements Control {
 
   async revisions(id: JobId): Promise<JobRevision[]> {
     const revisions = await this.#control.revisions(id);
-    if (this.#isUnlimited) return revisions;
+    if (this.#sight.isUnlimited) return revisions;
     const job = this.#control.view().jobs.get(id);
-    if (job !== undefined && !this.sees(id)) return [];
+    if (job !== undefined && !this.#sight.seesJob(id)) return [];
     const ofThisJob =
       job === undefined ? revisions : revisions.filter((one) => one.createdAt === job.createdAt);
     return ofThisJob.filter((one, index) => {
@@ -277,17 +245,17 @@ export class ScopedControl implements Control {
     id: JobId,
     query: { from?: number; to?: number; limit: number; after?: string },
   ): Promise<{ stories: TickStory[]; next: string | null } | undefined> {
-    if (!this.sees(id)) return undefined;
-    if (this.#isUnlimited) return this.#control.ticks(id, query);
-    return this.#control.ticks(id, { ...query, from: Math.max(query.from ?? 0, this.#madeAt(id)) });
+    if (!this.#sight.seesJob(id)) return undefined;
+    if (this.#sight.isUnlimited) return this.#control.ticks(id, query);
+    return this.#control.ticks(id, { ...query, from: Math.max(query.from ?? 0, this.#sight.madeAt(id)) });
   }
 
   async why(id: JobId, tick?: TickId): Promise<Explanation | undefined> {
-    if (!this.sees(id)) return undefined;
+    if (!this.#sight.seesJob(id)) return undefined;
     const found = await this.#control.why(id, tick);
     const { story } = found ?? {};
-    if (this.#isUnlimited || found === undefined || story === undefined) return found;
-    if (story.records.every((record) => this.#isSeenRun(record))) return found;
+    if (this.#sight.isUnlimited || found === undefined || story === undefined) return found;
+    if (story.records.every((record) => this.#sight.seesRun(record))) return found;
     return { ...found, story: undefined };
   }
 
@@ -295,7 +263,7 @@ export class ScopedControl implements Control {
     // A long output is read piece by piece, and the right to it may end before it does.
     if (!this.#holds(this.caller)) throw new CicadaError("FORBIDDEN", "the token no longer counts");
     const job = parseRunReference(run)?.job;
-    return job !== undefined && this.sees(job) ? this.#control.log(run, offset, length) : undefined;
+    return job !== undefined && this.#sight.seesJob(job) ? this.#control.log(run, offset, length) : undefined;
   }
 
   async putScript(bytes: Uint8Array): Promise<{ sha256: string; created: boolean }> {
@@ -315,11 +283,11 @@ export class ScopedControl implements Control {
       this.view()
         .jobs.values()
         .some(({ spec }) => spec.script?.sha256 === sha256);
-    return this.#isUnlimited || isNamed() ? this.#control.script(sha256) : undefined;
+    return this.#sight.isUnlimited || isNamed() ? this.#control.script(sha256) : undefined;
   }
 
   heldSecrets(): HeldSecrets {
-    return this.#isUnlimited
+    return this.#sight.isUnlimited
       ? this.#control.heldSecrets()
       : { own: new Map(), faults: new Map(), unopened: [] };
   }
@@ -362,14 +330,8 @@ export class ScopedControl implements Control {
   }
 
   subscribe(listener: (event: PeerEvent) => void): Cancel {
-    if (this.#isUnlimited) return this.#control.subscribe(listener);
-    const sight = {
-      job: (id: JobId) => this.sees(id),
-      run: (record: RunRecord) => this.#isSeenRun(record),
-      jobs: () => this.view().jobs.keys(),
-      maintenances: () => this.settings("maintenance"),
-    };
-    return this.#control.subscribe(scopedListener(this.caller, sight, listener));
+    if (this.#sight.isUnlimited) return this.#control.subscribe(listener);
+    return this.#control.subscribe(scopedListener(this.caller, this.#sight, listener));
   }
 
   #has(right: Right): boolean {
@@ -379,22 +341,6 @@ export class ScopedControl implements Control {
   #require(right: Right): void {
     const refused = refusalFor(this.caller, right);
     if (refused !== undefined) throw refused;
-  }
-
-  #isSeenRun({ job, tick, due, claimedAt = 0 }: RunRecord): boolean {
-    return this.sees(job) && Math.max(due, claimedAt, instantOf(tick)) >= this.#madeAt(job);
-  }
-
-  /** From when on what happened under the id was of the present job; ms. */
-  #madeAt(id: JobId): number {
-    return (this.#control.view().jobs.get(id)?.createdAt ?? 0) - clockSlackMs;
-  }
-
-  #seesMark(mark: string): boolean {
-    const [, kind, name = ""] = mark.split("/");
-    if (kind === "job") return this.sees(name as JobId);
-    if (kind === "group") return hasGroup(this.caller, name);
-    return kind === "maintenance" && this.settings("maintenance").has(name);
   }
 }
 

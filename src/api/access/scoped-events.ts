@@ -3,19 +3,9 @@
  * deleted no longer says what its group was; so the listener remembers what it has seen.
  */
 import type { PeerEvent } from "../../ports/control.ts";
-import type { JobId } from "../../schema/ids.ts";
-import type { RunRecord } from "../../schema/run.ts";
-import type { SettingValues } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
 import { hasGroup } from "./rights.ts";
-
-/** What the caller may see now. */
-export interface Sight {
-  job(id: JobId): boolean;
-  run(record: RunRecord): boolean;
-  jobs(): Iterable<JobId>;
-  maintenances(): SettingValues;
-}
+import type { Sight } from "./sight.ts";
 
 type Of<K extends PeerEvent["kind"]> = Extract<PeerEvent, { kind: K }>;
 
@@ -24,11 +14,11 @@ export function scopedListener(
   sight: Sight,
   listener: (event: PeerEvent) => void,
 ): (event: PeerEvent) => void {
-  const jobs = new Set(sight.jobs());
-  const maintenances = new Set(sight.maintenances().keys());
+  const jobs = new Set(sight.view().jobs.keys());
+  const maintenances = new Set(sight.settings("maintenance").keys());
 
   const seenJob = (event: Of<"job">): Of<"job"> | undefined => {
-    if (event.change === "written" && sight.job(event.id)) {
+    if (event.change === "written" && sight.seesJob(event.id)) {
       jobs.add(event.id);
       return event;
     }
@@ -39,7 +29,7 @@ export function scopedListener(
     const { setting, name } = event;
     if (setting === "groups") return hasGroup(caller, name) ? event : undefined;
     if (setting !== "maintenance") return event;
-    if (sight.maintenances().has(name)) {
+    if (sight.settings("maintenance").has(name)) {
       maintenances.add(name);
       return event;
     }
@@ -47,7 +37,7 @@ export function scopedListener(
   };
 
   const seen = (event: PeerEvent): PeerEvent | undefined => {
-    if (event.kind === "run") return sight.run(event.record) ? event : undefined;
+    if (event.kind === "run") return sight.seesRun(event.record) ? event : undefined;
     if (event.kind === "job") return seenJob(event);
     return event.kind === "setting" ? seenSetting(event) : event;
   };

@@ -1,10 +1,10 @@
 /**
  * The real mesh: libp2p over TCP, as a full mesh of all peers that hold the cluster key.
  *
- * The folder mesh/ holds its parts. `host` is libp2p. `openings`, `handshakes`, `encrypter` and `refusals` decide and
- * explain which peers are admitted, `links` knows which peers are linked, `reception` greets, `dialler` dials missing
- * peers, `book` remembers where peers are, `gossip` and `outgoing` carry messages, `upkeep` checks all of this once a
- * second, and `assembly` connects the parts. This file is the door that ports.ts describes.
+ * The folder mesh/ holds its parts. `host` is libp2p. `openings`, `handshakes`, `encrypter` and `refusals` decide and explain
+ * which peers are admitted, `connected-peers` how many stay. `links` knows which peers are linked, `reception` greets, `dialler`
+ * dials missing peers, `book` remembers where peers are, `gossip` and `outgoing` carry messages, `upkeep` checks all of this
+ * once a second, and `assembly` connects the parts. This file is the door that ports.ts describes.
  */
 import type { Connection, MultiaddrConnection, Stream } from "@libp2p/interface";
 import type { IncompatiblePeers } from "../core/members/incompatible.ts";
@@ -17,8 +17,8 @@ import type { ClusterKeys } from "./keyring.ts";
 import { peerIdOf } from "./keys.ts";
 import { joinAddress, type NamedAddress, parseAddress, splitAddress, withoutPeer } from "./mesh/addresses.ts";
 import { assemble } from "./mesh/assembly.ts";
-import { peersCap } from "./mesh/greeting.ts";
 import type { AddressBook } from "./mesh/book.ts";
+import type { ConnectedPeers } from "./mesh/connected-peers.ts";
 import { Counters } from "./mesh/counters.ts";
 import type { Dialler, DialOutcome } from "./mesh/dialler.ts";
 import type { Directory } from "./mesh/directory.ts";
@@ -100,8 +100,6 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
 }
 
 const stopTimeoutMs = 3_000;
-/** Made once, because a flood closes many in a second. */
-const tooManyPeers = new Error("too many peers are connected");
 
 class Libp2pMesh implements RealMesh {
   private readonly options: MeshOptions;
@@ -124,6 +122,7 @@ class Libp2pMesh implements RealMesh {
   private readonly renewal: Renewal;
   private readonly upkeep: Upkeep;
   private readonly incompatible: IncompatiblePeers;
+  private readonly connectedPeers: ConnectedPeers;
 
   constructor(
     options: MeshOptions,
@@ -144,6 +143,7 @@ class Libp2pMesh implements RealMesh {
     const parts = assemble({
       self: this.self,
       protocol: options.protocol,
+      peersMax: options.peersMax,
       host,
       keyring: options.keyring,
       denyList,
@@ -168,6 +168,7 @@ class Libp2pMesh implements RealMesh {
     this.renewal = parts.renewal;
     this.upkeep = parts.upkeep;
     this.incompatible = parts.incompatible;
+    this.connectedPeers = parts.connectedPeers;
     this.loadAddresses(bootstrap);
   }
 
@@ -309,44 +310,13 @@ class Libp2pMesh implements RealMesh {
   // ---------------------------------------------------------------------------------------------- links
 
   private opened(connection: Connection): void {
-    if (this.stopping) return;
-    // The mesh has forgotten it while it was being admitted.
-    if (this.denyList.has(connection.remotePeer.toString() as PeerId)) {
-      connection.abort(new Error("it has been forgotten"));
-      return;
-    }
-    if (!this.makeRoom(connection.remotePeer.toString() as PeerId)) {
-      connection.abort(tooManyPeers);
-      return;
-    }
+    if (this.stopping || !this.connectedPeers.mayStay(connection)) return;
     if (connection.direction === "outbound") {
       const address = withoutPeer(connection.remoteAddr.toString());
       this.dialler.identified(address, connection.remotePeer.toString() as PeerId);
     }
     const line = this.links.open(connection, this.now());
     if (line !== undefined && this.events !== undefined) this.reception.greet(line);
-  }
-
-  /**
-   * Makes room for one more connected peer, if need be, at the cost of the one that this peer has learned of last: so no number
-   * of identities with the cluster key keeps out a member that returns. False if that is the new one.
-   */
-  private makeRoom(peer: PeerId): boolean {
-    const connected = this.links.connectedPeers();
-    const { peersMax = peersCap, log } = this.options;
-    if (connected.has(peer) || connected.size < peersMax) return true;
-    this.count.add("mesh_peers_too_many");
-    log.warn(
-      "as many peers are connected as may be; those that this one has learned of last are turned away",
-      { peersMax },
-    );
-    const known = this.book.peers();
-    const age = (one: PeerId): number => (known.includes(one) ? known.indexOf(one) : known.length);
-    let last = peer;
-    for (const one of connected) if (age(one) > age(last)) last = one;
-    if (last === peer) return false;
-    for (const line of this.links.linesOf(last)) line.connection.abort(tooManyPeers);
-    return true;
   }
 
   private linkUp(peer: PeerId): void {

@@ -11,6 +11,7 @@ import type { ProtocolRange } from "../../schema/protocol.ts";
 import type { ClusterKeys } from "../keyring.ts";
 import { sortForDialling } from "./addresses.ts";
 import { AddressBook } from "./book.ts";
+import { ConnectedPeers } from "./connected-peers.ts";
 import type { Counters } from "./counters.ts";
 import { Dialler, type DialOutcome } from "./dialler.ts";
 import { Directory } from "./directory.ts";
@@ -32,11 +33,13 @@ export interface Parts {
   renewal: Renewal;
   upkeep: Upkeep;
   incompatible: IncompatiblePeers;
+  connectedPeers: ConnectedPeers;
 }
 
 export interface AssemblyDoors {
   self: PeerId;
   protocol: ProtocolRange;
+  peersMax: number | undefined;
   host: Host;
   keyring: ClusterKeys;
   denyList: DenyList;
@@ -128,6 +131,8 @@ export function assemble(doors: AssemblyDoors): Parts {
     after,
     restoreGossip: (peer) => gossip.restore(peer, links.linesOf(peer)),
   });
+  const { peersMax } = doors;
+  const connectedPeers = new ConnectedPeers({ links, book, denyList, counters, log, peersMax });
   const upkeep = new Upkeep({
     links,
     gossip,
@@ -140,5 +145,16 @@ export function assemble(doors: AssemblyDoors): Parts {
   });
   denyList.onFound = (peer, address) => dialler.identified(address, peer);
   denyList.onTurnedAway = (by, proof) => doors.events()?.turnedAway(by, proof);
-  return { book, gossip, links, dialler, directory, reception, renewal, upkeep, incompatible };
+  return {
+    book,
+    gossip,
+    links,
+    dialler,
+    directory,
+    reception,
+    renewal,
+    upkeep,
+    incompatible,
+    connectedPeers,
+  };
 }

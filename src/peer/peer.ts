@@ -19,7 +19,6 @@ import { inParts } from "../schema/message.ts";
 import type { RunRecord } from "../schema/run.ts";
 import { readStatement } from "../wire/membership.ts";
 import { wireCodec } from "../wire/codec.ts";
-import { signRecord } from "../wire/records.ts";
 import type { Job } from "../schema/job.ts";
 import { AskedCommands, noteFirst, type Answered } from "./asked.ts";
 import { boot, loadedEvent, type Booted } from "./boot.ts";
@@ -32,7 +31,7 @@ import { StaleRecords } from "./stale-records.ts";
 import { TableWatch } from "./table-watch.ts";
 import { Writer } from "./writer.ts";
 import { Sender } from "./sender.ts";
-import type { PeerSettings } from "./settings.ts";
+import { coreSettings, type PeerSettings } from "./settings.ts";
 import { PeerStatus } from "./status.ts";
 
 /** Rare and important counters. They exist from the start, so that a graph begins at 0 and not with the first count. */
@@ -106,29 +105,10 @@ export class Peer {
 
   #live({ loaded, ...booted }: Booted): void {
     const { doors } = this;
-    const { name, version, tags, capacity, role, tzdata, host, founder, invitation } = this.#settings;
-    const { capabilities, lacks = [], testing } = this.#settings;
-    const { recordFields, onLive, codec = wireCodec, ...probes } = testing ?? {};
+    const { historyMaxBytes, testing } = this.#settings;
+    const { onLive, codec = wireCodec } = testing ?? {};
     this.#incarnation = booted.incarnation;
-    this.#state = createState({
-      self: doors.keys.self,
-      name,
-      version,
-      tags,
-      capacity,
-      role,
-      tzdata,
-      host,
-      incarnation: booted.incarnation,
-      founder,
-      invitation,
-      capabilities,
-      lacks,
-      ...probes,
-      sign: (record) => signRecord({ ...record, ...recordFields }, doors.keys),
-      signText: (bytes) => Buffer.from(doors.keys.sign(bytes)).toString("base64url"),
-      verifyText: (peer, bytes, text) => doors.keys.verify(peer, bytes, Buffer.from(text, "base64url")),
-    });
+    this.#state = createState(coreSettings(doors.keys, this.#settings, booted.incarnation));
     this.#assembly = assemble({
       doors,
       booted,
@@ -137,7 +117,7 @@ export class Peer {
       sender: this.#sender,
       staleRecords: this.#staleRecords,
       state: this.#state,
-      historyMaxBytes: this.#settings.historyMaxBytes,
+      historyMaxBytes,
       codec,
       feed: (event) => this.#feed(event),
       tableChanged: () => watch.changed(),

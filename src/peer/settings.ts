@@ -1,10 +1,12 @@
-/** The settings a peer is started with, including those that only the simulator and tests use. */
-import type { State } from "../core/state.ts";
+/** The settings a peer is started with, including those that only the simulator and tests use, and what core gets of them. */
+import type { Settings, State } from "../core/state.ts";
+import type { Keys } from "../ports.ts";
 import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Job, Problem } from "../schema/job.ts";
 import type { JobTable } from "../table/table.ts";
 import type { Codec } from "../wire/codec.ts";
+import { signRecord } from "../wire/records.ts";
 
 export interface PeerSettings {
   name: string;
@@ -49,4 +51,29 @@ export interface Inside {
   readonly table: JobTable;
   /** takes in an update of the table as if another peer had sent it */
   readonly takeEdit: (update: Uint8Array) => void;
+}
+
+export function coreSettings(keys: Keys, settings: PeerSettings, incarnation: number): Settings {
+  const { name, version, tags, capacity, role, tzdata, host, founder, invitation } = settings;
+  const { capabilities, lacks = [], testing } = settings;
+  const { recordFields, onLive: _onLive, codec: _codec, ...probes } = testing ?? {};
+  return {
+    self: keys.self,
+    name,
+    version,
+    tags,
+    capacity,
+    role,
+    tzdata,
+    host,
+    incarnation,
+    founder,
+    invitation,
+    capabilities,
+    lacks,
+    ...probes,
+    sign: (record) => signRecord({ ...record, ...recordFields }, keys),
+    signText: (bytes) => Buffer.from(keys.sign(bytes)).toString("base64url"),
+    verifyText: (peer, bytes, text) => keys.verify(peer, bytes, Buffer.from(text, "base64url")),
+  };
 }

@@ -6,13 +6,8 @@
  * write without an answer may or may not be there. Outputs of runs are committed with the next group, or after a short
  * time; those that still wait when the process is killed are lost.
  */
-import { backfilledInstant, toldTick } from "../schema/backfill.ts";
-import { ofTickKey } from "../schema/keyed-tick.ts";
-import type { Thing } from "../core/records/buckets.ts";
-import { recordKey, isRecordOfStart } from "../core/records/records.ts";
-import { addToSpans, startsKept } from "../core/time/spans.ts";
+import { recordKey } from "../core/records/records.ts";
 import { CicadaError } from "../errors.ts";
-import { comparePlaces, placeOf, readPlace, writePlace } from "../core/records/place.ts";
 import type {
   Disk,
   JobSince,
@@ -26,10 +21,9 @@ import type {
   ThingsQuery,
   Write,
 } from "../ports/disk.ts";
-import { instantOf, runId, type JobId, type RunId } from "../schema/ids.ts";
+import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
-import type { AuditEntry, AuditPage, AuditQuery } from "../schema/audit.ts";
-import { isByActor } from "../schema/audit-actors.ts";
+import type { AuditPage, AuditQuery } from "../schema/audit.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { tookMs, type RequestedOrder, type RunRecord } from "../schema/run.ts";
 import { isFinal } from "../schema/run-states.ts";
@@ -37,6 +31,8 @@ import type { StableStorage } from "./disk/storage.ts";
 import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
+import { pruneJob } from "./disk/pruning.ts";
+import { fits, matches, newestFirst, pageOf } from "./disk/queries.ts";
 
 /** About how many bytes a record takes in a database. */
 const recordBytes = 600;
@@ -239,7 +235,7 @@ export class SimDisk implements Disk {
     this.enqueue(undefined, () => {
       if (this.storage.unreadable) return () => done(unreadable());
       const pruned: Pruned = { runs: [], horizons: [], more: false };
-      for (const rule of rules) this.pruneJob(rule, pruned);
+      for (const rule of rules) pruneJob(this.storage, rule, pruned);
       return () => done(pruned);
     });
   }
@@ -256,43 +252,6 @@ export class SimDisk implements Disk {
       for (const output of this.storage.outputs.values()) bytes += output.length;
       return () => done({ bytes, instant });
     });
-  }
-
-  private pruneJob(rule: PruneRule, pruned: Pruned): void {
-    const { job, keep } = rule;
-    const noted = this.storage.horizons.get(job);
-    // A horizon in the future was noted by a clock that was wrong.
-    const known = noted === undefined || noted.before > rule.countedBefore ? 0 : noted.before;
-    const ticks = Array.from(
-      Map.groupBy(this.storage.records(job), ({ tick }) => tick),
-      ([tick, records]) => ({ tick, instant: instantOf(tick), records }),
-    ).toSorted((a, b) => a.instant - b.instant || (a.tick < b.tick ? -1 : 1));
-    const counted = ticks.filter(({ instant }) => instant < rule.countedBefore);
-    const oldest = counted[counted.length - Math.max(1, keep.runs)]?.instant ?? 0;
-    const byNumber = keep.runs > 0 || oldest === 0 ? oldest : oldest + 1;
-    const before = Math.min(rule.before, Math.max(rule.olderThan, byNumber, known));
-    const success = ticks.findLast(({ records }) => records.some(({ state }) => state === "succeeded"));
-    const stays = rule.keepsLast ? [ticks.at(-1), success] : [];
-    const started: number[] = [];
-    for (const tick of ticks) {
-      if (tick.instant >= before || stays.includes(tick)) continue;
-      if (tick.records.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick)));
-      for (const record of tick.records) {
-        this.storage.remove(record);
-        this.storage.removeOrder(record);
-        this.storage.outputs.delete(runId(record));
-        pruned.runs.push(runId(record));
-      }
-    }
-    for (const record of this.storage.others.values()) {
-      const isKept = stays.some((tick) => tick?.tick === record.tick);
-      if (record.job === job && instantOf(record.tick) < before && !isKept) this.storage.removeOther(record);
-    }
-    const starts = addToSpans(noted?.starts ?? [], started, startsKept);
-    const horizon = { job, before: Math.max(known, before), keep, starts };
-    if (JSON.stringify(horizon) === JSON.stringify(noted)) return;
-    this.storage.horizons.set(job, horizon);
-    pruned.horizons.push(horizon);
   }
 
   close(done: () => void): void {
@@ -359,70 +318,4 @@ export class SimDisk implements Disk {
 
 function unreadable(): CicadaError {
   return new CicadaError("DATA_FOLDER_DAMAGED", "a page can't be read");
-}
-
-function matches(record: RunRecord, query: RunQuery): boolean {
-  return (
-    (query.job === undefined || record.job === query.job) &&
-    (query.jobs === undefined || query.jobs.includes(record.job)) &&
-    (query.tick === undefined || record.tick === query.tick) &&
-    (query.backfills === undefined || backfilledInstant(record.tick) === query.backfills) &&
-    (query.key === undefined || ofTickKey(record.tick, query.key) !== undefined) &&
-    (query.slot === undefined || record.slot === query.slot) &&
-    (query.peer === undefined || record.peer === query.peer) &&
-    (query.states === undefined || query.states.includes(record.state)) &&
-    (query.started !== true || record.startedAt !== undefined) &&
-    (query.from === undefined || instantOf(record.tick) >= query.from) &&
-    (query.to === undefined || instantOf(record.tick) < query.to)
-  );
-}
-
-function newestFirst(a: RunRecord, b: RunRecord): number {
-  const byTick = instantOf(b.tick) - instantOf(a.tick);
-  if (byTick !== 0) return byTick;
-  return recordKey(a) < recordKey(b) ? -1 : 1;
-}
-
-/** The things between the places of the query, in order, up to its limit. */
-export function pageOf(
-  things: readonly Thing[],
-  { after, upTo, limit }: Omit<ThingsQuery, "buckets">,
-): Things | CicadaError {
-  const first = after === undefined ? undefined : readPlace(after);
-  const last = upTo === undefined ? undefined : readPlace(upTo);
-  if ((after !== undefined && first === undefined) || (upTo !== undefined && last === undefined)) {
-    return new CicadaError("UNPROCESSABLE", "the place is not one of a page");
-  }
-  const found = things
-    .map((thing) => ({ thing, place: placeOf(thing) }))
-    .filter(
-      ({ place }) =>
-        (first === undefined || comparePlaces(place, first) > 0) &&
-        (last === undefined || comparePlaces(place, last) <= 0),
-    )
-    .toSorted((a, b) => comparePlaces(a.place, b.place));
-  const page = found.slice(0, limit);
-  const end = page.at(-1);
-  return {
-    records: page.flatMap(({ thing }) => ("attempt" in thing ? [thing] : [])),
-    orders: page.flatMap(({ thing }) => ("requestedAt" in thing ? [thing] : [])),
-    others: page.flatMap(({ thing }) => ("attempt" in thing || "requestedAt" in thing ? [] : [thing])),
-    next: found.length > page.length && end !== undefined ? writePlace(end.place) : undefined,
-  };
-}
-
-/** Whether an entry of the audit is asked for. */
-function fits(
-  { entry, place }: { entry: AuditEntry; place: number },
-  { after, ...wanted }: AuditQuery,
-): boolean {
-  return (
-    (wanted.actor === undefined || isByActor(entry, wanted.actor)) &&
-    (wanted.job === undefined || wanted.job === entry.job) &&
-    (wanted.action ?? entry.action) === entry.action &&
-    (wanted.groups === undefined || wanted.groups.includes(entry.group ?? "")) &&
-    entry.at >= (wanted.from ?? -Infinity) &&
-    entry.at < (wanted.to ?? Infinity) &&
-    place < (after ?? Infinity)
-  );
 }

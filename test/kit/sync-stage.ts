@@ -14,7 +14,7 @@ import { exchangeWindowMs } from "../../src/peer/sync-records.ts";
 import { tickAt, ulid, type JobId, type PeerId, type TickId } from "../../src/schema/ids.ts";
 import type { Message } from "../../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../../src/schema/run.ts";
-import { pageOf } from "../../src/sim/disk.ts";
+import { pageOf } from "../../src/sim/disk/queries.ts";
 import { Dice } from "../../src/sim/random.ts";
 import type { JobTable } from "../../src/table/table.ts";
 import { decode, encode } from "../../src/wire/codec.ts";

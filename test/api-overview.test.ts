@@ -130,6 +130,13 @@ test("a list tells how each job's last ticks went and how long they usually take
   assert.equal(items[0].recent, undefined, "only where it is asked for");
 });
 
+test("the next ticks of all jobs are told without reading the state of any", async () => {
+  const fake = await withJobs({ id: "a", command: "true", schedule: "@minutely" });
+  fake.control.status = () => assert.fail("a state was read");
+  const { items } = (await call(fake, { url: "/v1/coming?minutes=2" })).json();
+  assert.deepEqual(new Set(items.map(({ job }: { job: string }) => job)), new Set(["a"]));
+});
+
 test("the next ticks of all jobs come soonest first, at most 12 of one job, and only within the time", async () => {
   const fake = await withJobs(
     { id: "often", command: "true", schedule: "@every 1s" },

@@ -787,12 +787,14 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("Now shows its peers before the jobs are counted", async () => {
+  test("Now shows its peers, what went wrong and what comes before the states of all jobs are known", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
-    await page.route("**/v1/summary", () => {});
+    for (const needsStates of ["**/v1/summary", "**/v1/jobs?sort=attention*"])
+      await page.route(needsStates, () => {});
     await logIn(page, ada.token);
     await page.getByRole("heading", { name: "3 peers", exact: true }).waitFor();
     await page.getByRole("row", { name: /^broken/ }).waitFor();
+    await page.locator(".next-list li").first().waitFor();
     await context.close();
   });
 

@@ -41,7 +41,7 @@ import { slotsPerTick } from "./claims/slots.ts";
 import { jobsOfPool } from "./job/pools.ts";
 import type { State } from "./state.ts";
 import { shownName } from "./members/names.ts";
-import { allSkipped, comingTicks, nextRun } from "./orders/coming-ticks.ts";
+import { allSkipped, comingTicks, nextRun, nextRunAt } from "./orders/coming-ticks.ts";
 import { unknownHere } from "./orders/hindrances.ts";
 import { obstaclesToNext, noTickAt, statusNow, type StatusNow } from "./orders/job-status.ts";
 import { pendingTicks } from "./orders/pending-ticks.ts";
@@ -93,6 +93,13 @@ export function nextTicks(
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
   return plan === undefined ? undefined : comingTicks(state, plan, count);
+}
+
+/** When the job's next tick is that will run as things are (ms); undefined = there is none, or no such job. */
+export function nextRunOf(stateThen: Readonly<State>, now: Now, id: JobId): number | undefined {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.plans.get(id);
+  return plan === undefined ? undefined : nextRunAt(state, plan);
 }
 
 /** What a job is expected to do in that many hours from then on (ms); undefined = no such job. */

@@ -11,6 +11,7 @@ import {
   jobsUnknownHere,
   expectedOf,
   nameOf,
+  nextRunOf,
   nextTicks,
   pendingOf,
   poolNow,
@@ -83,6 +84,11 @@ export class PeerStatus {
   next(id: JobId, count: number): NextTick[] | undefined {
     const { state, now } = this.#live();
     return nextTicks(state, now, id, count);
+  }
+
+  nextRunAt(id: JobId): number | undefined {
+    const { state, now } = this.#live();
+    return nextRunOf(state, now, id);
   }
 
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {

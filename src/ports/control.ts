@@ -288,6 +288,8 @@ export interface Control {
   heirs(): Heir[];
   /** undefined when there is no such job */
   next(id: JobId, count: number): NextTick[] | undefined;
+  /** The instant of the job's next tick that will run as things are, ms; undefined when there is none, or no such job. */
+  nextRunAt(id: JobId): number | undefined;
   /**
    * What the job is expected to do in the hours from then on (ms); hours with up to `listed` ticks list them. Undefined: no
    * such job.

@@ -489,6 +489,10 @@ export class FakeControl implements Control {
     return ticks;
   }
 
+  nextRunAt(id: JobId): number | undefined {
+    return this.next(id, 1)?.[0]?.startsAt;
+  }
+
   /** Every run is this peer's. */
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
     const job = this.jobs.get(id);

@@ -115,6 +115,10 @@ export class ScopedControl implements Control {
     return this.#sight.seesJob(id) ? this.#control.next(id, count) : undefined;
   }
 
+  nextRunAt(id: JobId): number | undefined {
+    return this.sees(id) ? this.#control.nextRunAt(id) : undefined;
+  }
+
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
     return this.#sight.seesJob(id) ? this.#control.expected(id, from, hours, listed) : undefined;
   }

@@ -5,7 +5,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Control, View } from "../../ports/control.ts";
-import { instantOf, type JobId } from "../../schema/ids.ts";
+import type { JobId } from "../../schema/ids.ts";
 import type { Job, JobState, Quarantined } from "../../schema/job.ts";
 import { defaultLimit } from "../http/paging.ts";
 import type { OverviewEntry } from "../show/overview.ts";
@@ -68,7 +68,6 @@ export function filterJobs(
 
 /** `attention`: what needs a person comes first. `next`: what is due first comes first. Both then by id. */
 export const jobOrders = ["id", "attention", "next"] as const;
-export type JobOrder = (typeof jobOrders)[number];
 
 /**
  * How much each state needs a person. A healthy job goes from `scheduled` to `running` and back all the time, and keeps its place
@@ -87,12 +86,14 @@ const attentionRanks: Readonly<Record<JobState, number>> = {
   ended: 6,
 };
 
+/** A text that sorts as the items come in an order. */
+type KeyOf = (item: Item) => string;
+
 /** As `filterJobs`, in another order; a page begins after the place `filter.after`, which a page before it gave as `next`. */
 export function orderJobs(
   view: View,
   filter: JobFilter,
-  order: Exclude<JobOrder, "id">,
-  entries: ReadonlyMap<JobId, OverviewEntry>,
+  keyOf: KeyOf,
   isInState: (item: Item) => boolean = () => true,
 ): { items: Item[]; next: string | null; total: number } {
   const limit = filter.limit ?? defaultLimit;
@@ -100,9 +101,7 @@ export function orderJobs(
   const found: { place: string; item: Item }[] = [];
   for (const item of everyItem(view)) {
     if (!fits(item) || !isInState(item)) continue;
-    const entry = "spec" in item ? entries.get(item.id) : undefined;
-    const key = order === "next" ? nextKey(entry) : attentionKey(item, entry);
-    found.push({ place: `${key} ${item.id}`, item });
+    found.push({ place: `${keyOf(item)} ${item.id}`, item });
   }
   found.sort((a, b) => (a.place < b.place ? -1 : 1));
   const { after } = filter;
@@ -112,14 +111,19 @@ export function orderJobs(
   return { items: shown.map(({ item }) => item), next, total: found.length };
 }
 
-function attentionKey(item: Item, entry: OverviewEntry | undefined): string {
-  const state = "spec" in item ? (entry?.state ?? "scheduled") : "invalid";
-  return String(attentionRanks[state]);
+export function byAttention(entries: ReadonlyMap<JobId, OverviewEntry>): KeyOf {
+  return (item) => {
+    const state = "spec" in item ? (entries.get(item.id)?.state ?? "scheduled") : "invalid";
+    return String(attentionRanks[state]);
+  };
 }
 
-/** A text that sorts like the instant; jobs without a next tick come last. */
-function nextKey(entry: OverviewEntry | undefined): string {
-  return entry?.next === undefined ? "~" : String(instantOf(entry.next.tick)).padStart(16, "0");
+/** Jobs without a next tick come last. */
+export function byNextRun(nextRuns: ReadonlyMap<JobId, number>): KeyOf {
+  return (item) => {
+    const at = "spec" in item ? nextRuns.get(item.id) : undefined;
+    return at === undefined ? "~" : String(at).padStart(16, "0");
+  };
 }
 
 function* everyItem(view: View): Generator<Item> {

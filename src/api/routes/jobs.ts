@@ -14,7 +14,7 @@ import { own } from "../access/rights.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
 import { answerJob } from "../show/warnings.ts";
-import { filterJobs, inState, jobOrders, orderJobs } from "./job-list.ts";
+import { byAttention, byNextRun, filterJobs, inState, jobOrders, orderJobs } from "./job-list.ts";
 import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { ListOf, PageQuery, readCursor } from "../http/paging.ts";
 import type { SharedLists } from "../http/shared-lists.ts";
@@ -90,12 +90,17 @@ function listJobs(app: Api, lists: SharedLists, overview: Overview, recent: Rece
       return lists.answer(request, reply, list, async () => {
         const fits = state === undefined ? undefined : await inState(state, control);
         const after = readCursor(list, query.cursor);
-        const entries = sort === "id" ? undefined : await overview.entries();
+        const keyOf =
+          sort === "attention"
+            ? byAttention(await overview.entries())
+            : sort === "next"
+              ? byNextRun(await overview.nextRuns())
+              : undefined;
         const view = control.view();
         const found =
-          sort === "id" || entries === undefined
+          keyOf === undefined
             ? filterJobs(view, { ...filter, after }, fits)
-            : orderJobs(view, { ...filter, after }, sort, entries, fits);
+            : orderJobs(view, { ...filter, after }, keyOf, fits);
         const items = await Promise.all(
           found.items.map(async (item) => {
             if (!("spec" in item)) return showQuarantined(item);

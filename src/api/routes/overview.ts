@@ -4,7 +4,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { Type } from "typebox";
 import type { NextTick } from "../../ports/control.ts";
-import { instantOf, type JobId } from "../../schema/ids.ts";
+import type { JobId } from "../../schema/ids.ts";
 import { jobStates } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { groupOfJob } from "../access/judge.ts";
@@ -12,7 +12,7 @@ import type { ScopedControl } from "../access/scoped-control.ts";
 import { own } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api } from "../options.ts";
-import type { Overview, OverviewEntry } from "../show/overview.ts";
+import type { Overview } from "../show/overview.ts";
 import { ComingSchema, RunningSchema, SummarySchema, type Coming } from "../show/show-overview.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
 import type { UsualDurations } from "../show/usual-durations.ts";
@@ -26,7 +26,7 @@ const minutesMax = 2_880;
 /** Ticks of one job that are listed: those of a job that runs each second would hide all others. */
 const ticksPerJob = 12;
 /** Jobs whose ticks are looked at before other work gets a turn. */
-const jobsAtOnce = 20;
+const jobsAtOnce = 100;
 const comingMax = 1_000;
 /** Jobs named of which not all ticks are listed. */
 const oftenNamed = 5;
@@ -151,7 +151,7 @@ function coming(app: Api, overview: Overview, usual: UsualDurations): void {
     async (request, reply) => {
       const { minutes = 360, limit = 200 } = request.query;
       const until = Date.now() + minutes * 60_000;
-      const soonest = soonestFirst(await overview.entries(), until).filter((id) => request.control.sees(id));
+      const soonest = soonestFirst(await overview.nextRuns(), until).filter((id) => request.control.sees(id));
       const ticks: { job: JobId; tick: NextTick }[] = [];
       const often: { job: JobId; last: number }[] = [];
       // A tick of a job beyond the first `limit` can't be among the first `limit` ticks.
@@ -189,12 +189,9 @@ function nextUntil(control: ScopedControl, job: JobId, until: number): NextTick[
 }
 
 /** The jobs that have a tick until then, by their next tick. */
-function soonestFirst(entries: ReadonlyMap<JobId, OverviewEntry>, until: number): JobId[] {
-  const due = [...entries].flatMap(([id, { next }]) => {
-    const at = next === undefined ? Infinity : instantOf(next.tick);
-    return at <= until ? [{ id, at }] : [];
-  });
-  return due.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)).map(({ id }) => id);
+function soonestFirst(nextRuns: ReadonlyMap<JobId, number>, until: number): JobId[] {
+  const due = [...nextRuns].filter(([, at]) => at <= until);
+  return due.toSorted(([a, at], [b, before]) => at - before || (a < b ? -1 : 1)).map(([id]) => id);
 }
 
 async function showComing(

@@ -1,25 +1,25 @@
 /**
- * The state and the next tick of every job, as a basis for what is asked of all jobs at once: how many are in which state,
+ * The state of every job, and when each runs next, as a basis for what is asked of all jobs at once: how many are in which state,
  * which ones need a person's attention, what comes next.
  *
- * It is computed when it is asked for, some jobs at a time so that ticks are not delayed, and kept for twenty times as long as
+ * Each is computed when it is asked for, some jobs at a time so that ticks are not delayed, and kept for twenty times as long as
  * the work took, so it costs at most a twentieth of a core, however often it is asked for. While jobs are being written, it is
  * kept for as long as the work took, and costs at most half a core. The time in which the disk reads is no work of this thread:
  * it doesn't make a result last longer.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { Control, NextTick } from "../../ports/control.ts";
+import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
 import type { Job, JobState } from "../../schema/job.ts";
 
 export interface OverviewEntry {
   job: Job;
   state: JobState;
-  next: NextTick | undefined;
 }
 
-/** Jobs whose status is read before other work gets a turn. */
-const jobsAtOnce = 100;
+/** Jobs that are looked at before other work gets a turn, which is some milliseconds later. */
+const statesAtOnce = 100;
+const nextRunsAtOnce = 1_000;
 /** How long a result is kept at least. Unit: ms. Several parts of a page ask at the same moment. */
 const keptMsMin = 500;
 const keptPerMs = 20;
@@ -27,25 +27,67 @@ const keptPerMs = 20;
 const writtenKeptMsMin = 100;
 
 export class Overview {
+  /** They need the disk, which has how each job's last tick ended. */
+  readonly #states: OfAllJobs<OverviewEntry>;
+  readonly #nextRuns: OfAllJobs<number>;
+
+  /** `now`: monotonic ms */
+  constructor(control: Control, now: () => number) {
+    this.#states = new OfAllJobs(control, now, statesAtOnce, async (jobs, enter) => {
+      const statuses = await Promise.all(jobs.map(([id]) => control.status(id)));
+      for (const [index, [id, job]] of jobs.entries()) {
+        const status = statuses[index];
+        if (status !== undefined) enter(id, { job, state: status.state });
+      }
+    });
+    this.#nextRuns = new OfAllJobs(control, now, nextRunsAtOnce, async (jobs, enter) => {
+      for (const [id] of jobs) {
+        const at = control.nextRunAt(id);
+        if (at !== undefined) enter(id, at);
+      }
+    });
+  }
+
+  entries(): Promise<ReadonlyMap<JobId, OverviewEntry>> {
+    return this.#states.read();
+  }
+
+  /** The instant of each job's next tick that will run as things are, ms; without the jobs that have none. */
+  nextRuns(): Promise<ReadonlyMap<JobId, number>> {
+    return this.#nextRuns.read();
+  }
+}
+
+/** What there is to know of some jobs. It is begun within the call. */
+type ReadSome<Found> = (
+  jobs: readonly (readonly [JobId, Job])[],
+  enter: (id: JobId, found: Found) => void,
+) => Promise<void>;
+
+/** One reading at a time, kept for a while. */
+class OfAllJobs<Found> {
   readonly #control: Control;
   readonly #now: () => number;
-  #entries: Promise<ReadonlyMap<JobId, OverviewEntry>> | undefined;
+  readonly #jobsAtOnce: number;
+  readonly #readSome: ReadSome<Found>;
+  #entries: Promise<ReadonlyMap<JobId, Found>> | undefined;
   #isReading = false;
   /** a job has been written since the last reading began */
   #isOutdated = false;
   #readAt = -Infinity;
   #workMs = 0;
 
-  /** `now`: monotonic ms */
-  constructor(control: Control, now: () => number) {
+  constructor(control: Control, now: () => number, jobsAtOnce: number, readSome: ReadSome<Found>) {
     this.#control = control;
     this.#now = now;
+    this.#jobsAtOnce = jobsAtOnce;
+    this.#readSome = readSome;
     control.subscribe((event) => {
       if (event.kind === "job") this.#isOutdated = true;
     });
   }
 
-  entries(): Promise<ReadonlyMap<JobId, OverviewEntry>> {
+  read(): Promise<ReadonlyMap<JobId, Found>> {
     const keptMs = this.#isOutdated
       ? Math.max(writtenKeptMsMin, this.#workMs)
       : Math.max(keptMsMin, this.#workMs * keptPerMs);
@@ -53,20 +95,22 @@ export class Overview {
     if (this.#entries !== undefined && isKept) return this.#entries;
     this.#isReading = true;
     this.#isOutdated = false;
-    const entries = this.#read().finally(() => (this.#isReading = false));
+    const entries = this.#readAll().finally(() => (this.#isReading = false));
     this.#entries = entries;
     entries.catch(() => (this.#entries = undefined));
     return entries;
   }
 
-  async #read(): Promise<ReadonlyMap<JobId, OverviewEntry>> {
+  async #readAll(): Promise<ReadonlyMap<JobId, Found>> {
     let workMs = 0;
-    const entries = new Map<JobId, OverviewEntry>();
+    const entries = new Map<JobId, Found>();
     const jobs = [...this.#control.view().jobs];
     const parts: Promise<void>[] = [];
-    for (let at = 0; at < jobs.length; at += jobsAtOnce) {
+    for (let at = 0; at < jobs.length; at += this.#jobsAtOnce) {
       const from = this.#now();
-      const part = this.#enter(jobs.slice(at, at + jobsAtOnce), entries);
+      const part = this.#readSome(jobs.slice(at, at + this.#jobsAtOnce), (id, found) =>
+        entries.set(id, found),
+      );
       // It may fail while an earlier one is waited for; its own turn tells of it.
       part.catch(() => undefined);
       parts.push(part);
@@ -79,14 +123,5 @@ export class Overview {
     this.#readAt = this.#now();
     this.#workMs = workMs;
     return entries;
-  }
-
-  /** The status of each job is begun within the call. */
-  async #enter(jobs: readonly (readonly [JobId, Job])[], entries: Map<JobId, OverviewEntry>): Promise<void> {
-    const statuses = await Promise.all(jobs.map(([id]) => this.#control.status(id)));
-    for (const [index, [id, job]] of jobs.entries()) {
-      const status = statuses[index];
-      if (status !== undefined) entries.set(id, { job, state: status.state, next: status.next });
-    }
   }
 }

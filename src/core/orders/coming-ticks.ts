@@ -32,11 +32,17 @@ export function comingTicks(state: State, plan: Plan, count: number): NextTick[]
 
 /** The next tick that will run as things are; undefined while the job is paused, and when there is none. */
 export function nextRun(state: State, plan: Plan): NextTick | undefined {
+  const at = nextRunAt(state, plan);
+  return at === undefined ? undefined : comingTick(state, plan, at);
+}
+
+/** The instant of that tick (ms), which costs far less than who would run it. */
+export function nextRunAt(state: State, plan: Plan): number | undefined {
   let after = comingAfter(state, plan);
   for (let windows = 0; windows < windowsMax; windows++) {
     const at = nextUnpaused(plan, after, (one, from) => nextUnskipped(state, one, from));
     const window = at === undefined ? undefined : windowAt(plan.maintenance, at);
-    if (window === undefined) return at === undefined ? undefined : comingTick(state, plan, at);
+    if (window === undefined) return at;
     after = window.to - 1;
   }
   return undefined;

@@ -73,7 +73,7 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
           )}
         </span>
       </header>
-      {failures.items === undefined || trouble.body === undefined ? (
+      {failures.items === undefined || (trouble.body === undefined && lines.length === 0) ? (
         <Pending of={failures.refused === undefined ? trouble : failures} what="what went wrong" />
       ) : shown.length === 0 ? (
         <Nothing>Nothing new.</Nothing>

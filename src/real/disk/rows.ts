@@ -5,6 +5,8 @@
 import { crc32 } from "node:zlib";
 import { CicadaError } from "../../errors.ts";
 
+export type Row = Record<string, unknown>;
+
 /** CRC-32 of a row's content. It finds every single flipped bit, and misses one in four billion of other damages. */
 export function sumOf(content: string | Uint8Array): number {
   return crc32(content);
@@ -20,7 +22,7 @@ export function checkSum<Content extends string | Uint8Array>(content: Content, 
 export const openStates = "('claimed', 'running')";
 
 /** The text of a row, if it has the row's sum. */
-export function textIn(row: Readonly<Record<string, unknown>>): string {
+export function textIn(row: Readonly<Row>): string {
   return checkSum(String(row["body"]), row["sum"]);
 }
 

@@ -11,6 +11,7 @@ import { encodeBytes, inPieces } from "./pieces.ts";
 import { stepsOfUpdate } from "./work-prices.ts";
 import { stepsOfBytes } from "./work-shares.ts";
 import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
+import { ArrivingVectors } from "./arriving-vectors.ts";
 
 /** A neighbour that hasn't answered for this long is asked again. Less repeats answers on their way; more waits longer. */
 export const answerLimitMs = 3_000;
@@ -23,12 +24,6 @@ const silentProblemMs = 30_000;
 const differsProblemMs = 300_000;
 /** A difference that the neighbour has stopped fetching is dropped after this time. */
 const servingLimitMs = 30_000;
-/**
- * Bytes of state vectors that arrive in pieces, from all neighbours together. Beyond it, those that began first are dropped. One
- * can have 12 MiB, if it comes from a member that lies; a million clients, more than a table may have, take 10 MB.
- */
-const vectorBytesMax = 33_554_432;
-
 export interface TableSyncDeps {
   table: JobTable;
   send(to: PeerId, message: Message): void;
@@ -64,8 +59,6 @@ interface Neighbour {
   request?: { id: number; digest: string; since: number };
   /** a difference that is arriving */
   incoming?: Incoming;
-  /** by `reply`: its arriving state vectors, the one in its request and the one in its answer to this side */
-  incomingVectors: Map<boolean, Incoming>;
   /** by `reply`: this side's state vectors that the neighbour is fetching */
   outgoingVectors: Map<boolean, OutgoingVector>;
   /** a difference that the neighbour is fetching */
@@ -90,6 +83,7 @@ interface Neighbour {
 export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
+  readonly #vectors: ArrivingVectors;
   /** a whole table has been taken in since the start */
   #isComplete = false;
   /** the one neighbour from which a difference of several pieces is being fetched */
@@ -97,6 +91,7 @@ export class TableSync {
 
   constructor(deps: TableSyncDeps) {
     this.#deps = deps;
+    this.#vectors = new ArrivingVectors((to, want) => deps.send(to, want));
   }
 
   linkUp(peer: PeerId, now: Now): void {
@@ -105,7 +100,6 @@ export class TableSync {
       restUntil: 0,
       differs: false,
       postponed: false,
-      incomingVectors: new Map(),
       outgoingVectors: new Map(),
       brought: { count: 0, sinceMono: now.mono },
       heardAtMono: now.mono,
@@ -119,6 +113,7 @@ export class TableSync {
 
   linkDown(peer: PeerId): void {
     this.#neighbours.delete(peer);
+    this.#vectors.forget(peer);
     if (this.#fetching === peer) this.#fetching = undefined;
   }
 
@@ -173,13 +168,13 @@ export class TableSync {
     const localDigest = table.digest();
     // Equal tables have equal state vectors, so there is nothing to fetch.
     if (message.digest === localDigest) {
-      neighbour.incomingVectors.delete(reply);
+      this.#vectors.drop(from, reply);
       this.#deps.onHave(from);
       if (reply) this.#finish(from, neighbour, now);
       else this.#sendHave(from, neighbour, id, true);
       return;
     }
-    const stateVector = this.#collect(from, neighbour, message, now);
+    const stateVector = this.#vectors.collect(from, message, now);
     if (stateVector === undefined) return;
     table.heardStateVector(stateVector);
     this.#deps.onHave(from);
@@ -190,41 +185,6 @@ export class TableSync {
     }
     if (!hasOffered(neighbour, localDigest, stateVector, now)) this.#offer(from, id, stateVector, now);
     if (message.digest === neighbour.request?.digest) this.#finish(from, neighbour, now);
-  }
-
-  /** Returns the whole vector when its last piece has come; otherwise asks for the next piece. */
-  #collect(
-    from: PeerId,
-    neighbour: Neighbour,
-    { id, reply, piece, pieces: of, stateVector }: MessageOf<"table-have">,
-    now: Now,
-  ): Uint8Array | undefined {
-    if (piece === 0) neighbour.incomingVectors.set(reply, { id, pieces: [], bytes: 0, of, since: now.mono });
-    const vector = neighbour.incomingVectors.get(reply);
-    if (vector?.id !== id || vector.pieces.length !== piece) return undefined;
-    const bytes = Buffer.from(stateVector, "base64");
-    vector.bytes += bytes.length;
-    vector.pieces.push(bytes);
-    if (vector.pieces.length < vector.of) {
-      this.#boundVectors();
-      this.#deps.send(from, { kind: "table-have-want", id, piece: piece + 1, reply });
-      return undefined;
-    }
-    neighbour.incomingVectors.delete(reply);
-    return Buffer.concat(vector.pieces);
-  }
-
-  /** A neighbour whose vector is dropped asks again later. */
-  #boundVectors(): void {
-    const arriving = [...this.#neighbours.values()].flatMap(({ incomingVectors }) =>
-      [...incomingVectors].map(([reply, { bytes, since }]) => ({ incomingVectors, reply, bytes, since })),
-    );
-    let bytes = arriving.reduce((sum, vector) => sum + vector.bytes, 0);
-    for (const oldest of arriving.toSorted((a, b) => a.since - b.since)) {
-      if (bytes <= vectorBytesMax) return;
-      oldest.incomingVectors.delete(oldest.reply);
-      bytes -= oldest.bytes;
-    }
   }
 
   heardHaveWant(from: PeerId, { id, piece, reply }: MessageOf<"table-have-want">, now: Now): void {

@@ -16,8 +16,8 @@ import { assert } from "../errors.ts";
 import type { Random } from "../ports.ts";
 import type { JobId, PeerId } from "../schema/ids.ts";
 import type { Job, Problem, Quarantined, TableEdit } from "../schema/job.ts";
-import { statementOf, type MembershipStatement } from "../schema/membership.ts";
-import { readAdmissions, type Admissions } from "./admissions.ts";
+import type { MembershipStatement } from "../schema/membership.ts";
+import type { Admissions } from "./admissions.ts";
 import { TableCaps } from "./caps.ts";
 import { applyCompactly } from "./compact.ts";
 import { DocumentDigest } from "./digest.ts";
@@ -25,18 +25,10 @@ import { Editor, incarnationAt, type EditorDeps, type EditStep, type Roots } fro
 import { EffectiveJobs, type JobChange } from "./effective.ts";
 import { instantOfHlc } from "./hlc.ts";
 import type { GroupEntry } from "./projection.ts";
-import {
-  confirmationsRoot,
-  groupsRoot,
-  jobsRoot,
-  joinsRoot,
-  membershipRoot,
-  peersRoot,
-  tableRoots,
-  type Root,
-} from "./roots.ts";
+import { groupsRoot, jobsRoot, tableRoots, type Root } from "./roots.ts";
 import { inspectUpdate } from "./update.ts";
 import { parseValueKey, RootValues } from "./values.ts";
+import { MemberEntries } from "./member-entries.ts";
 
 export type Applied = "changed" | "known" | "pending" | { refused: string };
 
@@ -83,9 +75,7 @@ export class JobTable {
   #roots: Roots;
   readonly #rootRows: readonly Root[];
   readonly #caps: TableCaps;
-  #membership: { read: readonly unknown[]; statements: readonly MembershipStatement[] } | undefined;
-  readonly #statements = new WeakMap<object, MembershipStatement>();
-  #admissions: { read: readonly unknown[]; admissions: Admissions } | undefined;
+  readonly #members = new MemberEntries((root) => this.#valuesOf(root));
   #digest = new DocumentDigest();
   readonly #effective: EffectiveJobs;
   readonly #editor: Editor;
@@ -274,34 +264,14 @@ export class JobTable {
     return group === undefined ? undefined : { group, writtenAt: instantOfHlc(values?.stampOf(name) ?? 0) };
   }
 
-  /**
-   * Everything that was said about the membership of peers, unchecked; the last statement about a peer is that which
-   * counted for earlier versions. The same list until something is said.
-   */
+  /** Everything that was said about the membership of peers, unchecked. The same list until something is said. */
   membership(): readonly MembershipStatement[] {
-    const read = [peersRoot.name, membershipRoot.name].map((name) => this.#valuesOf(name).entries());
-    if (this.#membership?.read.some((one, index) => one !== read[index]) !== false) {
-      const statements = read.flat().map(({ id, value }) => this.#statementOf(id, value));
-      this.#membership = { read, statements: statements.filter((statement) => statement !== undefined) };
-    }
-    return this.#membership.statements;
-  }
-
-  /** The same object for the same entry. */
-  #statementOf(id: string, entry: object): MembershipStatement | undefined {
-    const known = this.#statements.get(entry) ?? statementOf(id as PeerId, entry);
-    if (known !== undefined) this.#statements.set(entry, known);
-    return known;
+    return this.#members.membership();
   }
 
   /** Who joined, and who was confirmed. The same object until either changes. */
   admissions(): Admissions {
-    const [joins, confirmations] = [this.#valuesOf(joinsRoot.name), this.#valuesOf(confirmationsRoot.name)];
-    const read = [joins.entries(), confirmations.entries()] as const;
-    if (this.#admissions?.read[0] !== read[0] || this.#admissions.read[1] !== read[1]) {
-      this.#admissions = { read, admissions: readAdmissions(...read) };
-    }
-    return this.#admissions.admissions;
+    return this.#members.admissions();
   }
 
   /** The jobs that changed since the last call. */

@@ -225,20 +225,27 @@ export interface Written {
 
 export type ChildOutcome =
   /**
-   * `broken`: which rule of `patterns` its output breaks, in words; `leftRunning`: how many processes it had left in its group,
-   * which were then ended
+   * `broken`: which rule of `patterns` its output breaks, in words; `hostFault`: why this host could not tell; `leftRunning`: how
+   * many processes it had left in its group, which were then ended
    */
   | {
       kind: "exited";
       exitCode: number;
       broken?: string | undefined;
+      hostFault?: string | undefined;
       leftRunning?: number | undefined;
       written?: Written | undefined;
       logBytes: number;
       logTruncated: boolean;
     }
-  /** of a request: it was answered as the job expects, or the reason why not */
-  | { kind: "answered"; failure?: string | undefined; logBytes: number; logTruncated: boolean }
+  /** of a request: it was answered as the job expects, or the reason why not, or why this host could not send it or tell */
+  | {
+      kind: "answered";
+      failure?: string | undefined;
+      hostFault?: string | undefined;
+      logBytes: number;
+      logTruncated: boolean;
+    }
   | {
       kind: "signalled";
       signal: string;

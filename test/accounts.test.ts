@@ -59,3 +59,16 @@ test("an answer is used for ten seconds, and then asked for again, also if there
   }
   assert.equal(asked.length, 2);
 });
+
+test("whether there is a user isn't answered by a host that can't ask, and is asked again next time", () => {
+  let isStarved = true;
+  const accounts = new Accounts((program) => {
+    if (isStarved) throw Object.assign(new Error("spawnSync getent EAGAIN"), { code: "EAGAIN" });
+    return program === "getent" ? ldapLine : "70000 10\n";
+  });
+  assert.throws(() => accounts.find("ann"), /EAGAIN/);
+  assert.throws(() => accounts.groupsOf(ldap), /EAGAIN/, "not with fewer groups, either");
+  isStarved = false;
+  assert.deepEqual(accounts.find("ann"), ldap);
+  assert.deepEqual(accounts.groupsOf(ldap), [70_000, 10]);
+});

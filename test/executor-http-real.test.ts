@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import { createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
+import net, { createServer as createTcpServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -457,4 +457,17 @@ test("a request that an earlier life of the peer had begun counts as started", a
   await started(bed as unknown as ExecutorBed, bed.reports, spec);
   const begun = await bed.wait<ReadonlySet<RunId>>((done) => bed.executor.findStarted([spec.run], done));
   assert.deepEqual([...begun], [spec.run]);
+});
+
+test("a request for which this host has no descriptor left is not sent, which is no fault of its job", async (context) => {
+  const bed = await openBed(context);
+  context.mock.method(net, "connect", () => {
+    const error = Object.assign(new Error("connect EMFILE"), { code: "EMFILE", syscall: "connect" });
+    return new net.Socket().destroy(error);
+  });
+  assert.partialDeepStrictEqual(await bed.outcome(request("http://127.0.0.1:1/")), {
+    kind: "answered",
+    failure: undefined,
+    hostFault: "not sent: too many files are open in this peer (EMFILE)",
+  });
 });

@@ -122,3 +122,44 @@ test("an order that only one peer may run is retried there every ten seconds, ev
     ["a"],
   );
 });
+
+test("a run whose output its host could not judge is lost and not failed, and the peer takes no ticks for a while", () => {
+  const cores = new Cores(["a", "b"]);
+  cores.hostFaultOf = ({ peer }) =>
+    peer === "a" ? "the patterns could not be matched: no thread" : undefined;
+  beat(cores);
+  cores.pass(20 * second);
+  const ofA = [...(cores.records.get("b" as PeerId)?.values() ?? [])].filter(({ peer }) => peer === "a");
+  const ended = ofA.filter(({ state }) => state !== "withdrawn");
+  assert.deepEqual(
+    ended.map(({ state, reason }) => [state, reason]),
+    [["lost", "the patterns could not be matched: no thread"]],
+  );
+  assert.match(hostReasons(cores, "a").join(), /could not finish a run: the patterns .* no thread; the peer/);
+  const ticks = cores.starts.map(({ tick }) => tick);
+  assert.equal(new Set(ticks).size, ticks.length, "it is not repeated");
+});
+
+test("a job that its host can't start after its precheck is lost and not failed, and its next attempt runs elsewhere", () => {
+  const cores = new Cores(["a", "b"], { runMs: 3 * second });
+  const precheck = { command: "true" };
+  cores.put({
+    id: "beat",
+    schedule: "@every 1h",
+    command: "true",
+    precheck,
+    retry: { attempts: 1, backoff: "1s" },
+  });
+  cores.ask("a", { kind: "run-job", id: "beat" as never, by: "eve" });
+  while (cores.starts.length === 0) cores.pass(100);
+  const { peer, tick } = cores.starts[0] ?? assert.fail();
+  cores.starved.add(peer);
+  cores.pass(30 * second);
+  const records = [...(cores.records.get(peer)?.values() ?? [])].filter((one) => one.tick === tick);
+  const [lost, next, ...more] = records.toSorted((a, b) => a.attempt - b.attempt);
+  assert.deepEqual([lost?.state, lost?.peer], ["lost", peer]);
+  assert.equal(next?.state, "succeeded");
+  assert.notEqual(next?.peer, peer);
+  assert.deepEqual(more, []);
+  assert.match(lost?.reason ?? "", /^not started: too many files/);
+});

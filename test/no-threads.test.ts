@@ -1,6 +1,6 @@
 /** A host that has no room for another thread: what needed it fails with that reason, and nothing else does. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Log } from "../src/ports.ts";
 import type { Loaded } from "../src/ports/disk.ts";
 import { CalendarReader } from "../src/real/calendars.ts";
 import { openDisk } from "../src/real/disk.ts";
-import { Patterns } from "../src/real/patterns.ts";
+import { Patterns, type Verdict } from "../src/real/patterns.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const { Worker } = threads;
@@ -67,9 +67,48 @@ test("patterns are not matched, and are again once there is room", async (contex
   const patterns = new Patterns();
   // More at once than there may be workers: none of them may wait for ever.
   const refused = await Promise.all([1, 2, 3].map(() => patterns.check(["a"])));
-  for (const [problem] of refused) assert.match(problem ?? "", /no room for another thread/);
+  for (const answer of refused) assert.match(JSON.stringify(answer), /unchecked.*no room for another thread/);
   allow();
   assert.deepEqual(await patterns.check(["a"]), [undefined]);
+});
+
+test("an output is judged once there is room for that, and if there never is, that is no fault of its job", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "cicada-no-threads-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "output");
+  writeFileSync(file, "done\n");
+  const rule = { field: "success.mustMatch", pattern: "done", matches: true, over: "output" } as const;
+  const allow = refuseThreads(context);
+  const patterns = new Patterns(undefined, 5);
+  const judge = () =>
+    new Promise<Verdict>((done) => patterns.judge({ rules: [rule], file, bodyFrom: 0, isCut: false }, done));
+  const never = await judge();
+  assert.match(
+    never.kind === "unjudged" ? never.reason : never.kind,
+    /no room for another thread \(EAGAIN\)/,
+  );
+  const later = judge();
+  allow();
+  assert.deepEqual(await later, { kind: "kept" });
+});
+
+/** A worker that does that instead of its task. */
+function workerThat(code: string): typeof Worker {
+  return class extends Worker {
+    constructor() {
+      super(code, { eval: true });
+    }
+  };
+}
+
+test("a worker for patterns that can't begin, or is ended by something else, is not the patterns' fault", async (context) => {
+  context.after(() => put(Worker));
+  for (const code of ["throw new Error('EMFILE')", "process.exit(0)"]) {
+    put(workerThat(code));
+    // oxlint-disable-next-line no-await-in-loop -- one kind of worker after the other
+    assert.match(JSON.stringify(await new Patterns().check(["a"])), /unchecked/, code);
+    assert.match(JSON.stringify(await new CalendarReader().read("", 0)), /unread/, code);
+  }
 });
 
 test("a calendar is refused with that reason, and the next one is read once there is room", async (context) => {
@@ -77,7 +116,7 @@ test("a calendar is refused with that reason, and the next one is read once ther
   const reader = new CalendarReader();
   const text = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n";
   const refused = await reader.read(text, Date.UTC(2026, 10, 1));
-  assert.match(JSON.stringify(refused), /no room for another thread/);
+  assert.match(JSON.stringify(refused), /unread.*no room for another thread/);
   allow();
   assert.doesNotMatch(JSON.stringify(await reader.read(text, Date.UTC(2026, 10, 1))), /no room/);
 });

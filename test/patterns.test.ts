@@ -96,6 +96,10 @@ test("a job's patterns are checked before it is written, with the place of each 
   const patched = await guarded.ask({ kind: "patch-job", id, patch, by: "x" });
   assert.equal(patched.kind === "refused" && patched.error.problems[0]?.pointer, "/http/expectBody");
   assert.equal(asked.length, 0);
+  const unable = withCheckedPatterns(control, async () => ({ unchecked: "this host has no room" }));
+  const refused = await unable.ask(put({ mustMatch: "fine" }));
+  assert.equal(refused.kind === "refused" && refused.error.code, "NOT_READY", "that is not the job's fault");
+  assert.equal(asked.length, 0);
   checked.length = 0;
   await guarded.ask(put({ exitCodes: [0] }));
   assert.deepEqual([asked.length, checked], [1, []]);

@@ -13,7 +13,11 @@ const beginLimitMs = 60_000;
 /** Unit: MiB. */
 const heapCapMb = 128;
 
-export type ReadCalendar = { ok: true; expanded: Expanded } | { ok: false; problems: readonly LineProblem[] };
+/** `unread`: why this host could not read it, whatever is in it. */
+export type ReadCalendar =
+  | { ok: true; expanded: Expanded }
+  | { ok: false; problems: readonly LineProblem[] }
+  | { ok: false; unread: string };
 
 export class CalendarReader {
   private last: Promise<unknown> = Promise.resolve();
@@ -32,23 +36,28 @@ function readIn(text: string, now: number): Promise<ReadCalendar> {
     const program = new URL(`./calendars/worker.${ending}`, import.meta.url);
     const worker = startWorker(program, { resourceLimits: { maxOldGenerationSizeMb: heapCapMb } });
     if (typeof worker === "string") {
-      resolve({ ok: false, problems: [{ line: 1, message: `it can't be read: ${worker}` }] });
+      resolve({ ok: false, unread: worker });
       return;
     }
     /** where it is */
     let line = 1;
+    let hasBegun = false;
     const done = (answer: ReadCalendar): void => {
       clearTimeout(limit);
       resolve(answer);
       void worker.terminate();
     };
     const fail = (message: string): void => done({ ok: false, problems: [{ line, message }] });
-    const within = (ms: number) => setTimeout(() => fail(`it took longer than ${ms / 1_000} s to read`), ms);
-    let limit = within(beginLimitMs);
+    const unread = (why: string): void => done({ ok: false, unread: why });
+    let limit = setTimeout(
+      () => unread(`its reader has not begun within ${beginLimitMs / 1_000} s`),
+      beginLimitMs,
+    );
     worker.on("message", (answer: CalendarAnswer | typeof begun) => {
       if (answer === begun) {
         clearTimeout(limit);
-        limit = within(limitMs);
+        hasBegun = true;
+        limit = setTimeout(() => fail(`it took longer than ${limitMs / 1_000} s to read`), limitMs);
       } else if (answer.kind === "at") ({ line } = answer);
       else
         done(
@@ -57,8 +66,11 @@ function readIn(text: string, now: number): Promise<ReadCalendar> {
             : { ok: false, problems: answer.problems },
         );
     });
-    worker.on("error", (error) => fail(`it can't be read: ${error.message}`));
-    worker.on("exit", () => fail("its reader has ended"));
+    // What fails before it has begun has nothing to do with the text.
+    worker.on("error", ({ message }) =>
+      hasBegun ? fail(`it can't be read: ${message}`) : unread(`its reader could not begin (${message})`),
+    );
+    worker.on("exit", () => unread("its reader has ended"));
     worker.postMessage({ text, now });
   });
 }

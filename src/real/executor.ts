@@ -218,8 +218,10 @@ class RealExecutor implements Executor {
     const { bodyFrom = 0, logTruncated: isCut } = outcome;
     this.patterns.judge(
       { rules: patterns.rules, file: this.files.fileOf(run), bodyFrom, isCut },
-      (broken) => {
+      (verdict) => {
         this.judging--;
+        if (verdict.kind === "unjudged") return done({ ...outcome, hostFault: verdict.reason });
+        const broken = verdict.kind === "broken" ? verdict.broken : undefined;
         done(outcome.kind === "exited" ? { ...outcome, broken } : { ...outcome, failure: broken });
       },
     );

@@ -2,6 +2,9 @@
  * Patterns over output, in workers, so that neither a hostile pattern nor a huge output holds the peer up. RE2's time is
  * linear, but an output may have hundreds of megabytes, so each task has a time limit, too. At most two workers are up,
  * each for one task at a time; the first one starts with the first task, and an idle one ends after a while.
+ *
+ * A task that the patterns themselves defeat has failed. If this host is what fails (it has no room for a worker, or can't read
+ * the output), an output is judged again a few times, and then nobody knows whether it keeps to its rules.
  */
 import type { Worker } from "node:worker_threads";
 import type { PatternRule } from "../ports/patterns.ts";
@@ -12,20 +15,36 @@ import { startWorker } from "./worker.ts";
 export const patternLimitMs = 10_000;
 /** How long a worker may take to begin, on a host that is busy with other things. */
 const beginLimitMs = 60_000;
+/** How often, and for how long, an output is judged again that this host could not judge. More keeps a run's place for longer. */
+const againEveryMs = 1_000;
+const triesMax = 10;
 const workersMax = 2;
 const idleMs = 30_000;
 /** Unit: MiB, for each worker. Most of an output is outside of it. */
 const heapCapMb = 256;
 
+/** Why there is no answer, and whether that is this host's fault or the patterns'. */
+interface Failure {
+  why: "host" | "patterns";
+  reason: string;
+}
+
 interface Waiting {
   task: PatternTask;
-  done: (answer: PatternAnswer | string) => void;
+  done: (answer: PatternAnswer | Failure) => void;
 }
 
 interface UnderWay {
+  hasBegun: boolean;
   begins(): void;
-  ends(answer: PatternAnswer | string): void;
+  ends(answer: PatternAnswer | Failure): void;
 }
+
+/** `broken`: the first rule that is broken, in words; `unjudged`: why this host could not judge. */
+export type Verdict =
+  | { kind: "kept" }
+  | { kind: "broken"; broken: string }
+  | { kind: "unjudged"; reason: string };
 
 /** An output that was kept, and where the answer's body begins in it. */
 export interface Judged {
@@ -37,32 +56,44 @@ export interface Judged {
 
 export class Patterns {
   private readonly limitMs: number;
+  private readonly againMs: number;
   private readonly waiting: Waiting[] = [];
   private readonly idle = new Map<Worker, NodeJS.Timeout>();
   /** the tasks of the workers that have one */
   private readonly busy = new Map<Worker, UnderWay>();
   private workers = 0;
 
-  constructor(limitMs = patternLimitMs) {
+  constructor(limitMs = patternLimitMs, againMs = againEveryMs) {
     this.limitMs = limitMs;
+    this.againMs = againMs;
   }
 
-  /** What is wrong with each pattern; undefined = nothing. */
-  check(patterns: readonly string[]): Promise<(string | undefined)[]> {
+  /** What is wrong with each pattern, undefined = nothing; or why this host can't tell. */
+  check(patterns: readonly string[]): Promise<(string | undefined)[] | { unchecked: string }> {
     return new Promise((resolve) => {
       this.run({ kind: "check", patterns }, (answer) => {
-        if (typeof answer === "string") resolve(patterns.map(() => answer));
-        else if ("problems" in answer) resolve(answer.problems.map((problem) => problem ?? undefined));
+        if ("problems" in answer) resolve(answer.problems.map((problem) => problem ?? undefined));
+        else if ("why" in answer)
+          resolve(answer.why === "host" ? { unchecked: answer.reason } : patterns.map(() => answer.reason));
       });
     });
   }
 
-  /** The first rule that is broken, in words; undefined = none is. */
-  judge({ rules, file, bodyFrom, isCut }: Judged, done: (broken: string | undefined) => void): void {
+  judge(judged: Judged, done: (verdict: Verdict) => void, triesLeft = triesMax): void {
+    const { rules, file, bodyFrom, isCut } = judged;
     this.run({ kind: "judge", rules, file, bodyFrom, isCut }, (answer) => {
-      const broken = typeof answer === "string" ? answer : "broken" in answer ? answer.broken : null;
-      const cut = isCut ? "; the output was cut at keep.logBytes" : "";
-      done(broken === null ? undefined : `${broken}${cut}`);
+      const unjudged =
+        "unreadable" in answer
+          ? answer.unreadable
+          : "why" in answer && answer.why === "host"
+            ? answer.reason
+            : undefined;
+      if (unjudged !== undefined && triesLeft > 1)
+        return void setTimeout(() => this.judge(judged, done, triesLeft - 1), this.againMs);
+      if (unjudged !== undefined) return done({ kind: "unjudged", reason: unjudged });
+      const broken = "why" in answer ? answer.reason : "broken" in answer ? answer.broken : null;
+      if (broken === null) return done({ kind: "kept" });
+      done({ kind: "broken", broken: `${broken}${isCut ? "; the output was cut at keep.logBytes" : ""}` });
     });
   }
 
@@ -89,7 +120,7 @@ export class Patterns {
   private failNext(why: string): void {
     const failed = this.waiting.shift();
     queueMicrotask(() => {
-      failed?.done(`the patterns could not be matched: ${why}`);
+      failed?.done({ why: "host", reason: `the patterns could not be matched: ${why}` });
       this.next();
     });
   }
@@ -100,37 +131,45 @@ export class Patterns {
     const program = new URL(`./patterns/worker.${ending}`, import.meta.url);
     const worker = startWorker(program, { resourceLimits: { maxOldGenerationSizeMb: heapCapMb } });
     if (typeof worker === "string") return worker;
-    const ended = (why: string): void =>
-      this.busy.get(worker)?.ends(`the patterns could not be matched: ${why}`);
+    const ended = (why: Failure["why"], reason: string): void =>
+      this.busy.get(worker)?.ends({ why, reason: `the patterns could not be matched: ${reason}` });
     worker.on("message", (answer: PatternAnswer | typeof begun) => {
       if (answer === begun) this.busy.get(worker)?.begins();
       else this.busy.get(worker)?.ends(answer);
     });
-    worker.on("error", (error) => ended(error.message));
-    worker.on("exit", () => ended("their worker has ended"));
+    // What fails before the task has begun has nothing to do with it.
+    worker.on("error", (error) =>
+      ended(this.busy.get(worker)?.hasBegun === true ? "patterns" : "host", error.message),
+    );
+    worker.on("exit", () => ended("host", "their worker has ended"));
     return worker;
   }
 
   private give(worker: Worker): void {
     const next = this.waiting.shift();
     if (next === undefined) return this.rest(worker);
-    const ends = (answer: PatternAnswer | string): void => {
+    const ends = (answer: PatternAnswer | Failure): void => {
       clearTimeout(limit);
       this.busy.delete(worker);
       // A worker that has failed, or doesn't answer, takes no more tasks.
-      if (typeof answer === "string") this.end(worker);
+      if ("why" in answer) this.end(worker);
       else this.rest(worker);
       next.done(answer);
       this.next();
     };
-    const within = (ms: number) =>
-      setTimeout(() => ends(`the patterns took longer than ${ms / 1_000} s`), ms);
-    let limit = within(beginLimitMs);
-    const begins = (): void => {
-      clearTimeout(limit);
-      limit = within(this.limitMs);
+    const within = (ms: number, why: Failure["why"], what: string) =>
+      setTimeout(() => ends({ why, reason: `${what} ${ms / 1_000} s` }), ms);
+    let limit = within(beginLimitMs, "host", "the worker for patterns has not begun within");
+    const underWay: UnderWay = {
+      hasBegun: false,
+      begins: () => {
+        underWay.hasBegun = true;
+        clearTimeout(limit);
+        limit = within(this.limitMs, "patterns", "the patterns took longer than");
+      },
+      ends,
     };
-    this.busy.set(worker, { begins, ends });
+    this.busy.set(worker, underWay);
     worker.ref();
     worker.postMessage(next.task);
   }

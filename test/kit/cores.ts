@@ -79,6 +79,8 @@ export class Cores {
   readonly swept: RunId[] = [];
   /** each peer's table: what was said about membership */
   readonly #statements = new Map<PeerId, readonly MembershipStatement[]>();
+  /** why a run's host could not judge how it ended; undefined = it could */
+  hostFaultOf: (start: Start) => string | undefined = () => undefined;
   /** peers whose hosts can start nothing */
   readonly starved = new Set<string>();
   /** the starts that failed there */
@@ -763,7 +765,10 @@ export class Cores {
         kind: "childEnded",
         run: spec.run,
         at: this.wall(this.#now),
-        outcome: exitCode < 0 ? { kind: "cancelled", ...log } : { kind: "exited", exitCode, ...log },
+        outcome:
+          exitCode < 0
+            ? { kind: "cancelled", ...log }
+            : { kind: "exited", exitCode, hostFault: this.hostFaultOf(begun), ...log },
       });
     };
     this.#runs.set(spec.run, { peer, end });

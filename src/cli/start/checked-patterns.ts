@@ -4,7 +4,7 @@ import { patternsIn } from "../../core/checks/patterns.ts";
 import type { Command } from "../../ports/command.ts";
 import type { Control } from "../../ports/control.ts";
 
-type Check = (patterns: readonly string[]) => Promise<(string | undefined)[]>;
+type Check = (patterns: readonly string[]) => Promise<(string | undefined)[] | { unchecked: string }>;
 
 export function withCheckedPatterns(control: Control, check: Check): Control {
   return {
@@ -31,6 +31,8 @@ async function refusalOf(command: Command, check: Check): Promise<CicadaError | 
   );
   if (patterns.length === 0) return undefined;
   const wrong = await check(patterns.map(({ pattern }) => pattern));
+  if ("unchecked" in wrong)
+    return new CicadaError("NOT_READY", `its patterns could not be checked here: ${wrong.unchecked}`);
   const problems = patterns.flatMap(({ pointer, pattern }, index) => {
     const why = wrong[index];
     if (why === undefined) return [];

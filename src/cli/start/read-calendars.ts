@@ -10,6 +10,7 @@ type Read = (
 ) => Promise<
   | { ok: true; expanded: Expanded }
   | { ok: false; problems: readonly { readonly line: number; readonly message: string }[] }
+  | { ok: false; unread: string }
 >;
 
 const shape = shapeOf(CalendarSchema, 'such as {"dates": ["2026-12-24"]}');
@@ -56,6 +57,8 @@ async function readValue(written: unknown, read: Read): Promise<unknown> {
   }
   const found = await read(ical);
   if (found.ok) return { ...shaped.value, expanded: found.expanded };
+  if ("unread" in found)
+    return new CicadaError("NOT_READY", `the calendar could not be read here: ${found.unread}`);
   return refusal(
     found.problems.map(({ line, message }) => ({ pointer: "/ical", message: `line ${line}: ${message}` })),
   );

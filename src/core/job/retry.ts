@@ -40,12 +40,17 @@ export function retryAt(
 }
 
 /**
- * The record of an attempt's end with when the next one is due, if the rule asks for one. It does not if the tick counts
- * as over already, because the attempt began under a rule without retries.
+ * The record of an attempt's end with when the next one is due, if the rule asks for one after that state. It does not if the
+ * tick counts as over already, because the attempt began under a rule without retries.
  */
-export function withRetry(rule: RetryRule, before: RunRecord, ended: RunRecord): RunRecord {
+export function withRetry(
+  rule: RetryRule,
+  before: RunRecord,
+  ended: RunRecord,
+  asState: RunState = ended.state,
+): RunRecord {
   const { retriesLeft: _, ...record } = ended;
   if (before.state === "running" && before.retriesLeft === undefined) return record;
-  const at = retryAt(rule, record.attempt, record.state, record.finishedAt ?? record.due);
+  const at = retryAt(rule, record.attempt, asState, record.finishedAt ?? record.due);
   return at === undefined ? record : { ...record, retryAt: at };
 }

@@ -1,6 +1,6 @@
 /**
- * A fault of this peer's own host: a run could not be started, for a reason that has nothing to do with its job. The order
- * goes back at once, and this peer takes no ticks for a while: 30 s, doubled up to 5 min while its starts keep failing. It
+ * A fault of this peer's own host: a run could not be started, or its output not be judged, for a reason that has nothing to do
+ * with its job. An order that was not started goes back at once, and this peer takes no ticks for a while: 30 s, doubled up to 5 min while its starts keep failing. It
  * says so in its heartbeats, so that the next in rank takes over at once, and in readyz. When no other peer takes ticks, or
  * none can run an order that is due, it tries every 10 s.
  */
@@ -12,13 +12,13 @@ const firstPauseMs = 30_000;
 const longestPauseMs = 300_000;
 const pauseAloneMs = 10_000;
 
-/** A start has failed because of this host. Failures within one pause count as one fault. */
-export function noteHostFault(state: State, reason: string): void {
+/** Something has failed because of this host: `what` says what it could not do. Failures within one pause count as one fault. */
+export function noteHostFault(state: State, reason: string, what = "start a run"): void {
   const before = state.members.hostFault;
   if (before !== undefined && !before.isOnTrial) return;
   const pauseMs = Math.min(longestPauseMs, before === undefined ? firstPauseMs : 2 * before.pauseMs);
   const untilMono = state.now.mono + (isAnotherAble(state) ? pauseMs : pauseAloneMs);
-  state.members.hostFault = { reason, pauseMs, untilMono, isOnTrial: false };
+  state.members.hostFault = { what, reason, pauseMs, untilMono, isOnTrial: false };
   heartbeatAtOnce(state);
 }
 

@@ -92,6 +92,8 @@ export interface MemberSilence {
 
 /** Why this peer's host could not start a run, and how long the peer pauses (host-fault.ts). */
 export interface HostFault {
+  /** what the host could not do */
+  readonly what: string;
   readonly reason: string;
   readonly pauseMs: number;
   /** no ticks are taken before this instant; monotonic, ms */

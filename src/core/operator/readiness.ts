@@ -81,7 +81,7 @@ export function notReady(state: State): NotReady[] {
     const restSeconds = Math.max(1, Math.ceil((hostFault.untilMono - state.now.mono) / 1_000));
     add(
       "host",
-      `this host could not start a run: ${hostFault.reason}; the peer tries again in ${restSeconds} s`,
+      `this host could not ${hostFault.what}: ${hostFault.reason}; the peer tries again in ${restSeconds} s`,
     );
   }
   return reasons;

@@ -72,19 +72,26 @@ export function childStuck(state: State, run: RunId, reason: string): void {
   note(state, "warn", "a run can't be ended", { run, why: reason });
 }
 
-export function childEnded(state: State, run: RunId, ended: ChildOutcome, at: number): void {
+export function childEnded(state: State, run: RunId, reported: ChildOutcome, at: number): void {
   const begun = state.book.runs.get(run);
-  if (begun !== undefined && isPassed(begun, ended) && whyNotAfterPrecheck(state, begun) === undefined) {
+  if (begun !== undefined && isPassed(begun, reported) && whyNotAfterPrecheck(state, begun) === undefined) {
     return launchAfterPrecheck(state, begun, begun.afterPrecheck);
   }
   const own = endRun(state, run);
   if (own === undefined) return;
-  const isByHost = ended.kind === "not-started" && ended.why === "host";
+  const isByHost = reported.kind === "not-started" && reported.why === "host";
   const isBlamed = isByHost && isPlanted(state, "host-fault-blamed");
-  const outcome = isBlamed ? ({ ...ended, why: "error" } as const) : ended;
-  const record = commit(state, withRetry(ruleOf(state, own), own.record, endOf(state, own, outcome, at)));
+  const outcome = isBlamed ? ({ ...reported, why: "error" } as const) : reported;
+  const ended = endOf(state, own, outcome, at);
+  // What did not start can be repeated without doing the work twice.
+  const asState = outcome.kind === "not-started" && ended.state === "lost" ? "failed" : ended.state;
+  const record = commit(state, withRetry(ruleOf(state, own), own.record, ended, asState));
   wakeCapacityQueue(state);
-  if (outcome.kind !== "not-started") return emit(state, { kind: "ended", record });
+  if (outcome.kind !== "not-started") {
+    if ("hostFault" in outcome && outcome.hostFault !== undefined)
+      noteHostFault(state, outcome.hostFault, "finish a run");
+    return emit(state, { kind: "ended", record });
+  }
   note(state, "warn", "a run did not start", { run, why: outcome.reason });
   if (outcome.why === "error") return;
   if (record.state !== "withdrawn")
@@ -121,9 +128,10 @@ function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): Ru
   if (isOfPrecheck && (outcome.kind !== "not-started" || outcome.why === "error")) {
     return { ...ended, ...endOfPrecheck(state, own, outcome) };
   }
-  // A run that counts as started because of its precheck is not given back.
+  // A run that counts as started because of its precheck is not given back. It failed only if that is its job's fault.
   if (outcome.kind === "not-started" && record.state === "running") {
-    return { ...ended, state: "failed", reason: `not started: ${outcome.reason}`.slice(0, 256) };
+    const how = outcome.why === "error" ? "failed" : "lost";
+    return { ...ended, state: how, reason: `not started: ${outcome.reason}`.slice(0, 256) };
   }
   if (outcome.kind === "not-started") {
     switch (outcome.why) {
@@ -145,6 +153,8 @@ function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): Ru
     const said = reason === "" ? `by ${by}` : `by ${by}: ${reason}`;
     return { ...ended, ...log, state: "cancelled", reason: said.slice(0, 256) };
   }
+  const { hostFault } = { hostFault: undefined, ...outcome };
+  if (hostFault !== undefined) return { ...ended, ...log, state: "lost", reason: hostFault.slice(0, 256) };
   if (outcome.kind === "answered") return { ...ended, ...log, ...judgeAnswer(outcome.failure) };
   const { kind, logBytes: _bytes, logTruncated: _truncated, written: _written, ...more } = outcome;
   const { leftRunning: _left, ...end } = { leftRunning: 0, ...more };

@@ -75,6 +75,9 @@ function sentence(
     case "skipped":
       return `${which} was ${event}${because}`;
     case "lost":
+      // By its own peer's fault, which lives on.
+      if (story.by === undefined && story.reason?.startsWith("its peer ") === false)
+        return `${which} was lost${on}${because}`;
       return `${which} was running${on} when that peer died; how it ended isn't known`;
     case "late": {
       const lateMs = (story.startedAt ?? story.due) - story.due;

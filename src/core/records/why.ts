@@ -129,6 +129,7 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
       }
       return `${who} recorded it as ${record.state}${because(record)}.`;
     case "lost": {
+      if (record.reason?.startsWith(notStarted) === true) return unstarted(record, nameOf);
       const by =
         record.by === undefined || record.by === record.peer ? "" : `, as ${nameOf(record.by)} found`;
       const began =
@@ -141,14 +142,17 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
     case "failed":
     case "timeout":
     case "cancelled":
-      if (record.reason?.startsWith(notStarted) === true) {
-        return `${who} was to run it and could not start it: ${record.reason.slice(notStarted.length)}. ${chosen(record, nameOf)}`;
-      }
+      if (record.reason?.startsWith(notStarted) === true) return unstarted(record, nameOf);
       if (endsRetries(record)) return unmade(record, nameOf);
       if (record.state === "cancelled" && record.startedAt === undefined)
         return `${who} recorded that it was cancelled before it was started${because(record)}.`;
       return ran(record, nameOf);
   }
+}
+
+function unstarted(record: RunRecord, nameOf: NameOf): string {
+  const why = (record.reason ?? "").slice(notStarted.length);
+  return `${nameOf(record.peer)} was to run it and could not start it: ${why}. ${chosen(record, nameOf)}`;
 }
 
 function unmade(record: RunRecord, nameOf: NameOf): string {

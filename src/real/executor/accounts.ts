@@ -2,10 +2,13 @@
  * The users of this host: those of /etc/passwd and, by `getent`, those that the host takes from elsewhere (LDAP, SSSD,
  * systemd-homed). `id` names all groups of a user, wherever they come from. Hosts without these programs have the files.
  *
- * A directory may be slow or away. The caller waits for it, so it is given little time, and an answer is used for a while.
+ * A directory may be slow or away. The caller waits for it, so it is given little time, and an answer is used for a while. If
+ * this host can't tell whether there is such a user (it can't start a program or open a file, or no answer comes), that is thrown.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { isSystemError } from "../folder/files.ts";
+import { isHostFault } from "./start-faults.ts";
 
 export interface User {
   name: string;
@@ -15,12 +18,12 @@ export interface User {
   shell: string;
 }
 
-/** How long the launcher may be held up. Less takes a busy directory for one that doesn't know the user. */
+/** How long the launcher may be held up. Less gives up on a busy directory. */
 const answerLimitMs = 2_000;
 /** How long a change of a user goes unnoticed. Less asks a directory more often. */
 const keepMs = 10_000;
 
-/** Runs a program and returns what it writes; undefined if it fails, is not installed, or takes too long. */
+/** Runs a program and returns what it writes; undefined if it fails or is not installed. Throws if this host can't run it to its end. */
 type Ask = (program: string, ...words: readonly string[]) => string | undefined;
 
 export class Accounts {
@@ -76,7 +79,10 @@ function askHost(program: string, ...words: readonly string[]): string | undefin
       timeout: answerLimitMs,
       stdio: ["ignore", "pipe", "ignore"],
     });
-  } catch {
+  } catch (error) {
+    if (isHostFault(error)) throw error;
+    if (isSystemError(error) && error.code === "ETIMEDOUT")
+      throw new Error(`${program} did not answer within ${answerLimitMs / 1_000} s`, { cause: error });
     return undefined;
   }
 }
@@ -84,7 +90,8 @@ function askHost(program: string, ...words: readonly string[]): string | undefin
 function readText(file: string): string | undefined {
   try {
     return readFileSync(file, "utf8");
-  } catch {
+  } catch (error) {
+    if (isHostFault(error)) throw error;
     return undefined;
   }
 }

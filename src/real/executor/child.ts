@@ -20,9 +20,9 @@ import { limitPrefix, limitRefusal } from "./limits.ts";
 import type { Owner, Pipe, PipePool } from "./pipes.ts";
 import type { Launch } from "./protocol.ts";
 import type { ScriptFile, ScriptFiles } from "./script-file.ts";
-import { ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
+import { accountFault, ownFileFault, spawnFault, type NotStarted } from "./start-faults.ts";
 import type { Sweeper } from "./survivors.ts";
-import { environmentOf, runAsUser, workFolderOf, type As } from "./users.ts";
+import { environmentOf, runAsUser, workFolderOf, type As, type Refusal } from "./users.ts";
 
 /** How long output may still arrive after the program's end while a process holds the pipe. */
 const drainMs = 250;
@@ -92,7 +92,12 @@ export class Child {
 
   start(): void {
     const { action } = this.spec;
-    const as = action.user === "" ? undefined : runAsUser(action.user);
+    let as: As | Refusal | undefined;
+    try {
+      as = action.user === "" ? undefined : runAsUser(action.user);
+    } catch (error) {
+      return this.notStarted(accountFault(error));
+    }
     if (as !== undefined && "reason" in as) {
       return this.notStarted({ kind: "not-started", why: "error", reason: as.reason });
     }

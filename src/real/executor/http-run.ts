@@ -13,7 +13,14 @@ import { fillIn } from "../../core/checks/secrets.ts";
 import { formatDuration } from "../../core/time/units.ts";
 import type { SecretValues } from "../secrets.ts";
 import { decoderOf, Undecodable, type Decoder } from "./http-decoding.ts";
-import { describeBroken, describeUnconnected, HeldUp, Stopped } from "./http-errors.ts";
+import {
+  describeBroken,
+  describeUnconnected,
+  HeldUp,
+  HostFault,
+  hostFaultIn,
+  Stopped,
+} from "./http-errors.ts";
 import { MaskedFile } from "./masked-file.ts";
 import type { Masker } from "./masker.ts";
 import { CappedFile, Pace } from "./output.ts";
@@ -82,6 +89,8 @@ export class HttpRun {
   private client: Client | undefined;
   private isSent = false;
   private isAnswered = false;
+  /** why this host could not send it */
+  private hostFault: string | undefined;
   /** where the body of the last answer begins in the output */
   private bodyFrom = 0;
 
@@ -128,7 +137,8 @@ export class HttpRun {
       failure = await this.follow(output);
     } catch (error) {
       // Every failure of a request is an outcome, whatever the client throws.
-      failure = error instanceof Error ? error.message : String(error);
+      if (error instanceof HostFault) this.hostFault = error.message;
+      else failure = error instanceof Error ? error.message : String(error);
     }
     clearTimeout(timer);
     output.flush();
@@ -138,7 +148,8 @@ export class HttpRun {
 
   private outcome(failure: string | undefined): OutcomeOfRequest {
     if (this.ending === "cancelled") return { kind: "cancelled" };
-    if (this.ending === undefined) return { kind: "answered", failure, bodyFrom: this.bodyFrom };
+    if (this.ending === undefined)
+      return { kind: "answered", failure, hostFault: this.hostFault, bodyFrom: this.bodyFrom };
     const limit = formatDuration(this.spec.timeoutMs);
     const what = this.isAnswered
       ? "http: the answer was not complete"
@@ -218,6 +229,8 @@ export class HttpRun {
       return await this.send(this.client, request, file, watch);
     } catch (error) {
       if (error instanceof HeldUp || error instanceof Undecodable) return error.message;
+      const hostFault = this.isSent ? undefined : hostFaultIn(error);
+      if (hostFault !== undefined) throw hostFault;
       return this.isSent ? describeBroken(error, this.isAnswered) : describeUnconnected(error, url);
     } finally {
       watch.end();
@@ -319,7 +332,7 @@ export class HttpRun {
 type OutcomeOfRequest =
   | { kind: "cancelled" }
   | { kind: "timeout"; reason: string }
-  | { kind: "answered"; failure: string | undefined; bodyFrom: number };
+  | { kind: "answered"; failure: string | undefined; hostFault: string | undefined; bodyFrom: number };
 
 interface Watch {
   wasHeldUp(): boolean;

@@ -53,6 +53,11 @@ export function ownFileFault(error: unknown): NotStarted {
   return { kind: "not-started", why: "host", reason };
 }
 
+/** The outcome if this host could not tell who the run's user is. */
+export function accountFault(error: unknown): NotStarted {
+  return { kind: "not-started", why: "host", reason: hostReasons[codeOf(error)] ?? messageOf(error) };
+}
+
 /** The outcome if the host refused to start the program in its folder. */
 export function spawnFault(error: unknown, program: string, cwd: string): NotStarted {
   const ofHost = hostReasons[codeOf(error)];

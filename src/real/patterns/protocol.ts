@@ -17,5 +17,11 @@ export type PatternTask =
 /** Sent when a worker begins a task. Until then it may have waited for the processor. */
 export const begun = "begun";
 
-/** For a check: what is wrong with each pattern. For a judgement: the first rule that is broken, in words. */
-export type PatternAnswer = { problems: (string | null)[] } | { broken: string | null };
+/**
+ * For a check: what is wrong with each pattern. For a judgement: the first rule that is broken, in words, or why the output
+ * can't be read.
+ */
+export type PatternAnswer =
+  | { problems: (string | null)[] }
+  | { broken: string | null }
+  | { unreadable: string };

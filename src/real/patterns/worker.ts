@@ -13,7 +13,14 @@ import { begun, type PatternAnswer, type PatternTask } from "./protocol.ts";
 
 function answer(task: PatternTask): PatternAnswer {
   if (task.kind === "check") return { problems: task.patterns.map(problemOf) };
-  const output = readOutput(task.file, task.isCut);
+  let output: Uint8Array;
+  try {
+    output = readOutput(task.file, task.isCut);
+  } catch (error) {
+    return {
+      unreadable: `the output can't be read: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
   const broken = task.rules.find((rule) =>
     isBroken(rule, rule.over === "body" ? output.subarray(task.bodyFrom) : output),
   );

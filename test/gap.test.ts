@@ -107,6 +107,14 @@ describe("a gap is divided into ticks that may run and ranges that will not", ()
     });
   });
 
+  test("under `latest` a tick that is skipped supersedes none, even while it is not yet overdue", () => {
+    const pause = { by: "ada", at: now - 2 * minute - 10_000, until: now + minute };
+    assert.deepEqual(divided(planOf({}, [pause]), now - 5 * minute), {
+      admit: [4, 3, 0],
+      ranges: ["2-1=2 paused"],
+    });
+  });
+
   test("ticks between finished ticks are one gap, of which only the newest may run under `latest`", () => {
     const plan = planOf({ endsAt: "2026-11-28T11:58:00Z" });
     const noon = now - 10_000;

@@ -10,7 +10,8 @@ export type CatchUpVerdict =
 
 /**
  * Verdicts for the overdue ticks of one job, by when they were due (ms, oldest first). `newest` is when the job's newest
- * tick at or before `now` was due, whatever happened to it: under `latest` it supersedes all ticks before it.
+ * tick at or before `now` that is not skipped by a person or a stop was due, whatever else happened to it: under `latest` it
+ * supersedes all ticks before it.
  */
 export function catchUp(
   policy: Plan["catchUp"],

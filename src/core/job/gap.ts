@@ -8,7 +8,7 @@
 import { overdueMs } from "../limits.ts";
 import { countTicks } from "../time/count.ts";
 import { firstDueFrom } from "./jitter.ts";
-import { splitByStops, type StopReason } from "./stops.ts";
+import { splitByStops, stopOfTick, type StopReason } from "./stops.ts";
 import { isTickOf, nextTickOf, startWindowMs, ticksOf, type Plan } from "./plan.ts";
 
 export type RangeReason = "policy" | "window" | "superseded" | "limit" | StopReason;
@@ -89,7 +89,11 @@ export function divideGap(plan: Plan, unknown: readonly Interval[], now: number,
   };
   const { policy, limit } = plan.catchUp;
   let places =
-    policy === "all" ? Math.max(0, limit - inBook) : policy === "latest" && fresh.length === 0 ? 1 : 0;
+    policy === "all"
+      ? Math.max(0, limit - inBook)
+      : policy === "latest" && fresh.every((tick) => stopOfTick(plan, tick) !== undefined)
+        ? 1
+        : 0;
   const reason = ({ all: "limit", latest: "superseded", none: "policy" } as const)[policy];
   const windowFrom = firstDueFrom(plan, now - startWindowMs(plan, false));
   for (const { from, to, stop } of overdue.toReversed().flatMap((one) => splitByStops(plan, one))) {
@@ -108,6 +112,17 @@ export function divideGap(plan: Plan, unknown: readonly Interval[], now: number,
     admit: admit.toSorted((a, b) => a - b),
     ranges: ranges.toSorted((a, b) => a.from - b.from),
   };
+}
+
+/** The newest of the job's ticks with from ≤ tick < to (ms) that is not skipped: no person asked for that, and no stop covers it. */
+export function newestToRun(plan: Plan, from: number, to: number): number | undefined {
+  const asked = [...plan.skips.keys()].filter((tick) => from <= tick && tick < to).length;
+  for (const part of splitByStops(plan, { from, to })) {
+    if (part.stop !== undefined) continue;
+    const tick = ticksOf(plan, part.from, part.to, 1 + asked).findLast((one) => !plan.skips.has(one));
+    if (tick !== undefined) return tick;
+  }
+  return undefined;
 }
 
 /** The ranges without the ticks in these stretches, whose both ends belong to them. */

@@ -26,7 +26,8 @@ import { wantedAt } from "./decide.ts";
 import { isFixed, OrderFacts } from "./facts.ts";
 import { isReporter } from "./reporter.ts";
 import { dueOf, firstDueFrom } from "../job/jitter.ts";
-import { startWindowMs, ticksOf, type Plan } from "../job/plan.ts";
+import { newestToRun } from "../job/gap.ts";
+import { startWindowMs, type Plan } from "../job/plan.ts";
 import { stopAt } from "../job/stops.ts";
 import { epochAt } from "../voting/roster.ts";
 import { removeOldSkips } from "./old-skips.ts";
@@ -132,10 +133,7 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   }
   const last = scheduled.at(-1);
   if (last === undefined) return;
-  const skipped = [...plan.skips.keys()].filter((tick) => tick > last.instant).length;
-  const newer = ticksOf(plan, last.instant + 1, firstDueFrom(plan, wall + 1), 1 + skipped).findLast(
-    (tick) => !plan.skips.has(tick),
-  );
+  const newer = newestToRun(plan, last.instant + 1, firstDueFrom(plan, wall + 1));
   const dues = [...new Set(scheduled.map(({ due }) => due))];
   const verdicts = catchUp(plan.catchUp, dues, newer === undefined ? last.due : dueOf(plan, newer), wall);
   scheduled.forEach((order) => {

@@ -54,6 +54,7 @@ import { schemaRoutes } from "./routes/schemas.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { settingRoutes } from "./routes/settings.ts";
 import { Overview } from "./show/overview.ts";
+import { RecentEvents } from "./show/recent-events.ts";
 import { RecentTicks } from "./show/recent-ticks.ts";
 import { UsualDurations } from "./show/usual-durations.ts";
 import { Sessions } from "./http/sessions.ts";
@@ -155,6 +156,10 @@ function routes(app: Api, guarded: Guarded, files: PageFiles): void {
   const streams = new Streams(app, (caller) => callers.holds(caller));
   const overview = new Overview(options.control, () => performance.now());
   const usual = new UsualDurations(options.control);
+  const events = new RecentEvents(
+    options.control,
+    `${options.self.id.slice(-8)}-${options.startedAt.toString(36)}`,
+  );
   const recent = new RecentTicks(options.control, usual, options.decisions);
   const lists = new SharedLists();
   jobRoutes(app, options, lists, overview, recent);
@@ -182,7 +187,7 @@ function routes(app: Api, guarded: Guarded, files: PageFiles): void {
   bulkRoutes(app);
   scheduleRoutes(app, options);
   scriptRoutes(app);
-  eventRoutes(app, options, streams);
+  eventRoutes(app, options, streams, events);
   healthRoutes(app, options);
   metricRoutes(app, options);
   documentRoutes(app);

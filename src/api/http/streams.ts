@@ -27,7 +27,8 @@ const queuedTextCap = 4_194_304;
 /** Proxies close connections that are silent for longer. */
 export const keepAliveMs = 15_000;
 
-export type StreamEvent = SSEMessage & { data: string };
+/** Without data it only says which id a reader is to name when it comes back. */
+export type StreamEvent = SSEMessage & { data: string | undefined };
 
 /** What `data` of an event is, in JSON. */
 export function eventText(data: unknown): string {
@@ -107,7 +108,7 @@ class EventQueue implements Stream, AsyncIterable<SSEMessage> {
   push(event: StreamEvent): void {
     if (this.ended.aborted) return;
     this.#waiting.push(event);
-    this.#waitingText += event.data.length;
+    this.#waitingText += event.data?.length ?? 0;
     if (this.#waiting.length > queueCap || this.#waitingText > queuedTextCap) this.end();
     this.#pushed.resolve();
   }

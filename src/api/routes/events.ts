@@ -4,50 +4,55 @@
  *
  * The names are `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted`, the same two of a group, pool, calendar, channel
  * and maintenance, `cicada.peer.STATE` and `cicada.peer.joined`, which each peer reports once for each peer that is new to the
- * mesh. Events are not kept for readers that are away. A reader that comes back reads the lists again.
+ * mesh. A reader that comes back to the same peer with `Last-Event-ID` gets what has happened meanwhile. If not all of that is
+ * known any more, or the reader was too slow, `cicada.events.missed` tells it to read the lists again. It is also all that a
+ * caller of some groups gets: what it may see of past changes can't be told any more.
  *
- * One edit, or one update of the table, may change more jobs than a stream keeps for its reader. Changes of the table are sent as
- * fast as the reader takes them; only the last of those of a job that wait is sent.
+ * A burst may have more events than a stream keeps for its reader. They are sent as fast as the reader takes them; of those that
+ * wait about one run, job or peer, only the last is sent.
  */
+import { Type } from "typebox";
 import { never } from "../../errors.ts";
 import type { Control, PeerEvent } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
 import type { ReportedKind } from "../../schema/setting.ts";
 import { own } from "../access/rights.ts";
+import type { ScopedControl } from "../access/scoped-control.ts";
 import { none } from "../http/checking.ts";
+import { eventText, type Stream, type StreamEvent, type Streams } from "../http/streams.ts";
 import type { Api, RouteOptions } from "../options.ts";
+import { weightOf, type NumberedEvent, type RecentEvents } from "../show/recent-events.ts";
 import { showPeer } from "../show/show-peer.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
-import { eventText, type Stream, type StreamEvent, type Streams } from "../http/streams.ts";
 
-/** How many changes of the table a stream is given before its reader has taken the earlier ones. */
-const changesAtOnce = 200;
-/** How many things' changes may wait for a reader. One that is further behind is cut off, as with other events. */
-const changesWaiting = 100_000;
+/** How many events a stream is given before its reader has taken the earlier ones, and of which weight together. */
+const eventsAtOnce = 200;
+const weightAtOnce = 1_048_576;
+/** The weight of what may wait for a reader: 80,000 changes of jobs. One that is further behind has missed them. */
+const waitingWeight = 16_777_216;
 
-export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams): void {
-  let count = 0;
+export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams, recent: RecentEvents): void {
   /** what all streams send of an event */
   const known = new WeakMap<PeerEvent, StreamEvent>();
-  const cloudEvent = (event: PeerEvent, control: Control): StreamEvent => {
+  const textOf = (number: number, type: string, subject: string, data: unknown): StreamEvent => {
+    const id = recent.idOf(number);
+    const text = eventText({
+      specversion: "1.0",
+      id,
+      source: `/peers/${self.id}`,
+      type,
+      subject,
+      time: showInstant(Date.now()),
+      datacontenttype: "application/json",
+      data,
+    });
+    return { id, event: type, data: text };
+  };
+  const cloudEvent = ({ event, number }: NumberedEvent, control: Control): StreamEvent => {
     const before = known.get(event);
     if (before !== undefined) return before;
     const { type, subject, data } = describe(event, control);
-    const id = `${Date.now().toString(36)}-${(count++).toString(36)}`;
-    const sent = {
-      id,
-      event: type,
-      data: eventText({
-        specversion: "1.0",
-        id,
-        source: `/peers/${self.id}`,
-        type,
-        subject,
-        time: showInstant(Date.now()),
-        datacontenttype: "application/json",
-        data,
-      }),
-    };
+    const sent = textOf(number, type, subject, data);
     known.set(event, sent);
     return sent;
   };
@@ -62,23 +67,46 @@ export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams):
         tags: ["events"],
         summary: "Everything as it happens: CloudEvents over server-sent events",
         querystring: none,
+        headers: Type.Object({
+          "last-event-id": Type.Optional(
+            Type.String({ description: "the id of the last event of this peer" }),
+          ),
+        }),
         produces: ["text/event-stream"],
       },
     },
     async (request, reply) => {
+      const { control } = request;
+      const { "last-event-id": last = "" } = request.headers;
       await streams.carry(reply, (stream) => {
-        const push = (event: PeerEvent): void => stream.push(cloudEvent(event, request.control));
-        const changes = new TableChanges(stream, push);
-        const cancel = request.control.subscribe((event) =>
-          event.kind === "job" || event.kind === "setting" ? changes.take(event) : push(event),
-        );
+        const feed = new Feed(stream, {
+          event: (event) => cloudEvent(event, control),
+          missed: (number) =>
+            textOf(number, "cicada.events.missed", "events", {
+              hint: "Some events were missed. Read the lists again.",
+            }),
+        });
+        const since = last === "" ? [] : missedBy(control, recent, last);
+        // A reader that comes back before the first event names where it began.
+        if (since === undefined) feed.miss(recent.newest);
+        else if (since.length === 0) stream.push({ id: recent.idOf(recent.newest), data: undefined });
+        for (const event of since ?? []) feed.take(event);
+        const cancel = control.subscribe((event) => feed.take({ event, number: recent.newest }));
         stream.ended.addEventListener("abort", cancel, { once: true });
       });
     },
   );
 }
 
-type TableChange = Extract<PeerEvent, { kind: "job" | "setting" }>;
+/** What the caller has missed since the event with that id; undefined = that can't be told. */
+function missedBy(
+  { caller }: ScopedControl,
+  recent: RecentEvents,
+  last: string,
+): NumberedEvent[] | undefined {
+  const events = recent.after(last);
+  return caller.groups !== undefined && events?.length !== 0 ? undefined : events;
+}
 
 const nouns: Readonly<Record<ReportedKind, string>> = {
   calendars: "calendar",
@@ -88,41 +116,86 @@ const nouns: Readonly<Record<ReportedKind, string>> = {
   pools: "pool",
 };
 
-/** Gives a stream the changes of the table as fast as its reader takes them. */
-class TableChanges {
+interface Texts {
+  event(event: NumberedEvent): StreamEvent;
+  /** `number`: of the last event that is not sent */
+  missed(number: number): StreamEvent;
+}
+
+/** Gives a stream its events as fast as its reader takes them. */
+class Feed {
   readonly #stream: Stream;
-  readonly #push: (event: TableChange) => void;
-  /** by what has changed */
-  readonly #waiting = new Map<string, TableChange>();
-  /** how many the reader may not have taken yet */
+  readonly #texts: Texts;
+  /** by what they are about */
+  readonly #waiting = new Map<string, NumberedEvent>();
+  #waitingWeight = 0;
+  /** the last event that was dropped */
+  #missed: number | undefined;
+  /** what the reader may not have taken yet */
   #given = 0;
+  #givenWeight = 0;
 
-  constructor(stream: Stream, push: (event: TableChange) => void) {
+  constructor(stream: Stream, texts: Texts) {
     this.#stream = stream;
-    this.#push = push;
+    this.#texts = texts;
   }
 
-  take(event: TableChange): void {
-    if (this.#given < changesAtOnce) return this.#give(event);
-    const subject = event.kind === "job" ? event.id : `${event.setting}/${event.name}`;
+  miss(number: number): void {
+    this.#stream.push(this.#texts.missed(number));
+  }
+
+  take(next: NumberedEvent): void {
+    if (this.#hasRoom) return this.#give(next);
+    const subject = subjectOf(next.event);
+    const before = this.#waiting.get(subject);
+    this.#waitingWeight += weightOf(next.event) - (before === undefined ? 0 : weightOf(before.event));
     this.#waiting.delete(subject);
-    this.#waiting.set(subject, event);
-    if (this.#waiting.size > changesWaiting) this.#stream.end();
+    this.#waiting.set(subject, next);
+    if (this.#waitingWeight <= waitingWeight) return;
+    this.#missed = next.number;
+    this.#waiting.clear();
+    this.#waitingWeight = 0;
   }
 
-  #give(event: TableChange): void {
-    this.#push(event);
+  get #hasRoom(): boolean {
+    return this.#given < eventsAtOnce && this.#givenWeight < weightAtOnce;
+  }
+
+  #give(next: NumberedEvent): void {
+    this.#stream.push(this.#texts.event(next));
+    this.#givenWeight += weightOf(next.event);
     if (++this.#given === 1) void this.#stream.caughtUp().then(() => this.#giveMore());
   }
 
   #giveMore(): void {
     this.#given = 0;
+    this.#givenWeight = 0;
     if (this.#stream.ended.aborted) return;
-    for (const [subject, event] of this.#waiting) {
+    if (this.#missed !== undefined) this.miss(this.#missed);
+    this.#missed = undefined;
+    for (const [subject, next] of this.#waiting) {
       this.#waiting.delete(subject);
-      this.#give(event);
-      if (this.#given === changesAtOnce) return;
+      this.#waitingWeight -= weightOf(next.event);
+      this.#give(next);
+      if (!this.#hasRoom) return;
     }
+  }
+}
+
+function subjectOf(event: PeerEvent): string {
+  switch (event.kind) {
+    case "run":
+      return `run/${runId(event.record)}`;
+    case "job":
+      return `job/${event.id}`;
+    case "setting":
+      return `${event.setting}/${event.name}`;
+    case "member":
+      return `peer/${event.member.id}`;
+    case "joined":
+      return `joined/${event.join.peer}`;
+    default:
+      return never(event);
   }
 }
 

@@ -6,7 +6,8 @@ import { effect } from "@preact/signals";
 import { isLoggedIn, lostSince } from "./ask.ts";
 
 /** `failure`: a run has gone wrong; it is a `run`, too. */
-export type Kind = "run" | "failure" | "job" | "peer";
+const kinds = ["run", "failure", "job", "peer"] as const;
+export type Kind = (typeof kinds)[number];
 /** `subject`: the run, job or peer; undefined after a gap, in which anything may have happened. */
 type Listener = (kind: Kind, subject: string | undefined) => void;
 
@@ -33,6 +34,10 @@ function tell(kind: Kind, subject: string | undefined): void {
   for (const listener of listeners) listener(kind, subject);
 }
 
+function tellOfGap(): void {
+  for (const kind of kinds) tell(kind, undefined);
+}
+
 /** Keeps a stream open while somebody is logged in. */
 export function followEvents(): void {
   effect(() => {
@@ -45,8 +50,9 @@ export function followEvents(): void {
       for (const [kind, name] of names) {
         source.addEventListener(name, ({ data }: MessageEvent<string>) => tell(kind, subjectOf(data)));
       }
+      source.addEventListener("cicada.events.missed", tellOfGap);
       source.addEventListener("open", () => {
-        if (!isFirst) for (const kind of ["run", "failure", "job", "peer"] as const) tell(kind, undefined);
+        if (!isFirst) tellOfGap();
         isFirst = false;
       });
       source.addEventListener("error", () => {

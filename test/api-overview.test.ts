@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { Overview } from "../src/api/show/overview.ts";
+import type { Run } from "../src/api/show/show-run.ts";
 import { call, fakeApi, type FakeApi } from "./kit/fake-api.ts";
 import { member } from "./kit/fake-control.ts";
 
@@ -128,6 +129,41 @@ test("a list tells how each job's last ticks went and how long they usually take
   assert.equal((await recentOf()).ticks[0].state, "failed");
   const { items } = (await call(fake, { url: "/v1/jobs" })).json();
   assert.equal(items[0].recent, undefined, "only where it is asked for");
+});
+
+test("each job that went wrong lately is told once, with its last failure, how often and how it is now", async () => {
+  const fake = await withJobs({ id: "often", command: "true" }, { id: "once", command: "true" });
+  const minute = Math.floor(Date.now() / 60_000) * 60_000;
+  const fails = (job: string, minutes: number, fields = {}): void =>
+    void fake.control.record({
+      job: job as JobId,
+      tick: tickAt(minute - minutes * 60_000),
+      state: "failed",
+      ...fields,
+    });
+  for (let minutes = 1; minutes <= 700; minutes++) fails("often", minutes);
+  fails("once", 900);
+  fails("once", 800, { retryAt: minute });
+  fails("gone", 1_000, { state: "lost" });
+  fails("once", 2_000);
+  fake.control.statuses.set("often" as JobId, { state: "failing" });
+  const { items, total } = (await call(fake, { url: "/v1/failures" })).json();
+  assert.deepEqual(
+    items.map(({ job, state, counts, last }: { job: string; state: string; counts: object; last: Run }) => [
+      job,
+      state,
+      counts,
+      last.tick,
+    ]),
+    [
+      ["often", "failing", { failed: 700 }, tickAt(minute - 60_000)],
+      ["once", "manual", { failed: 1 }, tickAt(minute - 900 * 60_000)],
+      ["gone", null, { lost: 1 }, tickAt(minute - 1_000 * 60_000)],
+    ],
+  );
+  assert.equal(total, 3);
+  const cut = (await call(fake, { url: "/v1/failures?hours=24&limit=1" })).json();
+  assert.deepEqual([cut.items.length, cut.total], [1, 3]);
 });
 
 test("the next ticks of all jobs are told without reading the state of any", async () => {

@@ -4,13 +4,13 @@
  */
 import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
-import type { Disk, JobSince, RunPage, RunQuery } from "../ports/disk.ts";
+import type { Disk, JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../ports/disk.ts";
 import { planBackfill } from "./backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, slotOfPeer, type JobId, type TickId } from "../schema/ids.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord } from "../schema/run.ts";
-import type { RunState } from "../schema/run-states.ts";
+import { isWrong, wrongStates } from "../schema/run-states.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
 import { ReadTogether } from "./read-together.ts";
@@ -56,6 +56,7 @@ export function controlOf(peer: Peer): Control {
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     durations: (of) => durations.of(of),
+    wentWrong: (query) => readWrong(disk, query),
     values: (root) => peer.parts.table.values(root),
     channelHealth: (name) => peer.parts.noticeSender.healthOf(name),
     testChannel: (channel, name, by) =>
@@ -109,11 +110,9 @@ async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobS
   return { ...outcome, state: isFailing ? "failing" : state, lastFailed, hindrances, next, keptFrom };
 }
 
-const failures: ReadonlySet<RunState> = new Set(["failed", "timeout", "lost", "missed"]);
-
 function hasFailed(tick: RunRecord | undefined): boolean {
   if (tick === undefined) return false;
-  return failures.has(tick.state) || (tick.state === "skipped" && tick.reason === "no-quorum");
+  return isWrong(tick.state) || (tick.state === "skipped" && tick.reason === "no-quorum");
 }
 
 function readHistory(disk: Disk, query: RunQuery): Promise<RunPage> {
@@ -133,6 +132,12 @@ function readDurations(disk: Disk, jobs: readonly JobSince[]): Promise<number[][
     disk.durations(jobs, durationsRead, (found) =>
       found instanceof CicadaError ? reject(found) : resolve(found),
     );
+  });
+}
+
+function readWrong(disk: Disk, query: WrongQuery): Promise<WrongJobs> {
+  return new Promise((resolve, reject) => {
+    disk.wentWrong(query, (found) => (found instanceof CicadaError ? reject(found) : resolve(found)));
   });
 }
 
@@ -209,7 +214,7 @@ async function describeTicks(
 
 /** How many of the newest records are searched for the last tick that went wrong. */
 const recordsSearched = 20;
-const wrongStates = ["failed", "timeout", "lost", "missed", "skipped", "cancelled"] as const;
+const notDoneStates = [...wrongStates, "skipped", "cancelled"] as const;
 
 async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise<Explanation | undefined> {
   const job = peer.status.view().jobs.get(id);
@@ -224,7 +229,7 @@ async function explain(peer: Peer, id: JobId, tick: TickId | undefined): Promise
   }
   const { records } = await readHistory(peer.doors.disk, {
     job: id,
-    states: wrongStates,
+    states: notDoneStates,
     limit: recordsSearched,
   });
   for (const wrong of new Set(records.map((record) => record.tick))) {

@@ -3,14 +3,7 @@
  * which every peer has, and hands the text to mesh-notices.ts, which sends it once.
  */
 import type { MeshSight } from "../core/operator/mesh-sight.ts";
-import {
-  describeDay,
-  isOutcome,
-  lastDay,
-  problemStates,
-  type Day,
-  type ExistingJobs,
-} from "../core/records/digest.ts";
+import { describeDay, isOutcome, lastDay, type Day, type ExistingJobs } from "../core/records/digest.ts";
 import { zoneOf } from "../core/time/zone.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -19,6 +12,7 @@ import type { Digest, DigestState } from "../schema/digest.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { MeshTopic } from "../schema/mesh-notice.ts";
 import type { RunRecord } from "../schema/run.ts";
+import { wrongStates } from "../schema/run-states.ts";
 
 /** The records of a day's last ticks have arrived after this, and most of its runs have ended; ms. */
 const afterDayMs = 60_000;
@@ -84,7 +78,7 @@ export class Digests {
       if (good instanceof CicadaError) return failed(good);
       const problems: RunRecord[] = [];
       const readPage = (page: number, place: { after?: string }): void => {
-        disk.history({ states: problemStates, from, to, limit: pageRecords, ...place }, (bad) => {
+        disk.history({ states: wrongStates, from, to, limit: pageRecords, ...place }, (bad) => {
           if (bad instanceof CicadaError) return failed(bad);
           problems.push(...bad.records.filter(isOutcome));
           const { next } = bad;

@@ -17,7 +17,7 @@ import type { HeldSecrets, SecretChange } from "../schema/secret.ts";
 import type { ReportedKind, SettingKind, SettingValues } from "../schema/setting.ts";
 import type { ExpectedHour } from "./expected.ts";
 import type { Answer, Command } from "./command.ts";
-import type { JobSince, RunPage, RunQuery } from "./disk.ts";
+import type { JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "./disk.ts";
 import type { Delivered } from "./notifier.ts";
 
 export type MemberState = "alive" | "suspect" | "dead" | "left";
@@ -312,6 +312,8 @@ export interface Control {
   history(query: RunQuery): Promise<RunPage>;
   /** How long the job's last successful runs took, ms, newest first; those of ticks from that instant on. */
   durations(of: JobSince): Promise<number[]>;
+  /** The jobs of which ticks went wrong. */
+  wentWrong(query: WrongQuery): Promise<WrongJobs>;
   /** The values of a root of the table other than the jobs', by name, as they are written there. */
   values(root: string): ReadonlyMap<string, unknown>;
   /** As far as this peer knows; undefined = nothing was sent yet. */

@@ -9,7 +9,7 @@ import type { TickKey } from "../schema/keyed-tick.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import type { RequestedOrder, RunRecord, Span, Watermark } from "../schema/run.ts";
-import type { RunState } from "../schema/run-states.ts";
+import type { RunState, WrongState } from "../schema/run-states.ts";
 import type { StoredVote } from "../schema/vote.ts";
 
 /** One thing to make durable. Writes of one `store` call are kept all together or not at all. */
@@ -90,6 +90,33 @@ export interface RunPage {
   /** none if the query didn't ask for them */
   beside: RunRecord[];
 }
+
+/** Asks for the jobs of which ticks went wrong. An attempt that is repeated is not how its tick ended. */
+export interface WrongQuery {
+  /** only ticks from this instant on, ms */
+  from: number;
+  /** only these jobs, each from its own instant on */
+  jobs?: readonly JobSince[];
+  /** the jobs whose last such tick is the newest */
+  limit: number;
+}
+
+export interface WrongJob {
+  /** its newest record of a tick that went wrong */
+  last: RunRecord;
+  /** How many ticks ended so; of records up to `wrongCounted`. A record of many missed ticks counts as all of them. */
+  counts: Partial<Record<WrongState, number>>;
+}
+
+export interface WrongJobs {
+  /** newest first */
+  jobs: WrongJob[];
+  /** without the limit */
+  total: number;
+}
+
+/** Of each job, so many of its newest records of ticks that went wrong are counted, which takes a millisecond. */
+export const wrongCounted = 1_000;
 
 export interface ThingsQuery {
   /** in ascending order */
@@ -177,6 +204,7 @@ export interface Disk {
   newest(jobs: readonly JobId[], limit: number, done: (records: RunRecord[][] | CicadaError) => void): void;
   /** For each of the jobs, in their order: how long its newest successful runs took, at most `limit` of them; ms, newest first. */
   durations(jobs: readonly JobSince[], limit: number, done: (ms: number[][] | CicadaError) => void): void;
+  wentWrong(query: WrongQuery, done: (found: WrongJobs | CicadaError) => void): void;
   /** Digests (core/records/buckets.ts) of the 5-minute buckets from ≤ bucket < to that hold anything. */
   digests(
     from: number,

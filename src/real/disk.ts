@@ -20,6 +20,8 @@ import type {
   Things,
   ThingsQuery,
   Write,
+  WrongJobs,
+  WrongQuery,
 } from "../ports/disk.ts";
 import type { AuditPage, AuditQuery } from "../schema/audit.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
@@ -29,7 +31,7 @@ import type { RunRecord } from "../schema/run.ts";
 import type { DiskResult, ReadRequest, WriteRequest } from "./disk/protocol.ts";
 import { parseAudit, parseOther, parseRevision } from "./disk/parse.ts";
 import { DiskThread } from "./disk/thread.ts";
-import { asLoaded, asPage, asRecordsOfJobs, asText, asThings } from "./disk/texts.ts";
+import { asLoaded, asPage, asRecordsOfJobs, asText, asThings, asWrongJobs } from "./disk/texts.ts";
 
 /**
  * Little of what passes through a thread lives long, so a small nursery keeps its memory low. The heap has room for the
@@ -151,6 +153,10 @@ class RealDisk implements Disk {
 
   durations(jobs: readonly JobSince[], limit: number, done: (ms: number[][] | CicadaError) => void): void {
     this.read({ kind: "durations", jobs, limit }, "durations", ({ ms }) => ms, done);
+  }
+
+  wentWrong(query: WrongQuery, done: (found: WrongJobs | CicadaError) => void): void {
+    this.read({ kind: "wrong", query }, "wrong", asWrongJobs, done);
   }
 
   digests(

@@ -16,3 +16,11 @@ export type RunState = (typeof runStates)[number];
 export function isFinal(state: RunState): boolean {
   return state !== "claimed" && state !== "running";
 }
+
+/** Those of ticks that went wrong. */
+export const wrongStates = ["failed", "timeout", "lost", "missed"] as const satisfies readonly RunState[];
+export type WrongState = (typeof wrongStates)[number];
+
+export function isWrong(state: RunState): state is WrongState {
+  return (wrongStates as readonly RunState[]).includes(state);
+}

@@ -20,6 +20,8 @@ import type {
   Things,
   ThingsQuery,
   Write,
+  WrongJobs,
+  WrongQuery,
 } from "../ports/disk.ts";
 import { instantOf, type JobId, type RunId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
@@ -32,7 +34,7 @@ import type { Process } from "./world/process.ts";
 import type { Queue } from "./world/queue.ts";
 import type { Dice } from "./random.ts";
 import { pruneJob } from "./disk/pruning.ts";
-import { fits, matches, newestFirst, pageOf } from "./disk/queries.ts";
+import { fits, matches, newestFirst, pageOf, wrongAmong } from "./disk/queries.ts";
 
 /** About how many bytes a record takes in a database. */
 const recordBytes = 600;
@@ -149,6 +151,14 @@ export class SimDisk implements Disk {
           .slice(0, limit)
           .flatMap((record) => tookMs(record) ?? []),
       );
+      return () => done(found);
+    });
+  }
+
+  wentWrong(query: WrongQuery, done: (found: WrongJobs | CicadaError) => void): void {
+    this.enqueue(undefined, () => {
+      if (this.storage.unreadable) return () => done(unreadable());
+      const found = wrongAmong(this.storage.records(), query);
       return () => done(found);
     });
   }

@@ -24,7 +24,7 @@ import type { Decisions } from "../../src/api/options.ts";
 import { CicadaError } from "../../src/errors.ts";
 import type { Cancel, LogPiece } from "../../src/ports.ts";
 import type { ExpectedHour } from "../../src/ports/expected.ts";
-import type { JobSince, RunPage, RunQuery } from "../../src/ports/disk.ts";
+import type { JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../../src/ports/disk.ts";
 import type { Answer, Command } from "../../src/ports/command.ts";
 import type {
   BackfillPlan,
@@ -65,6 +65,7 @@ import { ownCapabilities } from "../../src/schema/protocol.ts";
 import type { HeldSecrets, SecretChange } from "../../src/schema/secret.ts";
 import { tookMs, type RunRecord } from "../../src/schema/run.ts";
 import { isFinal } from "../../src/schema/run-states.ts";
+import { wrongAmong } from "../../src/sim/disk/queries.ts";
 import type { Forgotten } from "../../src/schema/attribution.ts";
 
 export const decisions: Decisions = {
@@ -558,6 +559,11 @@ export class FakeControl implements Control {
   async durations({ job, from }: JobSince): Promise<number[]> {
     const { records } = await this.history({ job, from, states: ["succeeded"], limit: Infinity });
     return records.flatMap((record) => tookMs(record) ?? []);
+  }
+
+  async wentWrong(query: WrongQuery): Promise<WrongJobs> {
+    await turn();
+    return wrongAmong(this.records, query);
   }
 
   async history(query: RunQuery): Promise<RunPage> {

@@ -24,7 +24,7 @@ import type {
   NotedAnswer,
 } from "../../ports/control.ts";
 import type { ExpectedHour } from "../../ports/expected.ts";
-import type { JobSince, RunPage, RunQuery } from "../../ports/disk.ts";
+import type { JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../../ports/disk.ts";
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
 import { parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
@@ -194,6 +194,12 @@ export class ScopedControl implements Control {
     return this.#sight.seesJob(job)
       ? this.#control.durations({ job, from: Math.max(from, this.#sight.madeAt(job)) })
       : [];
+  }
+
+  async wentWrong(query: WrongQuery): Promise<WrongJobs> {
+    if (this.#sight.isUnlimited) return this.#control.wentWrong(query);
+    const jobs = [...this.view().jobs.keys()].map((job) => ({ job, from: this.#sight.madeAt(job) }));
+    return this.#control.wentWrong({ ...query, jobs });
   }
 
   values(root: string): ReadonlyMap<string, unknown> {

@@ -1,5 +1,5 @@
 /**
- * What is asked of all jobs at once: how many are in which state, and which ticks come next on which peers.
+ * What is asked of all jobs at once: how many are in which state, which went wrong, and which ticks come next on which peers.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { Type } from "typebox";
@@ -13,7 +13,13 @@ import { own } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api } from "../options.ts";
 import type { Overview } from "../show/overview.ts";
-import { ComingSchema, RunningSchema, SummarySchema, type Coming } from "../show/show-overview.ts";
+import {
+  ComingSchema,
+  RunningSchema,
+  SummarySchema,
+  WrongJobSchema,
+  type Coming,
+} from "../show/show-overview.ts";
 import { showInstant, showRun } from "../show/show-run.ts";
 import type { UsualDurations } from "../show/usual-durations.ts";
 
@@ -28,6 +34,9 @@ const ticksPerJob = 12;
 /** Jobs whose ticks are looked at before other work gets a turn. */
 const jobsAtOnce = 100;
 const comingMax = 1_000;
+/** How far back failures are listed, and of how many jobs. */
+const wrongHoursMax = 168;
+const wrongMax = 500;
 /** Jobs named of which not all ticks are listed. */
 const oftenNamed = 5;
 /** Peers named for each tick: this many, or more if more run it; then all that do, and the one that would step in. */
@@ -37,6 +46,7 @@ const peersNamedMax = 24;
 export function overviewRoutes(app: Api, overview: Overview, usual: UsualDurations): void {
   summary(app, overview);
   running(app, usual);
+  wentWrong(app);
   coming(app, overview, usual);
 }
 
@@ -106,6 +116,40 @@ function running(app: Api, usual: UsualDurations): void {
         }),
       );
       return reply.send({ items, more: all.length > runningMax });
+    },
+  );
+}
+
+function wentWrong(app: Api): void {
+  app.get(
+    "/v1/failures",
+    {
+      config: { right: own("viewer") },
+      schema: {
+        tags,
+        summary: "The jobs of which ticks went wrong lately, how often, and the last of each; newest first",
+        querystring: Type.Object(
+          {
+            hours: Type.Optional(
+              Type.Integer({ minimum: 1, maximum: wrongHoursMax, description: "how far back; default 24" }),
+            ),
+            limit: Type.Optional(Type.Integer({ minimum: 1, maximum: wrongMax, description: "default 50" })),
+          },
+          closed,
+        ),
+        response: { 200: Type.Object({ items: Type.Array(WrongJobSchema), total: Type.Integer() }) },
+      },
+    },
+    async ({ control, query: { hours = 24, limit = 50 } }, reply) => {
+      const { jobs, total } = await control.wentWrong({ from: Date.now() - hours * 3_600_000, limit });
+      const view = control.view();
+      const items = await Promise.all(
+        jobs.map(async ({ last, counts }) => {
+          const status = await control.status(last.job);
+          return { job: last.job, state: status?.state ?? null, counts, last: showRun(last, view, false) };
+        }),
+      );
+      return reply.send({ items, total });
     },
   );
 }

@@ -1,7 +1,9 @@
 /** What is answered about all jobs at once, and about the jobs of a chain. */
 import { Type, type Static } from "typebox";
 import { jobStates } from "../../schema/job.ts";
+import { wrongCounted } from "../../ports/disk.ts";
 import { RunStateSchema } from "../../schema/run.ts";
+import { wrongStates } from "../../schema/run-states.ts";
 import { Instant, orNull, RunSchema } from "./show-run.ts";
 
 export const SummarySchema = Type.Object({
@@ -34,6 +36,16 @@ export const RunningSchema = Type.Object({
   usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),
 });
 export type Running = Static<typeof RunningSchema>;
+
+export const WrongJobSchema = Type.Object({
+  job: Type.String(),
+  state: orNull(Type.Enum(jobStates, { description: "how the job is now; null: it was deleted" })),
+  counts: Type.Partial(Type.Object(Object.fromEntries(wrongStates.map((state) => [state, Type.Integer()]))), {
+    description: `how many of its ticks ended so; of its last ${wrongCounted} records`,
+  }),
+  last: RunSchema,
+});
+export type WrongJob = Static<typeof WrongJobSchema>;
 
 export const ChainSchema = Type.Object({
   jobs: Type.Array(

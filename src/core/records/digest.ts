@@ -7,16 +7,12 @@ import type { JobId } from "../../schema/ids.ts";
 import type { DigestState } from "../../schema/digest.ts";
 import { noticeTextMax } from "../../schema/notice.ts";
 import type { RunRecord } from "../../schema/run.ts";
-import type { RunState } from "../../schema/run-states.ts";
+import { wrongStates, type WrongState } from "../../schema/run-states.ts";
 import { formatCivil } from "../time/calendar.ts";
 import { instantOfCivil } from "../time/days.ts";
 import type { Zone } from "../time/zone.ts";
 
-/** The states of records that a digest counts as problems. */
-export const problemStates = ["failed", "timeout", "lost", "missed"] as const satisfies readonly RunState[];
-type ProblemState = (typeof problemStates)[number];
-
-/** Whether the tick ended with this record, which is in one of `problemStates`. */
+/** Whether the tick ended with this record, which is in one of `wrongStates`. */
 export function isOutcome({ retryAt }: RunRecord): boolean {
   return retryAt === undefined;
 }
@@ -64,7 +60,7 @@ export interface DayFacts {
   succeeded: number;
   /** more have succeeded than were counted */
   moreSucceeded: boolean;
-  /** the records of the day's ticks in `problemStates`, newest first */
+  /** the records of the day's ticks in `wrongStates`, newest first */
   problems: readonly RunRecord[];
   /** there are more problems than these */
   isCut: boolean;
@@ -127,7 +123,7 @@ function listed(jobs: readonly JobId[], named: number): string {
 /** `backup-db failed 2 times, was missed once, last at 2026-11-29T03:00:00Z on vm1 (exit code 1)`. */
 function sentenceOf(job: JobId, records: readonly RunRecord[], nameOf: DayFacts["nameOf"]): string {
   const [last] = records;
-  const counts = problemStates.flatMap((state) => {
+  const counts = wrongStates.flatMap((state) => {
     const number = records
       .filter((record) => record.state === state)
       .reduce((sum, { range }) => sum + (range?.count ?? 1), 0);
@@ -140,7 +136,7 @@ function sentenceOf(job: JobId, records: readonly RunRecord[], nameOf: DayFacts[
   return `${job} ${counts.join(", ")}, last at ${last.tick}${on}${why}`;
 }
 
-const verbs: Readonly<Record<ProblemState, string>> = {
+const verbs: Readonly<Record<WrongState, string>> = {
   failed: "failed",
   timeout: "ran into its timeout",
   lost: "was lost",

@@ -108,6 +108,9 @@ const migrations: readonly string[] = [
    );
    CREATE INDEX audit_of_job ON audit (job, sequence);
    CREATE INDEX audit_refused ON audit (refused, sequence);`,
+  // Which jobs went wrong (wrong.ts).
+  `CREATE INDEX record_gone_wrong ON record (job, instant, state)
+     WHERE state IN ('failed', 'timeout', 'lost', 'missed') AND instr(body, '"retryAt":') = 0;`,
 ];
 
 export const fileVersion = migrations.length;

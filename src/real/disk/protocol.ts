@@ -14,6 +14,8 @@ import type {
   PruneRule,
   RunQuery,
   ThingsQuery,
+  WrongJob,
+  WrongQuery,
 } from "../../ports/disk.ts";
 import type { AuditQuery } from "../../schema/audit.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
@@ -46,6 +48,7 @@ export type ReadRequest =
   | { kind: "history"; query: RunQuery; tickInstant: number | undefined }
   | { kind: "newest"; jobs: readonly JobId[]; limit: number }
   | { kind: "durations"; jobs: readonly JobSince[]; limit: number }
+  | { kind: "wrong"; query: WrongQuery }
   /** numbers of buckets */
   | { kind: "digests"; from: number; to: number }
   | { kind: "things"; page: ThingsQuery }
@@ -74,6 +77,11 @@ export interface PageText {
   beside: string[];
 }
 
+/** A `WrongJob` of ports/disk.ts, with its record as text. */
+export interface WrongJobText extends Pick<WrongJob, "counts"> {
+  last: string;
+}
+
 export type DiskResult =
   | { kind: "stored" }
   | ({ kind: "pruned" } & Pruned)
@@ -81,6 +89,7 @@ export type DiskResult =
   | ({ kind: "page" } & PageText)
   | { kind: "newest"; records: string[][] }
   | { kind: "durations"; ms: number[][] }
+  | { kind: "wrong"; jobs: WrongJobText[]; total: number }
   | { kind: "digests"; digests: [bucket: number, digest: string][] }
   | { kind: "things"; records: string[]; orders: string[]; others: string[]; next: string | undefined }
   | { kind: "output"; bytes: Uint8Array | undefined }

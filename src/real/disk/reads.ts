@@ -14,6 +14,7 @@ import { readAudit } from "./audit.ts";
 import { parseRecord } from "./parse.ts";
 import { bytesIn, checkSum, openStates, textIn } from "./rows.ts";
 import type { Statements } from "./statements.ts";
+import { readWrong } from "./wrong.ts";
 import { newestFirst, readPage } from "./run-pages.ts";
 import { readThings } from "./things.ts";
 
@@ -35,6 +36,8 @@ export class Reads {
           return { kind: "newest", records: request.jobs.map((job) => this.newest(job, request.limit)) };
         case "durations":
           return { kind: "durations", ms: request.jobs.map((job) => this.durations(job, request.limit)) };
+        case "wrong":
+          return { kind: "wrong", ...readWrong(this.statements, request.query) };
         case "digests":
           return { kind: "digests", digests: this.digests(request.from, request.to) };
         case "things":

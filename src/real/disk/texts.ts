@@ -1,5 +1,5 @@
 /** Writes as they go to the thread that writes, and values of the text that the thread which reads answers with. */
-import type { Loaded, RunPage, Things, Write } from "../../ports/disk.ts";
+import type { Loaded, RunPage, Things, Write, WrongJobs } from "../../ports/disk.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { DiskResult, TextWrite } from "./protocol.ts";
 import { parseOrder, parseOther, parseRecord, parseVote, parseWatermark } from "./parse.ts";
@@ -22,6 +22,10 @@ export function asPage({ records, next, total, beside }: Extract<DiskResult, { k
 
 export function asRecordsOfJobs({ records }: Extract<DiskResult, { kind: "newest" }>): RunRecord[][] {
   return records.map((ofJob) => ofJob.map(parseRecord));
+}
+
+export function asWrongJobs({ jobs, total }: Extract<DiskResult, { kind: "wrong" }>): WrongJobs {
+  return { jobs: jobs.map(({ last, counts }) => ({ last: parseRecord(last), counts })), total };
 }
 
 export function asThings({ records, orders, others, next }: Extract<DiskResult, { kind: "things" }>): Things {

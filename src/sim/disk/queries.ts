@@ -5,11 +5,12 @@ import type { Thing } from "../../core/records/buckets.ts";
 import { recordKey } from "../../core/records/records.ts";
 import { CicadaError } from "../../errors.ts";
 import { comparePlaces, placeOf, readPlace, writePlace } from "../../core/records/place.ts";
-import type { RunQuery, Things, ThingsQuery } from "../../ports/disk.ts";
+import type { RunQuery, Things, ThingsQuery, WrongJob, WrongJobs, WrongQuery } from "../../ports/disk.ts";
 import { instantOf } from "../../schema/ids.ts";
 import type { AuditEntry, AuditQuery } from "../../schema/audit.ts";
 import { isByActor } from "../../schema/audit-actors.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import { isWrong } from "../../schema/run-states.ts";
 
 /** Whether a query finds the record. */
 export function matches(record: RunRecord, query: RunQuery): boolean {
@@ -32,6 +33,25 @@ export function newestFirst(a: RunRecord, b: RunRecord): number {
   const byTick = instantOf(b.tick) - instantOf(a.tick);
   if (byTick !== 0) return byTick;
   return recordKey(a) < recordKey(b) ? -1 : 1;
+}
+
+/** The jobs of which ticks went wrong. Of all their records are counted: the simulator asks for few. */
+export function wrongAmong(records: readonly RunRecord[], { from, jobs, limit }: WrongQuery): WrongJobs {
+  const since = new Map(jobs?.map((one) => [one.job, one.from]));
+  const wrong = records.filter(
+    ({ job, tick, state, retryAt }) =>
+      isWrong(state) &&
+      retryAt === undefined &&
+      instantOf(tick) >= Math.max(from, (jobs === undefined ? from : since.get(job)) ?? Infinity),
+  );
+  const found = [...Map.groupBy(wrong.toSorted(newestFirst), ({ job }) => job).values()].flatMap((all) => {
+    const [last] = all;
+    const counts: WrongJob["counts"] = {};
+    for (const { state, range } of all)
+      if (isWrong(state)) counts[state] = (counts[state] ?? 0) + (range?.count ?? 1);
+    return last === undefined ? [] : [{ last, counts }];
+  });
+  return { jobs: found.slice(0, limit), total: found.length };
 }
 
 /** The things between the places of the query, in order, up to its limit. */

@@ -5,9 +5,9 @@ import type { ShownRevision } from "../../api/show/show-revision.ts";
 import type { Run, Tick } from "../../api/show/show-run.ts";
 import type { ShownForecast } from "../../api/show/show-forecast.ts";
 import type { ShownSplit, ShownSplitStory } from "../../api/show/show-split.ts";
-import type { Chain, Coming, Recent, Running, Summary } from "../../api/show/show-overview.ts";
+import type { Chain, Coming, Recent, Running, Summary, WrongJob } from "../../api/show/show-overview.ts";
 
-export type { Chain, Coming, Peer, Run, Running, Summary, Tick };
+export type { Chain, Coming, Peer, Run, Running, Summary, Tick, WrongJob };
 export type Job = ShownJob & { recent?: Recent };
 export type Forecast = ShownForecast;
 export type Split = ShownSplit;
@@ -20,6 +20,12 @@ export type RunState = Run["state"];
 export interface List<Item> {
   items: Item[];
   nextCursor: string | null;
+}
+
+/** The jobs that went wrong in the last day. `total`: how many, also those that are not listed. */
+export interface WrongList {
+  items: WrongJob[];
+  total: number;
 }
 
 /** The next ticks of all jobs. */

@@ -21,6 +21,8 @@ import type {
   Things,
   ThingsQuery,
   Write,
+  WrongJobs,
+  WrongQuery,
 } from "../../../src/ports/disk.ts";
 import {
   runId,
@@ -277,6 +279,49 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
       assert.deepEqual(await durations(2, 0), [[30, 20], [], [50]]);
       assert.deepEqual(await durations(60, noon + hours), [[30, 20], [], [50]]);
       assert.deepEqual(await durations(60, noon + 4 * hours), [[], [], [50]]);
+    },
+  );
+
+  onBed(
+    "the jobs of which ticks went wrong, newest first, each with its last one and its counts, however often another does",
+    async (bed) => {
+      const wrong = (job: string, hour: number, fields: Partial<RunRecord> = {}): RunRecord => ({
+        ...runAt(job, hour, 40),
+        state: "failed",
+        ...fields,
+      });
+      const often = Array.from({ length: 30 }, (_, hour) => wrong("often", 10 + hour));
+      const missed = wrong("missed", 6, { state: "missed", range: { from: noon, count: 4 } });
+      const records = [
+        ...often,
+        missed,
+        wrong("missed", 7),
+        wrong("early", 1),
+        wrong("repeated", 8, { retryAt: noon + 8 * hours + 1 }),
+        wrong("noted", 5, { note: '"retryAt":' }),
+        runAt("fine", 9),
+      ];
+      await store(bed, records.map(recordWrite));
+      const found = (query: WrongQuery) =>
+        valueOf<WrongJobs>(bed, (done) => bed.disk().wentWrong(query, done));
+      assert.deepEqual(await found({ from: noon + 2 * hours, limit: 10 }), {
+        jobs: [
+          { last: wrong("often", 39), counts: { failed: 30 } },
+          { last: wrong("missed", 7), counts: { failed: 1, missed: 4 } },
+          { last: wrong("noted", 5, { note: '"retryAt":' }), counts: { failed: 1 } },
+        ],
+        total: 3,
+      });
+      const { jobs, total } = await found({ from: noon, limit: 1 });
+      assert.deepEqual([jobs.map(({ last }) => last.job), total], [["often"], 4]);
+      const some = [
+        { job: "missed" as JobId, from: noon + 7 * hours },
+        { job: "early" as JobId, from: noon + 2 * hours },
+      ];
+      assert.deepEqual(await found({ from: noon, jobs: some, limit: 10 }), {
+        jobs: [{ last: wrong("missed", 7), counts: { failed: 1 } }],
+        total: 1,
+      });
     },
   );
 

@@ -222,6 +222,7 @@ export class FuzzMesh {
       history: (query, done) => disk.history(query, done),
       newest: (of, limit, done) => disk.newest(of, limit, done),
       durations: (of, limit, done) => disk.durations(of, limit, done),
+      wentWrong: (query, done) => disk.wentWrong(query, done),
       digests: (from, to, done) => disk.digests(from, to, done),
       things: (page, done) => disk.things(page, done),
       output: (run, done) => disk.output(run, done),

@@ -4,8 +4,8 @@ import { jobLink, runLink } from "../../live/address.ts";
 import { lostSince } from "../../live/ask.ts";
 import { now } from "../../live/clock.ts";
 import { mesh, splits, summary } from "../../live/mesh.ts";
-import { useResource } from "../../live/resource.ts";
-import type { Job, List, Running } from "../../live/types.ts";
+import { useResource, type Resource } from "../../live/resource.ts";
+import type { Job, List, Running, WrongList } from "../../live/types.ts";
 import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
 import { Since } from "../../parts/times.tsx";
 import {
@@ -20,11 +20,14 @@ import {
 } from "../../words.ts";
 import { FirstJob } from "../first-job.tsx";
 import { ComingTicks } from "./coming.tsx";
-import { useFailures, type Failures } from "./failures.ts";
-import { WrongLately, groupWrong } from "./wrong.tsx";
+import { WrongLately } from "./wrong.tsx";
 
 export function Now(): JSX.Element {
-  const wrong = useFailures();
+  const wrong = useResource<WrongList>("/v1/failures?limit=100", {
+    on: ["failure"],
+    everyMs: 2_000,
+    pollMs: 60_000,
+  });
   const trouble = useResource<List<Job>>("/v1/jobs?sort=attention&limit=50", {
     on: ["run", "job", "peer"],
     everyMs: 2_000,
@@ -36,7 +39,7 @@ export function Now(): JSX.Element {
         <FirstJob />
       ) : (
         <>
-          <WrongLately failures={wrong} trouble={trouble} />
+          <WrongLately wrong={wrong} trouble={trouble} />
           <RunningNow />
           <ComingTicks />
         </>
@@ -46,15 +49,16 @@ export function Now(): JSX.Element {
 }
 
 /** The sentence at the top. Of a peer that doesn't answer it says only what was. */
-function Health({ wrong }: { wrong: Failures }): JSX.Element {
+function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
   const counted = summary.value;
   if (counted === undefined) return <Counting />;
   const { states, jobs, peers, notReady, warnings } = counted;
   const count = (state: string): number => states[state] ?? 0;
   const able = jobs - count("disabled") - count("blocked") - count("invalid");
   const since = midnight(now.value);
-  const failed = groupWrong((wrong.items ?? []).filter((run) => Date.parse(run.due) >= since));
-  const isPart = wrong.since !== undefined && wrong.since > since;
+  const { items = [], total = 0 } = wrong.body ?? {};
+  const failed = items.filter(({ last }) => Date.parse(last.due) >= since);
+  const isPart = failed.length === items.length && total > items.length;
   const isGood = count("failing") + count("blocked") + count("invalid") === 0 && notReady.length === 0;
   const isWhole = peers.alive === peers.known;
   const members = mesh.value?.items ?? [];

@@ -5,40 +5,23 @@
 import type { JSX } from "preact";
 import { jobLink, runLink } from "../../live/address.ts";
 import type { Resource } from "../../live/resource.ts";
-import type { Job, List, Run } from "../../live/types.ts";
+import type { Job, List, Run, WrongJob, WrongList } from "../../live/types.ts";
 import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
-import { At, Away, Sentences, withoutInstants } from "../../parts/times.tsx";
+import { Away, Sentences, withoutInstants } from "../../parts/times.tsx";
 import { countText, exitText, reasonText, sentence } from "../../words.ts";
 import { dismiss, dismissNone, useDismissed } from "./dismissed.ts";
-import { wrongStates, type Failures } from "./failures.ts";
 
-interface WrongJob {
-  job: string;
-  last: Run;
-  /** state → how often */
-  counts: ReadonlyMap<string, number>;
-}
-
-/** The newest first. A range of missed ticks counts as many times as it has ticks. */
-export function groupWrong(runs: readonly Run[]): WrongJob[] {
-  // An attempt that is repeated is not yet how its tick ended.
-  const final = runs.filter(({ retryAt }) => retryAt === null);
-  return [...Map.groupBy(final, ({ job }) => job)].map(([job, all]) => {
-    const counts = new Map<string, number>();
-    for (const { state, range } of all) counts.set(state, (counts.get(state) ?? 0) + (range?.count ?? 1));
-    const [last = all[0]] = all.toSorted((a, b) => (a.due > b.due ? -1 : 1));
-    return { job, last: last as Run, counts };
-  });
-}
+const allOfThem = "/runs?state=failed,timeout,lost,missed";
 
 interface Props {
-  failures: Failures;
+  wrong: Resource<WrongList>;
   trouble: Resource<List<Job>>;
 }
 
 interface Line {
   id: string;
+  /** of those that need a person first */
   job: Job | undefined;
   wrong: WrongJob | undefined;
   mark: string;
@@ -46,13 +29,15 @@ interface Line {
 
 const linesMax = 12;
 
-export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
-  const lines = linesOf(failures.items ?? [], trouble.body?.items ?? []);
+export function WrongLately({ wrong, trouble }: Props): JSX.Element | null {
+  const { items = [], total = 0 } = wrong.body ?? {};
+  const lines = linesOf(items, trouble.body?.items ?? []);
   const dismissed = useDismissed().value;
   const shown = lines.filter(({ id, mark }) => dismissed[id] !== mark);
   const hidden = lines.length - shown.length;
+  const left = shown.length - linesMax + total - items.length;
   // The sentence at the top says it already.
-  if (failures.items !== undefined && trouble.body !== undefined && lines.length === 0) return null;
+  if (wrong.body !== undefined && trouble.body !== undefined && lines.length === 0) return null;
   return (
     <section aria-labelledby="wrong-title">
       <header>
@@ -73,8 +58,8 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
           )}
         </span>
       </header>
-      {failures.items === undefined || (trouble.body === undefined && lines.length === 0) ? (
-        <Pending of={failures.refused === undefined ? trouble : failures} what="what went wrong" />
+      {wrong.body === undefined || (trouble.body === undefined && lines.length === 0) ? (
+        <Pending of={wrong.refused === undefined ? trouble : wrong} what="what went wrong" />
       ) : shown.length === 0 ? (
         <Nothing>Nothing new.</Nothing>
       ) : (
@@ -87,15 +72,9 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
               <WrongRow key={line.id} line={line} />
             ))}
           </Table>
-          {failures.since !== undefined && (
-            <p class="under-list quiet small">
-              So much went wrong that only what did since <At at={new Date(failures.since).toISOString()} />{" "}
-              is counted. <a href={`/runs?state=${wrongStates}`}>Show all of it</a>
-            </p>
-          )}
-          {shown.length > linesMax && (
+          {left > 0 && (
             <p class="list-end small">
-              <a href={`/runs?state=${wrongStates}`}>and {countText(shown.length - linesMax, "job")} more</a>
+              <a href={allOfThem}>and {countText(left, "job")} more</a>
             </p>
           )}
         </div>
@@ -105,8 +84,8 @@ export function WrongLately({ failures, trouble }: Props): JSX.Element | null {
 }
 
 /** Jobs in trouble now come first, then those that have only been. */
-function linesOf(runs: readonly Run[], jobs: readonly Job[]): Line[] {
-  const wrong = new Map(groupWrong(runs).map((one) => [one.job, one]));
+function linesOf(items: readonly WrongJob[], jobs: readonly Job[]): Line[] {
+  const wrong = new Map(items.map((one) => [one.job, one]));
   const inTrouble = jobs.filter(({ state }) => ["failing", "blocked", "invalid"].includes(state));
   const byId = new Map(jobs.map((job) => [job.id, job]));
   const ids = new Set([...inTrouble.map(({ id }) => id), ...wrong.keys()]);
@@ -124,6 +103,7 @@ function linesOf(runs: readonly Run[], jobs: readonly Job[]): Line[] {
 }
 
 function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Element {
+  const now = job?.state ?? wrong?.state ?? null;
   return (
     <tr role="row">
       <th role="rowheader" scope="row">
@@ -140,11 +120,11 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
           </span>
         ) : (
           <>
-            {[...wrong.counts].map(([state, count], index) => (
+            {Object.entries(wrong.counts).map(([state, count], index) => (
               <span key={state} class="bad">
                 {index > 0 && ", "}
                 {state}
-                {count > 1 && ` ${count} times`}
+                {timesText(count)}
               </span>
             ))}
             <span class="under">{whyOf(wrong.last)}</span>
@@ -166,7 +146,7 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
             </a>
           ))}
       </td>
-      <td role="cell">{job === undefined ? "" : <JobStateWord state={job.state} />}</td>
+      <td role="cell">{now !== null && <JobStateWord state={now} />}</td>
       <td role="cell" class="end number">
         <button class="plain small" aria-label={`Dismiss ${id}`} onClick={() => dismiss([[id, mark]])}>
           Dismiss
@@ -174,6 +154,14 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
       </td>
     </tr>
   );
+}
+
+/** So many are counted. */
+const countedMost = 1_000;
+
+function timesText(count = 0): string {
+  if (count === 1) return "";
+  return count < countedMost ? ` ${count} times` : ` ${countedMost.toLocaleString("en")} times or more`;
 }
 
 function whyOf(run: Run): string {

@@ -250,3 +250,23 @@ test("a group that is wrong in a set of objects is refused as what is declared, 
     ["/objects/0/defaults"],
   );
 });
+
+test("an update of many groups looks through the jobs once, and not once for each group", () => {
+  const [a, b] = [makeTable("a"), makeTable("b")];
+  const [jobs, groups] = [100, 300];
+  for (let job = 0; job < jobs; job++) exchangeOne(a, b, specOf(`job-${job}`, { group: `group-${job}` }));
+  b.jobs();
+  b.takeReread();
+  const edits = Array.from({ length: groups }, (_, index) => {
+    const value = { description: "x" };
+    return { kind: "set", root: "groups", id: `group-${index}`, value, by: "ann" } as const;
+  });
+  assert.equal(b.apply(a.edit(edits, wallOf(jobs)).update), "changed");
+  const { entries, jobs: again } = b.takeReread();
+  assert.equal(again, jobs, "those of the groups are read again");
+  assert.ok(entries <= groups + 2 * jobs, `${entries} entries were looked at`);
+});
+
+function exchangeOne(from: JobTable, to: JobTable, spec: JobSpec): void {
+  assert.equal(to.apply(put(from, spec, 1)), "changed");
+}

@@ -1,6 +1,6 @@
 /** Sync between neighbours over a wire that delays, loses and repeats messages. The stage moves the time on. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
 import * as Y from "yjs";
 import { bucketMs } from "../src/core/records/buckets.ts";
@@ -12,6 +12,7 @@ import { instantOf, type PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { peersRoot } from "../src/table/roots.ts";
+import { pieceBytes } from "../src/peer/pieces.ts";
 import { SyncStage, type Actor } from "./kit/sync-stage.ts";
 import { edit, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 
@@ -564,4 +565,59 @@ test("state vectors that arrive in pieces take 32 MiB at most, however many neig
   assert.deepEqual(whole, ["p6", "p7"], "those that began last");
   for (let piece = 0; piece < pieces; piece++) sendPiece(neighbours[0] as PeerId, piece);
   assert.deepEqual(whole, ["p6", "p7", "p0"], "one that begins again is taken in");
+});
+
+describe("a neighbour that keeps the place at which large tables are fetched", () => {
+  const liar = "liar" as PeerId;
+  const pieces = 4_096;
+  const whole = Buffer.alloc(pieceBytes).toString("base64");
+
+  /** A peer with a link to the liar, which has the turn already, and then one to a neighbour with a large table. */
+  function besieged(seed: string, first: string) {
+    const stage = new SyncStage(seed);
+    const [peer, honest] = [stage.actor("c"), stage.actor("a")];
+    for (let i = 0; i < 40; i++)
+      edit(
+        honest.table,
+        { kind: "put", spec: specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` }), by: "ann" },
+        wallOf(1),
+      );
+    peer.sync.linkUp(liar, stage.now);
+    const asked = stage.sent.find(({ kind }) => kind === "table-have");
+    assert.ok(asked?.kind === "table-have");
+    const { id: question } = asked;
+    const say = (id: number, piece: number, update: string) =>
+      peer.sync.heard(liar, { kind: "table-diff", id, piece, pieces, update }, stage.now);
+    say(question, 0, first);
+    stage.link(honest, peer);
+    return { stage, peer, honest, question, say };
+  }
+
+  test("with whole pieces, each just in time, delays the others for 20 s and not for ever", () => {
+    const { stage, peer, honest, question, say } = besieged("slow pieces", whole);
+    for (let piece = 1; piece <= 14; piece++) {
+      stage.pass(2_000);
+      say(question, piece, whole);
+    }
+    assertSame(honest, peer);
+  });
+
+  test("with small pieces is refused at once, and reported", () => {
+    const { stage, peer, honest, say } = besieged("small pieces", "AAAA");
+    for (let round = 0; round < 400; round++) {
+      stage.pass(10);
+      say(2 + round, 0, "AAAA");
+    }
+    assertSame(honest, peer);
+    assert.match(JSON.stringify(peer.sync.problems(stage.now)), /its pieces are too small/);
+  });
+
+  test("and begins again as soon as its turn has ended, has to wait behind the others", () => {
+    const { stage, peer, honest, say } = besieged("again and again", whole);
+    for (let round = 0; round < 2_800; round++) {
+      stage.pass(10);
+      say(2 + round, 0, whole);
+    }
+    assertSame(honest, peer);
+  });
 });

@@ -7,7 +7,9 @@ import { HostClock, SimClock } from "../src/sim/clock.ts";
 import { Dice } from "../src/sim/random.ts";
 import { Process } from "../src/sim/world/process.ts";
 import { Queue } from "../src/sim/world/queue.ts";
+import type { TableEdit } from "../src/schema/job.ts";
 import { FuzzMesh, members, victim } from "./kit/fuzz/mesh.ts";
+import { makeTable } from "./kit/tables.ts";
 
 const honest = "honest" as PeerId;
 const greedy = "greedy" as PeerId;
@@ -179,6 +181,37 @@ describe("three peers, of which one floods another with questions", () => {
     const ticks = mesh.runs().filter(({ job, start }) => job === "beat" && start >= since);
     assert.ok(ticks.length >= 5, `${ticks.length} of 6 ticks`);
     assert.ok((mesh.peer(victim).status.view().counters["work_messages_dropped"] ?? 0) > 0);
+  });
+});
+
+function confirm(number: number): TableEdit {
+  const value = { at: 1, by: "x", signature: "A".repeat(86) };
+  return { kind: "set", root: "confirmations", id: `peer-${number}/peer-1`, value, by: "x" };
+}
+
+describe("a member that fills a root of the table, and changes it again and again", () => {
+  const [, liar] = members;
+  const filled = 6_000;
+  const more = 400;
+
+  test("pays for the reading of the whole root each time, so that its changes wait", () => {
+    const mesh = new FuzzMesh("confirmations");
+    const table = makeTable("liar");
+    const say = (from: number, to: number) => {
+      const edits = Array.from({ length: to - from }, (_, index) => confirm(from + index));
+      const { update } = table.edit(edits, mesh.world.now());
+      mesh.sendAs(liar, "jobs", { kind: "update", update: Buffer.from(update).toString("base64") });
+    };
+    for (let from = 0; from < filled; from += 200) {
+      say(from, from + 200);
+      mesh.pass(1_000);
+    }
+    const known = () => mesh.state(victim).members.admissions.confirmations.length;
+    assert.equal(known(), filled);
+    for (let number = filled; number < filled + more; number++) say(number, number + 1);
+    assert.ok(known() < filled + 20, `${known() - filled} of ${more} were taken at once`);
+    mesh.pass(60_000);
+    assert.equal(known(), filled + more, "none is lost");
   });
 });
 

@@ -79,7 +79,7 @@ export class Receiver {
           message: { ...message, records: intake.genuine(message.records) },
         });
       case "update":
-        return sync.heardUpdate(from, Buffer.from(message.update, "base64"), { wall, mono });
+        return charge(payer, sync.heardUpdate(from, Buffer.from(message.update, "base64"), { wall, mono }));
       case "table-have":
       case "table-have-want":
       case "table-want":

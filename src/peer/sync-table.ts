@@ -7,8 +7,9 @@ import type { PeerId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import type { Applied, JobTable } from "../table/table.ts";
 import { updateCapBytes } from "../table/update.ts";
-import { encodeBytes, inPieces } from "./pieces.ts";
-import { stepsOfUpdate } from "./work-prices.ts";
+import { FetchTurns } from "./fetch-turns.ts";
+import { encodeBytes, inPieces, pieceBytes } from "./pieces.ts";
+import { stepsOfReread, stepsOfUpdate } from "./work-prices.ts";
 import { stepsOfBytes } from "./work-shares.ts";
 import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
 import { ArrivingVectors } from "./arriving-vectors.ts";
@@ -68,8 +69,8 @@ interface Neighbour {
   restUntil: number;
   /** at the last heartbeat the tables differed */
   differs: boolean;
-  /** it waits, because a large difference is being fetched from another neighbour */
-  postponed: boolean;
+  /** since when it waits, because a large difference is being fetched from another neighbour; monotonic ms */
+  postponedSinceMono: number | undefined;
   /** the new clients that it has brought */
   brought: BroughtClients;
   /** when its last message about the table came, and since when no exchange has been finished; monotonic ms */
@@ -80,14 +81,20 @@ interface Neighbour {
   refused: string | undefined;
 }
 
+/** `steps`: what the update causes beyond those for its bytes. */
+interface AppliedAtCost {
+  applied: Applied;
+  steps: number;
+}
+
 export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
   readonly #vectors: ArrivingVectors;
   /** a whole table has been taken in since the start */
   #isComplete = false;
-  /** the one neighbour from which a difference of several pieces is being fetched */
-  #fetching: PeerId | undefined;
+  /** the neighbours from which differences of several pieces are being fetched */
+  readonly #turns = new FetchTurns();
 
   constructor(deps: TableSyncDeps) {
     this.#deps = deps;
@@ -99,7 +106,7 @@ export class TableSync {
     const neighbour: Neighbour = {
       restUntil: 0,
       differs: false,
-      postponed: false,
+      postponedSinceMono: undefined,
       outgoingVectors: new Map(),
       brought: { count: 0, sinceMono: now.mono },
       heardAtMono: now.mono,
@@ -114,7 +121,7 @@ export class TableSync {
   linkDown(peer: PeerId): void {
     this.#neighbours.delete(peer);
     this.#vectors.forget(peer);
-    if (this.#fetching === peer) this.#fetching = undefined;
+    this.#turns.end(peer);
   }
 
   /** A heartbeat's digest. After one mismatch the change may still be on its way by gossip; a second one starts an exchange. */
@@ -129,18 +136,21 @@ export class TableSync {
     if (again || this.#deps.table.pending()) this.#ask(peer, neighbour, now);
   }
 
-  /** Takes in a gossiped update. If it builds on updates that this side lacks, those are fetched. */
-  heardUpdate(from: PeerId, update: Uint8Array, now: Now): void {
+  /**
+   * Takes in a gossiped update. If it builds on updates that this side lacks, those are fetched. Returns the steps that it causes
+   * beyond those for its bytes.
+   */
+  heardUpdate(from: PeerId, update: Uint8Array, now: Now): number {
     const neighbour = this.#neighbours.get(from);
-    const applied = this.#apply(neighbour, update, now);
-    if (applied === "changed") return this.#deps.onUpdate(update);
-    if (applied === "known") return;
-    if (applied === "pending") {
+    const { applied, steps } = this.#apply(neighbour, update, now);
+    if (applied === "changed") this.#deps.onUpdate(update);
+    else if (applied === "pending") {
       if (neighbour !== undefined && neighbour.request === undefined) this.#ask(from, neighbour, now);
-      return;
+    } else if (applied !== "known") {
+      this.#deps.count("refused_update");
+      this.#deps.log.warn("a change of the job table was refused", { from, why: applied.refused });
     }
-    this.#deps.count("refused_update");
-    this.#deps.log.warn("a change of the job table was refused", { from, why: applied.refused });
+    return steps;
   }
 
   woke(now: Now): void {
@@ -153,8 +163,40 @@ export class TableSync {
         this.#ask(peer, neighbour, now);
       }
       if (outgoing !== undefined && now.mono - outgoing.since >= servingLimitMs) delete neighbour.outgoing;
-      if (neighbour.postponed && this.#fetching === undefined) this.#ask(peer, neighbour, now);
     }
+    this.#callNext(now);
+  }
+
+  /** The one that has waited the longest is asked again, and has the turn until it has had time to answer. */
+  #callNext(now: Now): void {
+    const [next] = this.#waiting();
+    if (next === undefined || !this.#turns.isFree(now)) return;
+    const [peer, neighbour] = next;
+    this.#ask(peer, neighbour, now);
+    this.#takeTurn(peer, now);
+  }
+
+  /** Whether several pieces may be fetched from the neighbour now: it has been called, or no other one waits. */
+  #beginTurn(peer: PeerId, now: Now): boolean {
+    return this.#turns.has(peer) || (this.#waiting().length === 0 && this.#takeTurn(peer, now));
+  }
+
+  #takeTurn(peer: PeerId, now: Now): boolean {
+    if (!this.#turns.begin(peer, now)) return false;
+    const surplus = this.#turns.takeSurplus();
+    const given = surplus === undefined ? undefined : this.#neighbours.get(surplus);
+    if (given === undefined) return true;
+    delete given.incoming;
+    delete given.request;
+    given.postponedSinceMono = now.mono;
+    return true;
+  }
+
+  /** The neighbours that wait for a turn, the one that has waited the longest first. */
+  #waiting(): [PeerId, Neighbour][] {
+    return [...this.#neighbours]
+      .filter(([, { postponedSinceMono }]) => postponedSinceMono !== undefined)
+      .toSorted(([, a], [, b]) => (a.postponedSinceMono ?? 0) - (b.postponedSinceMono ?? 0));
   }
 
   heardHave(from: PeerId, message: MessageOf<"table-have">, now: Now): void {
@@ -203,8 +245,10 @@ export class TableSync {
     if (neighbour.request?.id === message.id) neighbour.request.since = now.mono;
     const { id, piece, pieces: of } = message;
     if (piece === 0) {
-      if (of > 1 && this.#fetching !== undefined && this.#fetching !== from) {
-        neighbour.postponed = true;
+      // Nothing in several pieces is taken from a neighbour whose pieces have just been refused.
+      if (of > 1 && neighbour.refused !== undefined && now.mono < neighbour.restUntil) return;
+      if (of > 1 && !this.#beginTurn(from, now)) {
+        neighbour.postponedSinceMono ??= now.mono;
         delete neighbour.request;
         return;
       }
@@ -220,14 +264,15 @@ export class TableSync {
     incoming.pieces.push(bytes);
     if (incoming.bytes > updateCapBytes) return this.#refuse(from, neighbour, now);
     if (incoming.pieces.length < of) {
-      this.#fetching = from;
+      // Less than a whole piece would keep the others waiting for longer.
+      if (bytes.length < pieceBytes) return this.#refuse(from, neighbour, now, "its pieces are too small");
       this.#deps.send(from, { kind: "table-want", id, piece: piece + 1 });
       return;
     }
     delete neighbour.incoming;
-    if (this.#fetching === from) this.#fetching = undefined;
-    if (neighbour.request?.id !== id) this.#deps.charge(from, stepsOfUpdate(incoming.bytes));
-    const applied = this.#take(from, neighbour, Buffer.concat(incoming.pieces), now);
+    this.#turns.end(from);
+    const { applied, steps } = this.#take(from, neighbour, Buffer.concat(incoming.pieces), now);
+    if (neighbour.request?.id !== id) this.#deps.charge(from, stepsOfUpdate(incoming.bytes) + steps);
     if (neighbour.request?.id !== id || applied === "pending") return;
     if (typeof applied !== "object") {
       this.#finish(from, neighbour, now);
@@ -237,11 +282,13 @@ export class TableSync {
     neighbour.restUntil = now.mono + refusedRestMs;
   }
 
-  /** Refuses a difference that is larger than a table can be. */
-  #refuse(from: PeerId, neighbour: Neighbour, now: Now): void {
+  /** Refuses a difference before it is there. */
+  #refuse(from: PeerId, neighbour: Neighbour, now: Now, why = "it is larger than a table can be"): void {
     this.#deps.count("sync_table_refused");
-    neighbour.refused = "it is larger than a table can be";
-    if (this.#fetching === from) this.#fetching = undefined;
+    if (neighbour.refused !== why)
+      this.#deps.log.warn("a neighbour's table was refused", { peer: from, reason: why });
+    neighbour.refused = why;
+    this.#turns.end(from);
     delete neighbour.incoming;
     delete neighbour.request;
     neighbour.restUntil = now.mono + refusedRestMs;
@@ -256,9 +303,9 @@ export class TableSync {
 
   #ask(peer: PeerId, neighbour: Neighbour, now: Now): void {
     this.#deps.count("sync_table_asked");
-    if (this.#fetching === peer) this.#fetching = undefined;
+    this.#turns.end(peer);
     delete neighbour.incoming;
-    neighbour.postponed = false;
+    neighbour.postponedSinceMono = undefined;
     const id = this.#deps.nextId();
     neighbour.request = { id, digest: this.#deps.table.digest(), since: now.mono };
     neighbour.unfinishedSinceMono ??= now.mono;
@@ -321,21 +368,25 @@ export class TableSync {
     });
   }
 
-  #take(from: PeerId, neighbour: Neighbour, update: Uint8Array, now: Now): Applied {
-    const applied = this.#apply(neighbour, update, now);
+  #take(from: PeerId, neighbour: Neighbour, update: Uint8Array, now: Now): AppliedAtCost {
+    const { applied, steps } = this.#apply(neighbour, update, now);
     if (applied === "changed") this.#deps.onUpdate(update);
     else if (typeof applied === "object") {
       neighbour.refused = applied.refused;
       this.#deps.count("sync_table_refused");
       this.#deps.log.warn("a neighbour's table was refused", { peer: from, reason: applied.refused });
     }
-    return applied;
+    return { applied, steps };
   }
 
-  #apply(neighbour: Neighbour | undefined, update: Uint8Array, now: Now): Applied {
+  #apply(neighbour: Neighbour | undefined, update: Uint8Array, now: Now): AppliedAtCost {
     const { table } = this.#deps;
-    if (this.#isComplete) return applyWithin(table, update, neighbour?.brought, now);
-    return applyWhole(table, update);
+    // What this peer's own edits cause is nobody's share.
+    table.takeReread();
+    const applied = this.#isComplete
+      ? applyWithin(table, update, neighbour?.brought, now)
+      : applyWhole(table, update);
+    return { applied, steps: stepsOfReread(table.takeReread()) };
   }
 
   /** Neighbours with which no exchange can be finished, and why, in words. */
@@ -347,6 +398,7 @@ export class TableSync {
   }
 
   #finish(peer: PeerId, neighbour: Neighbour, now: Now): void {
+    if (neighbour.incoming === undefined) this.#turns.end(peer);
     delete neighbour.request;
     neighbour.differs = false;
     neighbour.unfinishedSinceMono = undefined;
@@ -360,7 +412,7 @@ export class TableSync {
 function problemWith(neighbour: Neighbour, { mono }: Now): string | undefined {
   const { refused, unfinishedSinceMono, heardAtMono, differsSinceMono } = neighbour;
   if (refused !== undefined) return `its job table is refused: ${refused}`;
-  if (unfinishedSinceMono !== undefined && !neighbour.postponed) {
+  if (unfinishedSinceMono !== undefined && neighbour.postponedSinceMono === undefined) {
     if (mono - Math.max(unfinishedSinceMono, heardAtMono) >= silentProblemMs) {
       return "it doesn't answer how much of the job table it has";
     }

@@ -153,9 +153,9 @@ export class Sync {
     this.#table.digestHeard(peer, digest, now);
   }
 
-  /** An update of the table that the peer has gossiped. */
-  heardUpdate(from: PeerId, update: Uint8Array, now: Now): void {
-    this.#table.heardUpdate(from, update, now);
+  /** An update of the table that the peer has gossiped. Returns the steps that it causes beyond those for its bytes. */
+  heardUpdate(from: PeerId, update: Uint8Array, now: Now): number {
+    return this.#table.heardUpdate(from, update, now);
   }
 
   /**

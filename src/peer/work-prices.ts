@@ -28,6 +28,15 @@ const deflateRatioMax = 1_032;
 /** A file is read or written, or something is stored by itself. */
 const stepsPerAccess = 200;
 
+/** An entry of the table that is read again because another one under its root was written, and a job because its group was. */
+const stepsPerEntry = 4;
+const stepsPerJob = 80;
+
+/** What a change of the table costs beyond its own bytes: a root is read anew as a whole. */
+export function stepsOfReread({ entries, jobs }: { entries: number; jobs: number }): number {
+  return entries * stepsPerEntry + jobs * stepsPerJob;
+}
+
 export function stepsOfUpdate(bytes: number): number {
   return Math.ceil(bytes / updateBytesPerStep);
 }

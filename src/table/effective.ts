@@ -71,16 +71,25 @@ export class EffectiveJobs {
     this.#touched.add(ulid);
   }
 
-  /** Must be called when what the table says about a group has changed. Its jobs are then read again. */
-  touchGroup(name: string): void {
+  /**
+   * Must be called when what the table says about these groups has changed. Their jobs are then read again. All jobs are looked
+   * through once; returns how many.
+   */
+  touchGroups(names: ReadonlySet<string>): number {
     const isFirst = !this.#hasGroups;
     this.#hasGroups = true;
     const touch = (id: JobId, group: string): void => {
-      if (isFirst || group === name) for (const ulid of this.#ulidsOf(id)) this.#touched.add(ulid);
+      if (isFirst || names.has(group)) for (const ulid of this.#ulidsOf(id)) this.#touched.add(ulid);
     };
     for (const jobs of [this.#jobs, this.#chained])
       for (const [id, { written, spec }] of jobs) touch(id, groupOf(written ?? spec));
     for (const [id, group] of this.#groupOf) touch(id, group);
+    return this.#jobs.size + this.#chained.size + this.#groupOf.size;
+  }
+
+  /** How many incarnations are to be read again. */
+  get touchedCount(): number {
+    return this.#touched.size;
   }
 
   /** Must be called when the document was made anew: every incarnation may be different in it. */

@@ -68,6 +68,11 @@ export function freshClientId(random: Random): number {
   return 1 + Math.floor(random.next() * (clientIdLimit - 1));
 }
 
+export interface Reread {
+  entries: number;
+  jobs: number;
+}
+
 export class JobTable {
   readonly #freshClientId: () => number;
   #clientId: number;
@@ -82,6 +87,7 @@ export class JobTable {
   /** by client: the clock that a dropped update would have needed */
   readonly #awaited = new Map<number, number>();
   #changedByApply = false;
+  #reread: Reread = { entries: 0, jobs: 0 };
 
   constructor(options: TableOptions) {
     this.#clientId = options.clientId;
@@ -284,6 +290,16 @@ export class JobTable {
     return this.#digest.of(this.#doc);
   }
 
+  /**
+   * What has to be read again because of what was applied since the last call, and was not in it: the other entries of a root,
+   * and the jobs of a group.
+   */
+  takeReread(): Readonly<Reread> {
+    const reread = this.#reread;
+    this.#reread = { entries: 0, jobs: 0 };
+    return reread;
+  }
+
   /** True while edits are missing on which a dropped update was built. */
   pending(): boolean {
     for (const [client, clock] of this.#awaited) {
@@ -326,9 +342,14 @@ export class JobTable {
       if (this.#digest.observe(transaction)) this.#changedByApply = true;
       for (const [type, keys] of transaction.changed) {
         const read = valuesOf.get(type);
-        read?.changed();
+        if (read !== undefined) {
+          read.changed();
+          this.#reread.entries += read.size;
+        }
         if (read?.root === groupsRoot) {
-          for (const key of keys) this.#effective.touchGroup(parseValueKey(key ?? "")?.id ?? "");
+          const groups = new Set([...keys].map((key) => parseValueKey(key ?? "")?.id ?? ""));
+          this.#reread.entries += this.#effective.touchGroups(groups);
+          this.#reread.jobs += this.#effective.touchedCount;
         }
         if (Object.is(type, roots.jobs)) {
           for (const ulid of keys) if (ulid !== null) this.#effective.touch(ulid);

@@ -32,6 +32,11 @@ export class RootValues {
     this.#entries = undefined;
   }
 
+  /** How many entries it has, those that are overruled too. */
+  get size(): number {
+    return this.#map.size;
+  }
+
   /** By id, in the order of the ids. The same map until something changes. */
   all(): ReadonlyMap<string, unknown> {
     this.#read ??= new Map(

@@ -762,6 +762,46 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a single chosen job is asked about by its name, as one", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs?q=nightly");
+    await page.getByLabel("Choose nightly").check();
+    const bar = page.getByRole("group", { name: "For the chosen jobs" });
+    for (const [verb, no] of [
+      ["Run", "Don't run it"],
+      ["Delete", "Keep it"],
+    ] as const) {
+      await bar.getByRole("button", { name: verb }).click();
+      const dialog = page.getByRole("dialog", { name: `${verb} nightly?` });
+      await dialog.getByRole("button", { name: `${verb} it`, exact: true }).waitFor();
+      assert.doesNotMatch(await dialog.innerText(), /\b(they|them|jobs|each)\b/i);
+      await dialog.getByRole("button", { name: no }).click();
+    }
+    await context.close();
+  });
+
+  test("what others change of the settings is shown soon after they did", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    // Only an event can make the page ask again.
+    await page.clock.install();
+    await logIn(page, ada.token, "/settings");
+    const pool = page.getByRole("row", { name: /^of-another/ });
+    await page.getByRole("row", { name: /^db / }).waitFor();
+    await page.clock.pauseAt(Date.now() + 60_000);
+    await page.clock.runFor(1_000);
+    await page.getByRole("row", { name: /^db / }).waitFor();
+    const told = page.waitForEvent("console", (message) => message.text() === "told");
+    await page.evaluate(
+      `new EventSource("/v1/events").addEventListener("cicada.pool.written", () => console.log("told"))`,
+    );
+    await peers[1]?.ask("PUT", "/v1/pools/of-another", { slots: 3 });
+    await told;
+    await page.clock.runFor(6_000);
+    await pool.waitFor();
+    await ada.ask("DELETE", "/v1/pools/of-another");
+    await context.close();
+  });
+
   test("the keyboard goes on where a new view begins, and back where the old one does", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs");

@@ -5,10 +5,10 @@
 import { effect } from "@preact/signals";
 import { isLoggedIn, lostSince } from "./ask.ts";
 
-/** `failure`: a run has gone wrong; it is a `run`, too. */
+/** `failure`: a run has gone wrong; it is a `run`, too. `job`: a job has changed, or a setting, on which any job may depend. */
 const kinds = ["run", "failure", "job", "peer"] as const;
 export type Kind = (typeof kinds)[number];
-/** `subject`: the run, job or peer; undefined after a gap, in which anything may have happened. */
+/** `subject`: the run, job or peer; undefined if it may be any. */
 type Listener = (kind: Kind, subject: string | undefined) => void;
 
 const runStates = "claimed running succeeded failed timeout cancelled lost skipped missed withdrawn".split(
@@ -21,6 +21,8 @@ const names: readonly (readonly [Kind, string])[] = [
   ["job", "cicada.job.deleted"],
   ...["alive", "suspect", "dead", "left", "joined"].map((state) => ["peer", `cicada.peer.${state}`] as const),
 ];
+
+const settings = ["calendar", "channel", "group", "maintenance", "pool"];
 
 const listeners = new Set<Listener>();
 const againMs = 3_000;
@@ -49,6 +51,10 @@ export function followEvents(): void {
       source = new EventSource("/v1/events");
       for (const [kind, name] of names) {
         source.addEventListener(name, ({ data }: MessageEvent<string>) => tell(kind, subjectOf(data)));
+      }
+      for (const setting of settings) {
+        for (const change of ["written", "deleted"])
+          source.addEventListener(`cicada.${setting}.${change}`, () => tell("job", undefined));
       }
       source.addEventListener("cicada.events.missed", tellOfGap);
       source.addEventListener("open", () => {

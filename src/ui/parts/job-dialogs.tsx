@@ -140,6 +140,9 @@ export function PauseDialog({ job, onClose, onDone }: Props): JSX.Element {
   );
 }
 
+export const deletionText =
+  "It is removed from every peer, and its ticks stop. A run that is on goes on to its end. The job is kept for a while, so the deletion can be undone.";
+
 export function DeleteDialog({ job, onClose, onDone }: Props): JSX.Element {
   const act = async (): Promise<void> => {
     if (!(await remove(job))) return;
@@ -148,10 +151,7 @@ export function DeleteDialog({ job, onClose, onDone }: Props): JSX.Element {
   };
   return (
     <Dialog title={`Delete ${job.id}?`} onClose={onClose}>
-      <p>
-        It is removed from every peer, and its ticks stop. A run that is on goes on to its end. The job is
-        kept for a while, so the deletion can be undone.
-      </p>
+      <p>{deletionText}</p>
       <div class="actions">
         <button onClick={onClose} autoFocus>
           Keep it

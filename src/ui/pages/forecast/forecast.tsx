@@ -71,8 +71,8 @@ function Limits({ body: { jobs, unplaced, morePeers } }: { body: Body }): JSX.El
     <>
       {nowhere > 0 && (
         <div class="notice">
-          <strong>{countText(nowhere, "tick")} of these days could run on no living peer.</strong> They are in
-          none of the maps.
+          <strong>{countText(nowhere, "tick")} of these days could run on no living peer.</strong>{" "}
+          {nowhere === 1 ? "It is" : "They are"} in none of the maps.
         </div>
       )}
       {beyond > 0 && (

@@ -4,7 +4,7 @@ import { useResource } from "../../live/resource.ts";
 import type { Chain, Job, List, Run } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { At, Away } from "../../parts/times.tsx";
-import { actionText, scheduleText } from "../../words.ts";
+import { actionText, countText, scheduleText } from "../../words.ts";
 import { ChainPicture } from "./chain.tsx";
 import { Durations } from "./durations.tsx";
 import { ResultMap, type KnownFrom } from "./result-map.tsx";
@@ -113,7 +113,7 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
       ),
     ],
     ["Labels", labels.length === 0 ? undefined : <Labels labels={labels} />],
-    ["Keeps", keep === undefined ? undefined : `${keep.runs ?? 100} runs, ${keep.age ?? "30d"}`],
+    ["Keeps", keep === undefined ? undefined : `${countText(keep.runs ?? 100, "run")}, ${keep.age ?? "30d"}`],
   ];
   return (
     <div class="card">

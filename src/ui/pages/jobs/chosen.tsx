@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { bulk, type BulkAction } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
+import { deletionText } from "../../parts/job-dialogs.tsx";
 import { Dialog } from "../../parts/parts.tsx";
 import { countText } from "../../words.ts";
 
@@ -12,18 +13,20 @@ interface ChosenProps {
   reload: () => void;
 }
 
-/** What is asked about first: a run can't be taken back, and a deletion stops what people count on. */
+/** What is asked about first: a run can't be taken back, and a deletion stops what people count on. `one`: of a single job */
 const questions = {
   run: {
     verb: "Run",
     text: "Each runs once, now, in addition to its schedule. What has run can't be undone.",
-    no: "Don't run them",
+    one: "It runs once, now, in addition to its schedule. What has run can't be undone.",
+    no: "Don't run",
     class: "primary",
   },
   delete: {
     verb: "Delete",
     text: "They are removed from every peer, and their ticks stop. Runs that are on go on to their end. The jobs are kept for a while, so the deletion can be undone.",
-    no: "Keep them",
+    one: deletionText,
+    no: "Keep",
     class: "danger",
   },
 };
@@ -42,6 +45,8 @@ export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
     reload();
   };
   const question = asked && questions[asked];
+  const [first, second] = ids;
+  const them = second === undefined ? "it" : "them";
   return (
     <div class="chosen" role="group" aria-label="For the chosen jobs">
       <span>{countText(ids.length, "job")} chosen</span>
@@ -57,18 +62,23 @@ export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
         Clear
       </button>
       {asked && question && (
-        <Dialog title={`${question.verb} ${countText(ids.length, "job")}?`} onClose={close}>
-          <p>{question.text}</p>
-          <p class="names" tabIndex={0}>
-            {ids.slice(0, 30).join(", ")}
-            {ids.length > 30 && ` and ${ids.length - 30} more`}
-          </p>
+        <Dialog
+          title={`${question.verb} ${second === undefined ? first : countText(ids.length, "job")}?`}
+          onClose={close}
+        >
+          <p>{second === undefined ? question.one : question.text}</p>
+          {second !== undefined && (
+            <p class="names" tabIndex={0}>
+              {ids.slice(0, 30).join(", ")}
+              {ids.length > 30 && ` and ${ids.length - 30} more`}
+            </p>
+          )}
           <div class="actions">
             <button onClick={close} autoFocus>
-              {question.no}
+              {question.no} {them}
             </button>
             <button class={question.class} onClick={() => void act(asked)}>
-              {question.verb} them
+              {question.verb} {them}
             </button>
           </div>
         </Dialog>

@@ -31,8 +31,8 @@ export function Mesh(): JSX.Element {
         <div>
           <h1>Mesh</h1>
           <p class="under">
-            {countText(present.length, "peer")}, as {items.find(({ self }) => self)?.name ?? "this peer"} sees
-            them
+            {countText(present.length, "peer")}, as {items.find(({ self }) => self)?.name ?? "this peer"} sees{" "}
+            {present.length === 1 ? "it" : "them"}
             {roster !== null &&
               `; ${heardVoters.length} of ${countText(voters.length, "voter")} heard (epoch ${roster.epoch})`}
           </p>

@@ -113,7 +113,7 @@ function Story({ split }: { split: Split }): JSX.Element {
       <p>
         {gaps.total === 0
           ? "No tick was missed meanwhile."
-          : `${countText(gaps.total, "tick")} did not run${gaps.items.some(({ state }) => state === "lost") ? ", or nobody knows how they ended" : ""}:`}
+          : `${countText(gaps.total, "tick")} did not run${gaps.items.some(({ state }) => state === "lost") ? `, or nobody knows how ${gaps.total === 1 ? "it" : "they"} ended` : ""}:`}
       </p>
       {gaps.total > 0 && (
         <ul class="plain-list">

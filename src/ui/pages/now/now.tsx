@@ -73,9 +73,11 @@ function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
           : `${peers.alive} of ${countText(peers.known, "peer")}`},{" "}
         {jobs === 0
           ? "no job yet"
-          : able === jobs
-            ? `all ${countText(jobs, "job")} can run`
-            : `${able} of ${countText(jobs, "job")} can run`}
+          : jobs === 1
+            ? `its one job ${able === 1 ? "can" : "can't"} run`
+            : able === jobs
+              ? `all ${countText(jobs, "job")} can run`
+              : `${able} of ${countText(jobs, "job")} can run`}
         {count("blocked") > 0 && (
           <>
             , <a href="/jobs?state=blocked">{count("blocked")} blocked</a>

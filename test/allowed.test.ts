@@ -1,5 +1,6 @@
 /** This peer's own limits: which executors, users and groups of jobs it allows, and that they win over the table. */
 import assert from "node:assert/strict";
+import { userInfo } from "node:os";
 import { test } from "node:test";
 import { notAllowed } from "../src/cli/start/allowed.ts";
 import { equipmentOf } from "../src/core/checks/action.ts";
@@ -71,6 +72,33 @@ test("a job that only other peers allow runs there; one that none allows is bloc
   const { message } = whyBlocked(cores.state("a"), plan) ?? { message: "" };
   assert.match(message, /host-b doesn't allow jobs of the user bob \(start --allow-user\)/);
   assert.match(message, /doesn't allow jobs of the group db \(start --allow-group\)/);
+});
+
+test("a job whose user or interpreter no host has is blocked, and the answer that wrote it says so", async () => {
+  await using cluster = new Cluster();
+  const [ada, bob] = await cluster.mesh(["ada", "bob"]);
+  const headers = { "content-type": "application/octet-stream" };
+  const put = await ada.call("PUT", "/v1/scripts", "echo ok", headers);
+  const { sha256 } = put.body as { sha256: string };
+  const own = userInfo().username;
+  for (const [id, job, says] of [
+    ["by-nobody", { command: "true", user: "no-such-user" }, /can't run jobs as the user no-such-user/],
+    [
+      "in-nothing",
+      { script: { interpreter: "no-such-python", sha256 } },
+      /doesn't have the interpreter no-such-python/,
+    ],
+    ["well", { command: "true", user: own }, undefined],
+    ["read", { script: { interpreter: "sh", sha256 } }, undefined],
+  ] as const) {
+    const { warnings = [] } = (await ada.ask("POST", "/v1/jobs", { id, schedule: "0 0 * * *", ...job })) as {
+      warnings?: string[];
+    };
+    const { state } = (await bob.ask("GET", `/v1/jobs/${id}`)) as { state: string };
+    assert.equal(state, says === undefined ? "scheduled" : "blocked", `${id}: ${warnings.join()}`);
+    if (says === undefined) assert.deepEqual(warnings, [], id);
+    else assert.match(warnings.join(), says);
+  }
 });
 
 test("a peer that was started with --allow-group runs nothing of other groups, not even by hand", async () => {

@@ -152,6 +152,7 @@ class Mesh {
       remove: (sha256) => void disk.delete(sha256),
       missingInterpreters: (names, done) =>
         later(() => done(names.filter((one) => !installed.includes(one)))),
+      missingUsers: (_names, done) => later(() => done([])),
     };
     const keeper = new ScriptStore(
       {

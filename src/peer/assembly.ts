@@ -49,6 +49,7 @@ import { ClockProof } from "./clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
+import { HostUsers } from "./host-users.ts";
 import { ScriptStore } from "./scripts.ts";
 import { SecretStore } from "./secrets.ts";
 import { Sync } from "./sync.ts";
@@ -66,6 +67,7 @@ export interface Assembly {
   audit: AuditReader;
   copies: LogCopies;
   scripts: ScriptStore;
+  hostUsers: HostUsers;
   secrets: SecretStore;
   keyRotation: KeyRotation;
   workShares: WorkShares;
@@ -190,13 +192,22 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
   });
   const copies = new LogCopies({ ...outputDeps(deps), executor, charge });
+  const lacks = { scripts: [] as readonly string[], users: [] as readonly string[] };
+  const lacking = (some: Partial<typeof lacks>): void => {
+    Object.assign(lacks, some);
+    feed({ kind: "equipment", lacks: [...lacks.users, ...lacks.scripts] });
+  };
+  const hostUsers = new HostUsers(
+    { door: doors.scripts, lacks: (users) => lacking({ users }) },
+    table.jobs().values(),
+  );
   const scripts = new ScriptStore(
     {
       door: doors.scripts,
       clock,
       send: (to, message) => send(to, "blob", message),
       living: () => livingOthers(state),
-      lacks: (lacks) => feed({ kind: "equipment", lacks }),
+      lacks: (items) => lacking({ scripts: items }),
       count,
       note: (entries, done) => noteFirst(doors, entries, done),
     },
@@ -238,6 +249,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     logs,
     audit,
     copies,
+    hostUsers,
     scripts,
     secrets,
     keyRotation,

@@ -19,6 +19,9 @@ import { ReadTogether } from "./read-together.ts";
 const recordsPerTick = 4;
 /** Of how many of a job's last successful runs it is told how long they took. */
 const durationsRead = 60;
+/** How long a write waits until other hosts have said that they lack what its job needs, and how often it looks. Unit: ms. */
+const hostsAnswerMs = 500;
+const lookAgainMs = 20;
 
 export function controlOf(peer: Peer): Control {
   const { disk } = peer.doors;
@@ -53,6 +56,7 @@ export function controlOf(peer: Peer): Control {
     settings: (kind) => peer.status.settings(kind),
     blocked: () => peer.status.blocked(),
     unknownHere: () => peer.status.unknownHere(),
+    hostsChecked: (id) => hostsChecked(peer, id),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     durations: (of) => durations.of(of),
@@ -96,6 +100,22 @@ export function controlOf(peer: Peer): Control {
     script: (sha256) => new Promise((resolve) => peer.parts.scripts.get(sha256, resolve)),
     subscribe: (listener) => peer.subscribe(listener),
   };
+}
+
+/** While this host alone is known to lack something, the others may be about to say the same. */
+function hostsChecked(peer: Peer, id: JobId): Promise<void> {
+  const { clock } = peer.doors;
+  const { scripts, hostUsers } = peer.parts;
+  const until = clock.now().mono + hostsAnswerMs;
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const { mono } = clock.now();
+      const isOpen = scripts.isChecking || hostUsers.isChecking || peer.status.isLeftToOthers(id);
+      if (!isOpen || mono >= until) resolve();
+      else clock.alarm(mono + lookAgainMs, look);
+    };
+    look();
+  });
 }
 
 async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobStatus | undefined> {

@@ -284,10 +284,11 @@ export class Peer {
     if (this.#stopped) return;
     this.#feed({ kind: "woke" });
     const now = this.#doors.clock.now();
-    const { sync, keyRotation, edits, retention, scripts, secrets } = this.parts;
+    const { sync, keyRotation, edits, retention, scripts, hostUsers, secrets } = this.parts;
     this.#writer.woke(now);
     for (const part of [sync, keyRotation, edits, retention]) part.woke(now);
     scripts.woke(now.mono);
+    hostUsers.woke(now.mono);
     this.parts.meshNotices.woke(now);
     secrets.woke(now.mono);
   }

@@ -62,6 +62,7 @@ export class ScriptStore {
   /** the interpreters that were missing at the last check; undefined = there was none yet */
   #missing: ReadonlySet<string> | undefined;
   #told = "";
+  #checks = 0;
   readonly #fetches = new Map<string, Fetch>();
   /** when a script that no peer had is asked for again; monotonic, ms */
   readonly #askAgainAt = new Map<string, number>();
@@ -92,6 +93,11 @@ export class ScriptStore {
     const { interpreter } = this.#uses.get(id) ?? {};
     if (interpreter !== undefined && interpreter !== before?.interpreter) this.#checkInterpreters();
     this.#refresh();
+  }
+
+  /** Whether the host is being asked for interpreters. */
+  get isChecking(): boolean {
+    return this.#checks > 0;
   }
 
   /** Called about once a second. */
@@ -164,7 +170,9 @@ export class ScriptStore {
 
   #checkInterpreters(): void {
     const names = [...new Set([...this.#uses.values()].map(({ interpreter }) => interpreter))];
+    this.#checks++;
     this.#deps.door.missingInterpreters(names, (missing) => {
+      this.#checks--;
       this.#missing = new Set(missing);
       this.#refresh();
     });

@@ -23,6 +23,7 @@ import {
 } from "../core/view.ts";
 import { notReady } from "../core/operator/readiness.ts";
 import { shownGroups } from "../core/job/group.ts";
+import { isLeftToOthers } from "../core/members/blocked.ts";
 import { isTickOver } from "../core/claims/slots.ts";
 import { idleUntil } from "../core/orders/idle.ts";
 import type { SettingKind, SettingValues } from "../schema/setting.ts";
@@ -166,6 +167,12 @@ export class PeerStatus {
   }
 
   /** Jobs written by a later version that this peer doesn't run. */
+  isLeftToOthers(id: JobId): boolean {
+    const { state } = this.#live();
+    const plan = state.jobs.plans.get(id);
+    return plan !== undefined && isLeftToOthers(state, plan);
+  }
+
   unknownHere(): ReturnType<typeof jobsUnknownHere> {
     const { state, now } = this.#live();
     return jobsUnknownHere(state, now);

@@ -18,7 +18,7 @@ import type { Admissions } from "../table/admissions.ts";
 import type { Assembly } from "./assembly.ts";
 
 export interface TableWatchDeps {
-  parts: Pick<Assembly, "table" | "edits" | "scripts" | "secrets">;
+  parts: Pick<Assembly, "table" | "edits" | "scripts" | "hostUsers" | "secrets">;
   clock: Clock;
   feed: (event: EventBody) => void;
   notify: (event: PeerEvent) => void;
@@ -50,7 +50,7 @@ export class TableWatch {
   }
 
   changed(): void {
-    const { table, edits, scripts, secrets } = this.#parts;
+    const { table, edits, scripts, hostUsers, secrets } = this.#parts;
     for (const setting of settingKinds) {
       const values = table.values(setting);
       if (values === this.#settings.get(setting)) continue;
@@ -67,7 +67,10 @@ export class TableWatch {
       cyclic: table.cyclic(),
       ...(unreadable.length === 0 ? {} : { unreadable: new Set(unreadable.map(({ id }) => id)) }),
     });
-    for (const { id, job } of changes) scripts.jobChanged(id, job);
+    for (const { id, job } of changes) {
+      scripts.jobChanged(id, job);
+      hostUsers.jobChanged(id, job);
+    }
     secrets.tableChanged();
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {

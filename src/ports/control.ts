@@ -309,6 +309,8 @@ export interface Control {
   blocked(): { id: JobId; hindrance: JobHindrance }[];
   /** Jobs that a later version has written and this peer therefore doesn't run, and why. */
   unknownHere(): { id: JobId; hindrance: JobHindrance }[];
+  /** Resolves when the hosts have said whether they have the job's user and interpreter, or after a moment. */
+  hostsChecked(id: JobId): Promise<void>;
   history(query: RunQuery): Promise<RunPage>;
   /** How long the job's last successful runs took, ms, newest first; those of ticks from that instant on. */
   durations(of: JobSince): Promise<number[]>;

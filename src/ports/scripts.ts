@@ -1,6 +1,6 @@
 /**
- * The door to the scripts that a peer keeps, by the SHA-256 of their bytes, and to the interpreters of its host. What it
- * reads is what was stored: bytes that have changed on the disk count as gone.
+ * The door to the scripts that a peer keeps, by the SHA-256 of their bytes, and to what its host has for jobs: interpreters
+ * and users. What it reads is what was stored: bytes that have changed on the disk count as gone.
  */
 import type { CicadaError } from "../errors.ts";
 
@@ -14,4 +14,6 @@ export interface Scripts {
   remove(sha256: string): void;
   /** Those of the interpreters, names on the PATH or absolute paths, that this host doesn't have. */
   missingInterpreters(names: readonly string[], done: (missing: readonly string[]) => void): void;
+  /** Those of the users as whom this host can't run jobs. A user of whom it can't tell is not among them. */
+  missingUsers(names: readonly string[], done: (missing: readonly string[]) => void): void;
 }

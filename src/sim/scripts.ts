@@ -1,5 +1,5 @@
 /**
- * The Scripts door: what is on the host's storage, after a moment. Every host has the interpreters that it is given, and the
+ * The Scripts door: what is on the host's storage, after a moment. Every host has the interpreters that it is given, all users, and the
  * one script of the world from the beginning.
  */
 import { scriptName } from "../core/checks/script.ts";
@@ -35,5 +35,6 @@ export function simScripts({ queue, process, storage, interpreters, dice }: SimS
     remove: (sha256) => void storage.scripts.delete(sha256),
     missingInterpreters: (names, done) =>
       later(() => done(names.filter((name) => !interpreters.includes(name)))),
+    missingUsers: (_names, done) => later(() => done([])),
   };
 }

@@ -551,6 +551,8 @@ export class FakeControl implements Control {
     return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
   }
 
+  async hostsChecked(): Promise<void> {}
+
   unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
     const hindrances = this.hindrances.filter(({ code }) => code === "NEEDS_NEWER");
     return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));

@@ -170,6 +170,10 @@ export class ScopedControl implements Control {
     return this.#control.blocked().filter(({ id }) => this.#sight.seesJob(id));
   }
 
+  hostsChecked(id: JobId): Promise<void> {
+    return this.#control.hostsChecked(id);
+  }
+
   unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
     return this.#control.unknownHere().filter(({ id }) => this.#sight.seesJob(id));
   }

@@ -147,6 +147,7 @@ export async function putJob(
   const ifMatch = readIfMatch(request, control, spec.id);
   const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
   const how = answer.created ? "created" : "changed";
+  if (spec.user !== undefined || spec.script !== undefined) await control.hostsChecked(spec.id);
   return answerJob(reply, control, answer.job, how, answer.warnings);
 }
 

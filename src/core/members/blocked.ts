@@ -57,6 +57,11 @@ export function whyBlocked(
   return { pointer: "/target/peers", message };
 }
 
+/** Whether others can run the job, as far as is known, although this peer's host lacks what it needs. */
+export function isLeftToOthers(state: State, plan: Plan): boolean {
+  return missing(state, plan, state.settings.self).length > 0 && whyBlocked(state, plan) === undefined;
+}
+
 /** Says, in words, that a tick of the job has more runs than there are peers that can run it; undefined while there are enough. */
 export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   const { count } = plan.target;
@@ -175,7 +180,7 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string 
     case "incapable":
       return `runs a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`;
     case "unequipped":
-      return describeMissing(missing(state, plan, peer));
+      return describeMissing(state, plan, peer);
     case "too-small":
       return `has a capacity of ${capacityOf(state, peer)}, and the job weighs ${plan.weight}`;
     case "left":

@@ -1,7 +1,7 @@
 /**
  * What a peer's host lacks, or doesn't allow, of what a job needs to run there: `executor:http` if the peer was started with
  * other `--allow-executor`s; `user:*` with `user:+ada` if it allows jobs of the user ada only. A job without a user needs
- * `user:`, the peer's own. A peer says it in its heartbeats, so that the others pass it over. Unlike a capability
+ * `user:`, the peer's own; `user:bob` is one that the host can't run jobs as. A peer says it in its heartbeats, so that the others pass it over. Unlike a capability
  * (capabilities.ts) it is a matter of the host and its settings, not of cicada's version.
  */
 import type { PeerId } from "../../schema/ids.ts";
@@ -52,9 +52,21 @@ function lacksOf(state: State, peer: PeerId): readonly string[] {
   return state.members.byId.get(peer)?.heartbeat?.lacks ?? [];
 }
 
-/** Completes a sentence that begins with the peer's name. */
-export function describeMissing(items: readonly string[]): string {
-  return items.map(describeItem).join(", and ");
+/** What keeps the peer from running the job. Completes a sentence that begins with its name. */
+export function describeMissing(
+  state: State,
+  plan: Pick<Plan, "equipment" | "secrets">,
+  peer: PeerId,
+): string {
+  const lacks = lacksOf(state, peer);
+  return missing(state, plan, peer)
+    .map((item) => (item.startsWith("user:") && lacks.includes(item) ? lacksUser(item) : describeItem(item)))
+    .join(", and ");
+}
+
+/** The settings refuse all users but those that they name, so a single one is one that the host doesn't have. */
+function lacksUser(item: string): string {
+  return `can't run jobs as the user ${item.slice("user:".length)} (there is no such user, or only root could)`;
 }
 
 function describeItem(item: string): string {

@@ -1,10 +1,12 @@
-/** Two real peers; one has a host that can't run anything. Its ticks run elsewhere, and it says why. */
+/** Real peers on hosts that can't run anything, or that allow few open files. Ticks run elsewhere, and each peer says why. */
 import assert from "node:assert/strict";
-import { appendFileSync, mkdirSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { assertEachOnce, readStarts, recordingCommand, untilEachStarted } from "./kit/cluster-judge.ts";
-import { Cluster, items, until, type RunningPeer } from "./kit/cluster.ts";
+import { Cluster, freePort, items, RunningPeer, until, untilMembers } from "./kit/cluster.ts";
 
 interface Run {
   id: string;
@@ -50,5 +52,80 @@ describe("two peers when one can't write its runs' outputs", () => {
     );
     mkdirSync(path.join(ada.data, "logs"), { mode: 0o700 });
     await until("ada is ready again", 60_000, async () => (await ada.call("GET", "/readyz")).status === 200);
+  });
+});
+
+/** A peer whose process, with all that it starts, may have only so many files open. */
+async function withFiles(
+  cluster: Cluster,
+  name: string,
+  files: number,
+  join: RunningPeer,
+): Promise<RunningPeer> {
+  const data = path.join(cluster.folder, name);
+  const args = [
+    `--data=${data}`,
+    `--name=${name}`,
+    "--http=127.0.0.1:0",
+    `--listen=/ip4/127.0.0.1/tcp/${await freePort()}`,
+    `--bootstrap=${join.address}`,
+    `--cluster-key=${join.keyFile}`,
+  ];
+  const prefix = ["/bin/sh", "-c", `ulimit -n ${files}; exec "$@"`, "sh"];
+  const peer = new RunningPeer(name, data, args, {}, { prefix, apiSocket: undefined });
+  cluster.peers.push(peer);
+  await peer.untilReady();
+  return peer;
+}
+
+describe("a peer that may have few files open", () => {
+  test("takes no ticks with very few, and says so in its log and in readyz; the others run its ticks", async () => {
+    await using cluster = new Cluster();
+    const ada = await cluster.start({ name: "ada" });
+    const bob = await withFiles(cluster, "bob", 96, ada);
+    await until("bob is linked", 30_000, async () =>
+      (await items<{ state: string }>(bob, "/v1/peers")).every(({ state }) => state === "alive"),
+    );
+    const { status, text } = await bob.call("GET", "/readyz?verbose");
+    assert.equal(status, 503);
+    assert.match(
+      text,
+      /this peer may have only 96 files open, and \d+ are wanted for 20 runs at once: it takes no/,
+    );
+    assert.match(bob.started.said, /may have only 96 files open/);
+    const file = path.join(cluster.folder, "starts");
+    appendFileSync(file, "");
+    await bob.ask("POST", "/v1/jobs", { id: "beat", schedule: "@every 1s", command: recordingCommand(file) });
+    await until("five ticks have run", 30_000, () => readStarts(file).length >= 5);
+    assert.deepEqual(new Set(readStarts(file).map(({ peer }) => peer)), new Set(["ada"]));
+  });
+
+  test("with few enough for its runs and no more, isn't used up by strangers at both ports", async () => {
+    await using cluster = new Cluster();
+    const ada = await cluster.start({ name: "ada" });
+    const bob = await withFiles(cluster, "bob", 256, ada);
+    await untilMembers([ada, bob], 2);
+    const [, mesh = ""] = /tcp\/(\d+)/.exec(bob.address) ?? [];
+    const ports = [Number(new URL(bob.ready.http).port), Number(mesh)];
+    const strangers: Socket[] = [];
+    for (const port of ports) {
+      for (let number = 0; number < 250; number++) {
+        const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+        strangers.push(socket);
+        // oxlint-disable-next-line no-await-in-loop -- one after the other, so that none is lost in the backlog
+        await once(socket, "connect");
+      }
+    }
+    const file = path.join(cluster.folder, "starts");
+    const job = { id: "here", command: recordingCommand(file), target: { peers: ["bob"] } };
+    await bob.ask("POST", "/v1/jobs", job);
+    await bob.ask("POST", "/v1/jobs/here/run", {});
+    await until(
+      "bob runs the job all the same",
+      30_000,
+      () => existsSync(file) && readStarts(file).length > 0,
+    );
+    for (const socket of strangers) socket.destroy();
+    await untilMembers([ada, bob], 2);
   });
 });

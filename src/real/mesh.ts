@@ -24,7 +24,7 @@ import type { Dialler, DialOutcome } from "./mesh/dialler.ts";
 import type { Directory } from "./mesh/directory.ts";
 import { Encrypters } from "./mesh/encrypter.ts";
 import type { Gossip } from "./mesh/gossip.ts";
-import { Handshakes } from "./mesh/handshakes.ts";
+import { handshakeLimitsFor, Handshakes } from "./mesh/handshakes.ts";
 import { createHost, dialAddress, type Host, startHost } from "./mesh/host.ts";
 import type { Line, Links } from "./mesh/links.ts";
 import { DenyList } from "./mesh/deny-list.ts";
@@ -59,6 +59,8 @@ export interface MeshOptions {
   protocol: ProtocolRange;
   /** look for peers on the LAN */
   mdns: boolean;
+  /** how many files this process may have open; absent = any number */
+  descriptors?: number;
   handshakeMs?: number; // given only by tests: how long each half of a handshake may take
   peersMax?: number; // given only by tests: the most peers that are connected
   clock: Clock;
@@ -81,10 +83,12 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const counters = new Counters();
   const denyList = new DenyList();
   const { clock, log, keyring } = options;
-  const handshakes = new Handshakes<MultiaddrConnection>((host) => mesh.knowsHost(host));
+  const limits = handshakeLimitsFor(options.descriptors ?? Infinity);
+  const handshakes = new Handshakes<MultiaddrConnection>((host) => mesh.knowsHost(host), limits);
   const refusals = new Refusals(clock, log, counters, keyring, denyList, handshakes);
   const encrypters = new Encrypters(options.keyring, denyList, (by) => mesh.keySuperseded(by));
   const openings = new Openings({
+    limits,
     knowsHost: (remote) => mesh.knowsHost(remote),
     refused: (address, opening) => refusals.inboundRefused(address, opening),
     limitMs: options.handshakeMs,

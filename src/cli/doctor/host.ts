@@ -1,6 +1,7 @@
 /** What `doctor` can see on this host alone: Node, the data folder and its disk, the key, and the peer's process. */
 import { readFileSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { descriptorsWanted, limitIn } from "../../config/descriptors.ts";
 import { formatError, isSystemError } from "../terminal/client.ts";
 import { failure, ok, unknown, warning, type Finding } from "./finding.ts";
 
@@ -11,9 +12,6 @@ const diskFailureBytes = 64 * mebibyte;
 const diskWarningBytes = 1_024 * mebibyte;
 const inodesFailure = 100;
 const inodesWarning = 10_000;
-/** Each run needs some descriptors; connections of peers and callers as many again. */
-const descriptorsPerRun = 8;
-const descriptorsBeside = 256;
 
 export function checkNode(): Finding {
   const { node, tz } = process.versions;
@@ -92,7 +90,7 @@ export function checkLimits(pid: number, capacity: number | null): Finding {
   }
   const files = limitIn(text, "Max open files");
   const processes = limitIn(text, "Max processes");
-  const wanted = descriptorsBeside + (capacity ?? 0) * descriptorsPerRun;
+  const wanted = descriptorsWanted(capacity ?? 0);
   const found = `${limitText(files)} open files, ${limitText(processes)} processes`;
   if (files >= wanted && processes >= wanted) return ok("limits", found);
   return warning(
@@ -100,11 +98,6 @@ export function checkLimits(pid: number, capacity: number | null): Finding {
     `${found}, which may be too few for ${capacity ?? "?"} runs at once`,
     `LimitNOFILE= and LimitNPROC= in the unit, or ulimit -n and -u before the start: ${wanted} or more; or a smaller --capacity`,
   );
-}
-
-function limitIn(text: string, name: string): number {
-  const soft = new RegExp(`^${name} +(\\S+)`, "m").exec(text)?.[1];
-  return soft === undefined || soft === "unlimited" ? Infinity : Number(soft);
 }
 
 function limitText(limit: number): string {

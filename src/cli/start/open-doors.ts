@@ -20,6 +20,7 @@ import { openSecrets } from "../../real/secrets.ts";
 import { openRandom } from "../../real/random.ts";
 import { meshPortBusy } from "./busy-port.ts";
 import type { FailureWatch } from "./failures.ts";
+import { ownDescriptorLimit } from "./descriptors.ts";
 import { guardDoors } from "./guarded-doors.ts";
 import { chooseKey, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
@@ -93,6 +94,7 @@ export async function openDoors(
     remember: (addresses) => folder.rememberAddresses(addresses),
     protocol: compatibility.protocol,
     mdns: config.mdns,
+    descriptors: ownDescriptorLimit(),
     clock,
     random,
     log,

@@ -3,7 +3,7 @@
  * alone. A new peer that should join a mesh but has reached no member is not ready, because it has none of the mesh's jobs. A
  * peer that returns keeps the ticks that it knows.
  */
-import type { Control } from "../../ports/control.ts";
+import type { Control, NotReady } from "../../ports/control.ts";
 import { exitWarnings, type BrokenExit } from "./broken-exits.ts";
 import type { Failures } from "./failures.ts";
 import type { Joining } from "./joining.ts";
@@ -11,6 +11,7 @@ import type { Joining } from "./joining.ts";
 /** What a part of the program beside the peer finds: the mesh's port, the archive. */
 interface Findings {
   warnings(): readonly string[];
+  notReady?(): readonly NotReady[];
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -30,7 +31,11 @@ export function withOwnFindings(
       const isWarning = alone !== undefined && whenAlone === "warning";
       return {
         ...view,
-        notReady: isUnready ? [...view.notReady, { code: "alone", message: alone }] : view.notReady,
+        notReady: [
+          ...view.notReady,
+          ...parts.flatMap((part) => part.notReady?.() ?? []),
+          ...(isUnready ? [{ code: "alone", message: alone } as const] : []),
+        ],
         warnings: [
           ...view.warnings,
           ...parts.flatMap((part) => part.warnings()),

@@ -11,9 +11,11 @@ import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { loopbackHosts, type Api } from "../../api/options.ts";
+import { socketLimitsFor } from "../../api/http/sockets.ts";
 import { buildApi } from "../../api/server.ts";
 import { Certificate } from "../../api/http/tls.ts";
 import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
+import { describeFew, isTooFew } from "../../config/descriptors.ts";
 import type { HostPort } from "../../config/values.ts";
 import { checkJob } from "../../core/checks/job.ts";
 import { previewWithCalendars } from "../../core/job/calendars.ts";
@@ -49,6 +51,7 @@ import { hostEnvironment, ownerOfProcess } from "./host.ts";
 import { Joining } from "./joining.ts";
 import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
+import { descriptorFindings, ownDescriptorLimit } from "./descriptors.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { ReadinessLog } from "./readiness-log.ts";
@@ -66,6 +69,8 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
   for (const warning of unknownVariables(terminal.env)) log.warn(warning);
+  const few = describeFew(ownDescriptorLimit(), config.capacity);
+  if (few !== undefined) log.warn(few);
   const end = (exitCode: number): void => {
     lastAct?.();
     process.exit(exitCode);
@@ -157,7 +162,7 @@ async function assemble(
   const exits = recentExits(parseBrokenExits(folder.brokenExits()), Date.now());
   const refusal = quarantineBy(exits, readVersion());
   const peer = new Peer(doors, {
-    ...settingsOf(config, compatibility, founder),
+    ...settingsOf(withDescriptors(config), compatibility, founder),
     isNewIdentity,
     invitation: membership.invitation,
     refusal,
@@ -178,9 +183,16 @@ async function assemble(
     (text) => calendars.read(text, Date.now()),
   );
   const known = { failures: watch.counts, exits };
+  const descriptors = ownDescriptorLimit();
   const archive = await archiveOf(config, folder, doors, log);
   const otlp = await otlpOf(config, doors, log);
-  const findings = [mesh, ...(archive === undefined ? [] : [archive]), ...(otlp === undefined ? [] : [otlp])];
+  const ofDescriptors = descriptorFindings(descriptors, config.capacity);
+  const findings = [
+    mesh,
+    ofDescriptors,
+    ...(archive === undefined ? [] : [archive]),
+    ...(otlp === undefined ? [] : [otlp]),
+  ];
   const control = withOwnFindings(guarded, findings, known, used ? "warning" : "not ready", joining);
   let hosts: readonly string[] = [];
   const certificate = config.tls === undefined ? undefined : certificateOf(config.tls, log, opened);
@@ -199,6 +211,7 @@ async function assemble(
     trusted: config.trusted,
     log,
     startedAt: Date.now(),
+    socketLimits: socketLimitsFor(descriptors),
   });
   // It still sends the runs that end while the peer stops.
   if (otlp !== undefined) opened.defer(otlp.open(control));
@@ -334,6 +347,11 @@ async function otlpOf({ name }: Config, { clock, keys }: Doors, log: Log): Promi
   if (target === undefined || "unsupported" in target) return undefined;
   const self = { id: keys.self, name };
   return new Otlp({ target, self, host: hostname(), version: readVersion(), clock, log });
+}
+
+/** A process that may open too few files runs no jobs. */
+function withDescriptors(config: Config): Config {
+  return isTooFew(ownDescriptorLimit()) ? { ...config, exec: "off" } : config;
 }
 
 function settingsOf(

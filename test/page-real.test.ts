@@ -354,6 +354,19 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("what keeps a job from being saved is in view on a phone, too, and has the focus", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http, { width: 390 });
+    await logIn(page, ada.token, "/new");
+    await page.getByLabel("id (required)").fill("Not An Id");
+    await page.getByRole("button", { name: "Create job" }).click();
+    await page.locator(".trouble:focus", { hasText: "an id is 1 to 128" }).waitFor();
+    const isInView =
+      "(({ top, bottom }) => top >= 0 && bottom <= innerHeight)(document.activeElement.getBoundingClientRect())";
+    assert.ok(await page.evaluate(isInView));
+    assert.deepEqual(await violations(page), []);
+    await context.close();
+  });
+
   test("an address that is not well formed leads to a page, and a part that can't be loaded is told", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/?back=http%3A%2F%2F%5B");

@@ -100,6 +100,8 @@ function Audit(): JSX.Element {
                     {entry.action}
                   </td>
                   <td role="cell" class="values">
+                    {/* Of a setting the action doesn't say of which kind it is. */}
+                    {!entry.action.endsWith(entry.kind) && <span class="quiet small">{entry.kind} </span>}
                     {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
                   </td>
                   <td role="cell" class={entry.outcome === "done" ? "quiet off-card" : "bad"}>

@@ -3,7 +3,7 @@
  * from the schema by which the API checks jobs.
  */
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { go, jobLink, query } from "../../live/address.ts";
 import { ask, Refused } from "../../live/ask.ts";
 import { draftHere, useDraft } from "../../live/drafts.ts";
@@ -115,6 +115,10 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
   const [yaml, setYaml] = useState(resumed?.yaml);
   const drop = useDraft({ draft, edits, yaml });
   const [problems, setProblems] = useState<readonly Problem[]>([]);
+  const [refusals, setRefusals] = useState(0);
+  const trouble = useRef<HTMLDivElement>(null);
+  // On a phone it is far above the button.
+  useEffect(() => trouble.current?.focus(), [refusals]);
   const [isBusy, setBusy] = useState(false);
   const found = useResource<Schema>("/schemas/job.json", { pollMs: 3_600_000 });
   if (!may("editor"))
@@ -162,8 +166,10 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
       drop();
       go(jobLink(body.id));
     } catch (error) {
-      if (error instanceof Refused && error.problems.length > 0) setProblems(error.problems);
-      else if (error instanceof Refused && error.code === "REVISION_CONFLICT") addReceipt(conflict);
+      if (error instanceof Refused && error.problems.length > 0) {
+        setProblems(error.problems);
+        setRefusals(refusals + 1);
+      } else if (error instanceof Refused && error.code === "REVISION_CONFLICT") addReceipt(conflict);
       else addRefusal(error);
       setBusy(false);
     }
@@ -173,7 +179,7 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
       <div>
         {resumed !== undefined && <p class="notice">This is what you had written before. Cancel drops it.</p>}
         {problems.length > 0 && (
-          <div class="trouble" role="alert">
+          <div ref={trouble} class="trouble" role="alert" tabIndex={-1}>
             {problems.map(({ pointer, message }) => (
               <p key={pointer + message}>
                 <strong>{pointer.slice(1).replaceAll("/", ".") || "the job"}</strong> {message}

@@ -39,7 +39,7 @@ export function WhoHears({ peers }: { peers: readonly MeshPeer[] }): JSX.Element
 }
 
 function cellOf(row: MeshPeer, column: MeshPeer): JSX.Element {
-  if (row.id === column.id) return <span class="quiet">·</span>;
+  if (row.id === column.id) return <span class="quiet">–</span>;
   if (!row.self && row.state !== "alive") return <span class="quiet small">not known</span>;
   const hears = row.self ? column.state === "alive" : row.hears.includes(column.id);
   return hears ? (

@@ -29,7 +29,8 @@ export function ComingTicks(): JSX.Element {
     everyMs: 5_000,
     pollMs: 20_000,
   });
-  const items = (found.body?.items ?? []).filter(({ startsAt }) => Date.parse(startsAt) > now.value);
+  // What is as good as now would be said to be past.
+  const items = (found.body?.items ?? []).filter(({ startsAt }) => Date.parse(startsAt) >= now.value + 500);
   return (
     <section aria-labelledby="coming-title">
       <header>

@@ -171,9 +171,8 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     const times = { due: new Date().toISOString(), startedAt: null, finishedAt: null, retryAt: null };
     const ended = { state: "missed", reason: "superseded", exitCode: null, range: null, peerName: null };
     const missed = { id: "nowhere@1", job: "nowhere", ...times, ...ended };
-    await page.route(/\/v1\/runs\?/, (route) =>
-      route.fulfill({ json: { items: [missed], nextCursor: null } }),
-    );
+    const wrong = { job: "nowhere", state: "blocked", counts: { missed: 1 }, last: missed };
+    await page.route("**/v1/failures?*", (route) => route.fulfill({ json: { items: [wrong], total: 1 } }));
     await logIn(page, ada.token);
     const row = page.getByRole("row", { name: /^nowhere/ });
     await row.getByText("missed", { exact: true }).waitFor();

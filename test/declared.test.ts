@@ -151,6 +151,24 @@ test("a file may hold JSON objects one after the other, a line each", () => {
 });
 
 describe("apply", () => {
+  test("looks at the whole table no more often for many jobs than for some", async () => {
+    const looks: number[] = [];
+    for (const count of [100, 200]) {
+      const fake = fakeApi();
+      const view = fake.control.view.bind(fake.control);
+      let views = 0;
+      fake.control.view = () => {
+        views++;
+        return view();
+      };
+      const objects = Array.from({ length: count }, (_, index) => ({ id: `job-${index}`, command: "true" }));
+      const answer = await call(fake, { method: "POST", url: "/v1/apply", body: { objects } });
+      assert.equal(answer.statusCode, 200, answer.body);
+      looks.push(views);
+    }
+    assert.equal(looks[1], looks[0]);
+  });
+
   test("five hundred jobs are one change", async () => {
     const fake = fakeApi();
     const commands: string[] = [];

@@ -214,7 +214,10 @@ function judgeValue(caller: Caller, root: string, id: string, ground: Ground): C
   }
 }
 
-function judgeApply(caller: Caller, changes: readonly Change[], ground: Ground): CicadaError | undefined {
+function judgeApply(caller: Caller, changes: readonly Change[], now: Ground): CicadaError | undefined {
+  // A view costs more than the judgement of a change.
+  const view = now.view();
+  const ground: Ground = { view: () => view, settings: (kind) => now.settings(kind) };
   const problems: Problem[] = [];
   let code: ErrorCode | undefined;
   const refusedAt = new Set<string>();

@@ -64,8 +64,16 @@ export function trailsOf(command: Command, ground: Ground): Trail[] {
       return [settingTrail(command.setting, command.name, command.value, ground)];
     case "remove-setting":
       return [settingTrail(command.setting, command.name, null, ground)];
-    case "apply":
-      return command.dryRun === true ? [] : command.changes.flatMap((change) => changeTrail(change, ground));
+    case "apply": {
+      if (command.dryRun === true) return [];
+      const view = ground.view();
+      const now: Ground = {
+        view: () => view,
+        settings: (kind) => ground.settings(kind),
+        values: (root) => ground.values(root),
+      };
+      return command.changes.flatMap((change) => changeTrail(change, now));
+    }
     case "promote-peer":
     case "forget-peer":
     case "unforget-peer":

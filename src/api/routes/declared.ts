@@ -176,10 +176,12 @@ async function warningsOf(plan: Plan, control: Control): Promise<Warning[]> {
     const found = emptyGroupOf(name, control);
     return found.map((message) => ({ kind: "maintenance", name, job: null, message }));
   });
-  const ofChildren = written.flatMap(({ kind, name, action }): Warning[] => {
-    const job = kind === "job" && action === "create" ? control.view().jobs.get(name as JobId) : undefined;
-    const found = job === undefined ? [] : foreignChildren(job, control);
-    return found.map((message) => ({ kind: "job", name, job: name, message }));
+  const { jobs } = control.view();
+  const made = written.flatMap(({ kind, name, action }) => {
+    return kind === "job" && action === "create" ? (jobs.get(name as JobId) ?? []) : [];
+  });
+  const ofChildren = [...foreignChildren(made, control)].map(([name, message]): Warning => {
+    return { kind: "job", name, job: name, message };
   });
   return [
     ...ofJobs.map(({ job, message }): Warning => ({ kind: "job", name: job, job, message })),

@@ -30,7 +30,7 @@ export async function answerJob(
   if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
   const shown = await showJob(job, control);
   if (written === undefined) return shown;
-  const children = written === "created" ? foreignChildren(job, control) : [];
+  const children = written === "created" ? [...foreignChildren([job], control).values()] : [];
   // What is warned about is often a problem of the job, too.
   const told = [...new Set([...warnings, ...warningsOf(shown, job, control), ...children])];
   return told.length === 0 ? shown : { ...shown, warnings: told };
@@ -86,17 +86,27 @@ export function concernedBy(control: Control, setting: SettingKind, name: string
   }
 }
 
-/** A job that is made may have children from before, when its id was another job's: they read what it hands on. */
-export function foreignChildren(job: Job, control: Control): string[] {
-  const group = groupOfJob(job);
-  const children = [...control.view().jobs.values()].filter(
-    (child) => groupOfJob(child) !== group && child.spec.after?.jobs.includes(job.id) === true,
+/**
+ * Jobs that are made may have children from before, when their ids were other jobs': they read what these hand on. A warning for
+ * each of the jobs that has some, with one look at the table for all of them.
+ */
+export function foreignChildren(made: readonly Job[], control: Control): Map<JobId, string> {
+  const children = new Map(made.map((job) => [job.id, { group: groupOfJob(job), names: [] as string[] }]));
+  for (const child of made.length === 0 ? [] : control.view().jobs.values()) {
+    for (const id of new Set(child.spec.after?.jobs)) {
+      const parent = children.get(id);
+      const group = groupOfJob(child);
+      if (parent !== undefined && parent.group !== group) parent.names.push(`${child.id} (${group})`);
+    }
+  }
+  const warned = [...children].filter(([, { names }]) => names.length > 0);
+  return new Map(
+    warned.map(([id, { names }]) => {
+      const more = names.length - childrenNamed;
+      const all = `${names.slice(0, childrenNamed).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+      return [id, `jobs of other groups run after it and read what it hands on: ${all}`];
+    }),
   );
-  if (children.length === 0) return [];
-  const named = children.slice(0, childrenNamed).map((child) => `${child.id} (${groupOfJob(child)})`);
-  const more = children.length - named.length;
-  const all = `${named.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
-  return [`jobs of other groups run after it and read what it hands on: ${all}`];
 }
 
 /** A maintenance of a group without a job holds nothing up, which its author may not have meant. */

@@ -450,21 +450,21 @@ test("the stream of events tells a caller of groups of its own jobs and runs, an
 
 test("the stream of events tells a caller of groups of the settings that it may see, and that one has left them", async (t) => {
   const { control, response } = await eventsOfGroup(t);
-  const tell = (setting: ReportedKind, name: string, change: "written" | "deleted") =>
-    control.tell({ kind: "setting", setting, name, change });
+  const notify = (setting: ReportedKind, name: string, change: "written" | "deleted") =>
+    control.notify({ kind: "setting", setting, name, change });
   for (const name of ["a", "b"]) {
-    tell("groups", name, "written");
-    tell("maintenance", `m-${name}`, "written");
+    notify("groups", name, "written");
+    notify("maintenance", `m-${name}`, "written");
   }
-  tell("calendars", "holidays", "written");
-  tell("channels", "ops", "written");
+  notify("calendars", "holidays", "written");
+  notify("channels", "ops", "written");
   const moved = new Map(control.settingValues.get("maintenance"));
   moved.set("m-b", moved.get("m-a"));
   control.settingValues.set("maintenance", moved);
-  tell("maintenance", "m-b", "written");
-  tell("maintenance", "m-b", "written");
-  tell("maintenance", "m-a", "deleted");
-  tell("pools", "db", "deleted");
+  notify("maintenance", "m-b", "written");
+  notify("maintenance", "m-b", "written");
+  notify("maintenance", "m-a", "deleted");
+  notify("pools", "db", "deleted");
   let text = "";
   for await (const bytes of response) {
     text += String(bytes);

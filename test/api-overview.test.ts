@@ -48,7 +48,7 @@ test("a job that is written while the jobs are read is in the next reading, and 
   const overview = new Overview(control, () => now);
   const first = overview.entries();
   control.statuses.set("a" as JobId, { state: "failing" });
-  control.tell({ kind: "job", id: "a" as JobId, change: "written" });
+  control.notify({ kind: "job", id: "a" as JobId, change: "written" });
   now += 60_000;
   assert.equal(overview.entries(), first, "the reading is still going on");
   await first;
@@ -125,7 +125,7 @@ test("a list tells how each job's last ticks went and how long they usually take
     ],
   );
   const record = control.record({ job, tick: at(4), state: "failed", exitCode: 1 });
-  control.tell({ kind: "run", record });
+  control.notify({ kind: "run", record });
   assert.equal((await recentOf()).ticks[0].state, "failed");
   const { items } = (await call(fake, { url: "/v1/jobs" })).json();
   assert.equal(items[0].recent, undefined, "only where it is asked for");

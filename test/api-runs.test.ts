@@ -370,10 +370,10 @@ test("events are sent as CloudEvents, and a reader that leaves is dropped", asyn
   const response = await fake.get("/v1/events");
   assert.equal(fake.control.listeners, before + 1);
   fake.control.record({ job, tick, state: "running" });
-  fake.control.tell({ kind: "job", id: job, change: "written" });
+  fake.control.notify({ kind: "job", id: job, change: "written" });
   const [bravo] = fake.control.members.slice(1);
   assert.ok(bravo !== undefined);
-  fake.control.tell({ kind: "member", member: { ...bravo, state: "dead" } });
+  fake.control.notify({ kind: "member", member: { ...bravo, state: "dead" } });
   const found = await events(response, (seen) => seen.length === 3);
   assert.deepEqual(
     found.map(({ event }) => event),
@@ -413,12 +413,12 @@ function subjects(found: readonly Event[]): string[] {
 test("a reader of the events that comes back gets those that it has missed, once each, and then the next ones", async () => {
   const fake = await listening();
   const first = await fake.get("/v1/events");
-  fake.control.tell({ kind: "job", id: "one" as JobId, change: "written" });
+  fake.control.notify({ kind: "job", id: "one" as JobId, change: "written" });
   const [heard] = await events(first, (seen) => seen.length === 1);
-  fake.control.tell({ kind: "job", id: "two" as JobId, change: "written" });
+  fake.control.notify({ kind: "job", id: "two" as JobId, change: "written" });
   fake.control.record({ job, tick, state: "running" });
   const back = await fake.get("/v1/events", { "last-event-id": (heard?.data as Told | undefined)?.id ?? "" });
-  fake.control.tell({ kind: "job", id: "three" as JobId, change: "deleted" });
+  fake.control.notify({ kind: "job", id: "three" as JobId, change: "deleted" });
   const found = await events(back, (seen) => seen.length === 3);
   assert.deepEqual(subjects(found), ["two", `backup@${tick}~1@lpha0001`, "three"]);
   assert.equal(new Set(found.map(({ data }) => (data as Told).id)).size, 3);
@@ -426,11 +426,11 @@ test("a reader of the events that comes back gets those that it has missed, once
 
 test("a reader that comes back before it has heard of anything names where its stream began", async () => {
   const fake = await listening();
-  fake.control.tell({ kind: "job", id: "before" as JobId, change: "written" });
+  fake.control.notify({ kind: "job", id: "before" as JobId, change: "written" });
   const { body } = await fake.get("/v1/events");
   const { value } = (await body?.getReader().read()) ?? {};
   const [, id = ""] = /^id: (.+)\n\n/.exec(new TextDecoder().decode(value)) ?? [];
-  fake.control.tell({ kind: "job", id: "after" as JobId, change: "written" });
+  fake.control.notify({ kind: "job", id: "after" as JobId, change: "written" });
   const back = await fake.get("/v1/events", { "last-event-id": id });
   assert.deepEqual(subjects(await events(back, (seen) => seen.length === 1)), ["after"]);
 });
@@ -438,17 +438,17 @@ test("a reader that comes back before it has heard of anything names where its s
 test("a reader is told that it has missed events if they are not kept, or are of another life or peer", async () => {
   const fake = await listening();
   const first = await fake.get("/v1/events");
-  fake.control.tell({ kind: "job", id: "one" as JobId, change: "written" });
+  fake.control.notify({ kind: "job", id: "one" as JobId, change: "written" });
   const [heard] = await events(first, (seen) => seen.length === 1);
   const { id = "" } = (heard?.data ?? {}) as Partial<Told>;
   for (let told = 0; told < 30_000; told++)
-    fake.control.tell({ kind: "job", id: `job-${told}` as JobId, change: "written" });
+    fake.control.notify({ kind: "job", id: `job-${told}` as JobId, change: "written" });
   for (const last of [id, id.replace("lpha", "rest"), "10", "-"]) {
     const back = await fake.get("/v1/events", { "last-event-id": last });
     const [missed] = await events(back, (seen) => seen.length === 1);
     assert.equal(missed?.event, "cicada.events.missed");
     const again = await fake.get("/v1/events", { "last-event-id": (missed.data as Told).id });
-    fake.control.tell({ kind: "job", id: "next" as JobId, change: "written" });
+    fake.control.notify({ kind: "job", id: "next" as JobId, change: "written" });
     assert.deepEqual(subjects(await events(again, (seen) => seen.length === 1)), ["next"]);
   }
 });

@@ -265,7 +265,7 @@ test("a reader of events that is behind by much text is not cut off", async (con
 });
 
 function tellOfJobs(control: FakeControl, count: number, change: "written" | "deleted"): void {
-  for (let job = 0; job < count; job++) control.tell({ kind: "job", id: `job-${job}` as JobId, change });
+  for (let job = 0; job < count; job++) control.notify({ kind: "job", id: `job-${job}` as JobId, change });
 }
 
 test("a reader of events hears of all jobs that change at once, of each at last what it has become", async (context) => {
@@ -293,7 +293,7 @@ test("a reader of events hears of all jobs that change at once, of each at last 
 test("a reader of events that is behind by the changes of more jobs than may wait is told that it has missed some", async (context) => {
   const { control, socket, isOpen } = await readerOfEvents(context);
   tellOfJobs(control, 200_000, "written");
-  control.tell({ kind: "job", id: "last" as JobId, change: "written" });
+  control.notify({ kind: "job", id: "last" as JobId, change: "written" });
   assert.ok(isOpen());
   let text = "";
   for await (const bytes of socket) if ((text += String(bytes)).includes('"subject":"last"')) break;

@@ -53,7 +53,7 @@ async function rotate(options: Options, terminal: Terminal): Promise<void> {
   };
   const call = { method: "POST", body } as const;
   const answer = await client.ask<RotationAnswer>("/v1/key/rotate", call);
-  show(terminal, output, answer, () => tell(terminal, answer));
+  show(terminal, output, answer, () => showRotation(terminal, answer));
 }
 
 /** The peer finds the name again, and says what is wrong with one that fits none or several. */
@@ -101,7 +101,7 @@ function heirText(terminal: Terminal, { doubt }: HeirAnswer): string {
   return doubt === null ? "yes" : paint(terminal, "yellow", `if you say so: ${doubt}`);
 }
 
-function tell(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: RotationAnswer): void {
+function showRotation(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: RotationAnswer): void {
   terminal.print(`new key ${fingerprint}; the old one is accepted from members until ${oldAcceptedUntil}`);
   const missing = peers.filter(({ has }) => !has);
   if (peers.length > 0) {

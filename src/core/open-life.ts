@@ -30,7 +30,7 @@ import type { State } from "./state.ts";
 import { openRoster } from "./voting/epochs.ts";
 
 /** How long after a tick's end its notices are looked for at a start, ms. */
-const toldAgainMs = 3_600_000;
+const announcedAgainMs = 3_600_000;
 
 export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>): void {
   const { mono, wall } = state.now;
@@ -69,7 +69,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
       admitRetry(state, record);
     }
     // A notice may not have been sent yet when the last life ended; whether it was, its record says.
-    if (wall - (record.finishedAt ?? record.due) < toldAgainMs) noteAnnouncement(state, record, record);
+    if (wall - (record.finishedAt ?? record.due) < announcedAgainMs) noteAnnouncement(state, record, record);
   }
   const expected = event.expected.filter((peer) => !isForgotten(state, peer));
   for (const peer of expected) memberOf(state, peer);

@@ -321,7 +321,7 @@ function assembleAnnouncers({
     self,
     doors,
     jobOf,
-    isLong: (job, tick) => notices.tell(job, tick, "long"),
+    isLong: (job, tick) => notices.notifyLong(job, tick),
   });
   const pings = new Pings({ self, doors, jobOf, count });
   return { noticeSender, notices, meshNotices, longRuns, pings };

@@ -89,26 +89,27 @@ export class Notices {
     this.#readTick(id, tick, again, (records) => {
       if (!this.#isNews(job, records)) return;
       this.#readEarlier(id, tick, again, (earlier) => {
-        this.#readTold(id, tick, again, (told) => {
+        this.#readNotified(id, tick, again, (told) => {
           const events = new Set([...told].flatMap(([event, one]) => (one === "told" ? event : [])));
           for (const [event, channels] of noticesOf(rules, { records, earlier, told: events })) {
             const left = told.get(event);
-            this.#tell(job, tick, event, left instanceof Set ? left : channels, records);
+            this.#open(job, tick, event, left instanceof Set ? left : channels, records);
           }
         });
       });
     });
   }
 
-  /** Something about the tick that is no matter of its final word. */
-  tell(id: JobId, tick: TickId, event: "long"): void {
+  /** The tick's run counts as long, and has not ended. */
+  notifyLong(id: JobId, tick: TickId): void {
+    const event = "long";
     const job = this.#deps.jobOf(id);
     const rules = (job?.spec.notify ?? []).filter(({ on }) => on.includes(event));
     if (job === undefined || rules.length === 0) return;
     const channels = new Set(rules.flatMap(({ to }) => to));
-    const again = () => this.tell(id, tick, event);
+    const again = () => this.notifyLong(id, tick);
     this.#readTick(id, tick, again, (records) => {
-      if (storyOf(records)?.state === "running") this.#tell(job, tick, event, channels, records);
+      if (storyOf(records)?.state === "running") this.#open(job, tick, event, channels, records);
     });
   }
 
@@ -177,7 +178,7 @@ export class Notices {
     return endedAt > wall - newsMs && endedAt > job.updatedAt - editGraceMs;
   }
 
-  #tell(
+  #open(
     job: Job,
     tick: TickId,
     event: NoticeEvent,
@@ -252,7 +253,7 @@ export class Notices {
    * What has been told about the tick, or is being told by a living peer; of what a dead peer has left, the channels that
    * don't have it yet.
    */
-  #readTold(
+  #readNotified(
     job: JobId,
     tick: TickId,
     again: () => void,

@@ -272,7 +272,7 @@ export class FakeControl implements Control {
       if (effect.kind === "send" && effect.message.kind === "cancel") {
         hearCancelConfirmed(core, { kind: "cancel-heard", id: effect.message.id });
       }
-      if (effect.kind === "notify") this.tell(effect.event);
+      if (effect.kind === "notify") this.notify(effect.event);
       if (effect.kind === "answer") answer = effect.answer;
     }
     assert.ok(answer !== undefined, `${command.kind} is answered at once here`);
@@ -285,7 +285,7 @@ export class FakeControl implements Control {
   }
 
   #tellOfJob(id: JobId): void {
-    this.tell({ kind: "job", id, change: this.jobs.has(id) ? "written" : "deleted" });
+    this.notify({ kind: "job", id, change: this.jobs.has(id) ? "written" : "deleted" });
   }
 
   #core(command: JobCommand): State {
@@ -368,7 +368,7 @@ export class FakeControl implements Control {
       if (isFinal(record.state) || (runId(record) !== run && `${record.job}@${record.tick}` !== run))
         continue;
       Object.assign(record, { state: "cancelled", reason, finishedAt: Date.now() });
-      this.tell({ kind: "run", record });
+      this.notify({ kind: "run", record });
     }
   }
 
@@ -428,7 +428,7 @@ export class FakeControl implements Control {
       ...said,
     };
     this.records.push(record);
-    this.tell({ kind: "run", record });
+    this.notify({ kind: "run", record });
     return record;
   }
 
@@ -438,7 +438,7 @@ export class FakeControl implements Control {
     this.outputs.set(run, { bytes: Buffer.concat([known, Buffer.from(text)]), complete });
   }
 
-  tell(event: PeerEvent): void {
+  notify(event: PeerEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
 

@@ -32,8 +32,8 @@ export async function answerJob(
   if (written === undefined) return shown;
   const children = written === "created" ? [...foreignChildren([job], control).values()] : [];
   // What is warned about is often a problem of the job, too.
-  const told = [...new Set([...warnings, ...warningsOf(shown, job, control), ...children])];
-  return told.length === 0 ? shown : { ...shown, warnings: told };
+  const warned = [...new Set([...warnings, ...warningsOf(shown, job, control), ...children])];
+  return warned.length === 0 ? shown : { ...shown, warnings: warned };
 }
 
 /** What keeps the jobs from running, in words. Of many, only the first ones are looked at. */
@@ -53,9 +53,9 @@ export async function warningsAbout(
 
 /** What keeps one job from running, in words. */
 function warningsOf({ problems, nextTick, state }: ShownJob, { id, spec }: Job, control: Control): string[] {
-  const told = new Set(problems.map(warningOf));
+  const warned = new Set(problems.map(warningOf));
   const isStopped = state === "disabled" || state === "paused";
-  if (told.size > 0 || spec.schedule === undefined || nextTick !== null || isStopped) return [...told];
+  if (warned.size > 0 || spec.schedule === undefined || nextTick !== null || isStopped) return [...warned];
   return [control.next(id, 1)?.[0]?.skipped === "except" ? leavesOutAll : hasNone];
 }
 

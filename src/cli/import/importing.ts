@@ -72,8 +72,8 @@ export async function importJobs(options: ImportOptions, terminal: Terminal, mad
   const gone = await goneJobs(client, made, reading, options);
   reportBefore(reading, terminal);
   reportGone(gone, made.missing, terminal);
-  const isTold = options.yes === true || terminal.ask === undefined || !hasSomethingToSay(reading, gone);
-  if (!dryRun && !isTold) await askFirst(reading, gone, client, options, terminal, made);
+  const isDecided = options.yes === true || terminal.ask === undefined || !hasSomethingToSay(reading, gone);
+  if (!dryRun && !isDecided) await askFirst(reading, gone, client, options, terminal, made);
   const outcomes = await makeJobs(reading.jobs, client, how);
   const removed = options.prune === true ? gone : [];
   if (client !== undefined && !dryRun) await removeJobs(client, removed);

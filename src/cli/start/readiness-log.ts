@@ -44,13 +44,13 @@ export class ReadinessLog {
     const lasting = new Map<string, { looks: number; finding: Finding }>();
     for (const [place, finding] of found.entries()) {
       const key = keyOf(finding);
-      const isTold = place < notReady.length + warningsMax;
-      const looks = (this.#lasting.get(key)?.looks ?? 0) + (isTold ? 1 : 0);
+      const isShown = place < notReady.length + warningsMax;
+      const looks = (this.#lasting.get(key)?.looks ?? 0) + (isShown ? 1 : 0);
       lasting.set(key, { looks, finding });
       // It still lasts, so it isn't over either.
-      if (!isTold) continue;
-      if (looks === 2) this.#tell(finding, 0);
-      else if (looks > 2 && (looks - 2) % repeatEveryLooks === 0) this.#tell(finding, looks);
+      if (!isShown) continue;
+      if (looks === 2) this.#write(finding, 0);
+      else if (looks > 2 && (looks - 2) % repeatEveryLooks === 0) this.#write(finding, looks);
     }
     for (const [key, { looks, finding }] of this.#lasting) {
       if (looks >= 2 && !lasting.has(key)) this.#over(finding);
@@ -58,7 +58,7 @@ export class ReadinessLog {
     this.#lasting = lasting;
   }
 
-  #tell({ code, why }: Finding, looks: number): void {
+  #write({ code, why }: Finding, looks: number): void {
     const still = looks === 0 ? "" : "still ";
     const fields = looks === 0 ? { why } : { why, forMin: Math.round((looks * lookEveryMs) / 60_000) };
     if (code === "warning") this.#log.warn(`this peer ${still}has a warning`, fields);

@@ -31,7 +31,7 @@ export function supervisorOf(env: NodeJS.ProcessEnv, pid: number, log: Log): Sup
     if (!warned) log.warn("systemd can't be told how this peer is", { reason });
     warned = true;
   };
-  const tell = (...words: readonly string[]): void => {
+  const notify = (...words: readonly string[]): void => {
     const helper = spawn("systemd-notify", words, { env: { PATH, NOTIFY_SOCKET: socket }, stdio: "ignore" });
     helper.on("error", ({ message }) => warn(message));
     helper.on("exit", (code) => code !== 0 && warn(`systemd-notify ended with ${code ?? "a signal"}`));
@@ -39,11 +39,11 @@ export function supervisorOf(env: NodeJS.ProcessEnv, pid: number, log: Log): Sup
   };
   const isWatched = watched === undefined || watched === String(pid);
   const limitMs = isWatched ? Number(limit ?? 0) / 1_000 : 0;
-  const watchdog = limitMs > 0 ? setInterval(() => tell("WATCHDOG=1"), limitMs / wordsPerLimit) : undefined;
+  const watchdog = limitMs > 0 ? setInterval(() => notify("WATCHDOG=1"), limitMs / wordsPerLimit) : undefined;
   watchdog?.unref();
   return {
-    ready: () => tell("READY=1", "STATUS=ready"),
-    stopping: () => tell("STOPPING=1", "STATUS=its runs are given time to end"),
+    ready: () => notify("READY=1", "STATUS=ready"),
+    stopping: () => notify("STOPPING=1", "STATUS=its runs are given time to end"),
     [Symbol.dispose]: () => clearInterval(watchdog),
   };
 }

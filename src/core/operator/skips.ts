@@ -151,17 +151,17 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
   const { command, id, skips } = pending;
   const ticks = new Map(skips.map((skip) => [tickAt(skip.tick), skip]));
   const holders = new Map<PeerId, Set<Skip>>();
-  const tell = (peer: PeerId, skip: Skip): void => {
+  const addHolder = (peer: PeerId, skip: Skip): void => {
     if (peer === state.settings.self || isPlanted(state, "skip-untold")) return;
     holders.set(peer, (holders.get(peer) ?? new Set()).add(skip));
   };
   for (const [tick, skip] of ticks)
     for (const { peer, state: how } of openOfTick(state.ledger, id, tick))
-      if (how === "claimed") tell(peer, skip);
+      if (how === "claimed") addHolder(peer, skip);
   // Of a tick that is due soon a peer may hold a claim of which this one has not heard.
   for (const skip of skips.filter(({ tick }) => tick - state.now.wall < soonMs)) {
     for (const { id: peer, state: how } of state.members.byId.values()) {
-      if (how === "alive" || how === "suspect") tell(peer, skip);
+      if (how === "alive" || how === "suspect") addHolder(peer, skip);
     }
   }
   const open = {

@@ -22,7 +22,7 @@ import { emit, type State } from "../state.ts";
  * hear both, and the older process has to name the newer one (lives.ts); one more may be lost. With less, a copy of a folder
  * ends runs that go on beside it. With more, the others learn later what a restarted peer has left behind.
  */
-const toldWithinMs = 5_000;
+const heardWithinMs = 5_000;
 
 /** Such a record was found on the disk, or came from another peer. */
 export function noteEarlierRecord(state: State, record: RunRecord): void {
@@ -79,7 +79,7 @@ export function endEarlierLife(state: State): void {
     mark(state, "earlier-life-spared");
     return;
   }
-  const waitMs = heard(state).length === 0 || isUnspared ? 0 : toldWithinMs * stretch(state);
+  const waitMs = heard(state).length === 0 || isUnspared ? 0 : heardWithinMs * stretch(state);
   const due = [...upkeep.earlierRecords].filter(([, { sinceMono }]) => now.mono - sinceMono >= waitMs);
   const open = due.flatMap(([key, earlier]) => {
     upkeep.earlierRecords.delete(key);

@@ -22,10 +22,10 @@ export interface DecidedTick {
 /** Which channels are to be notified of which event, once each. `long` and `paused` don't depend on a final word. */
 export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<NoticeEvent, Set<string>> {
   const due = new Map<NoticeEvent, Set<string>>();
-  const tellsLost = rules.some(({ on }) => on.includes("lost"));
+  const notifiesLost = rules.some(({ on }) => on.includes("lost"));
   for (const { on, to, afterFailures = 1 } of rules) {
     for (const event of on) {
-      if (tick.told.has(event) || !isDue(event, tick, afterFailures, tellsLost)) continue;
+      if (tick.told.has(event) || !isDue(event, tick, afterFailures, notifiesLost)) continue;
       const channels = due.get(event) ?? new Set();
       for (const channel of to) channels.add(channel);
       due.set(event, channels);
@@ -38,7 +38,7 @@ function isDue(
   event: NoticeEvent,
   { records, earlier, told }: DecidedTick,
   afterFailures: number,
-  tellsLost: boolean,
+  notifiesLost: boolean,
 ): boolean {
   const story = finalWordOf(records);
   if (story === undefined || !isDecided(records)) return false;
@@ -47,7 +47,9 @@ function isDue(
       return isFailed(story.state) && 1 + failuresIn(earlier).length >= afterFailures;
     case "recovered":
       // A run that was taken for lost has reported its end after all, or the job works again.
-      return story.state === "succeeded" && (told.has("lost") || hasTold(earlier, afterFailures, tellsLost));
+      return (
+        story.state === "succeeded" && (told.has("lost") || hasNotified(earlier, afterFailures, notifiesLost))
+      );
     case "missed":
     case "skipped":
     case "lost":
@@ -77,10 +79,10 @@ function isFailed(state: RunState): boolean {
 }
 
 /** Whether people were told that the job doesn't work, since it last did: a lost tick is told by a rule for `lost` alone. */
-function hasTold(earlier: readonly RunState[], afterFailures: number, tellsLost: boolean): boolean {
+function hasNotified(earlier: readonly RunState[], afterFailures: number, notifiesLost: boolean): boolean {
   const failures = failuresIn(earlier);
   return failures.some((state, index) =>
-    isFailed(state) ? failures.length - index >= afterFailures : tellsLost,
+    isFailed(state) ? failures.length - index >= afterFailures : notifiesLost,
   );
 }
 

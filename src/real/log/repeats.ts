@@ -20,7 +20,7 @@ export const warningsCap = 1_024;
 interface Repeated {
   count: number;
   /** monotonic ms of the line that was written last */
-  toldAt: number;
+  writtenAt: number;
   /** the index of the next interval */
   interval: 0 | 1 | 2;
   /** its last interval has passed without a repeat */
@@ -57,14 +57,14 @@ export class Repeats {
     if (known !== undefined) {
       known.cancel();
       known.isQuiet = false;
-      known.toldAt = this.#clock.now();
+      known.writtenAt = this.#clock.now();
       this.#wait(key, known);
       return write(message, fields);
     }
     if (this.#byKey.size >= warningsCap) this.#forgetOldest();
     const entry: Repeated = {
       count: 0,
-      toldAt: this.#clock.now(),
+      writtenAt: this.#clock.now(),
       interval: 0,
       isQuiet: false,
       message,
@@ -100,13 +100,13 @@ export class Repeats {
   }
 
   #write(entry: Repeated): void {
-    const { count, toldAt, message, latest, write } = entry;
+    const { count, writtenAt, message, latest, write } = entry;
     if (count === 0) return;
     const now = this.#clock.now();
     entry.count = 0;
-    entry.toldAt = now;
+    entry.writtenAt = now;
     const times = count === 1 ? "once" : `${count} times`;
-    const minutes = Math.max(1, Math.round((now - toldAt) / 60_000));
+    const minutes = Math.max(1, Math.round((now - writtenAt) / 60_000));
     write(`${message} (repeated ${times} in ${minutes} min)`, { ...latest, repeated: count });
   }
 

@@ -21,7 +21,7 @@ import { clockErrorMs, dueOf, firstAttempts, groupRuns, isScheduled } from "./ti
 /** A run that its launcher had received before another one failed may still start within this time, ms. */
 const launchMs = 3_500;
 /** After what time two peers that can talk have told each other of a tick, ms. */
-const toldMs = 10_000;
+const heardWithinMs = 10_000;
 /** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
 /** A launcher notices that its peer is gone, and its clock rounds, ms. */
@@ -52,15 +52,15 @@ export function checkAllPeers(evidence: Evidence): Breach[] {
 function wrongPeers(evidence: Evidence, runs: readonly Run[]): Breach[] {
   const [first] = runs.toSorted((a, b) => a.start - b.start);
   return firstAttempts(runs).flatMap((run) => {
-    const say = (what: string): Breach[] => [
+    const breach = (what: string): Breach[] => [
       { rule: "I4", at: run.start, what: `${run.job}@${run.tick} on ${run.peer}: ${what}` },
     ];
-    if (run.slot !== run.peer) return say(`it ran the part of ${run.slot}`);
+    if (run.slot !== run.peer) return breach(`it ran the part of ${run.slot}`);
     if (first === undefined || run.peer === first.peer) return [];
     const joined = joinedAt(evidence, run.peer);
-    const isLater = joined > first.start && run.start > joined + toldMs;
+    const isLater = joined > first.start && run.start > joined + heardWithinMs;
     return isLater && together(evidence, run.peer, first.peer, joined, run.start)
-      ? say(`it joined after the tick had begun on ${first.peer}`)
+      ? breach(`it joined after the tick had begun on ${first.peer}`)
       : [];
   });
 }
@@ -83,16 +83,16 @@ function wrongTurns(evidence: Evidence, runs: readonly Run[], rules: readonly Jo
       const pauseMs = outcome === "killed" ? 0 : rule.pauseMs - errorMs;
       return end + Math.max(0, pauseMs) > run.start;
     });
-    const say = (what: string): Breach[] => [
+    const breach = (what: string): Breach[] => [
       { rule: "I10", at: run.start, what: `${run.job}@${run.tick} started on ${run.peer} ${what}` },
     ];
     // All attempts of a peer's slot are in one place.
     const holders = new Set(beside.map(({ peer }) => peer));
     if (holders.size >= placesIn(evidence, rule.max))
-      return say(`beside ${[...holders].join(", ")}, with ${rule.max} places`);
+      return breach(`beside ${[...holders].join(", ")}, with ${rule.max} places`);
     const failed = known.filter((earlier) => hasFailedBefore(evidence, earlier, run, rules));
     const isStopped = rule.stopAfter > 0 && new Set(failed.map(({ peer }) => peer)).size >= rule.stopAfter;
-    return isStopped ? say(`although ${failed.map(({ peer }) => peer).join(", ")} had failed`) : [];
+    return isStopped ? breach(`although ${failed.map(({ peer }) => peer).join(", ")} had failed`) : [];
   });
 }
 
@@ -140,6 +140,6 @@ function hasFailedBefore(
 ): boolean {
   const isLast = rules.every(({ retry, skips }) => skips !== true && attempt > (retry?.attempts ?? 0));
   if (outcome !== "failed" || !isLast || end + launchMs > run.start) return false;
-  const isTold = evidence.gossipIsLost !== true || end + convergesMs < run.start;
-  return isTold && together(evidence, peer, run.peer, end - launchMs, run.start);
+  const hasHeard = evidence.gossipIsLost !== true || end + convergesMs < run.start;
+  return hasHeard && together(evidence, peer, run.peer, end - launchMs, run.start);
 }

@@ -19,7 +19,7 @@ import { wasWell } from "./surroundings.ts";
 import { groupRuns } from "./ticks.ts";
 
 /** How soon after a tick's end its notice is accepted at the latest: the channel refuses it twice at most. Unit: ms. */
-const toldWithinMs = 120_000;
+const notifiedWithinMs = 120_000;
 /** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
 /**
@@ -50,9 +50,9 @@ export function checkNotices(evidence: Evidence): Breach[] {
     const last = lastOf(evidence, runs);
     if (last === undefined) continue;
     const count = told.get(key)?.length ?? 0;
-    const say = (what: string) => breaches.push({ rule: "I17", at: last.end, what: `${key} ${what}` });
-    if (count === 0 && mustBeTold(evidence, last)) say("was never told");
-    if (count > 1 && isCalm(evidence, last)) say(`was told ${count} times`);
+    const complain = (what: string) => breaches.push({ rule: "I17", at: last.end, what: `${key} ${what}` });
+    if (count === 0 && mustBeNotified(evidence, last)) complain("was never told");
+    if (count > 1 && isCalm(evidence, last)) complain(`was told ${count} times`);
   }
   for (const { key, by, at } of notices) {
     if (!failed.has(key) && !mayHaveBegun(evidence, key, at))
@@ -113,7 +113,7 @@ function lastOf(evidence: Evidence, runs: readonly Run[]): Ended | undefined {
   const [last, ...more] = runs.filter((run) => run.attempt === attempt);
   if (last?.end === undefined || last.outcome !== "failed" || more.length > 0) return undefined;
   const { start, end } = last;
-  const until = end + toldWithinMs;
+  const until = end + notifiedWithinMs;
   const span = surelyInForce(evidence, last.job).find(
     (one) => one.from <= start - lingersMs && one.to >= until,
   );
@@ -126,8 +126,8 @@ function asksFor({ notifies, skips, count = 1, onAll, retry }: JobRules, attempt
   return notifies === true && skips !== true && hasOneRun && attempt > (retry?.attempts ?? 0);
 }
 
-function mustBeTold(evidence: Evidence, { peer, start, end }: Ended): boolean {
-  const [from, to] = [start - lingersMs, end + toldWithinMs];
+function mustBeNotified(evidence: Evidence, { peer, start, end }: Ended): boolean {
+  const [from, to] = [start - lingersMs, end + notifiedWithinMs];
   // While clocks disagree, a peer may doubt its own, and one whose clock is doubted tells nobody.
   const disagree = evidence.faultWindows.some(
     (window) => window.kind === "clock step" && window.from <= to && window.to >= from,
@@ -136,7 +136,7 @@ function mustBeTold(evidence: Evidence, { peer, start, end }: Ended): boolean {
 }
 
 function isCalm(evidence: Evidence, { start, end }: Ended): boolean {
-  const [from, to] = [start - lingersMs, end + toldWithinMs];
+  const [from, to] = [start - lingersMs, end + notifiedWithinMs];
   const disturbances = [...evidence.outages, ...evidence.cuts, ...evidence.faultWindows];
   if (disturbances.some((span) => span.from <= to && span.to >= from)) return false;
   return !isTargeted(evidence, from, to);

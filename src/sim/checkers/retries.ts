@@ -31,7 +31,7 @@ export function checkRetries(evidence: Evidence): Breach[] {
     const [first] = runs;
     if (first === undefined) continue;
     const rules = retriesOf(evidence, first.job);
-    const say = (run: Run, what: string) =>
+    const complain = (run: Run, what: string) =>
       breaches.push({
         rule: "I17",
         at: run.start,
@@ -40,10 +40,10 @@ export function checkRetries(evidence: Evidence): Breach[] {
     for (const run of runs) {
       if (run.attempt > 1) {
         const wrong = wrongWith(evidence, run, runs, rules);
-        if (wrong !== undefined) say(run, wrong);
+        if (wrong !== undefined) complain(run, wrong);
       }
       if (mustBeRepeated(evidence, run, rules) && !runs.some(({ attempt }) => attempt > run.attempt))
-        say(run, "failed and was not repeated");
+        complain(run, "failed and was not repeated");
     }
   }
   return breaches;

@@ -8,7 +8,6 @@ import { isTickOver } from "../src/core/claims/slots.ts";
 import { jobNow, pendingOf } from "../src/core/view.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { ownCapabilities } from "../src/schema/protocol.ts";
-import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -46,14 +45,9 @@ function beforeTick(
   return cores;
 }
 
-function recordsOf(cores: Cores, peer: string, tick?: string): RunRecord[] {
-  const records = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
-  return tick === undefined ? records : records.filter((record) => record.tick === tick);
-}
-
 /** Each slot's story, as that peer tells it. */
 function storiesOf(cores: Cores, peer: string, tick?: string): string[] {
-  return [...Map.groupBy(recordsOf(cores, peer, tick), ({ slot }) => slot)]
+  return [...Map.groupBy(cores.recordsOf(peer, tick), ({ slot }) => slot)]
     .map(([slot, records]) => {
       const { state, reason } = storyOf(records) ?? {};
       return `${slot} ${state}${state === "skipped" ? ` ${reason}` : ""}`;
@@ -76,8 +70,8 @@ test("a tick of a job with count all runs on every peer, on time and once", () =
   }
   for (const peer of "abcd") {
     assert.deepEqual(storiesOf(cores, peer), ["a succeeded", "b succeeded", "c succeeded", "d succeeded"]);
-    assert.equal(storyOf(recordsOf(cores, peer))?.state, "succeeded");
-    assert.ok(recordsOf(cores, peer).every(({ slot, peer: by }) => slot === by));
+    assert.equal(storyOf(cores.recordsOf(peer))?.state, "succeeded");
+    assert.ok(cores.recordsOf(peer).every(({ slot, peer: by }) => slot === by));
     assert.equal(cores.state(peer).book.orders.size, 0);
   }
   cores.pass(5 * hour);
@@ -105,10 +99,10 @@ test("the slot of a peer that is dead is skipped, and the tick succeeds neverthe
   assert.deepEqual(startsOf(cores), ["a.1", "b.1"]);
   for (const peer of "ab") {
     assert.deepEqual(storiesOf(cores, peer), ["a succeeded", "b succeeded", "c skipped offline"]);
-    assert.equal(storyOf(recordsOf(cores, peer))?.state, "succeeded");
+    assert.equal(storyOf(cores.recordsOf(peer))?.state, "succeeded");
     const tick = cores.starts[0]?.tick as TickId;
     assert.equal(isTickOver(cores.state(peer), beat, tick), true);
-    const { why } = describeTick(tick, recordsOf(cores, peer), (id) => `host-${id}`);
+    const { why } = describeTick(tick, cores.recordsOf(peer), (id) => `host-${id}`);
     assert.equal(why[0], "It has 3 runs: 2 succeeded, 1 skipped.");
     assert.ok(
       why.some((sentence) =>
@@ -200,7 +194,7 @@ test("each peer repeats its own run, wherever retry.where points", () => {
   cores.exitCodeOf = ({ peer, env }) => (peer === "b" && env["CICADA_ATTEMPT"] === "1" ? 1 : 0);
   cores.pass(2 * minute);
   assert.deepEqual(startsOf(cores), ["a.1", "b.1", "b.2", "c.1"]);
-  for (const peer of "abc") assert.equal(storyOf(recordsOf(cores, peer))?.state, "succeeded");
+  for (const peer of "abc") assert.equal(storyOf(cores.recordsOf(peer))?.state, "succeeded");
 });
 
 test("one slot that fails fails the tick, and the others go on", () => {
@@ -208,7 +202,7 @@ test("one slot that fails fails the tick, and the others go on", () => {
   cores.exitCodeOf = ({ peer }) => (peer === "b" ? 3 : 0);
   cores.kill("c");
   cores.pass(20 * second);
-  const story = storyOf(recordsOf(cores, "a"));
+  const story = storyOf(cores.recordsOf("a"));
   assert.equal(`${story?.state} ${story?.slot}`, "failed b");
 });
 
@@ -247,7 +241,7 @@ test("a tick that comes before the records of the peers that are back is skipped
   cores.pass(2_500);
   for (const peer of "abc") cores.link(peer as PeerId);
   cores.pass(20 * second);
-  const skipped = recordsOf(cores, "a").filter(({ state }) => state === "skipped");
+  const skipped = cores.recordsOf("a").filter(({ state }) => state === "skipped");
   assert.deepEqual(skipped, []);
   assert.equal(cores.starts.length, before + 3);
 });
@@ -285,7 +279,7 @@ test("a peer that is back goes on as soon as the other says that its newer tick 
   const before = cores.starts.length;
   cores.pass(1_500);
   assert.equal(cores.starts.length, before, "its claim may become a run at any moment");
-  const claim = recordsOf(cores, "c").find((record) => record.peer === "a" && record.state === "claimed");
+  const claim = cores.recordsOf("c").find((record) => record.peer === "a" && record.state === "claimed");
   assert.ok(claim !== undefined);
   const held = { ...claim, version: claim.version + 1, waiting: "overlap", signature: "held" } as const;
   cores.learn("c" as PeerId, [held]);
@@ -329,7 +323,8 @@ test("a cancel of the tick ends every slot of it, and a cancel of one run only t
   cores.ask("a", { kind: "cancel-run", run: one?.run ?? "", by: "ann", reason: "" });
   cores.pass(10 * second);
   assert.deepEqual(
-    recordsOf(cores, "a")
+    cores
+      .recordsOf("a")
       .map(({ slot, state }) => `${slot} ${state}`)
       .toSorted(),
     ["a running", "b cancelled", "c running"],
@@ -383,7 +378,7 @@ test("what is over stays over for each peer when all are restarted", () => {
   cores.pass(10 * second);
   const kept = ["a", "b"].map((peer) => ({
     peer: peer as PeerId,
-    records: recordsOf(cores, peer),
+    records: cores.recordsOf(peer),
     watermarks: [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])],
   }));
   for (const { peer } of kept) cores.kill(peer);

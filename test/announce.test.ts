@@ -70,7 +70,7 @@ test("successes are announced only after a tick that went wrong", () => {
 test("a peer that is restarted announces again what ended just before, since its notice may not have been sent", () => {
   const cores = beforeTick(["a"]);
   cores.pass(12 * second);
-  const records = [...(cores.records.get("a" as never)?.values() ?? [])];
+  const records = cores.recordsOf("a");
   cores.kill("a");
   cores.up("a" as never, { records });
   cores.pass(20 * second);
@@ -83,7 +83,7 @@ test("a peer that is restarted announces again what ended just before, since its
 test("what ended long before a restart is not announced again", () => {
   const cores = beforeTick(["a"]);
   cores.pass(12 * second);
-  const records = [...(cores.records.get("a" as never)?.values() ?? [])];
+  const records = cores.recordsOf("a");
   cores.kill("a");
   cores.exitCodeOf = () => 0;
   cores.pass(90 * minute);

@@ -7,15 +7,7 @@ import { isBackfillOn, overlapOfBackfill } from "../src/core/job/overlap.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { BackfillTicks } from "../src/ports/control.ts";
 import { backfilledInstant, backfillTick, isForcedBackfill, toldTick } from "../src/schema/backfill.ts";
-import {
-  instantOf,
-  isManual,
-  tickAt,
-  ulid,
-  type JobId,
-  type PeerId,
-  type TickId,
-} from "../src/schema/ids.ts";
+import { instantOf, isManual, tickAt, ulid, type JobId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 import { countSteps } from "./kit/fuzz/steps.ts";
@@ -329,9 +321,7 @@ describe("a backfill", () => {
     ask(cores, "a", ticks);
     cores.pass(30 * second);
     assert.deepEqual(told(cores), ticks.slice(0, 2).map(tickAt));
-    const decided = [...(cores.records.get("b" as PeerId)?.values() ?? [])].filter(
-      ({ state }) => state === "skipped",
-    );
+    const decided = cores.recordsOf("b").filter(({ state }) => state === "skipped");
     assert.deepEqual(decided, [], "none of them is skipped");
     cores.exitCodeOf = () => 0;
     cores.put({ ...job, pauseAfterFailures: 2 }, { resumedAt: cores.wall(cores.now), pauses: [] });

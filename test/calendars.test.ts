@@ -311,9 +311,7 @@ describe("a calendar that was removed at one side of a split while the other sid
     assert.equal(pendingOf(state, state.now, id)[0]?.waitsFor, "calendar");
     cores.pass(125 * second);
     assert.equal(cores.starts.length, before);
-    const missed = [...(cores.records.get("a" as never)?.values() ?? [])].filter(
-      (one) => one.state === "missed",
-    );
+    const missed = cores.recordsOf("a").filter((one) => one.state === "missed");
     assert.ok(missed.length >= 1);
     assert.ok(missed.every(({ reason }) => reason === "calendar"));
   });

@@ -40,7 +40,7 @@ for (const [job, capabilities] of [
       [],
     );
     assert.ok(starts.some(({ peer }) => peer === "a") && starts.some(({ peer }) => peer === "b"));
-    const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+    const recorded = cores.recordsOf("a");
     assert.ok(!recorded.some(({ passed, peer }) => peer === "c" || passed?.some((one) => one.peer === "c")));
     assert.equal(cores.records.get("c" as PeerId)?.size, recorded.length, "it still stores the records");
   });
@@ -88,7 +88,7 @@ test("a job that no living peer can run says so, and its ticks are reported as m
     /^host-a runs a version of cicada that doesn't know what the job needs \(majority\), host-b/,
   );
   cores.pass(2 * 3_600_000);
-  const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  const recorded = cores.recordsOf("a");
   assert.ok(
     recorded.length > 300 && recorded.every(({ state }) => state === "missed"),
     `${recorded.length} records`,

@@ -84,7 +84,7 @@ function told(cores: Cores, job: JobId): string[] {
 }
 
 function decisionsOf(cores: Cores, peer: string, job: JobId): string[] {
-  const records: RunRecord[] = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+  const records: RunRecord[] = cores.recordsOf(peer);
   return records
     .filter((record) => record.job === job && record.state === "skipped")
     .map(({ tick, reason }) => `${toldTick(tick)} ${reason}`);
@@ -233,7 +233,7 @@ describe("a child of several parents", () => {
   test("a peer that was away for both backfills neither repeats nor skips what the others have run", () => {
     const cores = meshOf("abc", plain);
     const ticks = hoursAgo(cores, 3);
-    const before = [...(cores.records.get("c" as PeerId)?.values() ?? [])];
+    const before = cores.recordsOf("c");
     cores.kill("c");
     cores.pass(minute);
     ask(cores, "a", load, ticks);
@@ -256,7 +256,7 @@ describe("a child of several parents", () => {
       for (const job of [load, clean]) ask(cores, "a", job, ticks);
       cores.pass(minute);
       assert.equal(startsOf(cores, report).length, 2);
-      const records = isHidden ? [] : [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+      const records = isHidden ? [] : cores.recordsOf("a");
       cores.kill("a");
       cores.pass(5 * second);
       const loadedSince = isHidden ? cores.wall(cores.now) : -Infinity;
@@ -312,7 +312,7 @@ describe("a child of several parents", () => {
     for (const job of [load, clean]) ask(cores, "a", job, [tick]);
     cores.pass(2 * hour);
     assert.equal(startsOf(cores, report).length, 1);
-    const known = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+    const known = cores.recordsOf("a");
     cores.kill("a");
     cores.pass(5 * second);
     cores.up("a" as PeerId, {

@@ -129,7 +129,7 @@ function startsOf(cores: Cores, job: string): Start[] {
 }
 
 function recordsOf(cores: Cores, peer: string, job: string): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter((record) => record.job === job);
+  return cores.recordsOf(peer).filter((record) => record.job === job);
 }
 
 function storyAt(cores: Cores, peer: string, job: string): string {
@@ -454,7 +454,7 @@ test("an edit of after decides about ends from then on", () => {
 
 /** The peer starts again with what it had on its disk. */
 function restart(cores: Cores, peer: string, more: Parameters<Cores["up"]>[1] = {}): void {
-  const records = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+  const records = cores.recordsOf(peer);
   const watermarks = [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])];
   cores.kill(peer);
   cores.pass(5 * second);
@@ -608,7 +608,7 @@ test("a parent's ticks that were missed in one range are skipped in one range fo
 });
 
 function restartAfter(cores: Cores, peer: string, ms: number): void {
-  const records = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+  const records = cores.recordsOf(peer);
   const watermarks = [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])];
   const lastAlive = cores.wall(cores.now);
   cores.kill(peer);

@@ -8,7 +8,6 @@ import { describeTick } from "../src/core/records/why.ts";
 import { isTickOver } from "../src/core/claims/slots.ts";
 import { jobNow, pendingOf } from "../src/core/view.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
-import type { RunRecord } from "../src/schema/run.ts";
 import { Cores, type Start } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -65,11 +64,6 @@ function beforeTick(
   return cores;
 }
 
-function recordsOf(cores: Cores, peer: string, tick?: string): RunRecord[] {
-  const records = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
-  return tick === undefined ? records : records.filter((record) => record.tick === tick);
-}
-
 function slotOf({ env }: Start): string | undefined {
   return env["CICADA_SLOT"];
 }
@@ -82,7 +76,7 @@ test("of two peers that claim one run at the same moment, the first in rank tell
   const cores = beforeTick(["a", "b", "c"], { target: { count: 1 } });
   for (const peer of ["a", "b", "c"]) cores.unheard.add(peer as PeerId);
   cores.pass(4 * second);
-  const [claim] = ["a", "b", "c"].flatMap((peer) => recordsOf(cores, peer));
+  const [claim] = ["a", "b", "c"].flatMap((peer) => cores.recordsOf(peer));
   assert.equal(claim?.state, "claimed");
   const other = claim.peer === "a" ? "b" : "a";
   const heardBy = (peer: string): string[] =>
@@ -104,7 +98,7 @@ test("a tick of a job with count 3 runs three times, on time, on three different
   const keys = new Set(cores.starts.map(({ env }) => env["CICADA_IDEMPOTENCY_KEY"]));
   assert.equal(keys.size, 3, "each run has an idempotency key of its own");
   for (const peer of "abcd") {
-    const records = recordsOf(cores, peer);
+    const records = cores.recordsOf(peer);
     assert.deepEqual(records.map(({ slot, of, state }) => `${slot}/${of} ${state}`).toSorted(), [
       "0/3 succeeded",
       "1/3 succeeded",
@@ -136,7 +130,7 @@ test("with fewer peers than runs each run still starts once, and the job's probl
 test("the slot of a peer that dies goes to a peer that has none", () => {
   const cores = beforeTick(["a", "b", "c", "d"], { target: { count: 2 } }, { runMs: 10 * minute });
   cores.pass(4 * second);
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   const claimed = records.map(({ peer }) => peer);
   assert.equal(new Set(claimed).size, 2);
   const [victim = ""] = claimed;
@@ -153,9 +147,9 @@ test("the tick succeeds when all its runs do, and fails if one fails", () => {
   cores.exitCodeOf = (start) => (slotOf(start) === "1" ? 3 : 0);
   cores.pass(10 * second);
   for (const peer of "abc") {
-    const story = storyOf(recordsOf(cores, peer));
+    const story = storyOf(cores.recordsOf(peer));
     assert.equal(`${story?.state} ${story?.slot}`, "failed 1");
-    const { state, why } = describeTick(story?.tick ?? ("" as TickId), recordsOf(cores, peer), (id) => id);
+    const { state, why } = describeTick(story?.tick ?? ("" as TickId), cores.recordsOf(peer), (id) => id);
     assert.equal(state, "failed");
     assert.equal(why[0], "It has 3 runs: 2 succeeded, 1 failed.");
     assert.ok(why.some((sentence) => sentence.startsWith("Run #1: ")));
@@ -180,7 +174,7 @@ function childrenStarted(cores: Cores): string[] {
 }
 
 function wordOn(cores: Cores, peer: string): { state: string; first: string | undefined } {
-  const records = recordsOf(cores, peer).filter(({ job }) => job === beat);
+  const records = cores.recordsOf(peer).filter(({ job }) => job === beat);
   const { state, why } = describeTick(records[0]?.tick ?? ("" as TickId), records, (id) => id);
   return { state, first: why[0] };
 }
@@ -225,7 +219,7 @@ test("a tick of which one run was missed is missed, and what always runs after i
   };
   cores.pass(10 * second);
   cores.onEffect = () => undefined;
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
   const lastAlive = cores.wall(cores.now);
   cores.pass(2 * minute);
@@ -249,7 +243,7 @@ test("each run is repeated by itself, and the tick is over when the last of them
   cores.pass(minute);
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1", "2.2"]);
   assert.equal(isTickOver(cores.state("a"), beat, tick), true);
-  for (const peer of "abc") assert.equal(storyOf(recordsOf(cores, peer))?.state, "succeeded");
+  for (const peer of "abc") assert.equal(storyOf(cores.recordsOf(peer))?.state, "succeeded");
 });
 
 describe("a tick is one unit", () => {
@@ -279,7 +273,7 @@ describe("a tick is one unit", () => {
     const cores = new Cores(["a", "b", "c"], { runMs: 15 * second });
     cores.put({ ...base, ...every, overlap: "skip" });
     cores.pass(2 * minute);
-    for (const [tick, records] of Map.groupBy(recordsOf(cores, "a"), (record) => record.tick)) {
+    for (const [tick, records] of Map.groupBy(cores.recordsOf("a"), (record) => record.tick)) {
       const states = new Set(records.map(({ state }) => (state === "skipped" ? "skipped" : "ran")));
       assert.equal(states.size, 1, `${tick}: ${records.map(({ state }) => state).join()}`);
     }
@@ -289,7 +283,7 @@ describe("a tick is one unit", () => {
     const cores = new Cores(["a", "b"], { capacity: 1, runMs: minute });
     cores.put({ ...base, schedule: "@every 20s", overlap: "replace" });
     cores.pass(90 * second);
-    const ticks = Map.groupBy(recordsOf(cores, "a"), (record) => record.tick);
+    const ticks = Map.groupBy(cores.recordsOf("a"), (record) => record.tick);
     const over = [...ticks.values()].filter((records) => records.length >= 3).slice(0, -1);
     assert.ok(over.length >= 2);
     for (const records of over.slice(1))
@@ -308,7 +302,7 @@ test("the skip of a paused job's tick covers each of its runs, and none is caugh
   cores.put(base, { ...plan.job, resumedAt: cores.wall(cores.now) });
   cores.pass(10 * minute);
   assert.equal(cores.starts.length, 0);
-  const states = recordsOf(cores, "b").map(({ slot, state, reason }) => `${slot} ${state} ${reason}`);
+  const states = cores.recordsOf("b").map(({ slot, state, reason }) => `${slot} ${state} ${reason}`);
   assert.deepEqual(states.toSorted(), ["0 skipped paused", "1 skipped paused", "2 skipped paused"]);
 });
 
@@ -340,7 +334,7 @@ test("a cancel of the tick ends every run of it, on whatever peer it is, and tho
   assert.deepEqual(cores.answers.at(-1), { kind: "done" });
   assert.equal(cores.starts.length, 2);
   for (const peer of "ab") {
-    const states = recordsOf(cores, peer, tick).filter(({ state }) => state !== "withdrawn");
+    const states = cores.recordsOf(peer, tick).filter(({ state }) => state !== "withdrawn");
     assert.equal(new Set(states.map(({ slot }) => slot)).size, 3);
     assert.ok(states.every(({ state, reason }) => state === "cancelled" && reason === "by ann"));
   }
@@ -352,7 +346,7 @@ test("a cancel of one run leaves the others alone", () => {
   const one = cores.starts.find((start) => slotOf(start) === "1");
   cores.ask("a", { kind: "cancel-run", run: one?.run ?? "", by: "ann", reason: "" });
   cores.pass(10 * minute);
-  const states = recordsOf(cores, "b").map(({ slot, state }) => `${slot} ${state}`);
+  const states = cores.recordsOf("b").map(({ slot, state }) => `${slot} ${state}`);
   assert.deepEqual(states.toSorted(), ["0 succeeded", "1 cancelled", "2 succeeded"]);
 });
 
@@ -377,7 +371,7 @@ test("what is over stays over for each run: a lone peer that is restarted half-w
   const cores = beforeTick(["a"], {}, { capacity: 1, runMs: 20 * second });
   cores.pass(30 * second);
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1"]);
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
   cores.kill("a");
   cores.pass(2 * second);
@@ -393,7 +387,7 @@ test("a watermark passes a tick whose last run still waits, and a restart long a
   assert.ok(mark !== undefined && mark.at > cores.wall(cores.now) - 5 * minute);
   const tick = cores.starts[0]?.tick ?? "";
   assert.ok(mark.open.includes(Date.parse(tick)), "the tick is kept beside it as open");
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   cores.kill("a");
   cores.pass(second);
   // Only open records are loaded; the others are on the disk.

@@ -280,7 +280,7 @@ function passBesideTheOriginal(cores: Cores, incarnation: number, seconds: numbe
 
 /** What the process that is known as `a` has on its disk of the run. */
 function storedOf(cores: Cores, { tick }: { tick: string }): RunRecord | undefined {
-  return [...(cores.records.get(a)?.values() ?? [])].find((record) => record.tick === tick);
+  return cores.recordsOf(a).find((record) => record.tick === tick);
 }
 
 describe("what a peer with its identity has left open is ended", () => {
@@ -294,7 +294,7 @@ describe("what a peer with its identity has left open is ended", () => {
       if (cores.runnersOf("hourly", 1)[0]?.[0] !== "a") continue;
       const leftMs = 3_600_000 - ((cores.wall(cores.now) - minutes * 60_000) % 3_600_000);
       cores.pass(leftMs + (starts ? second : -second));
-      const [open] = [...(cores.records.get(a)?.values() ?? [])];
+      const [open] = cores.recordsOf(a);
       assert.ok(open);
       assert.equal(open.state, starts ? "running" : "claimed");
       return { cores, open };
@@ -359,7 +359,7 @@ describe("what a peer with its identity has left open is ended", () => {
     );
     cores.pass(5 * second);
     for (const peer of [a, ...others]) {
-      const told = [...(cores.records.get(peer)?.values() ?? [])];
+      const told = cores.recordsOf(peer);
       assert.deepEqual(
         told.map(({ state, reason }) => [state, reason]),
         [["lost", "its peer was restarted"]],
@@ -371,7 +371,7 @@ describe("what a peer with its identity has left open is ended", () => {
     const cores = new Cores(["a"], { runMs: Infinity });
     cores.put({ ...hourly, schedule: "@every 11s" });
     cores.pass(12 * second);
-    const [open] = [...(cores.records.get(a)?.values() ?? [])];
+    const [open] = cores.recordsOf(a);
     assert.equal(open?.state, "running");
     cores.kill("a");
     cores.up(a, { records: [open] });

@@ -63,7 +63,7 @@ describe("3,000 ticks that a member reports as skipped", () => {
       (cores: Cores) => {
         for (const peer of [a, b]) {
           cores.kill(peer);
-          cores.up(peer, { records: [...(cores.records.get(peer)?.values() ?? [])] });
+          cores.up(peer, { records: cores.recordsOf(peer) });
         }
       },
     ],

@@ -42,7 +42,7 @@ function startsOf(cores: Cores, job: string): Start[] {
 }
 
 function recordsOf(cores: Cores, peer: string, job: string): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter((record) => record.job === job);
+  return cores.recordsOf(peer).filter((record) => record.job === job);
 }
 
 /** Of the job's only tick, or of the one that is named. */
@@ -62,7 +62,7 @@ function assertNothingLeft(cores: Cores, peers: string): void {
 }
 
 function restart(cores: Cores, peer: string, awayMs: number): void {
-  const records = [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+  const records = cores.recordsOf(peer);
   const watermarks = [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])];
   cores.kill(peer);
   cores.pass(awayMs);

@@ -63,7 +63,7 @@ test("a majority job's tick that chosen runners can't start is one attempt, and 
   cores.pass(3_600 * second);
   assert.equal(cores.refusals.length, 8);
   for (const peer of ["a", "b", "c"] as PeerId[]) {
-    const records = [...(cores.records.get(peer)?.values() ?? [])];
+    const records = cores.recordsOf(peer);
     assert.ok(records.every(({ attempt }) => attempt === 1));
     assert.equal(storyOf(records)?.state, "missed", `as ${peer} has it`);
     assert.equal(storyOf(records)?.reason, "given-back");
@@ -129,7 +129,7 @@ test("a run whose output its host could not judge is lost and not failed, and th
     peer === "a" ? "the patterns could not be matched: no thread" : undefined;
   beat(cores);
   cores.pass(20 * second);
-  const ofA = [...(cores.records.get("b" as PeerId)?.values() ?? [])].filter(({ peer }) => peer === "a");
+  const ofA = cores.recordsOf("b").filter(({ peer }) => peer === "a");
   const ended = ofA.filter(({ state }) => state !== "withdrawn");
   assert.deepEqual(
     ended.map(({ state, reason }) => [state, reason]),
@@ -155,7 +155,7 @@ test("a job that its host can't start after its precheck is lost and not failed,
   const { peer, tick } = cores.starts[0] ?? assert.fail();
   cores.starved.add(peer);
   cores.pass(30 * second);
-  const records = [...(cores.records.get(peer)?.values() ?? [])].filter((one) => one.tick === tick);
+  const records = cores.recordsOf(peer).filter((one) => one.tick === tick);
   const [lost, next, ...more] = records.toSorted((a, b) => a.attempt - b.attempt);
   assert.deepEqual([lost?.state, lost?.peer], ["lost", peer]);
   assert.equal(next?.state, "succeeded");

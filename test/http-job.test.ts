@@ -4,7 +4,7 @@ import { describe, it, test } from "node:test";
 import { actionOf, timeoutOf } from "../src/core/checks/action.ts";
 import { checkJob } from "../src/core/checks/job.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -172,5 +172,5 @@ test("an attempt of a request carries its run's id, an idempotency key that repe
   assert.equal(first.env["CICADA_IDEMPOTENCY_KEY"], `ping@${first.tick}`);
   assert.match(first.env["TRACEPARENT"] ?? "", /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   assert.notEqual(first.env["TRACEPARENT"], second.env["TRACEPARENT"]);
-  assert.ok([...(cores.records.get("a" as PeerId)?.values() ?? [])].every(({ state }) => state !== "failed"));
+  assert.ok(cores.recordsOf("a").every(({ state }) => state !== "failed"));
 });

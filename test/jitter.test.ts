@@ -6,7 +6,7 @@ import { dueOf, firstDueFrom } from "../src/core/job/jitter.ts";
 import { checkedJob, checkJob } from "../src/core/checks/job.ts";
 import { planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { jobNow, nextTicks } from "../src/core/view.ts";
-import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, type JobId, type TickId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -139,7 +139,7 @@ describe("jobs with jitter in a mesh", () => {
     const tick = Math.ceil((cores.wall(cores.now) + 10 * second) / (5 * minute)) * 5 * minute;
     cores.put(beat, { pauses: [{ by: "ada", at: tick - second, until: tick + second }] });
     cores.pass(tick + 5 * minute - cores.wall(cores.now));
-    const records = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+    const records = cores.recordsOf("a");
     const story = records.find((record) => instantOf(record.tick) === tick);
     assert.deepEqual([story?.state, story?.reason], ["skipped", "paused"]);
   });

@@ -54,9 +54,7 @@ test("a run says how many processes were ended with its program", () => {
       at: cores.wall(cores.now),
       outcome: { kind: "exited", exitCode: 0, leftRunning, ...log },
     });
-    const record = [...(cores.records.get("a" as PeerId)?.values() ?? [])].find(
-      ({ state }) => state === "succeeded",
-    );
+    const record = cores.recordsOf("a").find(({ state }) => state === "succeeded");
     assert.ok(record);
     notes.push(...(record.notes ?? ["none"]));
   }

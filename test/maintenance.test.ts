@@ -108,9 +108,8 @@ function maintain(
   return { begin, end: begin + lastsMs };
 }
 
-const recordsOf = (cores: Cores) => [...(cores.records.get("a" as PeerId)?.values() ?? [])];
 const skipped = (cores: Cores) =>
-  recordsOf(cores).filter(({ state, reason }) => state === "skipped" && reason === "maintenance");
+  cores.recordsOf("a").filter(({ state, reason }) => state === "skipped" && reason === "maintenance");
 
 function after(name: string, ...jobs: string[]) {
   return { id: name, command: "true", after: { jobs: jobs as JobId[] } };
@@ -154,7 +153,7 @@ describe("in a maintenance", () => {
       drain(false);
       const before = cores.starts.length;
       cores.pass(end + 30 * second - cores.wall(cores.now));
-      const missed = recordsOf(cores).filter(({ state }) => state === "missed");
+      const missed = cores.recordsOf("a").filter(({ state }) => state === "missed");
       assert.deepEqual(
         missed.map((record) => record.reason),
         reasons,
@@ -191,7 +190,7 @@ describe("in a maintenance", () => {
     const { end } = maintain(cores, second, 120 * second);
     cores.pass(100 * second);
     assert.equal(
-      recordsOf(cores).filter(({ state }) => state === "failed").length,
+      cores.recordsOf("a").filter(({ state }) => state === "failed").length,
       1,
       "the run ended by itself",
     );
@@ -337,7 +336,7 @@ describe("in a maintenance", () => {
     cores.kill("a");
     cores.pass(20 * second);
     cores.up("a" as PeerId, {
-      records: recordsOf(cores),
+      records: cores.recordsOf("a"),
       watermarks: [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])],
       lastAlive: cores.wall(cores.now) - 20 * second,
     });

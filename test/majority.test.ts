@@ -5,7 +5,7 @@ import { isBusy } from "../src/core/view.ts";
 import { hearBallots, rosterDecision } from "../src/core/voting/acceptor.ts";
 import { Cores, signedLife } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { RunRecord, Span } from "../src/schema/run.ts";
+import type { Span } from "../src/schema/run.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -25,10 +25,6 @@ function threeVoters(options: { runMs?: number } = {}): Cores {
     );
   }
   return cores;
-}
-
-function recordsOf(cores: Cores, peer: string): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
 }
 
 function noneTwice(cores: Cores): void {
@@ -104,7 +100,7 @@ test("a tick that its chosen runner holds back is skipped when its job is paused
   const before = cores.starts.length;
   cores.pass(40 * second);
   assert.equal(cores.starts.length, before);
-  assert.ok(recordsOf(cores, "a").some(({ state, reason }) => state === "skipped" && reason === "paused"));
+  assert.ok(cores.recordsOf("a").some(({ state, reason }) => state === "skipped" && reason === "paused"));
   cores.put(beat, made);
   cores.pass(40 * second);
   assert.ok(cores.starts.length > before);
@@ -212,7 +208,7 @@ test("in a split only the side with a majority runs a majority job, and the othe
     [...new Set(cores.starts.filter(({ at }) => at > 75 * second).map(({ peer }) => peer))].toSorted(),
     ["b", "c"],
   );
-  const skips = recordsOf(cores, "a").filter((record) => record.state === "skipped");
+  const skips = cores.recordsOf("a").filter((record) => record.state === "skipped");
   assert.ok(skips.length > 3);
   for (const { reason } of skips) assert.equal(reason, "no-quorum");
 });
@@ -236,7 +232,7 @@ test("when the chosen runner dies before it starts, the tick is lost and not rep
   assert.equal(cores.starts.length, 0);
   const others = ["a", "b", "c"].filter((peer) => peer !== runner);
   for (const peer of others) {
-    const [record] = recordsOf(cores, peer).filter((each) => each.peer === runner);
+    const [record] = cores.recordsOf(peer).filter((each) => each.peer === runner);
     assert.equal(record?.state, "lost", `as ${peer} has it`);
   }
   cores.pass(25 * second);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { readOutputs } from "../src/core/job/outputs.ts";
 import { describeTick } from "../src/core/records/why.ts";
-import { RunRecordSchema, outputsMaxBytes, type RunRecord } from "../src/schema/run.ts";
+import { RunRecordSchema, outputsMaxBytes } from "../src/schema/run.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { Check } from "typebox/value";
 import { Cores } from "./kit/cores.ts";
@@ -83,17 +83,13 @@ function stage(specs: readonly Parameters<Cores["put"]>[0][], names = ["a", "b",
   return cores;
 }
 
-function recordsOf(cores: Cores, peer: string): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
-}
-
 test("outputs are part of the run's record on every peer, and the run after it gets them with the parent's state", () => {
   const cores = stage([parent, child]);
   cores.writtenBy = ({ run }) => (run.startsWith("load@") ? "ROWS=12\nbad line\n" : "");
   cores.exitCodeOf = ({ run }) => (run.startsWith("load@") ? 3 : 0);
   cores.pass(60_000);
   for (const peer of "abc") {
-    const record = recordsOf(cores, peer).find(({ job, state }) => job === "load" && state === "failed");
+    const record = cores.recordsOf(peer).find(({ job, state }) => job === "load" && state === "failed");
     assert.deepEqual(record?.outputs, { ROWS: "12" });
     assert.equal(record.notes?.length, 1);
     assert.ok(Check(RunRecordSchema, record));
@@ -122,7 +118,7 @@ test("a child that is repeated, also after a restart, gets its parents' outputs 
   cores.writtenBy = () => "ROWS=12";
   cores.exitCodeOf = ({ run }) => (run.startsWith("load@") ? 0 : 1);
   cores.pass(10_000);
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
   cores.kill("a");
   cores.pass(5_000);
@@ -157,5 +153,5 @@ test("many large outputs leave a peer's memory soon, and are still on its disk",
   const held = [...ledger.orders.values()].flatMap((records) => [...records.values()]);
   const bytes = held.reduce((sum, { outputs = {} }) => sum + (outputs["BIG"] ?? "").length, 0);
   assert.ok(bytes < 4_500_000, `${bytes} bytes`);
-  assert.ok(recordsOf(cores, "b").filter(({ outputs }) => outputs !== undefined).length > 100);
+  assert.ok(cores.recordsOf("b").filter(({ outputs }) => outputs !== undefined).length > 100);
 });

@@ -22,13 +22,9 @@ function noneTwice(cores: Cores): void {
   assert.deepEqual(ticksOf(cores).toSorted(), [...new Set(ticksOf(cores))].toSorted());
 }
 
-function recordsOf(cores: Cores, peer: string): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
-}
-
 /** Starts a killed peer from what this kit has kept of its disk. It loads only the records of the last hour. */
 function startAgain(cores: Cores, peer: string, changes: Parameters<Cores["up"]>[1] = {}): void {
-  const records = recordsOf(cores, peer);
+  const records = cores.recordsOf(peer);
   const loadedSince = cores.wall(cores.now) - hour;
   cores.up(peer as PeerId, {
     records: records.filter(
@@ -111,7 +107,7 @@ describe("a tick that has run does not run again", () => {
     cores.pass(10 * minute);
     assert.equal(cores.starts.length, before);
     const missed = ["a", "b"]
-      .flatMap((peer) => recordsOf(cores, peer))
+      .flatMap((peer) => cores.recordsOf(peer))
       .filter(({ state }) => state === "missed");
     assert.deepEqual(missed, []);
     noneTwice(cores);
@@ -127,7 +123,7 @@ describe("a tick that has run does not run again", () => {
     cores.pass(20 * minute);
     assert.equal(cores.starts.length, 10);
     assert.deepEqual(
-      recordsOf(cores, "a").filter(({ state }) => state === "missed"),
+      cores.recordsOf("a").filter(({ state }) => state === "missed"),
       [],
     );
   });
@@ -155,7 +151,7 @@ describe("a tick that has run does not run again", () => {
     cores.up("b" as PeerId);
     cores.pass(30 * minute);
     assert.equal(cores.starts.length, before);
-    assert.deepEqual(recordsOf(cores, "b"), []);
+    assert.deepEqual(cores.recordsOf("b"), []);
     cores.pass(3 * hour);
     assert.equal(cores.starts.length, before + 3);
   });
@@ -184,7 +180,7 @@ describe("a tick that has not run", () => {
     for (const peer of ["a", "b"]) startAgain(cores, peer);
     cores.pass(5 * minute);
     assert.equal(cores.starts.length - before, 5);
-    const [range, ...more] = recordsOf(cores, "a").filter(({ slot }) => slot === rangeSlot);
+    const [range, ...more] = cores.recordsOf("a").filter(({ slot }) => slot === rangeSlot);
     assert.deepEqual(
       [range?.state, range?.reason, range?.range?.count, more.length],
       ["missed", "window", 15, 0],
@@ -212,7 +208,8 @@ describe("a tick that has not run", () => {
 
 /** The ranges of ticks that will not run, as the peer has them: `from to by`. */
 function rangesOf(cores: Cores, peer: string): string[] {
-  return recordsOf(cores, peer)
+  return cores
+    .recordsOf(peer)
     .flatMap(({ tick, range, peer: by }) =>
       range === undefined ? [] : [`${tickAt(range.from)} ${tick} ${by}`],
     )
@@ -234,7 +231,7 @@ describe("a tick of a gap is reported once", () => {
       cores.pass(118 * second);
       cores.put({ ...spec, description: "of last month" }, { createdAt, scheduledAt: createdAt });
       cores.pass(30 * second);
-      const missed = recordsOf(cores, "a").filter(({ state }) => state === "missed");
+      const missed = cores.recordsOf("a").filter(({ state }) => state === "missed");
       assert.deepEqual(missed, [], policy);
     }
   });
@@ -248,7 +245,7 @@ describe("a tick of a gap is reported once", () => {
       cores.pause(peer, 10 * minute);
     }
     cores.pass(10 * minute + 15 * second);
-    const [first] = recordsOf(cores, "b").filter(({ range }) => range !== undefined);
+    const [first] = cores.recordsOf("b").filter(({ range }) => range !== undefined);
     assert.ok(first?.range);
     const half: RunRecord = {
       ...first,
@@ -291,7 +288,7 @@ describe("a gap costs nothing per tick", () => {
     cores.pass(minute);
     cores.pause("a", 72 * hour);
     cores.pass(72 * hour + minute);
-    const records = recordsOf(cores, "a");
+    const records = cores.recordsOf("a");
     const ranges = records.filter(({ slot }) => slot === rangeSlot);
     assert.ok(records.length < 600, `${records.length} records`);
     assert.deepEqual(new Set(ranges.map(({ reason }) => reason)), new Set(["limit", "window"]));
@@ -307,9 +304,9 @@ describe("the end of a run is final", () => {
     cores.pass(2 * hour + minute);
     const [first] = cores.starts;
     assert.ok(first);
-    const [own] = recordsOf(cores, first.peer).filter(
-      ({ tick, peer }) => tick === first.tick && peer === first.peer,
-    );
+    const [own] = cores
+      .recordsOf(first.peer)
+      .filter(({ tick, peer }) => tick === first.tick && peer === first.peer);
     assert.equal(own?.state, "succeeded");
     cores.pass(30 * hour);
     const {
@@ -323,9 +320,9 @@ describe("the end of a run is final", () => {
     cores.learn(first.peer, [echo]);
     cores.pass(minute);
     for (const peer of ["a", "b"]) {
-      const known: RunRecord | undefined = recordsOf(cores, peer).find(
-        ({ tick, peer: runner }) => tick === first.tick && runner === first.peer,
-      );
+      const known: RunRecord | undefined = cores
+        .recordsOf(peer)
+        .find(({ tick, peer: runner }) => tick === first.tick && runner === first.peer);
       assert.equal(known?.state, "succeeded", `as ${peer} has it`);
     }
   });

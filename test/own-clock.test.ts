@@ -55,9 +55,7 @@ function storyOf(cores: Cores, from: number, to: number): Story {
 
 /** Records about ticks that were more than 3.6 s ahead of true time when the peer took them in. */
 function recordsAhead(cores: Cores, peer: string, at: number): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter(
-    ({ tick }) => instantOf(tick) > cores.wall(at) + 4_000,
-  );
+  return cores.recordsOf(peer).filter(({ tick }) => instantOf(tick) > cores.wall(at) + 4_000);
 }
 
 describe("when one peer's clock is far off for a while, the others run its ticks too", () => {
@@ -158,7 +156,8 @@ describe("a peer that is alone follows its own clock, however it is set", () => 
     }
     cores.pass(30_000);
     assert.deepEqual(storyOf(cores, 206_100, 234_000).lost, []);
-    const states = [...(cores.records.get("a" as PeerId)?.values() ?? [])]
+    const states = cores
+      .recordsOf("a")
       .filter(({ tick }) => instantOf(tick) > cores.wall(206_100) && instantOf(tick) < cores.wall(234_000))
       .map(({ state }) => state);
     assert.deepEqual(new Set(states), new Set(["succeeded"]));
@@ -217,9 +216,7 @@ test("a decision about a future tick is withdrawn once, although the disk tells 
   assert.ok(ahead);
   for (let times = 0; times < 2; times++)
     cores.feed(ahead.peer, { kind: "lookedUp", job: ahead.job, records: [ahead] });
-  const stored = [...(cores.records.get(ahead.peer)?.values() ?? [])].filter(
-    ({ tick }) => tick === ahead.tick,
-  );
+  const stored = cores.recordsOf(ahead.peer).filter(({ tick }) => tick === ahead.tick);
   assert.deepEqual(
     stored.map(({ state, version }) => [state, version]),
     [["withdrawn", 2]],
@@ -435,9 +432,7 @@ test("a tick that was due while all clocks were a year ahead has a record once t
   for (const peer of ["a", "b"]) cores.setClock(peer, 0);
   cores.pass(10 * minute);
   for (const peer of ["a", "b"] as PeerId[]) {
-    const stories = [...(cores.records.get(peer)?.values() ?? [])].filter(
-      ({ state }) => state !== "withdrawn",
-    );
+    const stories = cores.recordsOf(peer).filter(({ state }) => state !== "withdrawn");
     for (const afterMs of [2 * hour, 3 * hour]) {
       const due = Math.floor(cores.wall(afterMs) / hour) * hour;
       const hasRecord = stories.some(
@@ -466,9 +461,7 @@ test("ticks that a clock which was ahead took for missed have a record, also if 
   cores.setClock("a", 0);
   const right = cores.now;
   cores.pass(minute);
-  const known = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
-    ({ state }) => state !== "withdrawn",
-  );
+  const known = cores.recordsOf("a").filter(({ state }) => state !== "withdrawn");
   for (let at = cores.wall(from); at < cores.wall(right); at += minute) {
     const due = Math.ceil(at / minute) * minute;
     const isKnown = known.some(
@@ -523,15 +516,13 @@ describe("what a peer has run by a clock that is ahead of another peer's", () =>
     cores.kill("a");
     cores.pass(20 * minute);
     cores.setClock("a", -10 * minute);
-    cores.up("a" as PeerId, { records: [...(cores.records.get("a" as PeerId)?.values() ?? [])] });
+    cores.up("a" as PeerId, { records: cores.recordsOf("a") });
     cores.pass(30_000);
     assert.match(reasonsOf(cores, "b"), /clock is .* ahead/);
     cores.setClock("a", 0);
     cores.pass(minute);
     assert.equal(reasonsOf(cores, "b"), "");
-    const missed = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
-      ({ state }) => state === "missed",
-    );
+    const missed = cores.recordsOf("a").filter(({ state }) => state === "missed");
     assert.deepEqual(missed, []);
   });
 });

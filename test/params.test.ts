@@ -168,7 +168,7 @@ test("a run of the schedule gets the defaults, and a run by hand what is given, 
   assert.ok(scheduled !== undefined && !Object.hasOwn(scheduled.env, "CICADA_PARAM_DRY"));
   assert.deepEqual([manual?.env["CICADA_PARAM_DAY"], manual?.env["CICADA_PARAM_DRY"]], ["monday", "true"]);
   for (const peer of ["a", "c"] as PeerId[]) {
-    const records = [...(cores.records.get(peer)?.values() ?? [])];
+    const records = cores.recordsOf(peer);
     const paramsOf = (tick: string | undefined) => records.find((record) => record.tick === tick)?.params;
     assert.deepEqual(paramsOf(manual?.tick), { DAY: "monday", DRY: true });
     assert.deepEqual(paramsOf(scheduled.tick), { DAY: "today" });

@@ -70,9 +70,7 @@ describe("a job whose ticks fail", () => {
         /cicada paused it at .*: 3 ticks in a row have failed/,
       );
     }
-    const skipped = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
-      ({ reason }) => reason === "paused",
-    );
+    const skipped = cores.recordsOf("a").filter(({ reason }) => reason === "paused");
     assert.ok(skipped.length >= 8 && skipped.every(({ state }) => state === "skipped"));
   });
 

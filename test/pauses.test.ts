@@ -2,16 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { jobNow, pendingOf } from "../src/core/view.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobId } from "../src/schema/ids.ts";
 import type { Pause } from "../src/schema/job.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
 const id = "job" as JobId;
 
-const recordsOf = (cores: Cores, peer = "a") => [...(cores.records.get(peer as PeerId)?.values() ?? [])];
 const skippedBy = (cores: Cores) =>
-  recordsOf(cores).filter(({ state, reason }) => state === "skipped" && reason === "paused");
+  cores.recordsOf("a").filter(({ state, reason }) => state === "skipped" && reason === "paused");
 
 /** A pause that is made now and ends so much later. */
 function pausedFor(cores: Cores, ms?: number): Pause {
@@ -82,7 +81,7 @@ test("of several pauses and maintenances that overlap, a tick is skipped by thos
     const seconds = (tick - from) / second;
     const isMaintained = (seconds >= 50 && seconds < 80) || isInWindow(tick);
     const reason = seconds < 60 ? "paused" : isMaintained ? "maintenance" : undefined;
-    const told = recordsOf(cores).filter((record) => Date.parse(record.tick) === tick);
+    const told = cores.recordsOf("a").filter((record) => Date.parse(record.tick) === tick);
     assert.deepEqual(
       told.map((record) => [record.state, record.reason]),
       [reason === undefined ? ["succeeded", undefined] : ["skipped", reason]],

@@ -246,9 +246,9 @@ describe("forget", () => {
     assert.ok(run);
     cores.ask("a", { kind: "forget-peer", peer: run.peer, by });
     cores.pass(2 * second);
-    const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])].find(
-      (record) => record.tick === run.tick && record.peer === run.peer,
-    );
+    const recorded = cores
+      .recordsOf("a")
+      .find((record) => record.tick === run.tick && record.peer === run.peer);
     assert.equal(recorded?.state, "lost");
   });
 
@@ -258,7 +258,7 @@ describe("forget", () => {
       const cores = new Cores(["a", "b", "c"]);
       cores.put({ ...plain, id: "once", schedule: "@at 2026-11-20T02:00:20Z" });
       cores.pass(17 * second);
-      const recordsAt = (peer: string) => [...(cores.records.get(peer as PeerId)?.values() ?? [])];
+      const recordsAt = (peer: string) => cores.recordsOf(peer);
       const [claim] = recordsAt("a");
       assert.equal(claim?.state, "claimed");
       const [one, other] = ["a", "b", "c"].filter((peer) => peer !== claim.peer);
@@ -291,8 +291,7 @@ describe("a claim of a peer that died before it could start", () => {
     test(`is withdrawn when its job was ${what} meanwhile, but not before the tick is a minute old`, () => {
       const cores = new Cores(["a", "b", "c"]);
       cores.put({ ...plain, id: "once", schedule: "@every 20s" });
-      const claims = () =>
-        ["a", "b", "c"].flatMap((peer) => [...(cores.records.get(peer as PeerId)?.values() ?? [])]);
+      const claims = () => ["a", "b", "c"].flatMap((peer) => cores.recordsOf(peer));
       for (let waited = 0; claims().length === 0 && waited < 400; waited++) cores.pass(100);
       const [claim] = claims();
       assert.ok(claim?.state === "claimed");
@@ -329,9 +328,7 @@ test("a run of a dead peer is declared lost by the next in rank when the first o
   cores.kill(run.peer);
   cores.pass(30 * second);
   for (const peer of others) {
-    const told = [...(cores.records.get(peer)?.values() ?? [])].find(
-      (record) => record.tick === run.tick && record.peer === run.peer,
-    );
+    const told = cores.recordsOf(peer).find((record) => record.tick === run.tick && record.peer === run.peer);
     assert.equal(told?.state, "lost", peer);
     assert.notEqual(told.by, first);
   }
@@ -371,7 +368,7 @@ test("a tick that waits for a run on a peer that leaves without a word about it 
   assert.ok(run);
   cores.pass(11 * second);
   assert.equal(cores.starts.length, 1, "the next tick waits");
-  const record = [...(cores.records.get(run.peer)?.values() ?? [])].find(({ tick }) => tick === run.tick);
+  const record = cores.recordsOf(run.peer).find(({ tick }) => tick === run.tick);
   assert.ok(record);
   declareLost(cores, record);
   cores.pass(second);
@@ -389,9 +386,9 @@ test("a tick of two runs whose last one is closed on a peer that leaves, and tha
   cores.pass(second);
   const [well, first] = cores.starts;
   assert.ok(well !== undefined && first !== undefined && well.peer !== first.peer);
-  const record = [...(cores.records.get(first.peer)?.values() ?? [])].find(
-    ({ tick, peer, state }) => tick === first.tick && peer === first.peer && state === "running",
-  );
+  const record = cores
+    .recordsOf(first.peer)
+    .find(({ tick, peer, state }) => tick === first.tick && peer === first.peer && state === "running");
   assert.ok(record);
   declareLost(cores, record);
   cores.end(plain.id, 0);

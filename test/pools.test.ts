@@ -271,7 +271,7 @@ describe("a pool", () => {
     cores.set("pools", "db", { slots: 0 });
     cores.pass(50 * second);
     assert.equal(cores.starts.length, 3);
-    const ended = [...(cores.records.get(cores.starts[0]?.peer as never)?.values() ?? [])];
+    const ended = cores.recordsOf(cores.starts[0]?.peer ?? "");
     assert.ok(
       ended.some(({ state }) => state === "succeeded"),
       "they ended by themselves",

@@ -4,9 +4,8 @@ import { describe, it, test } from "node:test";
 import { checkJob } from "../src/core/checks/job.ts";
 import { judgePrecheck } from "../src/core/checks/precheck.ts";
 import type { ChildOutcome } from "../src/ports.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
-import type { RunRecord } from "../src/schema/run.ts";
 import { Cores, type Start } from "./kit/cores.ts";
 
 const id = "load" as JobId;
@@ -65,10 +64,6 @@ describe("the end of a precheck", () => {
   }
 });
 
-function recordsOf(cores: Cores, peer = "a"): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
-}
-
 function namesOf(starts: readonly Start[]): string[] {
   return starts.map(({ isPrecheck, run }) => `${isPrecheck ? "precheck" : "job"} ${run}`);
 }
@@ -89,7 +84,7 @@ test("each attempt begins with its precheck, on the same peer and under the same
       ],
     );
   }
-  assert.ok(recordsOf(cores).some(({ state }) => state === "succeeded"));
+  assert.ok(cores.recordsOf("a").some(({ state }) => state === "succeeded"));
 });
 
 test("while the precheck is under way the run counts as running, and says so", () => {
@@ -97,10 +92,10 @@ test("while the precheck is under way the run counts as running, and says so", (
   cores.put(job);
   while (cores.starts.length === 0) cores.pass(100);
   cores.pass(500);
-  const [record] = recordsOf(cores, "b");
+  const [record] = cores.recordsOf("b");
   assert.deepEqual([record?.state, record?.phase], ["running", "precheck"]);
   cores.pass(3_500);
-  const [later] = recordsOf(cores, "b");
+  const [later] = cores.recordsOf("b");
   assert.deepEqual([later?.state, later?.phase], ["running", undefined]);
 });
 
@@ -110,7 +105,7 @@ test("a precheck that fails skips its run on every peer, is not repeated, and th
   cores.pass(60_000);
   assert.ok(cores.starts.length >= 5 && cores.starts.every(({ isPrecheck }) => isPrecheck));
   assert.equal(new Set(cores.starts.map(({ tick }) => tick)).size, cores.starts.length);
-  const over = recordsOf(cores, "b").filter(({ state }) => state !== "running" && state !== "claimed");
+  const over = cores.recordsOf("b").filter(({ state }) => state !== "running" && state !== "claimed");
   for (const { state, reason, exitCode, startedAt } of over) {
     assert.deepEqual([state, reason, exitCode], ["skipped", "precheck", 3]);
     assert.ok(startedAt !== undefined);
@@ -142,7 +137,7 @@ describe("a job that may not start any more when its precheck ends isn't started
       meanwhile(cores);
       cores.pass(5_000);
       assert.equal(cores.starts.length, 1);
-      const [record] = recordsOf(cores);
+      const [record] = cores.recordsOf("a");
       assert.equal(record?.state, state);
       assert.match(record?.reason ?? "", reason);
     });

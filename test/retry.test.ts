@@ -57,12 +57,8 @@ function beforeTick(
   return cores;
 }
 
-function recordsOf(cores: Cores, peer: string): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])];
-}
-
 function stateOf(cores: Cores, peer: string): string {
-  const story = storyOf(recordsOf(cores, peer));
+  const story = storyOf(cores.recordsOf(peer));
   return `${story?.state ?? "none"} ${story?.attempt ?? 0}`;
 }
 
@@ -131,7 +127,7 @@ test("a lone peer that is restarted in the pause carries on", () => {
   const cores = beforeTick(["a"], { retry: { attempts: 1, backoff: "1m" } });
   cores.pass(10 * second);
   assert.equal(cores.starts.length, 1);
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
   cores.kill("a");
   cores.pass(5 * second);
@@ -240,7 +236,7 @@ describe("while a repetition is pending, its tick is in progress", () => {
     cores.exitCodeOf = () => 0;
     cores.pass(minute);
     assert.ok(cores.starts.every(({ env }) => env["CICADA_TRIGGER"] === "schedule"));
-    const ends = recordsOf(cores, "b").filter(({ reason }) => reason === "replaced");
+    const ends = cores.recordsOf("b").filter(({ reason }) => reason === "replaced");
     assert.ok(ends.length > 0);
     assert.ok(ends.every(({ state, attempt }) => state === "cancelled" && attempt === 2));
   });
@@ -295,9 +291,7 @@ test("a cancel of the tick ends it while it waits to be repeated, on any peer", 
   assert.equal(cores.starts.length, 1);
   for (const peer of "abc") {
     assert.ok(
-      recordsOf(cores, peer).some(
-        ({ state, reason }) => state === "cancelled" && reason === "by ann: enough",
-      ),
+      cores.recordsOf(peer).some(({ state, reason }) => state === "cancelled" && reason === "by ann: enough"),
     );
     assert.equal(cores.state(peer).book.orders.size, 0);
   }
@@ -341,7 +335,7 @@ describe("where", () => {
     assert.equal(cores.starts.length, 1);
     const other = [..."abc"].find((peer) => peer !== first.peer) ?? "";
     assert.equal(stateOf(cores, other), "failed 1");
-    assert.ok(recordsOf(cores, other).some(({ reason }) => reason === "retry-nowhere"));
+    assert.ok(cores.recordsOf(other).some(({ reason }) => reason === "retry-nowhere"));
   });
   it("other, and there is no other peer: likewise", () => {
     const cores = beforeTick(["a"], { retry: { attempts: 1, where: "other" } });
@@ -365,7 +359,7 @@ test("if an earlier attempt turns out to have succeeded after all, the pending o
   const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 3, backoff: "30s" } });
   cores.pass(minute);
   assert.equal(cores.starts.length, 2);
-  const failed = recordsOf(cores, "b").find(({ attempt, state }) => attempt === 1 && state === "failed");
+  const failed = cores.recordsOf("b").find(({ attempt, state }) => attempt === 1 && state === "failed");
   assert.ok(failed);
   const { retryAt: _, ...rest } = failed;
   const record: RunRecord = {
@@ -383,13 +377,13 @@ test("a tick in progress is not reported as missed with the ticks around it", ()
   const spec = { schedule: "@every 1m", retry: { attempts: 1, backoff: "10m" }, overlap: "allow" } as const;
   const cores = beforeTick(["a"], { ...spec, catchUp: { policy: "none" } });
   cores.pass(3 * minute);
-  const records = recordsOf(cores, "a");
+  const records = cores.recordsOf("a");
   const started = new Set(cores.starts.map(({ tick }) => tick));
   cores.kill("a");
   cores.pass(5 * minute);
   cores.up("a" as PeerId, { records, watermarks: [], lastAlive: cores.wall(cores.now) - 5 * minute });
   cores.pass(minute);
-  const ranges = recordsOf(cores, "a").filter(({ range }) => range !== undefined);
+  const ranges = cores.recordsOf("a").filter(({ range }) => range !== undefined);
   assert.ok(ranges.length > 0, "what came due meanwhile was missed");
   for (const { tick, range } of ranges) {
     for (const ran of started)
@@ -403,7 +397,7 @@ test("a tick in progress is not reported as missed with the ticks around it", ()
 test("a peer that no longer remembers a tick's first attempts repeats the last one, and never begins anew", () => {
   const cores = beforeTick(["a", "b"], { retry: { attempts: 3, backoff: "30s" } });
   cores.pass(minute);
-  const failed = recordsOf(cores, "a").find(({ attempt, retryAt: at }) => attempt === 2 && at !== undefined);
+  const failed = cores.recordsOf("a").find(({ attempt, retryAt: at }) => attempt === 2 && at !== undefined);
   assert.ok(failed, "the second attempt has failed, and another one is to follow");
   cores.kill("b");
   cores.up("b" as PeerId, { records: [], watermarks: [], expected: [] });

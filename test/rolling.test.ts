@@ -119,7 +119,7 @@ function beforeTick(
 }
 
 function recordsOf(cores: Cores, peer: string, tick: TickId): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter((record) => record.tick === tick);
+  return cores.recordsOf(peer).filter((record) => record.tick === tick);
 }
 
 function storiesOf(cores: Cores, peer: string, tick: TickId): string {
@@ -243,9 +243,7 @@ test("a tick that was stopped because of a dead peer runs what runs after failur
     [tick],
   );
   assert.ok(cores.starts.every(({ run }) => !run.startsWith("report@")));
-  const ofReport = [...(cores.records.get(order[1] as PeerId)?.values() ?? [])].find(
-    (record) => record.job === "report",
-  );
+  const ofReport = cores.recordsOf(order[1] ?? "").find((record) => record.job === "report");
   assert.equal(`${ofReport?.state} ${ofReport?.reason}`, "skipped parent beat failed");
 });
 
@@ -384,7 +382,7 @@ test("all are restarted in the middle of a rolling tick: what has run is over, a
   assert.equal(cores.starts.length, 2);
   const kept = names.map((name) => ({
     peer: name as PeerId,
-    records: [...(cores.records.get(name as PeerId)?.values() ?? [])],
+    records: cores.recordsOf(name),
     watermarks: [...(cores.watermarks.get(name as PeerId)?.values() ?? [])],
   }));
   for (const { peer } of kept) cores.kill(peer);
@@ -414,9 +412,7 @@ test("a run holds its place although the other side of a split has skipped its p
   cores.pass(61 * minute);
   const [first] = cores.starts;
   assert.ok(first !== undefined && cores.starts.length === 1);
-  const running = [...(cores.records.get(first.peer)?.values() ?? [])].find(
-    ({ state }) => state === "running",
-  );
+  const running = cores.recordsOf(first.peer).find(({ state }) => state === "running");
   const others = (["a", "b", "c"] as PeerId[]).filter((peer) => peer !== first.peer);
   assert.ok(running !== undefined && others[0] !== undefined);
   const { startedAt: _, ...part } = running;

@@ -50,9 +50,7 @@ function answerOf(cores: Cores): string {
 }
 
 function storyAt(cores: Cores, tick: number, peer = "a"): RunRecord[] {
-  return [...(cores.records.get(peer as PeerId)?.values() ?? [])].filter(
-    (record) => record.tick === tickAt(tick),
-  );
+  return cores.recordsOf(peer).filter((record) => record.tick === tickAt(tick));
 }
 
 function startsOf(cores: Cores, tick: number): number {

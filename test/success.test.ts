@@ -85,7 +85,7 @@ describe("a run that was skipped by its exit code", () => {
   const cores = new Cores(["a", "b", "c"], { exitCode: 75 });
   cores.put(beat);
   cores.pass(120_000);
-  const records = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  const records = cores.recordsOf("a");
   const [first] = records;
   assert.ok(first !== undefined);
 

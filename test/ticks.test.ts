@@ -122,9 +122,7 @@ test("a job with overlap `skip` skips the ticks during a run, and says so", () =
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "skip" });
   cores.pass(60 * second);
   assert.equal(cores.starts.length, 3);
-  const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter(
-    (r) => r.state === "skipped",
-  );
+  const recorded = cores.recordsOf("a").filter((r) => r.state === "skipped");
   assert.ok(recorded.length >= 2);
   for (const record of recorded) assert.equal(record.reason, "overlap");
 });
@@ -157,7 +155,7 @@ test("a job with overlap `replace` ends the current run and starts the new one",
   cores.put({ id: "slow", schedule: "@every 10s", command: "true", overlap: "replace" });
   cores.pass(35 * second);
   assert.equal(cores.starts.length, 3);
-  const ends = [...(cores.records.get("a" as PeerId)?.values() ?? [])].filter((r) => r.state === "cancelled");
+  const ends = cores.recordsOf("a").filter((r) => r.state === "cancelled");
   assert.equal(ends.length, 2);
 });
 
@@ -195,7 +193,7 @@ test("a paused job runs nothing, and each of its ticks is recorded as skipped", 
   cores.put({ id: "beat", schedule: "@every 10s", command: "true" }, { pauses: [{ by: "eve", at: 0 }] });
   cores.pass(30 * second);
   assert.equal(cores.starts.length, 0);
-  const skipped = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  const skipped = cores.recordsOf("a");
   assert.ok(skipped.length >= 2);
   for (const record of skipped) assert.equal(`${record.state} ${record.reason}`, "skipped paused");
 });
@@ -313,7 +311,7 @@ test("a manual order that becomes known after the job's window is not started bu
   }
   cores.pass(30 * second);
   assert.equal(cores.starts.length, 0);
-  const recorded = [...(cores.records.get("a" as PeerId)?.values() ?? [])].map(({ state }) => state);
+  const recorded = cores.recordsOf("a").map(({ state }) => state);
   assert.deepEqual(recorded, ["missed"]);
 });
 
@@ -327,7 +325,7 @@ test("a run is cancelled through any peer", () => {
   const other = ["a", "b", "c"].find((peer) => peer !== start.peer) ?? "";
   cores.ask(other, { kind: "cancel-run", run: start.run, by: "eve", reason: "enough" });
   cores.pass(1 * second);
-  const record = [...(cores.records.get(other as PeerId)?.values() ?? [])].find((r) => r.peer === start.peer);
+  const record = cores.recordsOf(other).find((r) => r.peer === start.peer);
   assert.equal(record?.state, "cancelled");
   assert.equal(record?.reason, "by eve: enough");
 });
@@ -363,13 +361,13 @@ test("a peer that returns closes its own open records: as lost if the run had st
   const cores = new Cores(["a"], { runMs: Infinity });
   cores.put({ id: "long", schedule: "@every 10s", command: "sleep 100", overlap: "allow" });
   cores.pass(16_500);
-  const open = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  const open = cores.recordsOf("a");
   assert.deepEqual(open.map((r) => r.state).toSorted(), ["claimed", "running"]);
   cores.kill("a");
   const started = new Set<RunId>(cores.starts.map(({ run }) => run));
   cores.up("a" as PeerId, { records: open, started, jobs: [] });
   cores.pass(100);
-  const ended = [...(cores.records.get("a" as PeerId)?.values() ?? [])];
+  const ended = cores.recordsOf("a");
   assert.deepEqual(ended.map((r) => `${r.state} ${r.reason}`).toSorted(), [
     "lost its peer was restarted",
     "withdrawn its peer was restarted",
@@ -383,8 +381,7 @@ test("if a job is edited after the claim, the record of the run names the revisi
       { id: "beat", schedule: "@every 10s", command: revision },
       { revision, createdAt: cores.wall(0), scheduledAt: cores.wall(0) },
     );
-  const records = () =>
-    [...(cores.records.get("a" as PeerId)?.values() ?? [])].map(({ state, revision }) => [state, revision]);
+  const records = () => cores.recordsOf("a").map(({ state, revision }) => [state, revision]);
   put("old");
   cores.pass(7 * second);
   assert.deepEqual(records(), [["claimed", "old"]]);

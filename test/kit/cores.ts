@@ -287,7 +287,7 @@ export class Cores {
       if (this.#refused.has(`${peer} ${other}`)) continue;
       this.feed(peer, { kind: "linkUp", peer: other });
       this.feed(other, { kind: "linkUp", peer });
-      const known = [...(this.records.get(other)?.values() ?? [])];
+      const known = this.recordsOf(other);
       this.#later(messageMs, () => {
         this.learn(peer, known);
         this.feed(peer, { kind: "watermarks", peer: other, watermarks: watermarksOf(this.state(other)) });
@@ -334,6 +334,12 @@ export class Cores {
     const until = this.#now + forMs;
     this.#paused.set(peer as PeerId, until);
     this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
+  }
+
+  /** The records that the peer has stored, of one tick or of all. */
+  recordsOf(peer: string, tick?: string): RunRecord[] {
+    const records = [...(this.records.get(peer as PeerId)?.values() ?? [])];
+    return tick === undefined ? records : records.filter((record) => record.tick === tick);
   }
 
   /** Records that come by a sync. As in a real peer, those that may be stale are first compared with the disk. */
@@ -543,7 +549,7 @@ export class Cores {
         const { job, tick, from, to, parents = [], past } = effect;
         const isOfPast = (record: RunRecord): boolean =>
           past !== undefined && (record.tick === tickAt(past) || backfilledInstant(record.tick) === past);
-        const records = [...(this.records.get(peer)?.values() ?? [])].filter(
+        const records = this.recordsOf(peer).filter(
           (record) =>
             [job, ...parents].includes(record.job) &&
             (isOfPast(record) ||
@@ -562,7 +568,7 @@ export class Cores {
       case "readEnds": {
         const { job, limit, rolling } = effect;
         const newest = (states: readonly string[]): RunRecord[] =>
-          [...(this.records.get(peer)?.values() ?? [])]
+          this.recordsOf(peer)
             .filter((record) => record.job === job && states.includes(record.state))
             .toSorted((a, b) => instantOf(b.tick) - instantOf(a.tick))
             .slice(0, limit);
@@ -575,7 +581,7 @@ export class Cores {
       case "syncRecent": {
         const { peer: other } = effect;
         if (this.#cutOff(peer, other) || this.#down.has(other)) return;
-        const known = [...(this.records.get(other)?.values() ?? [])];
+        const known = this.recordsOf(other);
         return this.#later(2 * messageMs, () => {
           this.learn(peer, known);
           this.feed(peer, { kind: "synced", peer: other });
@@ -716,7 +722,7 @@ export class Cores {
     ] as const) {
       this.feed(self, { kind: "linkUp", peer: other });
       for (const statement of this.statementsAt(other)) this.#learnStatement(self, statement);
-      this.learn(self, [...(this.records.get(other)?.values() ?? [])]);
+      this.learn(self, this.recordsOf(other));
       this.feed(self, { kind: "synced", peer: other });
     }
   }

@@ -26,6 +26,7 @@ import { recentMs } from "./limits.ts";
 import { isPlanted } from "./probes/planted.ts";
 import { takeRecord } from "./records/ledger.ts";
 import { awaitsOwnEnd, isDecidedAhead } from "./records/records.ts";
+import { noteTooLate } from "./records/too-late.ts";
 import type { State } from "./state.ts";
 import { openRoster } from "./voting/epochs.ts";
 
@@ -53,6 +54,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
     if (isFinal(record.state) && isPlanted(state, "catch-up-repeats")) continue;
     const recent = wall - record.due < recentMs || isOwnGivenBack(state, record);
     takeRecord(state.ledger, record, mono, recent);
+    if (record.peer === state.settings.self) noteTooLate(state.ledger, record, mono);
     if (isDecidedAhead(record, wall + clockRefusedMs)) noteAhead(state);
   }
   for (const kind of settingKinds) takeSettings(state, kind, event.settings?.[kind] ?? new Map());

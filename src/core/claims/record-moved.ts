@@ -12,6 +12,7 @@ import { withRetry } from "../job/retry.ts";
 import { endsOrder, givesBackOneOfSeveral, recordsOf, settles, takeRecord } from "../records/ledger.ts";
 import { queueAnnouncement } from "../records/announcements.ts";
 import { endsRetries, orderKeyOf } from "../records/records.ts";
+import { noteTooLate } from "../records/too-late.ts";
 import { mark } from "../probes/marks.ts";
 import { emit, type State } from "../state.ts";
 import { noteBackfilled } from "./backfill-index.ts";
@@ -29,6 +30,7 @@ export function commit(state: State, unsigned: RunRecord, order?: Order): RunRec
   assert(isNewer(before, record), `${orderKeyOf(record)}: version ${record.version} is written again`);
   emit(state, { kind: "store", writes: [{ kind: "record", record }] });
   emit(state, { kind: "gossip", record });
+  noteTooLate(state.ledger, record, state.now.mono);
   if (moved) recordMoved(state, before, record, order);
   return record;
 }

@@ -2,10 +2,11 @@
  * What the disk answers about ticks that are not sure to be over: those from before this life's memory, and those that this
  * peer or another one decided by a clock that was ahead (DESIGN §7, §11).
  */
-import { instantOf, isManual, type JobId } from "../../schema/ids.ts";
+import { instantOf, type JobId } from "../../schema/ids.ts";
 import type { PrunedHistory } from "../events.ts";
 import { roundsMax, type RunRecord } from "../../schema/run.ts";
 import { isOwnGivenBack } from "../claims/claims.ts";
+import { ticksOf, type Plan } from "../job/plan.ts";
 import { learnChains, reviewAll } from "../claims/chain-ticks.ts";
 import { commit } from "../claims/record-moved.ts";
 import { admitRetry } from "../claims/order-book.ts";
@@ -23,15 +24,17 @@ import {
 } from "../records/history.ts";
 import { latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
+import { forgetTooLate, saysTooLate, takeTooLate } from "../records/too-late.ts";
 import { emit, type State } from "../state.ts";
 import { scanJob, settleStarts } from "./scan.ts";
 import { isPlanning } from "./planning.ts";
-import { planStore } from "./watermarks.ts";
+import { beginHistory, planStore, undecidedMs } from "./watermarks.ts";
 
 /**
  * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has told which of them
- * really started. The ticks that were undecided when the clock leapt ahead are looked up as well. Returns how many jobs are
- * concerned.
+ * really started. What the peer took for too late may not be, so those ticks are looked up as well. Of jobs whose watermark is
+ * ahead so is the last past tick, because an earlier life may have decided about it; if that life took several ticks for too
+ * late, they share a record with the last. Returns how many jobs are concerned.
  */
 export function lookUpAhead(state: State): number {
   const { history } = state.ledger;
@@ -39,15 +42,35 @@ export function lookUpAhead(state: State): number {
   upkeep.gaps.clear();
   const ahead = new Set(withdrawAhead(history, now.wall));
   for (const job of ahead) planStore(state, job);
-  const jobs = ahead.union(upkeep.undecidedAtLeap);
+  const tooLate = takeTooLate(state.ledger);
+  const jobs = ahead.union(tooLate);
   for (const job of jobs) {
-    const { from = Infinity, to = -Infinity } = upkeep.undecidedAtLeap.get(job) ?? {};
+    const { from = Infinity, to = -Infinity } = tooLate.get(job) ?? {};
     const until = ahead.has(job) ? unsureUntilOf(history, job) : to;
+    const plan = state.jobs.plans.get(job);
+    const oldest = now.wall - undecidedOf(plan);
+    const { at } =
+      watermarkOf(history, job) ?? (plan === undefined ? { at: now.wall } : beginHistory(state, plan));
+    const lowest = Math.min(at + 1, Math.max(from, oldest), lastTickOf(plan, oldest, now.wall));
     upkeep.lookups.add(job);
-    emit(state, { kind: "lookUp", job, from: Math.min(from, now.wall + 1), to: until + 1 });
+    emit(state, { kind: "lookUp", job, from: lowest, to: until + 1 });
   }
-  upkeep.undecidedAtLeap.clear();
   return jobs.size;
+}
+
+/** The job's last tick from `oldest` until now, ms; Infinity = there is none. */
+function lastTickOf(plan: Plan | undefined, oldest: number, now: number): number {
+  return plan === undefined ? Infinity : (ticksOf(plan, oldest, now + 1, 1)[0] ?? Infinity);
+}
+
+/** Forgets ticks that were taken for too late so long ago that they are by now, however the clock was set. */
+export function forgetTooOld({ ledger, jobs, now }: State): void {
+  forgetTooLate(ledger, (job) => now.mono - undecidedOf(jobs.plans.get(job)));
+}
+
+/** How long the ticks of a job may stay undecided, ms; 0 if there is no such job any more. */
+function undecidedOf(plan: Plan | undefined): number {
+  return plan === undefined ? 0 : undecidedMs(plan);
 }
 
 /** Takes in the disk's answer about the job's unsure ticks, pruned history included, and then scans again. */
@@ -66,8 +89,7 @@ export function lookedUp(
       const isWithdrawn = record.peer === state.settings.self && withdrawDecision(state, record);
       if (!isWithdrawn) noteDecidedAhead(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
-    } else if (isMissedTooEarly(state, record, until) && withdrawDecision(state, record))
-      reopen(state.ledger.history, record, state.now.wall);
+    } else if (isDecidedTooEarly(record, until)) reconsider(state, record);
     else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record) || record.retryAt !== undefined)
       takeRecord(state.ledger, record, state.now.mono, true);
@@ -84,10 +106,17 @@ export function lookedUp(
   for (const child of state.jobs.children.get(job) ?? []) reviewAll(state, child);
 }
 
-/** Whether this peer took the tick for too late by a clock that was ahead. */
-function isMissedTooEarly({ settings }: State, record: RunRecord, until: number): boolean {
-  const { peer, state, tick, finishedAt = -Infinity } = record;
-  return peer === settings.self && state === "missed" && !isManual(tick) && finishedAt > until;
+/** Whether a tick was taken for too late by a clock that was ahead. */
+function isDecidedTooEarly(record: RunRecord, until: number): boolean {
+  return (record.finishedAt ?? -Infinity) > until && saysTooLate(record);
+}
+
+/** The tick is undecided again once the record is withdrawn. Until another peer does that, its decision doesn't count here. */
+function reconsider(state: State, record: RunRecord): void {
+  const { history } = state.ledger;
+  if (record.peer !== state.settings.self) return;
+  if (withdrawDecision(state, record)) reopen(history, record, state.now.wall);
+  else settleIn(history, record);
 }
 
 /**

@@ -54,21 +54,9 @@ function noteSet(state: State, byMs: number, before: Now): void {
   beginNewClock(state, byMs);
   judgeClocks(state);
   if (byMs < 0) state.upkeep.wentBack = true;
-  else {
-    restoreBeginnings(state);
-    noteUndecided(state);
-  }
+  else restoreBeginnings(state);
   state.upkeep.scanFrom = Math.min(state.upkeep.scanFrom, before.wall, state.now.wall);
   heartbeatAtOnce(state);
-}
-
-/** By a clock that is ahead, ticks that wait for their turn are too late. If the clock is set back, they are not (replan.ts). */
-function noteUndecided({ book, upkeep }: State): void {
-  for (const { job, instant, requested } of book.orders.values()) {
-    if (requested !== undefined) continue;
-    const { from = instant, to = instant } = upkeep.undecidedAtLeap.get(job) ?? {};
-    upkeep.undecidedAtLeap.set(job, { from: Math.min(from, instant), to: Math.max(to, instant) });
-  }
 }
 
 /**

@@ -46,6 +46,7 @@ import {
   reopen,
 } from "../records/history.ts";
 import { forgetGivenBack, openOf } from "../records/ledger.ts";
+import { noteTooLateSpan } from "../records/too-late.ts";
 import { emit, workOn, type State } from "../state.ts";
 import { reporterPlace } from "./reporter.ts";
 import { scanChain } from "./chain-scan.ts";
@@ -63,16 +64,20 @@ export function openHistory(
 ): void {
   state.upkeep.loadedSince = loadedSince;
   state.upkeep.scanFrom = scanFrom;
+  const { ledger } = state;
+  const { wall: now, mono } = state.now;
   for (const { job, since, at, open } of watermarks) {
-    const now = state.now.wall;
-    // If a clock that was ahead wrote it, only the disk knows which ticks after now are over.
+    // If a clock that was ahead wrote it, only the disk knows which ticks after now are over, and what was taken for too late.
     const unsureUntil = at > now ? at : loadedSince - 1;
+    if (at > now) noteTooLateSpan(ledger, job, { from: now + 1, to: at }, mono);
+    // Nothing is known of ticks before now if the watermark was begun by that clock: it is begun anew.
+    if (since > now) continue;
     const past = {
-      since: Math.min(since, now),
+      since,
       at: Math.min(at, now),
       open: open.filter((tick) => tick <= now),
     };
-    beginWatermark(state.ledger.history, job, past, Math.max(unsureUntil, loadedSince - 1));
+    beginWatermark(ledger.history, job, past, Math.max(unsureUntil, loadedSince - 1));
   }
   // Starts before now are found when the disk is read.
   for (const { job, starts } of prunedAhead) settleStarts(state, job, starts, state.now.wall + 1);

@@ -35,7 +35,7 @@ import { reviewFailures } from "./failures.ts";
 import { reviewHeldBack } from "./held-back.ts";
 import { declareLost } from "./runs.ts";
 import { reportChainRanges } from "./chain-scan.ts";
-import { lookUpDecidedAhead } from "./looked-up.ts";
+import { forgetTooOld, lookUpDecidedAhead } from "./looked-up.ts";
 import { reportGaps, tendHistory } from "./scan.ts";
 import { forgetAwaitedSyncs } from "./warm-up.ts";
 import { emit, note, type State } from "../state.ts";
@@ -68,6 +68,7 @@ function forgetTheOld(state: State): void {
   if (state.now.mono < state.upkeep.forgetAtMono) return;
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
   tendHistory(state);
+  forgetTooOld(state);
   removeOldSkips(state);
   forgetBackfills(state, state.now.wall - backfillWindowMs);
   forgetRequestsBefore(state, state.now.wall - forgetAfterMs);

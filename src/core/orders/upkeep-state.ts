@@ -48,8 +48,6 @@ export interface UpkeepState {
   readonly lookups: Set<JobId>;
   /** for each job the time ahead (ms) of which the disk holds decisions: it is asked again when that time comes */
   readonly decidedAhead: Map<JobId, Span>;
-  /** for each job the time (ms) whose ticks were undecided when this peer's clock last leapt ahead */
-  readonly undecidedAtLeap: Map<JobId, Span>;
   /** by writer: the earliest instant (ms) of its records that were refused because they lie ahead (refused-ahead.ts) */
   readonly refusedAhead: Map<PeerId, number>;
   /** ticks that will not run and that no peer has reported yet */
@@ -82,7 +80,6 @@ export function createUpkeep(): UpkeepState {
     loadedSince: -Infinity,
     lookups: new Set(),
     decidedAhead: new Map(),
-    undecidedAtLeap: new Map(),
     refusedAhead: new Map(),
     gaps: new Map(),
     heldBack: new Map(),

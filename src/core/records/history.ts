@@ -211,8 +211,10 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
     }
     if (ofJob.watermark !== undefined && ofJob.watermark.at > now) {
       latest = Math.max(latest, ofJob.watermark.at);
+      const { since } = ofJob.watermark;
       const open = [...ofJob.watermark.open].filter((tick) => tick <= now);
-      ofJob.watermark = { since: Math.min(ofJob.watermark.since, now), at: now, open: ticksOf(open) };
+      // If that clock began it, nothing is known of the ticks before now, and it is begun anew.
+      ofJob.watermark = since > now ? undefined : { since, at: now, open: ticksOf(open) };
     }
     if (latest === -Infinity) continue;
     ofJob.unsureUntil = Math.max(ofJob.unsureUntil, latest);

@@ -4,7 +4,7 @@
  */
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import { createAnnouncements, type AnnouncementsState } from "./announcements-state.ts";
-import type { RunRecord } from "../../schema/run.ts";
+import type { RunRecord, Span } from "../../schema/run.ts";
 import type { RunState } from "../../schema/run-states.ts";
 
 /** The count and digest of a peer's open records, as in its heartbeats. */
@@ -76,6 +76,8 @@ export interface LedgerState {
   /** the records that a peer's last heartbeat has shown to be over, kept until its open records change */
   readonly overByPeer: Map<PeerId, { said: OpenDigest; over: ReadonlySet<RunRecord> }>;
   readonly announcements: AnnouncementsState;
+  /** for each job the time (ms) of the ticks that this peer has taken for too late, and when it last did (too-late.ts) */
+  readonly tooLate: Map<JobId, Span & { readonly atMono: number }>;
   /** how large the outputs of the records in `orders` are together; bytes, roughly */
   outputBytes: number;
   /** settled orders, oldest first, that leave memory after a while */
@@ -98,6 +100,7 @@ export function createLedger(): LedgerState {
     openDigests: new Map(),
     overByPeer: new Map(),
     announcements: createAnnouncements(),
+    tooLate: new Map(),
     outputBytes: 0,
     fading: [],
   };

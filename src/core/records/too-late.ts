@@ -1,0 +1,44 @@
+/**
+ * The ticks that this peer has taken for too late to run. If its clock was ahead, they may not be: once it is right again they
+ * are looked at once more (orders/looked-up.ts). Only the span of each job's ticks is kept, and only while they could still run.
+ */
+import { parentReason } from "../job/chain.ts";
+import { instantOf, isManual, type JobId } from "../../schema/ids.ts";
+import type { RunRecord, Span } from "../../schema/run.ts";
+import type { LedgerState } from "./ledger-state.ts";
+import { isDecision } from "./records.ts";
+
+/**
+ * Whether the record says that it was too late for a tick or a range of them, or is a consequence of such a record: the ticks of
+ * a job that runs after others are skipped if those were missed. Requested orders were asked for with that clock.
+ */
+export function saysTooLate(record: RunRecord): boolean {
+  const { tick, state, reason = "" } = record;
+  if (!isDecision(record) || isManual(tick)) return false;
+  return state === "missed" || reason === "no-quorum" || reason.startsWith(parentReason);
+}
+
+/** `record`: one that this peer has written. `mono`: now, by the monotonic clock, ms. */
+export function noteTooLate(ledger: LedgerState, record: RunRecord, mono: number): void {
+  if (!saysTooLate(record)) return;
+  const to = instantOf(record.tick);
+  noteTooLateSpan(ledger, record.job, { from: record.range?.from ?? to, to }, mono);
+}
+
+/** Any of the ticks in the span may have been taken for too late, by an earlier life. */
+export function noteTooLateSpan({ tooLate }: LedgerState, job: JobId, span: Span, mono: number): void {
+  const { from, to } = tooLate.get(job) ?? span;
+  tooLate.set(job, { from: Math.min(from, span.from), to: Math.max(to, span.to), atMono: mono });
+}
+
+/** By job, the span of those ticks, ms. They are forgotten. */
+export function takeTooLate({ tooLate }: LedgerState): Map<JobId, Span> {
+  const taken = new Map(tooLate);
+  tooLate.clear();
+  return taken;
+}
+
+/** Forgets the jobs of which nothing was taken for too late since the monotonic time (ms) that `sinceOf` says. */
+export function forgetTooLate({ tooLate }: LedgerState, sinceOf: (job: JobId) => number): void {
+  for (const [job, { atMono }] of tooLate) if (atMono < sinceOf(job)) tooLate.delete(job);
+}

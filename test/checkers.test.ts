@@ -214,13 +214,13 @@ test("I1: the slower of two clocks counts if its peer was restarted since it was
 
 test("I1: a tick is not required if the clock that counts leaps over it when it is set right, too late to catch it up", () => {
   const [setAt, rightAt] = [sixth - 3 * minute, sixth + 2 * minute];
-  const story = (steppedMs: number, catchUp: JobRules["catchUp"]) =>
+  const story = (steppedMs: number, catchUp: JobRules["catchUp"], overlap: JobRules["overlap"] = "allow") =>
     rulesIn(
       checkLoss(
         flawless({
           peers: [ann, ben],
           runs: without(sixth).map((run) => ({ ...run, peer: ann })),
-          operations: [asked({ kind: "put", rules: { ...rules, catchUp } }, 1_000)],
+          operations: [asked({ kind: "put", rules: { ...rules, catchUp, overlap } }, 1_000)],
           outages: [{ peer: ben, kind: "down", from: setAt, to: setAt }],
           faultWindows: [{ kind: "clock step", peer: ben, from: setAt, to: rightAt, steppedMs }],
         }),
@@ -230,6 +230,7 @@ test("I1: a tick is not required if the clock that counts leaps over it when it 
   assert.deepEqual(story(-10 * minute, none), []);
   assert.deepEqual(story(-10 * minute, { policy: "latest", windowMs: minute }), []);
   assert.deepEqual(story(-10 * minute, rules.catchUp), ["I1"], "the job catches it up");
+  assert.deepEqual(story(-10 * minute, rules.catchUp, "skip"), [], "another tick is caught up at that time");
   assert.deepEqual(story(-minute, none), ["I1"], "its clock had reached the tick");
 });
 

@@ -191,14 +191,20 @@ function hasWellWorker(evidence: Evidence, tick: RequiredTick): boolean {
   return eligible.some((peer) => wasWell(evidence, peer, from, to));
 }
 
-/** Whether the peer's slow clock was set right before it reached the tick, and so late that the job doesn't catch it up. */
-function leapsOver({ faultWindows }: Evidence, of: PeerId, { instant, rules }: RequiredTick): boolean {
+/**
+ * Whether the peer's slow clock was set right before it reached the tick, and so late that the job doesn't catch it up, or when
+ * it caught up another tick that this one must not overlap.
+ */
+function leapsOver({ faultWindows, runs }: Evidence, of: PeerId, tick: RequiredTick): boolean {
+  const { instant, rules } = tick;
   const { policy, windowMs } = rules.catchUp;
   const caughtUpMs = policy === "none" ? overdueMs : Math.max(overdueMs, windowMs);
-  return faultWindows.some(
-    ({ peer, to, steppedMs = 0 }) =>
-      peer === of && to + steppedMs < instant && instant < to - caughtUpMs && steppedMs < 0,
-  );
+  return faultWindows.some(({ peer, to, steppedMs = 0 }) => {
+    const isOver = peer === of && steppedMs < 0 && to + steppedMs < instant && instant < to;
+    const isInTheWay = (run: Run): boolean =>
+      run.job === tick.job && run.tick !== tick.tick && to <= run.start && run.start <= to + startsWithinMs;
+    return isOver && (instant < to - caughtUpMs || (rules.overlap !== "allow" && runs.some(isInTheWay)));
+  });
 }
 
 /** The clocks that were set wrong, of absent peers too, outnumber the right ones of present peers. */

@@ -206,6 +206,31 @@ describe("voters", () => {
   }
 });
 
+test("a voter that has lost its votes is not counted, and the peer itself says that it doesn't vote", async () => {
+  const peers = [peer("self"), peer("bob", { votesLost: true }), peer("cyd", { state: "dead" })];
+  await using stub = await meshOf(peers, votersOf("self", "bob", "cyd"));
+  const majority = await found(stub, "majority");
+  assert.equal(majority.level, "failure");
+  assert.match(majority.found, /^1 of 3 voters up, 2 needed \(bob can't vote: votes-lost\): majority jobs/);
+  stub.on("GET /readyz", {
+    status: 503,
+    body: { ready: false, codes: ["votes-lost", "disk"], reasons: ["why", "it is full"], warnings: [] },
+  });
+  const ready = (await findings(stub)).filter(({ check }) => check === "ready");
+  assert.deepEqual(
+    ready.map((one) => one.found),
+    ["this peer doesn't vote on the ticks of majority jobs: why", "ticks are not being kept: it is full"],
+  );
+});
+
+test("a voter that can't vote is worth a look while the others are a majority", async () => {
+  const peers = [peer("self"), peer("bob", { votesLost: true }), peer("eve")];
+  await using stub = await meshOf(peers, votersOf("self", "bob", "eve"));
+  const majority = await found(stub, "majority");
+  assert.equal(majority.level, "warning");
+  assert.match(majority.mend ?? "", /peers forget bob/);
+});
+
 test("what can't be looked at is said to be unknown", async () => {
   await using stub = await meshOf([peer("self", { clockSynchronised: null })]);
   stub.on("GET /v1/jobs", problem(403, "FORBIDDEN", "this token reads metrics only"));

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { epochAt } from "../src/core/voting/roster.ts";
+import { notReady } from "../src/core/operator/readiness.ts";
 import { isBusy } from "../src/core/view.ts";
+import { voteOf } from "../src/core/members/members.ts";
 import { hearBallots, rosterDecision } from "../src/core/voting/acceptor.ts";
 import { Cores, signedLife } from "./kit/cores.ts";
 import type { PeerId } from "../src/schema/ids.ts";
@@ -196,6 +198,28 @@ test("three voters run each tick of a majority job once, on time", () => {
   assert.equal(cores.starts.length, 12);
   noneTwice(cores);
   for (const { at, tick } of cores.starts) assert.ok(cores.wall(at) - Date.parse(tick) < 100, `${tick} late`);
+});
+
+test("if a voter has lost its votes and another one is down, the third says that majority jobs don't run", () => {
+  const cores = threeVoters();
+  cores.put(beat);
+  cores.pass(60 * second);
+  cores.kill("c");
+  cores.up("c" as PeerId, { votes: [], voteCount: 0 });
+  cores.pass(60 * second);
+  const { voter, votesLost } = voteOf(cores.state("a"), "c" as PeerId);
+  assert.deepEqual([voter, votesLost], [false, true]);
+  assert.deepEqual(notReady(cores.state("a")), []);
+
+  cores.kill("b");
+  cores.pass(60 * second);
+  const before = cores.starts.length;
+  cores.pass(60 * second);
+  assert.equal(cores.starts.length, before);
+  assert.deepEqual(
+    notReady(cores.state("a")).map(({ code, message }) => `${code}: ${message}`),
+    ["no-quorum: 2 of 3 voters are in reach, but host-c can't vote (votes-lost), and majority jobs need 2"],
+  );
 });
 
 test("in a split only the side with a majority runs a majority job, and the other side says why it doesn't", () => {

@@ -233,7 +233,8 @@ function stateText(terminal: Terminal, peer: PeerAnswer): string {
 }
 
 /** A peer's vote begins some seconds after the voters have agreed. */
-function voterText(terminal: Terminal, { voter, votesFrom }: PeerAnswer): string {
+function voterText(terminal: Terminal, { voter, votesFrom, votesLost }: PeerAnswer): string {
+  if (votesLost === true) return "votes lost";
   if (votesFrom === null || Date.parse(votesFrom) <= terminal.now()) return voter ? "yes" : "no";
   return relative(Date.parse(votesFrom), terminal.now());
 }

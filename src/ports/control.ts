@@ -31,6 +31,8 @@ export interface MemberView {
   voter: boolean;
   /** wall ms: from when it votes, in the past or in the future; undefined = it is no voter of the last epoch */
   votesFrom: number | undefined;
+  /** it is a voter, and doesn't vote because its disk lacks votes that it has given */
+  votesLost: boolean;
   draining: boolean;
   /** draining because a person asked for it, until a person asks for its end */
   drained: boolean;

@@ -97,6 +97,8 @@ export const HeartbeatMessage = Type.Object({
   /** the sender's statement about `votes`, and the highest one of the receiver's that the sender has */
   voteWord: Type.Optional(VoteWordSchema),
   heardVoteWord: Type.Optional(VoteWordSchema),
+  /** the sender doesn't vote, because its disk lacks votes that it has given */
+  votesLost: Type.Optional(Type.Boolean()),
   /** the beginning of that epoch's hash: two rosters of equal length may differ if one of them was forced */
   roster: Type.Optional(Type.String({ maxLength: 32 })),
   /** the sender takes no ticks because a person asked for it, and not because it is being stopped */

@@ -685,6 +685,7 @@ export function member(id: PeerId, name: string, self: boolean): MemberView {
     name,
     self,
     voter: self,
+    votesLost: false,
     votesFrom: self ? 0 : undefined,
     state: "alive",
     draining: false,

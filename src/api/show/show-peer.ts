@@ -47,6 +47,9 @@ export const PeerSchema = Type.Object({
       description: "when its vote begins to count; null if it is not a voter",
     }),
   ),
+  votesLost: Type.Boolean({
+    description: "is a voter, and doesn't vote because its disk lacks votes that it has given",
+  }),
   epoch: orNull(Type.Integer({ description: "the last epoch of the roster that it knows" })),
   tags: Type.Record(Type.String(), Type.String()),
   lacks: Type.Array(Type.String(), {
@@ -116,6 +119,7 @@ function showForgotten({ peer, name }: Forgotten): Peer {
     role: null,
     voter: false,
     votesFrom: null,
+    votesLost: false,
     epoch: null,
     tags: {},
     lacks: [],
@@ -148,6 +152,7 @@ export function showPeer(member: MemberView): Peer {
     role: heartbeat?.role ?? null,
     voter: member.voter,
     votesFrom: showInstantOrNull(member.votesFrom),
+    votesLost: member.votesLost,
     epoch: heartbeat?.epoch ?? null,
     tags: heartbeat?.tags ?? {},
     lacks: heartbeat?.lacks ?? [],

@@ -125,9 +125,18 @@ interface Health {
   warnings: string[];
 }
 
-function checkReady({ ready, reasons, warnings }: Health): Finding[] {
+/** What a reason's code means for ticks, if it doesn't keep the peer from all of them. */
+const partly: Readonly<Record<string, string>> = {
+  "votes-lost": "this peer doesn't vote on the ticks of majority jobs",
+  "no-quorum": "majority jobs don't run",
+};
+
+function checkReady({ ready, codes = [], reasons, warnings }: Health): Finding[] {
   return [
-    ...reasons.map((reason) => failure("ready", `ticks are not being kept: ${reason}`)),
+    ...reasons.map((reason, index) => {
+      const consequence = partly[codes[index] ?? ""] ?? "ticks are not being kept";
+      return failure("ready", `${consequence}: ${reason}`);
+    }),
     ...(ready ? [ok("ready", "ticks are being kept")] : []),
     ...warnings.map((text) => warning("warning", text)),
   ];

@@ -125,9 +125,12 @@ function checkMajority(peers: readonly PeerAnswer[], roster: PeersAnswer["roster
   if (roster === null || roster.voters.length === 0)
     return ok("majority", "no voters: a job of partition majority needs some (`cicada peers promote`)");
   const { voters } = roster;
-  const up = voters.filter((id) => peers.some((peer) => peer.id === id && peer.state === "alive"));
+  const alive = peers.filter(({ id, state }) => voters.includes(id) && state === "alive");
+  const up = alive.filter(({ votesLost }) => votesLost !== true);
   const needed = Math.floor(voters.length / 2) + 1;
-  const found = `${up.length} of ${voters.length} voters up, ${needed} needed`;
+  const lost = alive.filter((peer) => !up.includes(peer));
+  const but = lost.length === 0 ? "" : ` (${namesOf(lost)} can't vote: votes-lost)`;
+  const found = `${up.length} of ${voters.length} voters up, ${needed} needed${but}`;
   if (up.length < needed) {
     return failure(
       "majority",
@@ -135,6 +138,13 @@ function checkMajority(peers: readonly PeerAnswer[], roster: PeersAnswer["roster
       "start the others; if they are gone for good: `cicada peers forget NAME --force`",
     );
   }
+  const [first] = lost;
+  if (first !== undefined)
+    return warning(
+      "majority",
+      found,
+      `let it vote again: \`cicada peers forget ${first.name}\`, then \`unforget\` and \`promote\` it`,
+    );
   if (voters.length === 1 && peers.filter(({ state }) => state === "alive").length > 1)
     return warning(
       "majority",

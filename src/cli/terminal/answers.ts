@@ -226,6 +226,8 @@ export interface PeerAnswer extends AdmissionAnswer {
   role: string | null;
   voter: boolean;
   votesFrom: string | null;
+  /** absent in the answer of an older peer */
+  votesLost?: boolean;
   epoch: number | null;
   tags: Record<string, string>;
   load: number | null;

@@ -57,7 +57,7 @@ export function heartbeatTo(
   member: Member,
   open: Heartbeat["open"],
   { hears, hearsIndirectly }: InReach,
-  votes: Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster" | "voteWord" | "heardVoteWord"> = {},
+  votes: Partial<Heartbeat> = {},
 ): Heartbeat {
   const { settings, now } = state;
   const { ownLife } = state.members;

@@ -62,6 +62,7 @@ function isSameHeartbeat(before: Heartbeat | undefined, now: Heartbeat): boolean
     before.draining === now.draining &&
     before.hostFault === now.hostFault &&
     before.warmingUp === now.warmingUp &&
+    before.votesLost === now.votesLost &&
     sameValue(before.capabilities, now.capabilities) &&
     sameValue(before.lacks, now.lacks) &&
     sameValue(before.secrets ?? {}, now.secrets ?? {})
@@ -357,14 +358,22 @@ export function viewOfMember(state: State, member: Member): MemberView {
 }
 
 /** Whether the peer votes now, and since or from when: an epoch is chosen some seconds before it is in force. */
-export function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFrom"> {
+export function voteOf(state: State, peer: PeerId): Pick<MemberView, "voter" | "votesFrom" | "votesLost"> {
   const { chain } = state.voting.roster;
   const present = chain.findLast(({ from }) => from <= state.now.wall);
   const before = chain.findLastIndex(({ voters }) => !voters.includes(peer));
+  const hasLost = hasLostVotes(state, peer);
   return {
-    voter: present?.voters.includes(peer) ?? false,
+    voter: present?.voters.includes(peer) === true && !hasLost,
     votesFrom: chain[before + 1]?.from,
+    votesLost: hasLost && chain.at(-1)?.voters.includes(peer) === true,
   };
+}
+
+/** Whether the peer can't vote, by its own word, because its disk lacks votes that it has given. */
+export function hasLostVotes({ settings, voting, members }: State, peer: PeerId): boolean {
+  if (peer === settings.self) return voting.voter.memory === "lost";
+  return members.byId.get(peer)?.heartbeat?.votesLost === true;
 }
 
 /**

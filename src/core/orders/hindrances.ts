@@ -4,6 +4,8 @@ import type { RequestedOrder } from "../../schema/run.ts";
 import type { Plan } from "../job/plan.ts";
 import { slotsOfPool } from "../job/pools.ts";
 import { whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
+import { hasLostVotes } from "../members/members.ts";
+import { shownName } from "../members/names.ts";
 import type { State } from "../state.ts";
 import { majorityOf } from "../voting/paxos.ts";
 import { votersHeard } from "../voting/proposer.ts";
@@ -30,14 +32,18 @@ export function hindrancesOf(
   return unheard === undefined ? [] : [{ code: "NO_QUORUM", pointer: "/partition", message: unheard }];
 }
 
-/** Says, in words, that too few voters of majority jobs are in reach; undefined while enough are. */
+/** Says, in words, that too few voters of majority jobs are in reach and can vote; undefined while enough do. */
 export function votersMissing(state: State): string | undefined {
   const epoch = epochAt(state.voting.roster.chain, state.now.wall);
   if (epoch === undefined) return "the voters of majority jobs are not known here yet";
   const needed = majorityOf(epoch.voters.length);
-  const heard = votersHeard(state, epoch).length;
-  if (heard >= needed) return undefined;
-  return `${heard} of ${epoch.voters.length} voters are in reach, and majority jobs need ${needed}`;
+  const heard = votersHeard(state, epoch);
+  const lost = heard.filter((voter) => hasLostVotes(state, voter));
+  if (heard.length - lost.length >= needed) return undefined;
+  const found = `${heard.length} of ${epoch.voters.length} voters are in reach`;
+  const names = lost.map((voter) => shownName(state, voter)).join(" and ");
+  const but = lost.length === 0 ? "" : `, but ${names} can't vote (votes-lost)`;
+  return `${found}${but}, and majority jobs need ${needed}`;
 }
 
 /** The job runs, but on fewer peers than it asks for. */

@@ -191,7 +191,10 @@ export function votesFor(state: State, member: PeerId, counts: VoteCounts): Vote
   return heard === undefined ? counts : { ...counts, heardVoteWord: heard };
 }
 
-type VoteCounts = Pick<Heartbeat, "epoch" | "votes" | "seenVotes" | "roster" | "voteWord" | "heardVoteWord">;
+type VoteCounts = Pick<
+  Heartbeat,
+  "epoch" | "votes" | "seenVotes" | "roster" | "voteWord" | "heardVoteWord" | "votesLost"
+>;
 
 /** What this peer's heartbeats to all say about votes. */
 export function voteCounts(state: State): VoteCounts {
@@ -203,6 +206,12 @@ export function voteCounts(state: State): VoteCounts {
     const count = voter.seenVotes.get(peer);
     if (count !== undefined) seenVotes[peer] = count;
   }
-  const own = voter.ownWord === undefined ? {} : { voteWord: voter.ownWord };
-  return { epoch: last.number, votes: voter.votesStored, seenVotes, roster: roster.digest, ...own };
+  return {
+    epoch: last.number,
+    votes: voter.votesStored,
+    seenVotes,
+    roster: roster.digest,
+    ...(voter.ownWord === undefined ? {} : { voteWord: voter.ownWord }),
+    ...(voter.memory === "lost" ? { votesLost: true } : {}),
+  };
 }

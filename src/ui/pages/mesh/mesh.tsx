@@ -23,8 +23,8 @@ export function Mesh(): JSX.Element {
   const present = items.filter(({ state }) => state !== "forgotten");
   const away = present.filter(({ state }) => state === "dead" || state === "suspect");
   const lasting = splits.value.filter(({ to }) => to === null);
-  const voters = items.filter(({ voter }) => voter);
-  const heardVoters = voters.filter(({ state }) => state === "alive");
+  const voters = items.filter(({ voter, votesLost }) => voter || votesLost);
+  const heardVoters = voters.filter(({ state, votesLost }) => state === "alive" && !votesLost);
   return (
     <>
       <div class="head">
@@ -34,7 +34,7 @@ export function Mesh(): JSX.Element {
             {countText(present.length, "peer")}, as {items.find(({ self }) => self)?.name ?? "this peer"} sees{" "}
             {present.length === 1 ? "it" : "them"}
             {roster !== null &&
-              `; ${heardVoters.length} of ${countText(voters.length, "voter")} heard (epoch ${roster.epoch})`}
+              `; ${heardVoters.length} of ${countText(voters.length, "voter")} in reach (epoch ${roster.epoch})`}
           </p>
         </div>
       </div>

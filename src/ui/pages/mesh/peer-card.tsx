@@ -55,8 +55,14 @@ function doingText({ drained, draining, warmingUp }: MeshPeer): string | undefin
   return warmingUp ? "warming up" : undefined;
 }
 
+function voteText({ voter, votesLost, role }: MeshPeer): string {
+  if (votesLost) return "no: its disk lacks votes that it has given";
+  if (voter) return "yes";
+  return role === "witness" ? "witness, not yet" : "no";
+}
+
 function Facts({ peer }: { peer: MeshPeer }): JSX.Element {
-  const { state, self, load, capacity, tags, clockOffsetMs, version, lacks, voter, role, heardAt } = peer;
+  const { state, self, load, capacity, tags, clockOffsetMs, version, lacks, heardAt } = peer;
   const isAlive = state === "alive";
   const shownTags = Object.entries(tags);
   return (
@@ -81,7 +87,7 @@ function Facts({ peer }: { peer: MeshPeer }): JSX.Element {
         </>
       )}
       <dt>Votes</dt>
-      <dd>{voter ? "yes" : role === "witness" ? "witness, not yet" : "no"}</dd>
+      <dd>{voteText(peer)}</dd>
       {shownTags.length > 0 && (
         <>
           <dt>Tags</dt>
@@ -172,7 +178,7 @@ const doneWords: Readonly<Record<Action, string>> = {
 
 function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
   const [asking, setAsking] = useState<"drain" | "forget" | undefined>();
-  const { id, name, state, self, drained, voter } = peer;
+  const { id, name, state, self, drained, voter, votesLost } = peer;
   const act = (action: Action): void => {
     setAsking(undefined);
     const opposite = action === "drain" ? "undrain" : action === "forget" ? "unforget" : undefined;
@@ -203,7 +209,9 @@ function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
       ) : (
         <button onClick={() => setAsking("drain")}>Drain</button>
       )}
-      {!voter && state === "alive" && <button onClick={() => act("promote")}>Make a voter</button>}
+      {!voter && !votesLost && state === "alive" && (
+        <button onClick={() => act("promote")}>Make a voter</button>
+      )}
       {!peer.confirmed && !self && <button onClick={() => act("confirm")}>Confirm</button>}
       {!self && (
         <button class="danger" onClick={() => setAsking("forget")}>

@@ -402,6 +402,27 @@ test("a job shows its last finished tick, even a missed one, and its last succes
   assert.equal(shown.lastSuccess, "2026-11-20T02:00:05.000Z");
 });
 
+test("a job whose last tick could not be started says why until it is edited or a tick starts", async () => {
+  const fake = fakeApi();
+  await create(fake, { id: "a" });
+  const job = "a" as JobId;
+  const problems = async () => (await call(fake, { url: "/v1/jobs/a" })).json().problems;
+  const refuse = (tick: string): void => {
+    const { revision = "" } = fake.control.jobs.get(job) ?? {};
+    const reason = "not started: the folder /nope is not there";
+    fake.control.record({ job, tick: tick as TickId, state: "failed", reason, revision });
+  };
+  refuse("2026-11-20T02:00:00Z");
+  const message = "the last tick's run was not started: the folder /nope is not there";
+  assert.deepEqual(await problems(), [{ code: "NOT_STARTED", pointer: "", message }]);
+  await call(fake, { method: "PATCH", url: "/v1/jobs/a", body: { owner: "ann" } });
+  assert.deepEqual(await problems(), []);
+  refuse("2026-11-20T03:00:00Z");
+  assert.equal((await problems()).length, 1);
+  fake.control.record({ job, tick: "2026-11-20T04:00:00Z" as TickId, state: "succeeded" });
+  assert.deepEqual(await problems(), []);
+});
+
 test("a job says from when on its runs are kept", async () => {
   const fake = fakeApi();
   await create(fake, { id: "a" });

@@ -3,7 +3,7 @@
  * and the read-only fields of INTERFACE, which are always present, and null when they are empty.
  */
 import { Type, type Static } from "typebox";
-import type { Control } from "../../ports/control.ts";
+import type { Control, JobStatus } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
 import { JobSpecSchema, jobStates, type Job, type Quarantined } from "../../schema/job.ts";
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";
@@ -69,7 +69,7 @@ const readOnly = {
     Type.Object({
       code: Type.String({
         description:
-          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_LONG_AFTER, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS, ALL_SKIPPED",
+          "INVALID_JOB, NO_PEER, NO_QUORUM, POOL_STOPPED, FEW_PEERS, NEEDS_NEWER, NO_CHANNEL, NO_LONG_AFTER, NO_PARENT, NO_CALENDAR, CALENDAR_ENDS, ALL_SKIPPED, NOT_STARTED",
       }),
       pointer: Type.String(),
       message: Type.String(),
@@ -117,7 +117,7 @@ export async function showJob(job: Job, control: Control): Promise<ShownJob> {
     // The status is undefined if the job is deleted while its history is read.
     state: status?.state ?? "disabled",
     inherited: inheritedFrom(job),
-    problems: [...(status?.hindrances ?? []), ...unsentNotices(job, control)],
+    problems: [...(status?.hindrances ?? []), ...refusedStart(job, status), ...unsentNotices(job, control)],
   };
 }
 
@@ -131,6 +131,15 @@ function inheritedFrom({ spec, written }: Job): ShownJob["inherited"] {
   }
   const env = Object.entries(spec.env ?? {}).filter(([name]) => !Object.hasOwn(written.env ?? {}, name));
   return { ...inherited, ...(env.length === 0 ? {} : { env: Object.fromEntries(env) }) };
+}
+
+/** What kept the last tick's run from starting keeps the next ones from it, too, until the job or the host changes. */
+function refusedStart({ revision }: Job, status: JobStatus | undefined): ShownJob["problems"] {
+  const { lastTick } = status ?? {};
+  const isRefused = lastTick?.state === "failed" && lastTick.reason?.startsWith("not started: ") === true;
+  if (!isRefused || lastTick.revision !== revision) return [];
+  const message = `the last tick's run was ${lastTick.reason}`;
+  return [{ code: "NOT_STARTED", pointer: "", message }];
 }
 
 /** Notices that can't be sent, to a channel that isn't there or of runs that never count as long, must show. */

@@ -72,3 +72,16 @@ test("wrong tokens from the admin's own address don't keep the admin out", async
   assert.equal(await status("guess"), 429);
   assert.equal(await status(ownToken), 200);
 });
+
+test("what one caller asks for all at once is begun turn by turn, so that another one's request comes between", async () => {
+  const stage = await accessStage();
+  const greedy = stage.tokenFor("viewer").text;
+  const ended: string[] = [];
+  const ask = async (who: string, bearer: string): Promise<void> => {
+    assert.equal((await stage.as(bearer, { url: "/v1/me" })).statusCode, 200);
+    ended.push(who);
+  };
+  const asked = Array.from({ length: 50 }, () => ask("greedy", greedy));
+  await Promise.all([...asked, ask("other", ownToken)]);
+  assert.ok(ended.indexOf("other") < 10, `it was number ${ended.indexOf("other") + 1} of ${ended.length}`);
+});

@@ -22,6 +22,7 @@ import { ScopedControl } from "../access/scoped-control.ts";
 import type { Api, ApiOptions } from "../options.ts";
 import { isOfBrowser } from "./methods.ts";
 import type { Sessions } from "./sessions.ts";
+import { Turns } from "./turns.ts";
 import type { Sockets } from "./sockets.ts";
 import { isNamed } from "./tls.ts";
 
@@ -89,6 +90,7 @@ export interface Guarded {
 export function guard(app: Api, guarded: Guarded): void {
   const { options, callers, sockets, refuse, audit } = guarded;
   const cookie = cookieName(options.self.id);
+  const turns = new Turns();
   app.decorateRequest("actor", "");
   // Set for each request that has a caller, before any route sees it.
   app.decorateRequest("caller");
@@ -111,6 +113,7 @@ export function guard(app: Api, guarded: Guarded): void {
       reply.header("retry-after", 1);
       throw new CicadaError("RATE_LIMITED", `${caller.name} has too many requests at once`);
     }
+    await turns.take(caller.token);
     request.caller = caller;
     request.actor = caller.actor;
     request.control = new ScopedControl(options.control, caller, (one) => callers.holds(one), audit);

@@ -4,13 +4,16 @@
  */
 import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { Effect, EventBody } from "../src/core/events.ts";
-import { checkedJob } from "../src/core/checks/job.ts";
 import { sizesOf } from "../src/core/view.ts";
 import { createState, type State } from "../src/core/state.ts";
 import { step } from "../src/core/step.ts";
 import type { Now } from "../src/ports.ts";
 import type { JobId, PeerId, RunId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";
+import { storedJob } from "../test/kit/planned-job.ts";
+
+/** How each run ends. */
+const outcome = { kind: "exited", exitCode: 0, logBytes: 0, logTruncated: false } as const;
 
 export interface LonePeerOptions {
   jobs: readonly Job[];
@@ -127,7 +130,6 @@ export class LonePeer {
   endOne(): void {
     const run = this.#running.shift();
     if (run === undefined) return;
-    const outcome = { kind: "exited", exitCode: 0, logBytes: 0, logTruncated: false } as const;
     this.take({ kind: "childEnded", run, outcome, at: this.#now.wall });
     this.takeAll();
   }
@@ -141,28 +143,14 @@ export class LonePeer {
     if (effect.kind === "start") {
       const { run } = effect.spec;
       this.#waiting.push({ kind: "childStarted", run, at: wall });
-      const outcome = { kind: "exited", exitCode: 0, logBytes: 0, logTruncated: false } as const;
       if (this.#endsAtOnce) this.#waiting.push({ kind: "childEnded", run, outcome, at: wall });
       else this.#running.push(run);
     }
   }
 }
 
-/** A job in the form of the table. */
 export function benchJob(id: string, at: number, spec: Partial<Omit<JobSpec, "id">>): Job {
-  return {
-    id: id as JobId,
-    spec: checkedJob({ id: id as JobId, command: "true", ...spec }),
-    revision: "1",
-    createdAt: at,
-    updatedAt: at,
-    updatedBy: "bench",
-    scheduledAt: at,
-    resumedAt: 0,
-    failuresFrom: 0,
-    pauses: [],
-    needs: [],
-  };
+  return storedJob(id, spec, { createdAt: at, updatedAt: at, scheduledAt: at });
 }
 
 /** Jobs that are due once a minute, spread over its seconds. */

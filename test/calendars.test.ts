@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { calendarProblems, readCalendars } from "../src/core/job/calendars.ts";
 import { divideGap } from "../src/core/job/gap.ts";
 import { checkedJob } from "../src/core/checks/job.ts";
-import { planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
+import { ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { countTicks } from "../src/core/time/count.ts";
 import { previewSchedule } from "../src/core/time/preview.ts";
 import { ticksBetween } from "../src/core/time/schedule.ts";
@@ -13,29 +13,14 @@ import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { JobId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import { Cores } from "./kit/cores.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const id = "job" as JobId;
 const second = 1_000;
 
 function planned(spec: Partial<JobSpec>, calendars: Record<string, unknown>): Plan {
-  const plan = planJob(
-    {
-      id,
-      spec: checkedJob({ id, schedule: "0 */6 * * *", command: "true", ...spec }),
-      revision: "r",
-      createdAt: 0,
-      updatedAt: 0,
-      updatedBy: "ann",
-      scheduledAt: 0,
-      resumedAt: 0,
-      failuresFrom: 0,
-      pauses: [],
-      needs: [],
-    },
-    readCalendars(new Map(Object.entries(calendars))),
-  );
-  assert.ok(!Array.isArray(plan));
-  return plan;
+  const job = storedJob(id, { schedule: "0 */6 * * *", ...spec });
+  return planOfJob(job, readCalendars(new Map(Object.entries(calendars))));
 }
 
 function shown(ticks: readonly number[]): string[] {

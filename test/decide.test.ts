@@ -6,36 +6,22 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createBook } from "../src/core/claims/book-state.ts";
 import { noStage, transition, type Ask, type LocalStage, type Order } from "../src/core/claims/order.ts";
-import { planJob, type Plan } from "../src/core/job/plan.ts";
+import type { Plan } from "../src/core/job/plan.ts";
 import type { Eligibility, Failover } from "../src/core/members/failover.ts";
 import { decide } from "../src/core/orders/decide.ts";
 import type { Decision, Facts } from "../src/core/orders/decision.ts";
 import { AssertionFailed } from "../src/errors.ts";
 import { orderKey, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
-import { checkedJob } from "../src/core/checks/job.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RequestedOrder, RunRecord, Trigger } from "../src/schema/run.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const due = Date.UTC(2026, 10, 28, 12, 0, 0);
 const job = "j" as JobId;
 const [self, other] = ["self", "other"] as PeerId[];
 
 function planOf(spec: Partial<JobSpec>, createdAt = 0): Plan {
-  const plan = planJob({
-    id: job,
-    spec: checkedJob({ id: job, schedule: "* * * * *", command: "true", ...spec }),
-    revision: "r",
-    createdAt,
-    updatedAt: 0,
-    updatedBy: "",
-    scheduledAt: 0,
-    resumedAt: 0,
-    failuresFrom: 0,
-    pauses: [],
-    needs: [],
-  });
-  assert.ok(!Array.isArray(plan));
-  return plan;
+  return planOfJob(storedJob(job, { schedule: "* * * * *", ...spec }, { createdAt }));
 }
 
 const available = planOf({});

@@ -3,16 +3,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { divideGap } from "../src/core/job/gap.ts";
-import { checkedJob, checkJob } from "../src/core/checks/job.ts";
+import { checkJob } from "../src/core/checks/job.ts";
 import { createJobs } from "../src/core/job/jobs-state.ts";
-import { nextTickOf, planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
+import { nextTickOf, ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { enterJob, nextTickAt } from "../src/core/job/timetable.ts";
 import { countTicks } from "../src/core/time/count.ts";
 import { previewSchedule } from "../src/core/time/preview.ts";
 import { nextTick, parseSchedule, ticksBetween, type Schedule } from "../src/core/time/schedule.ts";
 import { zoneOf } from "../src/core/time/zone.ts";
-import type { JobId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const dayMs = 86_400_000;
 
@@ -306,22 +306,7 @@ describe("laws of exclusions", () => {
 });
 
 function planOf(spec: Partial<JobSpec>): Plan {
-  const id = "job" as JobId;
-  const plan = planJob({
-    id,
-    spec: checkedJob({ id, schedule: "* * * * *", command: "true", ...spec }),
-    revision: "r",
-    createdAt: 0,
-    updatedAt: 0,
-    updatedBy: "test",
-    scheduledAt: 0,
-    resumedAt: 0,
-    failuresFrom: 0,
-    pauses: [],
-    needs: [],
-  });
-  assert.ok(!Array.isArray(plan));
-  return plan;
+  return planOfJob(storedJob("job", { schedule: "* * * * *", ...spec }));
 }
 
 describe("one function of the interval serves all", () => {

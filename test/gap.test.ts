@@ -2,32 +2,16 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
-import { planJob, type Plan } from "../src/core/job/plan.ts";
-import type { JobId } from "../src/schema/ids.ts";
-import { checkedJob } from "../src/core/checks/job.ts";
+import type { Plan } from "../src/core/job/plan.ts";
 import type { JobSpec, Pause } from "../src/schema/job.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const hour = 3_600_000;
 const minute = 60_000;
 const now = Date.UTC(2026, 10, 28, 12, 0, 10);
 
 function planOf(spec: Partial<JobSpec>, pauses: readonly Pause[] = []): Plan {
-  const id = "gap" as JobId;
-  const plan = planJob({
-    id,
-    spec: checkedJob({ id, schedule: "* * * * *", command: "true", ...spec }),
-    revision: "r",
-    createdAt: 0,
-    updatedAt: 0,
-    updatedBy: "test",
-    scheduledAt: 0,
-    resumedAt: 0,
-    failuresFrom: 0,
-    pauses: [...pauses],
-    needs: [],
-  });
-  assert.ok(!Array.isArray(plan));
-  return plan;
+  return planOfJob(storedJob("gap", { schedule: "* * * * *", ...spec }, { pauses: [...pauses] }));
 }
 
 /** Minutes before noon; ranges as `from-to=count reason`. */

@@ -3,34 +3,20 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
 import { dueOf, firstDueFrom } from "../src/core/job/jitter.ts";
-import { checkedJob, checkJob } from "../src/core/checks/job.ts";
-import { planJob, ticksOf, type Plan } from "../src/core/job/plan.ts";
+import { checkJob } from "../src/core/checks/job.ts";
+import { ticksOf, type Plan } from "../src/core/job/plan.ts";
 import { jobNow, nextTicks } from "../src/core/view.ts";
 import { instantOf, type JobId, type TickId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import { Cores } from "./kit/cores.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
 function planOf(spec: Partial<JobSpec>, name = "job"): Plan {
-  const id = name as JobId;
-  const plan = planJob({
-    id,
-    spec: checkedJob({ id, command: "true", ...spec }),
-    revision: "r",
-    createdAt: 0,
-    updatedAt: 0,
-    updatedBy: "test",
-    scheduledAt: 0,
-    resumedAt: 0,
-    failuresFrom: 0,
-    pauses: [],
-    needs: [],
-  });
-  assert.ok(!Array.isArray(plan));
-  return plan;
+  return planOfJob(storedJob(name, spec));
 }
 
 describe("the jitter of a tick", () => {

@@ -2,14 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { divideGap } from "../src/core/job/gap.ts";
-import { checkedJob } from "../src/core/checks/job.ts";
-import { planJob } from "../src/core/job/plan.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { nextTicks, obstaclesOf, whyNoTick } from "../src/core/view.ts";
 import { instantOf, slotOfPeer, tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -364,22 +363,8 @@ describe("a tick of a job that runs after others is its parents'", () => {
 });
 
 const planOf = (catchUp: NonNullable<JobSpec["catchUp"]>, skipped: readonly number[]) => {
-  const plan = planJob({
-    id: beatId,
-    spec: checkedJob({ id: beatId, command: "true", schedule: "0 * * * *", catchUp }),
-    revision: "r",
-    createdAt: 0,
-    updatedAt: 0,
-    updatedBy: "test",
-    scheduledAt: 0,
-    resumedAt: 0,
-    failuresFrom: 0,
-    pauses: [],
-    skips: skipped.map((tick) => ({ tick, by: "ada", at: 0 })),
-    needs: [],
-  });
-  assert.ok(!Array.isArray(plan));
-  return plan;
+  const skips = skipped.map((tick) => ({ tick, by: "ada", at: 0 }));
+  return planOfJob(storedJob(beatId, { schedule: "0 * * * *", catchUp }, { skips }));
 };
 
 describe("a tick in a gap that was to be skipped", () => {

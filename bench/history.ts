@@ -15,8 +15,9 @@ import { parseArgs } from "node:util";
 import { CicadaError } from "../src/errors.ts";
 import type { Disk, RunQuery, Write } from "../src/ports/disk.ts";
 import { openDisk } from "../src/real/disk.ts";
-import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import { endedRecord } from "./ended-record.ts";
 import { percentile, printTable, writeJson } from "./report.ts";
 
 const start = Date.UTC(2026, 0, 1);
@@ -31,28 +32,13 @@ const rarePeer = "12D3KooWbenchhistorypeergone" as PeerId;
 const jobName = (number: number): JobId => `job-${number % jobs}` as JobId;
 
 function recordOf(number: number, records: number): RunRecord {
-  const instant = start + Math.floor(number / jobs) * 60_000;
-  const failed = number % 100 === 7;
-  return {
+  return endedRecord({
     job: jobName(number),
-    tick: tickAt(instant),
-    attempt: 1,
-    slot: "0",
+    instant: start + Math.floor(number / jobs) * 60_000,
     peer: number < records / 1_000 ? rarePeer : (peers[number % 3] ?? rarePeer),
-    state: failed ? "failed" : "succeeded",
-    version: 3,
-    revision: "1732000000000-0-abcdef",
-    trigger: "schedule",
-    rank: 0,
-    due: instant,
-    claimedAt: instant - 2_000,
-    startedAt: instant + 3,
-    finishedAt: instant + 750,
-    exitCode: failed ? 1 : 0,
-    logBytes: 120,
-    view: 3,
-    signature: "m".repeat(86),
-  };
+    failed: number % 100 === 7,
+    tookMs: 747,
+  });
 }
 
 function store(disk: Disk, writes: readonly Write[]): Promise<number> {

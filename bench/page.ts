@@ -10,8 +10,8 @@ import type { Page } from "playwright-core";
 import { logIn, noBrowser, openBrowser, openPage } from "../test/kit/browser.ts";
 import { Cluster, root, type RunningPeer } from "../test/kit/cluster.ts";
 import { openDisk } from "../src/real/disk.ts";
-import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
-import type { RunRecord } from "../src/schema/run.ts";
+import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { endedRecord } from "./ended-record.ts";
 
 const quietJobs = 5_000;
 const runsPerJob = 20;
@@ -91,7 +91,13 @@ async function giveHistory(peer: RunningPeer): Promise<void> {
         const instant = midnight - day * 86_400_000 + ((index % 24) * 60 + (index % 60)) * 60_000;
         return {
           kind: "record",
-          record: recordOf(`job-${from + index}` as JobId, instant, self, day),
+          record: endedRecord({
+            job: `job-${from + index}` as JobId,
+            instant,
+            peer: self,
+            failed: day % 7 === 3,
+            tookMs: 747 + day,
+          }),
         } as const;
       });
       // oxlint-disable-next-line no-await-in-loop -- one batch after the other
@@ -102,30 +108,6 @@ async function giveHistory(peer: RunningPeer): Promise<void> {
   }
   await new Promise<void>((done) => disk.close(done));
   await peer.restart();
-}
-
-function recordOf(job: JobId, instant: number, peer: PeerId, day: number): RunRecord {
-  const failed = day % 7 === 3;
-  return {
-    job,
-    tick: tickAt(instant),
-    attempt: 1,
-    slot: "0",
-    peer,
-    state: failed ? "failed" : "succeeded",
-    version: 3,
-    revision: "1732000000000-0-abcdef",
-    trigger: "schedule",
-    rank: 0,
-    due: instant,
-    claimedAt: instant - 2_000,
-    startedAt: instant + 3,
-    finishedAt: instant + 750 + day,
-    exitCode: failed ? 1 : 0,
-    logBytes: 120,
-    view: 1,
-    signature: "m".repeat(86),
-  };
 }
 
 /** Tasks of more than 50 ms, which delay what a person does, and elements that are made anew, beside running jobs. */

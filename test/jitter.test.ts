@@ -182,3 +182,28 @@ describe("a jitter is refused", () => {
     });
   }
 });
+
+test("ticks that come closer than the jitter, as on a day of 23 hours, start once each when they are due, in whatever order", () => {
+  let isTurned = false;
+  for (let index = 0; index < 4; index++) {
+    const id = `job${index}` as JobId;
+    const cores = new Cores(["a", "b"], { runMs: second });
+    cores.pass(minute);
+    // The check of the jitter looks at the year before.
+    const schedule = ["0 * * * *", "@at 2026-11-20T04:10:00Z", "@at 2026-11-20T06:50:00Z"];
+    cores.put({ id, schedule, jitter: "1h", command: "true", overlap: "allow" });
+    cores.pass(7 * hour);
+    const plan = cores.state("a").jobs.plans.get(id);
+    assert.ok(plan !== undefined);
+    const ticks = ticksOf(plan, Date.UTC(2026, 10, 20, 2, 30), Date.UTC(2026, 10, 20, 7, 30), 10);
+    const dues = ticks.map((tick) => dueOf(plan, tick));
+    isTurned ||= dues.some((due, place) => due < (dues[place - 1] ?? 0));
+    for (const [place, tick] of ticks.entries()) {
+      const starts = cores.starts.filter((start) => Date.parse(start.tick) === tick);
+      assert.equal(starts.length, 1);
+      const lateMs = cores.wall(starts[0]?.at ?? 0) - (dues[place] ?? 0);
+      assert.ok(lateMs >= 0 && lateMs < second, `${lateMs}`);
+    }
+  }
+  assert.ok(isTurned, "some pair of ticks starts in the other order");
+});

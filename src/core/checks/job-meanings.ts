@@ -94,6 +94,7 @@ function scheduleProblems(given: Fields): Problem[] {
   return problems;
 }
 
+/** The schedule is read in UTC. Two ticks that a change of the clocks brings closer may start in the other order, each once. */
 function jitterProblems(schedule: Schedule, jitter: string | undefined): Problem[] {
   const jitterMs = jitter === undefined ? undefined : parseDuration(jitter);
   if (jitterMs === undefined || !isShorterApart(schedule, jitterMs)) return [];

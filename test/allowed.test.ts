@@ -99,6 +99,9 @@ test("a job whose user or interpreter no host has is blocked, and the answer tha
     if (says === undefined) assert.deepEqual(warnings, [], id);
     else assert.match(warnings.join(), says);
   }
+  const objects = [{ id: "applied", command: "true", schedule: "0 0 * * *", user: "no-such-user" }];
+  const applied = (await ada.ask("POST", "/v1/apply", { objects })) as { warnings: { message: string }[] };
+  assert.match(applied.warnings[0]?.message ?? "", /can't run jobs as the user no-such-user/);
 });
 
 test("a peer that was started with --allow-group runs nothing of other groups, not even by hand", async () => {

@@ -36,15 +36,21 @@ export async function answerJob(
   return warned.length === 0 ? shown : { ...shown, warnings: warned };
 }
 
+/** Whether each host has to look before it can tell whether it can run the job. */
+export function needsHost({ spec }: Pick<Job, "spec">): boolean {
+  return spec.user !== undefined || spec.script !== undefined;
+}
+
 /** What keeps the jobs from running, in words. Of many, only the first ones are looked at. */
 export async function warningsAbout(
   ids: readonly string[],
   control: Control,
 ): Promise<{ job: JobId; message: string }[]> {
   const warnings: { job: JobId; message: string }[] = [];
-  for (const id of ids.slice(0, warnedMax)) {
-    const job = control.view().jobs.get(id as JobId);
-    if (job === undefined) continue;
+  const { jobs } = control.view();
+  const looked = ids.slice(0, warnedMax).flatMap((id) => jobs.get(id as JobId) ?? []);
+  await Promise.all(looked.filter(needsHost).map(({ id }) => control.hostsChecked(id)));
+  for (const job of looked) {
     const shown = await showJob(job, control);
     for (const message of warningsOf(shown, job, control)) warnings.push({ job: job.id, message });
   }

@@ -87,8 +87,9 @@ function commandOf({
   secrets,
   groups,
   calendars,
+  boots,
 }: SeedJob): string {
-  const switches = Object.entries({ person, retries, chains, pools, secrets, groups, calendars })
+  const switches = Object.entries({ person, retries, chains, pools, secrets, groups, calendars, boots })
     .filter(([, is]) => is === true)
     .map(([name]) => ` --${name}`)
     .join("");

@@ -11,7 +11,8 @@
  * known bug (src/core/probes/planted.ts); --kinds "old disk,kill" draws the faults from these kinds; --person has a
  * person drain, promote and forget peers and cancel runs; --retries has some jobs repeat what fails; --chains has some run
  * after others; --pools has half of them share a pool in two of five worlds; --backfills has a person ask for past ticks; --secrets,
- * --groups and --calendars have some of them name a secret, belong to a group, or leave out what is in a calendar; --kept 3,8 lets only these faults happen.
+ * --groups and --calendars have some of them name a secret, belong to a group, or leave out what is in a calendar; --boots has
+ * hosts of a long world boot with wrong clocks; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
 import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
@@ -40,6 +41,7 @@ const { values } = parseArgs({
     secrets: { type: "boolean", default: false },
     groups: { type: "boolean", default: false },
     calendars: { type: "boolean", default: false },
+    boots: { type: "boolean", default: false },
     planted: { type: "string" },
     kept: { type: "string" },
     kinds: { type: "string" },
@@ -65,6 +67,7 @@ function jobOf(seed: string): SeedJob {
     secrets: values.secrets,
     groups: values.groups,
     calendars: values.calendars,
+    boots: values.boots,
     ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
     ...(values.kinds === undefined
       ? {}

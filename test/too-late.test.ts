@@ -7,6 +7,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { isPossiblyStale } from "../src/core/orders/runs.ts";
+import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
 const minute = 60_000;
@@ -120,3 +122,80 @@ for (const [title, wrongForMs] of [
     });
   });
 }
+
+test("a tick that ran by a clock that was ahead doesn't run again, although those before it were taken for too late", () => {
+  const cores = new Cores([peer]);
+  const hourly = "hourly" as JobId;
+  const catchUp = { policy: "latest", window: "1d" } as const;
+  cores.put({ id: hourly, schedule: "@every 1h", command: "true", catchUp });
+  cores.pass(2.5 * hour);
+  cores.kill(peer);
+  cores.pass(7.4 * hour - 2.5 * hour);
+  const aliveAt = cores.wall(2.5 * hour);
+  cores.setClock(peer, hour);
+  startAgain(cores, peer, aliveAt);
+  // The tick of the next hour runs too early, and its time comes while the clock is still ahead.
+  cores.pass(hour);
+  // The disk answers in any order.
+  cores.records.set(peer, new Map([...(cores.records.get(peer) ?? [])].toReversed()));
+  cores.setClock(peer, 0);
+  cores.pass(10 * minute);
+  const ticks = cores.starts.map((start) => start.tick);
+  assert.deepEqual(ticks, [...new Set(ticks)]);
+});
+
+test("what waits for its turn when a clock that is ahead is set right waits no longer because of that clock", () => {
+  const runMs = 4 * minute;
+  const cores = new Cores([peer], { runMs });
+  const hourly = "hourly" as JobId;
+  cores.put({
+    id: hourly,
+    schedule: "@every 1h",
+    command: "true",
+    partition: "majority",
+    overlap: "queue-all",
+    catchUp: { policy: "all", window: "1d" },
+  });
+  cores.pass(1.5 * hour);
+  cores.kill(peer);
+  cores.pass(3 * hour);
+  cores.setClock(peer, hour);
+  startAgain(cores, peer, cores.wall(1.5 * hour));
+  cores.pass(30_000);
+  cores.setClock(peer, 0);
+  // Of the three ticks that were missed, two still wait for the first one's run.
+  const before = cores.starts.length;
+  cores.pass(3 * runMs);
+  assert.equal(cores.starts.length, before + 2);
+});
+
+describe("ticks that ran after their withdrawal don't run again when a peer that was away passes the withdrawals on", () => {
+  function ranAndWithdrawn(): { cores: Cores; withdrawn: RunRecord[] } {
+    const cores = new Cores([peer]);
+    const hourly = "hourly" as JobId;
+    const catchUp = { policy: "all", window: "1d" } as const;
+    cores.put({ id: hourly, schedule: "@every 1h", command: "true", catchUp });
+    cores.pass(4.9 * hour);
+    const withdrawn: RunRecord[] = [];
+    for (const [key, run] of cores.records.get(peer) ?? []) {
+      cores.records.get(peer)?.set(key, { ...run, round: 1 });
+      withdrawn.push({ ...run, state: "withdrawn", reason: "clock", version: run.version - 1, round: 1 });
+    }
+    assert.ok(withdrawn.length >= 4);
+    return { cores, withdrawn };
+  }
+
+  test("for the disk is asked about them", () => {
+    const { cores, withdrawn } = ranAndWithdrawn();
+    const doubted = withdrawn.filter((record) => isPossiblyStale(cores.state(peer), record));
+    assert.deepEqual(doubted, withdrawn);
+  });
+
+  test("although several come at once, while the disk is asked about the first", () => {
+    const { cores, withdrawn } = ranAndWithdrawn();
+    cores.feed(peer, { kind: "learned", records: withdrawn, orders: [] });
+    cores.pass(5 * minute);
+    const ticks = cores.starts.map((start) => start.tick);
+    assert.deepEqual(ticks, [...new Set(ticks)]);
+  });
+});

@@ -35,6 +35,8 @@ import { World } from "./world/world.ts";
 export interface LongOptions extends Omit<SeedOptions, "kinds" | "faults"> {
   faults: "none" | "swarm";
   longKinds?: readonly LongKind[];
+  /** hosts may boot with wrong clocks */
+  boots?: boolean;
   /** false = every heartbeat is simulated */
   leaps?: boolean;
 }
@@ -53,7 +55,8 @@ const comparedAfterMs = [30 * second, 75 * second] as const;
 
 export function runLongSeed(options: LongOptions): SeedResult {
   const dice = new Dice(options.seed).fork("long plan");
-  const plan = options.faults === "none" ? { kinds: [], everyMs: Infinity } : drawLongPlan(dice);
+  const plan =
+    options.faults === "none" ? { kinds: [], everyMs: Infinity } : drawLongPlan(dice, options.boots ?? false);
   const lengthMs = options.hours * hour;
   const epoch = beginning + dice.below(300) * 24 * hour + dice.below(86_400) * second;
   let work: readonly Work[] = [];

@@ -9,7 +9,8 @@ import type { After } from "../job/chain.ts";
 import type { Plan } from "../job/plan.ts";
 import { recentMs, reportEveryMs } from "../limits.ts";
 import { endUnsure, partlyOver, unsureUntilOf, watermarkOf } from "../records/history.ts";
-import { emit, type State } from "../state.ts";
+import type { State } from "../state.ts";
+import { lowestOf, readHistory } from "./history-read.ts";
 import { reporterPlace } from "./reporter.ts";
 import { reportRange } from "./range-report.ts";
 import { beginHistory } from "./watermarks.ts";
@@ -20,15 +21,13 @@ import { beginHistory } from "./watermarks.ts";
  */
 export function scanChain(state: State, plan: Plan, after: After): void {
   const { history } = state.ledger;
-  const { upkeep, now } = state;
+  const { now } = state;
   const known = watermarkOf(history, plan.id);
-  const { at, open } = known ?? beginHistory(state, plan);
-  const lowest = Math.min(at, ...open.map((tick) => tick - 1));
+  const lowest = lowestOf(known ?? beginHistory(state, plan));
   const isUnsure = lowest < Math.min(unsureUntilOf(history, plan.id), now.wall);
   if (known === undefined || isUnsure) {
-    upkeep.lookups.add(plan.id);
     const from = known === undefined ? lowest - recentMs : lowest + 1;
-    return emit(state, { kind: "lookUp", job: plan.id, from, to: now.wall + 1, parents: after.jobs });
+    return readHistory(state, plan.id, from, now.wall + 1, after.jobs);
   }
   endUnsure(history, plan.id);
   // A tick in progress goes on, whatever its parents are now.

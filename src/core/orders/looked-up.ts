@@ -14,7 +14,6 @@ import { touchJob } from "../claims/touched.ts";
 import { mark as reach } from "../probes/marks.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
 import {
-  endUnsure,
   unsureUntilOf,
   watermarkOf,
   withdrawAhead,
@@ -26,6 +25,7 @@ import { latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
 import { forgetTooLate, saysTooLate, takeTooLate } from "../records/too-late.ts";
 import { emit, type State } from "../state.ts";
+import { historyRead, readHistory } from "./history-read.ts";
 import { scanJob, settleStarts } from "./scan.ts";
 import { isPlanning } from "./planning.ts";
 import { beginHistory, planStore, undecidedMs } from "./watermarks.ts";
@@ -52,8 +52,7 @@ export function lookUpAhead(state: State): number {
     const { at } =
       watermarkOf(history, job) ?? (plan === undefined ? { at: now.wall } : beginHistory(state, plan));
     const lowest = Math.min(at + 1, Math.max(from, oldest), lastTickOf(plan, oldest, now.wall));
-    upkeep.lookups.add(job);
-    emit(state, { kind: "lookUp", job, from: lowest, to: until + 1 });
+    readHistory(state, job, lowest, until + 1);
   }
   return jobs.size;
 }
@@ -80,24 +79,30 @@ export function lookedUp(
   records: readonly RunRecord[],
   pruned?: PrunedHistory,
 ): void {
-  state.upkeep.lookups.delete(job);
   const until = state.now.wall + clockRefusedMs;
   let reopened = Infinity;
+  const withdrawn: RunRecord[] = [];
   const [own, ofParents] = [true, false].map((is) => records.filter((record) => (record.job === job) === is));
   for (const record of own ?? []) {
     if (isDecidedAhead(record, until)) {
       const isWithdrawn = record.peer === state.settings.self && withdrawDecision(state, record);
       if (!isWithdrawn) noteDecidedAhead(state, record);
       reopened = Math.min(reopened, record.range?.from ?? Infinity);
-    } else if (isDecidedTooEarly(record, until)) reconsider(state, record);
-    else if (settles(record)) settleIn(state.ledger.history, record);
+    } else if (isDecidedTooEarly(record, until)) {
+      // Another peer's decision doesn't count here until that peer withdraws it.
+      if (record.peer !== state.settings.self) continue;
+      if (withdrawDecision(state, record)) withdrawn.push(record);
+      else settleIn(state.ledger.history, record);
+    } else if (settles(record)) settleIn(state.ledger.history, record);
     else if (isOwnGivenBack(state, record) || record.retryAt !== undefined)
       takeRecord(state.ledger, record, state.now.mono, true);
   }
   if (pruned !== undefined) settlePruned(state, job, pruned);
-  endUnsure(state.ledger.history, job);
+  historyRead(state, job);
   learnChains(state, job, ofParents ?? []);
   for (const record of own ?? []) admitRetry(state, record);
+  // The disk is read once more, for what else it says about these ticks.
+  for (const record of withdrawn) reopen(state.ledger.history, record, state.now.wall);
   if (reopened <= state.now.wall) reopenFrom(state.ledger.history, job, reopened, state.now.wall);
   touchJob(state, job);
   const plan = state.jobs.plans.get(job);
@@ -109,14 +114,6 @@ export function lookedUp(
 /** Whether a tick was taken for too late by a clock that was ahead. */
 function isDecidedTooEarly(record: RunRecord, until: number): boolean {
   return (record.finishedAt ?? -Infinity) > until && saysTooLate(record);
-}
-
-/** The tick is undecided again once the record is withdrawn. Until another peer does that, its decision doesn't count here. */
-function reconsider(state: State, record: RunRecord): void {
-  const { history } = state.ledger;
-  if (record.peer !== state.settings.self) return;
-  if (withdrawDecision(state, record)) reopen(history, record, state.now.wall);
-  else settleIn(history, record);
 }
 
 /**
@@ -148,10 +145,9 @@ export function lookUpDecidedAhead(state: State): void {
     reach(state, "decision-ahead-counts");
     if (to > until) upkeep.decidedAhead.set(job, { from: until + 1, to });
     else upkeep.decidedAhead.delete(job);
-    upkeep.lookups.add(job);
     // The scan that follows the disk's answer finds what is left of the gap.
     if ((upkeep.gaps.get(job)?.ranges.at(-1)?.to ?? -Infinity) >= from) upkeep.gaps.delete(job);
-    emit(state, { kind: "lookUp", job, from, to: Math.min(to, until) + 1 });
+    readHistory(state, job, from, Math.min(to, until) + 1);
   }
 }
 

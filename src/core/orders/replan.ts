@@ -9,6 +9,8 @@
  * slept.
  */
 import { closeWithout } from "../claims/claims.ts";
+import { transition } from "../claims/order.ts";
+import { touchAll } from "../claims/touched.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
@@ -41,10 +43,15 @@ export function replan(state: State): void {
   const { wall } = state.now;
   for (const plan of state.jobs.plans.values()) enterJob(state.jobs, begunByNow(state, plan), wall);
   for (const order of state.book.orders.values()) {
-    const isChosen = "claim" in order.local && order.local.claim.epoch !== undefined;
+    const { local } = order;
+    const isChosen = "claim" in local && local.claim.epoch !== undefined;
     const isAhead = order.requested === undefined && order.instant > wall + claimAheadMs;
     if (isAhead && !isChosen) closeWithout(state, order, "clock");
+    else if (local.stage === "claimed" && local.mayStartAt > wall)
+      transition(state.book, order, { ...local, mayStartAt: wall });
   }
+  // What waited for some time of that clock is looked at now.
+  touchAll(state);
   const jobs = lookUpAhead(state);
   state.upkeep.wentBack = false;
   note(state, "warn", "ticks are planned again, because this peer's clock was ahead", { jobs });

@@ -325,12 +325,13 @@ function isBeyondLimits(state: State, record: RunRecord): boolean {
 }
 
 /**
- * True for an open record that is not in memory if its order is over or if it is this peer's own. Usually a peer that was away
- * passes on what it last knew, and this peer's disk knows how that run ended. So the disk is read first
- * (peer/stale-records.ts); otherwise the run would count as running for ever.
+ * True for an open or withdrawn record that is not in memory if its order is over or if it is this peer's own. Usually a peer
+ * that was away passes on what it last knew, and this peer's disk knows how that run ended. So the disk is read first
+ * (peer/stale-records.ts); otherwise the run would count as running for ever, or its tick would run again.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {
-  if (isFinal(record.state) || remembers(state.ledger, record)) return false;
+  const isEnd = isFinal(record.state) && record.state !== "withdrawn";
+  if (isEnd || remembers(state.ledger, record)) return false;
   const isOwn = record.peer === state.settings.self && !state.book.holders.has(orderKeyOf(record));
   if (!isOwn && !isOver(state.ledger.history, record.job, record.tick, record.slot)) return false;
   mark(state, "possibly-stale-record");

@@ -48,6 +48,7 @@ import {
 import { forgetGivenBack, openOf } from "../records/ledger.ts";
 import { noteTooLateSpan } from "../records/too-late.ts";
 import { emit, workOn, type State } from "../state.ts";
+import { lowestOf, readHistory } from "./history-read.ts";
 import { reporterPlace } from "./reporter.ts";
 import { scanChain } from "./chain-scan.ts";
 import { isPlanning } from "./planning.ts";
@@ -112,8 +113,7 @@ export function scanJob(state: State, plan: Plan): void {
   const first = nextTickOf(plan, lowest);
   if (first !== undefined && first <= Math.min(unsureUntil, now.wall)) {
     reach(state, "history-looked-up");
-    upkeep.lookups.add(plan.id);
-    return emit(state, { kind: "lookUp", job: plan.id, from: lowest + 1, to: unsureUntil + 1 });
+    return readHistory(state, plan.id, lowest + 1, unsureUntil + 1);
   }
   endUnsure(history, plan.id);
   for (const tick of watermark.open) if (isTickOf(plan, tick)) admitTick(state, plan, tick);
@@ -134,10 +134,6 @@ function admitBegun(state: State, plan: Plan): void {
     if (!isManual(tick) && instantOf(tick) <= wall) admitTick(state, plan, instantOf(tick));
   for (const tick of openTicks(state, plan))
     if (tick <= wall && isTickOf(plan, tick)) admitTick(state, plan, tick);
-}
-
-function lowestOf({ at, open }: Watermark): number {
-  return open.length === 0 ? at : Math.min(at, ...open.map((tick) => tick - 1));
 }
 
 /** Most jobs of a large table have had no tick since their watermark. */

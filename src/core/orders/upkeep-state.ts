@@ -44,8 +44,8 @@ export interface UpkeepState {
   scanFrom: number;
   /** records of ticks before this instant are on the disk and were not loaded; ms */
   loadedSince: number;
-  /** jobs whose ticks that are over are being read from the disk */
-  readonly lookups: Set<JobId>;
+  /** jobs whose ticks that are over are being read from the disk: the spans (ms, without their ends) of the open questions, oldest first */
+  readonly lookups: Map<JobId, readonly Span[]>;
   /** for each job the time ahead (ms) of which the disk holds decisions: it is asked again when that time comes */
   readonly decidedAhead: Map<JobId, Span>;
   /** by writer: the earliest instant (ms) of its records that were refused because they lie ahead (refused-ahead.ts) */
@@ -78,7 +78,7 @@ export function createUpkeep(): UpkeepState {
     awaitingSync: new Map(),
     scanFrom: 0,
     loadedSince: -Infinity,
-    lookups: new Set(),
+    lookups: new Map(),
     decidedAhead: new Map(),
     refusedAhead: new Map(),
     gaps: new Map(),

@@ -34,6 +34,7 @@ const longKinds = [
   "full disk",
   "restart",
   "key rotation",
+  "clock at boot",
 ] as const;
 export type LongKind = (typeof longKinds)[number];
 
@@ -55,13 +56,17 @@ export interface LongFault {
   kind: LongKind;
 }
 
-export function drawLongPlan(dice: Dice): LongPlan {
+/** `boots`: hosts may boot with wrong clocks. */
+export function drawLongPlan(dice: Dice, boots: boolean): LongPlan {
   const likely = dice.pick([0.1, 0.25, 0.6]);
-  // Drawn with its own dice, so that worlds without this fault stay as they were before it existed.
+  // Drawn with dice of their own, so that worlds without these faults stay as they were before those existed.
   const rotates = dice.fork("key rotation").chance(likely);
-  const kinds = longKinds.filter((kind) => (kind === "key rotation" ? rotates : dice.chance(likely)));
+  const bootsWrong = boots && dice.fork("clock at boot").chance(likely);
+  const first = longKinds.filter((kind) => kind !== "clock at boot");
+  const kinds = first.filter((kind) => (kind === "key rotation" ? rotates : dice.chance(likely)));
+  const all: LongKind[] = bootsWrong ? [...kinds, "clock at boot"] : kinds;
   return {
-    kinds: kinds.length > 0 ? kinds : [dice.pick(longKinds)],
+    kinds: all.length > 0 ? all : [dice.pick(first)],
     everyMs: dice.pick([6 * hour, 12 * hour, day, 2 * day]),
   };
 }
@@ -104,6 +109,7 @@ const lasting: Readonly<Record<LongKind, (dice: Dice) => number>> = {
   "several clocks": wrongTime,
   "all clocks": wrongTime,
   "clock at start": wrongTime,
+  "clock at boot": hours,
   "clock for good": () => Infinity,
   "copied folder": untilFound,
   "copied folder and restart": untilFound,
@@ -176,6 +182,8 @@ function begin(world: World, kind: LongKind, dice: Dice): () => void {
       world.hosts.start(peer);
       return back;
     }
+    case "clock at boot":
+      return bootWrong(world, dice.chance(0.5) ? [peer] : world.peers, dice);
     case "old folder":
       return world.folders.backUp(peer);
     case "copied folder":
@@ -187,6 +195,17 @@ function begin(world: World, kind: LongKind, dice: Dice): () => void {
     case "full disk":
       return world.disturbances.fillDisk(peer);
   }
+}
+
+/** Takes hosts down. They boot with clocks that are wrong by the same time, as after a change of their zone, until those are set. */
+function bootWrong(world: World, peers: readonly PeerId[], dice: Dice): () => void {
+  const start = absence(world, peers, dice);
+  const wrongMs = dice.pick([hour, 2 * hour, 8 * hour]) * (dice.chance(0.8) ? 1 : -1);
+  return () => {
+    const back = steps(world, peers, wrongMs);
+    start();
+    world.at(world.now() + dice.between(15 * second, 100 * second), back);
+  };
 }
 
 function absence(world: World, peers: readonly PeerId[], dice: Dice): () => void {

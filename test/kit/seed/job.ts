@@ -24,6 +24,8 @@ export interface SeedJob {
   /** for a long world: false = quiet stretches are simulated too */
   leaps?: boolean;
   longKinds?: readonly LongKind[];
+  /** for a long world: hosts may boot with wrong clocks */
+  boots?: boolean;
   /** a person drains, promotes and forgets peers and cancels runs; always so in a long world */
   person?: boolean;
   /** for a wide world: some of the jobs repeat what fails */
@@ -70,6 +72,7 @@ export function longSizeOf(seed: string): SeedJob {
     chains: dice.chance(0.5),
     pools: true,
     ...drawShared(dice),
+    boots: dice.chance(0.5),
   };
 }
 

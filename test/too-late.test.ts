@@ -169,22 +169,23 @@ test("what waits for its turn when a clock that is ahead is set right waits no l
   assert.equal(cores.starts.length, before + 2);
 });
 
-describe("ticks that ran after their withdrawal don't run again when a peer that was away passes the withdrawals on", () => {
-  function ranAndWithdrawn(): { cores: Cores; withdrawn: RunRecord[] } {
-    const cores = new Cores([peer]);
-    const hourly = "hourly" as JobId;
-    const catchUp = { policy: "all", window: "1d" } as const;
-    cores.put({ id: hourly, schedule: "@every 1h", command: "true", catchUp });
-    cores.pass(4.9 * hour);
-    const withdrawn: RunRecord[] = [];
-    for (const [key, run] of cores.records.get(peer) ?? []) {
-      cores.records.get(peer)?.set(key, { ...run, round: 1 });
-      withdrawn.push({ ...run, state: "withdrawn", reason: "clock", version: run.version - 1, round: 1 });
-    }
-    assert.ok(withdrawn.length >= 4);
-    return { cores, withdrawn };
+/** A peer that has run its ticks in their second round, and the withdrawals of their first. */
+function ranAndWithdrawn(): { cores: Cores; withdrawn: RunRecord[] } {
+  const cores = new Cores([peer]);
+  const hourly = "hourly" as JobId;
+  const catchUp = { policy: "all", window: "1d" } as const;
+  cores.put({ id: hourly, schedule: "@every 1h", command: "true", catchUp });
+  cores.pass(4.9 * hour);
+  const withdrawn: RunRecord[] = [];
+  for (const [key, run] of cores.records.get(peer) ?? []) {
+    cores.records.get(peer)?.set(key, { ...run, round: 1 });
+    withdrawn.push({ ...run, state: "withdrawn", reason: "clock", version: run.version - 1, round: 1 });
   }
+  assert.ok(withdrawn.length >= 4);
+  return { cores, withdrawn };
+}
 
+describe("ticks that ran after their withdrawal don't run again when a peer that was away passes the withdrawals on", () => {
   test("for the disk is asked about them", () => {
     const { cores, withdrawn } = ranAndWithdrawn();
     const doubted = withdrawn.filter((record) => isPossiblyStale(cores.state(peer), record));

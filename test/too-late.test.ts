@@ -6,8 +6,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { isPossiblyStale } from "../src/core/orders/runs.ts";
+import { isOver } from "../src/core/records/history.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -167,6 +168,37 @@ test("what waits for its turn when a clock that is ahead is set right waits no l
   const before = cores.starts.length;
   cores.pass(3 * runMs);
   assert.equal(cores.starts.length, before + 2);
+});
+
+test("a peer whose clock is ahead can't keep others from running a tick by reporting it as missed just before it is due", () => {
+  const cores = new Cores(["a", "b"]);
+  const hourly = "hourly" as JobId;
+  cores.put({ id: hourly, schedule: "@every 1h", command: "true", catchUp: { policy: "none" } });
+  const next = Date.parse("2026-11-20T03:00:00Z");
+  cores.pass(next - cores.wall(cores.now) - 1_000);
+  const report: RunRecord = {
+    job: hourly,
+    tick: tickAt(next),
+    attempt: 1,
+    slot: "0",
+    peer: "c" as PeerId,
+    state: "missed",
+    reason: "policy",
+    version: 1,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due: next,
+    finishedAt: next + hour,
+    view: 1,
+    signature: "of c",
+  };
+  for (const id of ["a", "b"] as PeerId[]) {
+    cores.feed(id, { kind: "learned", records: [report], orders: [] });
+    assert.ok(!isOver(cores.state(id).ledger.history, hourly, report.tick, "0"));
+  }
+  cores.pass(5_000);
+  assert.equal(cores.starts.filter((start) => start.tick === report.tick).length, 1);
 });
 
 /** A peer that has run its ticks in their second round, and the withdrawals of their first. */

@@ -23,7 +23,7 @@ import {
 } from "../records/history.ts";
 import { latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
-import { forgetTooLate, saysTooLate, takeTooLate } from "../records/too-late.ts";
+import { forgetTooLate, isDecidedTooEarly, takeTooLate } from "../records/too-late.ts";
 import { emit, type State } from "../state.ts";
 import { historyRead, readHistory } from "./history-read.ts";
 import { scanJob, settleStarts } from "./scan.ts";
@@ -109,11 +109,6 @@ export function lookedUp(
   if (plan !== undefined && isPlanning(state)) scanJob(state, plan);
   // Their ticks may wait for this answer.
   for (const child of state.jobs.children.get(job) ?? []) reviewAll(state, child);
-}
-
-/** Whether a tick was taken for too late by a clock that was ahead. */
-function isDecidedTooEarly(record: RunRecord, until: number): boolean {
-  return (record.finishedAt ?? -Infinity) > until && saysTooLate(record);
 }
 
 /**

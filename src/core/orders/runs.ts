@@ -31,6 +31,7 @@ import { judgeAnswer, judgeEnd } from "../job/success.ts";
 import { noteHostFault, noteStart } from "../members/host-fault.ts";
 import { hasJustLeft, inSight, stateOfPeer } from "../members/members.ts";
 import { noteEarlierRecord } from "./earlier-life.ts";
+import { isDecidedTooEarly } from "../records/too-late.ts";
 import { noteRefused } from "./refused-ahead.ts";
 import { reporterPlace } from "./reporter.ts";
 import { hearRange, reopenWithdrawn } from "./scan.ts";
@@ -259,7 +260,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
       if (beginsRound(undefined, record)) withdrawn.push(record);
       continue;
     }
-    if (isAhead || isDecidedAhead(record, until - claimAheadMs)) {
+    const isTooEarly = !isOfThisPeer && isDecidedTooEarly(record, until);
+    if (isAhead || isTooEarly || isDecidedAhead(record, until - claimAheadMs)) {
       refuseBeyond(state, record);
       continue;
     }
@@ -310,7 +312,8 @@ function refuseBeyond(state: State, record: RunRecord): void {
   if (writer !== undefined) noteWroteAhead(state, writer);
   const { tick, retryAt = -Infinity } = record;
   const tickUntil = instantOf(tick) + (isDecision(record) ? claimAheadMs : 0);
-  noteRefused(state, by, Math.max(tickUntil, retryAt - longestBackoffMs));
+  const decidedAt = isDecision(record) ? (record.finishedAt ?? -Infinity) : -Infinity;
+  noteRefused(state, by, Math.max(tickUntil, decidedAt, retryAt - longestBackoffMs));
 }
 
 /**

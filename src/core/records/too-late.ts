@@ -12,10 +12,15 @@ import { isDecision } from "./records.ts";
  * Whether the record says that it was too late for a tick or a range of them, or is a consequence of such a record: the ticks of
  * a job that runs after others are skipped if those were missed. Requested orders were asked for with that clock.
  */
-export function saysTooLate(record: RunRecord): boolean {
+function saysTooLate(record: RunRecord): boolean {
   const { tick, state, reason = "" } = record;
   if (!isDecision(record) || isManual(tick)) return false;
   return state === "missed" || reason === "no-quorum" || reason.startsWith(parentReason);
+}
+
+/** Whether no right clock can have taken the record's ticks for too late: it says that this was after `until` (ms), in the future. */
+export function isDecidedTooEarly(record: RunRecord, until: number): boolean {
+  return (record.finishedAt ?? -Infinity) > until && saysTooLate(record);
 }
 
 /** `record`: one that this peer has written. `mono`: now, by the monotonic clock, ms. */

@@ -488,6 +488,23 @@ test("I4: an edit leaves a tick that waits for its jitter only if it has the tic
   assert.deepEqual(found({ ...jittered.schedule, offsetMs: 30_000 }), ["I4"]);
 });
 
+test("I4: an edit that widens the window while a tick waits for its jitter counts for that tick", () => {
+  const narrow = { policy: "latest", windowMs: minute } as const;
+  const jittered: JobRules = { ...rules, jitterMs: 240_000, catchUp: narrow };
+  const tick = ticksOf(everyMinute, sixth, ending).find((at) => dueOfTick(jittered, at) > at + 120_000);
+  assert.ok(tick !== undefined);
+  const start = dueOfTick(jittered, tick) + 5 * minute;
+  const found = (windowMs: number): string[] => {
+    const wider = { ...jittered, catchUp: { ...narrow, windowMs } };
+    const edit = asked({ kind: "put", rules: wider }, tick + 30_000 - beginning);
+    const operations = [asked({ kind: "put", rules: jittered }, 1_000), edit];
+    const runs = [runOf(tick, ann, { start, end: start + 500 })];
+    return rulesIn(checkPhantoms(flawless({ runs, operations })));
+  };
+  assert.deepEqual(found(10 * minute), []);
+  assert.deepEqual(found(minute), ["I4"]);
+});
+
 test("I4: a start after its catch-up window is found", () => {
   const late = { start: sixth + 11 * minute, end: sixth + 11 * minute + 100 };
   const runs = [...without(sixth), runOf(sixth, ann, late)];

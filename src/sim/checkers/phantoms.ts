@@ -119,11 +119,11 @@ function windowOf({ rules: { catchUp, onAll } }: InForce): number {
   return catchUp.policy === "none" ? 0 : catchUp.windowMs;
 }
 
-/** The end of the tick's window, by true time. An edit of the window moves the end while the window lasts. */
+/** The end of the tick's window, by true time. An edit of the window moves the end until then, also while the tick waits for its jitter. */
 function lastStart(tick: number, due: number, held: readonly InForce[], spans: readonly InForce[]): number {
   let end = due + Math.max(graceMs, ...held.map(windowOf));
   for (const span of spans) {
-    const isEdit = span.from > due && span.from <= end + slackMs && isTickOf(span.rules.schedule, tick);
+    const isEdit = span.from > tick && span.from <= end + slackMs && isTickOf(span.rules.schedule, tick);
     if (isEdit) end = Math.max(end, due + windowOf(span));
   }
   return end;

@@ -126,7 +126,11 @@ export function boot(
     const { refused } = table.load(loaded.updates);
     if (refused.length > 0)
       doors.log.warn("stored changes of the job table can't be read", { count: refused.length });
-    const incarnation = Math.max(wall, (numberIn(loaded.meta, storedKeys.incarnation) ?? 0) + 1);
+    const incarnation = nextIncarnation(
+      numberIn(loaded.meta, storedKeys.incarnation) ?? 0,
+      wall,
+      doors.random,
+    );
     const writes: Write[] = [
       { kind: "meta", key: metaKeys.owner, value: self },
       { kind: "meta", key: metaKeys.clientId, value: String(clientId) },
@@ -177,6 +181,16 @@ export function boot(
 
 type TableSettings = Pick<PeerSettings, "refusal" | "testing">;
 type BootSettings = TableSettings & Pick<PeerSettings, "isNewIdentity">;
+
+/**
+ * The number of this life: its beginning (ms), or something above the last life's if that began by a clock that was ahead. Then
+ * chance keeps apart the lives on a folder and on its copy, which come after the same last life.
+ */
+function nextIncarnation(last: number, wall: number, random: Doors["random"]): number {
+  if (wall > last) return wall;
+  const [high = 0, low = 0] = random.bytes(2);
+  return last + 1 + high * 256 + low;
+}
 
 /** A function of its own, because the table's functions would keep everything in memory that `boot` has loaded. */
 function createTable(

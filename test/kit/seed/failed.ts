@@ -1,11 +1,11 @@
 /**
  * Seeds of plain worlds that have failed once. `npm run sim -- --seed N` replays one. `showed` says what the seed had
- * shown. The tests run those of the first list, so that fixed bugs stay fixed; `npm run hunt -- --world mended` runs those of
- * six hours, too.
+ * shown. The tests run those of the first list, half an hour of each; `npm run hunt -- --world mended` runs the whole hour, and
+ * those of six hours, too.
  */
 export const hourOfFive = { peers: 5, jobs: 50, hours: 1, faults: "swarm" } as const;
 
-/** `enoughHours`: instead of the hour in which the seed failed, where a planted bug of its kind shows in less as well. */
+/** `enoughHours`: for `npm test`, where a planted bug of its kind shows in less than half an hour as well. */
 export interface FailedSeed {
   seed: string;
   enoughHours?: number;

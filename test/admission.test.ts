@@ -42,7 +42,7 @@ function confirmed(cores: Cores, at: PeerId): string[] {
 
 function withConfirmations(cores: Cores, ...confirmations: readonly Confirmation[]): Cores {
   cores.confirmations.push(...confirmations);
-  cores.tellAdmissions();
+  cores.spreadAdmissions();
   cores.pass(2 * second);
   return cores;
 }
@@ -141,7 +141,7 @@ describe("a join", () => {
   test("that can't be read is left alone: no member writes it again and again", () => {
     const cores = new Cores(["a", "b"]);
     cores.unreadableJoins.push(b);
-    cores.tellAdmissions();
+    cores.spreadAdmissions();
     cores.pass(60 * second);
     assert.equal(cores.edits, 0);
     assert.deepEqual(cores.joins, []);

@@ -227,13 +227,13 @@ describe("a run by hand that is asked for before its peer has the job", () => {
     cores.put(spec);
     const job = cores.state("a").jobs.plans.get(spec.id)?.job;
     assert.ok(job);
-    const tell = (change: JobChange): void =>
+    const learn = (change: JobChange): void =>
       cores.feed("b" as PeerId, { kind: "tableChanged", changes: [change], tableDigest: "b" });
-    tell({ id: spec.id, job: undefined });
+    learn({ id: spec.id, job: undefined });
     cores.ask("a", { kind: "run-job", id: spec.id, by: "ann" });
     cores.pass(5 * second);
     assert.deepEqual(cores.starts, []);
-    return { cores, arrive: (changes) => tell({ id: spec.id, job: { ...job, ...changes } }) };
+    return { cores, arrive: (changes) => learn({ id: spec.id, job: { ...job, ...changes } }) };
   }
 
   test("starts as soon as the job is there", () => {

@@ -21,7 +21,7 @@ const recordsPerTick = 4;
 const durationsRead = 60;
 /** How long a write waits until other hosts have said that they lack what its job needs, and how often it looks. Unit: ms. */
 const hostsAnswerMs = 500;
-const lookAgainMs = 20;
+const checkAgainMs = 20;
 
 export function controlOf(peer: Peer): Control {
   const { disk } = peer.doors;
@@ -108,13 +108,13 @@ function hostsChecked(peer: Peer, id: JobId): Promise<void> {
   const { scripts, hostUsers } = peer.parts;
   const until = clock.now().mono + hostsAnswerMs;
   return new Promise((resolve) => {
-    const look = (): void => {
+    const check = (): void => {
       const { mono } = clock.now();
       const isOpen = scripts.isChecking || hostUsers.isChecking || peer.status.isLeftToOthers(id);
       if (!isOpen || mono >= until) resolve();
-      else clock.alarm(mono + lookAgainMs, look);
+      else clock.alarm(mono + checkAgainMs, check);
     };
-    look();
+    check();
   });
 }
 

@@ -20,7 +20,7 @@ export class HostUsers {
   readonly #users = new Map<JobId, string>();
   /** whether the host lacks the user */
   readonly #checked = new Map<string, boolean>();
-  #told = "";
+  #reported = "";
   #checks = 0;
   #checkAt = -Infinity;
 
@@ -35,7 +35,7 @@ export class HostUsers {
     const user = this.#users.get(id);
     if (user === before) return;
     if (user !== undefined && !this.#checked.has(user)) this.#check([user]);
-    this.#tell();
+    this.#report();
   }
 
   get isChecking(): boolean {
@@ -61,15 +61,15 @@ export class HostUsers {
     this.#deps.door.missingUsers(names, (missing) => {
       this.#checks--;
       for (const name of names) this.#checked.set(name, missing.includes(name));
-      this.#tell();
+      this.#report();
     });
   }
 
-  #tell(): void {
+  #report(): void {
     const names = [...new Set(this.#users.values())].filter((name) => this.#checked.get(name) === true);
     const lacks = names.map((name) => `user:${name}`).toSorted();
-    if (lacks.join() === this.#told) return;
-    this.#told = lacks.join();
+    if (lacks.join() === this.#reported) return;
+    this.#reported = lacks.join();
     this.#deps.lacks(lacks);
   }
 }

@@ -121,7 +121,7 @@ export class NoticeSender {
       },
       failed: (why, first) => {
         this.#setHealth(name, { ok: false, error: why });
-        if (first !== undefined) this.#tellFailing(first.key, name, why);
+        if (first !== undefined) this.#noteFailing(first.key, name, why);
       },
     });
     this.#queues.set(name, queue);
@@ -135,7 +135,7 @@ export class NoticeSender {
   }
 
   /** So that every peer that is asked shows that the channel fails, although its notices are still tried. */
-  #tellFailing(key: string, name: string, why: string): void {
+  #noteFailing(key: string, name: string, why: string): void {
     this.#move(key, name, { state: "open", error: cut(why) });
   }
 

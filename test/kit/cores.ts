@@ -633,10 +633,10 @@ export class Cores {
       this.confirmations.push({ ...who, ...value });
     if (root === "joins" && isJoinEntry(value) && !this.undoesJoins)
       this.joins.push({ ...value, peer: id as PeerId });
-    this.tellAdmissions();
+    this.spreadAdmissions();
   }
 
-  tellAdmissions(): void {
+  spreadAdmissions(): void {
     for (const peer of this.#states.keys()) {
       const { joins, unreadableJoins, confirmations } = this;
       const event = {

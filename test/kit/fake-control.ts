@@ -266,7 +266,7 @@ export class FakeControl implements Control {
       if (effect.kind === "edit")
         for (const edit of effect.edits) {
           this.#edit(core, edit);
-          if (edit.kind !== "set") this.#tellOfJob(edit.kind === "put" ? edit.spec.id : edit.id);
+          if (edit.kind !== "set") this.#notifyOfJob(edit.kind === "put" ? edit.spec.id : edit.id);
         }
       if (effect.kind === "edit" || effect.kind === "store") durable(core, effect.token);
       if (effect.kind === "send" && effect.message.kind === "cancel") {
@@ -284,7 +284,7 @@ export class FakeControl implements Control {
     return answer;
   }
 
-  #tellOfJob(id: JobId): void {
+  #notifyOfJob(id: JobId): void {
     this.notify({ kind: "job", id, change: this.jobs.has(id) ? "written" : "deleted" });
   }
 

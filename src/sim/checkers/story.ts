@@ -98,7 +98,7 @@ export function checkStories(evidence: Evidence): Breach[] {
     for (const { peer, byRun } of final) {
       const record = byRun.get(key);
       if (record === undefined) continue;
-      if (byName.get(key)?.some((one) => tells(evidence, record.state, one)) === true) continue;
+      if (byName.get(key)?.some((one) => agrees(evidence, record.state, one)) === true) continue;
       const what = `${peer} says ${record.state} of ${key}, but its child ${run.outcome}`;
       breaches.push({ rule: "I6", at: run.start, what });
       break;
@@ -120,7 +120,7 @@ function nameOf(one: Run | RecordSeen | DisownedSeen): string {
   return `${orderName(one)} of ${one.peer}`;
 }
 
-function tells(evidence: Evidence, state: string, run: Run): boolean {
+function agrees(evidence: Evidence, state: string, run: Run): boolean {
   if (state === (run.outcome === "failed" && skips(evidence, run) ? "skipped" : run.outcome)) return true;
   // The run's precheck had passed, and then the job was not started: it was paused or deleted, or its peer was held up.
   if (run.outcome === "checked") return ["skipped", "cancelled", "failed", "lost"].includes(state);

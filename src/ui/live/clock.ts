@@ -5,19 +5,19 @@ import { lostSince, peerAheadMs } from "./ask.ts";
 /** wall ms */
 export const now = signal(Date.now());
 
-function tell(): void {
+function update(): void {
   if (!document.hidden) now.value = Date.now() + peerAheadMs.peek();
 }
 
 export function startClock(): void {
   effect(() => {
     if (lostSince.value !== undefined) return undefined;
-    tell();
-    const timer = setInterval(tell, 1_000);
-    document.addEventListener("visibilitychange", tell);
+    update();
+    const timer = setInterval(update, 1_000);
+    document.addEventListener("visibilitychange", update);
     return () => {
       clearInterval(timer);
-      document.removeEventListener("visibilitychange", tell);
+      document.removeEventListener("visibilitychange", update);
     };
   });
 }

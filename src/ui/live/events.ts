@@ -32,12 +32,12 @@ export function onEvent(listener: Listener): () => void {
   return () => listeners.delete(listener);
 }
 
-function tell(kind: Kind, subject: string | undefined): void {
+function notify(kind: Kind, subject: string | undefined): void {
   for (const listener of listeners) listener(kind, subject);
 }
 
-function tellOfGap(): void {
-  for (const kind of kinds) tell(kind, undefined);
+function notifyAll(): void {
+  for (const kind of kinds) notify(kind, undefined);
 }
 
 /** Keeps a stream open while somebody is logged in. */
@@ -50,15 +50,15 @@ export function followEvents(): void {
     const open = (): void => {
       source = new EventSource("/v1/events");
       for (const [kind, name] of names) {
-        source.addEventListener(name, ({ data }: MessageEvent<string>) => tell(kind, subjectOf(data)));
+        source.addEventListener(name, ({ data }: MessageEvent<string>) => notify(kind, subjectOf(data)));
       }
       for (const setting of settings) {
         for (const change of ["written", "deleted"])
-          source.addEventListener(`cicada.${setting}.${change}`, () => tell("job", undefined));
+          source.addEventListener(`cicada.${setting}.${change}`, () => notify("job", undefined));
       }
-      source.addEventListener("cicada.events.missed", tellOfGap);
+      source.addEventListener("cicada.events.missed", notifyAll);
       source.addEventListener("open", () => {
-        if (!isFirst) tellOfGap();
+        if (!isFirst) notifyAll();
         isFirst = false;
       });
       source.addEventListener("error", () => {
@@ -68,7 +68,7 @@ export function followEvents(): void {
         clearTimeout(timer);
         timer = setTimeout(open, againMs);
         // Learns whether the session has ended.
-        tell("peer", undefined);
+        notify("peer", undefined);
       });
     };
     open();

@@ -37,7 +37,7 @@ const tlsReasons: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: "what answers there doesn't speak TLS",
 };
 
-/** This host had no descriptor, port or memory for the request: it says nothing about the job. */
+/** This host had no descriptor or memory for the request: it says nothing about the job. */
 export class HostFault extends Error {}
 
 const hostReasons: Readonly<Record<string, string>> = {
@@ -45,7 +45,6 @@ const hostReasons: Readonly<Record<string, string>> = {
   ENFILE: "too many files are open on this host",
   ENOMEM: "this host has no memory for another connection",
   ENOBUFS: "this host has no memory for another connection",
-  EADDRNOTAVAIL: "this host has no free port for another connection",
 };
 
 /** Why this host could not send a request; undefined = it was not the host's fault. */

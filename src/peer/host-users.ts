@@ -1,6 +1,6 @@
 /**
  * The users that jobs name and as whom this host can't run them: there is no such user, or the peer may not become it. The peer
- * says so, and leaves these jobs to others. A user counts as there until the host has told otherwise.
+ * says so, and leaves these jobs to others. A user counts as there until a check says otherwise.
  */
 import type { Scripts } from "../ports/scripts.ts";
 import type { JobId } from "../schema/ids.ts";
@@ -21,7 +21,7 @@ export class HostUsers {
   /** whether the host lacks the user */
   readonly #checked = new Map<string, boolean>();
   #reported = "";
-  #checks = 0;
+  readonly #checking = new Set<string>();
   #checkAt = -Infinity;
 
   constructor(deps: HostUsersDeps, jobs: Iterable<Job>) {
@@ -39,7 +39,7 @@ export class HostUsers {
   }
 
   get isChecking(): boolean {
-    return this.#checks > 0;
+    return this.#checking.size > 0;
   }
 
   /** Called about once a second. */
@@ -56,11 +56,15 @@ export class HostUsers {
     else this.#users.set(id, job.spec.user);
   }
 
-  #check(names: readonly string[]): void {
-    this.#checks++;
+  #check(users: readonly string[]): void {
+    const names = users.filter((name) => !this.#checking.has(name));
+    if (names.length === 0) return;
+    for (const name of names) this.#checking.add(name);
     this.#deps.door.missingUsers(names, (missing) => {
-      this.#checks--;
-      for (const name of names) this.#checked.set(name, missing.includes(name));
+      for (const name of names) {
+        this.#checking.delete(name);
+        this.#checked.set(name, missing.includes(name));
+      }
       this.#report();
     });
   }

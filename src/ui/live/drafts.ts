@@ -1,6 +1,6 @@
 /**
  * Jobs that are being written. Whoever comes back to a form, after a link, a new login or a reload, goes on with what they had
- * written. Another person who logs in on the same tab sees none of it, and a logout drops all.
+ * written. Another person who logs in on the same tab sees none of it, and a logout drops all of this tab.
  *
  * They are kept in this tab only. What seems to hold a credential is kept in memory, and not stored: it doesn't survive a reload.
  */
@@ -8,11 +8,19 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { me } from "./me.ts";
 import { storableDrafts, storedDrafts, type Writing } from "./stored-drafts.ts";
 const storageKey = "cicada drafts";
-/** Those that were written last. */
+/** How many are kept: those that were written last. */
 const draftsMax = 8;
 
 /** by whose it is and the address of its form, the last one written at the end */
-const drafts = new Map(storedDrafts(sessionStorage.getItem(storageKey)));
+const drafts = new Map(storedDrafts(stored()));
+
+function stored(): string | null {
+  try {
+    return sessionStorage.getItem(storageKey);
+  } catch {
+    return null; // the browser lets this page store nothing
+  }
+}
 
 function keyHere(address: string): string | undefined {
   return me.peek() && JSON.stringify([me.peek()?.token, address]);
@@ -26,7 +34,7 @@ export function draftHere(): Writing | undefined {
 /** For a logout. */
 export function dropDrafts(): void {
   drafts.clear();
-  sessionStorage.removeItem(storageKey);
+  store();
 }
 
 function store(): void {

@@ -35,7 +35,7 @@ export function WrongLately({ wrong, trouble }: Props): JSX.Element | null {
   const dismissed = useDismissed().value;
   const shown = lines.filter(({ id, mark }) => dismissed[id] !== mark);
   const hidden = lines.length - shown.length;
-  const left = shown.length - linesMax + total - items.length;
+  const left = Math.max(0, shown.length - linesMax) + total - items.length;
   // The sentence at the top says it already.
   if (wrong.body !== undefined && trouble.body !== undefined && lines.length === 0) return null;
   return (
@@ -60,18 +60,20 @@ export function WrongLately({ wrong, trouble }: Props): JSX.Element | null {
       </header>
       {wrong.body === undefined || (trouble.body === undefined && lines.length === 0) ? (
         <Pending of={wrong.refused === undefined ? trouble : wrong} what="what went wrong" />
-      ) : shown.length === 0 ? (
+      ) : shown.length === 0 && left === 0 ? (
         <Nothing>Nothing new.</Nothing>
       ) : (
         <div class="table-wrap">
-          <Table
-            titledBy="wrong-title"
-            columns={["Job", "What happened", "Last time", "Now", { name: "Dismiss", isUnseen: true }]}
-          >
-            {shown.slice(0, linesMax).map((line) => (
-              <WrongRow key={line.id} line={line} />
-            ))}
-          </Table>
+          {shown.length > 0 && (
+            <Table
+              titledBy="wrong-title"
+              columns={["Job", "What happened", "Last time", "Now", { name: "Dismiss", isUnseen: true }]}
+            >
+              {shown.slice(0, linesMax).map((line) => (
+                <WrongRow key={line.id} line={line} />
+              ))}
+            </Table>
+          )}
           {left > 0 && (
             <p class="list-end small">
               <a href={allOfThem}>and {countText(left, "job")} more</a>

@@ -11,6 +11,11 @@ import { hasGroup } from "./rights.ts";
 /** How long before its job was made a run may have been claimed, because clocks of peers differ. Unit: ms. */
 export const clockSlackMs = 5_000;
 
+/** From when on what happened under the job's id was of the present job; ms. */
+export function beginningOf(job: Job | undefined): number {
+  return (job?.createdAt ?? 0) - clockSlackMs;
+}
+
 export class Sight {
   readonly #control: Pick<Control, "view" | "settings">;
   readonly #caller: Caller;
@@ -32,9 +37,15 @@ export class Sight {
     return job !== undefined && hasGroup(this.#caller, groupOfJob(job));
   }
 
-  /** Of a job that was deleted and made again, the caller sees only the runs of the present one. */
-  seesRun({ job, tick, due, claimedAt = 0 }: RunRecord): boolean {
-    return this.seesJob(job) && Math.max(due, claimedAt, instantOf(tick)) >= this.madeAt(job);
+  /**
+   * Of a job that was deleted and made again, the caller sees only the runs of the present one. `jobs`: all that there are, if
+   * the asker has them, because a view costs more than this look at one run.
+   */
+  seesRun({ job: id, tick, due, claimedAt = 0 }: RunRecord, jobs = this.#control.view().jobs): boolean {
+    const job = jobs.get(id);
+    const isOfGroup = job !== undefined && hasGroup(this.#caller, groupOfJob(job));
+    if (!this.isUnlimited && !isOfGroup) return false;
+    return Math.max(due, claimedAt, instantOf(tick)) >= beginningOf(job);
   }
 
   /** `mark`: that of an object which a source has made, `SOURCE/KIND/NAME`. */
@@ -47,7 +58,7 @@ export class Sight {
 
   /** From when on what happened under the id was of the present job; ms. */
   madeAt(id: JobId): number {
-    return (this.#control.view().jobs.get(id)?.createdAt ?? 0) - clockSlackMs;
+    return beginningOf(this.#control.view().jobs.get(id));
   }
 
   view(): View {
@@ -62,7 +73,7 @@ export class Sight {
         return (visible ??= made());
       },
       quarantined: [],
-      open: view.open.filter((record) => this.seesRun(record)),
+      open: view.open.filter((record) => this.seesRun(record, view.jobs)),
       // The words may name jobs.
       notReady: view.notReady.map(({ code }) => ({ code, message: code })),
       warnings: [],

@@ -1,5 +1,5 @@
 /**
- * Every refusal in one form: application/problem+json (RFC 9457), with the code and hint of errors.ts.
+ * Every refusal in one form: application/problem+json (RFC 9457), with the code and hint of errors/table.ts.
  *
  * Refusals by fastify itself (bad JSON, a large body, an unknown type) get the same form. An unexpected error is
  * answered as INTERNAL without any detail; the log has all of it.

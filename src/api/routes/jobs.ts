@@ -13,7 +13,7 @@ import { JobSpecSchema, jobStates, readOnlyFields, type CheckedSpec } from "../.
 import { own } from "../access/rights.ts";
 import { ask, askFor, noJob } from "../http/answers.ts";
 import { closed, noCheck, none } from "../http/checking.ts";
-import { answerJob, needsHost } from "../show/warnings.ts";
+import { answerJob } from "../show/warnings.ts";
 import { byAttention, byNextRun, filterJobs, inState, jobOrders, orderJobs } from "./job-list.ts";
 import type { Api, Decisions, RouteOptions } from "../options.ts";
 import { ListOf, PageQuery, readCursor } from "../http/paging.ts";
@@ -147,7 +147,6 @@ export async function putJob(
   const ifMatch = readIfMatch(request, control, spec.id);
   const answer = await askFor("job", request, control, { kind: "put-job", spec, mode, ...ifMatch, by });
   const how = answer.created ? "created" : "changed";
-  if (needsHost({ spec })) await control.hostsChecked(spec.id);
   return answerJob(reply, control, answer.job, how, answer.warnings);
 }
 

@@ -27,6 +27,7 @@ export async function answerJob(
   warnings: readonly string[] = [],
 ): Promise<ShownJob> {
   reply.header("etag", `"${job.revision}"`);
+  if (written !== undefined && needsHost(job)) await control.hostsChecked(job.id);
   if (written === "created") reply.code(201).header("location", `/v1/jobs/${job.id}`);
   const shown = await showJob(job, control);
   if (written === undefined) return shown;
@@ -37,7 +38,7 @@ export async function answerJob(
 }
 
 /** Whether each host has to look before it can tell whether it can run the job. */
-export function needsHost({ spec }: Pick<Job, "spec">): boolean {
+function needsHost({ spec }: Pick<Job, "spec">): boolean {
   return spec.user !== undefined || spec.script !== undefined;
 }
 

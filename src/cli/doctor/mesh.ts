@@ -135,7 +135,9 @@ function checkMajority(peers: readonly PeerAnswer[], roster: PeersAnswer["roster
     return failure(
       "majority",
       `${found}: majority jobs don't run`,
-      "start the others; if they are gone for good: `cicada peers forget NAME --force`",
+      lost.length === 0
+        ? "start the others; if they are gone for good: `cicada peers forget NAME --force`"
+        : "start the others; a voter that can't vote, at another member: `cicada peers forget NAME --force`, then `unforget` and `promote` it",
     );
   }
   const [first] = lost;
@@ -143,7 +145,7 @@ function checkMajority(peers: readonly PeerAnswer[], roster: PeersAnswer["roster
     return warning(
       "majority",
       found,
-      `let it vote again: \`cicada peers forget ${first.name}\`, then \`unforget\` and \`promote\` it`,
+      `let it vote again, at another member: \`cicada peers forget ${first.name}\`, then \`unforget\` and \`promote\` it`,
     );
   if (voters.length === 1 && peers.filter(({ state }) => state === "alive").length > 1)
     return warning(

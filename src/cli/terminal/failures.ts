@@ -1,6 +1,6 @@
 /**
  * Tells a person at the command line what went wrong: the error, what is wrong with each field, and what to do about
- * it. The hints of errors.ts are for callers of the API. If the command line has other words for the same thing, such
+ * it. The hints of errors/table.ts are for callers of the API. If the command line has other words for the same thing, such
  * as a flag or a command, they are here.
  */
 import { CicadaError } from "../../errors.ts";

@@ -264,15 +264,15 @@ test("a reader of events that is behind by much text is not cut off", async (con
   for await (const bytes of socket) if ((text += String(bytes)).includes("x100")) break;
 });
 
-function tellOfJobs(control: FakeControl, count: number, change: "written" | "deleted"): void {
+function notifyOfJobs(control: FakeControl, count: number, change: "written" | "deleted"): void {
   for (let job = 0; job < count; job++) control.notify({ kind: "job", id: `job-${job}` as JobId, change });
 }
 
 test("a reader of events hears of all jobs that change at once, of each at last what it has become", async (context) => {
   const { control, socket, isOpen } = await readerOfEvents(context);
   const jobs = 3_000;
-  tellOfJobs(control, jobs, "written");
-  tellOfJobs(control, jobs, "deleted");
+  notifyOfJobs(control, jobs, "written");
+  notifyOfJobs(control, jobs, "deleted");
   const heard = new Map<string, string[]>();
   let text = "";
   for await (const bytes of socket) {
@@ -292,7 +292,7 @@ test("a reader of events hears of all jobs that change at once, of each at last 
 
 test("a reader of events that is behind by the changes of more jobs than may wait is told that it has missed some", async (context) => {
   const { control, socket, isOpen } = await readerOfEvents(context);
-  tellOfJobs(control, 90_000, "written");
+  notifyOfJobs(control, 90_000, "written");
   control.notify({ kind: "job", id: "last" as JobId, change: "written" });
   assert.ok(isOpen());
   const last = '"subject":"last"';

@@ -70,6 +70,7 @@ async function withFiles(
     `--listen=/ip4/127.0.0.1/tcp/${await freePort()}`,
     `--bootstrap=${join.address}`,
     `--cluster-key=${join.keyFile}`,
+    "--capacity=20",
   ];
   const prefix = ["/bin/sh", "-c", `ulimit -n ${files}; exec "$@"`, "sh"];
   const peer = new RunningPeer(name, data, args, {}, { prefix, apiSocket: undefined });
@@ -100,7 +101,7 @@ describe("a peer that may have few files open", () => {
     assert.deepEqual(new Set(readStarts(file).map(({ peer }) => peer)), new Set(["ada"]));
   });
 
-  test("with few enough for its runs and no more, isn't used up by strangers at both ports", async () => {
+  test("with fewer than its runs want, isn't used up by strangers at both ports", async () => {
     await using cluster = new Cluster();
     const ada = await cluster.start({ name: "ada" });
     const bob = await withFiles(cluster, "bob", 256, ada);

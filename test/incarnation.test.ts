@@ -10,7 +10,7 @@ const second = 1_000;
 const day = 24 * 3_600_000;
 const peer = "peer-1" as PeerId;
 
-test("a peer and a copy of its folder have different ones, also when their last life began by a clock that was ahead", () => {
+test("a peer and a copy of its folder never have the same incarnation, also if their last life began by a clock that was ahead", () => {
   const world = new World({ ...calmWorld, seed: "incarnation", peers: 1, skewMs: 0, driftPpm: 0 });
   const host = world.hosts.get(peer);
   const lives: number[] = [];

@@ -34,7 +34,10 @@ function folderOf(context: TestContext): string {
 
 function judge(patterns: Patterns, judged: Judged): Promise<string | undefined> {
   return new Promise((done) =>
-    patterns.judge(judged, (verdict) => done(verdict.kind === "broken" ? verdict.broken : undefined)),
+    patterns.judge(judged, (verdict) => {
+      if (verdict.kind === "kept") done(undefined);
+      else done(verdict.kind === "broken" ? verdict.broken : verdict.reason);
+    }),
   );
 }
 

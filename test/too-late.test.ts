@@ -142,6 +142,7 @@ test("a tick that ran by a clock that was ahead doesn't run again, although thos
   cores.setClock(peer, 0);
   cores.pass(10 * minute);
   const ticks = cores.starts.map((start) => start.tick);
+  assert.deepEqual(ticks.slice(-2), ["2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"]);
   assert.deepEqual(ticks, [...new Set(ticks)]);
 });
 
@@ -229,6 +230,7 @@ describe("ticks that ran after their withdrawal don't run again when a peer that
     cores.feed(peer, { kind: "learned", records: withdrawn, orders: [] });
     cores.pass(5 * minute);
     const ticks = cores.starts.map((start) => start.tick);
+    assert.ok(ticks.length >= withdrawn.length);
     assert.deepEqual(ticks, [...new Set(ticks)]);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * Seeds of plain worlds that have failed once. `npm run sim -- --seed N` replays one. `showed` says what the seed had
- * shown. The tests run those of the first list, half an hour of each; `npm run hunt -- --world mended` runs the whole hour, and
- * those of six hours, too.
+ * shown. The tests run those of the first list for half an hour, which makes other worlds of them, with the same kinds of fault;
+ * `npm run hunt -- --world mended` runs the whole hour, and those of six hours, too.
  */
 export const hourOfFive = { peers: 5, jobs: 50, hours: 1, faults: "swarm" } as const;
 

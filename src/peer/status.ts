@@ -166,13 +166,14 @@ export class PeerStatus {
     return blockedJobs(state, now);
   }
 
-  /** Jobs written by a later version that this peer doesn't run. */
+  /** Whether others can run the job, as far as is known, although this peer's host lacks what it needs. */
   isLeftToOthers(id: JobId): boolean {
     const { state } = this.#live();
     const plan = state.jobs.plans.get(id);
     return plan !== undefined && isLeftToOthers(state, plan);
   }
 
+  /** Jobs written by a later version that this peer doesn't run. */
   unknownHere(): ReturnType<typeof jobsUnknownHere> {
     const { state, now } = this.#live();
     return jobsUnknownHere(state, now);

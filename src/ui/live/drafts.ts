@@ -34,7 +34,11 @@ export function draftHere(): Writing | undefined {
 /** For a logout. */
 export function dropDrafts(): void {
   drafts.clear();
-  store();
+  try {
+    sessionStorage.removeItem(storageKey);
+  } catch {
+    // The browser lets this page store nothing.
+  }
 }
 
 function store(): void {

@@ -1,7 +1,9 @@
 /** Who is a user of this host: its own files, and whatever else its programs know. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Accounts } from "../src/real/executor/accounts.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { Accounts, AccountsLater } from "../src/real/executor/accounts.ts";
+import { missingUsers, runAsUser } from "../src/real/executor/users.ts";
 
 function hostWith(answers: Readonly<Record<string, string>>) {
   const asked: string[] = [];
@@ -71,4 +73,44 @@ test("whether there is a user isn't answered by a host that can't ask, and is as
   isStarved = false;
   assert.deepEqual(accounts.find("ann"), ldap);
   assert.deepEqual(accounts.groupsOf(ldap), [70_000, 10]);
+});
+
+test("many users are looked up with at most four questions to the directory at a time", async () => {
+  const open = new Map<string, (answer: string | undefined) => void>();
+  const starved = new Set(["user7", "user8"]);
+  let most = 0;
+  const accounts = new AccountsLater((_program, ...words) => {
+    const name = words.at(-1) ?? "";
+    if (starved.has(name)) return Promise.reject(new Error("spawn getent EAGAIN"));
+    return new Promise((answer) => {
+      open.set(name, answer);
+      most = Math.max(most, open.size);
+    });
+  });
+  const names = Array.from({ length: 40 }, (_, index) => `user${index}`);
+  const found = new Map<string, unknown>();
+  const ended = Promise.all([
+    accounts.find(["root", ...names.slice(0, 20)], (name, user) => found.set(name, user)),
+    accounts.find(names.slice(20), (name, user) => found.set(name, user)),
+  ]);
+  while (found.size < names.length + 1) {
+    for (const [name, answer] of open) {
+      open.delete(name);
+      answer(name === "user3" ? `user3:*:7:7::/:\n` : undefined);
+    }
+    await turn();
+  }
+  await ended;
+  assert.equal(most, 4);
+  assert.deepEqual(found.get("root"), new Accounts().find("root"));
+  assert.deepEqual(found.get("user3"), { name: "user3", uid: 7, gid: 7, home: "/", shell: "/bin/sh" });
+  const others = names.filter((name) => name !== "user3");
+  for (const name of others) assert.equal(found.get(name), starved.has(name) ? "unknown" : undefined, name);
+});
+
+test("a host says that it lacks those users as whom it would refuse to run a job", async () => {
+  const names = ["root", "nobody", "no-such-user", "0"];
+  const refused = names.filter((name) => "reason" in runAsUser(name));
+  assert.ok(refused.includes("no-such-user"));
+  assert.deepEqual((await missingUsers(names)).toSorted(), refused.toSorted());
 });

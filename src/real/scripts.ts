@@ -2,7 +2,6 @@
  * The real Scripts door: one file for each script in the data folder, named by the SHA-256 of its bytes, which are checked
  * whenever they are read.
  */
-import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
@@ -11,10 +10,8 @@ import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Scripts } from "../ports/scripts.ts";
 import { sha256Pattern } from "../schema/script.ts";
+import { missingUsers } from "./executor/users.ts";
 import { syncToDisk } from "./folder/files.ts";
-
-/** How long the host's directory of users may take. After that the user counts as there. */
-const answerLimitMs = 2_000;
 
 /** `path`: the folders in which runs look for programs, as in PATH. */
 export function openScripts({ folder, path, log }: { folder: string; path: string; log: Log }): Scripts {
@@ -90,42 +87,8 @@ export function openScripts({ folder, path, log }: { folder: string; path: strin
         () => names,
       );
     },
-    missingUsers: (names, done) => {
-      const checks = names.map(async (name) => ((await isLackingUser(name)) ? [name] : []));
-      void pass(
-        Promise.all(checks).then((missing) => missing.flat()),
-        done,
-        () => [],
-      );
-    },
+    missingUsers: (names, done) => void pass(missingUsers(names), done, () => []),
   };
-}
-
-async function isLackingUser(name: string): Promise<boolean> {
-  const local = userIdIn(await readFile("/etc/passwd", "utf8").catch(() => ""), name);
-  const uid = local ?? (await askDirectory(name));
-  if (uid === "unknown") return false;
-  const own = process.getuid?.();
-  return uid === undefined || (own !== 0 && uid !== own);
-}
-
-/** The user's number, by getent. */
-function askDirectory(name: string): Promise<number | "unknown" | undefined> {
-  return new Promise((resolve) => {
-    execFile("getent", ["passwd", "--", name], { timeout: answerLimitMs }, (error, text) => {
-      // Exit code 2: there is no such user. Hosts without getent have their users in the file.
-      const isAbsent = error !== null && (error.code === 2 || error.code === "ENOENT");
-      resolve(isAbsent ? undefined : error !== null ? "unknown" : userIdIn(text, name));
-    });
-  });
-}
-
-function userIdIn(text: string, name: string): number | undefined {
-  const found = text
-    .split("\n")
-    .map((line) => line.split(":"))
-    .find(([one]) => one === name);
-  return found === undefined ? undefined : Number(found[2]);
 }
 
 async function isProgram(file: string): Promise<boolean> {

@@ -2,12 +2,12 @@
  * The users of this host: those of /etc/passwd and, by `getent`, those that the host takes from elsewhere (LDAP, SSSD,
  * systemd-homed). `id` names all groups of a user, wherever they come from. Hosts without these programs have the files.
  *
- * A directory may be slow or away. The caller waits for it, so it is given little time, and an answer is used for a while. If
- * this host can't tell whether there is such a user (it can't start a program or open a file, or no answer comes), that is thrown.
+ * A directory may be slow or away. The launcher waits for it, so it is given little time, and an answer is used for a while. The
+ * peer doesn't wait: it asks about many users, few at a time. If this host can't tell whether there is such a user (it can't
+ * start a program or open a file, or no answer comes), that is thrown.
  */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { isSystemError } from "../folder/files.ts";
 import { isHostFault } from "./start-faults.ts";
 
 export interface User {
@@ -18,10 +18,12 @@ export interface User {
   shell: string;
 }
 
-/** How long the launcher may be held up. Less gives up on a busy directory. */
+/** How long an answer may take, which holds up the launcher. Less gives up on a busy directory. */
 const answerLimitMs = 2_000;
 /** How long a change of a user goes unnoticed. Less asks a directory more often. */
 const keepMs = 10_000;
+/** How many users the peer asks about at once. Each is a process; fewer make a slow directory slower. */
+const askedAtOnce = 4;
 
 /** Runs a program and returns what it writes; undefined if it fails or is not installed. Throws if this host can't run it to its end. */
 type Ask = (program: string, ...words: readonly string[]) => string | undefined;
@@ -37,12 +39,7 @@ export class Accounts {
   }
 
   find(name: string): User | undefined {
-    const local = linesOf(readText("/etc/passwd")).find(([found]) => found === name);
-    const [found, , uid, gid, , home, shell] =
-      local ?? linesOf(this.asked("getent", "passwd", "--", name))[0] ?? [];
-    // getent also answers to a number.
-    if (found !== name || !isNumber(uid) || !isNumber(gid)) return undefined;
-    return { name, uid: Number(uid), gid: Number(gid), home: home || "/", shell: shell || "/bin/sh" };
+    return userIn(passwordFile(), name) ?? userIn(this.asked("getent", "passwd", "--", name), name);
   }
 
   groupsOf({ name, gid }: User): number[] {
@@ -60,6 +57,82 @@ export class Accounts {
     this.kept.set(key, { answer, until: this.now() + keepMs });
     return answer;
   }
+}
+
+/** Runs a program like `Ask`, without waiting for it. */
+type AskLater = (program: string, ...words: readonly string[]) => Promise<string | undefined>;
+
+/** The same look-up for a caller that goes on meanwhile. */
+export class AccountsLater {
+  private readonly ask: AskLater;
+  private free = askedAtOnce;
+  private readonly waiting: (() => void)[] = [];
+
+  constructor(ask: AskLater = askHostLater) {
+    this.ask = ask;
+  }
+
+  /** Calls `found` for each of the names: with the user, with undefined if there is none, with "unknown" if the host can't tell. */
+  async find(
+    names: readonly string[],
+    found: (name: string, user: User | "unknown" | undefined) => void,
+  ): Promise<void> {
+    let local: string | undefined;
+    try {
+      local = passwordFile();
+    } catch {
+      for (const name of names) found(name, "unknown");
+      return;
+    }
+    const users = new Map(
+      linesOf(local)
+        .toReversed()
+        .map((line) => [line[0], line]),
+    );
+    const asked = names.map(async (name) => {
+      const user = userOf(users.get(name), name);
+      found(name, user ?? (await this.inTurn(() => this.askFor(name))));
+    });
+    await Promise.all(asked);
+  }
+
+  private async askFor(name: string): Promise<User | "unknown" | undefined> {
+    try {
+      return userIn(await this.ask("getent", "passwd", "--", name), name);
+    } catch {
+      return "unknown";
+    }
+  }
+
+  private async inTurn<Value>(act: () => Promise<Value>): Promise<Value> {
+    if (this.free > 0) this.free--;
+    else await new Promise<void>((begin) => this.waiting.push(begin));
+    try {
+      return await act();
+    } finally {
+      const next = this.waiting.shift();
+      if (next === undefined) this.free++;
+      else next();
+    }
+  }
+}
+
+function passwordFile(): string | undefined {
+  return readText("/etc/passwd");
+}
+
+/** getent also answers to a number, with the line of another name. */
+function userIn(text: string | undefined, name: string): User | undefined {
+  return userOf(
+    linesOf(text).find(([found]) => found === name),
+    name,
+  );
+}
+
+function userOf(line: readonly string[] = [], name: string): User | undefined {
+  const [, , uid, gid, , home, shell] = line;
+  if (!isNumber(uid) || !isNumber(gid)) return undefined;
+  return { name, uid: Number(uid), gid: Number(gid), home: home || "/", shell: shell || "/bin/sh" };
 }
 
 function isNumber(text: string | undefined): boolean {
@@ -80,11 +153,32 @@ function askHost(program: string, ...words: readonly string[]): string | undefin
       stdio: ["ignore", "pipe", "ignore"],
     });
   } catch (error) {
-    if (isHostFault(error)) throw error;
-    if (isSystemError(error) && error.code === "ETIMEDOUT")
-      throw new Error(`${program} did not answer within ${answerLimitMs / 1_000} s`, { cause: error });
+    throwIfUndecided(error, program);
     return undefined;
   }
+}
+
+function askHostLater(program: string, ...words: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    execFile(program, words, { timeout: answerLimitMs }, (error, text) => {
+      try {
+        if (error !== null) throwIfUndecided(error, program);
+        resolve(error === null ? text : undefined);
+      } catch (undecided) {
+        reject(undecided);
+      }
+    });
+  });
+}
+
+/** A program that has ended by itself has answered, also if it failed. One that was killed has not. */
+function throwIfUndecided(error: unknown, program: string): void {
+  if (isHostFault(error)) throw error;
+  if (!(error instanceof Error)) return;
+  const { signal } = error as { signal?: unknown };
+  if (typeof signal !== "string") return;
+  const limit = `${answerLimitMs / 1_000} s`;
+  throw new Error(`${program} did not answer within ${limit}, or was killed`, { cause: error });
 }
 
 function readText(file: string): string | undefined {

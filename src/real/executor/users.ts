@@ -7,7 +7,7 @@
  */
 import { chownSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { Accounts, type User } from "./accounts.ts";
+import { Accounts, AccountsLater, type User } from "./accounts.ts";
 
 /** A reason why a job can't run as a user. */
 export interface Refusal {
@@ -22,18 +22,37 @@ export interface As {
 }
 
 const accounts = new Accounts();
+const accountsLater = new AccountsLater();
 const setprivPaths = ["/usr/bin/setpriv", "/bin/setpriv"];
 
 export function runAsUser(name: string): As | Refusal {
   const user = accounts.find(name);
   if (user === undefined) return { reason: `there is no user ${name} on this host` };
+  const way = wayTo(user);
+  if ("reason" in way || way.setpriv === undefined) return "reason" in way ? way : { user, prefix: [] };
+  const ids = ["--reuid", String(user.uid), "--regid", String(user.gid)];
+  return { user, prefix: [way.setpriv, ...ids, "--groups", accounts.groupsOf(user).join(","), "--"] };
+}
+
+/** Those of the users as whom `runAsUser` would refuse to run a job. A user of whom this host can't tell is not among them. */
+export async function missingUsers(names: readonly string[]): Promise<string[]> {
+  const missing: string[] = [];
+  await accountsLater.find(names, (name, user) => {
+    if (user === "unknown") return;
+    if (user === undefined || "reason" in wayTo(user)) missing.push(name);
+  });
+  return missing;
+}
+
+/** How this process becomes the user; no `setpriv` = it is that user. */
+function wayTo({ name, uid }: User): { setpriv?: string } | Refusal {
   const self = process.getuid?.();
-  if (self === user.uid) return { user, prefix: [] };
+  if (self === uid) return {};
   if (self !== 0) return { reason: `this peer runs as user ${self}, and only root can run jobs as ${name}` };
   const setpriv = setprivPaths.find((path) => existsSync(path));
-  if (setpriv === undefined) return { reason: `running as ${name} needs setpriv (package util-linux)` };
-  const ids = ["--reuid", String(user.uid), "--regid", String(user.gid)];
-  return { user, prefix: [setpriv, ...ids, "--groups", accounts.groupsOf(user).join(","), "--"] };
+  return setpriv === undefined
+    ? { reason: `running as ${name} needs setpriv (package util-linux)` }
+    : { setpriv };
 }
 
 /** A child's environment. The job's user overrides the peer's own user, and the job's variables override both. */

@@ -14,54 +14,16 @@ import type { Draft } from "../../live/stored-drafts.ts";
 import type { Job } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { sentence } from "../../words.ts";
-import { Field, type Problem } from "./fields.tsx";
-import { SchedulePreview } from "./preview.tsx";
+import type { Problem } from "./fields.tsx";
+import { JobFields } from "./job-fields.tsx";
 import { withField, type Schema } from "./schema.ts";
-import type { readYaml, writeYaml } from "./yaml.ts";
+import { YamlField } from "./yaml-field.tsx";
 
 const readOnly: ReadonlySet<string> = new Set(
   "revision createdAt updatedAt updatedBy paused nextTick nextPeer lastTick lastRun lastSuccess keptFrom inherited warnings state problems recent".split(
     " ",
   ),
 );
-const first: readonly string[] = ["id", "schedule", "timezone", "command", "description"];
-const groups: readonly (readonly [string, readonly string[]])[] = [
-  [
-    "What runs",
-    [
-      "argv",
-      "http",
-      "script",
-      "executor",
-      "stdin",
-      "env",
-      "cwd",
-      "user",
-      "umask",
-      "params",
-      "secrets",
-      "limits",
-      "background",
-    ],
-  ],
-  ["When", ["startsAt", "endsAt", "except", "jitter", "enabled", "after", "catchUp"]],
-  ["Where", ["target", "pool", "weight", "partition", "overlap"]],
-  [
-    "When it goes wrong",
-    [
-      "timeout",
-      "killGrace",
-      "retry",
-      "precheck",
-      "success",
-      "pauseAfterFailures",
-      "notify",
-      "longAfter",
-      "ping",
-    ],
-  ],
-  ["Ownership", ["group", "labels", "owner", "keep"]],
-];
 
 /** A new job, with `?from=ID` a clone. */
 export function NewJob(): JSX.Element {
@@ -133,23 +95,6 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
     setDraft(withField(draft, name, value) ?? {});
     setProblems(problems.filter(({ pointer }) => !pointer.startsWith(`/${name}`)));
   };
-  const field = (name: string): JSX.Element | null => {
-    const schema = properties[name];
-    // Which job it is doesn't change.
-    if (schema === undefined || (name === "id" && edits !== undefined)) return null;
-    return (
-      <Field
-        key={name}
-        name={name}
-        pointer={`/${name}`}
-        schema={schema}
-        value={draft[name]}
-        problems={problems}
-        isRequired={name === "id"}
-        onChange={(value) => change(name, value)}
-      />
-    );
-  };
   const save = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);
@@ -187,27 +132,13 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
             ))}
           </div>
         )}
-        <div class="fields">{first.map(field)}</div>
-        <h2 class="sub-title">What the schedule means</h2>
-        <SchedulePreview
-          id={typeof draft["id"] === "string" ? draft["id"] : ""}
-          schedule={draft["schedule"]}
-          timezone={draft["timezone"]}
-          except={draft["except"]}
+        <JobFields
+          properties={properties}
+          draft={draft}
+          problems={problems}
+          isEdit={edits !== undefined}
+          change={change}
         />
-        {groups.map(([title, names]) => (
-          <details
-            key={title}
-            class="group"
-            open={names.some((name) => problems.some(({ pointer }) => pointer.startsWith(`/${name}`)))}
-          >
-            <summary>
-              {title}
-              <span class="quiet small">{names.filter((name) => draft[name] !== undefined).join(", ")}</span>
-            </summary>
-            <div class="fields">{names.map(field)}</div>
-          </details>
-        ))}
       </div>
       <div class="beside">
         <YamlField draft={draft} setDraft={setDraft} unreadable={yaml} setUnreadable={setYaml} />
@@ -221,58 +152,5 @@ function JobForm({ start, edits }: { start: Draft; edits?: Job }): JSX.Element {
         </div>
       </div>
     </form>
-  );
-}
-
-interface YamlForm {
-  writeYaml: typeof writeYaml;
-  readYaml: typeof readYaml;
-}
-
-interface YamlProps {
-  draft: Draft;
-  setDraft: (draft: Draft) => void;
-  /** what is written, while it can't be read */
-  unreadable: string | undefined;
-  setUnreadable: (text: string | undefined) => void;
-}
-
-/** The same job as text. While a person writes in it, it stays as it is written. */
-function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlProps): JSX.Element {
-  const [yaml, setYaml] = useState<YamlForm>();
-  const [written, setWritten] = useState(unreadable);
-  useEffect(() => void import("./yaml.ts").then(setYaml), []);
-  const text = written ?? yaml?.writeYaml(draft) ?? "";
-  const read = unreadable === undefined ? undefined : yaml?.readYaml(unreadable);
-  const problem = read !== undefined && "problem" in read ? read.problem : "";
-  const write = (value: string): void => {
-    setWritten(value);
-    const found = yaml?.readYaml(value);
-    if (found === undefined) return;
-    setUnreadable("problem" in found ? value : undefined);
-    if ("fields" in found) setDraft(found.fields);
-  };
-  return (
-    <div class="field yaml">
-      <label for="yaml">The same as YAML</label>
-      <textarea
-        id="yaml"
-        class="mono"
-        rows={Math.min(36, Math.max(12, text.split("\n").length + 1))}
-        spellcheck={false}
-        value={text}
-        readOnly={yaml === undefined}
-        aria-invalid={problem !== ""}
-        onInput={({ currentTarget }) => write(currentTarget.value)}
-        onBlur={() => {
-          if (unreadable === undefined) setWritten(undefined);
-        }}
-      />
-      {problem !== "" && (
-        <span class="problem" role="status">
-          {problem}
-        </span>
-      )}
-    </div>
   );
 }

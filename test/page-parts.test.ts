@@ -4,7 +4,13 @@ import { test } from "node:test";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pages/form/schema.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
-import { storableDrafts, storedDrafts, type Writing } from "../src/ui/live/stored-drafts.ts";
+import {
+  storableDrafts,
+  storedDrafts,
+  withWritten,
+  writtenOver,
+  type Writing,
+} from "../src/ui/live/stored-drafts.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
@@ -298,28 +304,40 @@ test("what has just happened is not said to be ahead, though the page's clock is
 });
 
 /** The keys of those that are there again after they were stored. */
-function stored(...drafts: Writing[]): string[] {
-  const all = new Map(drafts.map((draft, index) => [String(index), draft]));
+function stored(...drafts: Partial<Writing>[]): string[] {
+  const all = new Map(drafts.map((draft, index) => [String(index), { fields: {}, removed: [], ...draft }]));
   return storedDrafts(storableDrafts(all)).map(([key]) => key);
 }
 
 test("drafts are stored up to a size, the last ones first, and without those that seem to hold a credential", () => {
-  const big = { draft: { command: "x".repeat(200_000) } };
+  const big = { fields: { command: "x".repeat(200_000) } };
   assert.deepEqual(stored(big, big, big), ["1", "2"]);
-  for (const draft of [
+  for (const fields of [
     { command: "sort --key 2 monkeys", secrets: ["DB_PASSWORD"] },
     { http: { url: "https://example.org:8080/a?b=c@d" } },
   ])
-    assert.deepEqual(stored({ draft }), ["0"], JSON.stringify(draft));
-  for (const draft of [
+    assert.deepEqual(stored({ fields }), ["0"], JSON.stringify(fields));
+  for (const fields of [
     { env: { DB_PASSWORD: "x" } },
     { env: { KEY: "x" } },
     { http: { url: "https://me:x@example.org" } },
     { http: { headers: { "X-Api-Key": "x" } } },
     { params: { token: { type: "string", default: "x" } } },
   ])
-    assert.deepEqual(stored({ draft }), [], JSON.stringify(draft));
-  assert.deepEqual(stored({ draft: {}, yaml: "env:\n  SIGNING_KEY: x\n  [" }), []);
-  for (const text of [null, "", "{}", "[1]", '[["a"]]', '[["a",{}]]'])
+    assert.deepEqual(stored({ fields }), [], JSON.stringify(fields));
+  assert.deepEqual(stored({ yaml: "env:\n  SIGNING_KEY: x\n  [" }), []);
+  for (const text of [null, "", "{}", "[1]", '[["a"]]', '[["a",{}]]', '[["a",{"fields":{}}]]'])
     assert.deepEqual(storedDrafts(text), []);
+});
+
+test("of a draft only what was written is kept, and it goes on top of what the job has become", () => {
+  const before = { id: "a", command: "true", env: { TOKEN: "x" }, owner: "me" };
+  const after = { id: "a", command: "false", env: { TOKEN: "x" }, description: "new" };
+  const written = writtenOver(before, after);
+  assert.deepEqual(written, { fields: { command: "false", description: "new" }, removed: ["owner"] });
+  assert.deepEqual(stored({ revision: "1", ...written }), ["0"]);
+  assert.deepEqual(withWritten(before, written), after);
+  const now = { id: "a", command: "sleep 1", env: { TOKEN: "y" }, group: "ops", owner: "you" };
+  assert.deepEqual(withWritten(now, written), { ...after, env: { TOKEN: "y" }, group: "ops" });
+  assert.deepEqual(writtenOver(before, before), { fields: {}, removed: [] });
 });

@@ -239,7 +239,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("a job that is being written when the session ends is still there after the next login, and overwrites no edit made meanwhile", async () => {
+  test("a job that is being written when the session ends is still there after the next login, with what others changed meanwhile beneath", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     const logInAgain = async (): Promise<void> => {
       await context.clearCookies();
@@ -256,12 +256,58 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByLabel("description", { exact: true }).fill("written here");
     await ada.ask("PATCH", "/v1/jobs/nightly", { owner: "somebody else" });
     await logInAgain();
-    await page.getByLabel("description", { exact: true }).waitFor();
+    await page.getByText("Somebody has changed this job since your edit began.").waitFor();
     assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "written here");
+    assert.equal(await page.getByLabel("owner", { exact: true }).inputValue(), "somebody else");
+    await page.getByRole("link", { name: "Cancel" }).click();
+    await context.close();
+  });
+
+  test("an edit that meets another one shows it, and is saved on top of it or dropped", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const id = "written-by-two";
+    await ada.ask("POST", "/v1/jobs", { id, command: "true", description: "first", umask: "022" });
+    const description = page.getByLabel("description", { exact: true });
+    const change = page.getByRole("link", { name: "Edit", exact: true });
+    const meanwhile = page.locator(".notice", { hasText: "since your edit began" });
+    await logIn(page, ada.token, `/jobs/${id}`);
+    await change.click();
+    await description.fill("mine");
+    await page.getByLabel("command", { exact: true }).first().fill("false");
+    await ada.ask("PATCH", `/v1/jobs/${id}`, { owner: "theirs", description: "theirs", umask: null });
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText(/^Somebody has changed the job since this edit began/).waitFor();
-    const { owner } = (await ada.ask("GET", "/v1/jobs/nightly")) as { owner: string };
-    assert.equal(owner, "somebody else");
+    await meanwhile.getByText(/^edited by /).waitFor();
+    assert.match(
+      await meanwhile.innerText(),
+      /umask\s+022.*owner\s+theirs.*You have changed description, too: saving replaces theirs/s,
+    );
+    assert.deepEqual(await violations(page), []);
+    // A reload forgets neither of both.
+    await page.reload();
+    await meanwhile.getByText(/^edited by /).waitFor();
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(`${id} is changed.`).waitFor();
+    const saved = (await ada.ask("GET", `/v1/jobs/${id}`)) as Record<string, unknown>;
+    const expected = { command: "false", description: "mine", owner: "theirs", umask: undefined };
+    for (const [name, value] of Object.entries(expected)) assert.equal(saved[name], value, name);
+    await change.click();
+    await description.fill("dropped");
+    await ada.ask("PATCH", `/v1/jobs/${id}`, { owner: "again" });
+    await page.getByRole("button", { name: "Save" }).click();
+    await meanwhile.waitFor();
+    const cancel = page.getByRole("link", { name: "Cancel" });
+    const [other] = await Promise.all([
+      context.waitForEvent("page"),
+      cancel.click({ modifiers: ["ControlOrMeta"] }),
+    ]);
+    await other.close();
+    await page.reload();
+    assert.equal(await description.inputValue(), "dropped");
+    await cancel.click();
+    await change.click();
+    assert.equal(await description.inputValue(), "mine");
+    assert.equal(await meanwhile.count(), 0);
+    await ada.ask("DELETE", `/v1/jobs/${id}`);
     await context.close();
   });
 
@@ -348,7 +394,8 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.goto("/jobs/nightly?tab=change");
     await page.getByLabel("description", { exact: true }).fill("half an edit");
     await page.getByRole("link", { name: "Edits" }).click();
-    await page.goBack();
+    // A draft is its job's, whatever else the address says.
+    await page.goto("/jobs/nightly?tab=change&zone=job");
     assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "half an edit");
     await ada.ask("DELETE", "/v1/jobs/written");
     await context.close();
@@ -359,7 +406,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await logIn(page, ada.token, "/new");
     await page.getByLabel("id (required)").fill("Not An Id");
     await page.getByRole("button", { name: "Create job" }).click();
-    await page.locator(".trouble:focus", { hasText: "an id is 1 to 128" }).waitFor();
+    await page.locator(".told:focus", { hasText: "an id is 1 to 128" }).waitFor();
     const isInView =
       "(({ top, bottom }) => top >= 0 && bottom <= innerHeight)(document.activeElement.getBoundingClientRect())";
     assert.ok(await page.evaluate(isInView));

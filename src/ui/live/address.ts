@@ -48,12 +48,16 @@ export function dropFromQuery(name: string, value: string): void {
 export const jobLink = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 export const runLink = (id: string): string => `/runs/${encodeURIComponent(id)}`;
 
+/** Whether a click on a link leads on in this tab, and not in another one. */
+export function isForHere({ button, metaKey, ctrlKey, shiftKey, altKey }: MouseEvent): boolean {
+  return button === 0 && !metaKey && !ctrlKey && !shiftKey && !altKey;
+}
+
 /** Links of the page itself are followed without a new page load. */
 export function followLinks(): void {
   addEventListener("popstate", () => show(new URL(location.href)));
   document.addEventListener("click", (event) => {
-    if (event.defaultPrevented || event.button !== 0) return;
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    if (event.defaultPrevented || !isForHere(event)) return;
     const link = event.target instanceof Element ? event.target.closest("a") : null;
     if (link === null || link.target !== "" || link.origin !== location.origin) return;
     if (/^\/(v1|docs|openapi\.json|schemas|metrics)\b/.test(link.pathname)) return;

@@ -4,14 +4,13 @@
  *
  * They are kept in this tab only. What seems to hold a credential is kept in memory, and not stored: it doesn't survive a reload.
  */
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { me } from "./me.ts";
 import { storableDrafts, storedDrafts, type Writing } from "./stored-drafts.ts";
 const storageKey = "cicada drafts";
 /** How many are kept: those that were written last. */
 const draftsMax = 8;
 
-/** by whose it is and the address of its form, the last one written at the end */
+/** by whose it is and which form's, the last one written at the end */
 const drafts = new Map(storedDrafts(stored()));
 
 function stored(): string | null {
@@ -22,13 +21,27 @@ function stored(): string | null {
   }
 }
 
-function keyHere(address: string): string | undefined {
-  return me.peek() && JSON.stringify([me.peek()?.token, address]);
+function keyOf(form: string): string | undefined {
+  return me.peek() && JSON.stringify([me.peek()?.token, form]);
 }
 
-/** What the person who is logged in was writing at this address. */
-export function draftHere(): Writing | undefined {
-  return drafts.get(keyHere(location.href) ?? "");
+/** What the person who is logged in was writing in this form. */
+export function draftOf(form: string): Writing | undefined {
+  return drafts.get(keyOf(form) ?? "");
+}
+
+/** Keeps what is written in this form; undefined: it is saved, cancelled or as it was at first. */
+export function keepDraft(form: string, writing: Writing | undefined): void {
+  const key = keyOf(form);
+  if (key === undefined) return;
+  drafts.delete(key);
+  if (writing !== undefined) drafts.set(key, writing);
+  for (const oldest of [...drafts.keys()].slice(0, -draftsMax)) drafts.delete(oldest);
+  try {
+    sessionStorage.setItem(storageKey, storableDrafts(drafts));
+  } catch {
+    // The browser has no room for them, so they don't survive a reload.
+  }
 }
 
 /** For a logout. */
@@ -39,33 +52,4 @@ export function dropDrafts(): void {
   } catch {
     // The browser lets this page store nothing.
   }
-}
-
-function store(): void {
-  for (const oldest of [...drafts.keys()].slice(0, -draftsMax)) drafts.delete(oldest);
-  try {
-    sessionStorage.setItem(storageKey, storableDrafts(drafts));
-  } catch {
-    // The browser has no room for them, so they don't survive a reload.
-  }
-}
-
-/** Keeps what is written, from the first change on. Returns how to drop it: it is saved, or cancelled. */
-export function useDraft({ draft, edits, yaml }: Writing): () => void {
-  const [first] = useState({ draft, yaml });
-  const [address] = useState(() => location.href);
-  const isDropped = useRef(false);
-  const owner = me.value?.token;
-  useLayoutEffect(() => {
-    const key = keyHere(address);
-    if (isDropped.current || key === undefined || (draft === first.draft && yaml === first.yaml)) return;
-    drafts.delete(key);
-    drafts.set(key, { draft, edits, yaml });
-    store();
-  }, [draft, yaml, owner]);
-  return () => {
-    isDropped.current = true;
-    drafts.delete(keyHere(address) ?? "");
-    store();
-  };
 }

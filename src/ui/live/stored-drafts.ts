@@ -1,14 +1,33 @@
 /** Drafts as the browser's storage has them: a few, none that seems to hold a credential, and none whose form is not known. */
-import type { Job } from "./types.ts";
 
+/** A job's fields, as they are written to the API. */
 export type Draft = Readonly<Record<string, unknown>>;
 
+/** What a person has written in a form, as it differs from what the form began with. */
 export interface Writing {
-  draft: Draft;
-  /** the job as it was when its edit began; undefined = a new one */
-  edits?: Job | undefined;
-  /** YAML that can't be read yet, and is no part of the draft */
+  /** the job's revision at which its edit began; undefined = a new job */
+  revision?: string | undefined;
+  fields: Draft;
+  /** the names of fields that were taken out */
+  removed: readonly string[];
+  /** YAML that can't be read yet, and is in none of the fields */
   yaml?: string | undefined;
+}
+
+/** What was written over `before` to make it `after`. */
+export function writtenOver(before: Draft, after: Draft): Pick<Writing, "fields" | "removed"> {
+  const isSame = ([name, value]: [string, unknown]): boolean =>
+    JSON.stringify(before[name]) === JSON.stringify(value);
+  return {
+    fields: Object.fromEntries(Object.entries(after).filter((field) => !isSame(field))),
+    removed: Object.keys(before).filter((name) => !Object.hasOwn(after, name)),
+  };
+}
+
+/** `before` with what was written over it, or over an earlier revision of it. */
+export function withWritten(before: Draft, { fields, removed }: Pick<Writing, "fields" | "removed">): Draft {
+  const kept = Object.entries(before).filter(([name]) => !removed.includes(name));
+  return { ...Object.fromEntries(kept), ...fields };
 }
 
 /** A browser keeps about 5 million characters for all pages of an address. */
@@ -31,15 +50,17 @@ export function storableDrafts(drafts: ReadonlyMap<string, Writing>): string {
 }
 
 /** A job's `secrets` are names only. */
-function seemsSecret({ draft, edits, yaml }: Writing): boolean {
-  const fields = [draft, edits].map((job) => ({ ...job, secrets: undefined }));
-  return credential.test(JSON.stringify([fields, yaml]));
+function seemsSecret({ fields, yaml }: Writing): boolean {
+  return credential.test(JSON.stringify([{ ...fields, secrets: undefined }, yaml]));
 }
 
 export function storedDrafts(text: string | null): [string, Writing][] {
   try {
     const all = JSON.parse(text ?? "[]") as [string, Writing][];
-    return all.filter(([key, { draft }]) => typeof key === "string" && typeof draft === "object");
+    return all.filter(
+      ([key, { fields, removed }]) =>
+        typeof key === "string" && typeof fields === "object" && Array.isArray(removed),
+    );
   } catch {
     return [];
   }

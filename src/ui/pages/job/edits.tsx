@@ -4,6 +4,7 @@ import { revert } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List, Revision } from "../../live/types.ts";
+import { Differences } from "../../parts/differences.tsx";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { At, AwayBeside } from "../../parts/times.tsx";
 
@@ -52,24 +53,9 @@ export function Edits({ id, current, reload }: Props): JSX.Element | null {
               )}
             </span>
           </div>
-          {one.fields.length > 0 && one.change !== "created" && (
-            <dl class="diff">
-              {one.fields.map(({ pointer, before, after }) => [
-                <dt key={pointer}>{pointer.slice(1)}</dt>,
-                <dd key={`${pointer} values`}>
-                  {before !== null && <del>{textOf(before)}</del>}
-                  {before !== null && after !== null && " "}
-                  {after !== null && <ins>{textOf(after)}</ins>}
-                </dd>,
-              ])}
-            </dl>
-          )}
+          {one.change !== "created" && <Differences fields={one.fields} />}
         </li>
       ))}
     </ol>
   );
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }

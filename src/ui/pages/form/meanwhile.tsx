@@ -1,0 +1,54 @@
+/** What others have changed of a job while a person was writing an edit of it. */
+import type { JSX } from "preact";
+import { useResource } from "../../live/resource.ts";
+import type { List, Revision } from "../../live/types.ts";
+import { Differences } from "../../parts/differences.tsx";
+import { At } from "../../parts/times.tsx";
+
+interface Props {
+  id: string;
+  /** the revision at which the edit began */
+  since: string;
+  /** the names of the fields that this edit changes */
+  written: readonly string[];
+}
+
+export function Meanwhile({ id, since, written }: Props): JSX.Element {
+  const found = useResource<List<Revision>>(`/v1/jobs/${encodeURIComponent(id)}/history?limit=50`, {
+    on: ["job"],
+    about: id,
+  });
+  const revisions = found.body?.items ?? [];
+  const count = revisions.findIndex(({ revision }) => revision === since);
+  const changes = revisions.slice(0, Math.max(0, count));
+  const changed = changes.flatMap(({ fields }) => fields.map(({ pointer }) => pointer.split("/")[1] ?? ""));
+  const both = written.filter((name) => changed.includes(name));
+  return (
+    <div class="notice">
+      <p>
+        <strong>Somebody has changed this job since your edit began.</strong> Nothing of yours is saved yet.
+        The form shows the job as it is now, with what you have written on top. Save keeps both; Cancel drops
+        yours.
+      </p>
+      {changes.map(({ revision, at, by, change, fields }) => (
+        <div key={revision}>
+          <p>
+            {change ?? "changed"}
+            {by !== null && ` by ${by}`}, <At at={at} />
+          </p>
+          <Differences fields={fields} />
+        </div>
+      ))}
+      {both.length > 0 && (
+        <p>
+          You have changed <strong>{both.join(", ")}</strong>, too: saving replaces theirs.
+        </p>
+      )}
+      {found.body !== undefined && count < 0 && (
+        <p>
+          What they have changed is not known here any more. <a href="?tab=edits">Show all edits</a>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -18,6 +18,7 @@ import { tightPools } from "../src/ui/pages/forecast/tight-pools.ts";
 import { fieldsText, valueText } from "../src/ui/pages/settings/words.ts";
 import { shownText } from "../src/ui/shown-text.ts";
 import {
+  ableText,
   awayText,
   bytesText,
   durationText,
@@ -25,6 +26,7 @@ import {
   runnersText,
   sentence,
   spreadText,
+  wrongTexts,
 } from "../src/ui/words.ts";
 
 test("colours of a terminal become spans, last over lines until they are reset, and other codes are dropped", () => {
@@ -283,6 +285,27 @@ test("runs that took equally long are not told as a range", () => {
     [[10, 14, 20], "3 runs, from 10 ms to 20 ms, half of them under 14 ms"],
   ];
   for (const [all, text] of cases) assert.equal(spreadText(all).replaceAll("\u00a0", " "), text);
+});
+
+test("how many jobs can run is told of one, of some and of all", () => {
+  const cases = [
+    [0, 0, "no job yet"],
+    [1, 1, "the only job can run"],
+    [0, 1, "the only job can't run"],
+    [3, 3, "all 3 jobs can run"],
+    [2, 3, "2 of 3 jobs can run"],
+  ] as const;
+  for (const [able, jobs, text] of cases) assert.equal(ableText(able, jobs), text);
+});
+
+test("how often a job went wrong is told as the least that it can be, once not all of it was counted", () => {
+  assert.deepEqual(wrongTexts({ failed: 1, missed: 998 }), ["failed", "missed 998 times"]);
+  assert.deepEqual(wrongTexts({ failed: 600, lost: 1, missed: 399 }), [
+    "failed at least 600 times",
+    "lost at least once",
+    "missed at least 399 times",
+  ]);
+  assert.deepEqual(wrongTexts({ missed: 5_000 }), ["missed at least 5,000 times"]);
 });
 
 test("a run that was ended for its time limit says so, beside how it ended", () => {

@@ -645,7 +645,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       await route.fulfill({ json: { items: [often, ...some.slice(1)], total: 20 } });
     });
     await logIn(page, ada.token);
-    await page.getByRole("row", { name: /^wrong-0 failed 1,000 times or more/ }).waitFor();
+    await page.getByRole("row", { name: /^wrong-0 failed at least 1,000 times/ }).waitFor();
     await page.getByRole("link", { name: /^and \d+ jobs more$/ }).waitFor();
     await page.getByText(/^At least 13 jobs went wrong since midnight: /).waitFor();
     await context.close();
@@ -899,6 +899,15 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("Now does not say that nothing has gone wrong before it knows", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await page.route("**/v1/failures?*", () => {});
+    await logIn(page, ada.token);
+    await page.getByRole("heading", { name: /jobs can run/ }).waitFor();
+    assert.equal(await page.getByText(/gone wrong/).count(), 0);
+    await context.close();
+  });
+
   test("Now asks for what went wrong when a run has gone wrong, and not when one has succeeded", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await page.addInitScript(`window.EventSource = class extends EventTarget {
@@ -972,6 +981,22 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await cyd.getByText("it takes no ticks").waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await cyd.getByText("it takes no ticks").waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("a voter that is heard, but has lost its votes, is not counted among those that can vote", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await page.route("**/v1/peers", async (route) => {
+      const answer = await route.fetch();
+      const { items, ...others } = (await answer.json()) as { items: { name: string }[] };
+      const told = items.map((peer) =>
+        peer.name === "bob" ? { ...peer, voter: false, votesLost: true } : { ...peer, state: "dead" },
+      );
+      await route.fulfill({ json: { ...others, items: told } });
+    });
+    await logIn(page, ada.token, "/mesh");
+    await page.getByText(/0 of 3 voters can vote \(epoch \d+\)$/).waitFor();
+    await page.getByText(/only where most voters can vote. Here they can't.$/).waitFor();
     await context.close();
   });
 

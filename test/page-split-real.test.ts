@@ -52,7 +52,7 @@ test(
 
     const joins = await Promise.all([lab.split([ann], [ben, cyd]), lab.split([ben], [cyd])]);
     await page.getByRole("heading", { name: "Split: ben and cyd not heard" }).waitFor();
-    await page.getByText(/most voters are, which is not here/).waitFor();
+    await page.getByText(/most voters can vote. Here they can't/).waitFor();
     const status = page.getByRole("status").filter({ hasText: "Not heard from here" });
     assert.match(
       await status.innerText(),

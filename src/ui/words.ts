@@ -1,5 +1,5 @@
 /** Times, durations and states in words. */
-import type { JobState, RunState, Tick } from "./live/types.ts";
+import type { JobState, RunState, Tick, WrongJob } from "./live/types.ts";
 
 export type Tone = "good" | "bad" | "busy" | "odd" | "quiet";
 
@@ -131,6 +131,28 @@ export function listText(names: readonly string[]): string {
 
 export function countText(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+}
+
+/** How many of the jobs can run. */
+export function ableText(able: number, jobs: number): string {
+  if (jobs === 0) return "no job yet";
+  if (jobs === 1) return `the only job ${able === 1 ? "can" : "can't"} run`;
+  return able === jobs
+    ? `all ${countText(jobs, "job")} can run`
+    : `${able} of ${countText(jobs, "job")} can run`;
+}
+
+/** The API counts so many of a job's last ticks that went wrong. */
+const wrongCounted = 1_000;
+
+/** `failed`, `failed 3 times`, and `failed at least 600 times` where not all ticks were counted. */
+export function wrongTexts(counts: WrongJob["counts"]): string[] {
+  const all = Object.values(counts).reduce<number>((sum, count = 0) => sum + count, 0);
+  return Object.entries(counts).map(([state, count = 0]) => {
+    const times = count === 1 ? "once" : `${count.toLocaleString("en")} times`;
+    if (all >= wrongCounted) return `${state} at least ${times}`;
+    return count === 1 ? state : `${state} ${times}`;
+  });
 }
 
 export function toneOfJob(state: JobState): Tone {

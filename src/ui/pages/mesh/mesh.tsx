@@ -24,7 +24,7 @@ export function Mesh(): JSX.Element {
   const away = present.filter(({ state }) => state === "dead" || state === "suspect");
   const lasting = splits.value.filter(({ to }) => to === null);
   const voters = items.filter(({ voter, votesLost }) => voter || votesLost);
-  const heardVoters = voters.filter(({ state, votesLost }) => state === "alive" && !votesLost);
+  const ableVoters = voters.filter(({ state, votesLost }) => state === "alive" && !votesLost);
   return (
     <>
       <div class="head">
@@ -34,7 +34,7 @@ export function Mesh(): JSX.Element {
             {countText(present.length, "peer")}, as {items.find(({ self }) => self)?.name ?? "this peer"} sees{" "}
             {present.length === 1 ? "it" : "them"}
             {roster !== null &&
-              `; ${heardVoters.length} of ${countText(voters.length, "voter")} in reach (epoch ${roster.epoch})`}
+              `; ${ableVoters.length} of ${countText(voters.length, "voter")} can vote (epoch ${roster.epoch})`}
           </p>
         </div>
       </div>
@@ -49,9 +49,9 @@ export function Mesh(): JSX.Element {
             </strong>
           )}{" "}
           Jobs with <code>partition: available</code> go on wherever a peer is up; those with{" "}
-          <code>majority</code> only where most voters are
+          <code>majority</code> only where most voters can vote.
           {voters.length > 0 &&
-            (heardVoters.length * 2 > voters.length ? ", which is here." : ", which is not here.")}
+            (ableVoters.length * 2 > voters.length ? " Here they can." : " Here they can't.")}
         </p>
       )}
       <ul class="peers">

@@ -9,6 +9,7 @@ import type { Job, List, Running, WrongList } from "../../live/types.ts";
 import { Nothing, Pending, Progress, RunStateWord } from "../../parts/parts.tsx";
 import { Since } from "../../parts/times.tsx";
 import {
+  ableText,
   countText,
   durationText,
   listText,
@@ -71,35 +72,29 @@ function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
         {isWhole
           ? countText(peers.known, "peer")
           : `${peers.alive} of ${countText(peers.known, "peer")}`},{" "}
-        {jobs === 0
-          ? "no job yet"
-          : jobs === 1
-            ? `its one job ${able === 1 ? "can" : "can't"} run`
-            : able === jobs
-              ? `all ${countText(jobs, "job")} can run`
-              : `${able} of ${countText(jobs, "job")} can run`}
-        {count("blocked") > 0 && (
-          <>
-            , <a href="/jobs?state=blocked">{count("blocked")} blocked</a>
-          </>
-        )}
-        {count("failing") > 0 && (
-          <>
-            , <a href="/jobs?state=failing">{count("failing")} failing</a>
-          </>
+        {ableText(able, jobs)}
+        {["blocked", "invalid", "failing"].map(
+          (state) =>
+            count(state) > 0 && (
+              <span key={state}>
+                , <a href={`/jobs?state=${state}`}>{`${count(state)} ${state}`}</a>
+              </span>
+            ),
         )}
         .
       </h1>
       <p class="quiet">
-        {failed.length === 0
-          ? isGood
-            ? "Nothing has gone wrong since midnight."
-            : "No tick has gone wrong since midnight."
-          : `${isPart ? "At least " : ""}${countText(failed.length, "job")} went wrong since midnight: ${failed
-              .slice(0, 3)
-              .map(({ job }) => job)
-              .join(", ")}${failed.length > 3 ? ` and ${failed.length - 3} more` : ""}.`}
-        {count("paused") > 0 && ` ${count("paused")} paused.`}
+        {wrong.body === undefined
+          ? ""
+          : failed.length === 0
+            ? isGood
+              ? "Nothing has gone wrong since midnight."
+              : "No tick has gone wrong since midnight."
+            : `${isPart ? "At least " : ""}${countText(failed.length, "job")} went wrong since midnight: ${failed
+                .slice(0, 3)
+                .map(({ job }) => job)
+                .join(", ")}${failed.length > 3 ? ` and ${failed.length - 3} more` : ""}.`}
+        {["paused", "disabled"].map((state) => count(state) > 0 && ` ${count(state)} ${state}.`)}
       </p>
       {notReady.map((why) => (
         <p key={why} class="trouble">

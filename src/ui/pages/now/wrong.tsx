@@ -9,7 +9,7 @@ import type { Job, List, Run, WrongJob, WrongList } from "../../live/types.ts";
 import { JobStateWord, Nothing, Pending } from "../../parts/parts.tsx";
 import { Table } from "../../parts/table.tsx";
 import { Away, Sentences, withoutInstants } from "../../parts/times.tsx";
-import { countText, exitText, reasonText, sentence } from "../../words.ts";
+import { countText, exitText, reasonText, sentence, wrongTexts } from "../../words.ts";
 import { dismiss, dismissNone, useDismissed } from "./dismissed.ts";
 
 const allOfThem = "/runs?state=failed,timeout,lost,missed";
@@ -122,13 +122,7 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
           </span>
         ) : (
           <>
-            {Object.entries(wrong.counts).map(([state, count], index) => (
-              <span key={state} class="bad">
-                {index > 0 && ", "}
-                {state}
-                {timesText(count)}
-              </span>
-            ))}
+            <span class="bad">{wrongTexts(wrong.counts).join(", ")}</span>
             <span class="under">{whyOf(wrong.last)}</span>
             {job?.state === "blocked" && job.problems[0] !== undefined && (
               <span class="under">
@@ -156,14 +150,6 @@ function WrongRow({ line: { id, job, wrong, mark } }: { line: Line }): JSX.Eleme
       </td>
     </tr>
   );
-}
-
-/** So many are counted. */
-const countedMost = 1_000;
-
-function timesText(count = 0): string {
-  if (count === 1) return "";
-  return count < countedMost ? ` ${count} times` : ` ${countedMost.toLocaleString("en")} times or more`;
 }
 
 function whyOf(run: Run): string {

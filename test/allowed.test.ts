@@ -5,9 +5,11 @@ import { test } from "node:test";
 import { notAllowed } from "../src/cli/start/allowed.ts";
 import { equipmentOf } from "../src/core/checks/action.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
-import { missing } from "../src/core/members/equipment.ts";
+import { describeMissing, missing, ownLacks } from "../src/core/members/equipment.ts";
+import { HostUsers } from "../src/peer/host-users.ts";
 import { executors, type JobSpec } from "../src/schema/job.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { Job } from "../src/schema/job.ts";
 import { Cluster, items, until } from "./kit/cluster.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -72,6 +74,81 @@ test("a job that only other peers allow runs there; one that none allows is bloc
   const { message } = whyBlocked(cores.state("a"), plan) ?? { message: "" };
   assert.match(message, /host-b doesn't allow jobs of the user bob \(start --allow-user\)/);
   assert.match(message, /doesn't allow jobs of the group db \(start --allow-group\)/);
+});
+
+/** What `b` knows of the peer `a`, whose settings and host lack that. */
+function lackingAt(settings: Partial<Allowed>, lacks: readonly string[], has: readonly string[]) {
+  const cores = new Cores(["a", "b"], { lacks: { a: notAllowed({ ...anything, ...settings }, "daemon") } });
+  cores.pass(10_000);
+  cores.feed("a" as PeerId, { kind: "equipment", lacks, has });
+  cores.pass(10_000);
+  const [a, b] = [cores.state("a"), cores.state("b")];
+  assert.ok(ownLacks(a).length <= 128, "a heartbeat has no room for more");
+  return {
+    isMissing: (item: string) => {
+      const [own, other] = [a, b].map((state) =>
+        missing(state, { equipment: [item], secrets: [] }, "a" as PeerId),
+      );
+      assert.deepEqual(own, other);
+      return other?.length === 1;
+    },
+    why: (item: string) => describeMissing(b, { equipment: [item], secrets: [] }, "a" as PeerId),
+  };
+}
+
+test("a host that lacks more users than a heartbeat lists still runs what it can, and nothing else", () => {
+  const gone = Array.from({ length: 200 }, (_, index) => `user:gone${index}`);
+  const here = Array.from({ length: 60 }, (_, index) => `user:here${index}`);
+  const { isMissing, why } = lackingAt({}, [...gone, "script:aa", "interpreter:perl"], here);
+  for (const item of [...gone, "script:aa", "interpreter:perl"]) assert.ok(isMissing(item), item);
+  for (const item of [...here, "user:", "script:bb", "interpreter:sh"]) assert.ok(!isMissing(item), item);
+  assert.match(
+    why("user:gone150"),
+    /whether it has the user gone150: it lacks 200 users .* too many to list/,
+  );
+  const allowUsers = ["gone7", "gone8", "here7"];
+  const limited = lackingAt({ allowUsers }, gone, here);
+  for (const item of ["user:gone7", "user:here8", "user:"]) assert.ok(limited.isMissing(item), item);
+  assert.ok(!limited.isMissing("user:here7"));
+});
+
+test("what a host has is never taken for granted when there is no room to list it", () => {
+  const scripts = Array.from({ length: 150 }, (_, index) => `script:${index}`);
+  const gone = Array.from({ length: 140 }, (_, index) => `user:gone${index}`);
+  const here = Array.from({ length: 300 }, (_, index) => `user:here${index}`);
+  const { isMissing } = lackingAt({}, [...scripts, ...gone], here);
+  for (const item of [...scripts, ...gone]) assert.ok(isMissing(item), item);
+  assert.ok(here.filter((item) => !isMissing(item)).length > 100);
+});
+
+function jobOf(index: number, user: string | undefined) {
+  const id = `job-${index}` as JobId;
+  const job = user === undefined ? undefined : { id, spec: { ...beat, user } };
+  return { id, job: job as Job | undefined };
+}
+
+test("however many jobs are changed together, their users are looked up together, and said together", () => {
+  const asked: string[][] = [];
+  const answers: (() => void)[] = [];
+  const found: (readonly string[])[][] = [];
+  const door = {
+    missingUsers: (names: readonly string[], done: (missing: readonly string[]) => void) => {
+      asked.push([...names]);
+      answers.push(() => done(names.filter((name) => name.startsWith("gone"))));
+    },
+  };
+  const users = new HostUsers({ door, found: (lacks, has) => found.push([lacks, has]) }, []);
+  const names = ["gone1", "here1", "gone2"];
+  users.jobsChanged(Array.from({ length: 600 }, (_, index) => jobOf(index, names[index % 3])));
+  assert.deepEqual(asked, [names]);
+  answers.shift()?.();
+  assert.deepEqual(found, [[["user:gone1", "user:gone2"], ["user:here1"]]]);
+  // Of each user one job is left.
+  users.jobsChanged(Array.from({ length: 597 }, (_, index) => jobOf(index, undefined)));
+  assert.equal(found.length, 1);
+  users.jobsChanged([jobOf(597, "here1"), jobOf(599, undefined)]);
+  assert.deepEqual(found.at(-1), [[], ["user:here1"]]);
+  assert.equal(asked.length, 1);
 });
 
 test("a job whose user or interpreter no host has is blocked, and the answer that wrote it says so", async () => {

@@ -215,7 +215,7 @@ class Mesh {
   }
 
   use(peer: PeerId, sha256: string, name = "report"): void {
-    this.keeper(peer).jobChanged(name as JobId, jobWith(sha256, name));
+    this.keeper(peer).jobsChanged([{ id: name as JobId, job: jobWith(sha256, name) }]);
     this.pass(0);
   }
 }
@@ -302,7 +302,7 @@ test("a script that no job names is removed after a day, and not before", () => 
   assert.equal(mesh.disks.get(a)?.size, 2);
   mesh.pass(2 * 3_600_000);
   assert.deepEqual([...(mesh.disks.get(a)?.keys() ?? [])], [scriptName(other)]);
-  mesh.keeper(a).jobChanged(id, undefined);
+  mesh.keeper(a).jobsChanged([{ id, job: undefined }]);
   mesh.pass(25 * 3_600_000);
   assert.equal(mesh.disks.get(a)?.size, 0);
 });

@@ -160,8 +160,11 @@ export type Event = { now: Now } & (
   | { kind: "linkUp"; peer: PeerId }
   | { kind: "linkDown"; peer: PeerId; why: "closed" | "reset" }
   | { kind: "redialRefused"; peer: PeerId; times: number }
-  /** what jobs need and this peer's host lacks, beyond what its settings don't allow (members/equipment.ts) */
-  | { kind: "equipment"; lacks: readonly string[] }
+  /**
+   * what jobs need and this peer's host lacks, beyond what its settings don't allow (members/equipment.ts); `has`: what was
+   * looked up and is there, which is needed when the host lacks too much for a list
+   */
+  | { kind: "equipment"; lacks: readonly string[]; has?: readonly string[] }
   /** of which secrets this peer has a value of its own, and which of those sealed to it it can't open */
   | { kind: "secrets"; held: OwnSecrets }
   | { kind: "childStarted"; run: RunId; at: number }

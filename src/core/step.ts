@@ -164,7 +164,7 @@ function take(state: State, event: Event): void {
       if (redialRefused(state, event.peer, event.times)) membersChanged(state);
       return;
     case "equipment":
-      if (noteEquipment(state, event.lacks)) membersChanged(state);
+      if (noteEquipment(state, event.lacks, event.has)) membersChanged(state);
       return;
     case "secrets":
       if (noteSecrets(state, event.held)) membersChanged(state);

@@ -192,13 +192,18 @@ export function assemble(deps: AssemblyDeps): Assembly {
     count,
   });
   const copies = new LogCopies({ ...outputDeps(deps), executor, charge });
-  const lacks = { scripts: [] as readonly string[], users: [] as readonly string[] };
-  const lacking = (some: Partial<typeof lacks>): void => {
-    Object.assign(lacks, some);
-    feed({ kind: "equipment", lacks: [...lacks.users, ...lacks.scripts] });
+  const equipment = {
+    lacksScripts: [] as readonly string[],
+    lacksUsers: [] as readonly string[],
+    has: [] as readonly string[],
+  };
+  const found = (some: Partial<typeof equipment>): void => {
+    Object.assign(equipment, some);
+    const { lacksScripts, lacksUsers, has } = equipment;
+    feed({ kind: "equipment", lacks: [...lacksUsers, ...lacksScripts], has });
   };
   const hostUsers = new HostUsers(
-    { door: doors.scripts, lacks: (users) => lacking({ users }) },
+    { door: doors.scripts, found: (lacksUsers, has) => found({ lacksUsers, has }) },
     table.jobs().values(),
   );
   const scripts = new ScriptStore(
@@ -207,7 +212,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
       clock,
       send: (to, message) => send(to, "blob", message),
       living: () => livingOthers(state),
-      lacks: (items) => lacking({ scripts: items }),
+      lacks: (lacksScripts) => found({ lacksScripts }),
       count,
       note: (entries, done) => noteFirst(doors, entries, done),
     },

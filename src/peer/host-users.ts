@@ -11,13 +11,15 @@ const checkEveryMs = 60_000;
 
 interface HostUsersDeps {
   door: Pick<Scripts, "missingUsers">;
-  /** what jobs need and is not here */
-  lacks(items: readonly string[]): void;
+  /** of the users that jobs name, those that are not here and those that are */
+  found(lacks: readonly string[], has: readonly string[]): void;
 }
 
 export class HostUsers {
   readonly #deps: HostUsersDeps;
   readonly #users = new Map<JobId, string>();
+  /** how many jobs name the user */
+  readonly #jobs = new Map<string, number>();
   /** whether the host lacks the user */
   readonly #checked = new Map<string, boolean>();
   #reported = "";
@@ -26,15 +28,17 @@ export class HostUsers {
 
   constructor(deps: HostUsersDeps, jobs: Iterable<Job>) {
     this.#deps = deps;
-    for (const job of jobs) this.#note(job.id, job);
+    for (const job of jobs) this.#note(job.id, job.spec.user);
   }
 
-  jobChanged(id: JobId, job: Job | undefined): void {
-    const before = this.#users.get(id);
-    this.#note(id, job);
-    const user = this.#users.get(id);
-    if (user === before) return;
-    if (user !== undefined && !this.#checked.has(user)) this.#check([user]);
+  jobsChanged(changes: Iterable<{ id: JobId; job: Job | undefined }>): void {
+    const added = new Set<string>();
+    for (const { id, job } of changes) {
+      const user = job?.spec.user;
+      this.#note(id, user);
+      if (user !== undefined && !this.#checked.has(user)) added.add(user);
+    }
+    this.#check(added);
     this.#report();
   }
 
@@ -46,34 +50,51 @@ export class HostUsers {
   woke(mono: number): void {
     if (mono < this.#checkAt) return;
     this.#checkAt = mono + checkEveryMs;
-    const names = new Set(this.#users.values());
-    for (const name of this.#checked.keys()) if (!names.has(name)) this.#checked.delete(name);
-    if (names.size > 0) this.#check([...names]);
+    for (const name of this.#checked.keys()) if (!this.#jobs.has(name)) this.#checked.delete(name);
+    this.#check(this.#jobs.keys());
   }
 
-  #note(id: JobId, job: Job | undefined): void {
-    if (job?.spec.user === undefined) this.#users.delete(id);
-    else this.#users.set(id, job.spec.user);
+  #note(id: JobId, user: string | undefined): void {
+    const before = this.#users.get(id);
+    if (before === user) return;
+    if (before !== undefined) this.#count(before, -1);
+    if (user === undefined) this.#users.delete(id);
+    else {
+      this.#users.set(id, user);
+      this.#count(user, 1);
+    }
   }
 
-  #check(users: readonly string[]): void {
-    const names = users.filter((name) => !this.#checking.has(name));
+  #count(user: string, more: number): void {
+    const jobs = (this.#jobs.get(user) ?? 0) + more;
+    if (jobs === 0) this.#jobs.delete(user);
+    else this.#jobs.set(user, jobs);
+  }
+
+  #check(users: Iterable<string>): void {
+    const names = [...users].filter((name) => !this.#checking.has(name));
     if (names.length === 0) return;
     for (const name of names) this.#checking.add(name);
     this.#deps.door.missingUsers(names, (missing) => {
+      const lacking = new Set(missing);
       for (const name of names) {
         this.#checking.delete(name);
-        this.#checked.set(name, missing.includes(name));
+        this.#checked.set(name, lacking.has(name));
       }
       this.#report();
     });
   }
 
   #report(): void {
-    const names = [...new Set(this.#users.values())].filter((name) => this.#checked.get(name) === true);
-    const lacks = names.map((name) => `user:${name}`).toSorted();
-    if (lacks.join() === this.#reported) return;
-    this.#reported = lacks.join();
-    this.#deps.lacks(lacks);
+    const lacks: string[] = [];
+    const has: string[] = [];
+    for (const name of [...this.#jobs.keys()].toSorted()) {
+      const isMissing = this.#checked.get(name);
+      if (isMissing !== undefined) (isMissing ? lacks : has).push(`user:${name}`);
+    }
+    const report = [...lacks, "", ...has].join();
+    if (report === this.#reported) return;
+    this.#reported = report;
+    this.#deps.found(lacks, has);
   }
 }

@@ -86,13 +86,18 @@ export class ScriptStore {
     });
   }
 
-  jobChanged(id: JobId, job: Job | undefined): void {
-    const before = this.#uses.get(id);
-    this.#note(id, job);
-    if (before === undefined && !this.#uses.has(id)) return;
-    const { interpreter } = this.#uses.get(id) ?? {};
-    if (interpreter !== undefined && interpreter !== before?.interpreter) this.#checkInterpreters();
-    this.#refresh();
+  jobsChanged(changes: Iterable<{ id: JobId; job: Job | undefined }>): void {
+    let isConcerned = false;
+    let isNewInterpreter = false;
+    for (const { id, job } of changes) {
+      const before = this.#uses.get(id);
+      this.#note(id, job);
+      const now = this.#uses.get(id);
+      if (before !== undefined || now !== undefined) isConcerned = true;
+      if (now !== undefined && now.interpreter !== before?.interpreter) isNewInterpreter = true;
+    }
+    if (isNewInterpreter) this.#checkInterpreters();
+    if (isConcerned) this.#refresh();
   }
 
   /** Whether the host is being asked for interpreters. */

@@ -67,10 +67,8 @@ export class TableWatch {
       cyclic: table.cyclic(),
       ...(unreadable.length === 0 ? {} : { unreadable: new Set(unreadable.map(({ id }) => id)) }),
     });
-    for (const { id, job } of changes) {
-      scripts.jobChanged(id, job);
-      hostUsers.jobChanged(id, job);
-    }
+    scripts.jobsChanged(changes);
+    hostUsers.jobsChanged(changes);
     secrets.tableChanged();
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {

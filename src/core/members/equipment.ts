@@ -1,8 +1,11 @@
 /**
  * What a peer's host lacks, or doesn't allow, of what a job needs to run there: `executor:http` if the peer was started with
  * other `--allow-executor`s; `user:*` with `user:+ada` if it allows jobs of the user ada only. A job without a user needs
- * `user:`, the peer's own; `user:bob` is one that the host can't run jobs as. A peer says it in its heartbeats, so that the others pass it over. Unlike a capability
- * (capabilities.ts) it is a matter of the host and its settings, not of cicada's version.
+ * `user:`, the peer's own; `user:bob` is one that the host can't run jobs as. A peer says it in its heartbeats, so that the
+ * others pass it over. Unlike a capability (capabilities.ts) it is a matter of the host and its settings, not of cicada's version.
+ *
+ * A heartbeat has room for so many items. If a host lacks more of a kind, it lists what it has of that kind instead
+ * (`user:*`, `user:+ada`), and says how many it lacks (`unlisted:user:200`).
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
@@ -25,15 +28,16 @@ export function missing(
   });
 }
 
-/** How many items a heartbeat lists. A peer that lacks more is taken to lack every script. */
+/** How many items a heartbeat lists (schema/heartbeat.ts). */
 const lacksMax = 128;
-const anyScript = "script:*";
+/** Room for `secret:*` and how many that are: what is found out about secrets is added to the other items. */
+const roomForSecrets = 2;
 const secretItem = "secret:";
+const unlistedItem = "unlisted:";
 
-/** What this peer's host lacks has changed; `lacks` is what its settings don't decide. False = nothing new. */
-export function noteEquipment(state: State, lacks: readonly string[]): boolean {
-  const all = [...state.settings.lacks, ...lacks];
-  const told = all.length <= lacksMax ? all : [anyScript, ...all.slice(0, lacksMax - 1)];
+/** What this peer's host lacks and has, beyond what its settings decide, has changed. False = nothing new. */
+export function noteEquipment(state: State, lacks: readonly string[], has: readonly string[] = []): boolean {
+  const told = fitted({ settled: state.settings.lacks, lacks, has }, lacksMax - roomForSecrets);
   if (told.join() === (state.members.lacks ?? state.settings.lacks).join()) return false;
   state.members.lacks = told;
   heartbeatAtOnce(state);
@@ -42,9 +46,49 @@ export function noteEquipment(state: State, lacks: readonly string[]): boolean {
 
 /** What this peer's host lacks, or doesn't allow. */
 export function ownLacks({ members, settings }: State): readonly string[] {
-  const lacks = members.lacks ?? settings.lacks;
-  if (members.secrets.unopened.length === 0) return lacks;
-  return [...lacks, ...members.secrets.unopened.map((name) => `${secretItem}${name}`)].slice(0, lacksMax);
+  const settled = members.lacks ?? settings.lacks;
+  if (members.secrets.unopened.length === 0) return settled;
+  const lacks = members.secrets.unopened.map((name) => `${secretItem}${name}`);
+  return fitted({ settled, lacks, has: [] }, lacksMax);
+}
+
+interface Found {
+  /** what the settings don't allow */
+  settled: readonly string[];
+  lacks: readonly string[];
+  has: readonly string[];
+}
+
+/**
+ * At most so many items that say what is lacking. If there are more, whole kinds are refused with exceptions, those of which
+ * most is lacking first; exceptions for which there is no room are left out, so that nothing that is lacking counts as there.
+ */
+function fitted({ settled, lacks, has }: Found, max: number): string[] {
+  let listed = [...settled, ...lacks];
+  let exceptions: string[] = [];
+  const kinds = Map.groupBy(lacks, kindOf);
+  for (const [kind, ofKind] of [...kinds].toSorted(([, a], [, b]) => b.length - a.length)) {
+    if (listed.length + exceptions.length <= max) break;
+    const lacking = new Set(ofKind);
+    const allowed = settled.includes(`${kind}:*`)
+      ? settled.filter((item) => item.startsWith(`${kind}:+`)).map((item) => item.replace(":+", ":"))
+      : // A job without a user runs as the peer's own.
+        [...(kind === "user" ? ["user:"] : []), ...has.filter((item) => kindOf(item) === kind)];
+    exceptions = [
+      ...exceptions,
+      ...allowed.filter((item) => !lacking.has(item)).map((item) => item.replace(":", ":+")),
+    ];
+    listed = [
+      ...listed.filter((item) => kindOf(item) !== kind),
+      `${kind}:*`,
+      `${unlistedItem}${kind}:${lacking.size}`,
+    ];
+  }
+  return [...listed, ...exceptions].slice(0, max);
+}
+
+function kindOf(item: string): string {
+  return item.slice(0, item.indexOf(":"));
 }
 
 function lacksOf(state: State, peer: PeerId): readonly string[] {
@@ -60,13 +104,31 @@ export function describeMissing(
 ): string {
   const lacks = lacksOf(state, peer);
   return missing(state, plan, peer)
-    .map((item) => (item.startsWith("user:") && lacks.includes(item) ? lacksUser(item) : describeItem(item)))
+    .map((item) => {
+      const unlisted = lacks.includes(item) ? undefined : unlistedOf(lacks, kindOf(item));
+      if (unlisted !== undefined) return describeUnlisted(item, unlisted);
+      return item.startsWith("user:") && lacks.includes(item) ? lacksUser(item) : describeItem(item);
+    })
     .join(", and ");
 }
 
 /** The settings refuse all users but those that they name, so a single one is one that the host doesn't have. */
 function lacksUser(item: string): string {
-  return `can't run jobs as the user ${item.slice("user:".length)} (there is no such user, or only root could)`;
+  return `can't run jobs as the user ${item.slice("user:".length)} (there is no such user, or only root could, with setpriv)`;
+}
+
+/** How many items of the kind the peer lacks and doesn't list. */
+function unlistedOf(lacks: readonly string[], kind: string): string | undefined {
+  const start = `${unlistedItem}${kind}:`;
+  return lacks.find((item) => item.startsWith(start))?.slice(start.length);
+}
+
+function describeUnlisted(item: string, unlisted: string): string {
+  const kind = kindOf(item);
+  const name = isScript(item)
+    ? `${item.slice(kind.length + 1, kind.length + 13)}…`
+    : item.slice(kind.length + 1);
+  return `can't say whether it has the ${kind} ${name}: it lacks ${unlisted} ${kind}s that jobs need, which are too many to list`;
 }
 
 function describeItem(item: string): string {

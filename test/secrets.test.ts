@@ -372,7 +372,10 @@ describe("a job with a secret", () => {
     const plan = cores.state("a").jobs.plans.get(id);
     assert.ok(plan !== undefined);
     const { message } = whyBlocked(cores.state("a"), plan) ?? { message: "" };
-    assert.match(message, /host-a doesn't have the newest value of the secret TOKEN \(cicada secrets set\)/);
+    assert.match(
+      message,
+      /^host-a and host-b don't have the newest value of the secret TOKEN \(cicada secrets set\)$/,
+    );
     cores.set("secrets", "TOKEN", row(10, "b"));
     assert.deepEqual(runners(cores, 20_000), ["b"]);
   });

@@ -135,6 +135,26 @@ describe("a job that no living peer can run because of its tags is blocked, and 
     });
   });
 
+  test("says once what is true of several of them, in words for one or for many", () => {
+    const lacks = { a: ["user:deploy"], b: ["user:deploy"], c: ["user:*"], d: ["user:deploy"] };
+    const cores = new Cores(["a", "b", "c", "d"], { lacks });
+    cores.put({ ...beat, user: "deploy" });
+    const cant =
+      "can't run jobs as the user deploy (there is no such user, or only root could, with setpriv)";
+    const doesnt = "doesn't allow jobs of the user deploy (start --allow-user)";
+    assert.equal(hindrance(cores)?.message, `host-a, host-b and host-d ${cant}; host-c ${doesnt}`);
+    cores.put({ ...beat, user: "deploy", target: { peers: ["nosuch", "none", "host-b"] } });
+    assert.equal(
+      hindrance(cores)?.message,
+      `none of its targets can run it: host-b ${cant}; nosuch and none are not members of the mesh`,
+    );
+    cores.put({ ...beat, target: { peers: Array.from({ length: 9 }, (_, index) => `no${index}`) } });
+    assert.equal(
+      hindrance(cores)?.message,
+      "none of its targets can run it: no0, no1, no2, no3, no4 and 4 more are not members of the mesh",
+    );
+  });
+
   test("counts the members whose tags aren't known", () => {
     const cores = new Cores(["a", "b"], { tags: { b: ssd } });
     cores.put({ ...beat, target: { tags: ssd } });

@@ -16,6 +16,7 @@ import { describeMissing, missing } from "./equipment.ts";
 import { eligibilityOf } from "./eligibility.ts";
 import type { Eligibility } from "./failover.ts";
 import { shownName } from "./names.ts";
+import { doesnt, formatSaid, has, is, runs, type Predicate, type Said } from "./predicates.ts";
 
 type Passing = "alive" | "suspect" | "warming-up" | "declined";
 const passing: ReadonlySet<Eligibility> = new Set<Passing>(["alive", "suspect", "warming-up", "declined"]);
@@ -26,8 +27,8 @@ function isLasting(how: Eligibility): how is Lasting {
   return how !== "untargeted" && !passing.has(how);
 }
 
-/** How many peers or parts are named in one sentence. */
-const namesShown = 5;
+/** How many parts of a job are named in one sentence. */
+const partsShown = 5;
 
 /** Undefined while a living peer can run it. The peers that a person has named for a run take the place of the job's target. */
 export function whyBlocked(
@@ -42,18 +43,19 @@ export function whyBlocked(
     if (passing.has(how)) return undefined;
     if (isLasting(how)) admitted.push({ peer, how });
   }
-  const reasons = admitted.map(
-    ({ peer, how }) => `${shownName(state, peer)} ${describe(state, plan, peer, how)}`,
-  );
+  const reasons = admitted.map(({ peer, how }) => ({
+    name: shownName(state, peer),
+    ...describe(state, plan, peer, how),
+  }));
   if (admitted.length > 0 && admitted.every(({ how }) => how === "too-small")) {
-    return { pointer: "/weight", message: listed(reasons) };
+    return { pointer: "/weight", message: formatSaid(reasons) };
   }
   const { peers, tags } =
     requested?.peers === undefined ? plan.target : { peers: requested.peers, tags: undefined };
   if (peers === undefined) return withoutNames(state, tags, reasons);
   const all = [...reasons, ...targetsWithoutPeer(state, peers, tags)];
-  const message =
-    all.length === 1 ? `its target ${all[0]}` : `none of its targets can run it: ${listed(all)}`;
+  const said = formatSaid(all);
+  const message = all.length === 1 ? `its target ${said}` : `none of its targets can run it: ${said}`;
   return { pointer: "/target/peers", message };
 }
 
@@ -79,11 +81,11 @@ export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
 /** Peers that are there, so that ticks that run on all peers have a slot for them, and that can't run it now. */
 function whySlotsWait(state: State, plan: Plan): Problem | undefined {
   const reasons = [state.settings.self, ...state.members.byId.keys()].flatMap((peer) => {
-    const why = isUnwell(state, plan, peer) ? whyPeerWaits(state, plan, peer) : undefined;
-    return why === undefined ? [] : [`${shownName(state, peer)} ${why}`];
+    const why = isUnwell(state, plan, peer) ? whatHinders(state, plan, peer) : undefined;
+    return why === undefined ? [] : [{ name: shownName(state, peer), ...why }];
   });
   if (reasons.length === 0) return undefined;
-  const message = `of its ticks, which run on all its peers, these runs wait and are missed if that lasts: ${listed(reasons)}`;
+  const message = `of its ticks, which run on all its peers, these runs wait and are missed if that lasts: ${formatSaid(reasons)}`;
   return { pointer: "/target/count", message };
 }
 
@@ -99,21 +101,29 @@ const unwell: ReadonlySet<Eligibility> = new Set(["host", "clock", "duplicate"])
  * name.
  */
 export function whyPeerWaits(state: State, plan: Plan, peer: PeerId): string | undefined {
+  return whatHinders(state, plan, peer)?.one;
+}
+
+function whatHinders(state: State, plan: Plan, peer: PeerId): Predicate | undefined {
   const how = eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(peer);
-  if (how === "warming-up") return "has just started and takes no ticks yet";
+  if (how === "warming-up")
+    return {
+      one: "has just started and takes no ticks yet",
+      many: "have just started and take no ticks yet",
+    };
   return isLasting(how) ? describe(state, plan, peer, how) : undefined;
 }
 
 /** Of a job that names no peers: `reasons` are those of the peers that it admits. */
-function withoutNames(state: State, tags: Tags | undefined, reasons: readonly string[]): Problem {
+function withoutNames(state: State, tags: Tags | undefined, reasons: readonly Said[]): Problem {
   if (tags === undefined) {
-    const message = reasons.length === 0 ? "no peer of the mesh runs jobs" : listed(reasons);
+    const message = reasons.length === 0 ? "no peer of the mesh runs jobs" : formatSaid(reasons);
     return { pointer: "", message };
   }
   const pointer = "/target/tags";
   const wanted = formatTags(tags);
   if (reasons.length > 0) {
-    return { pointer, message: `no peer with its tags (${wanted}) can run it: ${listed(reasons)}` };
+    return { pointer, message: `no peer with its tags (${wanted}) can run it: ${formatSaid(reasons)}` };
   }
   const unheard = knownPeers(state).filter((peer) => peer.tags === undefined).length;
   const others =
@@ -141,60 +151,75 @@ function knownPeers(state: State): KnownPeer[] {
 }
 
 /** Targets that name no member, only members that never run jobs, or only members without the job's tags. */
-function targetsWithoutPeer(state: State, targets: readonly string[], tags: Tags | undefined): string[] {
+function targetsWithoutPeer(state: State, targets: readonly string[], tags: Tags | undefined): Said[] {
   const { self } = state.settings;
   const known = knownPeers(state);
-  return targets.flatMap((target) => {
-    const found = known.filter((peer) => isAmong([target], peer));
-    if (found.length === 0) return [`${target} ${describeMissingTarget(known)}`];
+  return targets.flatMap((name) => {
+    const found = known.filter((peer) => isAmong([name], peer));
+    if (found.length === 0) return [{ name, ...describeMissingTarget(known) }];
     if (found.some(({ id }) => state.operator.selfForgotten !== undefined && id === self)) {
-      return [`${target} has been forgotten by the mesh`];
+      return [{ name, ...has("been forgotten by the mesh") }];
     }
-    if (found.every((peer) => peer.role === "witness")) return [`${target} is a witness, which runs nothing`];
+    if (found.every((peer) => peer.role === "witness")) return [{ name, ...witness }];
     const lacksTags = tags !== undefined && !found.some((peer) => hasTags(peer.tags, tags));
-    return lacksTags ? [`${target} doesn't have the tags ${formatTags(tags)}`] : [];
+    return lacksTags ? [{ name, ...doesnt(`have the tags ${formatTags(tags)}`) }] : [];
   });
 }
 
+const witness: Predicate = {
+  one: "is a witness, which runs nothing",
+  many: "are witnesses, which run nothing",
+};
+
 /** This peer knows only the id of a member that it hasn't heard since it started, and that member may be the target. */
-function describeMissingTarget(known: readonly NamedPeer[]): string {
+function describeMissingTarget(known: readonly NamedPeer[]): Predicate {
   return known.every(({ name }) => name !== undefined)
-    ? "is not a member of the mesh"
-    : "is not a member that has been heard since this peer started";
+    ? { one: "is not a member of the mesh", many: "are not members of the mesh" }
+    : {
+        one: "is not a member that has been heard since this peer started",
+        many: "are not members that have been heard since this peer started",
+      };
 }
 
-function listed(reasons: readonly string[]): string {
-  const more = reasons.length - namesShown;
-  return reasons.slice(0, namesShown).join(", ") + (more > 0 ? `, and ${more} more` : "");
+function listed(parts: readonly string[]): string {
+  const more = parts.length - partsShown;
+  return parts.slice(0, partsShown).join(", ") + (more > 0 ? `, and ${more} more` : "");
 }
 
-/** Completes a sentence that begins with the peer's name. */
-function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): string {
+function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): Predicate {
   const member = state.members.byId.get(peer);
   // Ages are measured on the monotonic clock, and shown as instants of the wall clock.
   const since =
     member === undefined ? "" : instantText(state, state.now.wall - (state.now.mono - member.stateSinceMono));
   switch (how) {
     case "dead":
-      return member?.heardWall === undefined ? "has not been heard" : `has been dead since ${since}`;
+      return has(member?.heardWall === undefined ? "not been heard" : `been dead since ${since}`);
     case "incapable":
-      return `runs a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`;
+      return runs(
+        `a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`,
+      );
     case "unequipped":
       return describeMissing(state, plan, peer);
     case "too-small":
-      return `has a capacity of ${capacityOf(state, peer)}, and the job weighs ${plan.weight}`;
+      return has(`a capacity of ${capacityOf(state, peer)}, and the job weighs ${plan.weight}`);
     case "left":
-      return `has been stopped since ${since}`;
+      return has(`been stopped since ${since}`);
     case "draining":
-      return isDrained(state, peer) ? "is drained" : "is being stopped";
+      return is(isDrained(state, peer) ? "drained" : "being stopped");
     case "clock":
-      return "has a clock that is too far off the others'";
+      return has("a clock that is too far off the others'");
     case "host":
-      return "can't start runs now, because of its host";
+      return {
+        one: "can't start runs now, because of its host",
+        many: "can't start runs now, because of their hosts",
+      };
     case "superseded":
-      return "has a cluster key that the mesh has replaced";
+      return has("a cluster key that the mesh has replaced");
     case "duplicate":
-      return "has a newer process beside it with the same identity";
+      return {
+        one: "has a newer process beside it with the same identity",
+        many: "have newer processes beside them with the same identities",
+      };
   }
 }
 

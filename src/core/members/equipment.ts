@@ -11,6 +11,7 @@ import type { PeerId } from "../../schema/ids.ts";
 import type { Plan } from "../job/plan.ts";
 import type { State } from "../state.ts";
 import { heartbeatAtOnce } from "./members.ts";
+import { both, cant, doesnt, runs, type Predicate } from "./predicates.ts";
 import { hasSecret } from "./secrets.ts";
 
 /** What the job needs and the peer's host lacks. A peer that was never heard counts as equipped. */
@@ -91,30 +92,36 @@ function kindOf(item: string): string {
   return item.slice(0, item.indexOf(":"));
 }
 
+function nameOf(item: string): string {
+  return item.slice(item.indexOf(":") + 1);
+}
+
 function lacksOf(state: State, peer: PeerId): readonly string[] {
   if (peer === state.settings.self) return ownLacks(state);
   return state.members.byId.get(peer)?.heartbeat?.lacks ?? [];
 }
 
-/** What keeps the peer from running the job. Completes a sentence that begins with its name. */
+/** What keeps the peer from running the job. */
 export function describeMissing(
   state: State,
   plan: Pick<Plan, "equipment" | "secrets">,
   peer: PeerId,
-): string {
+): Predicate {
   const lacks = lacksOf(state, peer);
-  return missing(state, plan, peer)
-    .map((item) => {
+  return both(
+    missing(state, plan, peer).map((item) => {
       const unlisted = lacks.includes(item) ? undefined : unlistedOf(lacks, kindOf(item));
       if (unlisted !== undefined) return describeUnlisted(item, unlisted);
       return item.startsWith("user:") && lacks.includes(item) ? lacksUser(item) : describeItem(item);
-    })
-    .join(", and ");
+    }),
+  );
 }
 
 /** The settings refuse all users but those that they name, so a single one is one that the host doesn't have. */
-function lacksUser(item: string): string {
-  return `can't run jobs as the user ${item.slice("user:".length)} (there is no such user, or only root could, with setpriv)`;
+function lacksUser(item: string): Predicate {
+  return cant(
+    `run jobs as the user ${nameOf(item)} (there is no such user, or only root could, with setpriv)`,
+  );
 }
 
 /** How many items of the kind the peer lacks and doesn't list. */
@@ -123,35 +130,37 @@ function unlistedOf(lacks: readonly string[], kind: string): string | undefined 
   return lacks.find((item) => item.startsWith(start))?.slice(start.length);
 }
 
-function describeUnlisted(item: string, unlisted: string): string {
+function describeUnlisted(item: string, unlisted: string): Predicate {
   const kind = kindOf(item);
-  const name = isScript(item)
-    ? `${item.slice(kind.length + 1, kind.length + 13)}…`
-    : item.slice(kind.length + 1);
-  return `can't say whether it has the ${kind} ${name}: it lacks ${unlisted} ${kind}s that jobs need, which are too many to list`;
+  const name = isScript(item) ? `${nameOf(item).slice(0, 12)}…` : nameOf(item);
+  return cant(
+    `say whether the host has the ${kind} ${name} (it lacks ${unlisted} ${kind}s that jobs need, too many to list)`,
+  );
 }
 
-function describeItem(item: string): string {
-  const [kind = "", name = ""] = item.split(/:(.*)/s);
-  switch (kind) {
+function describeItem(item: string): Predicate {
+  const name = nameOf(item);
+  switch (kindOf(item)) {
     case "executor":
-      return `doesn't allow jobs of the executor ${name} (start --allow-executor)`;
+      return doesnt(`allow jobs of the executor ${name} (start --allow-executor)`);
     case "user":
-      return `doesn't allow jobs ${name === "" ? "without a user" : `of the user ${name}`} (start --allow-user)`;
+      return doesnt(
+        `allow jobs ${name === "" ? "without a user" : `of the user ${name}`} (start --allow-user)`,
+      );
     case "group":
-      return `doesn't allow jobs of the group ${name} (start --allow-group)`;
+      return doesnt(`allow jobs of the group ${name} (start --allow-group)`);
     case "script":
-      return `doesn't have the script ${name.slice(0, 12)}… yet (PUT /v1/scripts, or jobs create --script)`;
+      return doesnt(`have the script ${name.slice(0, 12)}… yet (PUT /v1/scripts, or jobs create --script)`);
     case "limits":
       return name === "processes-of-own-user"
-        ? "runs as root, for which there is no limit of processes (give the job a user)"
-        : `can't enforce limits.${name.replace("-below-0", " below 0")}`;
+        ? runs("as root, for which there is no limit of processes (give the job a user)")
+        : cant(`enforce limits.${name.replace("-below-0", " below 0")}`);
     case "secret":
-      return `doesn't have the newest value of the secret ${name} (cicada secrets set)`;
+      return doesnt(`have the newest value of the secret ${name} (cicada secrets set)`);
     case "interpreter":
-      return `doesn't have the interpreter ${name}`;
+      return doesnt(`have the interpreter ${name}`);
     default:
-      return `lacks ${item}`;
+      return doesnt(`have ${item}`);
   }
 }
 
@@ -167,6 +176,6 @@ export function isLookedUp(item: string): boolean {
 
 /** Whether the peer lacks everything of that kind, and the item is not one of the exceptions that it names. */
 function isOfRefusedKind(item: string, lacks: readonly string[]): boolean {
-  const [kind = "", name = ""] = item.split(/:(.*)/s);
-  return lacks.includes(`${kind}:*`) && !lacks.includes(`${kind}:+${name}`);
+  const kind = kindOf(item);
+  return lacks.includes(`${kind}:*`) && !lacks.includes(`${kind}:+${nameOf(item)}`);
 }

@@ -908,6 +908,46 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a page whose stream of events comes back reads its lists again only if events were missed, or may have been", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await page.addInitScript(`window.EventSource = class extends EventTarget {
+      static CLOSED = 2;
+      readyState = 1;
+      constructor() { super(); window.stream = this; }
+      close() {}
+      tell(name, fields) { this.dispatchEvent(new MessageEvent(name, { data: "{}", ...fields })); }
+    }`);
+    await page.clock.install();
+    let asked = 0;
+    page.on("request", (request) => {
+      if (new URL(request.url()).pathname === "/v1/failures") asked++;
+    });
+    const back = async (lost: string, opened: string, times: number): Promise<void> => {
+      const expected = asked + times;
+      await page.evaluate(lost);
+      await page.clock.runFor(3_500);
+      const running = page.waitForRequest(/\/v1\/running$/);
+      await page.evaluate(opened);
+      // As long as any list waits after an event.
+      await page.clock.runFor(6_000);
+      await running;
+      await until("the failures have been asked for", 5_000, () => asked >= expected);
+      assert.equal(asked, expected, opened);
+    };
+    const cut = 'stream.tell("error")';
+    const open = 'stream.tell("open")';
+    await logIn(page, ada.token);
+    await page.getByRole("row", { name: /^broken/ }).waitFor();
+    await page.evaluate(open);
+    await back(cut, open, 1); // no event has come yet
+    await page.evaluate('stream.tell("cicada.run.succeeded", { lastEventId: "1" })');
+    await back(cut, open, 0);
+    await back(cut, open, 0);
+    await back(cut, `${open}; stream.tell("cicada.events.missed")`, 1);
+    await back(`stream.readyState = 2; ${cut}`, open, 1); // a new stream
+    await context.close();
+  });
+
   test("Now asks for what went wrong when a run has gone wrong, and not when one has succeeded", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await page.addInitScript(`window.EventSource = class extends EventTarget {

@@ -1,6 +1,7 @@
 /**
  * The stream of events. It only says that something has changed: the parts of the page then ask for what they show, each of
- * them no more often than it wants to (resource.ts), however busy the mesh is.
+ * them no more often than it wants to (watch.ts), however busy the mesh is. After a lost connection the browser names the last
+ * event that it got, and the peer sends those that came since, or says that some were missed.
  */
 import { effect } from "@preact/signals";
 import { isLoggedIn, lostSince } from "./ask.ts";
@@ -46,19 +47,25 @@ export function followEvents(): void {
     if (isLoggedIn.value !== true) return undefined;
     let source: EventSource;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    let isFirst = true;
-    const open = (): void => {
+    const open = (isAgain: boolean): void => {
       source = new EventSource("/v1/events");
-      for (const [kind, name] of names) {
-        source.addEventListener(name, ({ data }: MessageEvent<string>) => notify(kind, subjectOf(data)));
-      }
+      let isFirst = !isAgain;
+      /** The browser has an event to name. */
+      let hasEvent = false;
+      const follow = (name: string, heard: (event: MessageEvent<string>) => void): void =>
+        source.addEventListener(name, (event: MessageEvent<string>) => {
+          hasEvent ||= event.lastEventId !== "";
+          heard(event);
+        });
+      for (const [kind, name] of names) follow(name, ({ data }) => notify(kind, subjectOf(data)));
       for (const setting of settings) {
         for (const change of ["written", "deleted"])
-          source.addEventListener(`cicada.${setting}.${change}`, () => notify("job", undefined));
+          follow(`cicada.${setting}.${change}`, () => notify("job", undefined));
       }
-      source.addEventListener("cicada.events.missed", notifyAll);
+      follow("cicada.events.missed", notifyAll);
       source.addEventListener("open", () => {
-        if (!isFirst) notifyAll();
+        lostSince.value = undefined;
+        if (!isFirst && !hasEvent) notifyAll();
         isFirst = false;
       });
       source.addEventListener("error", () => {
@@ -66,12 +73,12 @@ export function followEvents(): void {
         // The browser itself tries again unless the answer was a refusal.
         if (source.readyState !== EventSource.CLOSED) return;
         clearTimeout(timer);
-        timer = setTimeout(open, againMs);
+        timer = setTimeout(() => open(true), againMs);
         // Learns whether the session has ended.
         notify("peer", undefined);
       });
     };
-    open();
+    open(false);
     return () => {
       clearTimeout(timer);
       source.close();

@@ -36,6 +36,7 @@ export function watch<Body>(
   let at = Infinity;
   let isAsking = false;
   let isWanted = false;
+  let hasFailed = false;
   let lastMs = -Infinity;
 
   const plan = (ms: number): void => {
@@ -53,8 +54,10 @@ export function watch<Body>(
     let nextMs = pollMs;
     try {
       answered(await ask<Body>(path, { signal: aborted.signal }));
+      hasFailed = false;
     } catch (error) {
       if (aborted.signal.aborted) return;
+      hasFailed = true;
       if (error instanceof Refused) refused(error);
       else nextMs = retryMs;
     }
@@ -77,7 +80,7 @@ export function watch<Body>(
   document.addEventListener("visibilitychange", seen);
   // What was refused or out of reach is asked for again once the peer answers.
   const stopLost = lostSince.subscribe((since) => {
-    if (since === undefined && lastMs > 0) soon();
+    if (since === undefined && hasFailed) soon();
   });
   plan(0);
   return {

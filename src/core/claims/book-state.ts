@@ -31,6 +31,8 @@ export type TickVerdict = ChainVerdict & { readonly endedAt: number };
 
 /** A range of ticks (ms, both ends included) that is to be reported as skipped. */
 export interface PendingRange {
+  /** whose ticks were not run */
+  readonly parent: JobId;
   readonly from: number;
   readonly to: number;
   readonly count: number;
@@ -69,7 +71,7 @@ export interface BookState extends ClaimIndexes {
   /** how large the outputs are that they hold; bytes, roughly */
   chainOutputBytes: number;
   /** … and ranges of such ticks that no peer has reported yet: a parent's ticks in them were not run */
-  readonly chainRanges: Map<JobId, PendingRange[]>;
+  readonly chainRanges: Map<JobId, readonly PendingRange[]>;
   /** orders by when they are to be reconciled next; wall clock, ms */
   readonly reconcileQueue: IndexedHeap<Order>;
   /** orders whose circumstances have changed in this step */

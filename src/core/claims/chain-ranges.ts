@@ -9,6 +9,7 @@ import { intervalsBetween } from "../job/gap.ts";
 import { nextTickOf, ticksOf, type Plan } from "../job/plan.ts";
 import { isOver } from "../records/history.ts";
 import type { State } from "../state.ts";
+import type { PendingRange } from "./book-state.ts";
 import { countTicks } from "../time/count.ts";
 
 /** A parent's ticks in this range were not run, so the child's are skipped. `inProgress`: the child's own ticks (ms). */
@@ -31,7 +32,7 @@ export function passOnRange(
   if (found.length === 0) return;
   const reason = `${parentReason}${job} was ${how}`;
   const sinceMono = state.now.mono;
-  const added = found.map((span) => ({ ...span, reason, sinceMono }));
+  const added = found.map((span) => ({ ...span, parent: job, reason, sinceMono }));
   state.book.chainRanges.set(child, [...pending, ...added]);
 }
 
@@ -60,12 +61,31 @@ function spansWithin(
   });
 }
 
+/** The parent's range is withdrawn, so what was passed on of it to the child is not reported. */
+export function takeBackRange({ book }: State, child: JobId, { job, tick, range }: RunRecord): void {
+  const pending = book.chainRanges.get(child);
+  if (pending === undefined || range === undefined) return;
+  const to = instantOf(tick);
+  keep(
+    book,
+    child,
+    pending.filter((one) => one.parent !== job || one.from < range.from || one.to > to),
+  );
+}
+
 /** Forgets the job's ranges: this peer or another one has reported them. */
 export function forgetRanges({ book }: State, { job, tick, range }: RunRecord): void {
   const pending = book.chainRanges.get(job);
   if (pending === undefined || range === undefined) return;
   const to = instantOf(tick);
-  const left = pending.filter((one) => one.from < range.from || one.to > to);
-  if (left.length === 0) book.chainRanges.delete(job);
-  else book.chainRanges.set(job, left);
+  keep(
+    book,
+    job,
+    pending.filter((one) => one.from < range.from || one.to > to),
+  );
+}
+
+function keep({ chainRanges }: State["book"], job: JobId, left: readonly PendingRange[]): void {
+  if (left.length === 0) chainRanges.delete(job);
+  else chainRanges.set(job, left);
 }

@@ -25,7 +25,7 @@ import { noteBackfill } from "./backfill-index.ts";
 import { instantFor, pastOf, pastTicksOf, wasNotRun } from "./chain-backfills.ts";
 import { endsInMemory, endsOfTick, isEndOrRepeated, latestKnown, wholeEndOf } from "./chain-ends.ts";
 import { readDisk, parentTickOf, parentPastTickOf } from "./chain-parents.ts";
-import { forgetRanges, passOnRange } from "./chain-ranges.ts";
+import { forgetRanges, passOnRange, takeBackRange } from "./chain-ranges.ts";
 import { admitChained, dropOrders, isBegunOrDecided, isRequested } from "./order-book.ts";
 import { touchOver } from "./touched.ts";
 
@@ -37,11 +37,7 @@ const chainOutputBytesMax = 67_108_864;
 /** What follows from a record for the jobs that run after its job, and for what is known of its own tick. */
 export function followChains(state: State, record: RunRecord): void {
   const children = state.jobs.children.get(record.job);
-  if (record.range !== undefined) {
-    forgetRanges(state, record);
-    for (const child of children ?? []) passOnRange(state, child, record, chainTicksInProgress(state, child));
-    return;
-  }
+  if (record.range !== undefined) return followRange(state, record);
   if (settles(record)) {
     if (isWholeOver(state.ledger.history, record.job, record.tick))
       forgetChainTick(state, record.job, record.tick);
@@ -60,6 +56,16 @@ export function followChains(state: State, record: RunRecord): void {
     review(state, child, record.tick);
     reviewPast(state, child, record.tick);
   }
+}
+
+function followRange(state: State, record: RunRecord): void {
+  const children = state.jobs.children.get(record.job) ?? [];
+  if (record.state === "withdrawn") {
+    for (const child of children) takeBackRange(state, child, record);
+    return;
+  }
+  forgetRanges(state, record);
+  for (const child of children) passOnRange(state, child, record, chainTicksInProgress(state, child));
 }
 
 /** Takes in what the disk holds about ticks of a job and of its parents. `lookedUp`: that tick was looked up there. */

@@ -204,7 +204,8 @@ export function isNextRound(record: RunRecord, inBook: Order | undefined): boole
 
 /**
  * A runner that the voters chose has given the order back unstarted, so the voters may decide in another round. (The order of
- * an available job simply stays in the book when its claim is withdrawn.)
+ * an available job simply stays in the book when its claim is withdrawn.) If they had chosen it by clocks that were ahead, the
+ * order enters the book when its tick comes.
  */
 export function admitNextRound(state: State, record: RunRecord, requested: RequestedOrder | undefined): void {
   const { job, tick, slot, of = 1, trigger } = record;
@@ -212,6 +213,7 @@ export function admitNextRound(state: State, record: RunRecord, requested: Reque
   if (before !== undefined) removeOrder(state, before);
   if (isOver(state.ledger.history, job, tick, slot)) return;
   const request = requested ?? before?.requested;
+  if (request === undefined && instantOf(tick) > acceptedUntil(state)) return;
   add(state, { job, tick, due: request?.requestedAt ?? record.due, trigger, requested: request }, slot, of);
 }
 
@@ -365,6 +367,7 @@ function roundAfter(record: RunRecord): number {
   return (record.giveBacks ?? 0) + (isGivenBack(record) ? 1 : 0);
 }
 
-function isGivenBack(record: RunRecord): boolean {
+/** Whether the record says that the runner whom the voters had chosen did not start the order. */
+export function isGivenBack(record: RunRecord): boolean {
   return record.state === "withdrawn" && record.epoch !== undefined;
 }

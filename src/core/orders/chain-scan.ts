@@ -8,6 +8,7 @@ import { admitTick } from "../claims/order-book.ts";
 import type { After } from "../job/chain.ts";
 import type { Plan } from "../job/plan.ts";
 import { recentMs, reportEveryMs } from "../limits.ts";
+import { clockRefusedMs } from "../members/suspicion.ts";
 import { endUnsure, partlyOver, unsureUntilOf, watermarkOf } from "../records/history.ts";
 import type { State } from "../state.ts";
 import { lowestOf, readHistory } from "./history-read.ts";
@@ -36,12 +37,16 @@ export function scanChain(state: State, plan: Plan, after: After): void {
   reviewAll(state, plan.id);
 }
 
-/** Reports ranges of ticks that are skipped because of their parents, as far as they are this peer's to report now. */
+/**
+ * Reports ranges of ticks that are skipped because of their parents, as far as they are this peer's to report now. A range that
+ * reaches into the future is due to a parent's record by a clock that was ahead, whose writer may still withdraw it.
+ */
 export function reportChainRanges(state: State): void {
   for (const [job, ranges] of state.book.chainRanges) {
     const plan = state.jobs.plans.get(job);
     if (plan === undefined) continue;
     for (const range of ranges) {
+      if (range.to > state.now.wall + clockRefusedMs) continue;
       const place = reporterPlace(state, job, tickAt(range.to));
       if (place === undefined || state.now.mono - range.sinceMono < place * reportEveryMs) continue;
       reportRange(state, plan, range);

@@ -148,7 +148,7 @@ export function lookUpDecidedAhead(state: State): void {
 
 /**
  * Withdraws this peer's own decision; other peers withdraw theirs. Returns whether it is withdrawn: after the last round it
- * stands, and its tick does not run. Two questions to the disk may be under way, and both answers tell of a decision that was
+ * stands, and its tick does not run. If the voters had chosen this peer, they may decide again. Two questions to the disk may be under way, and both answers tell of a decision that was
  * withdrawn after the first.
  */
 function withdrawDecision(state: State, record: RunRecord): boolean {
@@ -158,8 +158,14 @@ function withdrawDecision(state: State, record: RunRecord): boolean {
   if (latest !== undefined && movesUp(record, latest)) return true;
   reach(state, "decision-withdrawn");
   emit(state, { kind: "count", name: "decisions_withdrawn" });
-  const { epoch: _, ...rest } = record;
   const version = record.version + 1;
-  commit(state, { ...rest, state: "withdrawn", reason: "clock", round, version, finishedAt: state.now.wall });
+  commit(state, {
+    ...record,
+    state: "withdrawn",
+    reason: "clock",
+    round,
+    version,
+    finishedAt: state.now.wall,
+  });
   return true;
 }

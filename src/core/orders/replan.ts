@@ -4,7 +4,8 @@
  *
  * Ticks are planned from now on, and watermarks fall back to now. Of the ticks after now, those that really started stay over:
  * they are read from the disk. A decision without a start is void. Each peer withdraws its own such decisions in their next
- * round, which every peer takes for newer, and those ticks run when they are due. The same holds for past ticks that the
+ * round, which every peer takes for newer, and those ticks run when they are due. What the voters had chosen this peer for is given
+ * back, because a later life couldn't tell that it never started. The same holds for past ticks that the
  * clock took for too late (records/too-late.ts): those that were waiting when it leapt ahead, or due while the host was down or
  * slept.
  */
@@ -44,9 +45,8 @@ export function replan(state: State): void {
   for (const plan of state.jobs.plans.values()) enterJob(state.jobs, begunByNow(state, plan), wall);
   for (const order of state.book.orders.values()) {
     const { local } = order;
-    const isChosen = "claim" in local && local.claim.epoch !== undefined;
     const isAhead = order.requested === undefined && order.instant > wall + claimAheadMs;
-    if (isAhead && !isChosen) closeWithout(state, order, "clock");
+    if (isAhead) closeWithout(state, order, "clock");
     else if (local.stage === "claimed" && local.mayStartAt > wall)
       transition(state.book, order, { ...local, mayStartAt: wall });
   }

@@ -36,7 +36,8 @@ import { noteRefused } from "./refused-ahead.ts";
 import { reporterPlace } from "./reporter.ts";
 import { hearRange, reopenWithdrawn } from "./scan.ts";
 import { acceptedUntil, noteWroteAhead } from "../members/clocks.ts";
-import { admitAgain, requestedAheadMs, retryCount } from "../claims/order-book.ts";
+import { followChains } from "../claims/chain-ticks.ts";
+import { admitAgain, isGivenBack, requestedAheadMs, retryCount } from "../claims/order-book.ts";
 import { touchAll } from "../claims/touched.ts";
 import { emit, note, type State } from "../state.ts";
 
@@ -255,8 +256,11 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     // If its open record is remembered, its end must be taken in, or it would stay open for ever.
     const isAhead = isBeyond(record, until) && !remembers(state.ledger, record);
     if (isAhead && record.state === "withdrawn") {
-      // Only stored: the record that it withdraws may be on the disk.
+      // Stored, because the record that it withdraws may be on the disk. When the tick comes, the voters are in their next round.
       moved.push(record);
+      if (isGivenBack(record) && recordsInMemory(state.ledger) < rememberedMax)
+        takeRecord(state.ledger, record, state.now.mono, true);
+      if (record.range !== undefined) followChains(state, record);
       if (beginsRound(undefined, record)) withdrawn.push(record);
       continue;
     }

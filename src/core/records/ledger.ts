@@ -125,9 +125,9 @@ function dropOrder(ledger: LedgerState, key: OrderKey): void {
   ledger.orders.delete(key);
 }
 
-/** Roughly how many records are in memory: the open ones and those of settled orders. */
+/** Roughly how many records are in memory: most orders have one. */
 export function recordsInMemory(ledger: LedgerState): number {
-  return ledger.open.size + ledger.fading.length;
+  return Math.max(ledger.orders.size, ledger.open.size);
 }
 
 export function openRecords(ledger: LedgerState): Iterable<RunRecord> {

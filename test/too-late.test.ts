@@ -146,6 +146,54 @@ test("a tick that ran by a clock that was ahead doesn't run again, although thos
   assert.deepEqual(ticks, [...new Set(ticks)]);
 });
 
+test("ticks that were taken for too late, and no longer are, don't keep those of the jobs that run after them from running", () => {
+  const peers = ["a", "b", "c"];
+  const cores = new Cores(peers);
+  const parent = "parent" as JobId;
+  const catchUp = { policy: "latest", window: "10m" } as const;
+  cores.put({ id: parent, schedule: "@every 2h", command: "true", catchUp });
+  cores.put({ id: "child", after: { jobs: [parent], on: "success" }, command: "true" });
+  cores.pass(2.5 * hour);
+  for (const id of peers) cores.kill(id);
+  const aliveAt = cores.wall(cores.now);
+  // The next tick is ten minutes away, and two others have not run.
+  cores.pass(5 * hour + 20 * minute);
+  for (const id of peers) cores.setClock(id, hour);
+  for (const id of peers) startAgain(cores, id, aliveAt);
+  const missed = (): RunRecord[] => cores.recordsOf("a").filter(({ job, range }) => job === parent && range);
+  for (let i = 0; i < 100 && missed().length === 0; i++) cores.pass(100);
+  assert.deepEqual(
+    missed().map(({ range }) => range?.count),
+    [3],
+  );
+  // The jobs that run after it have not been reported yet.
+  for (const id of peers) cores.setClock(id, 0);
+  cores.pass(20 * minute);
+  const runs = cores.starts.filter(({ at }) => cores.wall(at) > aliveAt).map(({ run }) => run.split("@")[0]);
+  assert.deepEqual(runs, ["parent", "child"]);
+});
+
+test("a tick that is skipped by a clock that is ahead, and whose jitter has not passed when that is set right, runs", () => {
+  const cores = new Cores([peer], { runMs: 10_000 });
+  const id = "spread" as JobId;
+  const catchUp = { policy: "all", window: "1d" } as const;
+  // Its ticks are due some minutes after the hour.
+  cores.put({ id, schedule: "@every 1h", jitter: "50m", overlap: "skip", command: "true", catchUp });
+  cores.kill(peer);
+  const aliveAt = cores.wall(cores.now);
+  cores.pass(2 * hour + 5_000);
+  cores.setClock(peer, aheadMs);
+  startAgain(cores, peer, aliveAt);
+  cores.pass(15_000);
+  const latest = tickAt(cores.wall(2 * hour));
+  const [skipped] = cores.recordsOf(peer, latest);
+  assert.equal(skipped?.reason, "overlap");
+  assert.ok(skipped.due > cores.wall(cores.now), "it is not due yet");
+  cores.setClock(peer, 0);
+  cores.pass(hour);
+  assert.equal(cores.starts.filter((start) => start.tick === latest).length, 1);
+});
+
 test("what waits for its turn when a clock that is ahead is set right waits no longer because of that clock", () => {
   const runMs = 4 * minute;
   const cores = new Cores([peer], { runMs });

@@ -1,6 +1,7 @@
 /**
  * The ticks that this peer has taken for too late to run. If its clock was ahead, they may not be: once it is right again they
- * are looked at once more (orders/looked-up.ts). Only the span of each job's ticks is kept, and only while they could still run.
+ * are looked at once more (orders/looked-up.ts), and so are ticks of the past whose jitter has not passed. Only the span of each
+ * job's ticks is kept, and only while they could still run.
  */
 import { parentReason } from "../job/chain.ts";
 import { instantOf, isManual, type JobId } from "../../schema/ids.ts";
@@ -18,14 +19,23 @@ function saysTooLate(record: RunRecord): boolean {
   return state === "missed" || reason === "no-quorum" || reason.startsWith(parentReason);
 }
 
-/** Whether no right clock can have taken the record's ticks for too late: it says that this was after `until` (ms), in the future. */
+/** Whether the record is a decision about a tick that is due after its instant, by its jitter. */
+function isOfJitter(record: RunRecord): boolean {
+  return isDecision(record) && !isManual(record.tick) && record.due > instantOf(record.tick);
+}
+
+/**
+ * Whether no right clock can have taken the record's ticks for too late, or for due: it says that this was after `until` (ms), in
+ * the future.
+ */
 export function isDecidedTooEarly(record: RunRecord, until: number): boolean {
-  return (record.finishedAt ?? -Infinity) > until && saysTooLate(record);
+  if ((record.finishedAt ?? -Infinity) <= until) return false;
+  return saysTooLate(record) || (isOfJitter(record) && record.due > until);
 }
 
 /** `record`: one that this peer has written. `mono`: now, by the monotonic clock, ms. */
 export function noteTooLate(ledger: LedgerState, record: RunRecord, mono: number): void {
-  if (!saysTooLate(record)) return;
+  if (!saysTooLate(record) && !isOfJitter(record)) return;
   const to = instantOf(record.tick);
   noteTooLateSpan(ledger, record.job, { from: record.range?.from ?? to, to }, mono);
 }

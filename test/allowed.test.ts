@@ -2,14 +2,19 @@
 import assert from "node:assert/strict";
 import { userInfo } from "node:os";
 import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import { notAllowed } from "../src/cli/start/allowed.ts";
 import { equipmentOf } from "../src/core/checks/action.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { describeMissing, missing, ownLacks } from "../src/core/members/equipment.ts";
+import { hostsChecked } from "../src/peer/control.ts";
 import { HostUsers } from "../src/peer/host-users.ts";
-import { executors, type JobSpec } from "../src/schema/job.ts";
+import { executors, type Job, type JobSpec } from "../src/schema/job.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
-import type { Job } from "../src/schema/job.ts";
+import { HostClock, SimClock } from "../src/sim/clock.ts";
+import { Dice } from "../src/sim/random.ts";
+import { Process } from "../src/sim/world/process.ts";
+import { Queue } from "../src/sim/world/queue.ts";
 import { Cluster, items, until } from "./kit/cluster.ts";
 import { Cores } from "./kit/cores.ts";
 
@@ -151,34 +156,60 @@ test("however many jobs are changed together, their users are looked up together
   assert.equal(asked.length, 1);
 });
 
-test("a job whose user or interpreter no host has is blocked, and the answer that wrote it says so", async () => {
+/** Whether a write that waits for the hosts goes on within so many ms; `openMs` is how long the hosts need. */
+async function goesOn(openMs: number, withinMs: number): Promise<boolean> {
+  const queue = new Queue();
+  const host = new HostClock(queue, 0, 0, 5_000);
+  const clock = new SimClock(queue, host, new Process("ann", queue), new Dice("hosts"));
+  let hasGoneOn = false;
+  void hostsChecked(clock, () => queue.now < openMs).then(() => (hasGoneOn = true));
+  queue.runUntil(withinMs);
+  await turn();
+  return hasGoneOn;
+}
+
+test("a write waits until the hosts have said what they lack, half a second at the most", async () => {
+  assert.equal(await goesOn(0, 0), true);
+  assert.equal(await goesOn(200, 199), false);
+  assert.equal(await goesOn(200, 230), true);
+  assert.equal(await goesOn(Infinity, 499), false);
+  assert.equal(await goesOn(Infinity, 530), true);
+});
+
+test("a job whose user or interpreter no host has is blocked, and who writes it is told", async () => {
   await using cluster = new Cluster();
   const [ada, bob] = await cluster.mesh(["ada", "bob"]);
   const headers = { "content-type": "application/octet-stream" };
   const put = await ada.call("PUT", "/v1/scripts", "echo ok", headers);
   const { sha256 } = put.body as { sha256: string };
-  const own = userInfo().username;
-  for (const [id, job, says] of [
-    ["by-nobody", { command: "true", user: "no-such-user" }, /can't run jobs as the user no-such-user/],
-    [
-      "in-nothing",
-      { script: { interpreter: "no-such-python", sha256 } },
-      /doesn't have the interpreter no-such-python/,
-    ],
-    ["well", { command: "true", user: own }, undefined],
-    ["read", { script: { interpreter: "sh", sha256 } }, undefined],
-  ] as const) {
-    const { warnings = [] } = (await ada.ask("POST", "/v1/jobs", { id, schedule: "0 0 * * *", ...job })) as {
-      warnings?: string[];
-    };
-    const { state } = (await bob.ask("GET", `/v1/jobs/${id}`)) as { state: string };
-    assert.equal(state, says === undefined ? "scheduled" : "blocked", `${id}: ${warnings.join()}`);
-    if (says === undefined) assert.deepEqual(warnings, [], id);
-    else assert.match(warnings.join(), says);
+  const daily = { schedule: "0 0 * * *" };
+  const fine = [
+    { ...daily, id: "well", command: "true", user: userInfo().username },
+    { ...daily, id: "read", script: { interpreter: "sh", sha256 } },
+  ];
+  const blocked = [
+    { ...daily, id: "by-nobody", command: "true", user: "no-such-user" },
+    { ...daily, id: "in-nothing", script: { interpreter: "no-such-python", sha256 } },
+  ];
+  for (const job of [...fine, ...blocked]) await ada.ask("POST", "/v1/jobs", job);
+  for (const { id } of blocked) {
+    for (const peer of [ada, bob]) {
+      await until(`${peer.ready.name} knows that ${id} is blocked`, 30_000, async () => {
+        const { state } = (await peer.ask("GET", `/v1/jobs/${id}`)) as { state: string };
+        return state === "blocked";
+      });
+    }
   }
-  const objects = [{ id: "applied", command: "true", schedule: "0 0 * * *", user: "no-such-user" }];
-  const applied = (await ada.ask("POST", "/v1/apply", { objects })) as { warnings: { message: string }[] };
-  assert.match(applied.warnings[0]?.message ?? "", /can't run jobs as the user no-such-user/);
+  const applied = (await ada.ask("POST", "/v1/apply", {
+    objects: [...fine, ...blocked].map((job) => ({ ...job, owner: "ops" })),
+  })) as { warnings: { job: string; message: string }[] };
+  const told = (id: string) => applied.warnings.filter(({ job }) => job === id).map(({ message }) => message);
+  for (const { id } of fine) {
+    const { state } = (await bob.ask("GET", `/v1/jobs/${id}`)) as { state: string };
+    assert.deepEqual([state, told(id)], ["scheduled", []], id);
+  }
+  assert.match(told("by-nobody").join(), /can't run jobs as the user no-such-user/);
+  assert.match(told("in-nothing").join(), /ada and bob don't have the interpreter no-such-python/);
 });
 
 test("a peer that was started with --allow-group runs nothing of other groups, not even by hand", async () => {

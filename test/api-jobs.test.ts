@@ -371,6 +371,27 @@ test("if no living peer can run a job, writing it warns with the reason, and rea
   );
 });
 
+test("the answer to a write of a job that names a user waits until the hosts have looked for that user, and says what they found", async () => {
+  const message = "bravo can't run jobs as the user ada";
+  const hindrance = { code: "NO_PEER", pointer: "/user", message } as const;
+  const warning = `no peer can run it now: ${message}`;
+  const fake = fakeApi();
+  fake.control.foundByHosts = [hindrance];
+  await create(fake, { id: "of-nobody" });
+  assert.deepEqual(fake.control.foundByHosts, [hindrance], "a job without a user is not waited for");
+  const made = await call(fake, {
+    method: "POST",
+    url: "/v1/jobs",
+    body: { id: "a", command: "ls", user: "ada" },
+  });
+  assert.deepEqual(made.json().warnings, [warning]);
+  const applied = fakeApi();
+  applied.control.foundByHosts = [hindrance];
+  const objects = [{ id: "a", command: "ls", user: "ada" }];
+  const answer = await call(applied, { method: "POST", url: "/v1/apply", body: { objects } });
+  assert.equal(answer.json().warnings[0].message, warning);
+});
+
 test("a paused job has no next tick and no peer", async () => {
   const fake = fakeApi();
   await create(fake, { id: "a" });

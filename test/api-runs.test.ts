@@ -1,7 +1,7 @@
 /** Runs and their output over HTTP. */
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { loopbackHosts } from "../src/api/options.ts";
+import { loopbackHosts, type ApiOptions } from "../src/api/options.ts";
 import { instantOf, runId, tickAt, type JobId, type RunId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { call, fakeApi, token, type FakeApi } from "./kit/fake-api.ts";
@@ -262,9 +262,9 @@ interface Listening extends FakeApi {
   get(path: string, headers?: Record<string, string>): Promise<Response>;
 }
 
-async function listening(): Promise<Listening> {
+async function listening(change: Partial<ApiOptions> = {}): Promise<Listening> {
   let port = 0;
-  const fake = fakeApi({ hosts: () => loopbackHosts(port) });
+  const fake = fakeApi({ hosts: () => loopbackHosts(port), ...change });
   open.push(fake);
   const url = await fake.api.listen({ host: "127.0.0.1", port: 0 });
   port = Number(new URL(url).port);
@@ -435,21 +435,44 @@ test("a reader that comes back before it has heard of anything names where its s
   assert.deepEqual(subjects(await events(back, (seen) => seen.length === 1)), ["after"]);
 });
 
-test("a reader is told that it has missed events if they are not kept, or are of another life or peer", async () => {
-  const fake = await listening();
-  const first = await fake.get("/v1/events");
+/** The id of the only event that this peer has told so far. */
+async function firstId(fake: Listening): Promise<string> {
+  const response = await fake.get("/v1/events");
   fake.control.notify({ kind: "job", id: "one" as JobId, change: "written" });
-  const [heard] = await events(first, (seen) => seen.length === 1);
-  const { id = "" } = (heard?.data ?? {}) as Partial<Told>;
+  const [heard] = await events(response, (seen) => seen.length === 1);
+  assert.ok(heard !== undefined);
+  return (heard.data as Told).id;
+}
+
+/** Who comes back with this id is told that events were missed, and can go on from there. */
+async function missesSome(fake: Listening, last: string): Promise<void> {
+  const back = await fake.get("/v1/events", { "last-event-id": last });
+  fake.control.notify({ kind: "job", id: "later" as JobId, change: "written" });
+  const [missed] = await events(back, (seen) => seen.length > 0);
+  assert.equal(missed?.event, "cicada.events.missed", last);
+  const again = await fake.get("/v1/events", { "last-event-id": (missed.data as Told).id });
+  assert.deepEqual(subjects(await events(again, (seen) => seen.length === 1)), ["later"]);
+}
+
+test("a reader is told that it has missed events if they are not kept any more, or if its id is none", async () => {
+  const fake = await listening();
+  const id = await firstId(fake);
   for (let told = 0; told < 30_000; told++)
     fake.control.notify({ kind: "job", id: `job-${told}` as JobId, change: "written" });
-  for (const last of [id, id.replace("lpha", "rest"), "10", "-"]) {
-    const back = await fake.get("/v1/events", { "last-event-id": last });
-    const [missed] = await events(back, (seen) => seen.length === 1);
-    assert.equal(missed?.event, "cicada.events.missed");
-    const again = await fake.get("/v1/events", { "last-event-id": (missed.data as Told).id });
-    fake.control.notify({ kind: "job", id: "next" as JobId, change: "written" });
-    assert.deepEqual(subjects(await events(again, (seen) => seen.length === 1)), ["next"]);
+  for (const last of [id, "10", "-"]) await missesSome(fake, last);
+});
+
+test("a reader that comes back to another life of the peer, or to another peer, is told that it has missed events", async () => {
+  const startedAt = Date.parse("2026-11-20T00:00:00Z");
+  const before = await listening({ startedAt });
+  const id = await firstId(before);
+  const later = await listening({ startedAt: startedAt + 1 });
+  const other = await listening({ startedAt, self: { id: otherId, name: "bravo" } });
+  for (const fake of [later, other]) {
+    // The same number stands here for an event that is kept.
+    const own = await firstId(fake);
+    assert.equal(own.split("-").at(-1), id.split("-").at(-1));
+    await missesSome(fake, id);
   }
 });
 

@@ -4,6 +4,7 @@
  */
 import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
+import type { Clock } from "../ports.ts";
 import type { Disk, JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../ports/disk.ts";
 import { planBackfill } from "./backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
@@ -56,7 +57,7 @@ export function controlOf(peer: Peer): Control {
     settings: (kind) => peer.status.settings(kind),
     blocked: () => peer.status.blocked(),
     unknownHere: () => peer.status.unknownHere(),
-    hostsChecked: (id) => hostsChecked(peer, id),
+    hostsChecked: (id) => hostsChecked(peer.doors.clock, () => mayHostsLackMore(peer, id)),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     durations: (of) => durations.of(of),
@@ -102,20 +103,23 @@ export function controlOf(peer: Peer): Control {
   };
 }
 
-/** While this host alone is known to lack something, the others may be about to say the same. */
-function hostsChecked(peer: Peer, id: JobId): Promise<void> {
-  const { clock } = peer.doors;
-  const { scripts, hostUsers } = peer.parts;
+/** Resolves when the hosts have said what they lack, which `isOpen` tells, or when they have had the time to say it. */
+export function hostsChecked(clock: Clock, isOpen: () => boolean): Promise<void> {
   const until = clock.now().mono + hostsAnswerMs;
   return new Promise((resolve) => {
     const check = (): void => {
       const { mono } = clock.now();
-      const isOpen = scripts.isChecking || hostUsers.isChecking || peer.status.isLeftToOthers(id);
-      if (!isOpen || mono >= until) resolve();
+      if (!isOpen() || mono >= until) resolve();
       else clock.alarm(mono + checkAgainMs, check);
     };
     check();
   });
+}
+
+/** While this host alone is known to lack something, the others may be about to say the same. */
+function mayHostsLackMore(peer: Peer, id: JobId): boolean {
+  const { scripts, hostUsers } = peer.parts;
+  return scripts.isChecking || hostUsers.isChecking || peer.status.isLeftToOthers(id);
 }
 
 async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobStatus | undefined> {

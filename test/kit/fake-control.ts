@@ -140,6 +140,8 @@ export class FakeControl implements Control {
   quarantined: Quarantined[] = [];
   notReady: NotReady[] = [];
   hindrances: JobHindrance[] = [];
+  /** what is known to hinder jobs only once the hosts have looked */
+  foundByHosts: JobHindrance[] = [];
   statuses = new Map<JobId, Partial<JobStatus>>();
   readonly roots = new Map<string, Map<string, unknown>>();
   readonly healths = new Map<string, ChannelHealth>();
@@ -551,7 +553,12 @@ export class FakeControl implements Control {
     return hindrances.flatMap((hindrance) => [...this.jobs.keys()].map((id) => ({ id, hindrance })));
   }
 
-  async hostsChecked(): Promise<void> {}
+  /** It takes longer than an answer that doesn't wait for it. */
+  async hostsChecked(): Promise<void> {
+    for (let turns = 0; turns < 200 && this.foundByHosts.length > 0; turns++) await turn();
+    this.hindrances = [...this.hindrances, ...this.foundByHosts];
+    this.foundByHosts = [];
+  }
 
   unknownHere(): { id: JobId; hindrance: JobHindrance }[] {
     const hindrances = this.hindrances.filter(({ code }) => code === "NEEDS_NEWER");

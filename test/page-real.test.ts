@@ -842,6 +842,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
 
   test("what others change of the settings is shown soon after they did", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
+    await page.addInitScript(`window.EventSource = class extends EventSource {
+      constructor(...given) { super(...given); window.events = this; }
+    }`);
     // Only an event can make the page ask again.
     await page.clock.install();
     await logIn(page, ada.token, "/settings");
@@ -850,12 +853,15 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.clock.pauseAt(Date.now() + 60_000);
     await page.clock.runFor(1_000);
     await page.getByRole("row", { name: /^db / }).waitFor();
-    const told = page.waitForEvent("console", (message) => message.text() === "told");
+    await page.evaluate(`events.readyState === EventSource.OPEN ||
+      new Promise((done) => events.addEventListener("open", () => done()))`);
+    // The page itself listens for longer, so it is told first.
     await page.evaluate(
-      `new EventSource("/v1/events").addEventListener("cicada.pool.written", () => console.log("told"))`,
+      `void (window.told = new Promise((done) => events.addEventListener("cicada.pool.written", () => done())))`,
     );
+    assert.equal(await pool.count(), 0);
     await peers[1]?.ask("PUT", "/v1/pools/of-another", { slots: 3 });
-    await told;
+    await page.evaluate("told");
     await page.clock.runFor(6_000);
     await pool.waitFor();
     await ada.ask("DELETE", "/v1/pools/of-another");

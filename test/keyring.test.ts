@@ -155,7 +155,7 @@ describe("a keyring", () => {
     assert.deepEqual(early.present, late.present);
   });
 
-  test("keeps a key for 30 days after its grace, but lets no peer in with it and accepts no change by it", async () => {
+  test("keeps a key for 30 days after its grace, and until the next rotation, but lets no peer in with it and accepts no change by it", async () => {
     const [ring, behind] = [keyring(), keyring()];
     await rotate(ring);
     assert.equal(ring.isRetired(clusterFingerprint(key)), false, "during the grace it lets in");
@@ -166,18 +166,31 @@ describe("a keyring", () => {
     assert.equal(ring.ongoingRotation(), undefined);
     await rotate(behind);
     assert.equal((await adopt(ring, behind.ongoingRotation()))?.code, "BAD_KEY");
-    wall += 30 * dayMs - 2;
-    ring.expire();
+    wall += 30 * dayMs - 3;
+    const second = ring.present;
+    await rotate(ring);
     assert.deepEqual(ring.retired(), [key]);
-    wall++;
+    wall += hourMs;
     ring.expire();
-    assert.deepEqual(ring.retired(), []);
+    assert.deepEqual(ring.retired(), [second, key]);
+    await rotate(ring);
+    assert.deepEqual(ring.retired(), [second]);
+  });
+
+  test("whose clock leaps a year ahead still proves to a peer that was away that the key was replaced", async () => {
+    const ring = keyring();
+    await rotate(ring);
+    wall += hourMs;
+    ring.expire();
+    wall += 365 * dayMs;
+    ring.expire();
+    assert.equal(ring.isRetired(clusterFingerprint(key)), true);
   });
 
   test("that is rotated every day proves it to a peer that was away for up to 30 days", async () => {
     const ring = keyring();
     const past = await rotateOften(ring, 45, dayMs);
-    assert.deepEqual(ring.retired(), past.slice(0, 30));
+    assert.deepEqual(ring.retired(), past.slice(0, 31));
     assert.equal(ring.isRetired(clusterFingerprint(past[6] ?? key)), true, "away for a week");
   });
 
@@ -254,10 +267,11 @@ describe("the keys of a data folder", () => {
     second.folder.close();
     wall += 30 * dayMs;
     const third = open(data);
+    await rotate(third.ring);
     assert.equal(
       third.folder.retiredKeys(),
       undefined,
-      "expired keys are removed from the disk at the next start",
+      "the next rotation removes expired keys from the disk",
     );
     third.folder.close();
   });
@@ -306,7 +320,7 @@ describe("the keys of a data folder", () => {
       first.ring.expire();
     }
     const kept = first.ring.retired();
-    assert.equal(kept.length, 30);
+    assert.equal(kept.length, 31);
     const file = path.join(data, "cluster.key.retired");
     first.folder.close();
     const second = open(data);

@@ -11,9 +11,10 @@
  * Until its grace ends, an old key admits only the heirs: the members to which the latest rotation gives its key. Whoever else
  * knows the old key, an intruder or a peer that was left out, comes in under no identity of its own.
  *
- * When its grace is over, an old key is retired: it is kept for another 30 days in a file of its own,
- * `cluster.key.retired`. A retired key admits no peer and proves no change of keys. Its only use is to prove to a peer
- * that still holds it as its present key that the key was replaced (mesh/succession.ts).
+ * When its grace is over, an old key is retired: it is kept in a file of its own, `cluster.key.retired`, for 30 days and
+ * until the key is replaced once more. Time alone removes none, because a clock may leap a year ahead. A retired key
+ * admits no peer and proves no change of keys. Its only use is to prove to a peer that still holds it as its present key
+ * that the key was replaced (mesh/succession.ts).
  */
 import { Type } from "typebox";
 import { createHmac, timingSafeEqual } from "node:crypto";
@@ -44,7 +45,7 @@ export interface KeptKeys {
   /** undefined for the first key of a mesh */
   rotation: Rotation | undefined;
   olds: readonly OldKey[];
-  /** no longer accepted, the newest first; `until`: when they are removed. Absent = none */
+  /** no longer accepted, the newest first; the next replacement of the key removes those whose `until` has passed. Absent = none */
   retired?: readonly OldKey[];
   heirs: readonly PeerId[];
 }
@@ -60,7 +61,7 @@ export interface ClusterKeysOptions {
 /** The most old keys that are kept: a few rotations within one grace. Each is offered in every handshake. */
 const oldKeysCap = 4;
 /**
- * How long a key is kept after its grace. A peer that returns later is refused without a proof, and runs its jobs
+ * How long a key is kept after its grace at least. A peer that returns later is refused without a proof, and runs its jobs
  * alone. More keeps leaked secrets on the disk for longer, with which old recordings could be decrypted.
  */
 const retiredForMs = 30 * 86_400_000;
@@ -178,14 +179,14 @@ export class ClusterKeys implements Keyring {
     return { ...change, proofs };
   }
 
-  /** Retires keys whose grace is over, and drops retired keys after their time. Call it regularly. */
+  /** Retires keys whose grace is over. Call it regularly. */
   expire(): void {
     const now = this.options.wall();
     const { olds: before, retired: retiredBefore = [] } = this.kept;
     const olds = before.filter(({ until }) => until > now);
     const over = before.filter(({ until }) => until <= now);
+    if (over.length === 0) return;
     const retired = retiredWith(over, retiredBefore, now);
-    if (over.length === 0 && retired.length === retiredBefore.length) return;
     const kept = { ...this.kept, olds, retired, heirs: olds.length === 0 ? [] : this.kept.heirs };
     this.kept = kept;
     try {
@@ -203,7 +204,8 @@ export class ClusterKeys implements Keyring {
     const earlier = this.kept.olds.map((old) => ({ ...old, until: Math.min(old.until, oldUntil) }));
     const all = [{ key: this.kept.key, until: oldUntil }, ...earlier];
     const olds = all.slice(0, oldKeysCap);
-    const retired = retiredWith(all.slice(oldKeysCap), this.kept.retired ?? [], this.options.wall());
+    const now = this.options.wall();
+    const retired = retiredWith(all.slice(oldKeysCap), stillKept(this.kept.retired ?? [], now), now);
     this.change({ key, rotation: { mesh: this.mesh, madeAt }, olds, retired, heirs }, done);
   }
 
@@ -224,7 +226,12 @@ export class ClusterKeys implements Keyring {
 /** The retired keys after further ones have been retired at that instant (wall ms). */
 function retiredWith(more: readonly OldKey[], retired: readonly OldKey[], now: number): readonly OldKey[] {
   const all = [...more.map(({ key }) => ({ key, until: now + retiredForMs })), ...retired];
-  return all.filter(({ until }) => until > now).slice(0, retiredCap);
+  return all.slice(0, retiredCap);
+}
+
+/** Those of the retired keys that are kept when the present key is replaced at that instant (wall ms). */
+function stillKept(retired: readonly OldKey[], now: number): readonly OldKey[] {
+  return retired.filter(({ until }) => until > now);
 }
 
 /** Proves that the maker of the change knows `old`. */
@@ -262,7 +269,8 @@ export function openKeyring(folder: Folder, present: PresentKey, wall: () => num
   if (replaced !== undefined) {
     // The heirs of an earlier rotation may have been left out of the one that made the given key.
     const all = [{ key: replaced, until: 0 }, ...old.olds];
-    retired = retiredWith(all, retired, wall());
+    const now = wall();
+    retired = retiredWith(all, stillKept(retired, now), now);
     old = { olds: [], heirs: [] };
     folder.keepRetiredKeys(formatRetiredKeys(retired));
     folder.keepOldKeys(undefined);

@@ -22,7 +22,7 @@ export interface KeptKeys {
   madeAt: number;
   /** still accepted, each until its time */
   olds: readonly OldKey[];
-  /** no longer accepted; `until`: when they are removed */
+  /** no longer accepted; the next replacement of the key removes those whose `until` has passed */
   retired: readonly OldKey[];
   heirs: readonly PeerId[];
 }
@@ -131,7 +131,8 @@ export class SimKeyring implements Keyring {
     const kept = this.doors.kept();
     const earlier = kept.olds.map((old) => ({ ...old, until: Math.min(old.until, oldUntil) }));
     const all = [{ key: kept.key, until: oldUntil }, ...earlier];
-    const retired = retiredWith(all.slice(oldKeysCap), kept.retired, this.doors.wall());
+    const now = this.doors.wall();
+    const retired = retiredWith(all.slice(oldKeysCap), stillKept(kept.retired, now), now);
     this.change({ key, madeAt, olds: all.slice(0, oldKeysCap), retired, heirs });
     this.doors.later(0, done);
   }
@@ -142,18 +143,18 @@ export class SimKeyring implements Keyring {
     if (!this.expiring) this.expire();
   }
 
-  /** About every second, retires keys whose grace is over and removes retired ones whose time is over. */
+  /** About every second, retires keys whose grace is over. */
   private expire(): void {
     const kept = this.doors.kept();
     const now = this.doors.wall();
     const olds = kept.olds.filter(({ until }) => until > now);
     const over = kept.olds.filter(({ until }) => until <= now);
-    const retired = retiredWith(over, kept.retired, now);
-    if (over.length > 0 || retired.length < kept.retired.length) {
+    if (over.length > 0) {
+      const retired = retiredWith(over, kept.retired, now);
       this.doors.keep({ ...kept, olds, retired, heirs: olds.length === 0 ? [] : kept.heirs });
       this.doors.later(0, () => this.onChange());
     }
-    this.expiring = olds.length + retired.length > 0;
+    this.expiring = olds.length > 0;
     if (this.expiring) this.doors.later(expiresEveryMs, () => this.expire());
   }
 }
@@ -182,7 +183,7 @@ export function supersedes({ keys: { key, olds, retired, heirs } }: Holder, othe
  */
 export function invited(own: KeptKeys, { key, madeAt }: KeptKeys, wall: number): KeptKeys {
   if (madeAt <= own.madeAt) return own;
-  const retired = retiredWith([{ key: own.key, until: 0 }, ...own.olds], own.retired, wall);
+  const retired = retiredWith([{ key: own.key, until: 0 }, ...own.olds], stillKept(own.retired, wall), wall);
   return { key, madeAt, olds: [], retired, heirs: [] };
 }
 
@@ -193,7 +194,12 @@ function admitting({ key, olds, heirs }: KeptKeys, peer: PeerId): string[] {
 
 function retiredWith(more: readonly OldKey[], retired: readonly OldKey[], now: number): readonly OldKey[] {
   const all = [...more.map(({ key }) => ({ key, until: now + retiredForMs })), ...retired];
-  return all.filter(({ until }) => until > now).slice(0, retiredCap);
+  return all.slice(0, retiredCap);
+}
+
+/** Those of the retired keys that are kept when the present key is replaced at that instant. */
+function stillKept(retired: readonly OldKey[], now: number): readonly OldKey[] {
+  return retired.filter(({ until }) => until > now);
 }
 
 function isProven(key: string, change: KeyChange, old: string): boolean {

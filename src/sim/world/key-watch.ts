@@ -5,7 +5,7 @@
  * A peer's key is replaced while another peer, which no key lets it reach, has that key as a replaced one. A peer is
  * left behind while its key is replaced and a key lets it reach only peers of which that is true too. Two other peers are cut
  * off from each other while no key admits each at the other. A forgotten peer is stranded while no key lets it reach a member and
- * none can prove to it that its key was replaced, because members keep an old key for 30 days only, and the newest 64. Copies of
+ * none can prove to it that its key was replaced, because members may keep an old key for 30 days only, and the newest 64. Copies of
  * folders are left out.
  */
 import type { PeerId } from "../../schema/ids.ts";

@@ -216,7 +216,7 @@ describe("GET /v1/forecast", () => {
     assert.equal(alpha.name, "alpha");
     assert.equal(alpha.runs[1], 361);
     assert.equal(alpha.busyMs[1], hourMs / 2);
-    assert.deepEqual(jobs, { counted: 2, unknownDuration: 1, unscheduled: 1, beyond: 0 });
+    assert.deepEqual(jobs, { counted: 2, uncounted: 0, unknownDuration: 1, unscheduled: 1, beyond: 0 });
     assert.equal(quiet[0].hours, 23, "all hours are the same");
     assert.equal((await of(fake)).hours, 168);
   });
@@ -232,6 +232,34 @@ describe("GET /v1/forecast", () => {
     assert.equal(new Date(at).getUTCHours() % 6, 0);
     assert.deepEqual(first, { pool: "db", slots: 1, wanted: 2, jobs: ["a", "b"], moreJobs: false });
     assert.equal(moreCollisions, false);
+  });
+
+  test("tells what is counted so far, where that is asked for and the disk takes long", async () => {
+    const fake = fakeApi();
+    for (let number = 0; number < 101; number++)
+      await put(fake, { id: `job-${number}`, command: "true", schedule: "@hourly" });
+    const { durations } = fake.control;
+    let go = (): void => {};
+    const disk = new Promise<void>((resolve) => (go = resolve));
+    fake.control.durations = async (query) => {
+      // In the second hundred, which is read while the first is counted.
+      if (query.job === "job-100") await disk;
+      return durations.call(fake.control, query);
+    };
+    const part = await of(fake, "?days=1&soFar=true");
+    const counts = ({ complete, jobs: { counted, uncounted }, ticks }: Awaited<ReturnType<typeof of>>) => [
+      complete,
+      counted,
+      uncounted,
+      ticks[1],
+    ];
+    assert.deepEqual(counts(part), [false, 100, 1, 100]);
+    assert.deepEqual([part.quiet, part.collisions], [[], []]);
+    const whole = of(fake, "?days=1");
+    go();
+    assert.deepEqual(counts(await whole), [true, 101, 0, 101]);
+    assert.deepEqual(counts(await of(fake, "?days=1&soFar=true")), [true, 101, 0, 101]);
+    assert.equal((await whole).quiet.length, 1);
   });
 
   test("counts for each caller only the jobs of its groups", async () => {

@@ -905,6 +905,57 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("the jobs are listed by name before the states of all of them are known, and ordered then", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    let go = (): void => {};
+    const known = new Promise<void>((resolve) => (go = resolve));
+    for (const needsStates of ["**/v1/summary", /v1.jobs.*(sort=attention|state=)/]) {
+      await page.route(needsStates, async (route) => {
+        await known;
+        await route.continue();
+      });
+    }
+    await logIn(page, ada.token, "/jobs?state=failing");
+    await page.getByText(/^The states of all jobs are still being read …$/).waitFor();
+    await page.goto("/jobs");
+    const note = page.getByText("of all jobs are still being read. Until then the jobs are listed by name.");
+    await note.waitFor();
+    const rows = page.getByRole("rowheader");
+    const named = await rows.allInnerTexts();
+    assert.match(named[0] ?? "", /^broken/);
+    assert.match(named[1] ?? "", /^hello/);
+    await page.getByRole("row", { name: /broken.* failing/ }).waitFor();
+    assert.deepEqual(await violations(page), []);
+    go();
+    await note.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: /^failing/ }).waitFor();
+    await until("what needs a person comes first", 5_000, async () =>
+      /^nowhere/.test((await rows.allInnerTexts())[0] ?? ""),
+    );
+    await context.close();
+  });
+
+  test("the forecast shows what is counted so far, and says so, until all of it is", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    let parts = 2;
+    await page.route("**/v1/forecast?soFar=true", async (route) => {
+      const answer = await route.fetch();
+      const whole = (await answer.json()) as { jobs: object };
+      const jobs = { ...whole.jobs, counted: 2, uncounted: 3_000 };
+      await route.fulfill({ json: parts-- > 0 ? { ...whole, complete: false, quiet: [], jobs } : whole });
+    });
+    await logIn(page, ada.token, "/forecast");
+    const note = page.getByText("2 of 3,002 jobs are counted so far.");
+    await note.waitFor();
+    await page.locator(".week-map").first().waitFor();
+    assert.equal(await page.getByRole("heading", { name: "Quiet hours" }).count(), 0);
+    const whole = page.waitForRequest(/\/v1\/forecast$/);
+    await page.getByRole("heading", { name: "Quiet hours" }).waitFor();
+    assert.equal(await note.count(), 0);
+    await whole;
+    await context.close();
+  });
+
   test("Now does not say that nothing has gone wrong before it knows", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await page.route("**/v1/failures?*", () => {});

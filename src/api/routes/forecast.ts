@@ -24,6 +24,11 @@ export function forecastRoutes(app: Api, usual: UsualDurations): void {
             days: Type.Optional(
               Type.Integer({ minimum: 1, maximum: daysMost, description: `default ${daysMost}` }),
             ),
+            soFar: Type.Optional(
+              Type.Boolean({
+                description: "where counting takes long, answer with what is counted so far",
+              }),
+            ),
           },
           closed,
         ),
@@ -31,8 +36,9 @@ export function forecastRoutes(app: Api, usual: UsualDurations): void {
       },
     },
     async (request, reply) => {
-      const { days = daysMost } = request.query;
-      return reply.send(await forecast.of(request.control, days));
+      const { days = daysMost, soFar = false } = request.query;
+      const { control } = request;
+      return reply.send(await (soFar ? forecast.soFar(control, days) : forecast.of(control, days)));
     },
   );
 }

@@ -3,7 +3,7 @@
  * ticks are not delayed, and kept for twenty times as long as the work took. Callers of the same groups share a result; one is
  * computed at a time. So it costs at most a twentieth of a core for each length and set of groups.
  */
-import { setImmediate as turn } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
 import type { Job } from "../../schema/job.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { ForecastSum, hourMs, type Collision, type PeerLoad } from "./forecast-sum.ts";
@@ -15,6 +15,8 @@ import type { UsualDurations } from "./usual-durations.ts";
 const sliceMs = 5;
 /** Jobs whose usual durations are read together. */
 const jobsAtOnce = 100;
+/** How long an answer waits before it tells what is counted so far, where that is asked for. Unit: ms. */
+const soFarMs = 300;
 /** How long a result is kept at least. Unit: ms. */
 const keptMsMin = 2_000;
 const keptPerMs = 20;
@@ -25,9 +27,20 @@ const listed = { pool: 60, other: 4 };
 const quietShown = 5;
 
 interface Kept {
+  counting: Counting;
   result: Promise<ShownForecast>;
   /** monotonic ms */
   until: number;
+}
+
+/** What is counted, while it is being counted. */
+interface Counting {
+  from: number;
+  computedAt: number;
+  scheduled: readonly Job[];
+  sum: ForecastSum;
+  jobs: ShownForecast["jobs"];
+  isComplete: boolean;
 }
 
 export class Forecast {
@@ -39,22 +52,37 @@ export class Forecast {
     this.#usual = usual;
   }
 
+  /** The whole forecast. */
   of(control: ScopedControl, days: number): Promise<ShownForecast> {
+    return this.#keptOf(control, days).result;
+  }
+
+  /** What of it is counted so far, unless all of it soon is. */
+  async soFar(control: ScopedControl, days: number): Promise<ShownForecast> {
+    const { counting, result } = this.#keptOf(control, days);
+    const limit = new AbortController();
+    const late = delay(soFarMs, undefined, { signal: limit.signal }).catch(() => undefined);
+    const whole = await Promise.race([result, late]).finally(() => limit.abort());
+    return whole ?? show(counting, []);
+  }
+
+  #keptOf(control: ScopedControl, days: number): Kept {
     const key = JSON.stringify([days, control.caller.groups?.toSorted()]);
     const known = this.#kept.get(key);
-    if (known !== undefined && performance.now() < known.until) return known.result;
+    if (known !== undefined && performance.now() < known.until) return known;
     this.#kept.delete(key);
     const [oldest] = this.#kept.keys();
     if (this.#kept.size >= keptMost && oldest !== undefined) this.#kept.delete(oldest);
+    const counting = begin(control, days);
     const result = this.#after(async () => {
-      const { shown, workMs } = await this.#compute(control, days);
+      const { shown, workMs } = await this.#compute(control, counting);
       kept.until = performance.now() + Math.max(keptMsMin, workMs * keptPerMs);
       return shown;
     });
-    const kept: Kept = { result, until: Infinity };
+    const kept: Kept = { counting, result, until: Infinity };
     this.#kept.set(key, kept);
     result.catch(() => this.#kept.delete(key));
-    return result;
+    return kept;
   }
 
   /** The computations go one after the other. */
@@ -64,20 +92,14 @@ export class Forecast {
     return result;
   }
 
-  async #compute(control: ScopedControl, days: number): Promise<{ shown: ShownForecast; workMs: number }> {
-    const computedAt = Date.now();
-    const from = Math.floor(computedAt / hourMs) * hourMs;
-    const sum = new ForecastSum(from, days * 24);
+  async #compute(
+    control: ScopedControl,
+    counting: Counting,
+  ): Promise<{ shown: ShownForecast; workMs: number }> {
+    const { from, scheduled, sum, jobs } = counting;
     let workMs = 0;
     let since = performance.now();
-    const scheduled = [...control.view().jobs.values()].filter(isScheduled);
     const counted = scheduled.slice(0, jobsMost);
-    const jobs = {
-      counted: counted.length,
-      unknownDuration: 0,
-      unscheduled: control.view().jobs.size - scheduled.length,
-      beyond: scheduled.length - counted.length,
-    };
     let nextUsual = this.#usualOf(counted.slice(0, jobsAtOnce), control);
     for (let at = 0; at < counted.length; at += jobsAtOnce) {
       workMs += performance.now() - since;
@@ -87,6 +109,8 @@ export class Forecast {
       since = performance.now();
       for (const [index, job] of counted.slice(at, at + jobsAtOnce).entries()) {
         if (add(sum, control, job, from, usual[index] ?? undefined)) jobs.unknownDuration += 1;
+        jobs.counted += 1;
+        jobs.uncounted -= 1;
         const now = performance.now();
         if (now - since < sliceMs) continue;
         workMs += now - since;
@@ -104,7 +128,8 @@ export class Forecast {
       await turn();
       since = performance.now();
     }
-    const shown = show(sum, collisions, { from, computedAt, jobs });
+    counting.isComplete = true;
+    const shown = show(counting, collisions);
     workMs += performance.now() - since;
     return { shown, workMs };
   }
@@ -115,6 +140,21 @@ export class Forecast {
     usual.catch(() => undefined);
     return usual;
   }
+}
+
+function begin(control: ScopedControl, days: number): Counting {
+  const computedAt = Date.now();
+  const from = Math.floor(computedAt / hourMs) * hourMs;
+  const scheduled = [...control.view().jobs.values()].filter(isScheduled);
+  const uncounted = Math.min(scheduled.length, jobsMost);
+  const jobs = {
+    counted: 0,
+    uncounted,
+    unknownDuration: 0,
+    unscheduled: control.view().jobs.size - scheduled.length,
+    beyond: scheduled.length - uncounted,
+  };
+  return { from, computedAt, scheduled, sum: new ForecastSum(from, days * 24), jobs, isComplete: false };
 }
 
 /** Returns whether the job has ticks, and nobody knows how long they take. */
@@ -140,16 +180,17 @@ function slotsIn(pool: unknown): number | undefined {
   return (pool as { slots?: number } | undefined)?.slots;
 }
 
+/** Of what isn't counted to its end, nothing is said that only all of it together can show. */
 function show(
-  sum: ForecastSum,
+  { from, computedAt, sum, jobs, isComplete }: Counting,
   collisions: readonly Collision[],
-  { from, computedAt, jobs }: { from: number; computedAt: number; jobs: ShownForecast["jobs"] },
 ): ShownForecast {
   const at = (hour: number): string => showInstant(from + hour * hourMs);
   const peers = [...sum.peers.values()].toSorted((a, b) => whole(b) - whole(a));
   return {
     from: at(0),
     computedAt: showInstant(computedAt),
+    complete: isComplete,
     hours: sum.hours,
     ticks: [...sum.ticks],
     unplaced: [...sum.unplaced],
@@ -172,13 +213,13 @@ function show(
       moreJobs: own.length > jobsNamed,
     })),
     moreCollisions: collisions.length > collisionsMost || sum.missesUses,
-    quiet: sum.quiet(quietShown).map(({ hour, hours, runs, busyMs }) => ({
+    quiet: (isComplete ? sum.quiet(quietShown) : []).map(({ hour, hours, runs, busyMs }) => ({
       from: at(hour),
       hours,
       runs: Math.round(runs * 100) / 100,
       busyMs: Math.round(busyMs),
     })),
-    jobs,
+    jobs: { ...jobs },
   };
 }
 

@@ -13,6 +13,9 @@ const perHour = (description: string) => Type.Array(Type.Number(), { description
 export const ForecastSchema = Type.Object({
   from: Type.String({ format: "date-time", description: "where the first hour begins: the one that is on" }),
   computedAt: Instant,
+  complete: Type.Boolean({
+    description: "false, with soFar only: jobs are still being counted; quiet and collisions come at the end",
+  }),
   hours: Type.Integer(),
   ticks: perHour("by hour: ticks of all jobs; of the first hour, those that are still to come"),
   unplaced: perHour("by hour: those of them that no living peer could run"),
@@ -48,6 +51,7 @@ export const ForecastSchema = Type.Object({
   ),
   jobs: Type.Object({
     counted: Type.Integer({ description: "jobs with a schedule, whose ticks are counted here" }),
+    uncounted: Type.Integer({ description: "those that are not counted yet" }),
     unknownDuration: Type.Integer({
       description: "jobs with ticks of which no run has succeeded: their load is counted as none",
     }),

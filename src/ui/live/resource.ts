@@ -3,7 +3,7 @@
  * nothing.
  */
 import { useSignal, type Signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { isLoggedIn, type Refused } from "./ask.ts";
 import { watch, type Watch, type WatchOptions } from "./watch.ts";
 
@@ -54,4 +54,17 @@ export function useResource<Body>(path: string | undefined, options: WatchOption
 
   const { body, total, etag } = held.value ?? {};
   return { body, total, etag, refused: refused.value, reload: () => watching.current?.soon() };
+}
+
+/** How long an answer takes at most before something else is shown meanwhile. Unit: ms. */
+const lateMs = 400;
+
+/** Whether a part of the page is there for so long that an answer which it still waits for is late. */
+export function useLate(): boolean {
+  const [isLate, setLate] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(true), lateMs);
+    return () => clearTimeout(timer);
+  }, []);
+  return isLate;
 }

@@ -1,5 +1,6 @@
 /** The days to come: when each peer would be busy, where a pool is too small, and when it is quiet. */
 import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { jobLink, query, setQuery } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Forecast as Body } from "../../live/types.ts";
@@ -23,14 +24,25 @@ const measures = [
 ] as const;
 type Measure = (typeof measures)[number]["key"];
 
+/** How often what is counted so far is asked for. Unit: ms. */
+const countingMs = 1_000;
+
 interface Load {
   runs: readonly number[];
   busyMs: readonly number[];
 }
 
 export function Forecast(): JSX.Element {
-  const found = useResource<Body>("/v1/forecast", { on: ["job", "peer"], everyMs: 15_000, pollMs: 60_000 });
+  const [isWhole, setWhole] = useState(false);
+  const found = useResource<Body>(
+    "/v1/forecast" + (isWhole ? "" : "?soFar=true"),
+    isWhole ? { on: ["job", "peer"], everyMs: 15_000, pollMs: 60_000 } : { pollMs: countingMs },
+  );
   const { body } = found;
+  // From then on it is shown until there is a newer whole one.
+  useEffect(() => {
+    if (body?.complete === true) setWhole(true);
+  }, [body]);
   return (
     <>
       <div class="head">
@@ -52,13 +64,22 @@ function Shown({ body }: { body: Body }): JSX.Element {
   const week = weekFrom(from, body.hours);
   const chosen = query.value.get("show");
   const measure: Measure = chosen === "runs" ? "runs" : "load";
+  const { counted, uncounted } = body.jobs;
   return (
     <>
+      {!body.complete && (
+        <p class="notice" role="status">
+          {counted.toLocaleString("en")} of {countText(counted + uncounted, "job")} are counted so far. The
+          quiet hours and the pools follow once all are.
+        </p>
+      )}
       <Busy body={body} week={week} measure={measure} />
-      <div class="columns">
-        <Quiet body={body} />
-        <Collisions body={body} />
-      </div>
+      {body.complete && (
+        <div class="columns">
+          <Quiet body={body} />
+          <Collisions body={body} />
+        </div>
+      )}
     </>
   );
 }

@@ -98,9 +98,15 @@ export function Filters(): JSX.Element {
   );
 }
 
-export function StateChips(): JSX.Element | null {
+/** `note`: what stands in their place while the list waits for the states. */
+export function StateChips({ note }: { note: string | undefined }): JSX.Element | null {
   const states = summary.value?.states;
-  if (states === undefined) return null;
+  if (states === undefined || note !== undefined)
+    return (
+      <p class="chips small quiet" role="status">
+        {note}
+      </p>
+    );
   const chosen = query.value.get("state");
   const shown = chipOrder.filter((state) => (states[state] ?? 0) > 0 || state === chosen);
   if (shown.length < 2) return null;

@@ -3,9 +3,10 @@ import { useSignal, type Signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { query } from "../../live/address.ts";
+import { lostSince } from "../../live/ask.ts";
 import { useHeldRows } from "../../live/held.ts";
 import { may } from "../../live/me.ts";
-import { useResource } from "../../live/resource.ts";
+import { useLate, useResource, type Resource } from "../../live/resource.ts";
 import type { Job, List } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
@@ -24,17 +25,9 @@ export function Jobs(): JSX.Element {
   const [limit, setLimit] = useState(rowsAtOnce);
   // A signal, because the list itself is not drawn anew when a job is chosen.
   const chosen = useSignal<ReadonlySet<string>>(new Set());
-  const wanted = new URLSearchParams({
-    limit: String(limit),
-    recent: "true",
-    sort: filter.get("sort") ?? "attention",
-  });
-  for (const name of ["q", "state", "group", "label"]) {
-    for (const value of filter.getAll(name)) if (value !== "") wanted.append(name, value);
-  }
-  const list = useResource<List<Job>>(`/v1/jobs?${wanted}`, { on: ["run", "job"], everyMs: 2_000 });
+  const { list, note } = useJobs(filter, limit);
   const items = list.body?.items ?? [];
-  const held = useHeldRows(items, ({ id }) => id, wanted.toString());
+  const held = useHeldRows(items, ({ id }) => id, `${limit} ${filter}`);
   const isFiltered = ["q", "state", "group", "label"].some((name) => filter.get(name));
   return (
     <>
@@ -49,7 +42,7 @@ export function Jobs(): JSX.Element {
         )}
       </div>
       <Filters />
-      <StateChips />
+      <StateChips note={note} />
       {list.body === undefined ? (
         <Pending of={list} what="the jobs" />
       ) : items.length === 0 && !isFiltered ? (
@@ -103,6 +96,27 @@ export function Jobs(): JSX.Element {
       )}
     </>
   );
+}
+
+/**
+ * Their order, and which are in a state, is known once the peer has read all of them, which after its start takes longer the more
+ * there are. Until then they are listed by name, and `note` says so.
+ */
+function useJobs(filter: URLSearchParams, limit: number): { list: Resource<List<Job>>; note?: string } {
+  const { sort = "attention", state = "" } = Object.fromEntries(filter);
+  const wanted = new URLSearchParams({ limit: String(limit), recent: "true" });
+  for (const name of ["q", "group", "label"]) {
+    for (const value of filter.getAll(name)) if (value !== "") wanted.append(name, value);
+  }
+  const ordered = `/v1/jobs?${wanted}&sort=${sort}${state === "" ? "" : `&state=${state}`}`;
+  const list = useResource<List<Job>>(ordered, { on: ["run", "job"], everyMs: 2_000 });
+  const isLate = useLate() && list.body === undefined && list.refused === undefined;
+  const byName = useResource<List<Job>>(isLate && state === "" ? `/v1/jobs?${wanted}` : undefined);
+  if (!isLate || lostSince.value !== undefined) return { list };
+  const note = `The ${sort === "next" ? "next ticks" : "states"} of all jobs are still being read`;
+  return byName.body === undefined
+    ? { list, note: `${note} …` }
+    : { list: byName, note: `${note}. Until then the jobs are listed by name.` };
 }
 
 function ChooseAll({

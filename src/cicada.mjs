@@ -23,8 +23,17 @@ const major = Number(process.versions.node.split(".")[0]);
 if (major >= oldestMajor) {
   if (process.argv[2] === "start" && !hidesArguments) keepSmall();
   keepCompiled();
-  const { main } = await import(isBundleCurrent() ? "../dist/program/main.js" : "./main.ts");
-  await main(process.argv.slice(2));
+  try {
+    const { main } = await import(isBundleCurrent() ? "../dist/program/main.js" : "./main.ts");
+    await main(process.argv.slice(2));
+  } catch (error) {
+    if (error?.code !== "EMFILE") throw error;
+    process.stderr.write(
+      "error: This process may have too few files open: not even the program's own could be read.\n" +
+        "hint:  Raise LimitNOFILE= in the unit, or ulimit -n before the start.\n",
+    );
+    process.exitCode = 1;
+  }
 } else {
   const bundled = bundledNode();
   if (bundled === undefined) {

@@ -34,7 +34,9 @@ const beat: JobSpec = { id: "beat" as JobId, schedule: "@every 10s", command: "t
 
 /** Which of these jobs a peer whose own user is `daemon` may run. */
 function allowedOf(allowed: Partial<Allowed>, specs: readonly Partial<JobSpec>[]): boolean[] {
-  const cores = new Cores(["a"], { lacks: { a: notAllowed({ ...anything, ...allowed }, "daemon") } });
+  const cores = new Cores(["a"], {
+    lacks: { a: notAllowed({ ...anything, ...allowed }, "daemon", Infinity) },
+  });
   return specs.map((spec) => {
     const equipment = equipmentOf({ ...beat, ...spec });
     return missing(cores.state("a"), { equipment, secrets: [] }, "a" as PeerId).length === 0;
@@ -42,7 +44,7 @@ function allowedOf(allowed: Partial<Allowed>, specs: readonly Partial<JobSpec>[]
 }
 
 test("without limits of its own a peer allows any job", () => {
-  assert.deepEqual(notAllowed(anything, "daemon"), []);
+  assert.deepEqual(notAllowed(anything, "daemon", Infinity), []);
 });
 
 test("exec off allows no job, of whatever executor", () => {
@@ -66,7 +68,9 @@ test("allowed groups are the only ones; a job without a group is in the group de
 });
 
 test("a job that only other peers allow runs there; one that none allows is blocked, and its problem names the setting", () => {
-  const lacks = { b: notAllowed({ ...anything, allowUsers: ["ada"], allowGroups: ["web"] }, "daemon") };
+  const lacks = {
+    b: notAllowed({ ...anything, allowUsers: ["ada"], allowGroups: ["web"] }, "daemon", Infinity),
+  };
   const cores = new Cores(["a", "b"], { lacks });
   cores.pass(10_000);
   cores.put({ ...beat, user: "bob", group: "web" });
@@ -81,9 +85,29 @@ test("a job that only other peers allow runs there; one that none allows is bloc
   assert.match(message, /doesn't allow jobs of the group db \(start --allow-group\)/);
 });
 
+test("a peer that runs no jobs at all says why to the others: --exec off, or too few open files", () => {
+  const lacks = {
+    a: notAllowed({ ...anything, exec: "off" }, "daemon", Infinity),
+    b: notAllowed(anything, "daemon", 96),
+    c: notAllowed({ ...anything, allowExecutors: ["http"] }, "daemon", 128),
+  };
+  const cores = new Cores(["a", "b", "c"], { lacks });
+  cores.put(beat);
+  cores.pass(10_000);
+  const plan = cores.state("c").jobs.plans.get(beat.id);
+  assert.ok(plan !== undefined);
+  assert.equal(
+    whyBlocked(cores.state("c"), plan)?.message,
+    "host-c doesn't allow jobs of the executor shell (start --allow-executor), host-a doesn't run any jobs (start --exec off), " +
+      "host-b can't run jobs with only 96 open files (LimitNOFILE= in its unit, or ulimit -n)",
+  );
+});
+
 /** What `b` knows of the peer `a`, whose settings and host lack that. */
 function lackingAt(settings: Partial<Allowed>, lacks: readonly string[], has: readonly string[]) {
-  const cores = new Cores(["a", "b"], { lacks: { a: notAllowed({ ...anything, ...settings }, "daemon") } });
+  const cores = new Cores(["a", "b"], {
+    lacks: { a: notAllowed({ ...anything, ...settings }, "daemon", Infinity) },
+  });
   cores.pass(10_000);
   cores.feed("a" as PeerId, { kind: "equipment", lacks, has });
   cores.pass(10_000);

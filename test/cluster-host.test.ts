@@ -1,12 +1,14 @@
 /** Real peers on hosts that can't run anything, or that allow few open files. Ticks run elsewhere, and each peer says why. */
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { assertEachOnce, readStarts, recordingCommand, untilEachStarted } from "./kit/cluster-judge.ts";
-import { Cluster, freePort, items, RunningPeer, until, untilMembers } from "./kit/cluster.ts";
+import { Cluster, freePort, items, root, RunningPeer, until, untilMembers } from "./kit/cluster.ts";
 
 interface Run {
   id: string;
@@ -99,6 +101,33 @@ describe("a peer that may have few files open", () => {
     await bob.ask("POST", "/v1/jobs", { id: "beat", schedule: "@every 1s", command: recordingCommand(file) });
     await until("five ticks have run", 30_000, () => readStarts(file).length >= 5);
     assert.deepEqual(new Set(readStarts(file).map(({ peer }) => peer)), new Set(["ada"]));
+  });
+
+  test("doesn't start with hardly any, and says why in one sentence, as does every other command", () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "cicada-few-files-"));
+    const data = path.join(folder, "data");
+    // Opens all but one.
+    const hog = `import { closeSync, openSync } from "node:fs";
+      let last;
+      try { for (;;) last = openSync("/dev/null"); } catch { closeSync(last); }`;
+    const hogging = `--import=data:text/javascript,${encodeURIComponent(hog)}`;
+    try {
+      for (const [files, flags, command, says] of [
+        [48, [], ["start", `--data=${data}`], /^error: .* too few files open: only 48, and a peer needs 64/],
+        [128, [hogging], ["jobs", "ls"], /^error: This process may have too few files open: not even/],
+      ] as const) {
+        const words = [...flags, path.join(root, "src", "cicada.mjs"), ...command];
+        const shell = ["-c", `ulimit -n ${files}; exec "$@"`, "sh", process.execPath, ...words];
+        const { status, stderr } = spawnSync("/bin/sh", shell, { encoding: "utf8", timeout: 30_000 });
+        assert.equal(status, 1, stderr);
+        assert.match(stderr, says);
+        assert.match(stderr, /\nhint: {2}Raise LimitNOFILE= in the unit, or ulimit -n before the start\.\n$/);
+        assert.equal(stderr.split("\n").length, 3);
+      }
+      assert.ok(!existsSync(data));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("with fewer than its runs want, isn't used up by strangers at both ports", async () => {

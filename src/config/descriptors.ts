@@ -8,15 +8,18 @@ const perRun = 8;
 const beside = 256;
 /** An idle peer that is alone has about 45 open. Below this it has too few to be relied on, so it takes no ticks. */
 const leastForTicks = 128;
+/** Below this it can't even open its disk and both ports. */
+export const leastForStart = 64;
+/** For the disk, links with members, and what else a peer opens itself. The rest is divided among callers and handshakes. */
+const kept = 128;
 
 export function descriptorsWanted(capacity: number): number {
   return beside + capacity * perRun;
 }
 
-/** The soft limit with that name in the text of `/proc/PID/limits`. */
-export function limitIn(text: string, name: string): number {
-  const soft = new RegExp(`^${name} +(\\S+)`, "m").exec(text)?.[1];
-  return soft === undefined || soft === "unlimited" ? Infinity : Number(soft);
+/** How many connections, of callers and for handshakes, fit in beside what a peer needs itself. */
+export function connectionsWithin(limit: number): number {
+  return Math.max(0, limit - kept);
 }
 
 /** Whether a process with that limit is too poor to take ticks. */

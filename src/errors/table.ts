@@ -450,6 +450,12 @@ export const errorTable = {
     exit: exit.usage,
     hint: "`cicada start --help` shows each flag, its variable and its default.",
   },
+  TOO_FEW_FILES: {
+    title: "This process may have too few files open",
+    status: 500,
+    exit: exit.error,
+    hint: "Raise LimitNOFILE= in the unit, or ulimit -n before the start.",
+  },
   BAD_FILE: {
     title: "The file can't be used",
     status: 400,

@@ -59,8 +59,8 @@ export interface MeshOptions {
   protocol: ProtocolRange;
   /** look for peers on the LAN */
   mdns: boolean;
-  /** how many files this process may have open; absent = any number */
-  descriptors?: number;
+  /** how many connections this process may have; absent = any number */
+  connections?: number;
   handshakeMs?: number; // given only by tests: how long each half of a handshake may take
   peersMax?: number; // given only by tests: the most peers that are connected
   clock: Clock;
@@ -83,7 +83,7 @@ export async function openMesh(options: MeshOptions): Promise<RealMesh> {
   const counters = new Counters();
   const denyList = new DenyList();
   const { clock, log, keyring } = options;
-  const limits = handshakeLimitsFor(options.descriptors ?? Infinity);
+  const limits = handshakeLimitsFor(options.connections ?? Infinity);
   const handshakes = new Handshakes<MultiaddrConnection>((host) => mesh.knowsHost(host), limits);
   const refusals = new Refusals(clock, log, counters, keyring, denyList, handshakes);
   const encrypters = new Encrypters(options.keyring, denyList, (by) => mesh.keySuperseded(by));

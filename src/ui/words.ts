@@ -344,6 +344,8 @@ export function lackText(item: string): string {
   if (item === "limits:processes-of-own-user")
     return "a limit of processes for jobs without a user (it runs as root)";
   if (kind === "limits") return `limits.${name.replace("-below-0", " below 0")}`;
+  if (kind === "open-files") return `open files to run jobs (it may have ${name})`;
+  if (item === "exec:off") return "leave to run any jobs";
   if (kind === "executor") return `leave to run ${name} jobs`;
   return kind === "user" || kind === "group" ? `leave to run jobs of ${kind} ${name}` : item;
 }

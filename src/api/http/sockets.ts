@@ -64,9 +64,9 @@ export const socketLimits: SocketLimits = {
   unreadBytesPerSocket: 67_108_864,
 };
 
-/** The limits for a process that may have so many files open: at most half of those that it doesn't need itself. */
-export function socketLimitsFor(descriptors: number): SocketLimits {
-  const all = Math.max(16, Math.min(socketLimits.all, Math.floor((descriptors - keptDescriptors) / 2)));
+/** The limits for a process that may have so many connections: at most half of them. */
+export function socketLimitsFor(connections: number): SocketLimits {
+  const all = Math.max(16, Math.min(socketLimits.all, Math.floor(connections / 2)));
   const scaled = (share: number): number => Math.ceil((share * all) / socketLimits.all);
   const { strangers, others, perCaller, strangersPerAddress } = socketLimits;
   return {
@@ -78,9 +78,6 @@ export function socketLimitsFor(descriptors: number): SocketLimits {
     strangersPerAddress: scaled(strangersPerAddress),
   };
 }
-
-/** For the disk, links with members, and what else a peer opens. */
-const keptDescriptors = 128;
 
 /** How often to check for heads that are late and answers that are not read. */
 const checkEveryMs = 1_000;

@@ -1,7 +1,8 @@
 /** What `doctor` can see on this host alone: Node, the data folder and its disk, the key, and the peer's process. */
 import { readFileSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { descriptorsWanted, limitIn } from "../../config/descriptors.ts";
+import { descriptorsWanted } from "../../config/descriptors.ts";
+import { limitIn } from "../../schema/process-limits.ts";
 import { formatError, isSystemError } from "../terminal/client.ts";
 import { failure, ok, unknown, warning, type Finding } from "./finding.ts";
 
@@ -88,8 +89,8 @@ export function checkLimits(pid: number, capacity: number | null): Finding {
       "run this as the peer's user, or as root",
     );
   }
-  const files = limitIn(text, "Max open files");
-  const processes = limitIn(text, "Max processes");
+  const files = limitIn(text, "Max open files") ?? Infinity;
+  const processes = limitIn(text, "Max processes") ?? Infinity;
   const wanted = descriptorsWanted(capacity ?? 0);
   const found = `${limitText(files)} open files, ${limitText(processes)} processes`;
   if (files >= wanted && processes >= wanted) return ok("limits", found);

@@ -1,15 +1,15 @@
 /** What the limit of open files of this process means for the peer: config/descriptors.ts has the figures. */
-import { readFileSync } from "node:fs";
 import type { NotReady } from "../../ports/control.ts";
-import { describeFew, isTooFew, limitIn } from "../../config/descriptors.ts";
+import { describeFew, isTooFew, leastForStart } from "../../config/descriptors.ts";
+import { CicadaError } from "../../errors.ts";
 
-/** The limit of this process; Infinity where the host doesn't say. */
-export function ownDescriptorLimit(): number {
-  try {
-    return limitIn(readFileSync("/proc/self/limits", "utf8"), "Max open files");
-  } catch {
-    return Infinity;
-  }
+/** Throws if a peer couldn't even open its own files. Each of them would name another reason. */
+export function refuseTooFew(limit: number): void {
+  if (limit >= leastForStart) return;
+  throw new CicadaError(
+    "TOO_FEW_FILES",
+    `only ${limit}, and a peer needs ${leastForStart} at the very least`,
+  );
 }
 
 /** What the peer says about it for as long as it lives. */

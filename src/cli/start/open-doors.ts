@@ -17,10 +17,11 @@ import { openNotifier } from "../../real/notifier.ts";
 import { openMesh, type RealMesh } from "../../real/mesh.ts";
 import { openScripts } from "../../real/scripts.ts";
 import { openSecrets } from "../../real/secrets.ts";
+import { ownLimit } from "../../real/process-limits.ts";
 import { openRandom } from "../../real/random.ts";
 import { meshPortBusy } from "./busy-port.ts";
+import { connectionsWithin } from "../../config/descriptors.ts";
 import type { FailureWatch } from "./failures.ts";
-import { ownDescriptorLimit } from "./descriptors.ts";
 import { guardDoors } from "./guarded-doors.ts";
 import { chooseKey, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
@@ -94,7 +95,7 @@ export async function openDoors(
     remember: (addresses) => folder.rememberAddresses(addresses),
     protocol: compatibility.protocol,
     mdns: config.mdns,
-    descriptors: ownDescriptorLimit(),
+    connections: connectionsWithin(ownLimit("Max open files") ?? Infinity),
     clock,
     random,
     log,

@@ -15,7 +15,7 @@ import { socketLimitsFor } from "../../api/http/sockets.ts";
 import { buildApi } from "../../api/server.ts";
 import { Certificate } from "../../api/http/tls.ts";
 import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../../config.ts";
-import { describeFew, isTooFew } from "../../config/descriptors.ts";
+import { connectionsWithin, describeFew } from "../../config/descriptors.ts";
 import type { HostPort } from "../../config/values.ts";
 import { checkJob } from "../../core/checks/job.ts";
 import { previewWithCalendars } from "../../core/job/calendars.ts";
@@ -30,6 +30,7 @@ import type { Control } from "../../ports/control.ts";
 import type { Archive } from "../../real/archive.ts";
 import type { Otlp } from "../../real/otlp.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
+import { ownLimit } from "../../real/process-limits.ts";
 import { giveBackMemory } from "../../real/memory.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
@@ -51,7 +52,7 @@ import { hostEnvironment, ownerOfProcess } from "./host.ts";
 import { Joining } from "./joining.ts";
 import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
-import { descriptorFindings, ownDescriptorLimit } from "./descriptors.ts";
+import { descriptorFindings, refuseTooFew } from "./descriptors.ts";
 import { introduce, printStopping, showRuns } from "./screen.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { ReadinessLog } from "./readiness-log.ts";
@@ -69,7 +70,8 @@ export async function start(flags: Flags, terminal: Terminal, compatibility: Com
   const log = openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
   for (const warning of unknownVariables(terminal.env)) log.warn(warning);
-  const few = describeFew(ownDescriptorLimit(), config.capacity);
+  refuseTooFew(openFiles());
+  const few = describeFew(openFiles(), config.capacity);
   if (few !== undefined) log.warn(few);
   const end = (exitCode: number): void => {
     lastAct?.();
@@ -162,7 +164,7 @@ async function assemble(
   const exits = recentExits(parseBrokenExits(folder.brokenExits()), Date.now());
   const refusal = quarantineBy(exits, readVersion());
   const peer = new Peer(doors, {
-    ...settingsOf(withDescriptors(config), compatibility, founder),
+    ...settingsOf(config, compatibility, founder),
     isNewIdentity,
     invitation: membership.invitation,
     refusal,
@@ -183,10 +185,9 @@ async function assemble(
     (text) => calendars.read(text, Date.now()),
   );
   const known = { failures: watch.counts, exits };
-  const descriptors = ownDescriptorLimit();
   const archive = await archiveOf(config, folder, doors, log);
   const otlp = await otlpOf(config, doors, log);
-  const ofDescriptors = descriptorFindings(descriptors, config.capacity);
+  const ofDescriptors = descriptorFindings(openFiles(), config.capacity);
   const findings = [
     mesh,
     ofDescriptors,
@@ -211,7 +212,7 @@ async function assemble(
     trusted: config.trusted,
     log,
     startedAt: Date.now(),
-    socketLimits: socketLimitsFor(descriptors),
+    socketLimits: socketLimitsFor(connectionsWithin(openFiles())),
   });
   // It still sends the runs that end while the peer stops.
   if (otlp !== undefined) opened.defer(otlp.open(control));
@@ -349,9 +350,9 @@ async function otlpOf({ name }: Config, { clock, keys }: Doors, log: Log): Promi
   return new Otlp({ target, self, host: hostname(), version: readVersion(), clock, log });
 }
 
-/** A process that may open too few files runs no jobs. */
-function withDescriptors(config: Config): Config {
-  return isTooFew(ownDescriptorLimit()) ? { ...config, exec: "off" } : config;
+/** How many this process may have; Infinity where the host doesn't say. */
+function openFiles(): number {
+  return ownLimit("Max open files") ?? Infinity;
 }
 
 function settingsOf(
@@ -373,7 +374,7 @@ function settingsOf(
     host: hostEnvironment(process.env),
     founder,
     capabilities,
-    lacks: [...notAllowed(config, ownerOfProcess().name), ...limitsLacking()],
+    lacks: [...notAllowed(config, ownerOfProcess().name, openFiles()), ...limitsLacking()],
   };
 }
 

@@ -112,6 +112,7 @@ export function describeMissing(
     missing(state, plan, peer).map((item) => {
       const unlisted = lacks.includes(item) ? undefined : unlistedOf(lacks, kindOf(item));
       if (unlisted !== undefined) return describeUnlisted(item, unlisted);
+      if (kindOf(item) === "executor") return describeExecutor(nameOf(item), lacks);
       return item.startsWith("user:") && lacks.includes(item) ? lacksUser(item) : describeItem(item);
     }),
   );
@@ -138,11 +139,19 @@ function describeUnlisted(item: string, unlisted: string): Predicate {
   );
 }
 
+/** A peer that runs no jobs at all says why. */
+function describeExecutor(name: string, lacks: readonly string[]): Predicate {
+  const files = lacks.find((item) => kindOf(item) === "open-files");
+  if (files !== undefined) {
+    return cant(`run jobs with only ${nameOf(files)} open files (LimitNOFILE= in its unit, or ulimit -n)`);
+  }
+  if (lacks.includes("exec:off")) return doesnt("run any jobs (start --exec off)");
+  return doesnt(`allow jobs of the executor ${name} (start --allow-executor)`);
+}
+
 function describeItem(item: string): Predicate {
   const name = nameOf(item);
   switch (kindOf(item)) {
-    case "executor":
-      return doesnt(`allow jobs of the executor ${name} (start --allow-executor)`);
     case "user":
       return doesnt(
         `allow jobs ${name === "" ? "without a user" : `of the user ${name}`} (start --allow-user)`,

@@ -3,8 +3,9 @@
  * can't enforce a limit says so, and jobs that ask for it run elsewhere. They are limits of each process, except `processes`,
  * which the kernel counts for the whole user and doesn't apply to root.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import type { ProcessLimits } from "../../ports.ts";
+import { ownLimit } from "../process-limits.ts";
 
 const prlimitPaths = ["/usr/bin/prlimit", "/bin/prlimit"];
 const nicePaths = ["/usr/bin/nice", "/bin/nice"];
@@ -38,12 +39,7 @@ export function limitPrefix({ nice, memoryBytes, openFiles, processes }: Process
 /** Why the limits can't be set here; undefined = they can. Only root may go beyond the host's own. */
 export function limitRefusal({ openFiles }: ProcessLimits): string | undefined {
   if (openFiles === undefined || process.getuid?.() === 0) return undefined;
-  let hard: string | undefined;
-  try {
-    hard = /^Max open files\s+\S+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-  } catch {
-    return undefined;
-  }
-  if (hard === undefined || openFiles <= Number(hard)) return undefined;
+  const hard = ownLimit("Max open files", "hard");
+  if (hard === undefined || openFiles <= hard) return undefined;
   return `limits.openFiles is ${openFiles}, and this host allows ${hard} at most`;
 }

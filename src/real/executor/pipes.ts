@@ -15,11 +15,11 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  readFileSync,
   rmSync,
 } from "node:fs";
 import { join } from "node:path";
 import { isSystemError } from "../folder/files.ts";
+import { ownLimit } from "../process-limits.ts";
 import { isHostFault } from "./start-faults.ts";
 
 /**
@@ -29,6 +29,8 @@ import { isHostFault } from "./start-faults.ts";
 const pipesAtOnceMax = 64;
 /** Each pipe holds two descriptors, and twice `pipesAtOnce` may be ready: at most a quarter of the limit. */
 const limitShare = 16;
+/** The limit of open files where the host doesn't say. */
+const assumedFiles = 256;
 /** Where mkfifo doesn't work, it is tried again after this time. */
 const tryAgainMs = 60_000;
 /**
@@ -157,21 +159,9 @@ export class PipePool {
 export function openPipes(own: string, unavailable: (reason: string) => void): PipePool {
   mkdirSync(own, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(own)) rmSync(join(own, name), { force: true, recursive: true });
-  const pipesAtOnce = Math.max(1, Math.min(pipesAtOnceMax, Math.floor(descriptorLimit() / limitShare)));
+  const files = ownLimit("Max open files") ?? assumedFiles;
+  const pipesAtOnce = Math.max(1, Math.min(pipesAtOnceMax, Math.floor(files / limitShare)));
   return new PipePool({ folders: [inMemory, own], pipesAtOnce, unavailable });
-}
-
-/** How many files this process may have open; a low number if the host doesn't say. */
-function descriptorLimit(): number {
-  try {
-    const limits = readFileSync("/proc/self/limits", "utf8");
-    const soft = /^Max open files\s+(\d+|unlimited)/m.exec(limits)?.[1];
-    if (soft === "unlimited") return Number.POSITIVE_INFINITY;
-    if (soft !== undefined) return Number(soft);
-  } catch {
-    // There is no /proc.
-  }
-  return 256;
 }
 
 /** The names of some pipes, in a folder that no other user may enter, for as long as it takes to open them. */

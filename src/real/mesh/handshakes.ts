@@ -24,15 +24,12 @@ export interface HandshakeLimits {
 
 export const handshakeLimits: HandshakeLimits = { all: 512, strangers: 384, perHost: 128 };
 
-/** The limits for a process that may have so many files open: at most a quarter of those that it doesn't need itself. */
-export function handshakeLimitsFor(descriptors: number): HandshakeLimits {
-  const all = Math.max(8, Math.min(handshakeLimits.all, Math.floor((descriptors - keptDescriptors) / 4)));
+/** The limits for a process that may have so many connections: at most a quarter of them. */
+export function handshakeLimitsFor(connections: number): HandshakeLimits {
+  const all = Math.max(8, Math.min(handshakeLimits.all, Math.floor(connections / 4)));
   const scaled = (share: number): number => Math.ceil((share * all) / handshakeLimits.all);
   return { all, strangers: scaled(handshakeLimits.strangers), perHost: scaled(handshakeLimits.perHost) };
 }
-
-/** For the disk, links with members, and what else a peer opens. */
-const keptDescriptors = 128;
 
 /** Made once: a flood closes thousands in a second, and the trace of an error costs as much as accepting a socket. */
 const tooMany = new Error("too many handshakes are pending");

@@ -24,12 +24,11 @@
 import { hash, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Ready } from "../schema/ready.ts";
 import { checkFiles, checkFolders, checkFormat, format, prepareFolder } from "./folder/checks.ts";
-import { asFolderError, damaged } from "./folder/faults.ts";
-import { isSystemError, makeFolders, readText, writeWhole } from "./folder/files.ts";
+import { damaged, orFolderError } from "./folder/faults.ts";
+import { makeFolders, readText, writeWhole } from "./folder/files.ts";
 import { takeFolderLock } from "./folder/lock.ts";
 import { parsePeerKey } from "./keys.ts";
 
@@ -83,7 +82,7 @@ export interface Folder {
 
 /** Opens or creates the folder. Throws a CicadaError that says what is wrong with it. */
 export function openFolder(path: string, log: Log): Folder {
-  try {
+  return orFolderError(path, () => {
     prepareFolder(path);
     checkFiles(path);
     const unlock = takeFolderLock(path);
@@ -98,10 +97,7 @@ export function openFolder(path: string, log: Log): Folder {
       unlock();
       throw error;
     }
-  } catch (error) {
-    if (error instanceof CicadaError || !isSystemError(error)) throw error;
-    throw asFolderError(path, error);
-  }
+  });
 }
 
 class RealFolder implements Folder {
@@ -184,12 +180,7 @@ class RealFolder implements Folder {
 
   setAside(name: string): string {
     const [file, aside] = [join(this.path, name), join(this.path, `${name}.damaged`)];
-    try {
-      renameSync(file, aside);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      throw asFolderError(file, error);
-    }
+    orFolderError(file, () => renameSync(file, aside));
     return aside;
   }
 
@@ -270,7 +261,7 @@ class RealFolder implements Folder {
 
   /** Reads a secret. If other users may read it, it is made private again, and that is logged. */
   private readSecret(file: string): string | undefined {
-    try {
+    return orFolderError(file, () => {
       const text = readText(file);
       if (text === undefined) return undefined;
       if ((statSync(file).mode & 0o077) !== 0) {
@@ -278,10 +269,7 @@ class RealFolder implements Folder {
         this.log.warn("other users could read a secret; its mode is 0600 now", { file });
       }
       return text;
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      throw asFolderError(file, error);
-    }
+    });
   }
 
   private writeOrRemove(file: string, text: string | undefined): void {
@@ -290,12 +278,7 @@ class RealFolder implements Folder {
   }
 
   private write(file: string, text: string): void {
-    try {
-      writeWhole(file, text);
-    } catch (error) {
-      if (!isSystemError(error)) throw error;
-      throw asFolderError(file, error);
-    }
+    orFolderError(file, () => writeWhole(file, text));
   }
 }
 

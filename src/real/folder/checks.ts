@@ -2,8 +2,8 @@
 import { accessSync, chmodSync, constants, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CicadaError } from "../../errors.ts";
-import { asFolderError, damaged, unusable } from "./faults.ts";
-import { isSystemError, makeFolders, readText, writeWhole } from "./files.ts";
+import { damaged, orFolderError, unusable } from "./faults.ts";
+import { makeFolders, readText, writeWhole } from "./files.ts";
 
 /**
  * 2: `cluster.key.retired` holds more keys than format 1 would keep, and the database the words about membership that count,
@@ -85,12 +85,7 @@ export function checkFiles(path: string): void {
 
 /** Names the file itself: SQLite would name its database where its log or its lock belongs to another user. */
 function checkAccess(path: string, mode: number): void {
-  try {
-    accessSync(path, mode);
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw asFolderError(path, error);
-  }
+  orFolderError(path, () => accessSync(path, mode));
 }
 
 /** Makes the folder if it is missing. It must be this user's alone, and a peer's or empty. */

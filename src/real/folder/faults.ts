@@ -1,12 +1,23 @@
 /** The errors of a data folder, in words. */
 import { CicadaError } from "../../errors.ts";
+import { isSystemError } from "./files.ts";
 
 export function unusable(path: string, why: string): CicadaError {
   return new CicadaError("DATA_FOLDER_UNUSABLE", `${path}: ${why}`);
 }
 
+/** What `act` returns. If the system refuses, the error says in words what is wrong with the file or folder at that path. */
+export function orFolderError<Value>(path: string, act: () => Value): Value {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof CicadaError || !isSystemError(error)) throw error;
+    throw asFolderError(path, error);
+  }
+}
+
 /** What a person must do differs: make room or repair the disk, or give the folder to this user. */
-export function asFolderError(path: string, error: NodeJS.ErrnoException): CicadaError {
+function asFolderError(path: string, error: NodeJS.ErrnoException): CicadaError {
   const code = error.code ?? "";
   const why = reasons[code] ?? error.message;
   return faultsOfDisk.has(code) ? new CicadaError("DISK_FAILED", `${path}: ${why}`) : unusable(path, why);

@@ -1,5 +1,5 @@
 /**
- * Every route × role × group: nothing is seen or done without the right. The table below is what the README says of the rights,
+ * Every route × role × group: nothing is seen or done without the right. The table below is what docs/running.md says of the rights,
  * written down once more: a route that isn't in it, or asks for another right, fails.
  */
 import assert from "node:assert/strict";
@@ -355,7 +355,7 @@ const inOrder = (found: Set<string>): string =>
     .filter((one) => found.has(one))
     .join(", ") || "–";
 
-test("the README's table of rights is what the routes ask for", () => {
+test("docs/running.md's table of rights is what the routes ask for", () => {
   const rows = new Map<string, { read: Set<string>; write: Set<string> }>();
   for (const [route, { right }] of Object.entries(expected)) {
     const { method, url } = splitRoute(route);
@@ -370,8 +370,8 @@ test("the README's table of rights is what the routes ask for", () => {
     .map(([what, { read, write }]) => {
       return `${what} | ${inOrder(read)} | ${inOrder(write)}`;
     });
-  const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
-  const section = readme.slice(readme.indexOf("\n## Access"), readme.indexOf("\n## Security"));
+  const text = readFileSync(new URL("../docs/running.md", import.meta.url), "utf8");
+  const section = text.slice(text.indexOf("\n## Access"));
   const written = section
     .split("\n")
     .filter((line) => line.startsWith("|") && !/^\|( of |[ -]*-)/.test(line))

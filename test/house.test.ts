@@ -102,9 +102,18 @@ describe("the house", () => {
   });
 });
 
-test("every npm script that a README names exists", async () => {
+const documents = [
+  "README.md",
+  "docs/jobs.md",
+  "docs/running.md",
+  "src/README.md",
+  "src/core/README.md",
+  "bench/README.md",
+];
+
+test("every npm script that a document names exists", async () => {
   const described = await readFile(path.join(root, "package.json"), "utf8");
-  for (const file of ["README.md", "src/README.md", "bench/README.md"]) {
+  for (const file of documents) {
     const text = await readFile(path.join(root, file), "utf8");
     const named = [...text.matchAll(/npm run (?:--silent )?([a-z:]+)/g)].map(([, script]) => script);
     const missing = named.filter((script) => !described.includes(`"${script}":`));
@@ -112,11 +121,27 @@ test("every npm script that a README names exists", async () => {
   }
 });
 
-test("every file that a README links to exists", async () => {
-  for (const file of ["README.md", "src/README.md", "src/core/README.md", "bench/README.md"]) {
+/** A heading's name in an address, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\w\- ]/g, "")
+    .replaceAll(" ", "-");
+}
+
+test("every file and section that a document links to exists", async () => {
+  for (const file of documents) {
     const text = await readFile(path.join(root, file), "utf8");
-    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link ?? "");
-    const broken = links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)));
+    const broken: string[] = [];
+    for (const [, link = "", anchor] of text.matchAll(/\]\(([^)#:]*)(?:#([^)]*))?\)/g)) {
+      const target = link === "" ? path.join(root, file) : path.join(root, path.dirname(file), link);
+      if (!existsSync(target)) broken.push(link);
+      else if (anchor !== undefined) {
+        const headings = [...(await readFile(target, "utf8")).matchAll(/^#+ (.+)$/gm)];
+        if (!headings.some(([, heading = ""]) => anchorOf(heading) === anchor))
+          broken.push(`${link}#${anchor}`);
+      }
+    }
     assert.deepEqual(broken, [], file);
   }
 });

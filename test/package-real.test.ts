@@ -84,7 +84,14 @@ describe("the package", () => {
 
   test("holds the program and nothing that a user doesn't need: no sources, no tests, no Node, no packages to install", () => {
     const names = packed.files.map((file) => file.path);
-    for (const name of ["LICENSE", "README.md", "dist/THIRD-PARTY-NOTICES.txt", "src/cicada.mjs"]) {
+    for (const name of [
+      "LICENSE",
+      "README.md",
+      "docs/jobs.md",
+      "docs/running.md",
+      "dist/THIRD-PARTY-NOTICES.txt",
+      "src/cicada.mjs",
+    ]) {
       assert.ok(names.includes(name), name);
     }
     assert.deepEqual(

@@ -1,13 +1,13 @@
 /**
- * README's table of a job's fields, from the one list of flags that the command line has (cli/terminal/job-flag-table.ts).
- * `node test/kit/job-reference.ts` writes it into README.md; test/readme.test.ts compares.
+ * The table of a job's fields in docs/jobs.md, from the one list of flags that the command line has (cli/terminal/job-flag-table.ts).
+ * `node test/kit/job-reference.ts` writes it there; test/readme.test.ts compares.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { jobFlags } from "../../src/cli/terminal/job-flag-table.ts";
 
 const begins = "<!-- the job's fields -->\n";
 const ends = "<!-- end of the job's fields -->\n";
-export const readme = new URL("../../README.md", import.meta.url);
+export const reference = new URL("../../docs/jobs.md", import.meta.url);
 
 export function referenceTable(): string {
   const rows = jobFlags.map(({ path, flags, help }) => [
@@ -39,7 +39,7 @@ export function withReference(text: string): string | undefined {
 }
 
 if (import.meta.main) {
-  const written = withReference(readFileSync(readme, "utf8"));
-  if (written === undefined) throw new Error("README.md has no marks for the table");
-  writeFileSync(readme, written);
+  const written = withReference(readFileSync(reference, "utf8"));
+  if (written === undefined) throw new Error("docs/jobs.md has no marks for the table");
+  writeFileSync(reference, written);
 }

@@ -169,27 +169,27 @@ test("a reason for not being ready is logged when it lasts, again while it lasts
   let warnings: string[] = [];
   const watch = new ReadinessLog(keepingLog(lines), () => ({ notReady, warnings }));
   const said = () => lines.splice(0).map(({ level, message }) => `${level}: ${message}`);
-  watch.look();
+  watch.check();
   notReady = [{ code: "no-quorum", message: "1 of 3 voters are heard" }];
-  watch.look();
+  watch.check();
   assert.deepEqual(said(), [], "it may be over in a moment");
-  watch.look();
+  watch.check();
   assert.deepEqual(said(), ["warn: this peer is not ready"]);
-  for (let index = 0; index < 29; index++) watch.look();
+  for (let index = 0; index < 29; index++) watch.check();
   assert.deepEqual(said(), []);
-  watch.look();
+  watch.check();
   assert.deepEqual(said(), ["warn: this peer is still not ready"]);
   notReady = [];
   warnings = ["bob's clock is 1200 ms ahead"];
-  watch.look();
+  watch.check();
   assert.deepEqual(said(), ["info: a reason for which this peer was not ready is over"]);
   warnings = ["bob's clock is 1300 ms ahead"];
-  watch.look();
+  watch.check();
   warnings = ["bob's clock is 1400 ms ahead"];
-  watch.look();
+  watch.check();
   assert.deepEqual(said(), ["warn: this peer has a warning"]);
   warnings = [];
-  watch.look();
+  watch.check();
   assert.deepEqual(said(), ["info: a warning of this peer is over"]);
 });
 
@@ -198,12 +198,12 @@ test("warnings about two peers are two, and one that has no room in the log is n
   let warnings = ["node-1's clock is 3.2 s behind this peer's"];
   const watch = new ReadinessLog(keepingLog(lines), () => ({ notReady: [], warnings }));
   const said = () => lines.splice(0).map(({ message, fields }) => `${message}: ${String(fields["why"])}`);
-  watch.look();
-  watch.look();
+  watch.check();
+  watch.check();
   assert.equal(said().length, 1);
   warnings = ["node-1's clock is 3.3 s behind this peer's", "node-2's clock is 3.3 s behind this peer's"];
-  watch.look();
-  watch.look();
+  watch.check();
+  watch.check();
   assert.deepEqual(said(), ["this peer has a warning: node-2's clock is 3.3 s behind this peer's"]);
   const [ofOne = "", ofTwo = ""] = warnings;
   const stuck = Array.from(
@@ -211,11 +211,11 @@ test("warnings about two peers are two, and one that has no room in the log is n
     (_, index) => `run job-${index}@2026-11-20T02:00:00Z~1@DEm4Gy1e can't be ended`,
   );
   warnings = [ofOne, ...stuck, ofTwo];
-  watch.look();
-  watch.look();
+  watch.check();
+  watch.check();
   assert.ok(!said().some((line) => line.startsWith("a warning of this peer is over")));
   warnings = [ofTwo];
-  watch.look();
+  watch.check();
   assert.ok(said().includes(`a warning of this peer is over: ${ofOne}`));
 });
 

@@ -207,34 +207,34 @@ describe("a peer's own values", () => {
     folders.push(base);
     const folder = path.join(base, "secrets");
     const door = openSecrets({ folder, peerKey: annKey, keys: openKeys({ peerKey: annKey, mesh }), log });
-    const look = (rows: Record<string, SealedSecret> = {}) =>
-      new Promise<HeldSecrets>((resolve) => door.look(new Map(Object.entries(rows)), resolve));
+    const readOwn = (rows: Record<string, SealedSecret> = {}) =>
+      new Promise<HeldSecrets>((resolve) => door.readOwn(new Map(Object.entries(rows)), resolve));
     const keep = (name: string, value: string, version: number) =>
       new Promise<CicadaError | undefined>((resolve) => door.keep(name, value, version, resolve));
     const valueOf = (name: string) => {
       const found = door.resolve([name]);
       return "values" in found ? found.values.get(name) : found.reason;
     };
-    return { folder, door, look, keep, valueOf };
+    return { folder, door, readOwn, keep, valueOf };
   }
 
   it("are files that only the peer's user may read, and are read back as they were given", async () => {
-    const { folder, keep, look, valueOf } = opened();
-    assert.deepEqual((await look()).own, new Map());
+    const { folder, keep, readOwn, valueOf } = opened();
+    assert.deepEqual((await readOwn()).own, new Map());
     for (const value of ["six or more", "ends with a line\n", "ümläut 😀"]) {
       assert.equal(await keep("TOKEN", value, 1_000_000), undefined);
       assert.equal(valueOf("TOKEN"), value);
     }
     assert.equal(statSync(path.join(folder, "TOKEN")).mode & 0o777, 0o600);
     assert.equal(statSync(folder).mode & 0o777, 0o700);
-    assert.deepEqual((await look()).own, new Map([["TOKEN", 1_000_000]]));
+    assert.deepEqual((await readOwn()).own, new Map([["TOKEN", 1_000_000]]));
   });
 
   it("may be put there by a person; the last line break isn't part of them", async () => {
-    const { folder, look, valueOf } = opened();
+    const { folder, readOwn, valueOf } = opened();
     mkdirSync(folder);
     writeFileSync(path.join(folder, "TOKEN"), "from a file\n", { mode: 0o600 });
-    assert.ok((await look()).own.has("TOKEN"));
+    assert.ok((await readOwn()).own.has("TOKEN"));
     assert.equal(valueOf("TOKEN"), "from a file");
   });
 
@@ -252,10 +252,10 @@ describe("a peer's own values", () => {
   ];
   for (const [title, spoil, says] of faults) {
     it(`are not read from a file ${title}, and that is said`, async () => {
-      const { folder, keep, look, valueOf } = opened();
+      const { folder, keep, readOwn, valueOf } = opened();
       await keep("TOKEN", "a good value", 1_000_000);
       spoil(path.join(folder, "TOKEN"));
-      const held = await look();
+      const held = await readOwn();
       assert.deepEqual(held.own, new Map());
       assert.match(held.faults.get("TOKEN") ?? "", says);
       assert.match(valueOf("TOKEN") ?? "", /doesn't have the newest value of the secret TOKEN/);
@@ -263,40 +263,40 @@ describe("a peer's own values", () => {
   }
 
   it("count only if they are newer than what is sealed, for this peer or for others", async () => {
-    const { keep, look, valueOf } = opened();
+    const { keep, readOwn, valueOf } = opened();
     await keep("TOKEN", "its own value", label.version - 1);
-    await look({ TOKEN: sealed("for ann, newer") });
+    await readOwn({ TOKEN: sealed("for ann, newer") });
     assert.equal(valueOf("TOKEN"), "for ann, newer");
-    await look({ TOKEN: sealed("for bob alone", [bob]) });
+    await readOwn({ TOKEN: sealed("for bob alone", [bob]) });
     assert.match(valueOf("TOKEN") ?? "", /doesn't have the newest value/);
     await keep("TOKEN", "its own, newest", label.version + 1);
-    await look({ TOKEN: sealed("for ann, older") });
+    await readOwn({ TOKEN: sealed("for ann, older") });
     assert.equal(valueOf("TOKEN"), "its own, newest");
   });
 
   it("and what can't be opened is told apart from what is not for this peer", async () => {
-    const { look } = opened();
+    const { readOwn } = opened();
     const good = sealed("for ann");
-    const held = await look({ GOOD: { ...good }, TOKEN: good, OTHERS: sealed("for bob", [bob]) });
+    const held = await readOwn({ GOOD: { ...good }, TOKEN: good, OTHERS: sealed("for bob", [bob]) });
     // It was sealed under the name TOKEN.
     assert.deepEqual(held.unopened, ["GOOD"]);
   });
 
   it("are at most 64 KiB together in one job", async () => {
-    const { keep, look, door } = opened();
+    const { keep, readOwn, door } = opened();
     const names = ["A", "B", "C", "D", "E"];
     for (const name of names) await keep(name, "x".repeat(16_000), 1_000_000);
-    await look();
+    await readOwn();
     const found = door.resolve(names);
     assert.ok("reason" in found && found.why === "error");
     assert.ok("values" in door.resolve(names.slice(1)));
   });
 
   it("are durable before they are acknowledged, and a half-written file is none", async () => {
-    const { folder, keep, look } = opened();
+    const { folder, keep, readOwn } = opened();
     await keep("TOKEN", "a good value", 1_000_000);
     writeFileSync(path.join(folder, "TOKEN.new"), "half", { mode: 0o600 });
-    assert.deepEqual([...(await look()).own.keys()], ["TOKEN"]);
+    assert.deepEqual([...(await readOwn()).own.keys()], ["TOKEN"]);
     assert.equal(readFileSync(path.join(folder, "TOKEN"), "utf8"), "a good value\n");
   });
 });

@@ -18,8 +18,8 @@ import {
 } from "../schema/secret.ts";
 import type { SettingValues } from "../schema/setting.ts";
 
-/** How often the peer's own folder is looked through: a person may put values there. */
-const lookEveryMs = 10_000;
+/** How often the peer's own folder is read: a person may put values there. */
+const readOwnEveryMs = 10_000;
 
 type Done = (error?: CicadaError) => void;
 
@@ -47,29 +47,29 @@ export class SecretStore {
   #held: HeldSecrets = { own: new Map(), faults: new Map(), unopened: [] };
   #read: SettingValues | undefined;
   #sealed: ReadonlyMap<string, SealedSecret> = new Map();
-  #lookAt = -Infinity;
+  #readOwnAt = -Infinity;
 
   constructor(deps: SecretDeps) {
     this.#deps = deps;
   }
 
-  /** What this peer has of its own, as of the last look. */
+  /** What this peer had of its own when that was last read. */
   get held(): HeldSecrets {
     return this.#held;
   }
 
   begin(): void {
-    this.#look();
+    this.#readOwn();
   }
 
   /** The table may have other sealed values. */
   tableChanged(): void {
-    if (this.#read !== this.#deps.sealed()) this.#look();
+    if (this.#read !== this.#deps.sealed()) this.#readOwn();
   }
 
   /** Called about once a second. */
   woke(mono: number): void {
-    if (mono >= this.#lookAt) this.#look();
+    if (mono >= this.#readOwnAt) this.#readOwn();
   }
 
   set({ name, value, peers, by }: SecretChange, entries: readonly AuditEntry[], done: Done): void {
@@ -85,13 +85,13 @@ export class SecretStore {
     const full = peers === undefined ? this.#fullOfOwn(name) : this.#fullOfSealed(name, peers.length);
     if (full !== undefined) return done(new CicadaError("SECRETS_FULL", full));
     const { door } = this.#deps;
-    const looked = this.#thenLook(done);
-    if (peers === undefined) return this.#deps.note(entries, () => door.keep(name, value, version, looked));
+    const thenRead = this.#thenReadOwn(done);
+    if (peers === undefined) return this.#deps.note(entries, () => door.keep(name, value, version, thenRead));
     const sealed = door.seal(name, value, version, peers);
     if (sealed instanceof CicadaError) return done(sealed);
     this.#deps.write({ name, value: sealed, by, entries }, (error) =>
       // This peer's own value is older now, and no longer used.
-      error === undefined ? door.remove(name, looked) : done(error),
+      error === undefined ? door.remove(name, thenRead) : done(error),
     );
   }
 
@@ -102,10 +102,10 @@ export class SecretStore {
       return done(new CicadaError("SECRET_NOT_FOUND", `this peer knows no value of ${name}`));
     }
     const { door } = this.#deps;
-    const looked = this.#thenLook(done);
-    if (!isSealed) return this.#deps.note(entries, () => door.remove(name, looked));
+    const thenRead = this.#thenReadOwn(done);
+    if (!isSealed) return this.#deps.note(entries, () => door.remove(name, thenRead));
     this.#deps.write({ name, value: null, by, entries }, (error) =>
-      error === undefined ? door.remove(name, looked) : done(error),
+      error === undefined ? door.remove(name, thenRead) : done(error),
     );
   }
 
@@ -127,18 +127,18 @@ export class SecretStore {
       : undefined;
   }
 
-  #thenLook(done: Done): Done {
-    return (error) => (error === undefined ? this.#look(() => done()) : done(error));
+  #thenReadOwn(done: Done): Done {
+    return (error) => (error === undefined ? this.#readOwn(() => done()) : done(error));
   }
 
-  #look(done?: () => void): void {
-    this.#lookAt = this.#deps.clock.now().mono + lookEveryMs;
+  #readOwn(done?: () => void): void {
+    this.#readOwnAt = this.#deps.clock.now().mono + readOwnEveryMs;
     const values = this.#deps.sealed();
     if (values !== this.#read) {
       this.#read = values;
       this.#sealed = readAll(values);
     }
-    this.#deps.door.look(this.#sealed, (held) => {
+    this.#deps.door.readOwn(this.#sealed, (held) => {
       this.#held = held;
       this.#deps.held(held);
       done?.();

@@ -7,8 +7,8 @@ import type { PeerId } from "../schema/ids.ts";
 import type { HeldSecrets, SealedSecret } from "../schema/secret.ts";
 
 export interface Secrets {
-  /** Looks through the own folder. `sealed`: all that the table has sealed now; it replaces what was given before. */
-  look(sealed: ReadonlyMap<string, SealedSecret>, done: (held: HeldSecrets) => void): void;
+  /** Reads the own folder. `sealed`: all that the table has sealed now; it replaces what was given before. */
+  readOwn(sealed: ReadonlyMap<string, SealedSecret>, done: (held: HeldSecrets) => void): void;
   /** Keeps a value in the own folder, durably. */
   keep(name: string, value: string, version: number, done: (error?: CicadaError) => void): void;
   /** Removes a value from the own folder, durably; it need not be there. */

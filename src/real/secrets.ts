@@ -41,7 +41,7 @@ export function openSecrets({ folder, peerKey, keys, log }: Options): RealSecret
     faultsLogged = why;
   }
 
-  function look(sealed: ReadonlyMap<string, SealedSecret>): HeldSecrets {
+  function readOwn(sealed: ReadonlyMap<string, SealedSecret>): HeldSecrets {
     sealedValues.replace(sealed);
     const { own, faults } = ownValuesIn(folder);
     logFaults(faults);
@@ -56,8 +56,8 @@ export function openSecrets({ folder, peerKey, keys, log }: Options): RealSecret
   }
 
   return {
-    look: (sealed, done) => {
-      const held = look(sealed);
+    readOwn: (sealed, done) => {
+      const held = readOwn(sealed);
       setImmediate(() => done(held));
     },
     keep: (name, value, version, done) => later(done, () => writeOwnValue(folder, name, value, version)),

@@ -20,7 +20,7 @@ export interface SimSecretsParts {
 export function simSecrets({ queue, process, storage, peer, dice }: SimSecretsParts): Secrets {
   const later = (act: () => void): void => void queue.after(dice.between(0.1, 5), process, act);
   return {
-    look: (sealed, done) => {
+    readOwn: (sealed, done) => {
       const unopened = [...sealed].flatMap(([name, { keys }]) =>
         Object.hasOwn(keys, peer) && keys[peer] !== peer ? [name] : [],
       );

@@ -6,10 +6,10 @@
 import type { Log } from "../../ports.ts";
 import type { View } from "../../ports/control.ts";
 
-/** How often the peer is looked at; also how long a finding has lasted before it is logged. Unit: ms. */
-export const lookEveryMs = 30_000;
-/** More says less often that a fault still lasts; less fills the log. Unit: looks, so a quarter of an hour. */
-const repeatEveryLooks = 30;
+/** How often the peer is checked; also how long a finding has lasted before it is logged. Unit: ms. */
+export const checkEveryMs = 30_000;
+/** More says less often that a fault still lasts; less fills the log. Unit: checks, so a quarter of an hour. */
+const repeatEveryChecks = 30;
 /** How many warnings are told at once; a peer with hundreds of runs that can't be ended has as many. */
 const warningsMax = 20;
 
@@ -21,46 +21,46 @@ interface Finding {
 export class ReadinessLog {
   readonly #log: Log;
   readonly #view: () => Pick<View, "notReady" | "warnings">;
-  /** how many looks have found it, by key */
-  #lasting = new Map<string, { looks: number; finding: Finding }>();
+  /** how many checks have found it, by key */
+  #lasting = new Map<string, { checks: number; finding: Finding }>();
 
   constructor(log: Log, view: () => Pick<View, "notReady" | "warnings">) {
     this.#log = log;
     this.#view = view;
   }
 
-  /** Looks at the peer until `stop` is called. */
+  /** Checks the peer until `stop` is called. */
   begin(): () => void {
-    const timer = setInterval(() => this.look(), lookEveryMs).unref();
+    const timer = setInterval(() => this.check(), checkEveryMs).unref();
     return () => clearInterval(timer);
   }
 
-  look(): void {
+  check(): void {
     const { notReady, warnings } = this.#view();
     const found: Finding[] = [
       ...notReady.map(({ code, message }) => ({ code, why: message })),
       ...warnings.map((why) => ({ code: "warning", why })),
     ];
-    const lasting = new Map<string, { looks: number; finding: Finding }>();
+    const lasting = new Map<string, { checks: number; finding: Finding }>();
     for (const [place, finding] of found.entries()) {
       const key = keyOf(finding);
       const isShown = place < notReady.length + warningsMax;
-      const looks = (this.#lasting.get(key)?.looks ?? 0) + (isShown ? 1 : 0);
-      lasting.set(key, { looks, finding });
+      const checks = (this.#lasting.get(key)?.checks ?? 0) + (isShown ? 1 : 0);
+      lasting.set(key, { checks, finding });
       // It still lasts, so it isn't over either.
       if (!isShown) continue;
-      if (looks === 2) this.#write(finding, 0);
-      else if (looks > 2 && (looks - 2) % repeatEveryLooks === 0) this.#write(finding, looks);
+      if (checks === 2) this.#write(finding, 0);
+      else if (checks > 2 && (checks - 2) % repeatEveryChecks === 0) this.#write(finding, checks);
     }
-    for (const [key, { looks, finding }] of this.#lasting) {
-      if (looks >= 2 && !lasting.has(key)) this.#over(finding);
+    for (const [key, { checks, finding }] of this.#lasting) {
+      if (checks >= 2 && !lasting.has(key)) this.#over(finding);
     }
     this.#lasting = lasting;
   }
 
-  #write({ code, why }: Finding, looks: number): void {
-    const still = looks === 0 ? "" : "still ";
-    const fields = looks === 0 ? { why } : { why, forMin: Math.round((looks * lookEveryMs) / 60_000) };
+  #write({ code, why }: Finding, checks: number): void {
+    const still = checks === 0 ? "" : "still ";
+    const fields = checks === 0 ? { why } : { why, forMin: Math.round((checks * checkEveryMs) / 60_000) };
     if (code === "warning") this.#log.warn(`this peer ${still}has a warning`, fields);
     else this.#log.warn(`this peer is ${still}not ready`, { code, ...fields });
   }

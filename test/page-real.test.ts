@@ -907,8 +907,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
 
   test("the jobs are listed by name before the states of all of them are known, and ordered then", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
-    let go = (): void => {};
-    const known = new Promise<void>((resolve) => (go = resolve));
+    const { promise: known, resolve: tell } = Promise.withResolvers<void>();
     for (const needsStates of ["**/v1/summary", /v1.jobs.*(sort=attention|state=)/]) {
       await page.route(needsStates, async (route) => {
         await known;
@@ -926,11 +925,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     assert.match(named[1] ?? "", /^hello/);
     await page.getByRole("row", { name: /broken.* failing/ }).waitFor();
     assert.deepEqual(await violations(page), []);
-    go();
+    tell();
     await note.waitFor({ state: "detached" });
     await page.getByRole("button", { name: /^failing/ }).waitFor();
     await until("what needs a person comes first", 5_000, async () =>
-      /^nowhere/.test((await rows.allInnerTexts())[0] ?? ""),
+      (await rows.allInnerTexts())[0]?.startsWith("nowhere"),
     );
     await context.close();
   });
@@ -940,9 +939,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     let parts = 2;
     await page.route("**/v1/forecast?soFar=true", async (route) => {
       const answer = await route.fetch();
-      const whole = (await answer.json()) as { jobs: object };
-      const jobs = { ...whole.jobs, counted: 2, uncounted: 3_000 };
-      await route.fulfill({ json: parts-- > 0 ? { ...whole, complete: false, quiet: [], jobs } : whole });
+      const body = (await answer.json()) as { jobs: object };
+      const jobs = { ...body.jobs, counted: 2, uncounted: 3_000 };
+      await route.fulfill({ json: parts-- > 0 ? { ...body, complete: false, quiet: [], jobs } : body });
     });
     await logIn(page, ada.token, "/forecast");
     const note = page.getByText("2 of 3,002 jobs are counted so far.");

@@ -25,6 +25,12 @@ export async function buildPage(folder: string): Promise<string[]> {
       // The page's policy allows neither inline scripts nor data URLs.
       modulePreload: { polyfill: false },
       assetsInlineLimit: 0,
+      // js-yaml's: the tags and schemas that aren't used are left out.
+      rolldownOptions: {
+        treeshake: {
+          manualPureFunctions: ["defineScalarTag", "defineSequenceTag", "defineMappingTag", "Schema"],
+        },
+      },
     },
   });
   return [...inputs];

@@ -50,7 +50,7 @@ export function readPageFiles(): PageFiles {
 function pageFile(name: string, content: Buffer): PageFile {
   const type = types[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
   let gzipped: Buffer | undefined;
-  return { content, gzipped: () => (gzipped ??= gzipSync(content)), type };
+  return { content, gzipped: () => (gzipped ??= gzipSync(content, { level: 9 })), type };
 }
 
 export function sendFile(

@@ -62,8 +62,8 @@ export class Forecast {
     const { counting, result } = this.#keptOf(control, days);
     const limit = new AbortController();
     const late = delay(soFarMs, undefined, { signal: limit.signal }).catch(() => undefined);
-    const whole = await Promise.race([result, late]).finally(() => limit.abort());
-    return whole ?? show(counting, []);
+    const counted = await Promise.race([result, late]).finally(() => limit.abort());
+    return counted ?? show(counting, []);
   }
 
   #keptOf(control: ScopedControl, days: number): Kept {

@@ -393,3 +393,20 @@ test("each writer's last word about a peer is there in every replica, the one th
   later.load([there.snapshot()]);
   assert.deepEqual(later.membership(), there.membership());
 });
+
+test("an update of one entry doesn't go through all others of its root", (t) => {
+  const [here, there] = [makeTable("a"), makeTable("b")];
+  const channels = Array.from({ length: 100 }, (_, index) => channel(`channel-${index}`, 0));
+  there.apply(here.edit(channels, wallOf(0)).update);
+  const update = edit(here, channel("channel-7", 1), wallOf(1));
+  const iterated = t.mock.method(Map.prototype, "entries");
+  assert.equal(there.apply(update), "changed");
+  const large = iterated.mock.calls.filter(
+    (call) => (call.this as Map<unknown, unknown>).size >= channels.length,
+  );
+  assert.equal(large.length, 0);
+});
+
+function channel(id: string, version: number): TableEdit {
+  return { kind: "set", root: "channels", id, value: { version }, by: "ann" };
+}

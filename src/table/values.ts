@@ -32,9 +32,10 @@ export class RootValues {
     this.#entries = undefined;
   }
 
-  /** How many entries it has, those that are overruled too. */
+  /** How many entries have to be gone through to read it: those that are overruled too, and removed ones. */
   get size(): number {
-    return this.#map.size;
+    // oxlint-disable-next-line no-underscore-dangle -- Yjs makes a list of all entries to count them
+    return this.#map._map.size;
   }
 
   /** By id, in the order of the ids. The same map until something changes. */

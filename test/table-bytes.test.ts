@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import * as Y from "yjs";
+import { applyCompactly } from "../src/table/compact.ts";
 import { hlcCap, nextHlc } from "../src/table/hlc.ts";
 import { inspectUpdate } from "../src/table/update.ts";
 import type { JobTable } from "../src/table/table.ts";
@@ -238,6 +239,42 @@ test("values of every kind arrive as they were written", () => {
   assert.equal(typeof other.apply(table.snapshot()), "string");
   assert.deepEqual(jobOf(other, "x"), jobOf(table, "x"));
   assert.deepEqual(other.snapshot(), table.snapshot());
+});
+
+test("values are kept without a list for each, and the document stays the same", () => {
+  const [doc, compact] = [new Y.Doc(), new Y.Doc()];
+  const map = doc.getMap("channels");
+  const send = () => applyCompactly(compact, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(compact)));
+  for (let i = 0; i < 9; i++) map.set(`key-${i}`, { ...slot, value: { i } });
+  send();
+  assert.deepEqual(contentsOf(compact), ["SingleValue"]);
+  map.set("key-3", slot);
+  map.delete("key-5");
+  send();
+  assert.deepEqual(compact.getMap("channels").toJSON(), map.toJSON());
+  assert.deepEqual(Y.encodeStateAsUpdate(compact), Y.encodeStateAsUpdate(doc));
+  const third = new Y.Doc();
+  Y.applyUpdate(third, Y.encodeStateAsUpdate(compact));
+  assert.deepEqual(third.getMap("channels").toJSON(), map.toJSON());
+});
+
+function contentsOf(doc: Y.Doc): string[] {
+  const items = [...doc.store.clients.values()].flat().filter((struct) => struct instanceof Y.Item);
+  return [...new Set(items.map(({ content }) => content.constructor.name))];
+}
+
+test("texts that come again and again arrive as they were, whatever is in them", () => {
+  const text = fc.oneof(fc.string({ maxLength: 3 }), fc.string({ unit: "binary", maxLength: 99 }));
+  const texts = fc.sample(text, { numRuns: 3_000, seed: 1 });
+  const doc = new Y.Doc();
+  doc.getMap("channels").set(
+    "x",
+    [...texts, ...texts].map((value, index) => ({ [`${value}${index}`]: value })),
+  );
+  doc.getMap("channels").set("y", Object.fromEntries(texts.map((value) => [`_${value}`, value])));
+  const copy = new Y.Doc();
+  applyCompactly(copy, Y.encodeStateAsUpdate(doc));
+  assert.deepEqual(copy.getMap("channels").toJSON(), doc.getMap("channels").toJSON());
 });
 
 test("when Yjs throws in the middle of an update, the table is whole again at once", (t) => {

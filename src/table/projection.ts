@@ -149,7 +149,7 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
   const latest = latestEdit(reading);
   const resumption = reading.slots.get(resumedSlot);
   const resumed = resumedAt(resumption);
-  return {
+  const job: Job = {
     id,
     spec: checked.spec,
     revision: revisionOf(reading),
@@ -158,14 +158,14 @@ export function projectJob(id: JobId, reading: Reading): Job | Quarantined {
     updatedBy: latest?.by ?? "",
     scheduledAt: Math.max(createdAt, writtenAt(reading, "schedule"), writtenAt(reading, "enabled")),
     resumedAt: resumed,
-    ...(resumption === undefined || resumed === 0 ? {} : { resumedBy: resumption.by }),
     failuresFrom: Math.max(createdAt, resumed, writtenAt(reading, "pauseAfterFailures")),
     pauses: reading.pauses.size === 0 ? none : pausesOf(reading, resumed),
-    ...(reading.skips.size === 0
-      ? {}
-      : { skips: [...reading.skips.values()].toSorted((a, b) => a.tick - b.tick) }),
     needs: needsOf(reading),
   };
+  // As members of the literal, which most jobs lack, they would make V8 keep the others in a second object.
+  if (resumption !== undefined && resumed > 0) job.resumedBy = resumption.by;
+  if (reading.skips.size > 0) job.skips = [...reading.skips.values()].toSorted((a, b) => a.tick - b.tick);
+  return job;
 }
 
 /** Most jobs have no pauses and no needs. They share this list. */

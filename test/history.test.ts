@@ -49,6 +49,19 @@ test("a job is quiet while there is nothing to forget and nothing that its water
   assert.equal(isQuiet(ordered, job), false);
 });
 
+test("jobs that begin alike share one watermark, until that of one moves", () => {
+  const history = begun(0);
+  const other = "k" as JobId;
+  beginWatermark(history, other, { since: at(0), at: at(0), open: [] }, -Infinity);
+  assert.equal(history.jobs.get(other)?.watermark, history.jobs.get(job)?.watermark);
+  assert.ok(advanceWatermark(history, job, at(5), []));
+  assert.equal(watermarkOf(history, other)?.at, at(0));
+  for (const open of [[at(1)], [at(2)]]) {
+    beginWatermark(history, other, { since: at(0), at: at(2), open }, -Infinity);
+    assert.deepEqual(watermarkOf(history, other)?.open, open);
+  }
+});
+
 describe("an order that was started or decided", () => {
   test("stays over in whatever order the watermark moves up, meets others', and ticks are settled", () => {
     const minutes = fc.integer({ min: 1, max: 30 });

@@ -122,7 +122,11 @@ export function beginWatermark(
   unsureUntil: number,
 ): void {
   const ofJob = entryOf(history, job);
-  ofJob.watermark = { since, at, open: ticksOf(open) };
+  const { begun } = history;
+  const ticks = ticksOf(open);
+  const isAlike = begun?.since === since && begun.at === at && begun.open === ticks;
+  history.begun = isAlike ? begun : { since, at, open: ticks };
+  ofJob.watermark = history.begun;
   ofJob.unsureUntil = unsureUntil;
   dropCovered(ofJob);
 }

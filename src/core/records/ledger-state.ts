@@ -41,10 +41,17 @@ export interface TickSet {
   readonly ends: Map<string, SlotEnd>;
 }
 
+/** A watermark without its job. */
+export interface OwnWatermark {
+  readonly since: number;
+  readonly at: number;
+  readonly open: ReadonlySet<number>;
+}
+
 /** What is over for one job (history.ts). */
 export interface JobHistory {
   /** undefined until the first scan of the job has begun */
-  watermark: { since: number; at: number; open: ReadonlySet<number> } | undefined;
+  watermark: OwnWatermark | undefined;
   /** records of ticks up to here may be on the disk and not in memory; ms */
   unsureUntil: number;
   /** orders that are over and that the watermark does not cover, by tick; undefined = none, as of most jobs of a large table */
@@ -57,6 +64,8 @@ export interface JobHistory {
 
 export interface HistoryState {
   readonly jobs: Map<JobId, JobHistory>;
+  /** the last one that was begun: most of a large table begin alike, and share it */
+  begun: OwnWatermark | undefined;
 }
 
 export interface LedgerState {
@@ -85,7 +94,7 @@ export interface LedgerState {
 }
 
 export function createHistory(): HistoryState {
-  return { jobs: new Map() };
+  return { jobs: new Map(), begun: undefined };
 }
 
 export function createLedger(): LedgerState {

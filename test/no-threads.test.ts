@@ -75,6 +75,21 @@ test("patterns are not matched, and are again once there is room", async (contex
   assert.deepEqual(await patterns.check(["a"]), [undefined]);
 });
 
+test("patterns that find no room for a second worker are matched by the first one", async (context) => {
+  context.after(() => put(Worker));
+  for (const second of [Refused, workerThat("throw new Error('EMFILE')")]) {
+    put(Worker);
+    const patterns = new Patterns();
+    const first = patterns.check(["a"]);
+    put(second);
+    const others = [patterns.check(["b"]), patterns.check(["("])];
+    // oxlint-disable-next-line no-await-in-loop -- one kind of worker after the other
+    const [a, b, broken] = await Promise.all([first, ...others]);
+    assert.deepEqual([a, b], [[undefined], [undefined]]);
+    assert.match(JSON.stringify(broken), /^\["/);
+  }
+});
+
 test("an output is judged once there is room for that, and if there never is, that is no fault of its job", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "cicada-no-threads-"));
   context.after(() => rmSync(folder, { recursive: true }));

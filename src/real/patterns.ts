@@ -112,7 +112,11 @@ export class Patterns {
     }
     if (this.workers >= workersMax) return;
     const started = this.start();
-    if (typeof started === "string") return this.failNext(started);
+    if (typeof started === "string") {
+      // A worker that is busy takes the task afterwards.
+      if (this.workers === 0) this.failNext(started);
+      return;
+    }
     this.workers++;
     this.give(started);
   }
@@ -154,6 +158,13 @@ export class Patterns {
       // A worker that has failed, or doesn't answer, takes no more tasks.
       if ("why" in answer) this.end(worker);
       else this.rest(worker);
+      const isUntouched = "why" in answer && answer.why === "host" && !underWay.hasBegun;
+      if (isUntouched && this.workers > 0) {
+        this.waiting.unshift(next);
+        // A new worker would fail as this one did.
+        if (this.idle.size > 0) this.next();
+        return;
+      }
       next.done(answer);
       this.next();
     };

@@ -12,7 +12,8 @@ import type { MessageOf } from "../schema/message.ts";
  */
 const vectorBytesMax = 33_554_432;
 
-interface Arriving {
+/** Something that arrives in pieces. */
+export interface Arriving {
   id: number;
   pieces: Uint8Array[];
   bytes: number;

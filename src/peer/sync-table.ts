@@ -12,7 +12,7 @@ import { encodeBytes, inPieces, pieceBytes } from "./pieces.ts";
 import { stepsOfReread, stepsOfUpdate } from "./work-prices.ts";
 import { stepsOfBytes } from "./work-shares.ts";
 import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
-import { ArrivingVectors } from "./arriving-vectors.ts";
+import { ArrivingVectors, type Arriving } from "./arriving-vectors.ts";
 
 /** A neighbour that hasn't answered for this long is asked again. Less repeats answers on their way; more waits longer. */
 export const answerLimitMs = 3_000;
@@ -39,15 +39,6 @@ export interface TableSyncDeps {
   log: Log;
 }
 
-/** Something that arrives in pieces. */
-interface Incoming {
-  id: number;
-  pieces: Uint8Array[];
-  bytes: number;
-  of: number;
-  since: number;
-}
-
 /** This side's digest and state vector, which a neighbour fetches. */
 interface OutgoingVector {
   id: number;
@@ -59,7 +50,7 @@ interface Neighbour {
   /** this side's request, until it is answered in full */
   request?: { id: number; digest: string; since: number };
   /** a difference that is arriving */
-  incoming?: Incoming;
+  incoming?: Arriving;
   /** by `reply`: this side's state vectors that the neighbour is fetching */
   outgoingVectors: Map<boolean, OutgoingVector>;
   /** a difference that the neighbour is fetching */

@@ -9,6 +9,16 @@ export type SettingKind = (typeof settingKinds)[number];
 export const reportedKinds = ["calendars", "channels", "groups", "maintenance", "pools"] as const;
 export type ReportedKind = (typeof reportedKinds)[number];
 
+/** What a single one is called. */
+export const settingNouns = {
+  calendars: "calendar",
+  channels: "channel",
+  groups: "group",
+  maintenance: "maintenance",
+  pools: "pool",
+  secrets: "secret",
+} as const satisfies Record<SettingKind | ReportedKind, string>;
+
 export const settingNamePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 
 /** The values of one kind by name, as the table has them. */

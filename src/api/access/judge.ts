@@ -5,19 +5,26 @@
 import { CicadaError } from "../../errors.ts";
 import type { ErrorCode } from "../../errors/table.ts";
 import type { Change, Command } from "../../ports/command.ts";
-import type { View } from "../../ports/control.ts";
+import type { Control } from "../../ports/control.ts";
 import type { Role } from "../../schema/access.ts";
 import { parseRunReference, type JobId } from "../../schema/ids.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { defaultGroup, type Job, type Problem } from "../../schema/job.ts";
-import type { SettingKind, SettingValues } from "../../schema/setting.ts";
+import type { SettingKind } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
 import { all, forbidden, hasGroup, own, refusalFor } from "./rights.ts";
 
 /** What is judged by: the whole table, whatever the caller sees of it. */
-export interface Ground {
-  view(): Pick<View, "jobs" | "quarantined">;
-  settings(kind: SettingKind): SettingValues;
+export type Ground = Pick<Control, "view" | "settings" | "values">;
+
+/** For a command of many changes: a view costs more than the judgement of a change. */
+export function withOneView(ground: Ground): Ground {
+  const view = ground.view();
+  return {
+    view: () => view,
+    settings: (kind) => ground.settings(kind),
+    values: (root) => ground.values(root),
+  };
 }
 
 /** How many refused changes of an `apply` are named. */
@@ -215,9 +222,7 @@ function judgeValue(caller: Caller, root: string, id: string, ground: Ground): C
 }
 
 function judgeApply(caller: Caller, changes: readonly Change[], now: Ground): CicadaError | undefined {
-  // A view costs more than the judgement of a change.
-  const view = now.view();
-  const ground: Ground = { view: () => view, settings: (kind) => now.settings(kind) };
+  const ground = withOneView(now);
   const problems: Problem[] = [];
   let code: ErrorCode | undefined;
   const refusedAt = new Set<string>();

@@ -3,20 +3,18 @@
  * gets in: of tokens, channels and environments only what the API shows.
  */
 import type { Change, Command } from "../../ports/command.ts";
-import type { Control } from "../../ports/control.ts";
 import { isRevocation, isTokenEntry } from "../../schema/access.ts";
 import { auditValueMax, type AuditAction, type AuditEntry } from "../../schema/audit.ts";
 import { checkChannel, withoutSecrets } from "../../schema/channel.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { parseRunReference, type JobId } from "../../schema/ids.ts";
 import { defaultGroup } from "../../schema/job.ts";
-import type { SettingKind } from "../../schema/setting.ts";
-import { groupOfJob, groupOfMaintenance } from "./judge.ts";
+import { settingNouns, type SettingKind } from "../../schema/setting.ts";
+import { groupOfJob, groupOfMaintenance, withOneView, type Ground } from "./judge.ts";
 
 export type Trail = Pick<AuditEntry, "kind" | "name" | "job" | "group" | "before" | "after"> & {
   readonly action: AuditAction;
 };
-type Ground = Pick<Control, "view" | "settings" | "values">;
 type Fields = Readonly<Record<string, unknown>>;
 
 /** One for each thing that the command would change; read before it is carried out. */
@@ -66,12 +64,7 @@ export function trailsOf(command: Command, ground: Ground): Trail[] {
       return [settingTrail(command.setting, command.name, null, ground)];
     case "apply": {
       if (command.dryRun === true) return [];
-      const view = ground.view();
-      const now: Ground = {
-        view: () => view,
-        settings: (kind) => ground.settings(kind),
-        values: (root) => ground.values(root),
-      };
+      const now = withOneView(ground);
       return command.changes.flatMap((change) => changeTrail(change, now));
     }
     case "promote-peer":
@@ -145,21 +138,13 @@ function deletionTrail(id: JobId, ground: Ground): Trail {
   return { ...jobTrail("delete-job", id, ground), before: brief(specOf(id, ground) ?? {}) };
 }
 
-const oneOf = {
-  groups: "group",
-  calendars: "calendar",
-  pools: "pool",
-  maintenance: "maintenance",
-  secrets: "secret",
-} as const satisfies Record<SettingKind, Trail["kind"]>;
-
 function settingTrail(setting: SettingKind, name: string, value: unknown, ground: Ground): Trail {
   const before = ground.settings(setting).get(name);
   const group =
     setting === "groups" ? name : setting === "maintenance" ? groupOfMaintenance(value ?? before) : undefined;
   return {
     action: value === null ? "remove-setting" : "put-setting",
-    kind: oneOf[setting],
+    kind: settingNouns[setting],
     name,
     ...(group === undefined ? {} : { group }),
     ...(before === undefined ? {} : { before: brief(before) }),

@@ -15,7 +15,7 @@ import { Type } from "typebox";
 import { never } from "../../errors.ts";
 import type { Control, PeerEvent } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
-import type { ReportedKind } from "../../schema/setting.ts";
+import { settingNouns } from "../../schema/setting.ts";
 import { own } from "../access/rights.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";
 import { none } from "../http/checking.ts";
@@ -107,14 +107,6 @@ function missedBy(
   const events = recent.after(last);
   return caller.groups !== undefined && events?.length !== 0 ? undefined : events;
 }
-
-const nouns: Readonly<Record<ReportedKind, string>> = {
-  calendars: "calendar",
-  channels: "channel",
-  groups: "group",
-  maintenance: "maintenance",
-  pools: "pool",
-};
 
 interface Texts {
   event(event: NumberedEvent): StreamEvent;
@@ -210,7 +202,7 @@ function describe(event: PeerEvent, control: Control): { type: string; subject: 
       return { type: `cicada.job.${event.change}`, subject: event.id, data: { id: event.id } };
     case "setting": {
       const { setting, name, change } = event;
-      return { type: `cicada.${nouns[setting]}.${change}`, subject: name, data: { name } };
+      return { type: `cicada.${settingNouns[setting]}.${change}`, subject: name, data: { name } };
     }
     case "member":
       return {

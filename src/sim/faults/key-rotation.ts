@@ -83,9 +83,10 @@ export function inviteAll(world: World): void {
   for (const peer of world.inService()) if (isBehind(world, peer)) world.folders.joinAnew(peer, member);
 }
 
-/** The peer with the latest key among those that are up; undefined = none is up. */
+/** The peer with the latest key among those that are up, and that may be members; undefined = none is up. */
 function holderOfLatest(world: World): PeerId | undefined {
-  return world.inService().toSorted((a, b) => madeAt(world, b) - madeAt(world, a))[0];
+  const up = world.peers.filter((peer) => world.hosts.isUp(peer) && !world.hasSurelyForgotten(peer));
+  return up.toSorted((a, b) => madeAt(world, b) - madeAt(world, a))[0];
 }
 
 /** True if all peers that were ever started have the same key. */

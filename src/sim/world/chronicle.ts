@@ -150,6 +150,13 @@ export class Chronicle {
     );
   }
 
+  /** True if such a request was confirmed. Of one that was not answered, nobody knows whether it was carried out. */
+  hasSurelyForgotten(peer: PeerId): boolean {
+    return this.operations.some(
+      ({ request, accepted }) => request.kind === "forget" && request.target === peer && accepted,
+    );
+  }
+
   evidence(): Pick<
     Evidence,
     | "runs"

@@ -29,7 +29,7 @@ export class KeyWatch {
   /** Must be called when the keys in a folder have changed. */
   check(hosts: readonly Host[]): void {
     const originals = hosts.filter(({ name, peer }) => name === peer);
-    const holders = originals.filter(({ peer }) => !this.#chronicle.hasForgotten(peer));
+    const holders = originals.filter(({ peer }) => !this.#chronicle.hasSurelyForgotten(peer));
     const behind = leftBehind(holders);
     const found = new Map([...behind].map((peer) => [peer as string, () => this.#behind(peer)] as const));
     for (const one of holders) {

@@ -112,6 +112,11 @@ export class World {
     return this.#chronicle.hasForgotten(peer);
   }
 
+  /** True if such a request was confirmed. */
+  hasSurelyForgotten(peer: PeerId): boolean {
+    return this.#chronicle.hasSurelyForgotten(peer);
+  }
+
   /** True if the peer is up and has the job. */
   shows(peer: PeerId, job: JobId): boolean {
     const { life } = this.hosts.get(peer);

@@ -142,6 +142,27 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assert.equal(startsOf(cores, [a, b, c], since).length, 30);
   });
 
+  test("takes ticks again when people forget the peer that gave the proof, unless another member repeats it", () => {
+    const cores = withoutLinks();
+    passWithProofs(cores, 30, c);
+    const forgotten = statementBy(c, { peer: a, forgotten: true, at: cores.wall(cores.now), name: "host-a" });
+    cores.feed(c, { kind: "membership", statements: [forgotten] });
+    for (let passed = 0; passed < 70; passed += 5) {
+      cores.feed(c, { kind: "keySuperseded", by: b, key });
+      cores.pass(5 * second);
+    }
+    assert.deepEqual(reasonsOf(cores, c), ["key-superseded"]);
+    cores.feed(c, {
+      kind: "membership",
+      statements: [
+        forgotten,
+        statementBy(c, { peer: b, forgotten: true, at: cores.wall(cores.now), name: "host-b" }),
+      ],
+    });
+    passWithProofs(cores, 75, c);
+    assert.deepEqual(reasonsOf(cores, c), []);
+  });
+
   test("takes ticks again beside a member without such a proof, and forgets a proof that is not repeated", () => {
     const cores = new Cores(["a", "b", "c"]);
     cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
@@ -154,6 +175,29 @@ describe("a peer whose cluster key was replaced while it was away", () => {
     assertEachOnce(startsOf(cores, [a, b, c], 0));
     cores.pass(20 * second);
     assert.equal(cores.state(c).members.supersededKey, undefined);
+  });
+
+  test("and its members, told so by a thief of their key, take ticks again once they have forgotten the thief", () => {
+    const cores = new Cores(["a", "b", "c", "d"]);
+    cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+    cores.pass(10 * second);
+    cores.kill("d");
+    const claim = (seconds: number): void => {
+      for (let passed = 0; passed < seconds; passed += 5) {
+        for (const peer of [a, b, c]) cores.feed(peer, { kind: "keySuperseded", by: d, key });
+        cores.pass(5 * second);
+      }
+    };
+    claim(30);
+    let since = cores.now;
+    claim(30);
+    assert.deepEqual(startsOf(cores, [a, b, c], since), []);
+    cores.ask("b", { kind: "forget-peer", peer: d, by: "ops" });
+    claim(75);
+    for (const peer of [a, b, c]) assert.deepEqual(reasonsOf(cores, peer), []);
+    since = cores.now;
+    claim(30);
+    assert.equal(startsOf(cores, [a, b, c], since).length, 15);
   });
 
   test("starts nothing even if it is linked with another peer that was away too", () => {

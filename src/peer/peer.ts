@@ -7,7 +7,8 @@
  * together the parts for the rest: sync, logs, edits, keys, retention.
  */
 import type { Effect, EventBody } from "../core/events.ts";
-import { changesOthers, isBusy, knownMembers, livingOthers } from "../core/view.ts";
+import { changesOthers, isBusy, livingOthers } from "../core/view.ts";
+import { isAlone } from "../core/members/members.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";
@@ -329,7 +330,7 @@ export class Peer {
   ): void {
     let isNoted = false;
     const deps: RotationDeps = {
-      isAlone: () => knownMembers(state).every(({ linked }) => !linked),
+      isAlone: () => isAlone(state),
       isSuperseded: () => state.members.supersededKey !== undefined,
       heirs: () => this.status.heirs(),
       forgotten: () => [...state.operator.forgotten.values()],

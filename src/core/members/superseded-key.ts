@@ -6,8 +6,8 @@
  *
  * A linked member that has no such proof still counts on this peer, so the peer carries on: the key may have leaked, and a
  * member's trust counts more than a stranger's proof. Peers that were away together are linked with each other; each says in
- * its heartbeats that it has the proof, so that they don't rely on one another. A peer forgets the proof once it has been
- * accepted for a minute in which no peer repeated the proof.
+ * its heartbeats that it has the proof, so that they don't rely on one another. A peer forgets the proof once, for a
+ * minute, it has been accepted, or the peer that gave the proof has been forgotten by people, and no other peer has given it.
  */
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";
@@ -23,8 +23,9 @@ const repeatedWithinMs = 60_000;
 /** A peer has proved that this peer's current key, which has the fingerprint `key`, was replaced. */
 export function noteSuperseded(state: State, by: PeerId, key: string): void {
   const { members, now } = state;
-  if (members.supersededKey !== undefined) {
-    members.supersededKey.standsMono = now.mono;
+  const known = members.supersededKey;
+  if (known !== undefined && !isForgotten(state, known.by)) {
+    known.standsMono = now.mono;
     return;
   }
   mark(state, "key-superseded");
@@ -53,12 +54,16 @@ export function hasSupersededKey(state: State): boolean {
   return isProved && !isAccepted(state);
 }
 
-/** Called about once a second: forgets a proof that no peer repeats while this peer is accepted. */
+/** Called about once a second: forgets a proof that no peer repeats while this peer is accepted, or its prover is forgotten. */
 export function reviewSuperseded(state: State): void {
   const proved = state.members.supersededKey;
   if (proved === undefined) return;
-  if (!isAccepted(state)) proved.standsMono = state.now.mono;
+  if (!isAccepted(state) && !isForgotten(state, proved.by)) proved.standsMono = state.now.mono;
   else if (state.now.mono - proved.standsMono >= repeatedWithinMs) forgetSuperseded(state);
+}
+
+function isForgotten({ operator }: State, peer: string): boolean {
+  return operator.forgotten.has(peer as PeerId);
 }
 
 function isAccepted(state: State): boolean {

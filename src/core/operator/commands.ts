@@ -13,6 +13,7 @@ import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";
 import { cancellable, cancelRuns } from "./cancel.ts";
 import { tooFarAheadToWrite, tooFarBehindToWrite } from "../members/clocks.ts";
+import { isAlone } from "../members/members.ts";
 import { shownAuthor } from "../members/names.ts";
 import type { CoreCommand, Event } from "../events.ts";
 import { backfill } from "./backfill.ts";
@@ -276,7 +277,9 @@ function refuseExcluded(state: State, command: Command): Answer | undefined {
   const { operator, members } = state;
   if (operator.selfForgotten !== undefined && !maySpeak(state, command))
     return refuse("FORGOTTEN", `by ${shownAuthor(state, operator.selfForgotten.by)}`);
-  if (hasSupersededKey(state)) return refuse("KEY_SUPERSEDED", "no member accepts its key");
+  // Members that are linked can cut off a thief of their key who claims that it was replaced.
+  const isRemedy = command.kind === "forget-peer" && !isAlone(state);
+  if (hasSupersededKey(state) && !isRemedy) return refuse("KEY_SUPERSEDED", "no member accepts its key");
   if (members.duplicateIdentity) return refuse("DUPLICATE_IDENTITY", "its data folder was copied");
   return undefined;
 }

@@ -7,6 +7,7 @@ import { clockWarnings, describeDoubt } from "../members/clock-report.ts";
 import { isDoubted } from "../members/clocks.ts";
 import { standsBack } from "../members/duplicate-identity.ts";
 import { hasHostFault } from "../members/host-fault.ts";
+import { isAlone } from "../members/members.ts";
 import { shownAuthor, shownName } from "../members/names.ts";
 import { hasSupersededKey } from "../members/superseded-key.ts";
 import { votersMissing } from "../orders/hindrances.ts";
@@ -44,7 +45,8 @@ export function notReady(state: State): NotReady[] {
     add(
       "key-superseded",
       `the mesh's key was rotated, and this peer still has the old one (proved by ${shownAuthor(state, supersededKey.by)}), which no ` +
-        "member accepts: rejoin with --join and what `cicada peers invite` prints at a member (identity and history stay)",
+        "member accepts: rejoin with --join and what `cicada peers invite` prints at a member (identity and history stay)" +
+        (isAlone(state) ? "" : whenUntrue(shownAuthor(state, supersededKey.by))),
     );
   }
   if (standsBack(state)) {
@@ -149,6 +151,11 @@ function ownReadmission(state: State): string[] {
     "this peer was forgotten and took itself in again, and no member has a link to it: members that still refuse it have to be asked, " +
       `too (\`cicada peers unforget ${shownName(state, settings.self)}\` at one of them)`,
   ];
+}
+
+/** What members that are linked can do against a thief of their key. */
+function whenUntrue(prover: string): string {
+  return `. If nobody has rotated it, ${prover} has a stolen key: \`cicada key rotate --without ${prover}\` at this peer`;
 }
 
 export function forcedIn(chain: readonly Epoch[]): { epoch: number; by: PeerId }[] {

@@ -1,5 +1,5 @@
 /**
- * Every route × role × group: nothing is seen or done without the right. The table below is what docs/running.md says of the rights,
+ * Every route × role × group: nothing is seen or done without the right. The table below is what src/docs/running.md says of the rights,
  * written down once more: a route that isn't in it, or asks for another right, fails.
  */
 import assert from "node:assert/strict";
@@ -355,7 +355,7 @@ const inOrder = (found: Set<string>): string =>
     .filter((one) => found.has(one))
     .join(", ") || "–";
 
-test("docs/running.md's table of rights is what the routes ask for", () => {
+test("src/docs/running.md's table of rights is what the routes ask for", () => {
   const rows = new Map<string, { read: Set<string>; write: Set<string> }>();
   for (const [route, { right }] of Object.entries(expected)) {
     const { method, url } = splitRoute(route);
@@ -370,7 +370,7 @@ test("docs/running.md's table of rights is what the routes ask for", () => {
     .map(([what, { read, write }]) => {
       return `${what} | ${inOrder(read)} | ${inOrder(write)}`;
     });
-  const text = readFileSync(new URL("../docs/running.md", import.meta.url), "utf8");
+  const text = readFileSync(new URL("../src/docs/running.md", import.meta.url), "utf8");
   const section = text.slice(text.indexOf("\n## Access"));
   const written = section
     .split("\n")

@@ -104,8 +104,8 @@ describe("the house", () => {
 
 const documents = [
   "README.md",
-  "docs/jobs.md",
-  "docs/running.md",
+  "src/docs/jobs.md",
+  "src/docs/running.md",
   "src/README.md",
   "src/core/README.md",
   "bench/README.md",

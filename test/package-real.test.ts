@@ -87,8 +87,8 @@ describe("the package", () => {
     for (const name of [
       "LICENSE",
       "README.md",
-      "docs/jobs.md",
-      "docs/running.md",
+      "src/docs/jobs.md",
+      "src/docs/running.md",
       "dist/THIRD-PARTY-NOTICES.txt",
       "src/cicada.mjs",
     ]) {

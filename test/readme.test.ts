@@ -1,4 +1,4 @@
-/** What docs/jobs.md says of a job is what the program takes. */
+/** What src/docs/jobs.md says of a job is what the program takes. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { jobFlags } from "../src/cli/terminal/job-flag-table.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { reference, withReference } from "./kit/job-reference.ts";
 
-test("docs/jobs.md's table of the job's fields is the program's own (node test/kit/job-reference.ts writes it)", () => {
+test("src/docs/jobs.md's table of the job's fields is the program's own (node test/kit/job-reference.ts writes it)", () => {
   const text = readFileSync(reference, "utf8");
   assert.equal(withReference(text), text);
 });

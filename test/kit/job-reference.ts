@@ -1,5 +1,5 @@
 /**
- * The table of a job's fields in docs/jobs.md, from the one list of flags that the command line has (cli/terminal/job-flag-table.ts).
+ * The table of a job's fields in src/docs/jobs.md, from the one list of flags that the command line has (cli/terminal/job-flag-table.ts).
  * `node test/kit/job-reference.ts` writes it there; test/readme.test.ts compares.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { jobFlags } from "../../src/cli/terminal/job-flag-table.ts";
 
 const begins = "<!-- the job's fields -->\n";
 const ends = "<!-- end of the job's fields -->\n";
-export const reference = new URL("../../docs/jobs.md", import.meta.url);
+export const reference = new URL("../../src/docs/jobs.md", import.meta.url);
 
 export function referenceTable(): string {
   const rows = jobFlags.map(({ path, flags, help }) => [
@@ -40,6 +40,6 @@ export function withReference(text: string): string | undefined {
 
 if (import.meta.main) {
   const written = withReference(readFileSync(reference, "utf8"));
-  if (written === undefined) throw new Error("docs/jobs.md has no marks for the table");
+  if (written === undefined) throw new Error("src/docs/jobs.md has no marks for the table");
   writeFileSync(reference, written);
 }

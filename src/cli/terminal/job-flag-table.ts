@@ -1,6 +1,6 @@
 /**
  * Every field of a job as a flag of the command line (INTERFACE, Command line: `--FIELD VALUE`). The table of fields in
- * docs/jobs.md is made from this list, too (test/kit/job-reference.ts).
+ * src/docs/jobs.md is made from this list, too (test/kit/job-reference.ts).
  */
 import {
   backgroundPolicies,

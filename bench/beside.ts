@@ -14,15 +14,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { parseDuration } from "../src/core/time/units.ts";
 import { matchStarts } from "../test/kit/start-match.ts";
 import { startCicada } from "./beside/cicada.ts";
 import { startCron, whyNoCron } from "./beside/cron.ts";
 import { startDkron } from "./beside/dkron.ts";
 import type { BenchJob, Rival } from "./beside/rival.ts";
-import { percentile, printTable, writeJson } from "./report.ts";
+import { duesOf, everySecondsOf } from "./period.ts";
+import { printTable, spreadOf, writeJson, type Spread } from "./report.ts";
 import { Tail } from "./tail.ts";
-import { pssBytesOf, usageOf } from "./usage.ts";
+import { pssOf, usageOf } from "./usage.ts";
 
 /** From the last job's creation to the first time that counts, ms. */
 const countedAfterMs = 5_000;
@@ -34,7 +34,7 @@ interface Figures {
   expected: number;
   missed: number;
   doubled: number;
-  lateMs: { p50: number; p99: number; max: number };
+  lateMs: Spread;
   cpuPercent: number;
   pssMiB: number;
 }
@@ -50,9 +50,7 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const everySeconds = (parseDuration(values.every) ?? Number.NaN) / 1_000;
-if (!Number.isInteger(everySeconds) || 60 % everySeconds !== 0)
-  throw new Error(`--every ${values.every}: give whole seconds that divide a minute, or 1m`);
+const everySeconds = everySecondsOf(values.every);
 const [jobCount, minutes, agents] = [values.jobs, values.minutes, values.agents].map(Number) as [
   number,
   number,
@@ -133,7 +131,8 @@ async function measure(start: () => Promise<Rival>): Promise<Figures> {
     }
     await passes(to - Date.now());
     const after = cpuOf(rival);
-    const pssBytes = rival.pids().reduce((sum, pid) => sum + sumOf(pssBytesOf(pid)), 0);
+    const shares = rival.pids().map(pssOf);
+    const pssBytes = sumOf(shares.map(({ own, children }) => own + children));
     await untilQuiet(tail, from, to, jobs);
     const cpuMs = sumOf([...after].map(([pid, ms]) => ms - (before.get(pid) ?? 0)));
     return {
@@ -162,7 +161,7 @@ function judge(
   const late: number[] = [];
   let [expected, missed, doubled] = [0, 0, 0];
   for (const job of jobs) {
-    const dues = duesOf(job, from, to);
+    const dues = duesOf(job.everySeconds, job.offsetSeconds, from, to);
     // Starts of times before and after these are of no concern.
     const end = (dues.at(-1) ?? to) + job.everySeconds * 1_000;
     const starts = (tail.seen.get(job.id) ?? []).map(({ at }) => at).filter((at) => at >= from && at < end);
@@ -172,18 +171,7 @@ function judge(
     doubled += found.doubled;
     late.push(...found.late);
   }
-  late.sort((a, b) => a - b);
-  const lateMs = { p50: percentile(late, 50), p99: percentile(late, 99), max: percentile(late, 100) };
-  return { expected, missed, doubled, lateMs };
-}
-
-function duesOf({ everySeconds: every, offsetSeconds }: BenchJob, from: number, to: number): number[] {
-  const dues: number[] = [];
-  const periodMs = every * 1_000;
-  const offsetMs = offsetSeconds * 1_000;
-  for (let due = Math.ceil((from - offsetMs) / periodMs) * periodMs + offsetMs; due < to; due += periodMs)
-    dues.push(due);
-  return dues;
+  return { expected, missed, doubled, lateMs: spreadOf(late) };
 }
 
 /** By process of an agent, its helpers included, ms. */

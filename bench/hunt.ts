@@ -12,9 +12,15 @@ import { fail } from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { marks, type Mark } from "../src/core/probes/marks.ts";
-import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
-import { longMixedSizeOf, longSizeOf, mixedSizeOf, sizeOf, type SeedJob } from "../test/kit/seed/job.ts";
+import {
+  longMixedSizeOf,
+  longSizeOf,
+  mixedSizeOf,
+  plantedBugOf,
+  sizeOf,
+  type SeedJob,
+} from "../test/kit/seed/job.ts";
 import { mendedWorlds } from "../test/kit/seed/mended.ts";
 import type { SeedSummary } from "../test/kit/seed/summary.ts";
 import { shrink } from "./shrink.ts";
@@ -55,20 +61,16 @@ const sizes: ReadonlyMap<string, (seed: string) => SeedJob> = new Map([
   ["long-mixed", longMixedSizeOf],
 ]);
 
-function planted(): PlantedBug | undefined {
-  const bug = Object.keys(plantedBugs).find((name) => name === values.planted);
-  return bug as PlantedBug | undefined; // a key of the table
-}
+const planted = plantedBugOf(values.planted);
 
 function jobOf(seed: string): SeedJob {
   const size = sizes.get(values.world)?.(seed) ?? fail(`no such world; ${[...sizes.keys()].join(", ")}`);
-  const bug = planted();
   return {
     ...size,
     peers: Number(values.peers ?? size.peers),
     jobs: Number(values.ticks ?? size.jobs),
     hours: Number(values.hours ?? size.hours),
-    ...(bug === undefined ? {} : { planted: bug }),
+    ...(planted === undefined ? {} : { planted }),
   };
 }
 

@@ -15,9 +15,9 @@
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { parseDuration } from "../src/core/time/units.ts";
 import { Cluster, until, type RunningPeer } from "../test/kit/cluster.ts";
-import { percentile, printTable, writeJson } from "./report.ts";
+import { duesOf, everySecondsOf } from "./period.ts";
+import { printTable, spreadOf, writeJson, type Spread } from "./report.ts";
 import { Tail } from "./tail.ts";
 import { usageOf, type Usage } from "./usage.ts";
 
@@ -37,7 +37,7 @@ interface Figures extends Omit<Options, "json"> {
   expected: number;
   missed: number;
   doubled: number;
-  lateMs: { p50: number; p99: number; max: number };
+  lateMs: Spread;
   perPeer: { name: string; starts: number; cpuPercent: number; rssMiB: number }[];
 }
 
@@ -61,14 +61,10 @@ function readOptions(): Options {
       json: { type: "string" },
     },
   });
-  const everySeconds = (parseDuration(values.every) ?? Number.NaN) / 1_000;
-  if (!Number.isInteger(everySeconds) || 60 % everySeconds !== 0) {
-    throw new Error(`--every ${values.every}: give whole seconds that divide a minute, such as 5s`);
-  }
   return {
     peers: Number(values.peers),
     jobs: Number(values.jobs),
-    everySeconds,
+    everySeconds: everySecondsOf(values.every),
     minutes: Number(values.minutes),
     together: values.together,
     majority: values.majority,
@@ -114,10 +110,8 @@ async function votersAre([founder]: readonly RunningPeer[], count: number): Prom
 /** The starts that must come in the span: `JOB@TICK` → due (ms). */
 function expectedStarts(options: Options, from: number, to: number): Map<string, number> {
   const expected = new Map<string, number>();
-  const periodMs = options.everySeconds * 1_000;
   for (let number = 0; number < options.jobs; number++) {
-    const offsetMs = offsetOf(number, options) * 1_000;
-    for (let due = Math.ceil((from - offsetMs) / periodMs) * periodMs + offsetMs; due < to; due += periodMs) {
+    for (const due of duesOf(options.everySeconds, offsetOf(number, options), from, to)) {
       expected.set(`load-${number}@${new Date(due).toISOString().replace(".000", "")}`, due);
     }
   }
@@ -172,7 +166,6 @@ function judge(
     if (starts.length > 1) doubled++;
     for (const { peer } of starts) startsOf.set(peer, (startsOf.get(peer) ?? 0) + 1);
   }
-  late.sort((a, b) => a - b);
   const { json: _json, ...asked } = options;
   return {
     ...asked,
@@ -180,7 +173,7 @@ function judge(
     expected: expected.size,
     missed,
     doubled,
-    lateMs: { p50: percentile(late, 50), p99: percentile(late, 99), max: percentile(late, 100) },
+    lateMs: spreadOf(late),
     perPeer: peers.map(({ name }, i) => ({
       name,
       starts: startsOf.get(name) ?? 0,

@@ -14,8 +14,8 @@ import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Cluster, type RunningPeer } from "../test/kit/cluster.ts";
-import { printTable } from "./report.ts";
-import { pssBytesOf } from "./usage.ts";
+import { mib, printTable } from "./report.ts";
+import { pssOf } from "./usage.ts";
 
 /** After this, a peer that has nothing to do has given back what it needed for its start, ms. */
 const settleMs = 10_000;
@@ -45,12 +45,10 @@ const rows: Figures[] = [];
 for (const jobs of values.jobs.split(",").map(Number)) {
   const figures: Figures[] = [];
   for (let turn = 0; turn < Number(values.times); turn++) figures.push(await measure(jobs));
-  rows.push(
-    ...figures
-      .toSorted((a, b) => sumOf(a) - sumOf(b))
-      .slice(figures.length >> 1)
-      .slice(0, 1),
-  );
+  // The start whose memory is the median.
+  const median = figures.toSorted((a, b) => sumOf(a) - sumOf(b))[figures.length >> 1];
+  if (median === undefined) throw new Error("--times: give 1 or more");
+  rows.push(median);
 }
 printTable(
   ["jobs", "ready ms", "peer MiB", "launcher MiB", "together", "threads", "MB sent per hour"],
@@ -81,8 +79,7 @@ async function measure(jobs: number): Promise<Figures> {
   const readyMs = performance.now() - startedAt;
   await passes(settleMs);
   const { pid } = peer.started;
-  const [peerBytes = 0, ...others] = pssBytesOf(pid);
-  const launcherBytes = others.reduce((sum, one) => sum + one, 0);
+  const { own: peerBytes, children: launcherBytes } = pssOf(pid);
   const threads = readdirSync(`/proc/${pid}/task`).length;
   const sentPerHour = names.length === 1 ? undefined : await sentInAnHour(cluster.peers);
   return { jobs, readyMs, peerBytes, launcherBytes, threads, sentPerHour };
@@ -118,8 +115,4 @@ async function makeJobs(peer: RunningPeer, from: number, to: number): Promise<vo
 
 function sumOf({ peerBytes, launcherBytes }: Figures): number {
   return peerBytes + launcherBytes;
-}
-
-function mib(bytes: number): string {
-  return (bytes / 2 ** 20).toFixed(0);
 }

@@ -1,7 +1,7 @@
 /**
  * The published package beside the clone that it was made of: size, time to start and memory. The clone runs its bundle if that
- * is current, and its sources otherwise (touch one to see what they cost). Both are started in
- * turns, each first once to fill its cache of compiled code.
+ * is current, and its sources otherwise (touch one to see what they cost). Both are started in turns, each first once to fill its
+ * cache of compiled code.
  *
  * `npm run bench:package -- --starts 7`
  */
@@ -12,7 +12,8 @@ import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { freePort, plainEnv, readReadyFile, root, Started, until } from "../test/kit/cluster.ts";
-import { pssBytesOf } from "./usage.ts";
+import { mib } from "./report.ts";
+import { pssOf } from "./usage.ts";
 
 /** After this, a peer that has nothing to do has given back what it needed for its start. */
 const settleMs = 10_000;
@@ -74,16 +75,12 @@ async function measure(program: string, data: string): Promise<Figures> {
     await until("the peer is ready", readyLimitMs, () => readReadyFile(data));
     const readyMs = performance.now() - startedAt;
     await passes(settleMs);
-    const [own = 0, ...others] = pssBytesOf(peer.pid);
-    return { versionMs, readyMs, peerBytes: own, launcherBytes: others.reduce((sum, one) => sum + one, 0) };
+    const { own, children } = pssOf(peer.pid);
+    return { versionMs, readyMs, peerBytes: own, launcherBytes: children };
   } finally {
     peer.kill("SIGTERM");
     await peer.ended;
   }
-}
-
-function mib(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
 function lineOf(figures: readonly Figures[]): string {
@@ -92,7 +89,7 @@ function lineOf(figures: readonly Figures[]): string {
   return [
     `--version ${median((one) => one.versionMs).toFixed(0)} ms`,
     `ready after ${median((one) => one.readyMs).toFixed(0)} ms`,
-    `PSS ${mib(median((one) => one.peerBytes + one.launcherBytes))}`,
-    `of which the launcher ${mib(median((one) => one.launcherBytes))}`,
+    `PSS ${mib(median((one) => one.peerBytes + one.launcherBytes))} MiB`,
+    `of which the launcher ${mib(median((one) => one.launcherBytes))} MiB`,
   ].join(", ");
 }

@@ -12,11 +12,11 @@ import { setTimeout as passes } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Client } from "undici";
 import { Cluster, until, type RunningPeer } from "../test/kit/cluster.ts";
-import { percentile, printTable, writeJson } from "./report.ts";
+import { printTable, spreadOf, writeJson, type Spread } from "./report.ts";
 import { Tail } from "./tail.ts";
 import { usageOf } from "./usage.ts";
 
-/** Each busy job starts this often, s: as many jobs start in a second as this is times fewer than there are busy jobs. */
+/** How often a busy job starts, s: this times `--starts` jobs are busy. */
 const everySeconds = 5;
 const jobsAtOnce = 500;
 /** So many runs are in the history before anything is measured. */
@@ -25,9 +25,9 @@ const runsBefore = 500;
 interface Figures {
   list: string;
   perSecond: number;
-  ms: { p50: number; p99: number };
+  ms: Spread;
   cpuMs: number;
-  lateMs: { p50: number; p99: number };
+  lateMs: Spread;
   starts: number;
 }
 
@@ -121,16 +121,15 @@ async function measure(peer: RunningPeer, list: string, target: string | undefin
   if (target === undefined) await passes(to - from);
   else await Promise.all(Array.from({ length: connections }, () => askUntil(to, peer, target, times)));
   const cpuMs = usageOf(pid).cpuMs - before;
-  times.sort((a, b) => a - b);
   // The last ticks of the span have started by then.
   await passes(1_000);
   const late = latenessOf(from, to);
   return {
     list,
     perSecond: times.length / seconds,
-    ms: { p50: percentile(times, 50), p99: percentile(times, 99) },
+    ms: spreadOf(times),
     cpuMs,
-    lateMs: { p50: percentile(late, 50), p99: percentile(late, 99) },
+    lateMs: spreadOf(late),
     starts: late.length,
   };
 }
@@ -148,12 +147,12 @@ async function askUntil(to: number, peer: RunningPeer, target: string, times: nu
   await client.close();
 }
 
-/** Of the ticks that were due in the span and have started, ms, ascending. */
+/** Of the ticks that were due in the span and have started, ms. */
 function latenessOf(from: number, to: number): number[] {
   const late: number[] = [];
   for (const [start, [first]] of tail.seen) {
     const due = Date.parse(start.slice(start.indexOf("@") + 1));
     if (first !== undefined && due >= from && due < to) late.push(first.at - due);
   }
-  return late.toSorted((a, b) => a - b);
+  return late;
 }

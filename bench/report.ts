@@ -30,6 +30,22 @@ export function percentile(ascending: readonly number[], percent: number): numbe
   return ascending[Math.min(ascending.length - 1, Math.max(0, index))] ?? 0;
 }
 
+export interface Spread {
+  p50: number;
+  p99: number;
+  max: number;
+}
+
+/** The middle, the slowest hundredth and the largest of the values. */
+export function spreadOf(values: readonly number[]): Spread {
+  const ascending = values.toSorted((a, b) => a - b);
+  return { p50: percentile(ascending, 50), p99: percentile(ascending, 99), max: percentile(ascending, 100) };
+}
+
+export function mib(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0);
+}
+
 export function writeJson(file: string, figures: unknown): void {
   writeFileSync(file, `${JSON.stringify(figures, undefined, 2)}\n`);
 }

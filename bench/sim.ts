@@ -15,11 +15,10 @@
  * hosts of a long world boot with wrong clocks; --kept 3,8 lets only these faults happen.
  */
 import { parseArgs } from "node:util";
-import { plantedBugs, type PlantedBug } from "../src/core/probes/planted.ts";
 import { isFaultKind } from "../src/sim/faults/faults.ts";
 import { isLongKind } from "../src/sim/faults/long.ts";
 import { runSeeds } from "../test/kit/seed/pool.ts";
-import { worldKinds, type SeedJob, type WorldKind } from "../test/kit/seed/job.ts";
+import { plantedBugOf, worldKinds, type SeedJob, type WorldKind } from "../test/kit/seed/job.ts";
 import { summarise, type SeedSummary } from "../test/kit/seed/summary.ts";
 
 const { values } = parseArgs({
@@ -50,6 +49,7 @@ const { values } = parseArgs({
 });
 
 const hourMs = 3_600_000;
+const planted = plantedBugOf(values.planted);
 
 function jobOf(seed: string): SeedJob {
   return {
@@ -68,7 +68,7 @@ function jobOf(seed: string): SeedJob {
     groups: values.groups,
     calendars: values.calendars,
     boots: values.boots,
-    ...(isPlantedBug(values.planted) ? { planted: values.planted } : {}),
+    ...(planted === undefined ? {} : { planted }),
     ...(values.kinds === undefined
       ? {}
       : {
@@ -90,12 +90,6 @@ function worldOf(name: string): WorldKind {
   const world = worldKinds.find((one) => one === name);
   if (world === undefined) throw new Error(`there is no such world; give one of ${worldKinds.join(", ")}`);
   return world;
-}
-
-function isPlantedBug(name: string | undefined): name is PlantedBug {
-  if (name === undefined) return false;
-  if (Object.hasOwn(plantedBugs, name)) return true;
-  throw new Error(`there is no such bug to plant; give one of ${Object.keys(plantedBugs).join(", ")}`);
 }
 
 function sentence({ rule, at, what }: SeedSummary["breaches"][number]): string {

@@ -39,10 +39,12 @@ function rssBytesOf(pid: number): number {
   return Number(match?.[1] ?? 0) * 1_024;
 }
 
-/** The proportional share of memory of a peer's own process, then of each of its children. */
-export function pssBytesOf(pid: number): number[] {
-  return [pid, ...childrenOf(pid)].map((one) => {
-    const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, "utf8"));
-    return Number(match?.[1] ?? 0) * 1_024;
-  });
+/** The proportional share of memory of a process, and of its children, which for a peer is its launcher. Unit: bytes. */
+export function pssOf(pid: number): { own: number; children: number } {
+  return { own: pssBytesOf(pid), children: childrenOf(pid).reduce((sum, one) => sum + pssBytesOf(one), 0) };
+}
+
+function pssBytesOf(pid: number): number {
+  const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
+  return Number(match?.[1] ?? 0) * 1_024;
 }

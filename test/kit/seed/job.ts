@@ -2,7 +2,7 @@
  * The settings of a seed's world: given by hand, or drawn from the seed's name, so that the name is enough to run it
  * again.
  */
-import type { PlantedBug } from "../../../src/core/probes/planted.ts";
+import { plantedBugs, type PlantedBug } from "../../../src/core/probes/planted.ts";
 import type { FaultKind } from "../../../src/sim/faults/faults.ts";
 import type { LongKind } from "../../../src/sim/faults/long.ts";
 import { Dice } from "../../../src/sim/random.ts";
@@ -52,6 +52,13 @@ const moderate = 10;
 /** Whether the world takes seconds; those that take minutes are left to the hunt. Long worlds leap over their quiet stretches. */
 export function isModerate({ world, hours, jobs }: SeedJob): boolean {
   return world === "long" || world === "long-mixed" || hours * jobs <= moderate;
+}
+
+/** The planted bug of that name; undefined = none is asked for. */
+export function plantedBugOf(name: string | undefined): PlantedBug | undefined {
+  const bug = Object.keys(plantedBugs).find((one) => one === name);
+  if (bug !== undefined || name === undefined) return bug as PlantedBug | undefined; // a key of the table
+  throw new Error(`there is no bug "${name}" to plant; give one of ${Object.keys(plantedBugs).join(", ")}`);
 }
 
 /** The kind of world in which a planted bug can show. */

@@ -114,17 +114,30 @@ describe("a line means what it means to cron", () => {
     assert.deepEqual(zones, ["Europe/Berlin", "Asia/Tokyo", "Europe/Berlin"]);
   });
   it("comments, blank lines, tabs and Windows line ends are accepted", () => {
-    const { jobs, refused } = parseCrontab(
+    const { jobs, refused, doubts } = parseCrontab(
       "\r\n  # x\r\n\t@daily\tone\r\n5  4\t* * *   two  three\r\n",
       options,
     );
     assert.deepEqual(refused, []);
+    assert.deepEqual(doubts, [
+      "line 3 and 1 more end in carriage returns, which cron hands to the command: left out here",
+    ]);
     assert.deepEqual(
       jobs.map(({ line, spec }) => [line, spec.schedule, spec.command]),
       [
         [3, "@daily", "one"],
         [4, "5 4 * * *", "two  three"],
       ],
+    );
+  });
+  it("a command that many crons would cut or refuse runs whole, which is said", () => {
+    const most = `echo ${"é".repeat(497)}`;
+    assert.deepEqual(parseCrontab(`@daily ${most}`, options).doubts, []);
+    const { jobs, doubts } = parseCrontab(`@daily ${most}é`, options);
+    assert.equal(jobs[0]?.spec.command, `${most}é`);
+    assert.match(
+      doubts.join(),
+      /^line 1: the command has 1,001 bytes, and many crons run only the first 999/,
     );
   });
   it("a minus before the minutes, which keeps cronie from logging, is ignored", () => {

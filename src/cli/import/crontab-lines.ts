@@ -128,11 +128,20 @@ function splitInput(text: string): { command: string; stdin: string | undefined 
   return { command, stdin: stdin === "" || stdin.endsWith("\n") ? stdin : `${stdin}\n` };
 }
 
+/** Vixie's cron, Debian's and the BSDs' copy that many bytes of a command; cronie copies more. */
+const commandMax = 999;
+
 function doubtsAbout(command: string, stdin: string | undefined, first: string): string[] {
   const doubts: string[] = [];
   if (stdin !== undefined) {
     doubts.push(
       `the command ends at its first %, and what follows is its input, as under cron: is that meant? A percent sign is \\%`,
+    );
+  }
+  const bytes = Buffer.byteLength(command);
+  if (bytes > commandMax) {
+    doubts.push(
+      `the command has ${bytes.toLocaleString("en")} bytes, and many crons run only the first ${commandMax}, or nothing: here it runs whole`,
     );
   }
   if (hasOpenQuote(command))

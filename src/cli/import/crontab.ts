@@ -66,10 +66,13 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     unread: new Map(),
   };
   const taken = new Map<string, number>();
+  /** lines that end as under Windows */
+  const returns: number[] = [];
   for (const [index, raw] of text.split("\n").entries()) {
     const line = index + 1;
     const content = raw.replace(/^[ \t]+/, "").replace(/\r$/, "");
     if (content === "" || content.startsWith("#")) continue;
+    if (raw.endsWith("\r")) returns.push(line);
     const refuse = (reason: string) => reading.refused.push({ line, text: content, reason });
     const variable = readVariable(content);
     if (variable !== undefined) {
@@ -107,6 +110,12 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     const check = checkJob(specOf(entry, content, line, surroundings, options, taken, reading.notes));
     if (check.ok) reading.jobs.push({ line, spec: check.spec });
     else refuse(check.problems.map(({ pointer, message }) => `${pointer.slice(1)}: ${message}`).join("; "));
+  }
+  const [first] = returns;
+  if (first !== undefined) {
+    const others = returns.length === 1 ? "" : ` and ${returns.length - 1} more`;
+    const end = returns.length === 1 ? "ends in a carriage return" : "end in carriage returns";
+    reading.doubts.push(`line ${first}${others} ${end}, which cron hands to the command: left out here`);
   }
   return reading;
 }

@@ -6,11 +6,15 @@ import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.t
 import type { Outcome, Result } from "./carry-out.ts";
 import type { Reading } from "./reading.ts";
 
+/** How many characters are shown of what is not imported. Its place says where the rest is. */
+const textMax = 200;
+
 export function reportBefore({ refused, notes, doubts }: Reading, terminal: Terminal): void {
   if (refused.length > 0) {
     terminal.print(paint(terminal, "red", `Not imported (${refused.length}):`));
     for (const { at, text, reasons } of refused) {
-      terminal.print(`  ${plain(at)}: ${plain(text)}`);
+      const shown = text.length > textMax ? `${text.slice(0, textMax - 1)}…` : text;
+      terminal.print(`  ${plain(at)}: ${plain(shown)}`);
       for (const reason of reasons) terminal.print(`    ${plain(reason)}`);
     }
     terminal.print("");

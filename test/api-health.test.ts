@@ -68,6 +68,18 @@ test("readyz?verbose warns of jobs that no living peer can run, and says why", a
   assert.deepEqual(answer.json().warnings, [`no peer can run the job a: ${message}`]);
 });
 
+test("readyz?verbose tells a reason once for all jobs of which it is true", async () => {
+  const fake = fakeApi();
+  const ids = Array.from({ length: 9 }, (_, index) => `job-${index}`);
+  for (const id of ids) await call(fake, { method: "POST", url: "/v1/jobs", body: { id, command: "ls" } });
+  const message = "ada and bob have been dead since 04:23:10 UTC";
+  fake.control.hindrances = [{ code: "NO_PEER", pointer: "", message }];
+  const answer = await call(fake, { url: "/readyz?verbose" });
+  assert.deepEqual(answer.json().warnings, [
+    `no peer can run the jobs job-0, job-1, job-2, job-3, job-4 and 4 more: ${message}`,
+  ]);
+});
+
 test("health checks by HEAD work", async () => {
   const fake = fakeApi();
   for (const url of ["/livez", "/readyz", "/v1/jobs", "/"]) {

@@ -19,3 +19,21 @@ test("what is wrong with a file is said with its document and field, not with a 
   assert.ok(said.stderr.includes(`${file}, document 2: retry.attemps: unknown field`), said.stderr);
   assert.ok(said.stderr.includes(`${file}, document 1: has neither kind nor id`), said.stderr);
 });
+
+test("a warning that is true of many things is said once", async () => {
+  await using stub = await StubPeer.open();
+  const why = "no peer can run it now: no peer of the mesh has its tags (disk=ssd)";
+  const warnings = [
+    ...Array.from({ length: 8 }, (_, index) => ({ job: `j${index}`, message: why })),
+    { kind: "pool", name: "db", message: "it has no slots" },
+  ];
+  const counts = { create: 0, update: 0, delete: 0, unchanged: 9 };
+  stub.on("POST /v1/apply", { body: { applied: true, items: [], counts, warnings } });
+  const file = path.join(stub.folder, "jobs.yaml");
+  writeFileSync(file, "id: y\n");
+  const said = await stub.cicada("apply", "-f", file);
+  assert.equal(
+    said.stderr,
+    `warning: j0, j1, j2, j3, j4 and 3 more: ${why}\nwarning: pool db: it has no slots\n`,
+  );
+});

@@ -16,7 +16,7 @@ import { writable } from "./terminal/job-text.ts";
 import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
 import { fieldPath } from "./pointers.ts";
 import { asInvoked, repeatable } from "./program.ts";
-import { warn } from "./terminal/job-words.ts";
+import { warnOfEach } from "./terminal/job-words.ts";
 import { confirm, escapeUnseen, paint, plain, type Terminal } from "./terminal/terminal.ts";
 
 interface Options extends PeerOptions {
@@ -218,9 +218,13 @@ function showPlan(
   answer: PlanAnswer,
   shown: ReadonlySet<string> = new Set(),
 ): void {
-  for (const { kind, name, job, message } of answer.warnings ?? []) {
-    warn(terminal, { warnings: [`${job ?? `${kind} ${name}`}: ${message}`] });
-  }
+  warnOfEach(
+    terminal,
+    (answer.warnings ?? []).map(({ kind, name, job, message }) => ({
+      of: job ?? `${kind} ${name}`,
+      message,
+    })),
+  );
   show(terminal, output, answer, () => {
     for (const item of answer.items) {
       if (item.action === "unchanged" || shown.has(lineKey(item))) continue;

@@ -4,6 +4,7 @@
  */
 import { Type } from "typebox";
 import type { Control } from "../../ports/control.ts";
+import { listSome } from "../../schema/listed.ts";
 import { all } from "../access/rights.ts";
 import { closed, none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
@@ -74,15 +75,20 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
   );
 }
 
-/**
- * How many jobs the warnings of one kind name. When all workers of a mesh are down, every one of its jobs is blocked.
- */
-const jobsNamed = 10;
+/** How many reasons the warnings of one kind tell, and how many jobs each of them names. */
+const reasonsTold = 10;
+const jobsNamed = 5;
 
+/** A reason is told once: when all workers of a mesh are down, every one of its jobs is blocked. */
 function describeJobs(jobs: ReturnType<Control["blocked"]>, who: string): string[] {
-  const named = jobs
-    .slice(0, jobsNamed)
-    .map(({ id, hindrance }) => `${who} the job ${id}: ${hindrance.message}`);
-  const more = jobs.length - named.length;
-  return more > 0 ? [...named, `${who} ${more} more jobs`] : named;
+  const groups = [...Map.groupBy(jobs, ({ hindrance }) => hindrance.message)];
+  const told = groups.slice(0, reasonsTold).map(([why, blocked]) => {
+    const names = listSome(
+      blocked.map(({ id }) => id),
+      jobsNamed,
+    );
+    return `${who} the ${blocked.length === 1 ? "job" : "jobs"} ${names}: ${why}`;
+  });
+  const more = groups.slice(reasonsTold).flatMap(([, blocked]) => blocked).length;
+  return more > 0 ? [...told, `${who} ${more} more ${more === 1 ? "job" : "jobs"}`] : told;
 }

@@ -1,6 +1,6 @@
 /** What an import says: before anything is made what becomes of no job and what is not carried over, then the jobs. */
 import type { JobAnswer } from "../terminal/answers.ts";
-import { warn } from "../terminal/job-words.ts";
+import { warnOfEach } from "../terminal/job-words.ts";
 import { table } from "../terminal/table.ts";
 import { paint, plain, type Colour, type Terminal } from "../terminal/terminal.ts";
 import type { Outcome, Result } from "./carry-out.ts";
@@ -83,8 +83,10 @@ export function reportJobs(
     ...(users ? ["USER"] : []),
     { title: "COMMAND", min: 12 },
   ] as const;
-  for (const { spec, warnings = [] } of outcomes)
-    warn(terminal, { warnings: warnings.map((warning) => `${spec.id}: ${warning}`) });
+  warnOfEach(
+    terminal,
+    outcomes.flatMap(({ spec, warnings = [] }) => warnings.map((message) => ({ of: spec.id, message }))),
+  );
   if (rows.length === 0) return;
   table(terminal, heading, rows);
   terminal.print("");

@@ -4,6 +4,7 @@
  */
 import { instantOf } from "../../schema/ids.ts";
 import { defaultGroup, type JobState } from "../../schema/job.ts";
+import { listSome } from "../../schema/listed.ts";
 import { asInvoked, invocationOf } from "../program.ts";
 import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./answers.ts";
 import { writable } from "./job-text.ts";
@@ -219,6 +220,19 @@ export function warn(terminal: Terminal, { warnings = [] }: Pick<JobAnswer, "war
   for (const warning of warnings) {
     terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(asInvoked(warning, terminal.env))}`);
   }
+}
+
+/** How many things are named of which the same warning is true. */
+const warnedOf = 5;
+
+/** Says once what is true of several jobs. */
+export function warnOfEach(terminal: Terminal, all: readonly { of: string; message: string }[]): void {
+  const groups = [...Map.groupBy(all, ({ message }) => message)];
+  const warnings = groups.map(([message, some]) => {
+    const names = some.map(({ of }) => of);
+    return `${listSome(names, warnedOf)}: ${message}`;
+  });
+  warn(terminal, { warnings });
 }
 
 /** Says that a schedule without a zone is in UTC, where that makes a difference on this machine. */

@@ -1,4 +1,5 @@
 /** Says the same of one peer or of several: "ada is drained", "ada, bob and carol are drained". */
+import { listSome } from "../../schema/listed.ts";
 
 export interface Predicate {
   one: string;
@@ -31,16 +32,12 @@ export function formatSaid(all: readonly Said[]): string {
   const groups = [...Map.groupBy(all, ({ one }) => one).values()];
   const clauses = groups.slice(0, shownMax).map((said) => {
     const [{ name, one, many } = { name: "", one: "", many: "" }] = said;
-    return said.length === 1 ? `${name} ${one}` : `${formatNames(said.map((peer) => peer.name))} ${many}`;
+    if (said.length === 1) return `${name} ${one}`;
+    const names = said.map((peer) => peer.name);
+    return `${listSome(names, shownMax)} ${many}`;
   });
   const left = groups.slice(shownMax).flat().length;
   // Names are separated by commas.
   const separator = groups.length < all.length ? "; " : ", ";
   return clauses.join(separator) + (left > 0 ? `${separator}and ${left} more` : "");
-}
-
-function formatNames(names: readonly string[]): string {
-  const shown = names.length > shownMax + 1 ? names.slice(0, shownMax) : names.slice(0, -1);
-  const last = names.length > shownMax + 1 ? `${names.length - shownMax} more` : names.at(-1);
-  return `${shown.join(", ")} and ${last}`;
 }

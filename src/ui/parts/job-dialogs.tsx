@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { pause, remove, runNow } from "../live/job-actions.ts";
 import type { Job } from "../live/types.ts";
-import { Dialog, textIn } from "./parts.tsx";
+import { Dialog, Question, textIn } from "./parts.tsx";
 
 interface Props {
   job: Job;
@@ -150,16 +150,14 @@ export function DeleteDialog({ job, onClose, onDone }: Props): JSX.Element {
     onDone?.();
   };
   return (
-    <Dialog title={`Delete ${job.id}?`} onClose={onClose}>
+    <Question
+      title={`Delete ${job.id}?`}
+      no="Keep it"
+      yes="Delete"
+      onClose={onClose}
+      onYes={() => void act()}
+    >
       <p>{deletionText}</p>
-      <div class="actions">
-        <button onClick={onClose} autoFocus>
-          Keep it
-        </button>
-        <button class="danger" onClick={() => void act()}>
-          Delete
-        </button>
-      </div>
-    </Dialog>
+    </Question>
   );
 }

@@ -116,6 +116,40 @@ export function Dialog({ title, onClose, children, class: name }: DialogProps): 
   );
 }
 
+interface QuestionProps extends Omit<DialogProps, "class"> {
+  /** what the button says that changes nothing */
+  no: string;
+  yes: string;
+  /** of what can be taken back: "primary" */
+  class?: string | undefined;
+  onYes: () => void;
+}
+
+/** Asks before something is done. */
+export function Question({
+  title,
+  no,
+  yes,
+  class: name = "danger",
+  onClose,
+  onYes,
+  children,
+}: QuestionProps): JSX.Element {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      <div class="actions">
+        <button onClick={onClose} autoFocus>
+          {no}
+        </button>
+        <button class={name} onClick={onYes}>
+          {yes}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
 export function Progress({ ms, usualMs }: { ms: number; usualMs: number | null }): JSX.Element | null {
   if (usualMs === null || usualMs <= 0) return null;
   const share = ms / usualMs;

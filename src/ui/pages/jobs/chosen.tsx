@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { bulk, type BulkAction } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { deletionText } from "../../parts/job-dialogs.tsx";
-import { Dialog } from "../../parts/parts.tsx";
+import { Question } from "../../parts/parts.tsx";
 import { countText } from "../../words.ts";
 
 interface ChosenProps {
@@ -62,9 +62,13 @@ export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
         Clear
       </button>
       {asked && question && (
-        <Dialog
+        <Question
           title={`${question.verb} ${second === undefined ? first : countText(ids.length, "job")}?`}
+          no={`${question.no} ${them}`}
+          yes={`${question.verb} ${them}`}
+          class={question.class}
           onClose={close}
+          onYes={() => void act(asked)}
         >
           <p>{second === undefined ? question.one : question.text}</p>
           {second !== undefined && (
@@ -73,15 +77,7 @@ export function ChosenBar({ chosen, reload }: ChosenProps): JSX.Element | null {
               {ids.length > 30 && ` and ${ids.length - 30} more`}
             </p>
           )}
-          <div class="actions">
-            <button onClick={close} autoFocus>
-              {question.no} {them}
-            </button>
-            <button class={question.class} onClick={() => void act(asked)}>
-              {question.verb} {them}
-            </button>
-          </div>
-        </Dialog>
+        </Question>
       )}
     </div>
   );

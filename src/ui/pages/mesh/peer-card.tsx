@@ -6,7 +6,7 @@ import { mayEverywhere } from "../../live/me.ts";
 import type { MeshPeer } from "../../live/mesh.ts";
 import { carryOut } from "../../live/receipts.ts";
 import type { ComingList } from "../../live/types.ts";
-import { Dialog, StateWord } from "../../parts/parts.tsx";
+import { Question, StateWord } from "../../parts/parts.tsx";
 import { Away } from "../../parts/times.tsx";
 import { countText, durationText, lackText, type Tone } from "../../words.ts";
 
@@ -219,36 +219,33 @@ function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
         </button>
       )}
       {asking === "drain" && (
-        <Dialog title={`Drain ${name}?`} onClose={() => setAsking(undefined)}>
+        <Question
+          title={`Drain ${name}?`}
+          no="Cancel"
+          yes="Drain it"
+          class="primary"
+          onClose={() => setAsking(undefined)}
+          onYes={() => act("drain")}
+        >
           <p>
             It takes no new ticks, even after a restart, until it is undrained. What runs there goes on to its
             end; the others take its ticks.
           </p>
-          <div class="actions">
-            <button onClick={() => setAsking(undefined)} autoFocus>
-              Cancel
-            </button>
-            <button class="primary" onClick={() => act("drain")}>
-              Drain it
-            </button>
-          </div>
-        </Dialog>
+        </Question>
       )}
       {asking === "forget" && (
-        <Dialog title={`Forget ${name}?`} onClose={() => setAsking(undefined)}>
+        <Question
+          title={`Forget ${name}?`}
+          no="Keep it"
+          yes="Forget it"
+          onClose={() => setAsking(undefined)}
+          onYes={() => act("forget")}
+        >
           <p>
             It is cut off for good: every peer refuses it, and it has no vote. For a peer that is to come
             back, drain it instead. Anyone who had its folder still has the key, so rotate the key afterwards.
           </p>
-          <div class="actions">
-            <button onClick={() => setAsking(undefined)} autoFocus>
-              Keep it
-            </button>
-            <button class="danger" onClick={() => act("forget")}>
-              Forget it
-            </button>
-          </div>
-        </Dialog>
+        </Question>
       )}
     </div>
   );

@@ -6,7 +6,7 @@ import { cancel, runNow } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Run as RunItem, Tick } from "../../live/types.ts";
-import { Dialog, Pending, RunStateWord } from "../../parts/parts.tsx";
+import { Pending, Question, RunStateWord } from "../../parts/parts.tsx";
 import { At, Since, Sentences } from "../../parts/times.tsx";
 import {
   bytesText,
@@ -119,17 +119,15 @@ function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Eleme
         <Facts run={run} tick={why.body} />
       </div>
       {isCancelling && (
-        <Dialog title="Cancel this run?" onClose={() => setCancelling(false)}>
+        <Question
+          title="Cancel this run?"
+          no="Let it run"
+          yes="Cancel it"
+          onClose={() => setCancelling(false)}
+          onYes={() => (setCancelling(false), void cancel(id).then(reload))}
+        >
           <p>Its processes get TERM, and KILL after the job's grace. What it has done stays done.</p>
-          <div class="actions">
-            <button onClick={() => setCancelling(false)} autoFocus>
-              Let it run
-            </button>
-            <button class="danger" onClick={() => (setCancelling(false), void cancel(id).then(reload))}>
-              Cancel it
-            </button>
-          </div>
-        </Dialog>
+        </Question>
       )}
     </>
   );

@@ -6,7 +6,7 @@ import { may, mayEverywhere } from "../../live/me.ts";
 import { carryOut, addRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List } from "../../live/types.ts";
-import { Dialog, Nothing, Pending } from "../../parts/parts.tsx";
+import { Nothing, Pending, Question } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
 import { EditSetting } from "./edit-setting.tsx";
 import { kinds, type Kind, type Setting } from "./kinds.ts";
@@ -162,17 +162,9 @@ function RemoveDialog({ kind, name, onClose, onDone }: RemoveProps): JSX.Element
     void remove(kind, name, onDone);
   };
   return (
-    <Dialog title={`Remove ${name}?`} onClose={onClose}>
+    <Question title={`Remove ${name}?`} no="Keep it" yes="Remove it" onClose={onClose} onYes={act}>
       <p>This removes it on every peer. It can't be removed while jobs name it.</p>
-      <div class="actions">
-        <button onClick={onClose} autoFocus>
-          Keep it
-        </button>
-        <button class="danger" onClick={act}>
-          Remove it
-        </button>
-      </div>
-    </Dialog>
+    </Question>
   );
 }
 

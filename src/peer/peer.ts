@@ -8,7 +8,7 @@
  */
 import type { Effect, EventBody } from "../core/events.ts";
 import { changesOthers, isBusy, livingOthers } from "../core/view.ts";
-import { isAlone } from "../core/members/members.ts";
+import { isAlone } from "../core/members/superseded-key.ts";
 import { createState, type State } from "../core/state.ts";
 import { leapOver, step } from "../core/step.ts";
 import { assert, CicadaError, never } from "../errors.ts";

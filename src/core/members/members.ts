@@ -398,8 +398,3 @@ const settledInMs = 5_000;
 export function hasJustReturned({ members, now }: State, peer: PeerId): boolean {
   return now.mono - (members.byId.get(peer)?.returnedMono ?? -Infinity) < settledInMs;
 }
-
-/** Whether no member is linked. */
-export function isAlone({ members }: Readonly<State>): boolean {
-  return members.byId.values().every(({ linked }) => !linked);
-}

@@ -62,6 +62,11 @@ export function reviewSuperseded(state: State): void {
   else if (state.now.mono - proved.standsMono >= repeatedWithinMs) forgetSuperseded(state);
 }
 
+/** Whether no member is linked. */
+export function isAlone({ members }: Readonly<State>): boolean {
+  return members.byId.values().every(({ linked }) => !linked);
+}
+
 function isForgotten({ operator }: State, peer: string): boolean {
   return operator.forgotten.has(peer as PeerId);
 }

@@ -177,7 +177,8 @@ test("however many jobs are changed together, their users are looked up together
   assert.equal(found.length, 1);
   users.jobsChanged([jobOf(597, "here1"), jobOf(599, undefined)]);
   assert.deepEqual(found.at(-1), [[], ["user:here1"]]);
-  assert.equal(asked.length, 1);
+  users.jobsChanged([jobOf(600, "")]);
+  assert.equal(asked.length, 1, "an empty name stands for the peer's own user");
 });
 
 /** Whether a write that waits for the hosts goes on within so many ms; `openMs` is how long the hosts need. */

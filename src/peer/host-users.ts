@@ -28,13 +28,13 @@ export class HostUsers {
 
   constructor(deps: HostUsersDeps, jobs: Iterable<Job>) {
     this.#deps = deps;
-    for (const job of jobs) this.#note(job.id, job.spec.user);
+    for (const job of jobs) this.#note(job.id, userOf(job));
   }
 
   jobsChanged(changes: Iterable<{ id: JobId; job: Job | undefined }>): void {
     const added = new Set<string>();
     for (const { id, job } of changes) {
-      const user = job?.spec.user;
+      const user = userOf(job);
       this.#note(id, user);
       if (user !== undefined && !this.#checked.has(user)) added.add(user);
     }
@@ -97,4 +97,9 @@ export class HostUsers {
     this.#reported = report;
     this.#deps.found(lacks, has);
   }
+}
+
+/** An empty name stands for the peer's own user, which every host has. */
+function userOf(job: Job | undefined): string | undefined {
+  return job?.spec.user === "" ? undefined : job?.spec.user;
 }

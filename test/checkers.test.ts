@@ -1124,6 +1124,22 @@ test("I8: a record that only one peer has is found, unless its tick is in the fu
   assert.deepEqual(annHasMore(beginning + 365 * 24 * 60 * minute), []);
 });
 
+test("I8: a record that one peer alone has withdrawn is found, unless its tick is too old to be exchanged", () => {
+  const found = (instant: number, state: string) => {
+    const views = peers.map((peer, index) => {
+      const known = knows(peer, good.runs);
+      const record = { job, tick: tickAt(instant), attempt: 1, slot: "0", peer: ann };
+      const written = index === 0 ? { state, writing: "later" } : { state: "missed", writing: "earlier" };
+      return { ...known, records: new Map([...known.records, ["one", { ...record, ...written }]]) };
+    });
+    return rulesIn(checkConvergence(flawless({ convergedViews: [views, views] })));
+  };
+  const day = 24 * 60 * minute;
+  assert.deepEqual(found(beginning - day, "withdrawn"), ["I8"]);
+  assert.deepEqual(found(beginning - 4 * day, "withdrawn"), []);
+  assert.deepEqual(found(beginning - 4 * day, "lost"), ["I8"]);
+});
+
 test("I8: an update that waits for another after the heal is found", () => {
   const stuck = good.final.map((one) => (one.peer === ben ? { ...one, complaint: "pending update" } : one));
   assert.ok(rulesIn(checkAll(flawless({ convergedViews: [stuck, stuck] }))).includes("I8"));

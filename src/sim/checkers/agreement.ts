@@ -4,7 +4,7 @@
  * I8: the peers are compared 30 s after the heal, and again some time later. A difference counts only if the same two
  * peers differ in the same way both times; otherwise it may have been on its way. No peer may hold an update that waits
  * for another one. Records of future ticks, written by a clock that was ahead, are not compared: no other peer accepts
- * them before the ticks are due. A peer whose host could start nothing may stop taking ticks, and say so, for up to 5
+ * them before the ticks are due. Nor are withdrawn records of ticks that are too old to be exchanged. A peer whose host could start nothing may stop taking ticks, and say so, for up to 5
  * minutes after its host has recovered.
  *
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
@@ -20,6 +20,7 @@
  * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
  * gone) on every peer.
  */
+import { exchangeWindowMs } from "../../peer/sync-records.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { peersFor } from "../world/requests.ts";
 import {
@@ -56,7 +57,7 @@ export function checkConvergence(evidence: Evidence): Breach[] {
   const rounds = evidence.convergedViews.map((views) =>
     differences(
       ofTicks(
-        views.map((view) => withoutHostPause(evidence, view)),
+        withoutUnsent(evidence, views).map((view) => withoutHostPause(evidence, view)),
         isCompared,
       ),
     ),
@@ -101,7 +102,7 @@ export function checkAccounts(evidence: Evidence): Breach[] {
   const before = evidence.to - quietMs;
   const isRetained = retainedTicks(evidence);
   const old = ofTicks(evidence.final, (job, tick) => instantOf(tick) < before && isRetained(job, tick));
-  const different = differences(withoutFresh(old, evidence.to - convergesMs));
+  const different = differences(withoutFresh(withoutUnsent(evidence, old), evidence.to - convergesMs));
   const breaches: Breach[] = [...different].map((what) => ({ rule: "I6", at: evidence.to, what }));
   const [reference] = old;
   if (reference === undefined) return breaches;
@@ -124,14 +125,29 @@ function ofTicks(views: readonly Knowledge[], passes: TickFilter): Knowledge[] {
 
 /** Leaves out records written since then: a tick may be reported as missed long after it was due. */
 function withoutFresh(known: readonly Knowledge[], since: number): Knowledge[] {
-  const fresh = new Set(
+  return without(known, ({ writtenAt = -Infinity }) => writtenAt > since);
+}
+
+/**
+ * Leaves out records that some peer has withdrawn and whose ticks are so old that peers no longer exchange them: a clock that
+ * fell far behind may have withdrawn them while no other peer was in reach.
+ */
+function withoutUnsent({ healedAt }: Evidence, known: readonly Knowledge[]): Knowledge[] {
+  const isUnsent = ({ state, tick }: RecordSeen): boolean =>
+    state === "withdrawn" && instantOf(tick) < healedAt - exchangeWindowMs;
+  return without(known, isUnsent);
+}
+
+/** Leaves out the records of which some peer has such a version. */
+function without(known: readonly Knowledge[], isLeftOut: (record: RecordSeen) => boolean): Knowledge[] {
+  const keys = new Set(
     known.flatMap(({ records }) =>
-      [...records].filter(([, { writtenAt = -Infinity }]) => writtenAt > since).map(([key]) => key),
+      [...records].filter(([, record]) => isLeftOut(record)).map(([key]) => key),
     ),
   );
   return known.map((one) => ({
     ...one,
-    records: new Map([...one.records].filter(([key]) => !fresh.has(key))),
+    records: new Map([...one.records].filter(([key]) => !keys.has(key))),
   }));
 }
 

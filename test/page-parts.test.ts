@@ -1,8 +1,6 @@
 /** Parts of the dashboard that need no browser: the lines and colours of an output, fields from the schema. */
-import fc from "fast-check";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parse } from "yaml";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pages/form/schema.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
@@ -199,59 +197,9 @@ test("a job is the same after it was written as YAML and read again; what isn't 
   ]) {
     assert.deepEqual(readYaml(writeYaml(job)), { fields: job });
   }
-  assert.equal(
-    writeYaml({
-      schedule: "@every 5m",
-      except: "30 2 * * mon",
-      command: "echo 'x: y' | tee x.log\necho more",
-      env: { TZ: "UTC", on: "", "a b": "12:30" },
-      after: { jobs: ["a", "2026-12-24"] },
-      notify: [{ on: ["failed"], to: [] }],
-    }),
-    `schedule: "@every 5m"
-except: 30 2 * * mon
-command: |-
-  echo 'x: y' | tee x.log
-  echo more
-env:
-  TZ: UTC
-  "on": ""
-  a b: "12:30"
-after:
-  jobs:
-    - a
-    - "2026-12-24"
-notify:
-  - "on":
-      - failed
-    to: []
-`,
-  );
-  const text = fc.oneof(
-    fc.string({ unit: "binary" }),
-    fc.stringMatching(/^[ \-:#\n\tab"'|>&*!%@`[\]{},?~0-9.]*$/),
-  );
-  const key = text.filter((name) => name !== "__proto__");
-  const { value } = fc.letrec((tie) => ({
-    value: fc.oneof(
-      { depthSize: "small" },
-      text,
-      fc.integer(),
-      fc.boolean(),
-      fc.array(tie("value"), { maxLength: 3 }),
-      fc.dictionary(key, tie("value"), { maxKeys: 3, noNullPrototype: true }),
-    ),
-  }));
-  fc.assert(
-    fc.property(fc.dictionary(key, value, { minKeys: 1, maxKeys: 4, noNullPrototype: true }), (fields) => {
-      assert.deepEqual(readYaml(writeYaml(fields)), { fields });
-      assert.deepEqual(parse(writeYaml(fields)), fields, "as other peers' tools read it");
-    }),
-    { numRuns: 300 },
-  );
-  for (const bad of ["command: [", "- a", "text", "", "a: 1\na: 2"]) {
-    const read = readYaml(bad);
-    assert.ok("problem" in read && !read.problem.includes("\n"), bad);
+  for (const text of ["command: [", "- a", "text", "", "a: 1\na: 2"]) {
+    const read = readYaml(text);
+    assert.ok("problem" in read && !read.problem.includes("\n"), text);
   }
 });
 

@@ -1080,8 +1080,30 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await cyd.getByRole("button", { name: "Drain" }).click();
     await page.getByRole("button", { name: "Drain it" }).click();
     await cyd.getByText("it takes no ticks").waitFor();
+    assert.deepEqual(await violations(page, ofColours), [], "with a receipt");
     await page.getByRole("button", { name: "Undo" }).click();
     await cyd.getByText("it takes no ticks").waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test("a cancelled run says by whom, and a skipped tick its time in the browser's zone", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await ada.ask("POST", "/v1/jobs", { id: "slow", command: "sleep 60", schedule: "30 2 * * *" });
+    await logIn(page, ada.token, "/jobs/slow");
+    await page.getByRole("button", { name: "Run now" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
+    await page.getByRole("link", { name: "Show its run" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.locator(".notice", { hasText: /^Cancelled by admin@ada\.$/ }).waitFor();
+    await page.getByRole("link", { name: "slow" }).first().click();
+    await page
+      .getByRole("button", { name: /^Skip / })
+      .first()
+      .click();
+    await page.getByText(/^slow will skip its tick of (\d+ \w+ )?0[34]:30:00\./).waitFor();
+    await page.getByText("skipped by admin@ada").waitFor();
+    await ada.ask("DELETE", "/v1/jobs/slow");
     await context.close();
   });
 

@@ -159,7 +159,7 @@ function cancelRun(app: Api, { decisions }: RouteOptions): void {
       const latest = parseLatest(given);
       if (latest === undefined && parseRunReference(given) === undefined) throw noRun(given);
       const run = latest === undefined ? given : runId(await findRun(given, request.control, decisions));
-      const reason = request.body.reason ?? "asked";
+      const { reason = "" } = request.body;
       await ask(request, request.control, { kind: "cancel-run", run, reason, by: request.actor });
       return reply.code(202).send({ run });
     },

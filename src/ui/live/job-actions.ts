@@ -3,7 +3,7 @@ import { ask } from "./ask.ts";
 import { jobLink, runLink } from "./address.ts";
 import { carryOut } from "./receipts.ts";
 import type { Job, List, Revision } from "./types.ts";
-import { countText } from "../words.ts";
+import { countText, instantText } from "../words.ts";
 
 const pathOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
@@ -40,15 +40,19 @@ export function skip(id: string, tick: string, note?: string): Promise<boolean> 
       method: "POST",
       body: { tick, ...(note === undefined ? {} : { note }) },
     });
-    return { text: `${id} will skip ${tick}.`, undo: () => unskipTick(id, tick) };
+    return { text: `${id} will skip its tick of ${timeOf(tick)}.`, undo: () => unskipTick(id, tick) };
   });
 }
 
 export function unskip(id: string, tick: string): Promise<boolean> {
   return carryOut(async () => {
     await unskipTick(id, tick);
-    return { text: `${id} will run at ${tick} after all.` };
+    return { text: `${id} will run at ${timeOf(tick)} after all.` };
   });
+}
+
+function timeOf(tick: string): string {
+  return instantText(Date.parse(tick), Date.now());
 }
 
 async function unskipTick(id: string, tick: string): Promise<void> {

@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { isLoggedIn } from "./ask.ts";
 import type { Peer, Split, Summary } from "./types.ts";
-import { watch } from "./watch.ts";
+import { watch, type Watch } from "./watch.ts";
 
 export interface MeshPeer extends Peer {
   /** the address of its page, as far as it can be known; null = unknown */
@@ -20,6 +20,13 @@ export const mesh = signal<{ items: MeshPeer[]; roster: Roster | null } | undefi
 export const splits = signal<Split[]>([]);
 export const summary = signal<Summary | undefined>(undefined);
 
+let peers: Watch | undefined;
+
+/** What was asked of a peer, such as a drain, has no event. */
+export function readPeersAgain(): void {
+  peers?.soon();
+}
+
 export function followMesh(): void {
   effect(() => {
     if (isLoggedIn.value !== true) {
@@ -31,12 +38,13 @@ export function followMesh(): void {
     }
     let before = "";
     let splitsBefore = "";
+    peers = watch<{ items: Peer[]; roster: Roster | null }>(
+      "/v1/peers",
+      { on: ["peer"], pollMs: 5_000 },
+      ({ body: { items, roster } }) => (mesh.value = { items: withPages(items), roster }),
+    );
     const watches = [
-      watch<{ items: Peer[]; roster: Roster | null }>(
-        "/v1/peers",
-        { on: ["peer"], pollMs: 5_000 },
-        ({ body: { items, roster } }) => (mesh.value = { items: withPages(items), roster }),
-      ),
+      peers,
       watch<{ items: Split[] }>("/v1/splits", { on: ["peer"] }, ({ body, text }) => {
         if (text !== splitsBefore) splits.value = body.items;
         splitsBefore = text;

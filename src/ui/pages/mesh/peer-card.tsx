@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { ask } from "../../live/ask.ts";
 import { mayEverywhere } from "../../live/me.ts";
-import type { MeshPeer } from "../../live/mesh.ts";
+import { readPeersAgain, type MeshPeer } from "../../live/mesh.ts";
 import { carryOut } from "../../live/receipts.ts";
 import type { ComingList } from "../../live/types.ts";
 import { Question, StateWord } from "../../parts/parts.tsx";
@@ -182,16 +182,18 @@ function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
   const act = (action: Action): void => {
     setAsking(undefined);
     const opposite = action === "drain" ? "undrain" : action === "forget" ? "unforget" : undefined;
-    const send = (what: Action) =>
-      ask(`/v1/peers/${encodeURIComponent(id)}/${what}`, {
+    const send = async (what: Action): Promise<void> => {
+      await ask(`/v1/peers/${encodeURIComponent(id)}/${what}`, {
         method: "POST",
         ...(what === "forget" ? { body: {} } : {}),
       });
+      readPeersAgain();
+    };
     void carryOut(async () => {
       await send(action);
       return {
         text: `${name} ${doneWords[action]}.`,
-        ...(opposite === undefined ? {} : { undo: async () => void (await send(opposite)) }),
+        ...(opposite === undefined ? {} : { undo: () => send(opposite) }),
       };
     });
   };

@@ -16,6 +16,7 @@ import {
   runnerText,
   sentence,
   tookText,
+  toneOfRun,
 } from "../../words.ts";
 import { Output } from "./output.tsx";
 
@@ -101,7 +102,9 @@ function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Eleme
         )}
       </div>
       {reason !== null && (
-        <p class={state === "succeeded" ? "notice" : "trouble"}>{sentence(reasonText(reason))}</p>
+        <p class={toneOfRun(state) === "bad" ? "trouble" : "notice"}>
+          {sentence(reason.startsWith("by ") ? `${state} ${reason}` : reasonText(reason))}
+        </p>
       )}
       {run.duplicate && (
         <p class="notice">

@@ -379,7 +379,7 @@ test("what is over stays over for each peer when all are restarted", () => {
   const kept = ["a", "b"].map((peer) => ({
     peer: peer as PeerId,
     records: cores.recordsOf(peer),
-    watermarks: [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])],
+    watermarks: cores.watermarksOf(peer),
   }));
   for (const { peer } of kept) cores.kill(peer);
   cores.pass(2 * second);

@@ -288,7 +288,7 @@ describe("a child of several parents", () => {
       cores.up("a" as PeerId, {
         loadedSince: cores.wall(cores.now) - hour,
         lastAlive: cores.wall(cores.now) - 5 * second,
-        watermarks: [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])],
+        watermarks: cores.watermarksOf("a"),
       });
       cores.feed("a" as PeerId, { kind: "learned", records: [], orders });
       cores.put({ id: waiting, ...daily });
@@ -319,7 +319,7 @@ describe("a child of several parents", () => {
       records: known.filter(({ job }) => job === report),
       loadedSince: cores.wall(cores.now) - hour,
       lastAlive: cores.wall(cores.now) - 5 * second,
-      watermarks: [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])],
+      watermarks: cores.watermarksOf("a"),
     });
     cores.pass(2 * hour);
     const [, again] = startsOf(cores, report);

@@ -248,7 +248,7 @@ describe("several parents", () => {
     cores.pass(10 * second);
     cores.end("load", 0);
     cores.pass(10 * minute);
-    restart(cores, "a");
+    cores.restart("a", 5 * second);
     cores.pass(minute);
     // The restart has ended the other parent's run, which is lost.
     assert.equal(storyAt(cores, "a", "report"), "skipped(parent slow was lost)");
@@ -452,20 +452,11 @@ test("an edit of after decides about ends from then on", () => {
   assertNothingLeft(cores, "abc");
 });
 
-/** The peer starts again with what it had on its disk. */
-function restart(cores: Cores, peer: string, more: Parameters<Cores["up"]>[1] = {}): void {
-  const records = cores.recordsOf(peer);
-  const watermarks = [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])];
-  cores.kill(peer);
-  cores.pass(5 * second);
-  cores.up(peer as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 5 * second, ...more });
-}
-
 test("a lone peer that is killed after the parent's end and before the child's start runs the child when it is back", () => {
   const cores = beforeTick(["a"], [parent, child], { capacity: 1, runMs: Infinity });
   cores.pass(10 * second);
   cores.end("load", 0);
-  restart(cores, "a");
+  cores.restart("a", 5 * second);
   cores.pass(minute);
   assert.equal(startsOf(cores, "report").length, 1);
 });
@@ -475,7 +466,11 @@ test("a child that has run never runs again after a restart, with records in mem
     const cores = beforeTick(["a"], [parent, child]);
     cores.pass(5 * minute);
     assert.equal(startsOf(cores, "report").length, 1);
-    restart(cores, "a", hidden ? { records: [], loadedSince: cores.wall(cores.now), watermarks: [] } : {});
+    cores.restart(
+      "a",
+      5 * second,
+      hidden ? { records: [], loadedSince: cores.wall(cores.now), watermarks: [] } : {},
+    );
     cores.pass(20 * minute);
     assert.equal(startsOf(cores, "report").length, 1, hidden ? "on the disk" : "loaded");
   }
@@ -596,7 +591,7 @@ test("a parent's ticks that were missed in one range are skipped in one range fo
   const often = { ...parent, schedule: "@every 1m", catchUp: { policy: "none" as const } };
   const cores = beforeTick(["a"], [often, child]);
   cores.pass(3 * minute);
-  restartAfter(cores, "a", 10 * minute);
+  cores.restart("a", 10 * minute);
   cores.pass(2 * minute);
   const [missed] = recordsOf(cores, "a", "load").filter(({ range }) => range !== undefined);
   const [skipped, ...more] = recordsOf(cores, "a", "report").filter(({ range }) => range !== undefined);
@@ -606,15 +601,6 @@ test("a parent's ticks that were missed in one range are skipped in one range fo
   assert.equal(`${skipped.state} ${skipped.reason}`, "skipped parent load was missed");
   assertNothingLeft(cores, "a");
 });
-
-function restartAfter(cores: Cores, peer: string, ms: number): void {
-  const records = cores.recordsOf(peer);
-  const watermarks = [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])];
-  const lastAlive = cores.wall(cores.now);
-  cores.kill(peer);
-  cores.pass(ms);
-  cores.up(peer as PeerId, { records, watermarks, lastAlive });
-}
 
 test("a majority child whose tick is older than voters remember is missed at once", () => {
   const cores = beforeTick(["a", "b", "c"], [parent, { ...child, partition: "majority" as const }], {

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { assertEachOnce, readStarts, recordingCommand, untilEachStarted } from "./kit/cluster-judge.ts";
-import { Cluster, freePort, items, root, RunningPeer, until, untilMembers } from "./kit/cluster.ts";
+import { Cluster, items, root, type RunningPeer, until, untilMembers } from "./kit/cluster.ts";
 
 interface Run {
   id: string;
@@ -57,35 +57,21 @@ describe("two peers when one can't write its runs' outputs", () => {
   });
 });
 
-/** A peer whose process, with all that it starts, may have only so many files open. */
-async function withFiles(
-  cluster: Cluster,
-  name: string,
-  files: number,
-  join: RunningPeer,
-): Promise<RunningPeer> {
-  const data = path.join(cluster.folder, name);
-  const args = [
-    `--data=${data}`,
-    `--name=${name}`,
-    "--http=127.0.0.1:0",
-    `--listen=/ip4/127.0.0.1/tcp/${await freePort()}`,
-    `--bootstrap=${join.address}`,
-    `--cluster-key=${join.keyFile}`,
-    "--capacity=20",
-  ];
-  const prefix = ["/bin/sh", "-c", `ulimit -n ${files}; exec "$@"`, "sh"];
-  const peer = new RunningPeer(name, data, args, {}, { prefix, apiSocket: undefined });
-  cluster.peers.push(peer);
-  await peer.untilReady();
-  return peer;
+/** Of a process that, with all that it starts, may have only so many files open. */
+function withFiles(files: number): readonly string[] {
+  return ["/bin/sh", "-c", `ulimit -n ${files}; exec "$@"`, "sh"];
 }
 
 describe("a peer that may have few files open", () => {
   test("takes no ticks with very few, and says so in its log and in readyz; the others run its ticks", async () => {
     await using cluster = new Cluster();
     const ada = await cluster.start({ name: "ada" });
-    const bob = await withFiles(cluster, "bob", 96, ada);
+    const bob = await cluster.start({
+      name: "bob",
+      join: ada,
+      flags: ["--capacity=20"],
+      prefix: withFiles(96),
+    });
     await until("bob is linked", 30_000, async () =>
       (await items<{ state: string }>(bob, "/v1/peers")).every(({ state }) => state === "alive"),
     );
@@ -133,7 +119,12 @@ describe("a peer that may have few files open", () => {
   test("with fewer than its runs want, isn't used up by strangers at both ports", async () => {
     await using cluster = new Cluster();
     const ada = await cluster.start({ name: "ada" });
-    const bob = await withFiles(cluster, "bob", 256, ada);
+    const bob = await cluster.start({
+      name: "bob",
+      join: ada,
+      flags: ["--capacity=20"],
+      prefix: withFiles(256),
+    });
     await untilMembers([ada, bob], 2);
     const [, mesh = ""] = /tcp\/(\d+)/.exec(bob.address) ?? [];
     const ports = [Number(new URL(bob.ready.http).port), Number(mesh)];

@@ -220,7 +220,7 @@ test("a tick of which one run was missed is missed, and what always runs after i
   cores.pass(10 * second);
   cores.onEffect = () => undefined;
   const records = cores.recordsOf("a");
-  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
+  const watermarks = cores.watermarksOf("a");
   const lastAlive = cores.wall(cores.now);
   cores.pass(2 * minute);
   cores.up("a" as PeerId, { records, watermarks, lastAlive });
@@ -371,11 +371,7 @@ test("what is over stays over for each run: a lone peer that is restarted half-w
   const cores = beforeTick(["a"], {}, { capacity: 1, runMs: 20 * second });
   cores.pass(30 * second);
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1"]);
-  const records = cores.recordsOf("a");
-  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
-  cores.kill("a");
-  cores.pass(2 * second);
-  cores.up("a" as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 2 * second });
+  cores.restart("a", 2 * second);
   cores.pass(2 * minute);
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1"]);
 });

@@ -61,14 +61,6 @@ function assertNothingLeft(cores: Cores, peers: string): void {
   }
 }
 
-function restart(cores: Cores, peer: string, awayMs: number): void {
-  const records = cores.recordsOf(peer);
-  const watermarks = [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])];
-  cores.kill(peer);
-  cores.pass(awayMs);
-  cores.up(peer as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - awayMs });
-}
-
 const failing = ({ run }: Start) => (run.startsWith("load@") ? 1 : 0);
 const retry = { attempts: 1, backoff: "30s" };
 
@@ -192,7 +184,7 @@ describe("a tick is one unit", () => {
     cores.pass(50 * second);
     const [first] = cores.starts;
     assert.ok(first);
-    for (const peer of "ab") restart(cores, peer, 10 * second);
+    for (const peer of "ab") cores.restart(peer, 10 * second);
     cores.pass(4 * minute);
     const [, second_, ...others] = cores.starts;
     assert.ok(second_ !== undefined && others.length === 0);

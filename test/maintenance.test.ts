@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { checkMaintenance, windowAt, windowsBetween } from "../src/core/job/maintenance.ts";
 import { jobNow, nextTicks, obstaclesOf, pendingOf } from "../src/core/view.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobId } from "../src/schema/ids.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -333,13 +333,7 @@ describe("in a maintenance", () => {
     cores.put({ ...every, schedule: "* * * * * *" });
     const { begin, end } = maintain(cores, second, 300 * second);
     cores.pass(150 * second);
-    cores.kill("a");
-    cores.pass(20 * second);
-    cores.up("a" as PeerId, {
-      records: cores.recordsOf("a"),
-      watermarks: [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])],
-      lastAlive: cores.wall(cores.now) - 20 * second,
-    });
+    cores.restart("a", 20 * second);
     cores.pass(200 * second);
     const told = skipped(cores).reduce((sum, { range }) => sum + (range?.count ?? 1), 0);
     assert.equal(told, 300);

@@ -41,13 +41,11 @@ function chosenAhead(peers: readonly string[], overlap: "queue" | "skip"): Cores
 
 /** With all that is on its disk. */
 function restart(cores: Cores, peer: string): void {
-  const id = peer as PeerId;
-  const records = [...(cores.records.get(id)?.values() ?? [])];
-  const watermarks = [...(cores.watermarks.get(id)?.values() ?? [])];
-  const votes = [...(cores.votes.get(id)?.values() ?? [])];
+  const votes = [...(cores.votes.get(peer as PeerId)?.values() ?? [])];
+  const [records, watermarks] = [cores.recordsOf(peer), cores.watermarksOf(peer)];
   cores.kill(peer);
   cores.pass(10_000);
-  cores.up(id, { records, watermarks, votes, voteCount: 1_000 });
+  cores.up(peer as PeerId, { records, watermarks, votes, voteCount: 1_000 });
   cores.pass(30_000);
 }
 

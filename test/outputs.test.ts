@@ -4,7 +4,7 @@ import { describe, it, test } from "node:test";
 import { readOutputs } from "../src/core/job/outputs.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { RunRecordSchema, outputsMaxBytes } from "../src/schema/run.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import type { JobId } from "../src/schema/ids.ts";
 import { Check } from "typebox/value";
 import { Cores } from "./kit/cores.ts";
 
@@ -118,11 +118,7 @@ test("a child that is repeated, also after a restart, gets its parents' outputs 
   cores.writtenBy = () => "ROWS=12";
   cores.exitCodeOf = ({ run }) => (run.startsWith("load@") ? 0 : 1);
   cores.pass(10_000);
-  const records = cores.recordsOf("a");
-  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
-  cores.kill("a");
-  cores.pass(5_000);
-  cores.up("a" as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 5_000 });
+  cores.restart("a", 5_000);
   cores.pass(120_000);
   const runs = cores.starts.filter(({ run }) => run.startsWith("report@"));
   assert.equal(runs.length, 2);

@@ -31,7 +31,7 @@ function startAgain(cores: Cores, peer: string, changes: Parameters<Cores["up"]>
       ({ tick, state }) => instantOf(tick) >= loadedSince || state === "claimed" || state === "running",
     ),
     loadedSince,
-    watermarks: [...(cores.watermarks.get(peer as PeerId)?.values() ?? [])],
+    watermarks: cores.watermarksOf(peer),
     lastAlive: cores.wall(cores.now) - minute,
     ...changes,
   });

@@ -127,11 +127,7 @@ test("a lone peer that is restarted in the pause carries on", () => {
   const cores = beforeTick(["a"], { retry: { attempts: 1, backoff: "1m" } });
   cores.pass(10 * second);
   assert.equal(cores.starts.length, 1);
-  const records = cores.recordsOf("a");
-  const watermarks = [...(cores.watermarks.get("a" as PeerId)?.values() ?? [])];
-  cores.kill("a");
-  cores.pass(5 * second);
-  cores.up("a" as PeerId, { records, watermarks, lastAlive: cores.wall(cores.now) - 5 * second });
+  cores.restart("a", 5 * second);
   cores.pass(2 * minute);
   assert.deepEqual(attempts(cores.starts), ["1 schedule", "2 retry"]);
 });

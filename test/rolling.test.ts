@@ -383,7 +383,7 @@ test("all are restarted in the middle of a rolling tick: what has run is over, a
   const kept = names.map((name) => ({
     peer: name as PeerId,
     records: cores.recordsOf(name),
-    watermarks: [...(cores.watermarks.get(name as PeerId)?.values() ?? [])],
+    watermarks: cores.watermarksOf(name),
   }));
   for (const { peer } of kept) cores.kill(peer);
   cores.pass(2 * second);

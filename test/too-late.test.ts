@@ -32,8 +32,7 @@ function meshBefore(peers: readonly string[], changes: { partition?: "majority" 
 
 /** Starts a peer on what its disk holds; it was last alive at that time by its clock. */
 function startAgain(cores: Cores, id: string, aliveAt: number): void {
-  const records = [...(cores.records.get(id as PeerId)?.values() ?? [])];
-  const watermarks = [...(cores.watermarks.get(id as PeerId)?.values() ?? [])];
+  const [records, watermarks] = [cores.recordsOf(id), cores.watermarksOf(id)];
   cores.up(id as PeerId, { records, watermarks, lastAlive: aliveAt });
 }
 

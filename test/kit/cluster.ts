@@ -175,6 +175,8 @@ export interface PeerSettings {
   env?: NodeJS.ProcessEnv;
   /** the version of the program that it pretends to be */
   spoken?: Compatibility;
+  /** how its process is started: a command before its own; default: none */
+  prefix?: readonly string[];
 }
 
 /** A peer with its folder and port, which `restart` gives to its next process. */
@@ -369,7 +371,8 @@ export class Cluster implements AsyncDisposable {
       ...joining,
       ...(settings.flags ?? []),
     ];
-    const peer = new RunningPeer(settings.name, data, args, settings.env ?? {}, thisMachine, settings.spoken);
+    const site = { ...thisMachine, prefix: settings.prefix ?? [] };
+    const peer = new RunningPeer(settings.name, data, args, settings.env ?? {}, site, settings.spoken);
     this.peers.push(peer);
     return peer;
   }

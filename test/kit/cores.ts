@@ -63,6 +63,33 @@ export function statementBy(
   return { ...statement, signature: signedBy(signer, membershipBytes(statement) ?? new Uint8Array()) };
 }
 
+/** What a peer finds when it starts. */
+export interface Loaded {
+  records?: readonly RunRecord[];
+  votes?: readonly StoredVote[];
+  /** the watermarks on its disk, as in `cores.watermarks` */
+  watermarks?: readonly Watermark[];
+  /** from when on records are loaded; default: all are */
+  loadedSince?: number;
+  voteCount?: number;
+  started?: ReadonlySet<RunId>;
+  lastAlive?: number;
+  role?: "worker" | "witness";
+  drained?: Attribution;
+  selfForgotten?: Attribution;
+  /** what its table says about membership; default: the table that it had, or that of its neighbours */
+  membership?: readonly MembershipStatement[];
+  /** the statements that counted in its earlier life; `none` = that had an earlier version */
+  keptMembership?: readonly MembershipStatement[] | "none";
+  superseded?: Attribution;
+  /** its table; default: the one that it had, or that of its neighbours */
+  jobs?: readonly Job[];
+  /** the peers that it remembers; default: all that are up */
+  expected?: readonly string[];
+  /** knows the others, but has no link to them until `link` */
+  unlinked?: boolean;
+}
+
 export class Cores {
   readonly starts: Start[] = [];
   readonly records = new Map<PeerId, Map<string, RunRecord>>();
@@ -191,34 +218,7 @@ export class Cores {
     return state;
   }
 
-  up(
-    peer: PeerId,
-    loaded: {
-      records?: readonly RunRecord[];
-      votes?: readonly StoredVote[];
-      /** the watermarks on its disk, as in `cores.watermarks` */
-      watermarks?: readonly Watermark[];
-      /** from when on records are loaded; default: all are */
-      loadedSince?: number;
-      voteCount?: number;
-      started?: ReadonlySet<RunId>;
-      lastAlive?: number;
-      role?: "worker" | "witness";
-      drained?: Attribution;
-      selfForgotten?: Attribution;
-      /** what its table says about membership; default: the table that it had, or that of its neighbours */
-      membership?: readonly MembershipStatement[];
-      /** the statements that counted in its earlier life; `none` = that had an earlier version */
-      keptMembership?: readonly MembershipStatement[] | "none";
-      superseded?: Attribution;
-      /** its table; default: the one that it had, or that of its neighbours */
-      jobs?: readonly Job[];
-      /** the peers that it remembers; default: all that are up */
-      expected?: readonly string[];
-      /** knows the others, but has no link to them until `link` */
-      unlinked?: boolean;
-    } = {},
-  ): void {
+  up(peer: PeerId, loaded: Loaded = {}): void {
     const others = [...this.#states.keys()].filter((other) => other !== peer && !this.#down.has(other));
     this.#down.delete(peer);
     const before = this.#states.get(peer);
@@ -334,6 +334,21 @@ export class Cores {
     const until = this.#now + forMs;
     this.#paused.set(peer as PeerId, until);
     this.#wakes.set(peer as PeerId, Math.max(until, this.#wakes.get(peer as PeerId) ?? 0));
+  }
+
+  /** `kill -9` of a peer, and after that time a start with what is on its disk, votes excepted, unless `loaded` says otherwise. */
+  restart(peer: string, awayMs: number, loaded: Loaded = {}): void {
+    const lastAlive = this.wall(this.#now);
+    const records = this.recordsOf(peer);
+    const watermarks = this.watermarksOf(peer);
+    this.kill(peer);
+    this.pass(awayMs);
+    this.up(peer as PeerId, { records, watermarks, lastAlive, ...loaded });
+  }
+
+  /** The watermarks that the peer has stored. */
+  watermarksOf(peer: string): Watermark[] {
+    return [...(this.watermarks.get(peer as PeerId)?.values() ?? [])];
   }
 
   /** The records that the peer has stored, of one tick or of all. */
@@ -502,7 +517,8 @@ export class Cores {
         const kept = this.records.get(peer) ?? new Map<string, RunRecord>();
         this.records.set(peer, kept);
         for (const write of effect.writes) {
-          if (write.kind === "watermark") this.#watermarksOf(peer).set(write.watermark.job, write.watermark);
+          if (write.kind === "watermark")
+            this.#storedWatermarks(peer).set(write.watermark.job, write.watermark);
           if (write.kind === "vote") this.#votesOf(peer).set(write.vote.decision, write.vote);
           if (write.kind === "record") {
             const known = kept.get(recordKey(write.record));
@@ -727,7 +743,7 @@ export class Cores {
     }
   }
 
-  #watermarksOf(peer: PeerId): Map<JobId, Watermark> {
+  #storedWatermarks(peer: PeerId): Map<JobId, Watermark> {
     const watermarks = this.watermarks.get(peer) ?? new Map<JobId, Watermark>();
     this.watermarks.set(peer, watermarks);
     return watermarks;

@@ -7,6 +7,7 @@ import { bucketMs } from "../src/core/records/buckets.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { describeSync } from "../src/peer/status.ts";
 import { exchangeWindowMs } from "../src/peer/sync-records.ts";
+import { FetchTurns, nextTurnMs, turnsBytesMax } from "../src/peer/fetch-turns.ts";
 import { TableSync } from "../src/peer/sync-table.ts";
 import { instantOf, type PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
@@ -567,6 +568,32 @@ test("state vectors that arrive in pieces take 32 MiB at most, however many neig
   assert.deepEqual(whole, ["p6", "p7", "p0"], "one that begins again is taken in");
 });
 
+/** Its table is sent in several pieces. */
+function fill({ table }: Actor): void {
+  for (let i = 0; i < 40; i++) {
+    const spec = specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` });
+    edit(table, { kind: "put", spec, by: "ann" }, wallOf(1));
+  }
+}
+
+test("of the turns in which tables are fetched, the one that holds most is given up when all hold too much", () => {
+  const turns = new FetchTurns();
+  const held = new Map<PeerId, number>();
+  const peers = ["a", "b", "c"] as PeerId[];
+  for (const [index, peer] of peers.entries()) {
+    assert.ok(turns.begin(peer, { wall: 0, mono: index * nextTurnMs }));
+    held.set(peer, peer === "b" ? turnsBytesMax - 2 : 1);
+  }
+  const takeLargest = () => turns.takeLargest((peer) => held.get(peer) ?? 0);
+  assert.equal(takeLargest(), undefined);
+  held.set("c" as PeerId, 2);
+  assert.equal(takeLargest(), "b");
+  assert.deepEqual(
+    peers.filter((peer) => turns.has(peer)),
+    ["a", "c"],
+  );
+});
+
 describe("a neighbour that keeps the place at which large tables are fetched", () => {
   const liar = "liar" as PeerId;
   const pieces = 4_096;
@@ -576,12 +603,7 @@ describe("a neighbour that keeps the place at which large tables are fetched", (
   function besieged(seed: string, first: string) {
     const stage = new SyncStage(seed);
     const [peer, honest] = [stage.actor("c"), stage.actor("a")];
-    for (let i = 0; i < 40; i++)
-      edit(
-        honest.table,
-        { kind: "put", spec: specOf(`job-${i}`, { command: `echo ${"x".repeat(50_000)}` }), by: "ann" },
-        wallOf(1),
-      );
+    fill(honest);
     peer.sync.linkUp(liar, stage.now);
     const asked = stage.sent.find(({ kind }) => kind === "table-have");
     assert.ok(asked?.kind === "table-have");
@@ -593,14 +615,42 @@ describe("a neighbour that keeps the place at which large tables are fetched", (
     return { stage, peer, honest, question, say };
   }
 
-  test("with whole pieces, each just in time, delays the others for 20 s and not for ever", () => {
+  test("with whole pieces, each just in time, delays the others for 5 s and not for ever", () => {
     const { stage, peer, honest, question, say } = besieged("slow pieces", whole);
-    for (let piece = 1; piece <= 14; piece++) {
+    for (let piece = 1; piece <= 4; piece++) {
       stage.pass(2_000);
       say(question, piece, whole);
     }
     assertSame(honest, peer);
   });
+
+  for (const [count, seconds] of [
+    [2, 12],
+    [5, 30],
+  ] as const) {
+    test(`among ${count} that do so delays the others for less than ${seconds} s`, () => {
+      const stage = new SyncStage("several liars");
+      const [peer, honest] = [stage.actor("c"), stage.actor("a")];
+      fill(honest);
+      const liars = Array.from({ length: count }, (_, index) => `liar${index}` as PeerId);
+      for (const name of liars) peer.sync.linkUp(name, stage.now);
+      const say = (name: PeerId) => {
+        const last = stage.sentTo.findLast(
+          ({ to, message }) => to === name && ["table-have", "table-want"].includes(message.kind),
+        )?.message;
+        assert.ok(last?.kind === "table-have" || last?.kind === "table-want");
+        const piece = last.kind === "table-want" ? last.piece : 0;
+        peer.sync.heard(name, { kind: "table-diff", id: last.id, piece, pieces, update: whole }, stage.now);
+      };
+      for (const name of liars) say(name);
+      stage.link(honest, peer);
+      for (let second = 0; second < seconds; second++) {
+        stage.pass(1_000);
+        for (const name of liars) say(name);
+      }
+      assertSame(honest, peer);
+    });
+  }
 
   test("with small pieces is refused at once, and reported", () => {
     const { stage, peer, honest, say } = besieged("small pieces", "AAAA");

@@ -1,19 +1,23 @@
 /**
- * From which neighbours a large difference of the table is being fetched: from one at a time, because each takes memory and its
- * bytes are mostly the same. A turn that lasts long, because the link is slow or the neighbour wants to hold the others up,
- * doesn't keep the next one waiting: there may be one more beside it. Of two long ones the older is given up when a third is
- * to begin, and its neighbour is asked again in its turn.
+ * From which neighbours a large difference of the table is being fetched: from one, because each takes memory and its bytes
+ * are mostly the same. A turn that lasts, because the link is slow or the neighbour wants to hold the others up, keeps the next
+ * one waiting for a moment only: then there is one more beside it. When there are too many, the oldest is given up as soon as
+ * it is long, and its neighbour is asked again in its turn. What all of them hold together is limited as well.
  */
 import type { Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 
 /**
- * After this a turn is long. A table of 30 MB takes 230 round trips, some seconds. Less fetches the same bytes twice over slow
- * links; more lets a member that lies hold up what the others have.
+ * How long a turn keeps the next one waiting. A table of 30 MB takes 230 round trips, some seconds. Less fetches the same bytes
+ * several times over slow links; more lets each member that lies hold up what the others have.
  */
-export const longTurnMs = 20_000;
-/** Turns at once. Each may hold a whole table. */
-const turnsMax = 2;
+export const nextTurnMs = 5_000;
+/** After this a turn is long. Less never comes to an end over slow links; more lets members that lie keep all turns for longer. */
+const longTurnMs = 20_000;
+/** More takes more memory and fetches the same bytes more often; less lets fewer members that lie keep all turns. */
+const turnsMax = 4;
+/** What all turns together hold: as much as two of the largest differences that are taken in. */
+export const turnsBytesMax = 536_870_912;
 
 export class FetchTurns {
   /** since when; monotonic ms. In the order in which they began. */
@@ -21,7 +25,10 @@ export class FetchTurns {
 
   /** Whether another turn may begin now. */
   isFree({ mono }: Now): boolean {
-    return [...this.#since.values()].every((since) => mono - since >= longTurnMs);
+    const since = [...this.#since.values()];
+    const [oldest = -Infinity] = since;
+    if (since.length >= turnsMax && mono - oldest < longTurnMs) return false;
+    return mono - (since.at(-1) ?? -Infinity) >= nextTurnMs;
   }
 
   has(peer: PeerId): boolean {
@@ -45,5 +52,14 @@ export class FetchTurns {
     const [oldest] = this.#since.keys();
     if (oldest !== undefined) this.#since.delete(oldest);
     return oldest;
+  }
+
+  /** The turn that is to be given up, so that all of them don't hold too much: the one that holds most. */
+  takeLargest(bytesOf: (peer: PeerId) => number): PeerId | undefined {
+    const held = [...this.#since.keys()].map((peer) => ({ peer, bytes: bytesOf(peer) }));
+    if (held.reduce((sum, { bytes }) => sum + bytes, 0) <= turnsBytesMax) return undefined;
+    const [largest] = held.toSorted((a, b) => b.bytes - a.bytes);
+    if (largest !== undefined) this.#since.delete(largest.peer);
+    return largest?.peer;
   }
 }

@@ -123,7 +123,7 @@ export class TableSync {
     const again = neighbour.differs;
     neighbour.differs = differs;
     neighbour.differsSinceMono = differs ? (neighbour.differsSinceMono ?? now.mono) : undefined;
-    if (!differs || neighbour.request !== undefined || now.mono < neighbour.restUntil) return;
+    if (!differs || !isUnasked(neighbour) || now.mono < neighbour.restUntil) return;
     if (again || this.#deps.table.pending()) this.#ask(peer, neighbour, now);
   }
 
@@ -136,7 +136,7 @@ export class TableSync {
     const { applied, steps } = this.#apply(neighbour, update, now);
     if (applied === "changed") this.#deps.onUpdate(update);
     else if (applied === "pending") {
-      if (neighbour !== undefined && neighbour.request === undefined) this.#ask(from, neighbour, now);
+      if (neighbour !== undefined && isUnasked(neighbour)) this.#ask(from, neighbour, now);
     } else if (applied !== "known") {
       this.#deps.count("refused_update");
       this.#deps.log.warn("a change of the job table was refused", { from, why: applied.refused });
@@ -174,13 +174,17 @@ export class TableSync {
 
   #takeTurn(peer: PeerId, now: Now): boolean {
     if (!this.#turns.begin(peer, now)) return false;
-    const surplus = this.#turns.takeSurplus();
-    const given = surplus === undefined ? undefined : this.#neighbours.get(surplus);
-    if (given === undefined) return true;
-    delete given.incoming;
-    delete given.request;
-    given.postponedSinceMono = now.mono;
+    this.#giveUp(this.#turns.takeSurplus(), now);
     return true;
+  }
+
+  /** The neighbour has lost its turn, and waits for another one. */
+  #giveUp(peer: PeerId | undefined, now: Now): void {
+    const neighbour = peer === undefined ? undefined : this.#neighbours.get(peer);
+    if (neighbour === undefined) return;
+    delete neighbour.incoming;
+    delete neighbour.request;
+    neighbour.postponedSinceMono = now.mono;
   }
 
   /** The neighbours that wait for a turn, the one that has waited the longest first. */
@@ -254,6 +258,11 @@ export class TableSync {
     incoming.bytes += bytes.length;
     incoming.pieces.push(bytes);
     if (incoming.bytes > updateCapBytes) return this.#refuse(from, neighbour, now);
+    this.#giveUp(
+      this.#turns.takeLargest((peer) => this.#neighbours.get(peer)?.incoming?.bytes ?? 0),
+      now,
+    );
+    if (neighbour.incoming === undefined) return;
     if (incoming.pieces.length < of) {
       // Less than a whole piece would keep the others waiting for longer.
       if (bytes.length < pieceBytes) return this.#refuse(from, neighbour, now, "its pieces are too small");
@@ -410,6 +419,11 @@ function problemWith(neighbour: Neighbour, { mono }: Now): string | undefined {
   }
   const differs = differsSinceMono !== undefined && mono - differsSinceMono >= differsProblemMs;
   return differs ? "its job table has differed from this peer's for minutes" : undefined;
+}
+
+/** One that waits is asked in its turn: asked before, it would lose its place in the queue. */
+function isUnasked({ request, postponedSinceMono }: Neighbour): boolean {
+  return request === undefined && postponedSinceMono === undefined;
 }
 
 function hasOffered(neighbour: Neighbour, digest: string, stateVector: Uint8Array, now: Now): boolean {

@@ -95,6 +95,7 @@ export class SyncStage {
   now: Now = { wall: Date.UTC(2026, 0, 10), mono: 0 };
   /** every sent message, even lost ones */
   readonly sent: Message[] = [];
+  readonly sentTo: { to: PeerId; message: Message }[] = [];
   largestBytes = 0;
   /** how long a disk takes to read */
   diskMs = 1;
@@ -227,6 +228,7 @@ export class SyncStage {
 
   #send(from: PeerId, to: PeerId, message: Message): void {
     this.sent.push(message);
+    this.sentTo.push({ to, message });
     const bytes = encode({ cluster, sender: from, seq: this.sent.length }, message);
     this.largestBytes = Math.max(this.largestBytes, bytes.length);
     const times = this.#dice.next() < this.#repeat ? 2 : 1;

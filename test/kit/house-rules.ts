@@ -88,6 +88,7 @@ const exceptions: Readonly<Record<string, Room>> = {
   "src/core/time/rules.ts": { rooms: [], packages: ["cron-parser"] },
   "src/cli/start/start.ts": { rooms: ["real", "peer", "api", "ports"] },
   "src/cli/start/open-doors.ts": { rooms: ["real"] },
+  "src/cli/start/destinations.ts": { rooms: ["real"] },
   // They work on a data folder whose peer need not run. Loaded when the command runs.
   "src/cli/backup/commands.ts": { rooms: ["real"] },
   "src/cli/backup/contents.ts": { rooms: ["real", "table"] },

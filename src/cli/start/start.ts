@@ -27,8 +27,6 @@ import { Peer } from "../../peer/peer.ts";
 import type { PeerSettings } from "../../peer/settings.ts";
 import type { Doors, Log, LogFields } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
-import type { Archive } from "../../real/archive.ts";
-import type { Otlp } from "../../real/otlp.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
 import { ownLimit } from "../../real/process-limits.ts";
 import { giveBackMemory } from "../../real/memory.ts";
@@ -50,6 +48,7 @@ import { isJoinString, readJoinFrom, type Membership } from "./keys.ts";
 import { notAllowed } from "./allowed.ts";
 import { hostEnvironment, ownerOfProcess } from "./host.ts";
 import { Joining } from "./joining.ts";
+import { archiveOf, otlpOf } from "./destinations.ts";
 import { openDoors } from "./open-doors.ts";
 import { withOwnFindings } from "./own-findings.ts";
 import { descriptorFindings, refuseTooFew } from "./descriptors.ts";
@@ -307,47 +306,6 @@ function withWholePath(config: Config): Config {
   const { data, tls } = config;
   const files = tls === undefined ? undefined : { cert: resolve(tls.cert), key: resolve(tls.key) };
   return { ...config, data: resolve(data), tls: files };
-}
-
-/** Copies finished outputs to other places, if any are given. Its code is loaded only then. */
-async function archiveOf(
-  { archive: address, syslog }: Config,
-  folder: Folder,
-  { clock, executor, disk, keys }: Doors,
-  log: Log,
-): Promise<Archive | undefined> {
-  if (address === undefined && syslog === undefined) return undefined;
-  const [{ Archive }, { s3StoreOf }] = await Promise.all([
-    import("../../real/archive.ts"),
-    import("../../real/archive/s3.ts"),
-  ]);
-  return new Archive({
-    self: keys.self,
-    host: hostname(),
-    store: address === undefined ? undefined : s3StoreOf(address, process.env),
-    syslog,
-    clock,
-    executor,
-    disk,
-    log,
-    loadProgress: () => folder.archived(),
-    saveProgress: (text) => folder.keepArchived(text),
-  });
-}
-
-/** Sends runs as spans, if an OpenTelemetry endpoint is given. Its code is loaded only then. */
-async function otlpOf({ name }: Config, { clock, keys }: Doors, log: Log): Promise<Otlp | undefined> {
-  if (!Object.keys(process.env).some((variable) => variable.startsWith("OTEL_EXPORTER_OTLP_")))
-    return undefined;
-  const [{ Otlp }, { otlpTarget }] = await Promise.all([
-    import("../../real/otlp.ts"),
-    import("../../real/otlp/target.ts"),
-  ]);
-  const target = otlpTarget(process.env);
-  if (target !== undefined && "unsupported" in target) log.warn(target.unsupported);
-  if (target === undefined || "unsupported" in target) return undefined;
-  const self = { id: keys.self, name };
-  return new Otlp({ target, self, host: hostname(), version: readVersion(), clock, log });
 }
 
 /** How many this process may have; Infinity where the host doesn't say. */

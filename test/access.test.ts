@@ -301,7 +301,7 @@ test("jobs:bulk judges each job as the single call would", async () => {
 test("apply judges each object as the single call would, does all or nothing, and so does its dry run", async () => {
   const stage = await accessStage();
   const editor = stage.tokenFor("editor", ["b"]).text;
-  const mine = { kind: "job", id: "in-b", command: "changed", group: "b" };
+  const permitted = { kind: "job", id: "in-b", command: "changed", group: "b" };
   const apply = (objects: unknown[], dryRun = false) =>
     stage.as(editor, { method: "POST", url: `/v1/apply?dryRun=${dryRun}`, body: { objects } });
   for (const [other, status] of [
@@ -309,17 +309,17 @@ test("apply judges each object as the single call would, does all or nothing, an
     [{ kind: "job", id: "new", command: "changed", group: "a" }, 403],
     [{ kind: "pool", name: "db", slots: 9 }, 403],
     [{ kind: "group", name: "a", description: "x" }, 404],
-    [{ kind: "channel", name: "mine", type: "slack", url: "https://hooks.example/z" }, 403],
+    [{ kind: "channel", name: "ops", type: "slack", url: "https://hooks.example/z" }, 403],
   ] as const) {
     for (const dryRun of [true, false]) {
-      const answer = await apply([mine, other], dryRun);
+      const answer = await apply([permitted, other], dryRun);
       assert.equal(answer.statusCode, status, answer.body);
       const pointers = answer.json().errors.map(({ pointer }: { pointer: string }) => pointer);
       assert.deepEqual(pointers, ["/objects/1"], "each object once");
     }
     assert.equal(stage.control.jobs.get("in-b" as JobId)?.spec.command, "true");
   }
-  assert.equal((await apply([mine])).statusCode, 200);
+  assert.equal((await apply([permitted])).statusCode, 200);
   assert.equal(stage.control.jobs.get("in-b" as JobId)?.spec.command, "changed");
 });
 

@@ -101,14 +101,14 @@ test("a fingerprint names a cluster key by 16 hex digits", () => {
 });
 
 test("a peer's signature can be verified by everyone who knows its id, and made by no other peer", () => {
-  const mine = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
+  const ownKeys = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
   const other = openKeys({ peerKey: generatePeerKey(), mesh: "0123456789abcdef" });
   const bytes = Buffer.from("0 * * * *");
-  const signature = mine.sign(bytes);
-  assert.ok(other.verify(mine.self, bytes, signature));
+  const signature = ownKeys.sign(bytes);
+  assert.ok(other.verify(ownKeys.self, bytes, signature));
   assert.ok(!other.verify(other.self, bytes, signature));
-  assert.ok(!other.verify(mine.self, Buffer.from("1 * * * *"), signature));
-  assert.ok(!other.verify(mine.self, bytes, signature.slice(1)));
+  assert.ok(!other.verify(ownKeys.self, Buffer.from("1 * * * *"), signature));
+  assert.ok(!other.verify(ownKeys.self, bytes, signature.slice(1)));
   for (const stranger of ["", "nobody", "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"]) {
     assert.ok(!other.verify(stranger as PeerId, bytes, signature), stranger);
   }

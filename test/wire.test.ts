@@ -312,8 +312,8 @@ function makeKeys(): [Keys, Keys] {
 }
 
 test("a record signed by its runner is accepted by others, in whatever order its fields come", () => {
-  const [mine, other] = makeKeys();
-  const signed = signRecord(record, mine);
+  const [own, other] = makeKeys();
+  const signed = signRecord(record, own);
   assert.match(signed.signature, /^[\w-]{86}$/);
   assert.equal(verifyRecord(signed, other), true);
   const shuffled = Object.fromEntries(Object.entries(signed).toReversed()) as RunRecord;
@@ -322,8 +322,8 @@ test("a record signed by its runner is accepted by others, in whatever order its
 });
 
 test("a record that was changed after it was signed is refused", () => {
-  const [mine, other] = makeKeys();
-  const signed = signRecord(record, mine);
+  const [own, other] = makeKeys();
+  const signed = signRecord(record, own);
   const changes: Partial<RunRecord>[] = [
     { state: "succeeded" },
     { exitCode: 0 },
@@ -341,20 +341,20 @@ test("a record that was changed after it was signed is refused", () => {
 });
 
 test("only `lost` and `withdrawn` may be written by another peer than the runner", () => {
-  const [mine, other] = makeKeys();
+  const [own, other] = makeKeys();
   for (const state of ["lost", "withdrawn"] as const) {
     const closed: RunRecord = { ...record, state, by: other.self };
-    assert.equal(verifyRecord(signRecord(closed, other), mine), true, state);
-    assert.equal(verifyRecord(signRecord(closed, mine), mine), false, state);
+    assert.equal(verifyRecord(signRecord(closed, other), own), true, state);
+    assert.equal(verifyRecord(signRecord(closed, own), own), false, state);
   }
   const ended: RunRecord = { ...record, state: "succeeded", by: other.self };
-  assert.equal(verifyRecord(signRecord(ended, other), mine), false);
+  assert.equal(verifyRecord(signRecord(ended, other), own), false);
 });
 
 test("a record's signature covers fields of a newer version, and stays valid when an older one forwards the record", () => {
-  const [mine, other] = makeKeys();
+  const [own, other] = makeKeys();
   const newer = { ...record, chain: { parent: "dump@2026-11-20T01:00:00Z", depth: 2 } };
-  const signed = signRecord(newer, mine);
+  const signed = signRecord(newer, own);
   const bytes = encode(
     { cluster, sender, seq: 1 },
     { kind: "records", id: 1, page: 1, records: [signed], orders: [], last: true },
@@ -370,24 +370,24 @@ test("a record's signature covers fields of a newer version, and stays valid whe
 });
 
 test("a record without a canonical form is refused without an exception", () => {
-  const [mine, other] = makeKeys();
-  const signed = signRecord(record, mine);
+  const [own, other] = makeKeys();
+  const signed = signRecord(record, own);
   for (const value of [Infinity, "\ud800"]) {
     assert.equal(verifyRecord({ ...signed, extra: value } as RunRecord, other), false);
   }
 });
 
 test("a record whose reason quotes half a surrogate pair can be signed", () => {
-  const [mine, other] = makeKeys();
-  const signed = signRecord({ ...record, state: "cancelled", reason: "stop \ud83d" }, mine);
+  const [own, other] = makeKeys();
+  const signed = signRecord({ ...record, state: "cancelled", reason: "stop \ud83d" }, own);
   assert.equal(signed.reason, "stop \ufffd");
   assert.equal(verifyRecord(signed, other), true);
 });
 
 test("the writer of any accepted record can write a next version", () => {
-  const [mine, other] = makeKeys();
-  assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 }, mine), other), true);
-  assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 + 1 }, mine), other), false);
+  const [own, other] = makeKeys();
+  assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 }, own), other), true);
+  assert.equal(verifyRecord(signRecord({ ...record, version: 2 ** 52 + 1 }, own), other), false);
   const body = {
     kind: "runs",
     records: [{ ...record, version: 1e308 }],

@@ -3,28 +3,10 @@
  * INTERFACE's exit codes.
  */
 import { Command, CommanderError } from "commander";
-import { completionCommands } from "./cli/completion/completion.ts";
-import { demoCommand } from "./cli/demo.ts";
-import { doctorCommand } from "./cli/doctor/doctor.ts";
 import { addExamples } from "./cli/examples.ts";
-import { importCommands } from "./cli/import/import.ts";
-import { jobsCommands } from "./cli/jobs.ts";
-import { keyCommands } from "./cli/key.ts";
-import { secretCommands } from "./cli/secrets.ts";
-import { auditCommand } from "./cli/audit.ts";
-import { tokenCommands } from "./cli/token.ts";
-import { serviceCommand } from "./cli/service/service.ts";
-import { settingCommands } from "./cli/settings.ts";
-import { peersCommands } from "./cli/peers.ts";
-import { applyCommands } from "./cli/apply.ts";
-import { backupCommands } from "./cli/backup/commands.ts";
-import { channelsCommands } from "./cli/channels.ts";
-import { runsCommands } from "./cli/runs.ts";
-import { scheduleCommands } from "./cli/schedule.ts";
 import { startCommand } from "./cli/start/command.ts";
 import { explain } from "./cli/terminal/failures.ts";
 import { NotAnswered, processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
-import { topCommand } from "./cli/top.ts";
 import { asInvoked, readVersion } from "./cli/program.ts";
 import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
 import { inWordsOf } from "./cli/pointers.ts";
@@ -32,6 +14,8 @@ import { refuseBrokenVariables } from "./config.ts";
 import { CicadaError } from "./errors.ts";
 import { errorTable } from "./errors/table.ts";
 
+/** First words for which the other commands are not read: a peer would keep them for as long as it lives. */
+const readsAlone: ReadonlySet<string> = new Set(["start", "--version", "-V"]);
 /** What shells give for Ctrl-C. */
 const exitOfInterrupt = 130;
 
@@ -42,7 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
 /** Runs one command line (without the program's own name) and returns its exit code. */
 export async function run(typed: readonly string[], terminal: Terminal): Promise<number> {
   const argv = typed.map(pastedName);
-  const program = buildProgram(argv, terminal);
+  const program = await buildProgram(argv, terminal);
   try {
     refuseBrokenText(argv);
     refuseBrokenVariables(terminal.env);
@@ -82,7 +66,7 @@ function refuseBrokenText(argv: readonly string[]): void {
   );
 }
 
-function buildProgram(argv: readonly string[], terminal: Terminal): Command {
+async function buildProgram(argv: readonly string[], terminal: Terminal): Promise<Command> {
   const program = new Command("cicada")
     .description("A cron without a server: a leaderless, peer-to-peer scheduler.")
     .version(readVersion(), "-V, --version", "print the version")
@@ -107,24 +91,7 @@ function buildProgram(argv: readonly string[], terminal: Terminal): Command {
       ),
     );
   startCommand(program, terminal);
-  jobsCommands(program, terminal);
-  runsCommands(program, terminal);
-  channelsCommands(program, terminal);
-  peersCommands(program, terminal);
-  keyCommands(program, terminal);
-  settingCommands(program, terminal);
-  secretCommands(program, terminal);
-  tokenCommands(program, terminal);
-  auditCommand(program, terminal);
-  applyCommands(program, terminal);
-  importCommands(program, terminal);
-  scheduleCommands(program, terminal);
-  backupCommands(program, terminal);
-  topCommand(program, terminal);
-  doctorCommand(program, terminal);
-  serviceCommand(program, terminal);
-  completionCommands(program, terminal);
-  demoCommand(program, terminal);
+  if (!readsAlone.has(argv[0] ?? "")) (await import("./cli/commands.ts")).otherCommands(program, terminal);
   addExamples(program, terminal);
   return program;
 }

@@ -59,6 +59,18 @@ const seldomUsed: Plugin = {
   },
 };
 
+/** What a package asks for at its start and a peer never uses. */
+const neverUsed: Plugin = {
+  name: "never used",
+  setup(building) {
+    // By @fastify/static, for folders of which each file is a route of its own.
+    building.onResolve({ filter: /^glob$/ }, ({ path }) => ({ path, namespace: "never used" }));
+    building.onLoad({ filter: /.*/, namespace: "never used" }, ({ path }) => ({
+      contents: `module.exports = new Proxy({}, { get: () => () => { throw new Error("${path} is not in the bundle"); } });`,
+    }));
+  },
+};
+
 const { metafile } = await build({
   absWorkingDir: root,
   entryPoints,
@@ -69,7 +81,7 @@ const { metafile } = await build({
   platform: "node",
   target: "node24",
   banner: { js: commonJs },
-  plugins: [seldomUsed],
+  plugins: [seldomUsed, neverUsed],
   // Names stay as they are and lines are short, so that the trace of a failure can be read.
   minifyWhitespace: true,
   minifySyntax: true,

@@ -8,7 +8,6 @@
  */
 import { write, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
-import { prettyFactory } from "pino-pretty";
 import type { Log, LogFields } from "../ports.ts";
 import { parseRunReference } from "../schema/ids.ts";
 import { Repeats, type RepeatsClock } from "./log/repeats.ts";
@@ -22,12 +21,12 @@ export interface LogOptions {
 const waitingCapCharacters = 1_048_576;
 const standardError = 2;
 
-export function openLog({ level, format }: LogOptions): Log {
+export async function openLog({ level, format }: LogOptions): Promise<Log> {
   const lines = new BackgroundLines(standardError, (count) =>
     logger.warn({ lines: count }, "lines of this log were dropped, because nothing read them"),
   );
   const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  const logger = format === "json" ? pino(options, lines) : pino(options, prettyOver(lines));
+  const logger = format === "json" ? pino(options, lines) : pino(options, await prettyOver(lines));
   const repeats = new Repeats(realClock);
   process.once("exit", () => {
     repeats.finish();
@@ -36,8 +35,10 @@ export function openLog({ level, format }: LogOptions): Log {
   return logOver(logger, repeats);
 }
 
-function prettyOver(lines: BackgroundLines): { write: (line: string) => void } {
-  const pretty = prettyFactory({
+/** Its code is loaded only here: a peer that runs as a service writes JSON. */
+async function prettyOver(lines: BackgroundLines): Promise<{ write: (line: string) => void }> {
+  const { default: pinoPretty } = await import("pino-pretty");
+  const pretty = pinoPretty.prettyFactory({
     colorize: process.stderr.isTTY && process.env["NO_COLOR"] === undefined,
     translateTime: "SYS:HH:MM:ss.l",
     singleLine: true,

@@ -92,7 +92,7 @@ async function restore(file: string, options: RestoreOptions, terminal: Terminal
   const { openLog } = await import("../../real/log.ts");
   const { generateClusterKey, generatePeerKey, peerIdOf } = await import("../../real/keys.ts");
   const { formatClusterKey } = await import("../../identity/cluster-key.ts");
-  const opened = openFolder(folder, openLog({ level: "warn", format: "pretty" }));
+  const opened = openFolder(folder, await openLog({ level: "warn", format: "pretty" }));
   const keys = ["peer.key"];
   try {
     const peerKey = opened.peerKey(generatePeerKey);

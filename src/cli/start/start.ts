@@ -66,7 +66,7 @@ const lingerLimitMs = 1_000;
 
 export async function start(flags: Flags, terminal: Terminal, compatibility: Compatibility): Promise<number> {
   const config = await withJoinString(readSettings(flags, terminal), terminal);
-  const log = openLog({ level: config.logLevel, format: config.logFormat });
+  const log = await openLog({ level: config.logLevel, format: config.logFormat });
   let lastAct: (() => void) | undefined;
   for (const warning of unknownVariables(terminal.env)) log.warn(warning);
   refuseTooFew(openFiles());

@@ -52,9 +52,8 @@ export function trailsOf(command: Command, ground: Ground): Trail[] {
     case "cancel-run": {
       const job = parseRunReference(command.run)?.job;
       const ofJob = job === undefined ? {} : withoutNames(jobTrail(command.kind, job, ground));
-      return [
-        { ...ofJob, action: command.kind, kind: "run", name: command.run, after: { reason: command.reason } },
-      ];
+      const { kind: action, run: name, reason } = command;
+      return [{ ...ofJob, action, kind: "run", name, ...(reason === "" ? {} : { after: { reason } }) }];
     }
     case "set-value":
       return valueTrail(command.root, command.id, command.value, ground);

@@ -64,6 +64,7 @@ function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
   const isWhole = peers.alive === peers.known;
   const members = mesh.value?.items ?? [];
   const names = members.map(({ name }) => name);
+  const drained = members.filter((one) => one.drained).map(({ name }) => name);
   const away = members.filter(({ state }) => state === "dead" || state === "suspect");
   return (
     <div class="health-line">
@@ -94,7 +95,10 @@ function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
                 .slice(0, 3)
                 .map(({ job }) => job)
                 .join(", ")}${failed.length > 3 ? ` and ${failed.length - 3} more` : ""}.`}
-        {["paused", "disabled"].map((state) => count(state) > 0 && ` ${count(state)} ${state}.`)}
+        {["paused", "disabled"].map(
+          (state) => count(state) > 0 && ` ${countText(count(state), `${state} job`)}.`,
+        )}
+        {drained.length > 0 && ` Drained: ${listText(drained)}.`}
       </p>
       {notReady.map((why) => (
         <p key={why} class="trouble">

@@ -366,6 +366,14 @@ describe("doctor", () => {
 });
 
 describe("the command line", () => {
+  test("refuses an address of a peer that is neither http nor https", async () => {
+    for (const url of ["ftp://x", "unix:///run/x"]) {
+      const said = await cicada(["peers", "ls", "--peer", url], {});
+      assert.equal(said.code, 2);
+      assert.ok(said.stderr.includes(`--peer: "${url}" is not http or https`), said.stderr);
+    }
+  });
+
   test("prints its help or version and ends with 0 when asked for it", async () => {
     for (const args of [["--help"], ["jobs", "--help"], ["start", "--help"], ["--version"]]) {
       const said = await cicada(args);

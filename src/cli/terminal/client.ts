@@ -229,7 +229,8 @@ function readToken(file: string): string {
 }
 
 function checkUrl(text: string): string {
-  const withScheme = /^https?:\/\//.test(text) ? text : `http://${text}`;
+  const withScheme = text.includes("://") ? text : `http://${text}`;
+  if (!/^https?:/i.test(withScheme)) throw new CicadaError("USAGE", `--peer: "${text}" is not http or https`);
   if (!URL.canParse(withScheme)) throw new CicadaError("USAGE", `--peer: "${text}" is not a URL`);
   return new URL(withScheme).origin;
 }

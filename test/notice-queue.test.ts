@@ -30,6 +30,8 @@ function notice(key: string): Notice {
 /** A queue in a time of its own, and a channel that answers when it is told to. */
 class Stage {
   now = 0;
+  /** how far the wall clock is ahead, ms */
+  aheadMs = 0;
   readonly sent: { at: number; id: string; keys: string[] }[] = [];
   readonly failures: string[] = [];
   room = Infinity;
@@ -38,7 +40,7 @@ class Stage {
   #answer: ((result: Delivered) => void) | undefined;
   readonly queue = new NoticeQueue({
     clock: {
-      now: () => ({ wall: this.now, mono: this.now }),
+      now: () => ({ wall: this.now + this.aheadMs, mono: this.now }),
       alarm: (at, ring) => {
         this.#alarms.push({ at, ring });
         return () => undefined;
@@ -180,6 +182,17 @@ test("a notice is given up after a day", () => {
   }
   assert.deepEqual(stage.outcomes.get("a"), { sent: false, why: "no answer" });
   assert.ok(stage.now > 86_400_000 && stage.now < 90_000_000, `given up after ${stage.now} ms`);
+});
+
+test("a notice is not given up because the clock leaps a year ahead", () => {
+  const stage = new Stage();
+  stage.add("a");
+  stage.aheadMs = 365 * 86_400_000;
+  stage.answer(failed);
+  stage.aheadMs = 0;
+  stage.wait(10_000);
+  stage.answer(ok);
+  assert.deepEqual(stage.outcomes.get("a"), { sent: true });
 });
 
 test("a service that is down costs a bounded number of notices", () => {

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ClockProof } from "../src/peer/clock-proof.ts";
+import { ClockProof } from "../src/core/time/clock-proof.ts";
 import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
 import type { Doors, Executor } from "../src/ports.ts";

@@ -66,6 +66,19 @@ function attempts(starts: readonly Start[]): string[] {
   return starts.map(({ env }) => `${env["CICADA_ATTEMPT"]} ${env["CICADA_TRIGGER"]}`);
 }
 
+test("a run that a person asked for is repeated although its clock was a year ahead for some minutes meanwhile", () => {
+  const cores = beforeTick(["a"], {}, 5 * minute);
+  cores.ask("a", { kind: "run-job", id: "beat" as JobId, by: "ada" });
+  cores.pass(second);
+  assert.deepEqual(attempts(cores.starts), ["1 manual"]);
+  cores.setClock("a", 365 * 24 * hour);
+  cores.pass(3 * minute);
+  cores.setClock("a", 0);
+  cores.pass(4 * minute);
+  const byHand = cores.starts.filter(({ tick }) => tick === cores.starts[0]?.tick);
+  assert.deepEqual(attempts(byHand), ["1 manual", "2 retry"]);
+});
+
 test("a run that fails is repeated with growing pauses, as often as the job says, and never again", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(50 * minute);

@@ -263,6 +263,21 @@ describe("a tick that a person has asked to skip", () => {
     assert.equal(startsOf(cores, tick), 0);
   });
 
+  test("is still skipped when it comes again after a clock was a year ahead for some hours", () => {
+    const cores = meshWith({ schedule: "0 * * * *" }, ["a"]);
+    const tick = comingTick(cores);
+    skip(cores, "a", { tick });
+    cores.pass(tick - cores.wall(cores.now) + minute);
+    cores.setClock("a", 365 * day);
+    cores.pass(2 * hour);
+    cores.setClock("a", 0);
+    cores.pass(minute);
+    cores.setClock("a", -3 * hour);
+    cores.pass(2 * hour);
+    assert.equal(startsOf(cores, tick), 0);
+    assert.deepEqual([...(cores.skips.get(beatId)?.keys() ?? [])], [tick]);
+  });
+
   test("leaves the table after a week, when all else about its tick may be forgotten too", () => {
     const cores = meshWith({ schedule: "0 0 * * *" }, ["a"]);
     const tick = comingTick(cores);

@@ -142,7 +142,8 @@ export function buildApi(options: ApiOptions): Api {
     requireRights(app);
     guard(app, guarded);
     refusePreconditions(app);
-    honourIdempotencyKeys(app, Date.now);
+    // A clock that leaps ahead must not make a repeated request a new one.
+    honourIdempotencyKeys(app, () => performance.now());
     const files = readPageFiles();
     answerUnrouted(app, files.page);
     describeRoutes(app, options);

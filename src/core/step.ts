@@ -60,7 +60,7 @@ import { emit, workOn, type State } from "./state.ts";
 import { lookedUp, lookUpDecidedAhead } from "./orders/looked-up.ts";
 import { hearWatermarks, nextTickInSightAt, scanAll } from "./orders/scan.ts";
 import { takeChange, takeOrders, takeSettings, takeTicks } from "./orders/admission.ts";
-import { sweep } from "./orders/sweep.ts";
+import { forgetOn, sweep } from "./orders/sweep.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { noteFailedWrite } from "./orders/watermarks.ts";
 import { assertBook } from "./claims/book-check.ts";
@@ -91,6 +91,7 @@ export function step(state: State, event: Event): Effect[] {
 /** The simulator has moved the wall clock forward by this many ms. That is no jump of the clock: nothing happened meanwhile. */
 export function leapOver(state: State, ms: number): void {
   state.now = { ...state.now, wall: state.now.wall + ms };
+  forgetOn(state, ms);
 }
 
 function jobOf({ book }: State, event: Event): JobId | undefined {

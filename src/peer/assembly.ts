@@ -45,7 +45,7 @@ import { NoticeSender } from "./notice-sender.ts";
 import { Notices } from "./notices.ts";
 import { Pings } from "./pings.ts";
 import { Receiver } from "./receiver.ts";
-import { ClockProof } from "./clock-proof.ts";
+import { ClockProof } from "../core/time/clock-proof.ts";
 import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";

@@ -34,7 +34,7 @@ export interface Booted {
   lastAlive: number | undefined;
   /** the instant of the last round of pruning, or, if there was none, when the peer was last alive; ms */
   prunedAt: number | undefined;
-  /** what the clock still had to prove (clock-proof.ts), ms; undefined = nothing, or a later round has replaced that proof */
+  /** what the clock still had to prove (core/time/clock-proof.ts), ms; undefined = nothing, or a later round has replaced that proof */
   proofLeftMs: number | undefined;
   started: ReadonlySet<RunId>;
   voteCount: number;
@@ -57,7 +57,7 @@ export const metaKeys = {
   clockProof: "clockProof",
 } as const;
 
-/** A clock's unfinished proof (clock-proof.ts), for the round after `lastRound`. */
+/** A clock's unfinished proof (core/time/clock-proof.ts), for the round after `lastRound`. */
 export interface StoredProof {
   lastRound: number;
   leftMs: number;

@@ -5,6 +5,7 @@
  * When a link comes up, all horizons within the exchange window are sent, page by page, each page on request; from then on,
  * each horizon that moves is sent. A horizon later than `neverPrunedMs` ago was made by a wrong clock, and does not count.
  */
+import { trustedSkipMs } from "../core/time/clock-proof.ts";
 import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import type { Now } from "../ports.ts";
 import type { Horizon } from "../ports/disk.ts";
@@ -15,7 +16,7 @@ import type { RunRecord } from "../schema/run.ts";
 /** Peers prune at multiples of this. With less, each round finds less to do; with more, more is kept than the jobs ask for. */
 export const roundMs = 600_000;
 /** Nothing younger than this is ever pruned. */
-export const neverPrunedMs = 3_600_000;
+export const neverPrunedMs = trustedSkipMs;
 /** Horizons in one message: even with the longest job ids it stays under 256 KiB. */
 const pageSize = 512;
 /** Horizons remembered for one neighbour, about 50 bytes each. A neighbour with more is sent history that it has pruned. */

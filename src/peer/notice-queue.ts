@@ -26,6 +26,8 @@ export type Outcome = { sent: true } | { sent: false; why: string };
 
 interface Waiting {
   notice: Notice;
+  /** monotonic, ms: a wall clock that leaps ahead must not end it */
+  sinceMono: number;
   done: (outcome: Outcome) => void;
 }
 
@@ -60,7 +62,7 @@ export class NoticeQueue {
     if (this.#waiting.length >= waitingMax) {
       return done({ sent: false, why: `more than ${waitingMax} notices wait for this channel` });
     }
-    this.#waiting.push({ notice, done });
+    this.#waiting.push({ notice, sinceMono: this.#deps.clock.now().mono, done });
     this.#pump();
   }
 
@@ -104,15 +106,15 @@ export class NoticeQueue {
     const message = this.#message;
     this.#isSending = false;
     if (message === undefined) return;
-    const now = this.#deps.clock.now();
-    this.#notBeforeMono = now.mono + spacingMs;
-    const oldest = message.items[0]?.notice.at ?? 0;
+    const { mono } = this.#deps.clock.now();
+    this.#notBeforeMono = mono + spacingMs;
+    const oldest = message.items[0]?.sinceMono ?? mono;
     if (result.ok) this.#finish(message.items, { sent: true });
-    else if (result.isFinal || now.wall - oldest > triedMs) {
+    else if (result.isFinal || mono - oldest > triedMs) {
       this.#finish(message.items, { sent: false, why: result.why });
     } else {
       const pauseMs = Math.min(backoffMs * 2 ** message.failures, longestBackoffMs);
-      this.#notBeforeMono = now.mono + Math.max(result.afterMs ?? 0, pauseMs);
+      this.#notBeforeMono = mono + Math.max(result.afterMs ?? 0, pauseMs);
       message.failures += 1;
       this.#deps.failed(result.why, message.failures === 1 ? message.items[0]?.notice : undefined);
     }

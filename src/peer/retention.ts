@@ -8,7 +8,7 @@
  * stored together with the removal and sent to the neighbours, so that pruned history comes back from none of them.
  *
  * It prunes nothing while its clock is doubted, or after the clock has leapt ahead and has not yet proved itself
- * (clock-proof.ts): a wrong clock would take history for old that isn't. After a clock was set back, rounds go on from there.
+ * (core/time/clock-proof.ts): a wrong clock would take history for old that isn't. After a clock was set back, rounds go on from there.
  * A round that may not prune still notes each job's `keep`, in case the job is deleted before the next one.
  */
 import { CicadaError } from "../errors.ts";
@@ -16,7 +16,7 @@ import type { Doors, Now } from "../ports.ts";
 import type { Keep, PruneRule, Write } from "../ports/disk.ts";
 import type { JobId } from "../schema/ids.ts";
 import { metaKeys, type StoredProof } from "./boot.ts";
-import type { ClockProof } from "./clock-proof.ts";
+import type { ClockProof } from "../core/time/clock-proof.ts";
 import { neverPrunedMs, roundMs, type Horizons } from "./horizons.ts";
 
 const hourMs = 3_600_000;

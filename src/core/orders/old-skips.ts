@@ -15,11 +15,12 @@ import { isPlanning } from "./planning.ts";
 /** How long each is kept at least, ms. */
 const keptMs = 3_600_000;
 
-export function removeOldSkips(state: State): void {
+/** `at`: by what time they are old (wall clock, ms). */
+export function removeOldSkips(state: State, at: number): void {
   if (!isPlanning(state)) return;
   for (const plan of state.jobs.plans.values()) {
     if (plan.skips.size === 0) continue;
-    const ticks = oldSkips(state, plan);
+    const ticks = oldSkips(state, plan, at);
     const [first] = ticks;
     if (first === undefined || !isReporter(state, plan.id, tickAt(first))) continue;
     emit(state, {
@@ -30,12 +31,11 @@ export function removeOldSkips(state: State): void {
   }
 }
 
-function oldSkips(state: State, plan: Plan): number[] {
-  const { wall } = state.now;
-  const old = [...plan.skips.keys()].filter((tick) => tick <= wall - keptMs);
+function oldSkips(state: State, plan: Plan, at: number): number[] {
+  const old = [...plan.skips.keys()].filter((tick) => tick <= at - keptMs);
   const tooMany = old.length - skipsMax;
   return old.filter(
-    (tick, at) => (at < tooMany || tick <= wall - forgetAfterMs) && isDone(state, plan, tick),
+    (tick, index) => (index < tooMany || tick <= at - forgetAfterMs) && isDone(state, plan, tick),
   );
 }
 

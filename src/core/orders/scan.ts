@@ -65,6 +65,7 @@ export function openHistory(
 ): void {
   state.upkeep.loadedSince = loadedSince;
   state.upkeep.scanFrom = scanFrom;
+  state.upkeep.forgettingAt = Math.min(scanFrom, state.now.wall);
   const { ledger } = state;
   const { wall: now, mono } = state.now;
   for (const { job, since, at, open } of watermarks) {
@@ -261,32 +262,31 @@ function isRecordOver({ ledger }: State, { job, tick, slot, range }: RunRecord):
 }
 
 /** Stores the watermarks of the last round, moves watermarks up, and forgets what can't come back. */
-export function tendHistory(state: State): void {
-  const { upkeep, ledger, now } = state;
+export function tendHistory(state: State, at: number): void {
+  const { upkeep, ledger } = state;
   if (state.diskFailures === 0 && !upkeep.diskFailed) storeWatermarks(state);
   upkeep.diskFailed = false;
   forgetOverChains(state);
   for (const job of jobsRemembered(ledger.history)) {
     const plan = state.jobs.plans.get(job);
-    if (plan === undefined) forgetJob(state, job);
+    if (plan === undefined) forgetJob(state, job, at);
     else if (!isQuiet(ledger.history, job)) {
-      forgetRequested(ledger.history, job, now.wall - startWindowMs(plan, true) - requestedKeptMs);
+      forgetRequested(ledger.history, job, at - startWindowMs(plan, true) - requestedKeptMs);
       moveUp(state, plan);
     }
   }
   forgetGivenBack(ledger, ({ job, tick, slot }) => {
-    return isOver(ledger.history, job, tick, slot) || instantOf(tick) < now.wall - forgetAfterMs;
+    return isOver(ledger.history, job, tick, slot) || instantOf(tick) < at - forgetAfterMs;
   });
 }
 
 /** Forgets a job that is not in the table, but only after some time: it may be a job that can't be read now and comes back. */
-function forgetJob(state: State, job: JobId): void {
+function forgetJob(state: State, job: JobId, at: number): void {
   const { history } = state.ledger;
-  const { wall } = state.now;
-  forgetBefore(history, job, wall - requestedKeptMs);
+  forgetBefore(history, job, at - requestedKeptMs);
   const watermark = watermarkOf(history, job);
   if (watermark === undefined && overCount(history, job) === 0) forgetHistory(history, job);
-  if (watermark === undefined || watermark.at > wall - forgetAfterMs) return;
+  if (watermark === undefined || watermark.at > at - forgetAfterMs) return;
   forgetHistory(history, job);
   emit(state, { kind: "store", writes: [{ kind: "drop-watermark", job }] });
 }

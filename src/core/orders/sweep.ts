@@ -67,12 +67,25 @@ export function sweep(state: State): void {
 function forgetTheOld(state: State): void {
   if (state.now.mono < state.upkeep.forgetAtMono) return;
   state.upkeep.forgetAtMono = state.now.mono + forgetEveryMs;
-  tendHistory(state);
+  const at = forgettingAt(state);
+  tendHistory(state, at);
   forgetTooOld(state);
-  removeOldSkips(state);
-  forgetBackfills(state, state.now.wall - backfillWindowMs);
-  forgetRequestsBefore(state, state.now.wall - forgetAfterMs);
+  removeOldSkips(state, at);
+  forgetBackfills(state, at - backfillWindowMs);
+  forgetRequestsBefore(state, at - forgetAfterMs);
   state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
+}
+
+/** By this time (wall clock, ms) things are old. It stands still while a clock that has leapt ahead has not proved itself. */
+function forgettingAt({ upkeep, now }: State): number {
+  if (upkeep.forgetProof.isDone(now, now.wall - upkeep.forgettingAt)) upkeep.forgettingAt = now.wall;
+  return upkeep.forgettingAt;
+}
+
+/** The simulator has moved the wall clock forward by this many ms. */
+export function forgetOn({ upkeep }: State, ms: number): void {
+  upkeep.forgettingAt += ms;
+  upkeep.forgetProof.wentOn(ms);
 }
 
 function countRecordsOfNoJob(state: State): number {

@@ -5,6 +5,7 @@
 import type { JobId, OrderKey, PeerId, TickId } from "../../schema/ids.ts";
 import type { RunRecord, Span, Watermark } from "../../schema/run.ts";
 import type { TickRange } from "../job/gap.ts";
+import { ClockProof } from "../time/clock-proof.ts";
 
 /** A warm-up under way (warm-up.ts). */
 export interface WarmUp {
@@ -64,6 +65,9 @@ export interface UpkeepState {
   diskFailed: boolean;
   /** when old memory is next gone through; monotonic, ms */
   forgetAtMono: number;
+  /** by what time (wall clock, ms) it was gone through last; a clock that has leapt ahead doesn't count until it has proved itself */
+  forgettingAt: number;
+  forgetProof: ClockProof;
   /** roughly how many records of jobs that are not in the table are in memory */
   recordsOfNoJob: number;
 }
@@ -88,6 +92,8 @@ export function createUpkeep(): UpkeepState {
     earlierRecords: new Map(),
     diskFailed: false,
     forgetAtMono: 0,
+    forgettingAt: -Infinity,
+    forgetProof: new ClockProof(undefined, undefined),
     recordsOfNoJob: 0,
   };
 }

@@ -1,14 +1,17 @@
 /**
- * How long a clock must run before history is removed by it (retention.ts). When time has been skipped, nobody can tell at once
+ * How long a clock must run before anything is removed by it: history (peer/retention.ts), and what core remembers of what is
+ * over (orders/sweep.ts). When time has been skipped, nobody can tell at once
  * whether the peer was absent or its clock leapt ahead, and a clock that is wrong for hours must not remove anything. So the
  * skipped time has to pass once more, counted by the monotonic clock. The count goes on when the clock is set, and across
  * restarts. A clock that has come back to the right time meanwhile is trusted again at once.
  */
-import type { Now } from "../ports.ts";
-import { neverPrunedMs } from "./horizons.ts";
+import type { Now } from "../../ports.ts";
 
-/** A round that begins at most this long after the last one needs no proof: it can't reach what the last one had to keep. */
-const trustedSkipMs = neverPrunedMs;
+/**
+ * A round that begins at most this long after the last one needs no proof: nothing younger is ever removed, so it can't reach
+ * what the last one had to keep.
+ */
+export const trustedSkipMs = 3_600_000;
 /**
  * The longest proof, however long the absence was. More keeps history longer after an absence; less lets a clock that is wrong
  * for hours remove history.

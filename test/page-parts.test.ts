@@ -1,6 +1,7 @@
 /** Parts of the dashboard that need no browser: the lines and colours of an output, fields from the schema. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseJobs } from "../src/cli/terminal/job-text.ts";
 import { JobSpecSchema } from "../src/schema/job.ts";
 import { firstOf, kindOf, narrowed, withField, type Schema } from "../src/ui/pages/form/schema.ts";
 import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
@@ -172,13 +173,13 @@ test("a field that is emptied goes, and with its last field an object; the order
   assert.deepEqual(withField(undefined, "a", 1), { a: 1 });
 });
 
-test("a job is the same after it was written as YAML and read again; what isn't one is told in a line", () => {
+test("a job written as YAML is the same when it is read again, also by the command line; what isn't one is told in a line", () => {
   for (const job of [
     {
       id: "a",
       schedule: "30 2 * * *",
       command: "echo 'x: y' # no\necho more",
-      env: { A: "1", B: "yes", C: "" },
+      env: { A: "1", B: "yes", C: "", D: "0o17", E: "0x1f", F: "~", G: ".inf", H: "1_000", I: "<<", J: "=" },
     },
     {
       id: "1e3",
@@ -196,6 +197,7 @@ test("a job is the same after it was written as YAML and read again; what isn't 
     },
   ]) {
     assert.deepEqual(readYaml(writeYaml(job)), { fields: job });
+    assert.deepEqual(parseJobs(writeYaml(job), "a.yaml"), [{ job, where: "a.yaml" }]);
   }
   for (const text of ["command: [", "- a", "text", "", "a: 1\na: 2"]) {
     const read = readYaml(text);

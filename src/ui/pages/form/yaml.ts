@@ -1,9 +1,9 @@
 /** YAML ⇄ the fields of a job or a setting. Loaded with the first form only. */
-import { dump, load, YAMLException } from "js-yaml";
+import { CORE_SCHEMA, jsToAst, load, present, YAMLException } from "js-yaml";
 import { isObject } from "./schema.ts";
 
 export function writeYaml(fields: Readonly<Record<string, unknown>>): string {
-  return dump(fields, { lineWidth: -1 });
+  return present(jsToAst(fields, CORE_SCHEMA), { schema: CORE_SCHEMA, lineWidth: -1 });
 }
 
 /** The fields, or what keeps the text from being any. */

@@ -278,6 +278,22 @@ describe("a tick that a person has asked to skip", () => {
     assert.deepEqual([...(cores.skips.get(beatId)?.keys() ?? [])], [tick]);
   });
 
+  test("stays in the table when the peer is restarted while its clock is a year ahead", () => {
+    const cores = meshWith({ schedule: "0 * * * *" }, ["a"]);
+    const tick = comingTick(cores);
+    skip(cores, "a", { tick });
+    cores.pass(tick - cores.wall(cores.now) + minute);
+    cores.setClock("a", 365 * day);
+    cores.pass(10 * minute);
+    const truly = cores.wall(cores.now);
+    const proof = { prunedAt: truly - 10 * minute, proofLeftMs: day - 10 * minute };
+    cores.restart("a", second, { lastAlive: truly + 365 * day, ...proof });
+    cores.pass(2 * hour);
+    cores.setClock("a", 0);
+    cores.pass(minute);
+    assert.deepEqual([...(cores.skips.get(beatId)?.keys() ?? [])], [tick]);
+  });
+
   test("leaves the table after a week, when all else about its tick may be forgotten too", () => {
     const cores = meshWith({ schedule: "0 0 * * *" }, ["a"]);
     const tick = comingTick(cores);

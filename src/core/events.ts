@@ -95,6 +95,10 @@ export type Event = { now: Now } & (
       unresolved: number;
       /** when an earlier life was last known to be alive; wall clock, ms; undefined = there was none */
       lastAlive: number | undefined;
+      /** when an earlier life last pruned its history; wall clock, ms; undefined = none did */
+      prunedAt?: number | undefined;
+      /** what the clock still had to prove then (time/clock-proof.ts), ms; undefined = nothing */
+      proofLeftMs?: number | undefined;
       addresses: readonly string[];
       /** what is in the table about the membership of peers */
       membership?: readonly MembershipStatement[];

@@ -20,6 +20,7 @@ import { takeChange, takeOrders, takeSettings } from "./orders/admission.ts";
 import { noteEarlierRecord, noteEarlierStart } from "./orders/earlier-life.ts";
 import { noteAhead, noteLastAlive } from "./orders/own-clock.ts";
 import { openHistory } from "./orders/scan.ts";
+import { openForgetting } from "./orders/sweep.ts";
 import { beginWarmUp } from "./orders/warm-up.ts";
 import { setCyclic } from "./job/timetable.ts";
 import { recentMs } from "./limits.ts";
@@ -41,6 +42,7 @@ export function openLife(state: State, event: Extract<Event, { kind: "loaded" }>
   state.sweepAtMono = mono;
   state.plannedWakeMono = mono;
   openHistory(state, event.watermarks, event.prunedAhead ?? [], event.loadedSince, event.lastAlive ?? wall);
+  openForgetting(state, event);
   if (event.lastAlive !== undefined) noteLastAlive(state, event.lastAlive);
   state.tableDigest = event.tableDigest;
   setCyclic(state.jobs, event.cyclic ?? new Map());

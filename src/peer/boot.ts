@@ -230,6 +230,8 @@ export function loadedEvent({ mesh }: Doors, booted: Booted): EventBody {
     expected: mesh.known(),
     unresolved: mesh.unresolved(),
     lastAlive: booted.lastAlive,
+    prunedAt: booted.prunedAt,
+    proofLeftMs: booted.proofLeftMs,
     addresses: mesh.addresses(),
     membership: table.membership(),
     keptMembership: booted.keptMembership,

@@ -74,6 +74,8 @@ export interface Loaded {
   voteCount?: number;
   started?: ReadonlySet<RunId>;
   lastAlive?: number;
+  prunedAt?: number;
+  proofLeftMs?: number;
   role?: "worker" | "witness";
   drained?: Attribution;
   selfForgotten?: Attribution;
@@ -263,6 +265,8 @@ export class Cores {
       expected: (loaded.expected ?? others) as PeerId[],
       unresolved: 0,
       lastAlive: loaded.lastAlive,
+      prunedAt: loaded.prunedAt,
+      proofLeftMs: loaded.proofLeftMs,
       addresses: [],
       membership: this.#statements.get(peer) ?? [],
       keptMembership: loaded.keptMembership === "none" ? undefined : (loaded.keptMembership ?? []),

@@ -65,7 +65,6 @@ export function openHistory(
 ): void {
   state.upkeep.loadedSince = loadedSince;
   state.upkeep.scanFrom = scanFrom;
-  state.upkeep.forgettingAt = Math.min(scanFrom, state.now.wall);
   const { ledger } = state;
   const { wall: now, mono } = state.now;
   for (const { job, since, at, open } of watermarks) {

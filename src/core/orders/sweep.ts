@@ -2,11 +2,13 @@
  * What is checked every few seconds, because no event announces it: ticks that are overdue by more than 30 s, ranges of ticks
  * that this peer has to report, runs of dead peers, and memory that can be freed.
  */
+import type { Event } from "../events.ts";
 import { forgetRequestsBefore } from "../claims/order-book.ts";
 import { recountAllPeers } from "../claims/peer-sets.ts";
 import { touch } from "../claims/touched.ts";
 import { isPeerSlot } from "../../schema/ids.ts";
 import { mark } from "../probes/marks.ts";
+import { ClockProof } from "../time/clock-proof.ts";
 import { isInProgress } from "../claims/slots.ts";
 import { chainTickOf, reviewChains } from "../claims/chain-ticks.ts";
 import { lackingCalendar } from "../job/calendar-jobs.ts";
@@ -74,6 +76,15 @@ function forgetTheOld(state: State): void {
   forgetBackfills(state, at - backfillWindowMs);
   forgetRequestsBefore(state, at - forgetAfterMs);
   state.upkeep.recordsOfNoJob = countRecordsOfNoJob(state);
+}
+
+/** A clock that leapt ahead in an earlier life still has to prove itself. History is pruned by the same proof. */
+export function openForgetting(
+  { upkeep, now }: State,
+  { lastAlive, prunedAt, proofLeftMs }: Extract<Event, { kind: "loaded" }>,
+): void {
+  upkeep.forgettingAt = Math.min(lastAlive ?? now.wall, prunedAt ?? now.wall, now.wall);
+  upkeep.forgetProof = new ClockProof(proofLeftMs, lastAlive);
 }
 
 /** By this time (wall clock, ms) things are old. It stands still while a clock that has leapt ahead has not proved itself. */

@@ -1,6 +1,9 @@
 /** What the mesh is expected to do in the hours to come: in cores, as sums, and over HTTP. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setImmediate as otherEvents } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { ForecastSum, hourMs, type ExpectedJob } from "../src/api/show/forecast-sum.ts";
 import { expectedOf } from "../src/core/view.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
@@ -258,6 +261,20 @@ describe("GET /v1/forecast", () => {
     assert.deepEqual(counts(await whole), [true, 101, 0, 101]);
     assert.deepEqual(counts(await of(fake, "?days=1&soFar=true")), [true, 101, 0, 101]);
     assert.equal((await whole).quiet.length, 1);
+  });
+
+  test("keeps its answer for a while, and nothing that it was counted from", async () => {
+    const fake = fakeApi();
+    await put(fake, { id: "a", command: "true", schedule: "@hourly" });
+    assert.equal((await of(fake)).jobs.counted, 1);
+    const counted = new WeakRef(fake.control.view().jobs.get("a" as JobId) ?? assert.fail());
+    await call(fake, { method: "DELETE", url: "/v1/jobs/a" });
+    setFlagsFromString("--expose-gc");
+    const gc = runInNewContext("gc") as () => void;
+    // V8 holds what a WeakRef was made of until the present event is over.
+    await otherEvents();
+    gc();
+    assert.equal(counted.deref(), undefined);
   });
 
   test("counts for each caller only the jobs of its groups", async () => {

@@ -27,7 +27,8 @@ const listed = { pool: 60, other: 4 };
 const quietShown = 5;
 
 interface Kept {
-  counting: Counting;
+  /** undefined once the result is there: the sums are much larger than it is */
+  counting: Counting | undefined;
   result: Promise<ShownForecast>;
   /** monotonic ms */
   until: number;
@@ -40,7 +41,6 @@ interface Counting {
   scheduled: readonly Job[];
   sum: ForecastSum;
   jobs: ShownForecast["jobs"];
-  isComplete: boolean;
 }
 
 export class Forecast {
@@ -60,10 +60,11 @@ export class Forecast {
   /** What of it is counted so far, unless all of it soon is. */
   async soFar(control: ScopedControl, days: number): Promise<ShownForecast> {
     const { counting, result } = this.#keptOf(control, days);
+    if (counting === undefined) return result;
     const limit = new AbortController();
     const late = delay(soFarMs, undefined, { signal: limit.signal }).catch(() => undefined);
     const counted = await Promise.race([result, late]).finally(() => limit.abort());
-    return counted ?? show(counting, []);
+    return counted ?? show(counting);
   }
 
   #keptOf(control: ScopedControl, days: number): Kept {
@@ -76,6 +77,7 @@ export class Forecast {
     const counting = begin(control, days);
     const result = this.#after(async () => {
       const { shown, workMs } = await this.#compute(control, counting);
+      kept.counting = undefined;
       kept.until = performance.now() + Math.max(keptMsMin, workMs * keptPerMs);
       return shown;
     });
@@ -128,7 +130,6 @@ export class Forecast {
       await turn();
       since = performance.now();
     }
-    counting.isComplete = true;
     const shown = show(counting, collisions);
     workMs += performance.now() - since;
     return { shown, workMs };
@@ -154,7 +155,7 @@ function begin(control: ScopedControl, days: number): Counting {
     unscheduled: control.view().jobs.size - scheduled.length,
     beyond: scheduled.length - uncounted,
   };
-  return { from, computedAt, scheduled, sum: new ForecastSum(from, days * 24), jobs, isComplete: false };
+  return { from, computedAt, scheduled, sum: new ForecastSum(from, days * 24), jobs };
 }
 
 /** Returns whether the job has ticks, and nobody knows how long they take. */
@@ -180,11 +181,10 @@ function slotsIn(pool: unknown): number | undefined {
   return (pool as { slots?: number } | undefined)?.slots;
 }
 
-/** Of what isn't counted to its end, nothing is said that only all of it together can show. */
-function show(
-  { from, computedAt, sum, jobs, isComplete }: Counting,
-  collisions: readonly Collision[],
-): ShownForecast {
+/** Without `found` not all is counted yet, and nothing is said that only all of it together can show. */
+function show({ from, computedAt, sum, jobs }: Counting, found?: readonly Collision[]): ShownForecast {
+  const isComplete = found !== undefined;
+  const collisions = found ?? [];
   const at = (hour: number): string => showInstant(from + hour * hourMs);
   const peers = [...sum.peers.values()].toSorted((a, b) => whole(b) - whole(a));
   return {

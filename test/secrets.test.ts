@@ -13,10 +13,12 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, it, test } from "node:test";
+import { holderOf } from "../src/api/show/secret-holders.ts";
 import { checkJob } from "../src/core/checks/job.ts";
 import { fillIn, secretValueProblem } from "../src/core/checks/secrets.ts";
 import { settingProblems } from "../src/core/job/settings.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
+import { viewOf } from "../src/core/view.ts";
 import { CicadaError } from "../src/errors.ts";
 import { generatePeerKey, openKeys, peerIdOf } from "../src/real/keys.ts";
 import { openSecrets } from "../src/real/secrets.ts";
@@ -355,6 +357,25 @@ describe("a job with a secret", () => {
     cores.feed("a" as PeerId, { kind: "secrets", held: { own: {}, unopened: ["TOKEN"] } });
     cores.put(job);
     assert.deepEqual(runners(cores, 60_000), ["b"]);
+  });
+
+  it("counts as one that a peer can't open if that peer can't open too many to list them", () => {
+    const cores = new Cores(["a", "b"]);
+    const names = Array.from({ length: 200 }, (_, place) => `S${place}`);
+    for (const name of names) cores.set("secrets", name, row(10, "a", "b"));
+    cores.feed("a" as PeerId, { kind: "secrets", held: { own: {}, unopened: names } });
+    cores.pass(2_000);
+    const control = {
+      settings: () => cores.settings.get("secrets") ?? new Map(),
+      heldSecrets: () => ({ own: new Map(), faults: new Map(), unopened: [] }),
+    };
+    const state = cores.state("b");
+    const { members } = viewOf(state, state.now, new Map(), [], {});
+    const holders = members.map((member) => holderOf(control, "S199", member));
+    assert.deepEqual(holders.map(({ id: peer, has, from }) => `${peer} ${has} ${from}`).toSorted(), [
+      "a false sealed",
+      "b true sealed",
+    ]);
   });
 
   it("isn't run by a peer of a version without secrets", () => {

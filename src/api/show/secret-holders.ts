@@ -14,7 +14,7 @@ export interface SecretHolder {
 }
 
 export function holderOf(
-  control: Control,
+  control: Pick<Control, "settings" | "heldSecrets">,
   secret: string,
   { id, name, self, heartbeat }: MemberView,
 ): SecretHolder {
@@ -25,16 +25,21 @@ export function holderOf(
   if (own !== undefined && own > (sealed?.version ?? -1)) {
     return { ...shown, has: true, from: "own", problem: null };
   }
-  const fault = self ? control.heldSecrets().faults.get(secret) : undefined;
-  const problem = fault === undefined ? null : `its file is not used: ${fault}`;
+  const fileFault = self ? control.heldSecrets().faults.get(secret) : undefined;
+  const problem = fileFault === undefined ? null : `its file is not used: ${fileFault}`;
   if (sealed !== undefined && Object.hasOwn(sealed.keys, id)) {
-    const isOpened = heartbeat?.lacks?.includes(`secret:${secret}`) !== true;
-    return isOpened
-      ? { ...shown, has: true, from: "sealed", problem }
-      : { ...shown, has: false, from: "sealed", problem: "it can't open what is sealed to it" };
+    const fault = whyUnopened(secret, heartbeat?.lacks ?? []);
+    return { ...shown, has: fault === undefined, from: "sealed", problem: fault ?? problem };
   }
   const older = own === undefined ? problem : "its own value is older than the sealed one";
   return { ...shown, has: false, from: own === undefined ? null : "own", problem: older };
+}
+
+/** `lacks`: what the peer says (core/members/equipment.ts). */
+function whyUnopened(secret: string, lacks: readonly string[]): string | undefined {
+  if (lacks.includes(`secret:${secret}`)) return "it can't open what is sealed to it";
+  if (!lacks.includes("secret:*")) return undefined;
+  return "it can't open so many sealed values that it doesn't list them, and this may be one";
 }
 
 /** The secrets that a channel names and no peer has: nothing can be sent through it. Needs a caller who sees secrets. */

@@ -24,6 +24,7 @@ import {
   bytesText,
   durationText,
   exitText,
+  lacksText,
   runnersText,
   sentence,
   spreadText,
@@ -308,6 +309,16 @@ test("how often a job went wrong is told as the least that it can be, once not a
     "missed at least 399 times",
   ]);
   assert.deepEqual(wrongTexts({ missed: 5_000 }), ["missed at least 5,000 times"]);
+});
+
+test("what a peer lacks never names what it has: of a kind that it refuses, that is an exception", () => {
+  const users = ["user:*", "user:+ada", "user:+"];
+  assert.equal(lacksText(users), "leave to run jobs of any user but ada and its own");
+  assert.equal(lacksText(["group:*"]), "leave to run jobs of any group");
+  assert.equal(
+    lacksText(["exec:off", ...users, "unlisted:user:200"]),
+    "leave to run any jobs, 200 users that jobs need",
+  );
 });
 
 test("a run that was ended for its time limit says so, beside how it ended", () => {

@@ -338,9 +338,26 @@ export function sentence(text: string, names: readonly string[] = []): string {
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
 
-/** What a peer doesn't have, of what a job may need. */
-export function lackText(item: string): string {
+/** What a peer doesn't have, of what jobs may need. Of a kind that it refuses as a whole it names the exceptions. */
+export function lacksText(lacks: readonly string[]): string {
+  return lacks
+    .filter((item) => !item.includes(":+") && !(item.endsWith(":*") && isCounted(item, lacks)))
+    .map((item) => lackText(item, lacks))
+    .join(", ");
+}
+
+function isCounted(item: string, lacks: readonly string[]): boolean {
+  return lacks.some((one) => one.startsWith(`unlisted:${item.slice(0, -1)}`));
+}
+
+function lackText(item: string, lacks: readonly string[]): string {
   const [kind = "", name = ""] = item.split(/:(.*)/s);
+  if (kind === "unlisted") return name.replace(/(.*):(.*)/, "$2 $1s that jobs need");
+  if (item === "user:*" || item === "group:*") {
+    const exceptions = lacks.filter((one) => one.startsWith(`${kind}:+`));
+    const names = exceptions.map((one) => one.slice(kind.length + 2) || "its own").join(" and ");
+    return `leave to run jobs of any ${kind}${names && ` but ${names}`}`;
+  }
   if (item === "limits:processes-of-own-user")
     return "a limit of processes for jobs without a user (it runs as root)";
   if (kind === "limits") return `limits.${name.replace("-below-0", " below 0")}`;

@@ -8,7 +8,7 @@ import { carryOut } from "../../live/receipts.ts";
 import type { ComingList } from "../../live/types.ts";
 import { Question, StateWord } from "../../parts/parts.tsx";
 import { Away } from "../../parts/times.tsx";
-import { countText, durationText, lackText, type Tone } from "../../words.ts";
+import { countText, durationText, lacksText, type Tone } from "../../words.ts";
 
 const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
   alive: "good",
@@ -109,7 +109,7 @@ function Facts({ peer }: { peer: MeshPeer }): JSX.Element {
       {lacks.length > 0 && (
         <>
           <dt>Lacks</dt>
-          <dd>{lacks.map(lackText).join(", ")}</dd>
+          <dd>{lacksText(lacks)}</dd>
         </>
       )}
     </dl>

@@ -29,7 +29,7 @@ if (major >= oldestMajor) {
   } catch (error) {
     if (error?.code !== "EMFILE") throw error;
     process.stderr.write(
-      "error: This process may have too few files open: not even the program's own could be read.\n" +
+      "error: The limit of open files is too low: not even the program's own could be read.\n" +
         "hint:  Raise LimitNOFILE= in the unit, or ulimit -n before the start.\n",
     );
     process.exitCode = 1;

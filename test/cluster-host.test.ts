@@ -99,8 +99,13 @@ describe("a peer that may have few files open", () => {
     const hogging = `--import=data:text/javascript,${encodeURIComponent(hog)}`;
     try {
       for (const [files, flags, command, says] of [
-        [48, [], ["start", `--data=${data}`], /^error: .* too few files open: only 48, and a peer needs 64/],
-        [128, [hogging], ["jobs", "ls"], /^error: This process may have too few files open: not even/],
+        [
+          48,
+          [],
+          ["start", `--data=${data}`],
+          /^error: The limit of open files is too low: 48, and a peer needs at least 64/,
+        ],
+        [128, [hogging], ["jobs", "ls"], /^error: The limit of open files is too low: not even/],
       ] as const) {
         const words = [...flags, path.join(root, "src", "cicada.mjs"), ...command];
         const shell = ["-c", `ulimit -n ${files}; exec "$@"`, "sh", process.execPath, ...words];

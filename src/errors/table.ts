@@ -451,7 +451,7 @@ export const errorTable = {
     hint: "`cicada start --help` shows each flag, its variable and its default.",
   },
   TOO_FEW_FILES: {
-    title: "This process may have too few files open",
+    title: "The limit of open files is too low",
     status: 500,
     exit: exit.error,
     hint: "Raise LimitNOFILE= in the unit, or ulimit -n before the start.",

@@ -6,10 +6,7 @@ import { CicadaError } from "../../errors.ts";
 /** Throws if a peer couldn't even open its own files. Each of them would name another reason. */
 export function refuseTooFew(limit: number): void {
   if (limit >= leastForStart) return;
-  throw new CicadaError(
-    "TOO_FEW_FILES",
-    `only ${limit}, and a peer needs ${leastForStart} at the very least`,
-  );
+  throw new CicadaError("TOO_FEW_FILES", `${limit}, and a peer needs at least ${leastForStart}`);
 }
 
 /** What the peer says about it for as long as it lives. */

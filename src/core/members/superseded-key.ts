@@ -6,8 +6,8 @@
  *
  * A linked member that has no such proof still counts on this peer, so the peer carries on: the key may have leaked, and a
  * member's trust counts more than a stranger's proof. Peers that were away together are linked with each other; each says in
- * its heartbeats that it has the proof, so that they don't rely on one another. A peer forgets the proof once, for a
- * minute, it has been accepted, or the peer that gave the proof has been forgotten by people, and no other peer has given it.
+ * its heartbeats that it has the proof, so that they don't rely on one another. A peer forgets the proof when for a minute no
+ * peer has repeated it and this peer has been accepted, or the peer that gave it has been forgotten by people.
  */
 import type { Attribution } from "../../schema/attribution.ts";
 import type { PeerId } from "../../schema/ids.ts";

@@ -148,8 +148,8 @@ export function lookUpDecidedAhead(state: State): void {
 
 /**
  * Withdraws this peer's own decision; other peers withdraw theirs. Returns whether it is withdrawn: after the last round it
- * stands, and its tick does not run. If the voters had chosen this peer, they may decide again. Two questions to the disk may be under way, and both answers tell of a decision that was
- * withdrawn after the first.
+ * stands, and its tick does not run. If the voters had chosen this peer, they may decide again. Two questions to the disk may be
+ * under way, and both answers tell of a decision that was withdrawn after the first.
  */
 function withdrawDecision(state: State, record: RunRecord): boolean {
   const round = (record.round ?? 0) + 1;

@@ -4,10 +4,9 @@
  *
  * Ticks are planned from now on, and watermarks fall back to now. Of the ticks after now, those that really started stay over:
  * they are read from the disk. A decision without a start is void. Each peer withdraws its own such decisions in their next
- * round, which every peer takes for newer, and those ticks run when they are due. What the voters had chosen this peer for is given
- * back, because a later life couldn't tell that it never started. The same holds for past ticks that the
- * clock took for too late (records/too-late.ts): those that were waiting when it leapt ahead, or due while the host was down or
- * slept.
+ * round, which every peer takes for newer, and those ticks run when they are due. What the voters had chosen this peer for is
+ * given back, because a later life couldn't tell that it never started. The same holds for past ticks that the clock took for
+ * too late (records/too-late.ts): those that were waiting when it leapt ahead, or due while the host was down or slept.
  */
 import { closeWithout } from "../claims/claims.ts";
 import { transition } from "../claims/order.ts";

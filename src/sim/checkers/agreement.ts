@@ -4,8 +4,8 @@
  * I8: the peers are compared 30 s after the heal, and again some time later. A difference counts only if the same two
  * peers differ in the same way both times; otherwise it may have been on its way. No peer may hold an update that waits
  * for another one. Records of future ticks, written by a clock that was ahead, are not compared: no other peer accepts
- * them before the ticks are due. Nor are withdrawn records of ticks that are too old to be exchanged. A peer whose host could start nothing may stop taking ticks, and say so, for up to 5
- * minutes after its host has recovered.
+ * them before the ticks are due. Nor are withdrawn records of ticks that are too old to be exchanged. A peer whose host could
+ * start nothing may stop taking ticks, and say so, for up to 5 minutes after its host has recovered.
  *
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
  * last 35 s. No record is open unless its run really still goes on. Each real start has its record, and each required

@@ -47,6 +47,8 @@ export function dropFromQuery(name: string, value: string): void {
 
 export const jobLink = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 export const runLink = (id: string): string => `/runs/${encodeURIComponent(id)}`;
+/** Of the API. */
+export const jobPath = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
 /** Whether a click on a link leads on in this tab, and not in another one. */
 export function isForHere({ button, metaKey, ctrlKey, shiftKey, altKey }: MouseEvent): boolean {

@@ -1,15 +1,13 @@
 /** What a person can do with jobs and runs. Each gives a receipt, with an undo where the API has one. */
 import { ask } from "./ask.ts";
-import { jobLink, runLink } from "./address.ts";
+import { jobLink, jobPath, runLink } from "./address.ts";
 import { carryOut } from "./receipts.ts";
 import type { Job, List, Revision } from "./types.ts";
 import { countText, instantText } from "../words.ts";
 
-const pathOf = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
-
 export function runNow(id: string, body: Readonly<Record<string, unknown>> = {}): Promise<boolean> {
   return carryOut(async () => {
-    const { tick } = (await ask<{ tick: string }>(`${pathOf(id)}/run`, { method: "POST", body })).body;
+    const { tick } = (await ask<{ tick: string }>(`${jobPath(id)}/run`, { method: "POST", body })).body;
     return {
       text: `${id} was asked to run.`,
       link: { href: runLink(`${id}@${tick}`), text: "Show its run" },
@@ -19,24 +17,24 @@ export function runNow(id: string, body: Readonly<Record<string, unknown>> = {})
 
 export function pause(id: string, body: { note?: string; until?: string }): Promise<boolean> {
   return carryOut(async () => {
-    await ask(`${pathOf(id)}/pause`, { method: "POST", body });
+    await ask(`${jobPath(id)}/pause`, { method: "POST", body });
     return {
       text: `${id} is paused.`,
-      undo: async () => void (await ask(`${pathOf(id)}/resume`, { method: "POST" })),
+      undo: async () => void (await ask(`${jobPath(id)}/resume`, { method: "POST" })),
     };
   });
 }
 
 export function resume(id: string): Promise<boolean> {
   return carryOut(async () => {
-    await ask(`${pathOf(id)}/resume`, { method: "POST" });
+    await ask(`${jobPath(id)}/resume`, { method: "POST" });
     return { text: `${id} runs again. What it missed while it was paused is not caught up.` };
   });
 }
 
 export function skip(id: string, tick: string, note?: string): Promise<boolean> {
   return carryOut(async () => {
-    await ask(`${pathOf(id)}/skip`, {
+    await ask(`${jobPath(id)}/skip`, {
       method: "POST",
       body: { tick, ...(note === undefined ? {} : { note }) },
     });
@@ -56,13 +54,13 @@ function timeOf(tick: string): string {
 }
 
 async function unskipTick(id: string, tick: string): Promise<void> {
-  await ask(`${pathOf(id)}/unskip`, { method: "POST", body: { tick } });
+  await ask(`${jobPath(id)}/unskip`, { method: "POST", body: { tick } });
 }
 
 export function remove(job: Pick<Job, "id" | "revision">): Promise<boolean> {
   const { id, revision } = job;
   return carryOut(async () => {
-    await ask(pathOf(id), { method: "DELETE" });
+    await ask(jobPath(id), { method: "DELETE" });
     if (revision === null) return { text: `${id} is deleted.` };
     return { text: `${id} is deleted. Its history stays for a while.`, undo: () => bringBack(id) };
   });
@@ -70,12 +68,12 @@ export function remove(job: Pick<Job, "id" | "revision">): Promise<boolean> {
 
 /** Reverts a deletion. */
 async function bringBack(id: string): Promise<void> {
-  await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision: await lastKept(id) } });
+  await ask(`${jobPath(id)}/revert`, { method: "POST", body: { revision: await lastKept(id) } });
 }
 
 /** The newest revision of a deleted job that still says what it was. */
 async function lastKept(id: string): Promise<string> {
-  const { items } = (await ask<List<Revision>>(`${pathOf(id)}/history`)).body;
+  const { items } = (await ask<List<Revision>>(`${jobPath(id)}/history`)).body;
   const kept = items.find(({ change }) => change !== "deleted");
   if (kept === undefined) throw new Error("No earlier revision of it is kept any more.");
   return kept.revision;
@@ -83,7 +81,7 @@ async function lastKept(id: string): Promise<string> {
 
 export function revert(id: string, revision: string): Promise<boolean> {
   return carryOut(async () => {
-    await ask(`${pathOf(id)}/revert`, { method: "POST", body: { revision } });
+    await ask(`${jobPath(id)}/revert`, { method: "POST", body: { revision } });
     return { text: `${id} is reverted.`, link: { href: jobLink(id), text: "Show it" } };
   });
 }

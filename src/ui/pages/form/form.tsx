@@ -4,7 +4,7 @@
  */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { jobLink, query } from "../../live/address.ts";
+import { jobLink, jobPath, query } from "../../live/address.ts";
 import { me } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job } from "../../live/types.ts";
@@ -14,7 +14,7 @@ import { fieldsOf, JobForm } from "./job-form.tsx";
 /** A new job, with `?from=ID` a clone. */
 export function NewJob(): JSX.Element {
   const from = query.value.get("from");
-  const found = useResource<Job>(from === null ? undefined : `/v1/jobs/${encodeURIComponent(from)}`);
+  const found = useResource<Job>(from === null ? undefined : jobPath(from));
   if (from !== null && found.body?.id !== from) return <Pending of={found} what="the job" />;
   if (me.value === undefined) return <UnknownPerson />;
   const { id: _, ...fields } = found.body === undefined ? { id: "" } : fieldsOf(found.body);

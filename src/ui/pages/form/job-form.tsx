@@ -1,7 +1,7 @@
 /** The form itself: what is written in it, how it is kept and saved, and what happens if somebody else saves first. */
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { go, isForHere, jobLink } from "../../live/address.ts";
+import { go, isForHere, jobLink, jobPath } from "../../live/address.ts";
 import { ask, Refused } from "../../live/ask.ts";
 import { draftOf, keepDraft } from "../../live/drafts.ts";
 import { may } from "../../live/me.ts";
@@ -165,8 +165,6 @@ async function write(draft: Draft, id: string | undefined, revision: string | un
       }));
   return body;
 }
-
-const jobPath = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
 function isConflict(error: unknown): boolean {
   return error instanceof Refused && error.code === "REVISION_CONFLICT";

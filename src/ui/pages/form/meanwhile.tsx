@@ -1,5 +1,6 @@
 /** What others have changed of a job while a person was writing an edit of it. */
 import type { JSX } from "preact";
+import { jobPath } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List, Revision } from "../../live/types.ts";
 import { Differences } from "../../parts/differences.tsx";
@@ -14,7 +15,7 @@ interface Props {
 }
 
 export function Meanwhile({ id, since, written }: Props): JSX.Element {
-  const found = useResource<List<Revision>>(`/v1/jobs/${encodeURIComponent(id)}/history?limit=50`, {
+  const found = useResource<List<Revision>>(`${jobPath(id)}/history?limit=50`, {
     on: ["job"],
     about: id,
   });

@@ -1,5 +1,6 @@
 /** Who changed a job, when and what, and the way back to each of these states. */
 import type { JSX } from "preact";
+import { jobPath } from "../../live/address.ts";
 import { revert } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
@@ -16,7 +17,7 @@ interface Props {
 }
 
 export function Edits({ id, current, reload }: Props): JSX.Element | null {
-  const found = useResource<List<Revision>>(`/v1/jobs/${encodeURIComponent(id)}/history?limit=50`, {
+  const found = useResource<List<Revision>>(`${jobPath(id)}/history?limit=50`, {
     on: ["job"],
     about: id,
   });

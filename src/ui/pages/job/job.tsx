@@ -1,7 +1,7 @@
 /** One job: how it is and why, what it does, its ticks, runs and edits. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { go, query, runLink, setQuery } from "../../live/address.ts";
+import { go, jobPath, query, runLink, setQuery } from "../../live/address.ts";
 import { lostSince } from "../../live/ask.ts";
 import { resume, skip, unskip } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
@@ -25,7 +25,7 @@ const tabs: Readonly<Record<string, string>> = {
 };
 
 export function Job({ id }: { id: string }): JSX.Element {
-  const path = `/v1/jobs/${encodeURIComponent(id)}`;
+  const path = jobPath(id);
   const found = useResource<JobItem>(path, { on: ["run", "job", "peer"] });
   const job = found.body;
   const tab = query.value.get("tab") ?? "";
@@ -153,7 +153,7 @@ const stopped: ReadonlySet<JobState> = new Set(["blocked", "waiting", "disabled"
 function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Element {
   const { id, problems, paused, state } = job;
   const why = useResource<{ tick: string | null; why?: string[]; obstacles: string[] }>(
-    state === "failing" || stopped.has(state) ? `/v1/jobs/${encodeURIComponent(id)}/why` : undefined,
+    state === "failing" || stopped.has(state) ? `${jobPath(id)}/why` : undefined,
     { on: ["run", "job", "peer"], about: id },
   );
   const isFailing = state === "failing" && why.body !== undefined && why.body.tick !== null;
@@ -204,7 +204,7 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
 const nextShown = 8;
 
 function Next({ id, zone }: { id: string; zone: string | undefined }): JSX.Element | null {
-  const path = `/v1/jobs/${encodeURIComponent(id)}/next?count=${nextShown}`;
+  const path = `${jobPath(id)}/next?count=${nextShown}`;
   const found = useResource<List<NextTick>>(path, { on: ["job", "peer", "run"], everyMs: 2_000 });
   const items = found.body?.items ?? [];
   if (found.body !== undefined && items.length === 0) return null;

@@ -1,5 +1,6 @@
 /** A job at a glance: what it does, how its ticks went over time, how long they took, and the chain that it is in. */
 import type { JSX } from "preact";
+import { jobPath } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Chain, Job, List, Run } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
@@ -13,7 +14,7 @@ const runsRead = 1_000;
 const shownStates = "succeeded,failed,timeout,cancelled,lost,skipped,missed";
 
 export function Picture({ job, zone }: { job: Job; zone: string | undefined }): JSX.Element {
-  const path = `/v1/jobs/${encodeURIComponent(job.id)}`;
+  const path = jobPath(job.id);
   const runs = useResource<List<Run>>(`${path}/runs?limit=${runsRead}&state=${shownStates}`, {
     on: ["run"],
     about: `${job.id}@`,

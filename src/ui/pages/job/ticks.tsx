@@ -1,7 +1,7 @@
 /** A job's past ticks: how each ended, and in plain words what was decided about it, by whom and why. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { runLink } from "../../live/address.ts";
+import { jobPath, runLink } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import type { List, Tick } from "../../live/types.ts";
 import { Empty, Pending, RunStateWord } from "../../parts/parts.tsx";
@@ -14,7 +14,7 @@ const ticksMax = 500;
 
 export function Ticks({ id, zone }: { id: string; zone: string | undefined }): JSX.Element {
   const [limit, setLimit] = useState(ticksAtOnce);
-  const path = `/v1/jobs/${encodeURIComponent(id)}/ticks?limit=${limit}`;
+  const path = `${jobPath(id)}/ticks?limit=${limit}`;
   const found = useResource<List<Tick>>(path, { on: ["run", "job"], about: id, everyMs: 1_500 });
   if (found.body === undefined) return <Pending of={found} what="its ticks" />;
   const { items, nextCursor } = found.body;

@@ -1,7 +1,7 @@
 /** One run: its output, live, and its story from the claim to the end. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { jobLink, runLink } from "../../live/address.ts";
+import { jobLink, jobPath, runLink } from "../../live/address.ts";
 import { cancel, runNow } from "../../live/job-actions.ts";
 import { may } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
@@ -67,7 +67,7 @@ function Head({ title, job, children }: { title: string; job: string; children?:
 function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Element {
   const { id, job, tick, state, startedAt, finishedAt, reason, trigger, attempt, phase } = run;
   const [isCancelling, setCancelling] = useState(false);
-  const why = useResource<Tick>(`/v1/jobs/${encodeURIComponent(job)}/why?tick=${encodeURIComponent(tick)}`, {
+  const why = useResource<Tick>(`${jobPath(job)}/why?tick=${encodeURIComponent(tick)}`, {
     on: ["run"],
     about: `${job}@`,
   });

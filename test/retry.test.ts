@@ -4,7 +4,8 @@ import { describe, it, test } from "node:test";
 import { planJob, type Plan } from "../src/core/job/plan.ts";
 import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
 import { storyOf } from "../src/core/records/records.ts";
-import type { JobId, PeerId } from "../src/schema/ids.ts";
+import { openSince } from "../src/core/view.ts";
+import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import type { RunState } from "../src/schema/run-states.ts";
 import { Cores, type Start } from "./kit/cores.ts";
@@ -65,6 +66,30 @@ function stateOf(cores: Cores, peer: string): string {
 function attempts(starts: readonly Start[]): string[] {
   return starts.map(({ env }) => `${env["CICADA_ATTEMPT"]} ${env["CICADA_TRIGGER"]}`);
 }
+
+test("a tick that is to be repeated hours later is not pruned before, although newer ones are kept in its place", () => {
+  const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "3h", maxBackoff: "3h" } });
+  cores.pass(10 * second);
+  assert.deepEqual(attempts(cores.starts), ["1 schedule"]);
+  const [first] = cores.starts;
+  cores.pass(150 * minute);
+  for (const peer of ["a", "b"])
+    assert.equal(openSince(cores.state(peer), "beat" as JobId), instantOf(first?.tick as TickId), peer);
+});
+
+test("a tick that was begun hours too early by clocks that were ahead is repeated when it is due, once", () => {
+  const peers = ["a", "b"];
+  const cores = beforeTick(peers, {}, 20 * second);
+  const tick = tickAt(cores.wall(cores.now) + 5 * second + 2 * hour);
+  for (const peer of peers) cores.setClock(peer, 2 * hour);
+  cores.pass(15 * second);
+  for (const peer of peers) cores.setClock(peer, 0);
+  cores.pass(3 * hour);
+  const ofTick = cores.starts.filter((start) => start.tick === tick);
+  assert.deepEqual(attempts(ofTick), ["1 schedule", "2 retry", "3 retry"]);
+  const [, again] = ofTick;
+  assert.equal(cores.wall(again?.at ?? 0), instantOf(tick));
+});
 
 test("a run that a person asked for is repeated although its clock was a year ahead for some minutes meanwhile", () => {
   const cores = beforeTick(["a"], {}, 5 * minute);

@@ -249,8 +249,8 @@ export function hasWarmedUp({ alive, upkeep }: Readonly<State>): boolean {
 }
 
 /**
- * The oldest tick (ms) of the job that has an open record in this peer's memory, or of which a job that runs after it
- * still has to decide; of such a job, the oldest that its parents have not decided. Infinity = none.
+ * The oldest tick (ms) of the job that has an open record in this peer's memory or is to be repeated, or of which a job that
+ * runs after it still has to decide; of such a job, the oldest that its parents have not decided. Infinity = none.
  */
 export function openSince(state: Readonly<State>, job: JobId): number {
   const { jobs, ledger } = state;
@@ -260,6 +260,7 @@ export function openSince(state: Readonly<State>, job: JobId): number {
     for (const { tick } of openOf(ledger, one)) note(tick);
     for (const tick of state.book.chains.get(one)?.keys() ?? []) note(tick);
     for (const tick of state.book.slotted.get(one)?.keys() ?? []) note(tick);
+    for (const { tick } of state.book.retries.get(one) ?? []) note(tick);
   }
   for (const child of jobs.children.get(job) ?? []) {
     for (const tick of state.book.chains.get(child)?.keys() ?? []) note(tick);

@@ -149,7 +149,8 @@ export function admitRetry(state: State, record: RunRecord): void {
   if (record.peer !== state.settings.self && isPlanted(state, "retry-dropped")) return;
   const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
   // The runner's own record of when it ended outranks those of the peers that took it for dead.
-  if (next !== undefined && next.due !== retryAt && next.local.stage === "none") removeOrder(state, next);
+  const retryDue = dueOfRetry(tick, retryAt);
+  if (next !== undefined && next.due !== retryDue && next.local.stage === "none") removeOrder(state, next);
   // The record proves that the attempts before it have ended, whether or not this peer has their records.
   for (let before = 1; before <= attempt; before++) {
     const earlier = book.orders.get(orderKey(job, tick, before, slot));
@@ -160,6 +161,11 @@ export function admitRetry(state: State, record: RunRecord): void {
   if (isManual(tick) && requested === undefined && !isChained) return;
   const due = requested?.requestedAt ?? instantOf(tick);
   add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of, attempt);
+}
+
+/** If a clock that was ahead began the tick, it goes on when it comes by the right clocks: nobody accepts a start before that. */
+function dueOfRetry(tick: TickId, retryAt: number): number {
+  return isManual(tick) ? retryAt : Math.max(retryAt, instantOf(tick));
 }
 
 /** An order of the tick is over. If all are, nothing of it is repeated. */
@@ -279,7 +285,10 @@ function add(
     slot,
     of,
     round: roundOf(state, key),
-    due: last?.retryAt ?? dueOfSlot(state, plan, { job, tick, slot, due: given }),
+    due:
+      last?.retryAt === undefined
+        ? dueOfSlot(state, plan, { job, tick, slot, due: given })
+        : dueOfRetry(tick, last.retryAt),
     weight: plan?.weight ?? 1,
     trigger: last !== undefined ? "retry" : isChained ? "chain" : trigger,
     requested,

@@ -18,7 +18,7 @@ import {
   type SeedResult,
 } from "./any-world.ts";
 import { checkLong } from "./checkers/all.ts";
-import type { Work } from "./client/client.ts";
+import { withRetries, type Work } from "./client/client.ts";
 import { withChains } from "./client/chains.ts";
 import { drawLaterJobs, makeLaterJobs } from "./client/later-jobs.ts";
 import { drawPools, setPool } from "./client/job-fields.ts";
@@ -44,6 +44,7 @@ export interface LongOptions extends Omit<SeedOptions, "kinds" | "faults"> {
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
+const longBackoffs = [5 * second, 10 * minute, 2 * hour];
 const beginning = Date.parse("2026-11-20T00:00:00Z");
 
 const safetyFromMs = 3 * minute;
@@ -88,6 +89,7 @@ export function runLongSeed(options: LongOptions): SeedResult {
       : undefined;
   work = drawLongWork(options.jobs, world.peers, dice.fork("work"));
   if (mixed !== undefined) work = drawLaterJobs(work, mixed.later, dice.fork("later jobs"));
+  if (options.retries === true) work = withRetries(work, dice.fork("retries"), longBackoffs);
   if (options.chains === true) work = withChains(work, dice.fork("chains"));
   if (options.pools === true) work = drawPools(work, dice.fork("pools"));
   if (steady !== undefined) world.at(epoch + 15 * second, () => setPool(world, work, steady));

@@ -22,7 +22,7 @@
  */
 import { exchangeWindowMs } from "../../peer/sync-records.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
-import { peersFor } from "../world/requests.ts";
+import { peersFor, type JobRules } from "../world/requests.ts";
 import {
   orderName,
   type Breach,
@@ -42,6 +42,7 @@ import {
 } from "./surroundings.ts";
 import { requiredTicks, sameClockMs, wasNeverDue, type RequiredTick } from "./ticks.ts";
 import { runsOfPool } from "./pools.ts";
+import { pauseMs } from "./retries.ts";
 import { jobsOf, mayBePausedAtEnd, perhapsInForce, stateAtEnd } from "./requests.ts";
 
 const quietMs = 120_000;
@@ -177,7 +178,9 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
     const isOn = ({ end = Infinity }: { end?: number | undefined }): boolean => end > before;
     const waits =
       evidence.runs.some((run) => run.job === record.job && isOn(run)) ||
-      perhapsInForce(evidence, record.job).some(({ rules }) => runsOfPool(evidence, rules).some(isOn));
+      perhapsInForce(evidence, record.job).some(
+        ({ rules }) => runsOfPool(evidence, rules).some(isOn) || mayBeRepeated(evidence, rules, before),
+      );
     // What was queued when its job was paused waits until the pause ends.
     const isPaused = mayBePausedAtEnd(evidence, record.job, evidence.to - before);
     if (record.state === "claimed" && (waits || isPaused || evidence.crowded === true)) continue;
@@ -185,6 +188,15 @@ function checkTruth(evidence: Evidence, known: Knowledge, before: number, isReta
     breaches.push({ rule: "I6", at: instantOf(record.tick), what });
   }
   return breaches;
+}
+
+/** True if an attempt of the job may be due after the instant: its tick is in progress until then. */
+function mayBeRepeated({ runs }: Evidence, { id, retry }: JobRules, instant: number): boolean {
+  if (retry === undefined) return false;
+  return runs.some(
+    ({ job, end, outcome, attempt }) =>
+      job === id && outcome !== "succeeded" && (end ?? Infinity) + pauseMs(retry, attempt) > instant,
+  );
 }
 
 /** True if the peer's disk was restored to a state from before the run. */

@@ -16,6 +16,7 @@ import { ticksOf } from "../client/schedules.ts";
 import type { JobRules } from "../world/requests.ts";
 import type { Breach, Evidence, FaultWindow, Knowledge, RecordSeen } from "../world/truth.ts";
 import { jobsOf, perhapsInForce } from "./requests.ts";
+import { pauseMs } from "./retries.ts";
 import { isScheduled, sameClockMs } from "./ticks.ts";
 
 const hourMs = 3_600_000;
@@ -45,13 +46,28 @@ function keepingOf(evidence: Evidence, job: JobId): { least: Keeping; most: Keep
   );
   const keeps = rules.flatMap(({ keep }) => keep ?? []);
   if (keeps.length < rules.length || keeps.length === 0) return undefined;
-  const youngMs = Math.max(...rules.map(({ catchUp }: JobRules) => catchUp.windowMs)) + hourMs;
+  const youngMs =
+    Math.max(...rules.map(({ catchUp }: JobRules) => catchUp.windowMs)) +
+    hourMs +
+    longestProgressMs(evidence);
   const runs = keeps.map((keep) => keep.runs);
   const ages = keeps.map((keep) => keep.ageMs);
   return {
     least: { runs: Math.min(...runs), ageMs: Math.min(...ages), youngMs: hourMs },
     most: { runs: Math.max(...runs), ageMs: Math.max(...ages), youngMs },
   };
+}
+
+/**
+ * How long a tick may be in progress because its attempts are repeated. Then neither it nor what is newer is pruned, nor the
+ * jobs that run after it or before it.
+ */
+function longestProgressMs(evidence: Evidence): number {
+  const pauses = evidence.operations.map(({ request }) => {
+    const retry = request.kind === "put" ? request.rules.retry : undefined;
+    return retry === undefined ? 0 : pauseMs(retry, retry.attempts + 1);
+  });
+  return Math.max(0, ...pauses);
 }
 
 /**

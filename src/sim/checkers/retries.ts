@@ -69,12 +69,14 @@ function wrongWith(
 ): string | undefined {
   const asking = rules.filter(({ attempts }) => attempts >= run.attempt - 1);
   if (asking.length === 0) return "is one too many";
-  const errorMs = clockErrorMs(evidence, run.start - lingersMs, run.start) + roundingMs;
   const shortestMs = Math.min(...asking.map((rule) => pauseMs(rule, run.attempt - 1)));
   const before = ofTick.filter(
     ({ attempt, outcome }) => attempt === run.attempt - 1 && outcome !== "succeeded",
   );
   if (before.length === 0) return "follows no attempt that had failed";
+  // The pause was reckoned by the clock that showed the end of the attempt.
+  const since = Math.min(run.start, ...before.map(({ end = Infinity }) => end)) - lingersMs;
+  const errorMs = clockErrorMs(evidence, since, run.start) + roundingMs;
   return before.some(({ end }) => end !== undefined && end + shortestMs <= run.start + errorMs)
     ? undefined
     : "came too early";

@@ -195,7 +195,7 @@ export function specFor(rules: JobRules): JobSpec {
     ...(jitterMs === undefined ? {} : { jitter: `${jitterMs}ms` }),
     ...(enabled === undefined ? {} : { enabled }),
     ...(partition === undefined ? {} : { partition }),
-    ...(retry === undefined ? {} : { retry: { attempts: retry.attempts, backoff: `${retry.backoffMs}ms` } }),
+    ...(retry === undefined ? {} : { retry: retrySpec(retry) }),
     ...(pauseAfterFailures === undefined ? {} : { pauseAfterFailures }),
     ...(rules.pool === undefined ? {} : { pool: rules.pool.name }),
     ...targetOf(rules),
@@ -249,4 +249,10 @@ function scheduleFields({ timezone, startsAt, endsAt, except }: SimpleSchedule):
     ...(endsAt === undefined ? {} : { endsAt: new Date(endsAt).toISOString() }),
     ...(except === undefined ? {} : { except: [...except.texts] }),
   };
+}
+
+/** Pauses that grow beyond the default's longest are allowed to. */
+function retrySpec({ attempts, backoffMs }: NonNullable<JobRules["retry"]>): NonNullable<JobSpec["retry"]> {
+  const isLong = backoffMs * 2 ** (attempts - 1) > 600_000;
+  return { attempts, backoff: `${backoffMs}ms`, ...(isLong ? { maxBackoff: "1d" } : {}) };
 }

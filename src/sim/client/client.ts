@@ -83,11 +83,15 @@ function drawLasting(schedule: SimpleSchedule, dice: Dice): Lasting {
   return { least: schedule.periodMs * 0.2, most: schedule.periodMs * 1.2, fails };
 }
 
-/** Has some of the jobs repeat their runs that fail, and more of their runs fail. */
-export function withRetries(work: readonly Work[], dice: Dice): Work[] {
+/** Has some of the jobs repeat their runs that fail, and more of their runs fail. `backoffs`: ms. */
+export function withRetries(
+  work: readonly Work[],
+  dice: Dice,
+  backoffs: readonly number[] = [500, 5_000, 20_000],
+): Work[] {
   return work.map((item) => {
     if (!dice.chance(0.4)) return item;
-    const retry = { attempts: dice.pick([1, 1, 2, 3]), backoffMs: dice.pick([500, 5_000, 20_000]) };
+    const retry = { attempts: dice.pick([1, 1, 2, 3]), backoffMs: dice.pick(backoffs) };
     const lasting = { ...item.lasting, fails: dice.pick([0.2, 0.5, 0.9]) };
     return { rules: { ...item.rules, retry }, lasting };
   });

@@ -80,6 +80,7 @@ export function longSizeOf(seed: string): SeedJob {
     pools: true,
     ...drawShared(dice),
     boots: dice.chance(0.5),
+    retries: dice.chance(0.5),
   };
 }
 

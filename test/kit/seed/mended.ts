@@ -265,18 +265,21 @@ export const mendedSeeds: readonly MendedSeed[] = [
   {
     ...longSizeOf("longc-18"),
     pools: false,
+    retries: false,
     rule: "I1",
     why: "ticks that clocks which were half a day ahead took for paused, and whose history was pruned, did not run when they were due",
   },
   {
     ...longSizeOf("longc-28"),
     pools: false,
+    retries: false,
     rule: "I3",
     why: "a peer whose clock had been a year behind caught up what had run and been pruned before",
   },
   {
     ...longSizeOf("se1-1"),
     pools: false,
+    retries: false,
     rule: "I1",
     why: "the checker took clocks that were both set while their hosts were suspended for clocks that had agreed in between",
     heldBy:
@@ -284,6 +287,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
   },
   {
     ...longSizeOf("lw-189"),
+    retries: false,
     pools: false,
     hours: 24,
     keptFaults: [2, 3],
@@ -424,6 +428,7 @@ export const mendedSeeds: readonly MendedSeed[] = [
   },
   {
     ...longSizeOf("sl1-13"),
+    retries: false,
     rule: "I18",
     why: "the checker took a clock that was set by two seconds and back for one that was not set, although its peer met the other one in between",
     heldBy:

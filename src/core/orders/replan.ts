@@ -45,7 +45,8 @@ export function replan(state: State): void {
   for (const order of state.book.orders.values()) {
     const { local } = order;
     const isAhead = order.requested === undefined && order.instant > wall + claimAheadMs;
-    if (isAhead) closeWithout(state, order, "clock");
+    const isBegun = order.attempt > 1 && local.stage === "none";
+    if (isAhead && !isBegun) closeWithout(state, order, "clock");
     else if (local.stage === "claimed" && local.mayStartAt > wall)
       transition(state.book, order, { ...local, mayStartAt: wall });
   }

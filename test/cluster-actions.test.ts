@@ -116,7 +116,7 @@ describe("two real peers", () => {
       };
       return (
         state === "blocked" &&
-        /ada doesn't have the interpreter cobol-of-1959.*bob/.test(problems[0]?.message ?? "")
+        /(ada and bob|bob and ada) don't have the interpreter cobol-of-1959/.test(problems[0]?.message ?? "")
       );
     });
   });

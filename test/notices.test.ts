@@ -7,7 +7,7 @@ import { NoticeSender, type NoticeSenderDeps } from "../src/peer/notice-sender.t
 import { Notices, type NoticesDeps } from "../src/peer/notices.ts";
 import { noticeEvents, noticeKey, type NoticeEvent, type NotifyRule } from "../src/schema/notice.ts";
 import type { PeerId } from "../src/schema/ids.ts";
-import type { RunRecord } from "../src/schema/run.ts";
+import { rangeSlot, type RunRecord } from "../src/schema/run.ts";
 import type { RunState } from "../src/schema/run-states.ts";
 import { noon, someRecord } from "./kit/contract/disk.ts";
 
@@ -28,6 +28,13 @@ const bob = { peer: "12D3KooWbob" as PeerId };
 const cases: Readonly<Record<string, Case>> = {
   "a success says nothing": { records: [{ state: "succeeded", ...ran }], expected: [] },
   "a failure is told": { records: [{ state: "failed", ...ran }], expected: ["failed"] },
+  "a failure is told although a range that ended with its tick was withdrawn": {
+    records: [
+      { state: "failed", ...ran },
+      { ...bob, state: "withdrawn", slot: rangeSlot, range: { from: noon - 60_000, count: 2 }, round: 1 },
+    ],
+    expected: ["failed"],
+  },
   "a timeout is a failure": { records: [{ state: "timeout", ...ran }], expected: ["failed"] },
   "a lost run is told as lost": { records: [{ state: "lost", ...ran }], expected: ["lost"] },
   "a cancelled run is what a person wanted": { records: [{ state: "cancelled", ...ran }], expected: [] },

@@ -64,8 +64,9 @@ function isDue(
   }
 }
 
-/** Whether all runs that the tick is to have are over, with all their attempts. */
-export function isDecided(records: readonly RunRecord[]): boolean {
+/** Whether all runs that the tick is to have are over, with all their attempts. A range that was withdrawn says nothing of it. */
+export function isDecided(all: readonly RunRecord[]): boolean {
+  const records = all.filter(({ range, state }) => range === undefined || state !== "withdrawn");
   const stories = slotStories(records);
   const slots = slotCountIn(records);
   const settled = new Set(records.flatMap((one) => (isFinal(one.state) && settles(one) ? one.slot : [])));

@@ -114,7 +114,7 @@ describe("a job with a script", () => {
     const plan = cores.state("a").jobs.plans.get(id);
     assert.ok(plan !== undefined);
     const { message } = whyBlocked(cores.state("a"), plan) ?? { message: "" };
-    assert.match(message, /host-a doesn't have the script [0-9a-f]{12}… yet \(PUT \/v1\/scripts/);
+    assert.match(message, /host-a and host-b don't have the script [0-9a-f]{12}… yet \(PUT \/v1\/scripts/);
     cores.feed("b" as PeerId, { kind: "equipment", lacks: [] });
     cores.pass(20_000);
     assert.ok(cores.starts.length >= 2 && cores.starts.every(({ peer }) => peer === "b"));

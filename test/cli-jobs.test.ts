@@ -258,7 +258,7 @@ describe("jobs create", () => {
     [{ state: "manual" }, /to be run by hand/],
     [{ schedule: "@daily", state: "disabled" }, /disabled/],
     [{ schedule: "@at 2020-01-01T00:00:00Z", state: "scheduled" }, /no further tick/],
-    [{ schedule: "@daily", state: "blocked" }, /blocked: it has no next tick/],
+    [{ schedule: "@daily", state: "blocked" }, /blocked: no peer can run it/],
     [
       {
         schedule: "@daily",

@@ -254,7 +254,7 @@ export function whenNext(terminal: Terminal, job: JobAnswer): string {
   }
   if (job.schedule === undefined) return "to be run by hand";
   if (job.state === "disabled") return "disabled: it has no next tick";
-  if (job.state === "blocked") return "blocked: it has no next tick";
+  if (job.state === "blocked") return "blocked: no peer can run it";
   if (job.problems.some(({ code }) => code === "ALL_SKIPPED")) return "but its ticks to come are all skipped";
   return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
 }

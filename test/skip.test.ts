@@ -56,6 +56,16 @@ function startsOf(cores: Cores, tick: number): number {
   return cores.starts.filter((start) => start.tick === tickAt(tick)).length;
 }
 
+/** A tick was skipped as asked, and a minute later the lone peer's clock leaps a year ahead. */
+function skippedBeforeLeap(): { cores: Cores; tick: number } {
+  const cores = meshWith({ schedule: "0 * * * *" }, ["a"]);
+  const tick = comingTick(cores);
+  skip(cores, "a", { tick });
+  cores.pass(tick - cores.wall(cores.now) + minute);
+  cores.setClock("a", 365 * day);
+  return { cores, tick };
+}
+
 describe("a tick that a person has asked to skip", () => {
   test("does not start on any peer, and is reported as skipped(asked), by whom and why", () => {
     const cores = meshWith();
@@ -264,11 +274,7 @@ describe("a tick that a person has asked to skip", () => {
   });
 
   test("is still skipped when it comes again after a clock was a year ahead for some hours", () => {
-    const cores = meshWith({ schedule: "0 * * * *" }, ["a"]);
-    const tick = comingTick(cores);
-    skip(cores, "a", { tick });
-    cores.pass(tick - cores.wall(cores.now) + minute);
-    cores.setClock("a", 365 * day);
+    const { cores, tick } = skippedBeforeLeap();
     cores.pass(2 * hour);
     cores.setClock("a", 0);
     cores.pass(minute);
@@ -279,11 +285,7 @@ describe("a tick that a person has asked to skip", () => {
   });
 
   test("stays in the table when the peer is restarted while its clock is a year ahead", () => {
-    const cores = meshWith({ schedule: "0 * * * *" }, ["a"]);
-    const tick = comingTick(cores);
-    skip(cores, "a", { tick });
-    cores.pass(tick - cores.wall(cores.now) + minute);
-    cores.setClock("a", 365 * day);
+    const { cores, tick } = skippedBeforeLeap();
     cores.pass(10 * minute);
     const truly = cores.wall(cores.now);
     const proof = { prunedAt: truly - 10 * minute, proofLeftMs: day - 10 * minute };

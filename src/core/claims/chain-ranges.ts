@@ -62,30 +62,26 @@ function spansWithin(
 }
 
 /** The parent's range is withdrawn, so what was passed on of it to the child is not reported. */
-export function takeBackRange({ book }: State, child: JobId, { job, tick, range }: RunRecord): void {
-  const pending = book.chainRanges.get(child);
-  if (pending === undefined || range === undefined) return;
-  const to = instantOf(tick);
-  keep(
-    book,
-    child,
-    pending.filter((one) => one.parent !== job || one.from < range.from || one.to > to),
-  );
+export function takeBackRange({ book }: State, child: JobId, record: RunRecord): void {
+  drop(book, child, record, ({ parent }) => parent === record.job);
 }
 
 /** Forgets the job's ranges: this peer or another one has reported them. */
-export function forgetRanges({ book }: State, { job, tick, range }: RunRecord): void {
-  const pending = book.chainRanges.get(job);
-  if (pending === undefined || range === undefined) return;
-  const to = instantOf(tick);
-  keep(
-    book,
-    job,
-    pending.filter((one) => one.from < range.from || one.to > to),
-  );
+export function forgetRanges({ book }: State, record: RunRecord): void {
+  drop(book, record.job, record, () => true);
 }
 
-function keep({ chainRanges }: State["book"], job: JobId, left: readonly PendingRange[]): void {
+/** Drops those of the job's ranges that lie within the record's and that are meant. */
+function drop(
+  { chainRanges }: State["book"],
+  job: JobId,
+  { tick, range }: RunRecord,
+  isMeant: (one: PendingRange) => boolean,
+): void {
+  const pending = chainRanges.get(job);
+  if (pending === undefined || range === undefined) return;
+  const to = instantOf(tick);
+  const left = pending.filter((one) => one.from < range.from || one.to > to || !isMeant(one));
   if (left.length === 0) chainRanges.delete(job);
   else chainRanges.set(job, left);
 }

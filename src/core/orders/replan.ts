@@ -45,6 +45,7 @@ export function replan(state: State): void {
   for (const order of state.book.orders.values()) {
     const { local } = order;
     const isAhead = order.requested === undefined && order.instant > wall + claimAheadMs;
+    // An attempt before it has really started, so its tick stays begun.
     const isBegun = order.attempt > 1 && local.stage === "none";
     if (isAhead && !isBegun) closeWithout(state, order, "clock");
     else if (local.stage === "claimed" && local.mayStartAt > wall)

@@ -11,11 +11,13 @@ import { readHouse, type SourceFacts } from "./kit/house-reader.ts";
 import {
   banComplaints,
   coreComplaints,
+  coreCounts,
   cycles,
   exportComplaints,
   importComplaints,
   kitComplaints,
   placesToReview,
+  roomCounts,
   roomOf,
   sliceComplaints,
   unreachedMarks,
@@ -95,12 +97,29 @@ describe("the house", () => {
     assert.deepEqual(cycles(files), []);
   });
 
+  test("no two rooms, and no two folders of core, import each other, and the tour counts the pairs as they are", async () => {
+    const rooms = roomCounts(src());
+    const folders = coreCounts(src());
+    assert.deepEqual([rooms.mutual, folders.mutual], [0, 0]);
+    const tour = await readFile(path.join(root, "src/README.md"), "utf8");
+    for (const text of [
+      `In ${folders.pairs} of the ${pairsOf(folders.places)} pairs of folders`,
+      `in ${rooms.pairs} of the ${pairsOf(rooms.places)} pairs of rooms`,
+    ]) {
+      assert.ok(tour.includes(text), `src/README.md does not say: ${text}`);
+    }
+  });
+
   test("files over 400 and functions over 70 lines are named as places to look at", (context) => {
     const places = placesToReview(src());
     for (const place of places) context.diagnostic(`a place to look at: ${place}`);
     assert.ok(places.length < src().length, "most files are named");
   });
 });
+
+function pairsOf(places: number): number {
+  return (places * (places - 1)) / 2;
+}
 
 const documents = [
   "README.md",
@@ -296,6 +315,17 @@ describe("a planted fault is found", () => {
       "src/core/state.ts:1 may not import ./claims/book.ts",
       "src/peer/reader.ts:1 may not import ../core/state.ts",
     ]);
+  });
+
+  test("two rooms, and two folders of core, that import each other", () => {
+    assert.equal(coreCounts(files).mutual, 1, "claims and orders");
+    assert.equal(roomCounts(files).mutual, 0);
+    const roundTrip = files.map((file) =>
+      file.path === "src/real/door.ts"
+        ? { ...file, imports: files.find(({ path: other }) => other === "src/peer/reader.ts")?.imports ?? [] }
+        : file,
+    );
+    assert.equal(roomCounts(roundTrip).mutual, 1, "core and real");
   });
 
   test("a slice that another folder changes under any name, but not one that it only reads", () => {

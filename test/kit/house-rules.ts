@@ -232,6 +232,37 @@ export function coreComplaints(files: readonly SourceFacts[]): string[] {
   });
 }
 
+export interface ImportCounts {
+  places: number;
+  /** pairs of places of which one imports the other, or each the other */
+  pairs: number;
+  /** those of which each imports the other */
+  mutual: number;
+}
+
+/** How many of the rooms of src import one another. */
+export function roomCounts(files: readonly SourceFacts[]): ImportCounts {
+  return countImports(files, (path) => roomOf(path) ?? "");
+}
+
+/** How many of the folders of core import one another; the files at core's top are left out. */
+export function coreCounts(files: readonly SourceFacts[]): ImportCounts {
+  return countImports(files, (path) => placeInCore(path)?.folder ?? "");
+}
+
+function countImports(files: readonly SourceFacts[], placeOf: (path: string) => string): ImportCounts {
+  const places = new Set(files.map(({ path }) => placeOf(path)).filter((place) => place !== ""));
+  const arrows = new Set<string>();
+  for (const { path, imports } of files) {
+    for (const { file = "" } of imports) {
+      const [from, to] = [placeOf(path), placeOf(file)];
+      if (from !== to && places.has(from) && places.has(to)) arrows.add(`${from} ${to}`);
+    }
+  }
+  const pairs = new Set([...arrows].map((arrow) => arrow.split(" ").toSorted().join(" ")));
+  return { places: places.size, pairs: pairs.size, mutual: arrows.size - pairs.size };
+}
+
 function stateComplaints({ path, imports }: SourceFacts): string[] {
   if (!path.startsWith("src/") || stateHolders.includes(path)) return [];
   return imports

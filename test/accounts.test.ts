@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { Accounts, AccountsLater } from "../src/real/executor/accounts.ts";
-import { missingUsers, runAsUser } from "../src/real/executor/users.ts";
+import { lookUpUsers, runAsUser } from "../src/real/executor/users.ts";
 
 function hostWith(answers: Readonly<Record<string, string>>) {
   const asked: string[] = [];
@@ -108,9 +108,36 @@ test("many users are looked up with at most four questions to the directory at a
   for (const name of others) assert.equal(found.get(name), starved.has(name) ? "unknown" : undefined, name);
 });
 
+test("a directory that doesn't answer is given up after half a minute, and what it said before then is told", async () => {
+  let now = 0;
+  const accounts = new AccountsLater(
+    async (_program, ...words) => {
+      const name = words.at(-1) ?? "";
+      if (name === "user0") return undefined;
+      await turn();
+      // Two seconds for four at a time.
+      now += 500;
+      throw new Error("getent did not answer");
+    },
+    () => now,
+  );
+  const names = Array.from({ length: 1_000 }, (_, index) => `user${index}`);
+  const found = new Map<string, unknown>();
+  await accounts.find(["root", ...names], (name, user) => found.set(name, user));
+  assert.ok(now >= 30_000 && now <= 32_000, `after ${now} ms`);
+  assert.equal(found.size, 1_001);
+  assert.deepEqual(found.get("root"), new Accounts().find("root"));
+  assert.equal(found.get("user0"), undefined);
+  assert.ok(names.slice(1).every((name) => found.get(name) === "unknown"));
+});
+
 test("a host says that it lacks those users as whom it would refuse to run a job", async () => {
   const names = ["root", "nobody", "no-such-user", "0"];
   const refused = names.filter((name) => "reason" in runAsUser(name));
   assert.ok(refused.includes("no-such-user"));
-  assert.deepEqual((await missingUsers(names)).toSorted(), refused.toSorted());
+  const missing: string[] = [];
+  await lookUpUsers(names, (name, isMissing) => {
+    if (isMissing === true) missing.push(name);
+  });
+  assert.deepEqual(missing.toSorted(), refused.toSorted());
 });

@@ -9,6 +9,7 @@ import { whyBlocked } from "../src/core/members/blocked.ts";
 import { describeMissing, missing, ownLacks } from "../src/core/members/equipment.ts";
 import { hostsChecked } from "../src/peer/control.ts";
 import { HostUsers } from "../src/peer/host-users.ts";
+import type { Scripts } from "../src/ports/scripts.ts";
 import { executors, type Job, type JobSpec } from "../src/schema/job.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { HostClock, SimClock } from "../src/sim/clock.ts";
@@ -139,6 +140,9 @@ test("a host that lacks more users than a heartbeat lists still runs what it can
   const limited = lackingAt({ allowUsers }, gone, here);
   for (const item of ["user:gone7", "user:here8", "user:"]) assert.ok(limited.isMissing(item), item);
   assert.ok(!limited.isMissing("user:here7"));
+  assert.match(limited.why("user:gone7"), /can't run jobs as the user gone7/);
+  for (const item of ["user:gone9", "user:here8"])
+    assert.match(limited.why(item), /doesn't allow jobs of the user \w+ \(start --allow-user\)/, item);
 });
 
 test("what a host has is never taken for granted when there is no room to list it", () => {
@@ -156,29 +160,61 @@ function jobOf(index: number, user: string | undefined) {
   return { id, job: job as Job | undefined };
 }
 
+type Found = Parameters<Scripts["lookUpUsers"]>[1];
+
+function usersOfHost() {
+  const asked: { names: readonly string[]; found: Found }[] = [];
+  const said: (readonly string[])[][] = [];
+  const door = { lookUpUsers: (names: readonly string[], found: Found) => void asked.push({ names, found }) };
+  const users = new HostUsers({ door, found: (lacks, has) => said.push([lacks, has]) }, []);
+  return { users, asked, said };
+}
+
 test("however many jobs are changed together, their users are looked up together, and said together", () => {
-  const asked: string[][] = [];
-  const answers: (() => void)[] = [];
-  const found: (readonly string[])[][] = [];
-  const door = {
-    missingUsers: (names: readonly string[], done: (missing: readonly string[]) => void) => {
-      asked.push([...names]);
-      answers.push(() => done(names.filter((name) => name.startsWith("gone"))));
-    },
-  };
-  const users = new HostUsers({ door, found: (lacks, has) => found.push([lacks, has]) }, []);
+  const { users, asked, said } = usersOfHost();
   const names = ["gone1", "here1", "gone2"];
   users.jobsChanged(Array.from({ length: 600 }, (_, index) => jobOf(index, names[index % 3])));
-  assert.deepEqual(asked, [names]);
-  answers.shift()?.();
-  assert.deepEqual(found, [[["user:gone1", "user:gone2"], ["user:here1"]]]);
+  assert.deepEqual(
+    asked.map((one) => one.names),
+    [names],
+  );
+  for (const name of names) asked[0]?.found(name, name.startsWith("gone"));
+  assert.deepEqual(said, [[["user:gone1", "user:gone2"], ["user:here1"]]]);
   // Of each user one job is left.
   users.jobsChanged(Array.from({ length: 597 }, (_, index) => jobOf(index, undefined)));
-  assert.equal(found.length, 1);
+  assert.equal(said.length, 1);
   users.jobsChanged([jobOf(597, "here1"), jobOf(599, undefined)]);
-  assert.deepEqual(found.at(-1), [[], ["user:here1"]]);
+  assert.deepEqual(said.at(-1), [[], ["user:here1"]]);
   users.jobsChanged([jobOf(600, "")]);
   assert.equal(asked.length, 1, "an empty name stands for the peer's own user");
+});
+
+test("users that a slow host has told of are said within a second, and no job waits for those of others", () => {
+  const { users, asked, said } = usersOfHost();
+  users.jobsChanged(["gone1", "here1", "slow1"].map((name, index) => jobOf(index, name)));
+  asked[0]?.found("gone1", true);
+  asked[0]?.found("here1", false);
+  users.woke(0);
+  assert.deepEqual(said, [[["user:gone1"], ["user:here1"]]]);
+  const waits = [0, 1, 2, 3].map((index) => users.isChecking(`job-${index}` as JobId));
+  assert.deepEqual(waits, [false, false, true, false]);
+});
+
+test("while a host can't tell whether it has a user, its last word counts, and it is asked for that user first", () => {
+  const { users, asked, said } = usersOfHost();
+  users.jobsChanged(["gone1", "here1", "slow1"].map((name, index) => jobOf(index, name)));
+  const answer = (ofGone: boolean | undefined) => {
+    const { names = [], found } = asked.at(-1) ?? {};
+    for (const name of names) found?.(name, name === "here1" ? false : name === "gone1" ? ofGone : undefined);
+  };
+  answer(true);
+  users.woke(0);
+  answer(undefined);
+  assert.deepEqual(said, [[["user:gone1"], ["user:here1", "user:slow1"]]]);
+  users.woke(60_000);
+  assert.deepEqual(asked.at(-1)?.names, ["slow1", "gone1", "here1"]);
+  answer(false);
+  assert.deepEqual(said.at(-1), [[], ["user:gone1", "user:here1", "user:slow1"]]);
 });
 
 /** Whether a write that waits for the hosts goes on within so many ms; `openMs` is how long the hosts need. */

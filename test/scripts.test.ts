@@ -152,7 +152,7 @@ class Mesh {
       remove: (sha256) => void disk.delete(sha256),
       missingInterpreters: (names, done) =>
         later(() => done(names.filter((one) => !installed.includes(one)))),
-      missingUsers: (_names, done) => later(() => done([])),
+      lookUpUsers: (names, found) => later(() => names.forEach((name) => found(name, false))),
     };
     const keeper = new ScriptStore(
       {

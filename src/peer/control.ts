@@ -119,7 +119,7 @@ export function hostsChecked(clock: Clock, isOpen: () => boolean): Promise<void>
 /** While this host alone is known to lack something, the others may be about to say the same. */
 function mayHostsLackMore(peer: Peer, id: JobId): boolean {
   const { scripts, hostUsers } = peer.parts;
-  return scripts.isChecking || hostUsers.isChecking || peer.status.isLeftToOthers(id);
+  return scripts.isChecking(id) || hostUsers.isChecking(id) || peer.status.isLeftToOthers(id);
 }
 
 async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobStatus | undefined> {

@@ -1,6 +1,7 @@
 /**
  * The users that jobs name and as whom this host can't run them: there is no such user, or the peer may not become it. The peer
- * says so, and leaves these jobs to others. A user counts as there until a check says otherwise.
+ * says so, and leaves these jobs to others. A user counts as there until a check says otherwise; where the host can't tell, what it
+ * said last counts.
  */
 import type { Scripts } from "../ports/scripts.ts";
 import type { JobId } from "../schema/ids.ts";
@@ -10,7 +11,7 @@ import type { Job } from "../schema/job.ts";
 const checkEveryMs = 60_000;
 
 interface HostUsersDeps {
-  door: Pick<Scripts, "missingUsers">;
+  door: Pick<Scripts, "lookUpUsers">;
   /** of the users that jobs name, those that are not here and those that are */
   found(lacks: readonly string[], has: readonly string[]): void;
 }
@@ -20,8 +21,10 @@ export class HostUsers {
   readonly #users = new Map<JobId, string>();
   /** how many jobs name the user */
   readonly #jobs = new Map<string, number>();
-  /** whether the host lacks the user */
+  /** whether the host lacks the user; absent = it has not answered yet */
   readonly #checked = new Map<string, boolean>();
+  /** of these the host could not tell when it was last asked */
+  readonly #unanswered = new Set<string>();
   #reported = "";
   readonly #checking = new Set<string>();
   #checkAt = -Infinity;
@@ -42,16 +45,25 @@ export class HostUsers {
     this.#report();
   }
 
-  get isChecking(): boolean {
-    return this.#checking.size > 0;
+  /** Whether the host is being asked for the job's user, and has not answered yet. */
+  isChecking(id: JobId): boolean {
+    const user = this.#users.get(id);
+    return user !== undefined && this.#checking.has(user) && !this.#checked.has(user);
   }
 
-  /** Called about once a second. */
+  /** Called about once a second. A long check is reported as far as it has come. */
   woke(mono: number): void {
+    if (this.#checking.size > 0) this.#report();
     if (mono < this.#checkAt) return;
     this.#checkAt = mono + checkEveryMs;
-    for (const name of this.#checked.keys()) if (!this.#jobs.has(name)) this.#checked.delete(name);
-    this.#check(this.#jobs.keys());
+    for (const name of this.#checked.keys()) if (!this.#jobs.has(name)) this.#forget(name);
+    // A slow directory leaves some out, so these are asked for first.
+    this.#check(new Set([...this.#unanswered, ...this.#jobs.keys()]));
+  }
+
+  #forget(name: string): void {
+    this.#checked.delete(name);
+    this.#unanswered.delete(name);
   }
 
   #note(id: JobId, user: string | undefined): void {
@@ -75,13 +87,14 @@ export class HostUsers {
     const names = [...users].filter((name) => !this.#checking.has(name));
     if (names.length === 0) return;
     for (const name of names) this.#checking.add(name);
-    this.#deps.door.missingUsers(names, (missing) => {
-      const lacking = new Set(missing);
-      for (const name of names) {
-        this.#checking.delete(name);
-        this.#checked.set(name, lacking.has(name));
-      }
-      this.#report();
+    let open = names.length;
+    this.#deps.door.lookUpUsers(names, (name, isMissing) => {
+      this.#checking.delete(name);
+      this.#checked.set(name, isMissing ?? this.#checked.get(name) ?? false);
+      if (isMissing === undefined) this.#unanswered.add(name);
+      else this.#unanswered.delete(name);
+      open--;
+      if (open === 0) this.#report();
     });
   }
 

@@ -100,9 +100,9 @@ export class ScriptStore {
     if (isConcerned) this.#refresh();
   }
 
-  /** Whether the host is being asked for interpreters. */
-  get isChecking(): boolean {
-    return this.#checks > 0;
+  /** Whether the host is being asked for the job's interpreter. */
+  isChecking(id: JobId): boolean {
+    return this.#checks > 0 && this.#uses.has(id);
   }
 
   /** Called about once a second. */

@@ -14,6 +14,6 @@ export interface Scripts {
   remove(sha256: string): void;
   /** Those of the interpreters, names on the PATH or absolute paths, that this host doesn't have. */
   missingInterpreters(names: readonly string[], done: (missing: readonly string[]) => void): void;
-  /** Those of the users as whom this host can't run jobs. A user of whom it can't tell is not among them. */
-  missingUsers(names: readonly string[], done: (missing: readonly string[]) => void): void;
+  /** Answers once for each of the users, as soon as it is known: whether this host can't run jobs as it. Undefined if it can't tell. */
+  lookUpUsers(names: readonly string[], found: (name: string, isMissing: boolean | undefined) => void): void;
 }

@@ -10,7 +10,7 @@ import { CicadaError } from "../errors.ts";
 import type { Log } from "../ports.ts";
 import type { Scripts } from "../ports/scripts.ts";
 import { sha256Pattern } from "../schema/script.ts";
-import { missingUsers } from "./executor/users.ts";
+import { lookUpUsers } from "./executor/users.ts";
 import { syncToDisk } from "./folder/files.ts";
 
 /** `path`: the folders in which runs look for programs, as in PATH. */
@@ -87,7 +87,9 @@ export function openScripts({ folder, path, log }: { folder: string; path: strin
         () => names,
       );
     },
-    missingUsers: (names, done) => void pass(missingUsers(names), done, () => []),
+    // Called back outside of the promise, as in `pass`.
+    lookUpUsers: (names, found) =>
+      void lookUpUsers(names, (user, isMissing) => setImmediate(() => found(user, isMissing))),
   };
 }
 

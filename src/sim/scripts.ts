@@ -35,6 +35,6 @@ export function simScripts({ queue, process, storage, interpreters, dice }: SimS
     remove: (sha256) => void storage.scripts.delete(sha256),
     missingInterpreters: (names, done) =>
       later(() => done(names.filter((name) => !interpreters.includes(name)))),
-    missingUsers: (_names, done) => later(() => done([])),
+    lookUpUsers: (names, found) => later(() => names.forEach((name) => found(name, false))),
   };
 }

@@ -61,23 +61,28 @@ interface Found {
 }
 
 /**
- * At most so many items that say what is lacking. If there are more, whole kinds are refused with exceptions, those of which
- * most is lacking first; exceptions for which there is no room are left out, so that nothing that is lacking counts as there.
+ * At most so many items that say what is lacking. If there are more, what the settings refuse anyway is left out. If there still
+ * are, whole kinds are refused with exceptions, those of which most is lacking first; exceptions for which there is no room are
+ * left out, so that nothing that is lacking counts as there.
  */
 function fitted({ settled, lacks, has }: Found, max: number): string[] {
-  let listed = [...settled, ...lacks];
+  if (settled.length + lacks.length <= max) return [...settled, ...lacks];
+  const allowed = lacks.filter((item) => !isOfRefusedKind(item, settled));
+  let listed = [...settled, ...allowed];
   let exceptions: string[] = [];
-  const kinds = Map.groupBy(lacks, kindOf);
+  // The settings name few exceptions, so of a kind that they refuse there is room for all that is lacking.
+  const kinds = Map.groupBy(
+    allowed.filter((item) => !settled.includes(`${kindOf(item)}:*`)),
+    kindOf,
+  );
   for (const [kind, ofKind] of [...kinds].toSorted(([, a], [, b]) => b.length - a.length)) {
     if (listed.length + exceptions.length <= max) break;
     const lacking = new Set(ofKind);
-    const allowed = settled.includes(`${kind}:*`)
-      ? settled.filter((item) => item.startsWith(`${kind}:+`)).map((item) => item.replace(":+", ":"))
-      : // A job without a user runs as the peer's own.
-        [...(kind === "user" ? ["user:"] : []), ...has.filter((item) => kindOf(item) === kind)];
+    // A job without a user runs as the peer's own.
+    const there = [...(kind === "user" ? ["user:"] : []), ...has.filter((item) => kindOf(item) === kind)];
     exceptions = [
       ...exceptions,
-      ...allowed.filter((item) => !lacking.has(item)).map((item) => item.replace(":", ":+")),
+      ...there.filter((item) => !lacking.has(item)).map((item) => item.replace(":", ":+")),
     ];
     listed = [
       ...listed.filter((item) => kindOf(item) !== kind),

@@ -3,8 +3,8 @@
  * systemd-homed). `id` names all groups of a user, wherever they come from. Hosts without these programs have the files.
  *
  * A directory may be slow or away. The launcher waits for it, so it is given little time, and an answer is used for a while. The
- * peer doesn't wait: it asks about many users, few at a time. If this host can't tell whether there is such a user (it can't
- * start a program or open a file, or no answer comes), that is thrown.
+ * peer doesn't wait: it asks about many users, few at a time, and gives up on the rest when that takes too long. If this host
+ * can't tell whether there is such a user (it can't start a program or open a file, or no answer comes), that is thrown.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -24,6 +24,8 @@ const answerLimitMs = 2_000;
 const keepMs = 10_000;
 /** How many users the peer asks about at once. Each is a process; fewer make a slow directory slower. */
 const askedAtOnce = 4;
+/** How long the peer's questions about many users may take; what is not asked by then, it can't tell. Less gives up on a slow directory. */
+const askingLimitMs = 30_000;
 
 /** Runs a program and returns what it writes; undefined if it fails or is not installed. Throws if this host can't run it to its end. */
 type Ask = (program: string, ...words: readonly string[]) => string | undefined;
@@ -65,14 +67,19 @@ type AskLater = (program: string, ...words: readonly string[]) => Promise<string
 /** The same look-up for a caller that goes on meanwhile. */
 export class AccountsLater {
   private readonly ask: AskLater;
+  private readonly now: () => number;
   private free = askedAtOnce;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(ask: AskLater = askHostLater) {
+  constructor(ask: AskLater = askHostLater, now: () => number = () => performance.now()) {
     this.ask = ask;
+    this.now = now;
   }
 
-  /** Calls `found` for each of the names: with the user, with undefined if there is none, with "unknown" if the host can't tell. */
+  /**
+   * Calls `found` for each of the names, as soon as it is answered: with the user, with undefined if there is none, with "unknown"
+   * if the host can't tell.
+   */
   async find(
     names: readonly string[],
     found: (name: string, user: User | "unknown" | undefined) => void,
@@ -89,14 +96,16 @@ export class AccountsLater {
         .toReversed()
         .map((line) => [line[0], line]),
     );
+    const giveUpAt = this.now() + askingLimitMs;
     const asked = names.map(async (name) => {
       const user = userOf(users.get(name), name);
-      found(name, user ?? (await this.inTurn(() => this.askFor(name))));
+      found(name, user ?? (await this.inTurn(() => this.askFor(name, giveUpAt))));
     });
     await Promise.all(asked);
   }
 
-  private async askFor(name: string): Promise<User | "unknown" | undefined> {
+  private async askFor(name: string, giveUpAt: number): Promise<User | "unknown" | undefined> {
+    if (this.now() >= giveUpAt) return "unknown";
     try {
       return userIn(await this.ask("getent", "passwd", "--", name), name);
     } catch {

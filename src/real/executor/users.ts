@@ -34,14 +34,14 @@ export function runAsUser(name: string): As | Refusal {
   return { user, prefix: [way.setpriv, ...ids, "--groups", accounts.groupsOf(user).join(","), "--"] };
 }
 
-/** Those of the users as whom `runAsUser` would refuse to run a job. A user of whom this host can't tell is not among them. */
-export async function missingUsers(names: readonly string[]): Promise<string[]> {
-  const missing: string[] = [];
-  await accountsLater.find(names, (name, user) => {
-    if (user === "unknown") return;
-    if (user === undefined || "reason" in wayTo(user)) missing.push(name);
-  });
-  return missing;
+/** Calls `found` once for each of the users: whether `runAsUser` would refuse it. Undefined if this host can't tell. Never rejects. */
+export async function lookUpUsers(
+  names: readonly string[],
+  found: (name: string, isMissing: boolean | undefined) => void,
+): Promise<void> {
+  await accountsLater.find(names, (name, user) =>
+    found(name, user === "unknown" ? undefined : user === undefined || "reason" in wayTo(user)),
+  );
 }
 
 /** How this process becomes the user; no `setpriv` = it is that user. */

@@ -1,13 +1,14 @@
 /**
- * The same jobs under cicada and under other schedulers, one after the other on this machine.
+ * Runs the same jobs under cicada and under other schedulers, one scheduler after the other, on this machine.
  *
  *   npm run bench:beside -- --with dkron=BINARY --with cron[=BINARY] [--jobs 100] [--every 1m] [--minutes 2] [--agents 3]
  *     [--kill] [--json FILE]
  *
- * Judged by nothing but the jobs' own lines: each start appends one to a file, seen at most some ms later. With `--every 1m` all
- * jobs are due at the whole minute, as in crontabs; with a shorter period they are spread over its seconds, and cron, which knows
- * only minutes, is left out. With `--kill` one agent is killed with SIGKILL half-way: the leader where there is one. CPU and memory
- * (PSS, at the end) are of all agents together that lived to the end, with their helpers, without the jobs.
+ * Each start of a job appends a line to a file. Starts and lateness are judged by these lines alone, which the bench reads a few
+ * ms after they were written. With `--every 1m` all jobs are due at the whole minute, as in crontabs. With a shorter period they are
+ * spread over its seconds, and cron is left out, because it knows only minutes. With `--kill` one agent gets SIGKILL half-way: the
+ * leader, if there is one. CPU and memory (PSS, at the end) are those of all agents that lived to the end, together with their
+ * helpers, but without the jobs.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,9 +25,9 @@ import { printTable, spreadOf, writeJson, type Spread } from "./report.ts";
 import { Tail } from "./tail.ts";
 import { pssOf, usageOf } from "./usage.ts";
 
-/** From the last job's creation to the first time that counts, ms. */
+/** How long after the last job was created the first tick counts, ms. */
 const countedAfterMs = 5_000;
-/** How long after it was due a start may come, ms; a later one counts as missed. */
+/** How late a start may come, ms. A later one counts as missed. */
 const graceMs = 30_000;
 
 interface Figures {
@@ -119,7 +120,7 @@ async function measure(start: () => Promise<Rival>): Promise<Figures> {
       return { id, everySeconds, offsetSeconds, command: `echo "${id} -" >> ${file}` };
     });
     await rival.makeJobs(jobs);
-    // From a whole period on, so that each job is due equally often.
+    // The span begins with a whole period, so that each job is due equally often.
     const periodMs = everySeconds * 1_000;
     const from = Math.ceil((Date.now() + countedAfterMs) / periodMs) * periodMs - countedAfterMs / 5;
     const to = from + minutes * 60_000;
@@ -147,7 +148,7 @@ async function measure(start: () => Promise<Rival>): Promise<Figures> {
   }
 }
 
-/** Until all that were due have started, or can't any more. */
+/** Waits until every job that was due has started, or until it is too late for that. */
 async function untilQuiet(tail: Tail, from: number, to: number, jobs: readonly BenchJob[]): Promise<void> {
   while (Date.now() < to + graceMs && judge(tail, from, to, jobs).missed > 0) await passes(100);
 }
@@ -162,7 +163,7 @@ function judge(
   let [expected, missed, doubled] = [0, 0, 0];
   for (const job of jobs) {
     const dues = duesOf(job.everySeconds, job.offsetSeconds, from, to);
-    // Starts of times before and after these are of no concern.
+    // Starts that belong to earlier or later due times are left out.
     const end = (dues.at(-1) ?? to) + job.everySeconds * 1_000;
     const starts = (tail.seen.get(job.id) ?? []).map(({ at }) => at).filter((at) => at >= from && at < end);
     const found = matchStarts(dues, starts, graceMs);
@@ -174,7 +175,7 @@ function judge(
   return { expected, missed, doubled, lateMs: spreadOf(late) };
 }
 
-/** By process of an agent, its helpers included, ms. */
+/** The CPU time of each agent, with its helpers, by process id. Unit: ms. */
 function cpuOf(rival: Rival): Map<number, number> {
   return new Map(rival.pids().map((pid) => [pid, usageOf(pid).cpuMs]));
 }

@@ -1,14 +1,14 @@
 /**
- * The bench of the doors: three real peers, and floods against them by programs of this repository (flood.ts), one after the
- * other, each against peers of its own. Everything stays on this machine's loopback.
+ * The bench of the doors: programs of this repository (flood.ts) flood three real peers, one flood after the other, each with new
+ * peers. All traffic stays on this machine's loopback.
  *
  *   npm run bench:doors -- [--seconds 15] [--sockets 4000] [--messages 20000] [--only KIND]... [--json FILE]
  *
- * What counts is what others notice: the lines that the jobs themselves write, an honest client that asks each peer ten times a
- * second over new connections, the time in which a restarted peer is linked again in the middle of the flood, memory, and the
- * descriptors that are left open afterwards. A silence is the longest time without an answer, so it shows held loops, too, but
- * also other programs that compete for the cores, such as the flood itself. How long a peer's own work holds its loop is
- * therefore measured in CPU time as well (own-loop.ts).
+ * The bench measures what others notice: the lines that the jobs themselves write; the answers to an honest client that asks each
+ * peer ten times a second over new connections; how soon a peer that restarts in the middle of the flood is linked again; memory;
+ * and the descriptors that are left open afterwards. A silence is the longest time without an answer. Held loops lengthen it, but
+ * so do other programs that compete for the cores, such as the flood itself. Therefore the bench also measures, in CPU time, how
+ * long a peer's own work holds its loop (own-loop.ts).
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,7 +29,7 @@ import { usageOf } from "./usage.ts";
 const jobs = 5;
 const periodMs = 2_000;
 const quietMs = 5_000;
-/** After a flood: for what ends late, and for the last lines. */
+/** How long the bench waits after a flood, for requests that end late and for the jobs' last lines. */
 const afterMs = 12_000;
 const linkLimitMs = 60_000;
 const sampleMs = 250;
@@ -89,7 +89,7 @@ async function makeJobs([peer]: readonly RunningPeer[], file: string): Promise<v
   }
 }
 
-/** In the middle of the flood a peer is stopped in good order and started again: how long until all see it alive. */
+/** Stops a peer cleanly in the middle of the flood and starts it again. Returns how long it took until all peers see it alive. */
 async function relink(peers: readonly RunningPeer[]): Promise<number> {
   const [witness, , leaving] = peers;
   if (witness === undefined || leaving === undefined) throw new Error("three peers are needed");
@@ -128,7 +128,7 @@ async function measure(kind: string): Promise<Figures> {
   const peers = await cluster.mesh(["one", "two", "three"], ["--log-level=error"], measuredEnv(loopFile));
   await makeJobs(peers, file);
   await untilMembers(peers, peers.length);
-  // Memory, descriptors and loops are those of peers that aren't restarted.
+  // Memory, descriptors and loops are measured on the peers that aren't restarted.
   const steady = peers.slice(0, 2);
   const client = new HonestClient(steady);
   await passes(quietMs);

@@ -1,12 +1,12 @@
 /**
- * Three real peers with jobs of every kind, and kill -9 of each in turn.
+ * Runs jobs of every kind on three real peers, and kills each peer in turn with kill -9.
  *
  *   npm run bench:features [-- --minutes N --json FILE]
  *
- * The jobs themselves write down when they start and end; a webhook on this machine takes in the notices. Judged are the ticks from
- * the beginning until a minute before the end: whether each ran or has a decision that says why not, whether a child started twice
- * for one tick of its parent, how many runs held the one slot of the pool, and whether each failure was told, with one key. A kill may
- * end a run; then its tick is `lost`, and is counted as kept only if its job retries what is lost.
+ * The jobs themselves write down when they start and end, and a webhook on this machine takes in the notices. The bench judges the
+ * ticks from the beginning until a minute before the end: whether each ran or has a decision that says why not; whether a child
+ * started twice for one tick of its parent; how many runs held the one slot of the pool at once; and whether each failure was
+ * notified, with one key. A kill may end a run. Its tick is then `lost`, and counts as kept only if its job retries what is lost.
  */
 import { appendFileSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -23,7 +23,7 @@ const minute = 60 * second;
 /** Between two kills, and how long a killed peer is away. */
 const everyMs = 25 * second;
 const awayMs = 8 * second;
-/** Ticks that come due in the last part are not judged: retries, chains and notices of theirs may still be on their way. */
+/** Ticks that come due in this last part are not judged, because their retries, chains and notices may still be on their way. */
 const quietMs = minute;
 
 const { values: options } = parseArgs({
@@ -171,7 +171,7 @@ for (const { id, schedule } of jobs as readonly { id: string; schedule?: string 
     const orders = own.map(({ attempt, slot }) => `${attempt} ${slot}`);
     const isDoubled = new Set(orders).size < orders.length;
     if (isDoubled) counts.twice += 1;
-    // A plain tick may start twice when its peer is killed just then; these may not.
+    // A tick of a plain job may start twice if its peer is killed just then. A tick of these jobs may not.
     if (isDoubled && (id === "child" || id === "majority")) breach(`${id}@${tick} started twice`);
     const records = runs.filter((run) => run.tick === tick);
     if (records.some(({ state }) => state === "succeeded" || state === "failed")) counts.ran += 1;
@@ -187,7 +187,7 @@ for (const { id, schedule } of jobs as readonly { id: string; schedule?: string 
   rows.push([id, inTime.length, counts.ran, counts.lost, counts.decided, counts.silent, counts.twice]);
 }
 
-/** The most runs of the pool at the same time, by what they wrote; a killed one ends with its peer. */
+/** How many runs of the pool were in progress at once, at most, by what they wrote. A killed run ends with its peer. */
 const pool = lines
   .filter(({ job }) => job.startsWith("slot-"))
   .map((line) => ({ ...line, run: `${line.job} ${line.tick} ${line.attempt} ${line.peer}` }));

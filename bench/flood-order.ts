@@ -1,4 +1,4 @@
-/** What a flood of `npm run bench:doors` is told, and what it tells afterwards. */
+/** The order that a flood of `npm run bench:doors` gets, and the tally that it returns. */
 
 export interface FloodTarget {
   /** ports on 127.0.0.1 */
@@ -14,7 +14,7 @@ export interface FloodOrder {
   kind: string;
   seconds: number;
   targets: readonly FloodTarget[];
-  /** of strangers, at each port */
+  /** how many sockets strangers open at each port */
   sockets: number;
   /** the file of the cluster key, which only members read */
   keyFile: string;

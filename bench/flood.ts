@@ -1,6 +1,6 @@
 /**
- * One flood of `npm run bench:doors`, as a process of its own: the parent gives its order as JSON in the first argument, and
- * gets what was sent as JSON on standard output. It says `flooding` when it begins, and ends by itself.
+ * One flood of `npm run bench:doors`, as a process of its own. The first argument is its order, as JSON. The flood prints
+ * `flooding` when it begins, ends by itself, and then prints what it has sent, as JSON.
  */
 import type { FloodOrder, Tally } from "./flood-order.ts";
 import { memberFloods } from "./member-floods.ts";

@@ -1,6 +1,6 @@
 /**
- * The thread in which doors are fuzzed, so that the main thread notices an input that hangs or fills the memory. Before
- * each input the thread writes down its number, and after each round it reports the result.
+ * The thread that fuzzes the doors. Because it is a thread of its own, the main thread notices an input that hangs or fills the
+ * memory. Before each input the thread writes down the input's number, and after each round it reports the result.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { runRound, type RoundResult } from "../test/kit/fuzz/door.ts";

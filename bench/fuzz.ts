@@ -1,5 +1,5 @@
 /**
- * The long fuzzing run: hostile inputs to every door, drawn from a seed, until the time is up.
+ * The long fuzzing run: gives hostile inputs, drawn from a seed, to every door until the time is up.
  *
  *   npm run fuzz -- --minutes M --seed N [--door PREFIX]
  *     prints inputs, findings and the slowest input of each door, and the heap's peak; ends with 1 on a finding

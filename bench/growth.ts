@@ -1,7 +1,7 @@
 /**
- * How the cost of an event grows with what a peer holds: each figure at n, 2n and 4n. Work in proportion to what an
- * event changes (DESIGN §2) costs the same at all three. The last column, 4n over n, is then 1. It is 4 if the event
- * looks at everything, and 16 if it looks at everything once for each thing.
+ * Measures how the cost of an event grows with what a peer holds: each figure at n, 2n and 4n. If the work is in proportion
+ * to what the event changes (DESIGN §2), all three are the same, and the last column (4n over n) is 1. The column is 4 if
+ * the event looks at everything, and 16 if it looks at everything once for each thing.
  */
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import type { Heartbeat } from "../src/schema/heartbeat.ts";
@@ -18,7 +18,7 @@ export interface Growth {
   microseconds: readonly number[];
 }
 
-/** The measured work, which leaves as many things as there were. */
+/** The measured work. It leaves as many things as it has found. */
 type Work = (number: number) => unknown;
 
 const start = Date.UTC(2026, 10, 20, 2);

@@ -1,12 +1,12 @@
 /**
- * The history bench: how long it takes to list, filter and page through a million run records, and whether a claim is stored any
- * later meanwhile.
+ * The history bench: how long it takes to list, filter and page through a million run records, and whether these reads delay the
+ * storing of a claim.
  *
  *   npm run bench:history [-- --records N --json FILE]
  *
- * The records are stored through the Disk door, as a peer stores them: 200 jobs in turn, each hundredth run failed, one job in a
- * hundred of the group `rare`, one peer that ran only the oldest thousandth. Each question is asked a hundred times, from another
- * place in the list where it has a cursor.
+ * The records are stored through the Disk door, as a peer stores them. They are of 200 jobs in turn; one run in a hundred has
+ * failed, one job in a hundred belongs to the group `rare`, and one peer has run only the oldest thousandth. Each query runs a
+ * hundred times; a query with a cursor continues from another place in the list each time.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -67,7 +67,7 @@ function history(disk: Disk, query: RunQuery): Promise<Page & { ms: number }> {
   );
 }
 
-/** Asks again and again, each time for the page after the last one, from the first on when there is none. */
+/** Asks for one page after the other, and begins again with the first page after the last one. */
 async function measure(disk: Disk, query: Omit<RunQuery, "limit">): Promise<number[]> {
   const times: number[] = [];
   let after: string | undefined;

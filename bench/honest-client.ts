@@ -1,13 +1,13 @@
 /**
- * A client with a good token that asks each peer ten times a second, over new connections and without waiting for earlier
- * answers. It notes how long each answer took, and the longest time without one.
+ * A client with a valid token. It asks each peer ten times a second, over new connections and without waiting for earlier answers,
+ * and notes how long each answer took and the longest time without an answer.
  */
 import { setTimeout as passes } from "node:timers/promises";
 import type { RunningPeer } from "../test/kit/cluster.ts";
 import { percentile } from "./report.ts";
 
 const everyMs = 100;
-/** How long the last answers are awaited. */
+/** How long the client waits for the last answers. */
 const endMs = 10_000;
 
 export interface ClientFigures {

@@ -1,7 +1,7 @@
 /**
  * The hunt: `npm run hunt -- --minutes M --jobs 2 [--world wide|long|mixed|long-mixed] [--peers P] [--hours H]
- * [--from NAME] [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone. `--world mended` runs the seeds that
- * once broke a rule (test/kit/seed/mended.ts), all of them, however long they take: among them are those too large for `npm test`.
+ * [--from NAME] [--planted NAME] [--seeds N]`, or `--name SEED` for one seed alone. `--world mended` runs all seeds that once
+ * broke a rule (test/kit/seed/mended.ts), including those that take too long for `npm test`.
  *
  * Runs wide worlds (or long or mixed ones) of fresh seeds and varying sizes until the time is up, `--jobs` of them side
  * by side. For each seed that breaks a rule it prints the seed and the commit, makes the world smaller, and prints what
@@ -50,7 +50,7 @@ const minuteMs = 60_000;
 const hoursOfAYear = 365 * 24;
 const isMended = values.world === "mended";
 let endAt = isMended ? Infinity : performance.now() + Number(values.minutes) * minuteMs;
-// Ctrl-C ends the hunt after the present seeds, with the figures so far.
+// After Ctrl-C the hunt finishes the seeds that are running and prints the figures so far.
 process.once("SIGINT", () => (endAt = 0));
 const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
 

@@ -1,12 +1,12 @@
 /**
- * The load bench: real peers as processes on this machine, with many jobs.
+ * The load bench: runs many jobs on real peers, as processes on this machine.
  *
  *   npm run bench:load -- --peers 3 --jobs 200 --every 5s --minutes 2 [--capacity N] [--majority] [--together]
  *     [--json FILE]
  *
- * Each start appends one line to a file (O_APPEND). Starts, duplicates and lateness are read only from that file. A
- * line's time is when this process sees it, at most some ms after it was written. So the lateness includes the job's
- * own start and is never too small.
+ * Each start appends one line to a file (O_APPEND). Starts, duplicates and lateness are read only from that file. The time
+ * of a line is when this process reads it, a few ms after it was written. So the lateness includes the start of the job's
+ * own process, and is never too small.
  *
  * Jobs are spread evenly over the seconds of the period, as crontabs are spread over the minutes of the hour;
  * `--together` makes all of them due at once. With `--majority` the voters choose each runner. `--capacity` is the
@@ -41,9 +41,9 @@ interface Figures extends Omit<Options, "json"> {
   perPeer: { name: string; starts: number; cpuPercent: number; rssMiB: number }[];
 }
 
-/** From the last job's creation to the first tick that counts, ms. */
+/** How long after the last job was created the first tick counts, ms. */
 const countedAfterMs = 5_000;
-/** How long after the last counted tick a start may come, ms; a later one counts as missed. */
+/** How long after the last counted tick a start may come, ms. A later one counts as missed. */
 const graceMs = 30_000;
 /** How many requests run at a time while the jobs are made. */
 const creators = 8;

@@ -1,6 +1,6 @@
 /**
- * Core alone, without a world: one peer with its own wake-ups and an instant disk, so that the cost of `step` itself
- * can be measured. Its children end at once, or when they are told to.
+ * Core alone, without a world, so that the cost of `step` itself can be measured: one peer with its own wake-ups and a disk
+ * that stores at once. A run ends as soon as it has begun, or when `endOne` is called.
  */
 import { ownCapabilities } from "../src/schema/protocol.ts";
 import type { Effect, EventBody } from "../src/core/events.ts";
@@ -81,12 +81,12 @@ export class LonePeer {
     return this.#running.length;
   }
 
-  /** How many things it holds, by kind. */
+  /** How many things core holds, by kind. */
   sizes(): Readonly<Record<string, number>> {
     return sizesOf(this.#state);
   }
 
-  /** Feeds the next event: one that follows from an effect, or else the wake-up that core asked for. */
+  /** Feeds the next event: an event that follows from an effect or, if there is none, the wake-up that core asked for. */
   takeOne(): number {
     const event = this.#waiting.shift();
     if (event !== undefined) return this.take(event);

@@ -6,7 +6,7 @@ import { percentile } from "./report.ts";
 const rounds = 15;
 const roundMs = 20;
 
-/** Takes all results, so that no work is optimised away. */
+/** Holds the last result, so that the compiler can't optimise the work away. */
 let sink: unknown;
 
 /** The median cost of one call in µs. Each call gets a different number. */

@@ -1,6 +1,6 @@
 /**
- * Floods by a member for `npm run bench:doors`: it holds the cluster key, has a link to each peer, and lies. Each flood sends a
- * bounded number of messages, as fast as its links take them.
+ * The floods of `npm run bench:doors` that come from a member: it holds the cluster key, has a link to each peer, and lies. Each
+ * flood sends a bounded number of messages, as fast as its links take them.
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -19,12 +19,12 @@ import { onlyKey, openTestMesh, until } from "../test/kit/mesh-world.ts";
 import type { Flood } from "./flood-order.ts";
 import { idleHeartbeat } from "../test/kit/idle-heartbeat.ts";
 
-/** Messages in one turn, and the pause after it: a link takes no more. */
+/** How many messages are sent before each pause of `turnMs`. A link takes no more. */
 const perTurn = 200;
 const turnMs = 5;
 const linkWithinMs = 20_000;
 
-/** What the member sends: bytes as they are, or a message in its envelope. */
+/** What the member sends: raw bytes, or a message in an envelope. */
 type Said = { channel: Channel; message: Message } | { channel: Channel; bytes: Uint8Array };
 type Lies = (number: number, liar: Liar) => Said;
 
@@ -118,7 +118,7 @@ function recordOf(number: number, peer: PeerId, more: Partial<RunRecord>): RunRe
   };
 }
 
-/** Of jobs that don't exist, which the liar signs itself: what it says of real ones is its right as a member. */
+/** Records of a job that doesn't exist, signed by the liar itself. A member may write records of jobs that do exist. */
 const ownRecords: Lies = (number, { keys }) => {
   const records = Array.from({ length: 100 }, (_, index) => {
     const job = "phantom" as JobId;
@@ -151,7 +151,7 @@ function buckets(): number[] {
   return Array.from({ length: 32 }, (_, index) => now - index);
 }
 
-/** A deletion of 200 million ids of a client that has written nothing, and a table full of forgotten peers. */
+/** Updates that fill the table with entries about peers that don't exist, and small updates with one bit changed. */
 const bombs: Lies = (number) => {
   const doc = new Y.Doc();
   doc.clientID = 1 + number;

@@ -1,12 +1,12 @@
 /**
- * What one peer keeps in memory and how soon it is ready, with so many jobs in its table and nothing to run.
+ * How much memory one peer takes and how soon it is ready, with many jobs in its table and nothing to run.
  *
  *   npm run bench:memory -- --jobs 0,1000,100000 --times 3 [--peers N]
  *
- * Memory is the proportional share (PSS) of the peer and of its launcher, some seconds after the peer was ready again: it is
- * started twice, so that the second start reads the table from its disk, as after a reboot. With `--peers` it is one of so many on
- * this machine, and what all of them send while they have nothing to do is counted by their sockets (`ss`), to be shown for one of
- * them and an hour.
+ * The peer starts twice, so that the second start reads the table from the disk, as after a reboot. Memory is the proportional
+ * share (PSS) of the peer and of its launcher, some seconds after the peer was ready for the second time. With `--peers` the mesh
+ * has that many peers on this machine. What they send while they have nothing to do is then counted by their sockets (`ss`), and
+ * shown for one peer and an hour.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
@@ -17,11 +17,11 @@ import { Cluster, type RunningPeer } from "../test/kit/cluster.ts";
 import { mib, printTable } from "./report.ts";
 import { pssOf } from "./usage.ts";
 
-/** After this, a peer that has nothing to do has given back what it needed for its start, ms. */
+/** How long it takes until an idle peer has given back the memory that its start needed, ms. */
 const settleMs = 10_000;
-/** How long what an idle mesh sends is counted, ms: several rounds of everything that it repeats. */
+/** For how long the traffic of an idle mesh is counted, ms: several rounds of everything that it repeats. */
 const listenMs = 60_000;
-/** Jobs that are made by one request, and in one change of the table. */
+/** How many jobs one request makes, which is one change of the table. */
 const jobsAtOnce = 500;
 
 interface Figures {
@@ -65,7 +65,7 @@ printTable(
 
 async function measure(jobs: number): Promise<Figures> {
   await using cluster = new Cluster();
-  // As on a real host, where compiled code is kept from one start to the next.
+  // On a real host, too, compiled code is kept from one start to the next.
   const env = { XDG_CACHE_HOME: path.join(cluster.folder, "caches") };
   mkdirSync(env.XDG_CACHE_HOME, { mode: 0o700 });
   const names = Array.from({ length: Number(values.peers) }, (_, index) => `peer-${index + 1}`);
@@ -91,7 +91,7 @@ async function sentInAnHour(peers: readonly RunningPeer[]): Promise<number> {
   return ((sentBytes(peers) - before) / peers.length) * (3_600_000 / listenMs);
 }
 
-/** What has been sent so far over the open connections between these peers, of which one end is a port of the mesh. */
+/** How many bytes these peers have sent so far over their open connections, each of which has a mesh port at one end. */
 function sentBytes(peers: readonly RunningPeer[]): number {
   const ports = new Set(peers.map(({ address }) => address.split("/tcp/")[1]?.split("/")[0] ?? ""));
   const sockets = execFileSync("ss", ["--tcp", "--info", "--numeric", "--oneline", "--no-header"]);

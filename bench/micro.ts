@@ -66,7 +66,7 @@ function tickFigures(): Figure[] {
   ];
 }
 
-/** The same, divided by the number of things that each call makes. */
+/** The median cost of one thing, where each call makes many. */
 function perTick(what: string, things: number, work: (number: number) => unknown): Figure {
   const figure = measure(what, work);
   return { ...figure, microseconds: figure.microseconds / things };

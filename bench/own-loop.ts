@@ -1,6 +1,7 @@
 /**
- * Loaded into the peers of `npm run bench:doors` (`--import`): for how long a peer's own work holds its loop, in CPU time of its
- * main thread. Unlike a silence, it says nothing about other programs that compete for the same cores, the flood included.
+ * Measures for how long a peer's own work holds its loop, in CPU time of its main thread. `npm run bench:doors` loads this file
+ * into its peers (`--import`). Unlike a silence, this time doesn't depend on other programs that compete for the cores, such as
+ * the flood itself.
  */
 import { appendFileSync, readFileSync } from "node:fs";
 import { isMainThread } from "node:worker_threads";
@@ -24,7 +25,7 @@ export function longestHold(file: string, pids: readonly number[], from: number,
   return Math.max(0, ...meant.map(([, ms = 0]) => ms));
 }
 
-/** A timer rings only when the loop is free: what this thread worked since it last rang was done without a break, or nearly. */
+/** A timer rings only when the loop is free, so the thread's CPU time between two rings was spent almost without a break. */
 function measure(file: string): void {
   let before = process.threadCpuUsage();
   let longestMs = 0;

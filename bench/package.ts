@@ -1,7 +1,7 @@
 /**
- * The published package beside the clone that it was made of: size, time to start and memory. The clone runs its bundle if that
- * is current, and its sources otherwise (touch one to see what they cost). Both are started in turns, each first once to fill its
- * cache of compiled code.
+ * Compares the published package with the clone that it was made of: size, time to start and memory. The clone runs its bundle if
+ * that is current, and otherwise its sources (touch a source to see what they cost). The bench starts the two in turns, after one
+ * start of each that fills its cache of compiled code.
  *
  * `npm run bench:package -- --starts 7`
  */
@@ -15,7 +15,7 @@ import { freePort, plainEnv, readReadyFile, root, Started, until } from "../test
 import { mib } from "./report.ts";
 import { pssOf } from "./usage.ts";
 
-/** After this, a peer that has nothing to do has given back what it needed for its start. */
+/** How long it takes until an idle peer has given back the memory that its start needed. */
 const settleMs = 10_000;
 const readyLimitMs = 60_000;
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:page`: the dashboard in a browser, on one peer with 5,000 jobs, 100,000 runs, and 25 more jobs that run each
- * second, which is about 50 events a second: how soon a view is there, how long the page takes to answer a click or a key, whether
- * scrolling is smooth, how much of a view is drawn anew by events, and how large all is.
+ * `npm run bench:page`: measures the dashboard in a browser: how soon a view is there, how long the page takes to answer a click or
+ * a key, whether scrolling is smooth, how much of a view events draw anew, and how large the page's files are. The peer has 5,000
+ * jobs, 100,000 runs, and 25 more jobs that run each second, which make about 50 events a second.
  */
 import { gzipSync } from "node:zlib";
 import { readdirSync, readFileSync } from "node:fs";
@@ -16,11 +16,11 @@ import { endedRecord } from "./ended-record.ts";
 const quietJobs = 5_000;
 const runsPerJob = 20;
 const busyJobs = 25;
-/** What one `apply` takes. */
+/** How many jobs one `apply` takes. */
 const jobsAtOnce = 1_000;
 const watchedMs = 10_000;
 
-/** Views, and what is there once they show something of the mesh. */
+/** Views, each with an element that is there once the view shows something of the mesh. */
 const views = [
   ["/", ".next-list"],
   ["/jobs", "tbody tr"],
@@ -110,7 +110,7 @@ async function giveHistory(peer: RunningPeer): Promise<void> {
   await peer.restart();
 }
 
-/** Tasks of more than 50 ms, which delay what a person does, and elements that are made anew, beside running jobs. */
+/** While jobs run: counts tasks of more than 50 ms, which delay what a person does, and elements that are made anew. */
 async function watchRedraws(page: Page, view: string): Promise<void> {
   await page.goto(view);
   await page.locator("tbody tr, .next-list").first().waitFor();
@@ -135,7 +135,7 @@ async function watchRedraws(page: Page, view: string): Promise<void> {
   );
 }
 
-/** The gaps between frames while the list of jobs is scrolled by a wheel. */
+/** Measures the gaps between frames while a wheel scrolls the list of jobs. */
 async function measureScrolling(page: Page): Promise<void> {
   await page.goto("/jobs");
   await page.locator("tbody tr").first().waitFor();
@@ -158,7 +158,7 @@ async function measureScrolling(page: Page): Promise<void> {
   );
 }
 
-/** From a click or key to the next frame that shows what it did, as the browser itself measures it. */
+/** How long it takes from a click or a key to the next frame that shows what it did, as the browser itself measures it. */
 async function measureAnswers(page: Page): Promise<void> {
   const acts: readonly (readonly [string, () => Promise<unknown>])[] = [
     ["choose a job", () => page.getByRole("row").nth(3).getByRole("checkbox").check()],

@@ -1,5 +1,5 @@
 /**
- * How soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
+ * Measures how soon each planted bug is found: `node bench/planted.ts [--bug NAME] [--most 1000] [--peers 3] [--ticks 8]
  * [--hours 0.3] [--from 1] [--kinds "old disk,kill"]`; `--world long` with `--hours 96` and kinds of
  * src/sim/faults/long.ts.
  *
@@ -45,7 +45,7 @@ function jobOf(seed: number, bug: PlantedBug): SeedJob {
   };
 }
 
-/** `kinds` of fault; undefined = as the seed draws */
+/** the kinds of fault; undefined = the seed draws them */
 function worldOf(
   bug: PlantedBug,
   kinds: string[] | undefined,

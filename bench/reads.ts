@@ -3,9 +3,10 @@
  *
  *   npm run bench:reads -- --jobs 2000 --starts 20 --connections 8 --seconds 10 [--only LIST …] [--json FILE]
  *
- * One peer has so many jobs, of which some start each second and append a line to a file. Each list is asked for over so many
- * connections, the next one as soon as the last one is there, for so many seconds; the first row asks for nothing. CPU is that of
- * the peer and its launcher, without what the jobs alone cost (the first row). Lateness is read from the file, as in `bench:load`.
+ * One peer has `--jobs` jobs, of which some start each second and append a line to a file. For `--seconds` the bench asks for one
+ * list over `--connections` connections; each connection asks again as soon as it has its answer. The first row asks for nothing.
+ * CPU is that of the peer and its launcher, less what the jobs alone cost (the first row). Lateness is read from the file, as in
+ * `bench:load`.
  */
 import path from "node:path";
 import { setTimeout as passes } from "node:timers/promises";
@@ -19,7 +20,7 @@ import { usageOf } from "./usage.ts";
 /** How often a busy job starts, s: this times `--starts` jobs are busy. */
 const everySeconds = 5;
 const jobsAtOnce = 500;
-/** So many runs are in the history before anything is measured. */
+/** How many runs are in the history before anything is measured. */
 const runsBefore = 500;
 
 interface Figures {
@@ -89,7 +90,7 @@ try {
   tail.close();
 }
 
-/** `--only LIST`, any number of times: these, beside the row without reads. */
+/** `--only LIST` (repeatable) limits the bench to these lists and the row without reads. */
 function isWanted([list, target]: (typeof lists)[number]): boolean {
   return target === undefined || values.only === undefined || values.only.includes(list);
 }
@@ -121,7 +122,7 @@ async function measure(peer: RunningPeer, list: string, target: string | undefin
   if (target === undefined) await passes(to - from);
   else await Promise.all(Array.from({ length: connections }, () => askUntil(to, peer, target, times)));
   const cpuMs = usageOf(pid).cpuMs - before;
-  // The last ticks of the span have started by then.
+  // By then the last ticks of the span have started.
   await passes(1_000);
   const late = latenessOf(from, to);
   return {
@@ -147,7 +148,7 @@ async function askUntil(to: number, peer: RunningPeer, target: string, times: nu
   await client.close();
 }
 
-/** Of the ticks that were due in the span and have started, ms. */
+/** The lateness of the ticks that were due in the span and have started, ms. */
 function latenessOf(from: number, to: number): number[] {
   const late: number[] = [];
   for (const [start, [first]] of tail.seen) {

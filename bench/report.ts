@@ -36,7 +36,7 @@ export interface Spread {
   max: number;
 }
 
-/** The middle, the slowest hundredth and the largest of the values. */
+/** The median, the 99th percentile and the largest of the values. */
 export function spreadOf(values: readonly number[]): Spread {
   const ascending = values.toSorted((a, b) => a - b);
   return { p50: percentile(ascending, 50), p99: percentile(ascending, 99), max: percentile(ascending, 100) };

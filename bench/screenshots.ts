@@ -1,6 +1,6 @@
 /**
- * `npm run screenshots`: takes the pictures of the dashboard that the README shows, of three real peers with a few jobs that have
- * run for a while. It takes about two minutes, and needs a chromium.
+ * `npm run screenshots`: takes the pictures of the dashboard that the README shows. They are of three real peers with a few jobs
+ * that have run for a while. It takes about two minutes and needs Chromium.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { Cluster, root } from "../test/kit/cluster.ts";
 const folder = path.join(root, "src", "ui", "pictures");
 /** How long the jobs run before the pictures are taken. Unit: ms. */
 const historyMs = 90_000;
-/** Of 100; more makes the pictures larger than the README should load. */
+/** The quality of the pictures, of 100. A higher one makes them larger than the README should load. */
 const quality = 70;
 
 const jobs: readonly object[] = [

@@ -9,7 +9,7 @@ import type { SeedJob } from "../test/kit/seed/job.ts";
 export interface Shrunk {
   job: SeedJob;
   summary: SeedSummary;
-  /** how many worlds were run for this */
+  /** how many worlds were run to make it smaller */
   runs: number;
 }
 

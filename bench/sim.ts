@@ -1,5 +1,5 @@
 /**
- * The simulator by hand.
+ * Runs the simulator by hand.
  *
  *   npm run sim -- --seed N [--peers P] [--jobs J] [--hours H] [--faults none|swarm] [--trace]
  *     replays one seed; prints a summary and the trace hash; ends with 1 if a rule was broken

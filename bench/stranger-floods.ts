@@ -1,6 +1,6 @@
 /**
- * Floods by strangers for `npm run bench:doors`: they know the ports and nothing else. All go to this machine's loopback, from
- * forty of its addresses, and keep to the number of sockets that they are given.
+ * The floods of `npm run bench:doors` that come from strangers, who know only the ports. All go to this machine's loopback, from
+ * forty of its addresses, and open no more sockets than the order allows.
  */
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
@@ -10,11 +10,11 @@ import { openTestMesh } from "../test/kit/mesh-world.ts";
 import type { Flood, FloodOrder, Tally } from "./flood-order.ts";
 
 const addresses = 40;
-/** A closed socket is opened again after this: with less, the flood would be one of new connections. */
+/** How long after a socket was closed it is opened again. With less, it would be a flood of new connections. */
 const reopenMs = 3_000;
-/** Requests and pieces in all, however many a peer would take. */
+/** The most requests and pieces that are sent in all, even if a peer would take more. */
 const sentMax = 1_000_000;
-/** Handshakes that begin at once; more would only measure this program. */
+/** How many handshakes begin at once. With more, the bench would only measure this program. */
 const openedAtOnce = 64;
 const openEveryMs = 10;
 
@@ -60,8 +60,8 @@ const manners: Readonly<Record<"idle" | "half" | "slow" | "garbage" | "unread", 
 };
 
 /**
- * So many sockets at each of the ports of the first peer, each of which behaves like that and is opened again when it is
- * closed.
+ * Opens `perPort` sockets at each of these ports of the first peer. Each socket behaves as `manner` says, and is opened again
+ * after it was closed.
  */
 function sockets(manner: keyof typeof manners, ports: readonly Port[], perPort: number): Flood {
   return async (order, tally, isOver) => {
@@ -100,7 +100,7 @@ function sockets(manner: keyof typeof manners, ports: readonly Port[], perPort: 
   };
 }
 
-/** Peers of another mesh, which dial again and again. */
+/** Peers of another mesh, with another cluster key, that dial again and again. */
 const wrongKey: Flood = async (order, tally, isOver) => {
   const clusterKey = generateClusterKey();
   const bootstrap = order.targets.map(({ address }) => address);
@@ -136,7 +136,7 @@ function every(socket: Socket, ms: number, act: () => void): void {
   socket.once("close", () => clearInterval(timer));
 }
 
-/** For comparison. */
+/** No flood at all, for comparison. */
 const none: Flood = async (_order, _tally, isOver) => {
   // oxlint-disable-next-line no-await-in-loop -- until the time is up
   while (!isOver()) await passes(100);

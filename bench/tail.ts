@@ -1,13 +1,13 @@
 /**
- * The lines that jobs append to one file (O_APPEND), each seen a few ms after it was written. So a lateness that is read from them
- * includes the job's own start, and is never too small.
+ * Reads the lines that jobs append to one file (O_APPEND), each a few ms after it was written. So the lateness includes the start
+ * of the job's own process, and is never too small.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 
-/** How often the file is read, ms: the most by which lateness is overstated on an idle machine. */
+/** How often the file is read, ms. On an idle machine, lateness is overstated by this much at most. */
 const tailEveryMs = 5;
 
-/** The lines that jobs have written, each with the time at which it was seen. */
+/** The lines that jobs have written, each with the time at which it was read. */
 export class Tail {
   readonly seen = new Map<string, { peer: string; at: number }[]>();
   readonly #file: number;

@@ -16,7 +16,7 @@ interface Line {
   line: string;
 }
 
-/** Lines that matter: what is done to the world, which is in capitals, and what the peers log, without most details. */
+/** The lines that matter: what is done to the world, in capitals, and what the peers log, without most details. */
 const relevant =
   /^(?:STARTED|GAVE|HOST|KILLED|TERMINATED|PAUSED|SUSPENDED|RESUMED|CUT|MENDED|BEGINS|ENDS|BACKED|PUT|DISK|INVITED|TRIGGER|warn|info|debug warmed up)/;
 

@@ -1,6 +1,6 @@
 /**
- * CPU time and memory of a peer, from /proc: its own process with all threads, and its launcher. The jobs' own use is
- * not counted.
+ * Reads the CPU time and memory of a peer from /proc: those of its own process with all threads, and those of its launcher.
+ * What the jobs themselves use is not counted.
  */
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -39,7 +39,7 @@ function rssBytesOf(pid: number): number {
   return Number(match?.[1] ?? 0) * 1_024;
 }
 
-/** The proportional share of memory of a process, and of its children, which for a peer is its launcher. Unit: bytes. */
+/** The proportional share (PSS) of a process and of its children; a peer's only child is its launcher. Unit: bytes. */
 export function pssOf(pid: number): { own: number; children: number } {
   return { own: pssBytesOf(pid), children: childrenOf(pid).reduce((sum, one) => sum + pssBytesOf(one), 0) };
 }

@@ -1,6 +1,6 @@
 /**
- * Debian's cron in `bench:beside`: one daemon in the foreground, in a mount namespace of its own, in which its spool and `/run` are
- * empty and the system's crontabs aren't there. So nothing of this machine's own cron is read, run or written. Needs root.
+ * Debian's cron in `bench:beside`: one daemon in the foreground. It has a mount namespace of its own, in which its spool and `/run`
+ * are empty and the system's crontabs are missing, so it doesn't read, run or write anything of this machine's own cron. Needs root.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ cp "$1" /var/spool/cron/crontabs/root
 chmod 600 /var/spool/cron/crontabs/root
 exec "$2" -f`;
 
-/** Why it can't run here, in words; undefined = it can. */
+/** Why cron can't run here, in words; undefined = it can. */
 export function whyNoCron(binary: string): string | undefined {
   try {
     execFileSync("unshare", ["--mount", "--propagation", "private", "true"], { stdio: "pipe" });

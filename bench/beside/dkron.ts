@@ -1,6 +1,6 @@
 /**
- * Dkron 4 in `bench:beside`: servers that elect a leader, as its documentation advises for production (`--raft-multiplier 1`). The
- * job's tag sends each run to one of them; without a tag a job would run on all.
+ * Dkron 4 in `bench:beside`: servers that elect a leader, with the setting that dkron's documentation advises for production
+ * (`--raft-multiplier 1`). Each job has a tag that sends a run to one server; without a tag, every server would run it.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,7 @@ import { setTimeout as passes } from "node:timers/promises";
 import { freePort, plainEnv, Started, until } from "../../test/kit/cluster.ts";
 import { sixFields, type BenchJob, type Rival } from "./rival.ts";
 
-/** How long its servers may take to elect a leader, ms. */
+/** How long the servers may take to elect a leader, ms. */
 const electionLimitMs = 30_000;
 const betweenStartsMs = 2_000;
 
@@ -27,7 +27,7 @@ export async function startDkron(binary: string, agents: number): Promise<Rival>
   const [firstPorts] = ports;
   const started: Agent[] = [];
   const living = () => started.filter((agent) => !agent.started.hasEnded);
-  /** Plugins of agents that were killed, which live on. */
+  /** The plugins of killed agents. They live on. */
   const orphans: number[] = [];
   const end = async (agent: Agent): Promise<void> => {
     orphans.push(...childrenOf(agent.started.pid));
@@ -39,7 +39,7 @@ export async function startDkron(binary: string, agents: number): Promise<Rival>
     async makeJobs(jobs) {
       const [first, ...others] = jobs;
       if (first === undefined) return;
-      // A leader that was just elected isn't found by its own servers for a moment.
+      // For a moment, the servers don't find the leader that they have just elected.
       await until("dkron takes a job", electionLimitMs, () =>
         putJob(started, first).then(
           () => true,
@@ -57,7 +57,7 @@ export async function startDkron(binary: string, agents: number): Promise<Rival>
     async [Symbol.asyncDispose]() {
       await Promise.all(living().map(end));
       for (const pid of orphans) {
-        // Only what still is a plugin of this binary: a process may have got the id since.
+        // Another process may have got the id since, so the bench kills only what is still a plugin of this binary.
         if (isPlugin(pid, binary)) process.kill(pid, "SIGKILL");
       }
       rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
@@ -89,7 +89,7 @@ export async function startDkron(binary: string, agents: number): Promise<Rival>
         started: new Started(binary, args, plainEnv()),
       };
       started.push(agent);
-      // A server that hears of the last one before it listens to such news never elects a leader.
+      // If a server hears of the next one before it listens to such news, it never elects a leader.
       await until(`${name} of dkron answers`, electionLimitMs, () => isUp(agent));
       await passes(betweenStartsMs);
     }

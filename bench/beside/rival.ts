@@ -3,7 +3,7 @@
 /** One of the jobs that all schedulers get. */
 export interface BenchJob {
   id: string;
-  /** due at each instant that is `offsetSeconds` after a multiple of this; a minute, or a divisor of it */
+  /** the job is due `offsetSeconds` after each multiple of this; a minute, or a divisor of a minute */
   everySeconds: number;
   offsetSeconds: number;
   /** a line for the shell */
@@ -12,15 +12,15 @@ export interface BenchJob {
 
 export interface Rival extends AsyncDisposable {
   readonly name: string;
-  /** Makes the jobs, and returns when all agents know them, as far as they can be asked. */
+  /** Makes the jobs, and returns when all agents that can be asked know them. */
   makeJobs(jobs: readonly BenchJob[]): Promise<void>;
-  /** the processes of its agents that live; their children that stay belong to them */
+  /** the processes of the agents that are alive; their lasting children count as theirs */
   pids(): number[];
   /** Ends one agent with SIGKILL: the leader where there is one. */
   kill(): Promise<void>;
 }
 
-/** With seconds, as cicada and dkron take it. */
+/** The job's schedule as a cron expression with seconds, which cicada and dkron read alike. */
 export function sixFields({ everySeconds, offsetSeconds }: BenchJob): string {
   return everySeconds === 60 ? `${offsetSeconds} * * * * *` : `${offsetSeconds}-59/${everySeconds} * * * * *`;
 }

@@ -152,7 +152,7 @@ class Mesh {
       remove: (sha256) => void disk.delete(sha256),
       missingInterpreters: (names, done) =>
         later(() => done(names.filter((one) => !installed.includes(one)))),
-      lookUpUsers: (names, found) => later(() => names.forEach((name) => found(name, false))),
+      lookUpUsers: (names, found) => later(() => names.forEach((user) => found(user, false))),
     };
     const keeper = new ScriptStore(
       {

@@ -231,6 +231,26 @@ test("records that a peer brings back after a long absence don't return to peers
   assert.ok(stage.ageOf(two, "beat") <= hour + slackMs, "and the other prunes it as well");
 });
 
+test("a job that runs after one with a long window keeps what is needed when that one's ticks are caught up", () => {
+  const stage = new Stage("chain window");
+  const keep = { runs: 100, ageMs: hour };
+  stage.put("parent", { schedule: everySeconds(600), catchUp: { policy: "all", windowMs: 4 * hour }, keep });
+  stage.put("child", { schedule: noSchedule, after: { jobs: ["parent" as JobId], on: "success" }, keep });
+  stage.until(95 * minute);
+  const drain = (on: boolean): void => {
+    for (const peer of stage.peers) stage.world.ask(peer, { kind: "drain", target: peer, on });
+  };
+  drain(true);
+  stage.until(4 * hour + 5 * minute);
+  drain(false);
+  stage.until(4.25 * hour);
+  const { runs } = stage.world.evidence(stage.world.now(), []);
+  const ran = (id: string): string[] => runs.flatMap((run) => (run.job === id ? [run.tick] : []));
+  const ticks = ran("parent");
+  assert.ok(ticks.length > 15);
+  assert.deepEqual(ran("child").toSorted(), ticks.toSorted(), "each tick of the child has run once");
+});
+
 const round = epoch + 240 * hour;
 const job = "x" as JobId;
 const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };

@@ -2,8 +2,8 @@
  * I16, pruned stays pruned: records beyond what a job keeps are gone everywhere and don't come back. This file also
  * tells the other checkers which ticks' records must still be there.
  *
- * A job keeps its newest ticks, by number and by age. Not pruned are ticks younger than its catch-up window and an
- * hour, ticks with an open record, and the job's last tick and last success. Each peer prunes about every ten minutes.
+ * A job keeps its newest ticks, by number and by age. Not pruned are ticks younger than its catch-up window (and those of the
+ * jobs after which it runs) and an hour, ticks with an open record, and the job's last tick and last success. Each peer prunes about every ten minutes.
  * A peer that was away for more than an hour first waits until it has been up for as long, but at most for a day. The
  * time for which any clock was set wrong counts as such an absence of every peer, and if it was set by more than 40
  * minutes, all wait for a day. Records that reached the peer only later, because it knew no other before, don't count.
@@ -41,21 +41,32 @@ interface Keeping {
 
 /** The least and the most that a job keeps, over all revisions that were asked for; undefined = everything. */
 function keepingOf(evidence: Evidence, job: JobId): { least: Keeping; most: Keeping } | undefined {
-  const rules = evidence.operations.flatMap(({ request }) =>
-    request.kind === "put" && request.rules.id === job ? [request.rules] : [],
-  );
+  const rules = rulesOf(evidence, job);
   const keeps = rules.flatMap(({ keep }) => keep ?? []);
   if (keeps.length < rules.length || keeps.length === 0) return undefined;
-  const youngMs =
-    Math.max(...rules.map(({ catchUp }: JobRules) => catchUp.windowMs)) +
-    hourMs +
-    longestProgressMs(evidence);
+  const youngMs = longestWindowMs(evidence, job, new Set()) + hourMs + longestProgressMs(evidence);
   const runs = keeps.map((keep) => keep.runs);
   const ages = keeps.map((keep) => keep.ageMs);
   return {
     least: { runs: Math.min(...runs), ageMs: Math.min(...ages), youngMs: hourMs },
     most: { runs: Math.max(...runs), ageMs: Math.max(...ages), youngMs },
   };
+}
+
+function rulesOf({ operations }: Evidence, job: JobId): JobRules[] {
+  return operations.flatMap(({ request }) =>
+    request.kind === "put" && request.rules.id === job ? [request.rules] : [],
+  );
+}
+
+/** How old a tick may be when it is caught up: a job that runs after others has its window after theirs. */
+function longestWindowMs(evidence: Evidence, job: JobId, seen: Set<JobId>): number {
+  if (seen.has(job)) return 0;
+  seen.add(job);
+  const rules = rulesOf(evidence, job);
+  const parents = new Set(rules.flatMap(({ after }) => after?.jobs ?? []));
+  const ofParents = [...parents].map((parent) => longestWindowMs(evidence, parent, new Set(seen)));
+  return Math.max(0, ...rules.map(({ catchUp }) => catchUp.windowMs)) + Math.max(0, ...ofParents);
 }
 
 /**

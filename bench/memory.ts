@@ -18,7 +18,7 @@ import { mib, printTable } from "./report.ts";
 import { pssOf } from "./usage.ts";
 
 /** How long it takes until an idle peer has given back the memory that its start needed, ms. */
-const settleMs = 10_000;
+const calmAfterMs = 10_000;
 /** For how long the traffic of an idle mesh is counted, ms: several rounds of everything that it repeats. */
 const listenMs = 60_000;
 /** How many jobs one request makes, which is one change of the table. */
@@ -77,7 +77,7 @@ async function measure(jobs: number): Promise<Figures> {
   const startedAt = performance.now();
   await peer.restart();
   const readyMs = performance.now() - startedAt;
-  await passes(settleMs);
+  await passes(calmAfterMs);
   const { pid } = peer.started;
   const { own: peerBytes, children: launcherBytes } = pssOf(pid);
   const threads = readdirSync(`/proc/${pid}/task`).length;

@@ -16,7 +16,7 @@ import { mib } from "./report.ts";
 import { pssOf } from "./usage.ts";
 
 /** How long it takes until an idle peer has given back the memory that its start needed. */
-const settleMs = 10_000;
+const calmAfterMs = 10_000;
 const readyLimitMs = 60_000;
 
 interface Figures {
@@ -74,7 +74,7 @@ async function measure(program: string, data: string): Promise<Figures> {
   try {
     await until("the peer is ready", readyLimitMs, () => readReadyFile(data));
     const readyMs = performance.now() - startedAt;
-    await passes(settleMs);
+    await passes(calmAfterMs);
     const { own, children } = pssOf(peer.pid);
     return { versionMs, readyMs, peerBytes: own, launcherBytes: children };
   } finally {

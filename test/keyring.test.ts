@@ -401,7 +401,7 @@ class Round {
     });
   }
 
-  async settle(): Promise<void> {
+  async untilQuiet(): Promise<void> {
     for (let quiet = 0; quiet < 5; quiet++) {
       for (const act of this.#queue.splice(0)) {
         quiet = 0;
@@ -415,7 +415,7 @@ class Round {
   async pass(ms: number): Promise<void> {
     this.mono += ms;
     for (const rotation of this.rotations.values()) rotation.woke({ wall, mono: this.mono });
-    await this.settle();
+    await this.untilQuiet();
   }
 
   keyOf(name: string): string {
@@ -440,7 +440,7 @@ describe("a rotation", () => {
   test("gives every member the new key, and says so when the last one has confirmed", async () => {
     const round = new Round(["a", "b", "c"]);
     const answers = round.rotate("a");
-    await round.settle();
+    await round.untilQuiet();
     assert.deepEqual(holders(answers), ["b", "c"]);
     assert.equal(new Set(["a", "b", "c"].map((name) => round.keyOf(name))).size, 1);
     assert.notEqual(round.keyOf("a"), clusterFingerprint(key));
@@ -450,12 +450,12 @@ describe("a rotation", () => {
     const round = new Round(["a", "b", "c"]);
     round.away.add("c" as PeerId);
     const answers = round.rotate("a");
-    await round.settle();
+    await round.untilQuiet();
     assert.deepEqual(holders(answers), ["b"]);
     round.away.delete("c" as PeerId);
     round.away.add("a" as PeerId);
     round.rotations.get("b" as PeerId)?.linkUp("c" as PeerId);
-    await round.settle();
+    await round.untilQuiet();
     assert.equal(round.keyOf("c"), round.keyOf("b"));
   });
 
@@ -490,7 +490,7 @@ describe("a rotation", () => {
     assert.ok(deaf);
     round.rotations.delete("b" as PeerId);
     const answers = round.rotate("a");
-    await round.settle();
+    await round.untilQuiet();
     assert.equal(answers.length, 0);
     await round.pass(5_000);
     assert.deepEqual(holders(answers), []);
@@ -502,7 +502,7 @@ describe("a rotation", () => {
   test("gives the new key to no peer that came in later with the old one", async () => {
     const round = new Round(["a", "b"]);
     round.rotate("a");
-    await round.settle();
+    await round.untilQuiet();
     round.add("thief" as PeerId, ["a", "b"] as PeerId[]);
     for (const name of ["a", "b"]) round.rotations.get(name as PeerId)?.linkUp("thief" as PeerId);
     await round.pass(5_000);
@@ -519,7 +519,7 @@ describe("a rotation", () => {
     const round = new Round(["a", "b", "c", "d"]);
     round.rotate("a");
     round.rotate("d");
-    await round.settle();
+    await round.untilQuiet();
     for (let i = 0; i < 4; i++) await round.pass(5_000);
     assert.equal(new Set(["a", "b", "c", "d"].map((name) => round.keyOf(name))).size, 1);
   });

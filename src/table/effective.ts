@@ -99,18 +99,18 @@ export class EffectiveJobs {
 
   /** Every effective job. The map is live; the jobs in it never change. */
   jobs(): ReadonlyMap<JobId, Job> {
-    this.settle();
+    this.reread();
     return this.#jobs;
   }
 
   quarantined(): Quarantined[] {
-    this.settle();
+    this.reread();
     return [...this.#quarantined.values()];
   }
 
   /** The jobs that changed since the last call. */
   takeChanges(): JobChange[] {
-    this.settle();
+    this.reread();
     const changes = [...this.#changes.values()];
     this.#changes = new Map();
     return changes;
@@ -118,13 +118,13 @@ export class EffectiveJobs {
 
   /** The jobs that are quarantined because they run after each other, with their parents. */
   cyclic(): ReadonlyMap<JobId, readonly JobId[]> {
-    this.settle();
+    this.reread();
     return new Map([...this.#knots.keys()].map((id) => [id, this.#parentsOf(id)]));
   }
 
   /** ULIDs of a job's living incarnations. An incarnation that names no job has its own ULID as its id. */
   incarnationsOf(id: JobId): readonly string[] {
-    this.settle();
+    this.reread();
     const nameless = this.#idOf.has(id) && this.#idOf.get(id) === undefined;
     return nameless ? [id] : this.#ulidsOf(id);
   }
@@ -135,7 +135,7 @@ export class EffectiveJobs {
   }
 
   /** Reads the touched incarnations again. Every method that shows jobs calls this first. */
-  settle(): void {
+  reread(): void {
     if (this.#touched.size === 0) return;
     const touched = this.#touched;
     this.#touched = new Set();

@@ -155,7 +155,7 @@ export class JobTable {
 
   /** One transaction under this peer's client id. */
   #write(write: () => void): Uint8Array {
-    this.#effective.settle();
+    this.#effective.reread();
     let written: Uint8Array = emptyUpdate;
     const keep = (update: Uint8Array): void => {
       written = update;
@@ -168,7 +168,7 @@ export class JobTable {
       this.#doc.clientID = noClientId;
       this.#doc.off("update", keep);
     }
-    this.#effective.settle();
+    this.#effective.reread();
     this.#caps.grown(written.length);
     return written;
   }

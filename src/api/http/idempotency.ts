@@ -41,7 +41,7 @@ interface Entry {
   until: number;
   /** undefined: the request failed in a way that makes another try worthwhile */
   outcome: Promise<KeptAnswer | Unknown | undefined>;
-  settle: (outcome: KeptAnswer | Unknown | undefined) => void;
+  close: (outcome: KeptAnswer | Unknown | undefined) => void;
 }
 
 /** Outcomes by caller and key, oldest first. */
@@ -62,7 +62,7 @@ class KeptAnswers {
       request,
       until: now + keysCountMs,
       outcome: promise,
-      settle: (outcome) => {
+      close: (outcome) => {
         resolve(outcome);
         if (this.#entries.get(key) !== entry) return;
         if (outcome === undefined) this.forget(key);
@@ -142,8 +142,8 @@ export function honourIdempotencyKeys(app: Api, now: () => number): void {
     if (entry === undefined) return;
     const { unanswered } = request;
     const isKept = reply.statusCode < 500 && typeof payload === "string";
-    if (unanswered !== undefined) entry.settle({ unanswered });
-    else entry.settle(isKept ? answerOf(reply, payload) : undefined);
+    if (unanswered !== undefined) entry.close({ unanswered });
+    else entry.close(isKept ? answerOf(reply, payload) : undefined);
   });
 }
 

@@ -105,15 +105,15 @@ function write(socket: Socket, bytes: Buffer): Promise<void> {
       () => socket.destroy(new Error(`it has read nothing for ${patienceMs / 1_000} s`)),
       patienceMs,
     );
-    const failed = (error: Error) => settle(() => fail(error));
-    const closed = () => settle(() => fail(new Error("the connection has ended")));
-    const settle = (then: () => void) => {
+    const failed = (error: Error) => finish(() => fail(error));
+    const closed = () => finish(() => fail(new Error("the connection has ended")));
+    const finish = (then: () => void) => {
       clearTimeout(late);
       socket.off("error", failed).off("close", closed);
       then();
     };
     socket.once("error", failed).once("close", closed);
-    socket.write(bytes, (error) => (error ? failed(error) : settle(done)));
+    socket.write(bytes, (error) => (error ? failed(error) : finish(done)));
   });
 }
 

@@ -80,7 +80,7 @@ export class Child {
   /** how many processes were still in its group when it had ended by itself, and were then ended */
   private leftRunning = 0;
   private outputEnded = false;
-  private settled = false;
+  private isFinished = false;
 
   constructor({ spec, logFile, secrets = {} }: Launch, doors: ChildDoors, events: ChildEvents) {
     this.spec = spec;
@@ -119,7 +119,7 @@ export class Child {
 
   /** TERM now, KILL after `graceMs`. A second call with a shorter grace shortens the first. */
   end(why: "cancelled" | "timeout", graceMs: number): void {
-    if (this.settled || this.group === 0) return;
+    if (this.isFinished || this.group === 0) return;
     if (this.exit === undefined) this.ending ??= why;
     this.endGroup(graceMs);
   }
@@ -207,14 +207,14 @@ export class Child {
       values.length === 0 ? undefined : new Masker(values),
       () => {
         this.outputEnded = true;
-        if (this.exit !== undefined) this.settleWhenGone();
+        if (this.exit !== undefined) this.finishWhenGone();
       },
     );
   }
 
   private spawnFailed(error: unknown, { stdin, file, pipe, script, cwd, exchange }: OwnFiles): void {
     // An error of a running child is about a signal or a message, and none is sent through Node.
-    if (this.settled || this.group !== 0) return;
+    if (this.isFinished || this.group !== 0) return;
     if (stdin !== undefined) closeSync(stdin);
     if (pipe !== undefined) {
       closeSync(pipe.writeEnd);
@@ -232,20 +232,20 @@ export class Child {
       this.doors.sweeper.ask(this.group, (running) => {
         const { killGraceMs, leavesBackground } = this.spec.action;
         const isLeft = leavesBackground === true && this.ending === undefined;
-        if (running === 0 || isLeft) return this.settle();
+        if (running === 0 || isLeft) return this.finish();
         if (this.ending === undefined) this.leftRunning = running;
         this.endGroup(killGraceMs);
       });
     });
-    if (this.outputEnded) this.settleWhenGone();
+    if (this.outputEnded) this.finishWhenGone();
   }
 
-  private settleWhenGone(): void {
-    if (this.doors.sweeper.signal(this.group, 0) === "gone") this.settle();
+  private finishWhenGone(): void {
+    if (this.doors.sweeper.signal(this.group, 0) === "gone") this.finish();
   }
 
   private endGroup(graceMs: number): void {
-    if (this.settled) return;
+    if (this.isFinished) return;
     this.signal("SIGTERM");
     this.after(graceMs, () => this.killGroup());
     this.alarms.add(this.doors.sweeper.watch(this.group, () => this.groupGone()));
@@ -255,7 +255,7 @@ export class Child {
     this.signal("SIGKILL");
     if (this.ending !== undefined) this.doors.sweeper.killRun(this.spec.run, () => undefined);
     this.after(vanishMs, () => {
-      if (this.isExiting) return this.settle();
+      if (this.isExiting) return this.finish();
       if (this.isStuck) return;
       this.isStuck = true;
       this.events.stuck(
@@ -272,13 +272,13 @@ export class Child {
 
   /** The group has ended. Processes that have left it are ended, too. */
   private groupGone(): void {
-    if (this.ending === undefined) return this.settle();
-    this.doors.sweeper.killRun(this.spec.run, () => this.settle());
+    if (this.ending === undefined) return this.finish();
+    this.doors.sweeper.killRun(this.spec.run, () => this.finish());
   }
 
-  private settle(): void {
-    if (this.settled) return;
-    this.settled = true;
+  private finish(): void {
+    if (this.isFinished) return;
+    this.isFinished = true;
     this.silence();
     const finished = this.output?.finish();
     this.script?.remove();
@@ -301,7 +301,7 @@ export class Child {
   }
 
   private notStarted(outcome: NotStarted): void {
-    this.settled = true;
+    this.isFinished = true;
     this.events.ended(outcome, undefined);
   }
 
@@ -309,7 +309,7 @@ export class Child {
     const { clock } = this.doors;
     const cancel = clock.alarm(clock.now().mono + ms, () => {
       this.alarms.delete(cancel);
-      if (!this.settled) then();
+      if (!this.isFinished) then();
     });
     this.alarms.add(cancel);
   }

@@ -7,12 +7,12 @@ interface StoryPace {
 }
 
 /** How long after a split its peers may still tell each other of its runs, and start its last ticks. Unit: ms. */
-const settledAfterMs = 600_000;
+const finalAfterMs = 600_000;
 
 /** How often the story of a split is asked for: it costs the peer thousands of records, and an old one hardly changes. */
 export function storyPace({ to }: { to: string | null }, nowMs: number): StoryPace {
-  const isSettled = to !== null && nowMs - Date.parse(to) > settledAfterMs;
-  return isSettled
+  const isFinal = to !== null && nowMs - Date.parse(to) > finalAfterMs;
+  return isFinal
     ? { on: ["peer"], everyMs: 60_000, pollMs: 600_000 }
     : { on: ["peer", "run"], everyMs: 15_000, pollMs: 60_000 };
 }

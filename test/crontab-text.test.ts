@@ -18,6 +18,14 @@ const options: CrontabOptions = {
 
 const job = (fields: object) =>
   ({ id: "a", command: "x", schedule: "@daily", user: "shop", ...fields }) as JobSpec;
+const exported = (jobs: readonly JobSpec[], user?: string) =>
+  crontabOf(
+    jobs.map((one) => ({ job: one, own: one })),
+    { user },
+  );
+const imported = (text: string) =>
+  parseCrontab(text, { ...options, system: true, user: "root", home: "/root", file: "/tmp/from-cicada" });
+
 /** Without what is only told of a line. Variables other than those of cron's own go into the command. */
 function meaning(spec: JobSpec): object {
   const env = Object.fromEntries(["PATH", "HOME", "SHELL"].map((one) => [one, spec.env?.[one]]));
@@ -31,10 +39,7 @@ test("what was imported from a crontab goes back into one, and comes back the sa
   for (const name of ["crontab-30", "crontab-to-run"]) {
     const text = readFileSync(new URL(`fixtures/${name}`, import.meta.url), "utf8");
     const { jobs } = parseCrontab(text, options);
-    const said = crontabOf(
-      jobs.map(({ spec }) => spec),
-      { user: undefined },
-    );
+    const said = exported(jobs.map(({ spec }) => spec)).replaceAll(/^#cicada.*\n/gm, "");
     const again = parseCrontab(said, { ...options, system: true, user: "root", home: "/root" });
     assert.deepEqual(again.refused, []);
     const plainJobs = jobs.filter(({ spec }) => Object.keys(spec.env ?? {}).length === 4);
@@ -45,6 +50,52 @@ test("what was imported from a crontab goes back into one, and comes back the sa
     }
     assert.equal(again.jobs.length, jobs.length);
   }
+});
+
+const rich: JobSpec[] = [
+  job({ id: "plain" }),
+  job({ id: "with-umask", umask: "027", env: { A: "it's", HOME: "/srv/shop" }, cwd: "/srv" }),
+  job({ id: "retried", enabled: true, retry: { attempts: 2 }, target: { count: 2 }, description: "a: b" }),
+  job({ id: "many-times", schedule: ["@daily", "0 12 * * 1-5"], timezone: "Europe/Paris", stdin: "50%\n" }),
+  job({ id: "of-nobody", user: undefined, argv: ["/bin/zsh", "-c", "print 'a b'"], command: undefined }),
+  job({ id: "off", enabled: false, labels: { team: "ops" } }),
+].map((one) => JSON.parse(JSON.stringify(one)) as JobSpec);
+const byId = (a: JobSpec, b: JobSpec) => (a.id < b.id ? -1 : 1);
+
+test("what an export has written comes back as the very jobs, under their names, and exports to the same text", () => {
+  const text = exported(rich, "deploy");
+  const { jobs, refused, notes, doubts } = imported(text);
+  const specs = jobs.map(({ spec }) => spec);
+  assert.deepEqual([refused, notes, doubts], [[], [], []]);
+  assert.deepEqual(specs.toSorted(byId), rich.toSorted(byId));
+  assert.equal(exported(specs, "deploy"), text);
+});
+
+/** The jobs of that name that come of an export in which somebody has changed something. */
+const changed = (from: string, to: string, id: string) => {
+  const text = exported(rich, "deploy");
+  assert.ok(text.includes(from), from);
+  return imported(text.replace(from, to)).jobs.filter(({ spec }) => spec.id === id);
+};
+
+describe("a line that somebody has changed since the export", () => {
+  test("says what its job is now, under the same name", () => {
+    const [found] = changed("\n@daily shop umask 077; x", "\n@hourly shop umask 077; y", "plain");
+    assert.deepEqual([found?.spec.schedule, found?.spec.command], ["@hourly", "umask 077; y"]);
+  });
+  test("is no job once it is a comment or gone", () => {
+    for (const to of ["\n# @daily shop umask 077; x", "\n"])
+      assert.deepEqual(changed("\n@daily shop umask 077; x", to, "plain"), []);
+  });
+  test("counts if only a variable above it has changed", () => {
+    const [found] = changed("\nHOME=/srv/shop\n", "\nHOME=/srv/else\n", "with-umask");
+    assert.equal(found?.spec.env?.["HOME"], "/srv/else");
+  });
+  test("and is no comment any more enables its job", () => {
+    const [found] = changed("# disabled: ", "", "off");
+    const { enabled, ...others } = rich.at(-1) ?? {};
+    assert.deepEqual([enabled, found?.spec], [false, others]);
+  });
 });
 
 describe("a line says", () => {
@@ -72,7 +123,7 @@ describe("a line says", () => {
     ["its input", { umask: "022", stdin: "a\n50%\n" }, String.raw`@daily shop x%a%50\%`],
   ];
   for (const [what, fields, line] of table) {
-    test(what, () => assert.equal(active(crontabOf([job(fields)], { user: undefined })).join("\n"), line));
+    test(what, () => assert.equal(active(exported([job(fields)])).join("\n"), line));
   }
 });
 
@@ -99,21 +150,18 @@ describe("what a crontab can't say is a comment", () => {
       const given = Object.fromEntries(
         Object.entries(job(fields)).filter(([, value]) => value !== undefined),
       );
-      const text = crontabOf([given as JobSpec], { user: undefined });
+      const text = exported([given as JobSpec]);
       assert.match(text, says);
       assert.deepEqual(active(text), []);
     });
   }
   test("what only softens a run is named above its line, and a disabled job is no line", () => {
-    const text = crontabOf(
-      [job({ retry: { attempts: 2 }, timeout: "5m", description: "a\n* * * * * root evil" })],
-      {
-        user: undefined,
-      },
-    );
+    const text = exported([
+      job({ retry: { attempts: 2 }, timeout: "5m", description: "a\n* * * * * root evil" }),
+    ]);
     assert.match(text, /# not said here: retry, timeout\n/);
     assert.equal(active(text).length, 1);
-    assert.deepEqual(active(crontabOf([job({ enabled: false })], { user: undefined })), []);
+    assert.deepEqual(active(exported([job({ enabled: false })])), []);
   });
 });
 

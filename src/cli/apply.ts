@@ -178,13 +178,12 @@ async function exportCrontab(options: PeerOptions & { user?: string }, terminal:
   const { items } = await openClient(options, terminal).list<JobAnswer>("/v1/jobs");
   const jobs = items
     .filter(({ state }) => state !== "invalid")
-    .map(({ inherited, ...job }) => ({
-      ...inherited,
-      ...writable(job),
-      env: { ...inherited?.env, ...job.env },
-    }));
-  // What is writable of a valid job is its spec.
-  const text = crontabOf(jobs as unknown as JobSpec[], { user: options.user });
+    .map(({ inherited, ...job }) => {
+      // What is writable of a valid job is its spec.
+      const own = writable(job) as unknown as JobSpec;
+      return { own, job: { ...inherited, ...own, env: { ...inherited?.env, ...job.env } } };
+    });
+  const text = crontabOf(jobs, { user: options.user });
   terminal.print(terminal.interactive ? escapeUnseen(text) : text);
 }
 

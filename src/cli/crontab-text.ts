@@ -3,10 +3,19 @@
  *
  * A job becomes a line if cron would then run the same command at the same times, as the same user; what else the job says (its
  * retries, where it may run, who is told) stands above it as a comment. A job whose times, command or user a crontab can't say
- * becomes comments alone. What a line needs of its surroundings is set before it, because variables hold for all lines below.
+ * becomes comments alone. What a line needs of its surroundings is set before it, because variables hold for all lines below. A
+ * comment for the import holds the whole job.
  */
 import type { JobSpec } from "../schema/job.ts";
+import { disabledMark, originLine } from "./import/crontab-origin.ts";
 import { quoted } from "./program.ts";
+
+export interface ExportedJob {
+  /** with what it takes from its group */
+  job: JobSpec;
+  /** what it says itself */
+  own: JobSpec;
+}
 
 interface Options {
   /** who jobs without a user run as; undefined: they become comments */
@@ -25,18 +34,19 @@ const needed: ReadonlySet<string> = new Set(
   "except startsAt endsAt secrets precheck params after http script".split(" "),
 );
 
-export function crontabOf(jobs: readonly JobSpec[], options: Options): string {
+export function crontabOf(jobs: readonly ExportedJob[], options: Options): string {
   const lines = [
     "# Jobs of cicada for /etc/cron.d, where each line names its user. Cron runs them on this host alone, starts a line although",
     "# its last run goes on, and begins in the user's home. CRON_TZ is understood by cronie; Debian's cron takes the host's zone.",
+    "# A comment that begins with #cicada holds the whole job, for `cicada import crontab --system`.",
   ];
   const surroundings = new Map<string, string>();
   // A variable can't be taken back, so jobs without HOME come before those that set it.
   const [without, withHome] = [
-    jobs.filter(({ env }) => !setsHome(env)),
-    jobs.filter(({ env }) => setsHome(env)),
+    jobs.filter(({ job }) => !setsHome(job)),
+    jobs.filter(({ job }) => setsHome(job)),
   ];
-  for (const job of [...without, ...withHome]) {
+  for (const { job, own } of [...without, ...withHome]) {
     const line = lineOf(job, options);
     const more = Object.keys(job).filter((field) => !said.has(field) && !needed.has(field));
     lines.push("", `# ${job.id}${job.description === undefined ? "" : `: ${oneLine(job.description)}`}`);
@@ -50,12 +60,14 @@ export function crontabOf(jobs: readonly JobSpec[], options: Options): string {
       surroundings.set(name, value);
       lines.push(`${name}=${value}`);
     }
-    for (const text of line.lines) lines.push(job.enabled === false ? `# disabled: ${text}` : text);
+    const { CRON_TZ: zone = "UTC", ...variables } = Object.fromEntries(surroundings);
+    lines.push(originLine(own, { zone, variables: new Map(Object.entries(variables)), lines: line.lines }));
+    for (const text of line.lines) lines.push(job.enabled === false ? `${disabledMark}${text}` : text);
   }
   return lines.join("\n");
 }
 
-function setsHome(env: JobSpec["env"]): boolean {
+function setsHome({ env }: JobSpec): boolean {
   return env?.["HOME"] !== undefined;
 }
 

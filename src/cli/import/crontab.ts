@@ -7,13 +7,15 @@
  * so the jobs overlap. What has no counterpart (mail, @reboot, random delays) is reported, never silently dropped.
  *
  * A job's id is made of the command's words and a hash of host, user, command and input, but not of the times. So the
- * same crontab gives the same ids, and a line whose times have changed updates its job.
+ * same crontab gives the same ids, and a line whose times have changed updates its job. What cicada has exported comes back as the
+ * job that it was (crontab-origin.ts).
  */
 import { createHash } from "node:crypto";
 import { checkJob } from "../../core/checks/job.ts";
 import { zoneProblem } from "../../core/time/zone.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import { readEntry, readVariable, type Entry } from "./crontab-lines.ts";
+import { disabledMark, isUnchanged, readOrigin, type Origin } from "./crontab-origin.ts";
 
 export interface CrontabOptions {
   /** the form of /etc/crontab and /etc/cron.d, with a user before each command */
@@ -57,6 +59,12 @@ interface Surroundings {
   unread: Map<string, number>;
 }
 
+interface Line {
+  /** counts from 1 */
+  line: number;
+  content: string;
+}
+
 export function parseCrontab(text: string, options: CrontabOptions): CrontabReading {
   const reading: CrontabReading = { jobs: [], refused: [], notes: [], doubts: [], userLike: 0 };
   const surroundings: Surroundings = {
@@ -68,49 +76,68 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
   const taken = new Map<string, number>();
   /** lines that end as under Windows */
   const returns: number[] = [];
-  for (const [index, raw] of text.split("\n").entries()) {
-    const line = index + 1;
-    const content = raw.replace(/^[ \t]+/, "").replace(/\r$/, "");
-    if (content === "" || content.startsWith("#")) continue;
-    if (raw.endsWith("\r")) returns.push(line);
+  /** the lines of a job that an export has written, as far as they have come */
+  let exported: { origin: Origin; lines: Line[] } | undefined;
+  const readLine = ({ line, content }: Line, id?: string): void => {
     const refuse = (reason: string) => reading.refused.push({ line, text: content, reason });
-    const variable = readVariable(content);
-    if (variable !== undefined) {
-      surroundings.unread.delete(variable.name);
-      if (variable.problem !== undefined) surroundings.unread.set(variable.name, line);
-      const problem = variable.problem ?? setVariable(variable, surroundings, options, line, reading.notes);
-      if (problem !== undefined) refuse(problem);
-      else if (/\$[{A-Za-z_]/.test(variable.value)) {
-        reading.doubts.push(
-          `line ${line}: cron doesn't fill in the $ of a variable's value: it stays as it is`,
-        );
-      }
-      continue;
-    }
     const entry = readEntry(content, options.system);
-    if ("reason" in entry) {
-      refuse(entry.reason);
-      continue;
-    }
-    if (surroundings.zoneProblem !== undefined) {
-      refuse(surroundings.zoneProblem);
-      continue;
-    }
+    if ("reason" in entry) return void refuse(entry.reason);
+    if (surroundings.zoneProblem !== undefined) return void refuse(surroundings.zoneProblem);
     const [unread] = surroundings.unread;
-    if (unread !== undefined) {
-      refuse(`it is below ${unread[0]} (line ${unread[1]}), whose value can't be read`);
-      continue;
-    }
+    if (unread !== undefined)
+      return void refuse(`it is below ${unread[0]} (line ${unread[1]}), whose value can't be read`);
     if (!options.system && beginsWithUser(entry, options)) {
       reading.userLike++;
       reading.doubts.push(`line ${line}: the command begins with the name of a user; did you mean --system?`);
     }
     reading.notes.push(...entry.notes.map((note) => `line ${line}: ${note}`));
     reading.doubts.push(...entry.doubts.map((doubt) => `line ${line}: ${doubt}`));
-    const check = checkJob(specOf(entry, content, line, surroundings, options, taken, reading.notes));
+    const spec = specOf(entry, content, line, surroundings, options, taken, reading.notes);
+    const check = checkJob(id === undefined ? spec : { ...spec, id });
     if (check.ok) reading.jobs.push({ line, spec: check.spec });
     else refuse(check.problems.map(({ pointer, message }) => `${pointer.slice(1)}: ${message}`).join("; "));
+  };
+  const readExported = (): void => {
+    if (exported === undefined) return;
+    const { origin, lines } = exported;
+    exported = undefined;
+    const active = lines.filter(({ content }) => !content.startsWith(disabledMark));
+    const spec = jobOfOrigin(origin, lines, active.length === 0, surroundings, options);
+    if (spec !== undefined) return void reading.jobs.push({ line: lines[0]?.line ?? 0, spec });
+    const id = origin.lines === 1 ? `${options.prefix}${origin.id}` : undefined;
+    for (const one of active) readLine(one, id);
+  };
+  for (const [index, raw] of text.split("\n").entries()) {
+    const line = index + 1;
+    const content = raw.replace(/^[ \t]+/, "").replace(/\r$/, "");
+    const isOfExported = exported !== undefined && content.startsWith(disabledMark);
+    if (content === "" || (content.startsWith("#") && !isOfExported)) {
+      const origin = readOrigin(content);
+      if (origin === undefined) continue;
+      readExported();
+      exported = { origin, lines: [] };
+      continue;
+    }
+    if (raw.endsWith("\r")) returns.push(line);
+    const variable = isOfExported ? undefined : readVariable(content);
+    if (variable !== undefined) {
+      readExported();
+      surroundings.unread.delete(variable.name);
+      if (variable.problem !== undefined) surroundings.unread.set(variable.name, line);
+      const problem = variable.problem ?? setVariable(variable, surroundings, options, line, reading.notes);
+      if (problem !== undefined) reading.refused.push({ line, text: content, reason: problem });
+      else if (/\$[{A-Za-z_]/.test(variable.value)) {
+        reading.doubts.push(
+          `line ${line}: cron doesn't fill in the $ of a variable's value: it stays as it is`,
+        );
+      }
+    } else if (exported === undefined) readLine({ line, content });
+    else {
+      exported.lines.push({ line, content });
+      if (exported.lines.length === exported.origin.lines) readExported();
+    }
   }
+  readExported();
   const [first] = returns;
   if (first !== undefined) {
     const others = returns.length === 1 ? "" : ` and ${returns.length - 1} more`;
@@ -118,6 +145,27 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     reading.doubts.push(`line ${first}${others} ${end}, which cron hands to the command: left out here`);
   }
   return reading;
+}
+
+/** The job that an export has written these lines for; undefined if they say something else now. */
+function jobOfOrigin(
+  origin: Origin,
+  lines: readonly Line[],
+  isDisabled: boolean,
+  { variables, zone }: Surroundings,
+  { prefix, pinTo }: CrontabOptions,
+): JobSpec | undefined {
+  const texts = lines.map(({ content }) => (isDisabled ? content.slice(disabledMark.length) : content));
+  if (!isUnchanged(origin, { zone, variables, lines: texts })) return undefined;
+  const spec: Record<string, unknown> = {
+    ...origin.spec,
+    id: `${prefix}${origin.id}`,
+    ...(isDisabled ? { enabled: false } : {}),
+    ...(pinTo === undefined ? {} : { target: { peers: [pinTo] } }),
+  };
+  if (!isDisabled && spec["enabled"] === false) delete spec["enabled"];
+  const check = checkJob(spec);
+  return check.ok ? check.spec : undefined;
 }
 
 // ---------------------------------------------------------------------------------------------------------
@@ -185,7 +233,7 @@ function specOf(
   options: CrontabOptions,
   taken: Map<string, number>,
   notes: string[],
-): unknown {
+): object {
   const user = entry.user ?? options.user;
   const knownHome =
     variables.get("HOME") ?? (user === options.user ? options.home : options.homes?.get(user));

@@ -311,6 +311,34 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("an edit that comes after the one that a form shows is told as one that it doesn't show yet, and shown when asked for", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const id = "written-by-three";
+    await ada.ask("POST", "/v1/jobs", { id, command: "true" });
+    await logIn(page, ada.token, `/jobs/${id}?tab=change`);
+    const meanwhile = page.locator(".notice", { hasText: "since your edit began" });
+    const owner = page.getByLabel("owner", { exact: true });
+    await page.getByLabel("description", { exact: true }).fill("mine");
+    await ada.ask("PATCH", `/v1/jobs/${id}`, { owner: "the second" });
+    await page.getByRole("button", { name: "Save" }).click();
+    await meanwhile.getByText(/the second/).waitFor();
+    assert.equal(await meanwhile.getByText(/changed again since/).count(), 0);
+    await ada.ask("PATCH", `/v1/jobs/${id}`, { owner: "the third", description: "theirs" });
+    await meanwhile.getByText(/changed again since/).waitFor();
+    // Nothing of it is in the form, so none of it is told as if it were.
+    assert.doesNotMatch(await meanwhile.innerText(), /the third|You have changed/);
+    assert.equal(await owner.inputValue(), "the second");
+    await meanwhile.getByRole("button", { name: "Show it in the form" }).click();
+    await meanwhile.getByText(/You have changed description, too/).waitFor();
+    assert.match(await meanwhile.innerText(), /the third/);
+    assert.equal(await owner.inputValue(), "the third");
+    assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "mine");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(`${id} is changed.`).waitFor();
+    await ada.ask("DELETE", `/v1/jobs/${id}`);
+    await context.close();
+  });
+
   test("what one person was writing is not there for another who logs in on the same tab, but is for the first when they come back", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     const { token: other } = (await ada.ask("POST", "/v1/tokens", { name: "other", role: "editor" })) as {
@@ -358,6 +386,45 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Log out" }).click();
     await page.getByLabel("Token").waitFor();
     assert.equal(await page.evaluate("sessionStorage.length"), 0);
+    await context.close();
+  });
+
+  test("what is written in the fields while the YAML can't be read is added to it once it can, also after a reload, unless the YAML says it anew", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/new");
+    const [description, owner] = ["description", "owner"].map((name) =>
+      page.getByLabel(name, { exact: true }),
+    );
+    assert.ok(description && owner);
+    const yaml = page.getByLabel("The same as YAML");
+    const create = page.getByRole("button", { name: "Create job" });
+    await page.getByText("Ownership").click();
+    await yaml.fill("id: apart\ncommand: [");
+    await page.locator("#yaml[aria-invalid=true]").waitFor();
+    await description.fill("from the form");
+    await owner.fill("me");
+    await page.reload();
+    await page.locator("#yaml[aria-invalid=true]").waitFor();
+    assert.equal(await description.inputValue(), "from the form");
+    assert.ok(await create.isDisabled());
+    await yaml.fill("id: apart\ncommand: 'true'\nowner: you");
+    await page.getByRole("button", { name: "Create job", disabled: false }).waitFor();
+    await yaml.press("End");
+    await yaml.pressSequentially("rs");
+    await yaml.blur();
+    assert.equal(
+      await yaml.inputValue(),
+      "id: apart\ncommand: 'true'\nowner: yours\ndescription: from the form\n",
+    );
+    assert.equal(await description.inputValue(), "from the form");
+    await yaml.fill("id: [");
+    await page.getByRole("button", { name: "Drop this text" }).click();
+    assert.match(await yaml.inputValue(), /^id: apart$/m);
+    await create.click();
+    await page.getByText("apart is created.").waitFor();
+    const saved = (await ada.ask("GET", "/v1/jobs/apart")) as Record<string, unknown>;
+    assert.deepEqual([saved["description"], saved["owner"]], ["from the form", "yours"]);
+    await ada.ask("DELETE", "/v1/jobs/apart");
     await context.close();
   });
 

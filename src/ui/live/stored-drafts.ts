@@ -12,6 +12,8 @@ export interface Writing {
   removed: readonly string[];
   /** YAML that can't be read yet, and is in none of the fields */
   yaml?: string | undefined;
+  /** what the YAML said when it could last be read */
+  said?: Draft | undefined;
 }
 
 /** What was written over `before` to make it `after`. */
@@ -28,6 +30,21 @@ export function writtenOver(before: Draft, after: Draft): Pick<Writing, "fields"
 export function withWritten(before: Draft, { fields, removed }: Pick<Writing, "fields" | "removed">): Draft {
   const kept = Object.entries(before).filter(([name]) => !removed.includes(name));
   return { ...Object.fromEntries(kept), ...fields };
+}
+
+/**
+ * What the YAML says, with what was written in the fields since it said `before`. Of a field that was changed in both, it is what
+ * the YAML says: that was written last.
+ */
+export function withBoth(before: Draft, fields: Draft, yaml: Draft): Draft {
+  const inYaml = writtenOver(before, yaml);
+  const inFields = writtenOver(before, fields);
+  const isFree = (name: string): boolean =>
+    !Object.hasOwn(inYaml.fields, name) && !inYaml.removed.includes(name);
+  return withWritten(yaml, {
+    fields: Object.fromEntries(Object.entries(inFields.fields).filter(([name]) => isFree(name))),
+    removed: inFields.removed.filter(isFree),
+  });
 }
 
 /** A browser keeps about 5 million characters for all pages of an address. */
@@ -50,8 +67,10 @@ export function storableDrafts(drafts: ReadonlyMap<string, Writing>): string {
 }
 
 /** A job's `secrets` are names only. */
-function seemsSecret({ fields, yaml }: Writing): boolean {
-  return credential.test(JSON.stringify([{ ...fields, secrets: undefined }, yaml]));
+function seemsSecret({ fields, yaml, said }: Writing): boolean {
+  return credential.test(
+    JSON.stringify([{ ...fields, secrets: undefined }, yaml, { ...said, secrets: undefined }]),
+  );
 }
 
 export function storedDrafts(text: string | null): [string, Writing][] {

@@ -15,7 +15,7 @@ import type { Problem } from "./fields.tsx";
 import { JobFields } from "./job-fields.tsx";
 import { Meanwhile } from "./meanwhile.tsx";
 import { withField, type Schema } from "./schema.ts";
-import { YamlField } from "./yaml-field.tsx";
+import { YamlField, type Apart } from "./yaml-field.tsx";
 
 const readOnly: ReadonlySet<string> = new Set(
   "revision createdAt updatedAt updatedBy paused nextTick nextPeer lastTick lastRun lastSuccess keptFrom inherited warnings state problems recent".split(
@@ -46,7 +46,10 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
   /** what the draft is compared with, and replaces when it is saved */
   const [base, setBase] = useState({ fields: start, revision: revisionOf(edited) });
   const [draft, setDraft] = useState(() => (resumed === undefined ? start : withWritten(start, resumed)));
-  const [yaml, setYaml] = useState(resumed?.yaml);
+  const [apart, setApart] = useState<Apart | undefined>(
+    resumed?.yaml === undefined ? undefined : { said: resumed.said ?? draft, unreadable: resumed.yaml },
+  );
+  const yaml = apart?.unreadable;
   /** the revision at which the edit began */
   const [since] = useState(resumed?.revision ?? revisionOf(edited));
   const isDropped = useRef(false);
@@ -54,7 +57,8 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
   const names = [...Object.keys(written.fields), ...written.removed];
   useLayoutEffect(() => {
     const isKept = !isDropped.current && (names.length > 0 || yaml !== undefined);
-    keepDraft(form, isKept ? { revision: since, ...written, yaml } : undefined);
+    const said = yaml === undefined ? undefined : apart?.said;
+    keepDraft(form, isKept ? { revision: since, ...written, yaml, said } : undefined);
   }, [draft, yaml]);
   const drop = (): void => {
     isDropped.current = true;
@@ -81,6 +85,13 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
     setDraft(withField(draft, name, value) ?? {});
     setProblems(problems.filter(({ pointer }) => !pointer.startsWith(`/${name}`)));
   };
+  /** What is written goes on top of what the job is now. */
+  const takeOver = (newest: Job): void => {
+    const fields = fieldsOf(newest);
+    setBase({ fields, revision: revisionOf(newest) });
+    setDraft(withWritten(fields, written));
+    setProblems([]);
+  };
   const save = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);
@@ -93,10 +104,7 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
     } catch (error) {
       const newest = edited !== undefined && isConflict(error) ? await newestOf(edited.id) : undefined;
       if (newest !== undefined) {
-        const fields = fieldsOf(newest);
-        setBase({ fields, revision: revisionOf(newest) });
-        setDraft(withWritten(fields, written));
-        setProblems([]);
+        takeOver(newest);
         setRefusals(refusals + 1);
       } else if (error instanceof Refused && error.problems.length > 0) {
         setProblems(error.problems);
@@ -113,7 +121,13 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
             <p class="notice">This is what you had written before. Cancel drops it.</p>
           )}
           {edited !== undefined && since !== undefined && since !== base.revision && (
-            <Meanwhile id={edited.id} since={since} written={names} />
+            <Meanwhile
+              id={edited.id}
+              since={since}
+              shown={base.revision}
+              written={names}
+              readAgain={() => void newestOf(edited.id).then((newest) => newest && takeOver(newest))}
+            />
           )}
           {problems.length > 0 && (
             <div class="trouble">
@@ -134,7 +148,7 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
         />
       </div>
       <div class="beside">
-        <YamlField draft={draft} setDraft={setDraft} unreadable={yaml} setUnreadable={setYaml} />
+        <YamlField draft={draft} setDraft={setDraft} apart={apart} setApart={setApart} />
         <div class="actions">
           <a
             class="button"

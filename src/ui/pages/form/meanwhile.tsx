@@ -10,26 +10,35 @@ interface Props {
   id: string;
   /** the revision at which the edit began */
   since: string;
+  /** the revision on which the form puts what is written; undefined: an entry that can't be read */
+  shown: string | undefined;
   /** the names of the fields that this edit changes */
   written: readonly string[];
+  /** puts it on the newest one */
+  readAgain: () => void;
 }
 
-export function Meanwhile({ id, since, written }: Props): JSX.Element {
+export function Meanwhile({ id, since, shown, written, readAgain }: Props): JSX.Element {
   const found = useResource<List<Revision>>(`${jobPath(id)}/history?limit=50`, {
     on: ["job"],
     about: id,
   });
   const revisions = found.body?.items ?? [];
   const count = revisions.findIndex(({ revision }) => revision === since);
-  const changes = revisions.slice(0, Math.max(0, count));
+  // Edits that came later still are not in the form.
+  const later = Math.max(
+    0,
+    revisions.findIndex(({ revision }) => revision === shown),
+  );
+  const changes = revisions.slice(later, Math.max(later, count));
   const changed = changes.flatMap(({ fields }) => fields.map(({ pointer }) => pointer.split("/")[1] ?? ""));
   const both = written.filter((name) => changed.includes(name));
   return (
     <div class="notice">
       <p>
         <strong>Somebody has changed this job since your edit began.</strong> Nothing of yours is saved yet.
-        The form shows the job as it is now, with what you have written on top. Save keeps both; Cancel drops
-        yours.
+        The form shows the job with their changes, and what you have written on top. Save keeps both; Cancel
+        drops yours.
       </p>
       {changes.map(({ revision, at, by, change, fields }) => (
         <div key={revision}>
@@ -43,6 +52,14 @@ export function Meanwhile({ id, since, written }: Props): JSX.Element {
       {both.length > 0 && (
         <p>
           You have changed <strong>{both.join(", ")}</strong>, too: saving replaces theirs.
+        </p>
+      )}
+      {later > 0 && (
+        <p>
+          <strong>It has been changed again since</strong>, which the form doesn't show yet.{" "}
+          <button type="button" class="plain" onClick={readAgain}>
+            Show it in the form
+          </button>
         </p>
       )}
       {found.body !== undefined && count < 0 && (

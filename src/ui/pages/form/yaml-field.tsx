@@ -1,7 +1,8 @@
 /** A job as YAML, beside its form. */
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import type { Draft } from "../../live/stored-drafts.ts";
+import { withBoth, type Draft } from "../../live/stored-drafts.ts";
+import { sentence } from "../../words.ts";
 import type { readYaml, writeYaml } from "./yaml.ts";
 
 interface YamlForm {
@@ -9,17 +10,29 @@ interface YamlForm {
   readYaml: typeof readYaml;
 }
 
+/** The YAML while it doesn't say what the fields say. */
+export interface Apart {
+  /** what it said when it could last be read */
+  said: Draft;
+  /** what is written, while it can't be read */
+  unreadable: string | undefined;
+}
+
 interface YamlProps {
   draft: Draft;
   setDraft: (draft: Draft) => void;
-  /** what is written, while it can't be read */
-  unreadable: string | undefined;
-  setUnreadable: (text: string | undefined) => void;
+  /** undefined = both say the same */
+  apart: Apart | undefined;
+  setApart: (apart: Apart | undefined) => void;
 }
 
-/** The same job as text. While a person writes in it, it stays as it is written. */
-export function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlProps): JSX.Element {
+/**
+ * The same job as text. While a person writes in it, it stays as it is written. What they write in the fields while it can't be
+ * read is added once it can.
+ */
+export function YamlField({ draft, setDraft, apart, setApart }: YamlProps): JSX.Element {
   const [yaml, setYaml] = useState<YamlForm>();
+  const unreadable = apart?.unreadable;
   const [written, setWritten] = useState(unreadable);
   useEffect(() => void import("./yaml.ts").then(setYaml), []);
   const text = written ?? yaml?.writeYaml(draft) ?? "";
@@ -29,8 +42,14 @@ export function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlPr
     setWritten(value);
     const found = yaml?.readYaml(value);
     if (found === undefined) return;
-    setUnreadable("problem" in found ? value : undefined);
-    if ("fields" in found) setDraft(found.fields);
+    const said = apart?.said ?? draft;
+    if ("problem" in found) return setApart({ said, unreadable: value });
+    setDraft(withBoth(said, draft, found.fields));
+    setApart({ said: found.fields, unreadable: undefined });
+  };
+  const showFields = (): void => {
+    setWritten(undefined);
+    setApart(undefined);
   };
   return (
     <div class="field yaml">
@@ -45,12 +64,15 @@ export function YamlField({ draft, setDraft, unreadable, setUnreadable }: YamlPr
         aria-invalid={problem !== ""}
         onInput={({ currentTarget }) => write(currentTarget.value)}
         onBlur={() => {
-          if (unreadable === undefined) setWritten(undefined);
+          if (unreadable === undefined) showFields();
         }}
       />
       {problem !== "" && (
         <span class="problem" role="status">
-          {problem}
+          {sentence(problem)} What you write in the fields meanwhile is added once this can be read.{" "}
+          <button type="button" class="plain" onClick={showFields}>
+            Drop this text
+          </button>
         </span>
       )}
     </div>

@@ -604,6 +604,28 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a filter of the address is asked for as it is written there, whatever characters it has", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/runs");
+    const odd = "a&b=c #d%20e+f";
+    for (const [view, list, names] of [
+      ["/jobs", "/v1/jobs", ["q", "group", "label", "sort", "state"]],
+      ["/runs", "/v1/runs", ["job", "peer", "state"]],
+      ["/access", "/v1/audit", ["job"]],
+    ] as const) {
+      for (const name of names) {
+        const asked = page.waitForRequest(
+          (request) => new URL(request.url()).pathname === list && request.url().includes(`${name}=a`),
+        );
+        // oxlint-disable-next-line no-await-in-loop -- one view after the other
+        await page.goto(`${view}?${name}=${encodeURIComponent(odd)}`);
+        // oxlint-disable-next-line no-await-in-loop
+        assert.equal(new URL((await asked).url()).searchParams.get(name), odd, `${view} ${name}`);
+      }
+    }
+    await context.close();
+  });
+
   test("a label of a job leads to all jobs that have it, and each of several labels is taken away alone", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     for (const id of ["one", "two"]) {

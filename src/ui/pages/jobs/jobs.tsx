@@ -108,8 +108,12 @@ function useJobs(filter: URLSearchParams, limit: number): { list: Resource<List<
   for (const name of ["q", "group", "label"]) {
     for (const value of filter.getAll(name)) if (value !== "") wanted.append(name, value);
   }
-  const ordered = `/v1/jobs?${wanted}&sort=${sort}${state === "" ? "" : `&state=${state}`}`;
-  const list = useResource<List<Job>>(ordered, { on: ["run", "job"], everyMs: 2_000 });
+  const ordered = new URLSearchParams([
+    ...wanted,
+    ["sort", sort],
+    ...(state === "" ? [] : [["state", state]]),
+  ]);
+  const list = useResource<List<Job>>(`/v1/jobs?${ordered}`, { on: ["run", "job"], everyMs: 2_000 });
   const isLate = useLate() && list.body === undefined && list.refused === undefined;
   const byName = useResource<List<Job>>(isLate && state === "" ? `/v1/jobs?${wanted}` : undefined);
   if (!isLate || lostSince.value !== undefined) return { list };

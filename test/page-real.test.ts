@@ -1177,6 +1177,59 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a drained peer is told as one at once, before the next regular look at the peers", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    const asked = (): Promise<unknown> => page.waitForResponse(/\/v1\/peers$/);
+    await page.clock.install();
+    const first = asked();
+    await logIn(page, ada.token, "/mesh");
+    await first;
+    const cyd = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "cyd" }) });
+    await cyd.getByRole("button", { name: "Drain" }).click();
+    // The regular look comes 5 s after the one before it, and no sooner than 2 s after this.
+    const regular = asked();
+    await page.clock.pauseAt(((await page.evaluate("Date.now()")) as number) + 5_000);
+    await regular;
+    const [drained, again] = [page.waitForResponse(/\/drain$/), asked()];
+    await page.getByRole("button", { name: "Drain it" }).click();
+    await (await drained).finished();
+    // A later answer, when the page has had the one before.
+    await page.evaluate("fetch('/v1/me').then((answer) => answer.text())");
+    await page.clock.runFor(1_100);
+    await again;
+    await cyd.getByText("it takes no ticks").waitFor();
+    await ada.ask("POST", "/v1/peers/cyd/undrain");
+    await context.close();
+  });
+
+  test("the audit says in words what was done to what, and names peers", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await ada.ask("POST", "/v1/jobs/report/pause", { note: "no paper" });
+    await ada.ask("POST", "/v1/jobs/report/resume");
+    await ada.ask("POST", "/v1/peers/bob/drain");
+    await ada.ask("POST", "/v1/peers/bob/undrain");
+    await ada.ask("PUT", "/v1/pools/told", { slots: 1 });
+    await ada.ask("DELETE", "/v1/pools/told");
+    await logIn(page, ada.token, "/access");
+    const audit = page.getByRole("table", { name: "Audit" });
+    for (const [words, on, action] of [
+      ["pause", "job report", "pause-job"],
+      ["resume", "job report", "resume-job"],
+      ["drain", "peer bob", "drain-peer"],
+      ["undrain", "peer bob", "undrain-peer"],
+      ["write", "pool told", "put-setting"],
+      ["delete", "pool told", "remove-setting"],
+    ] as const) {
+      const row = audit
+        .getByRole("row")
+        .filter({ has: page.locator(`[title="${action}"]`), hasText: on })
+        .first();
+      // oxlint-disable-next-line no-await-in-loop -- one row after the other
+      assert.equal(await row.locator(".what").innerText(), words);
+    }
+    await context.close();
+  });
+
   test("a cancelled run says by whom, and a skipped tick its time in the browser's zone", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await ada.ask("POST", "/v1/jobs", { id: "slow", command: "sleep 60", schedule: "30 2 * * *" });

@@ -7,6 +7,8 @@ import { Empty, Pending } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
 import { At, AwayBeside } from "../../parts/times.tsx";
 import { mayEverywhere, me } from "../../live/me.ts";
+import { mesh } from "../../live/mesh.ts";
+import { auditText } from "./audit-words.ts";
 import { Tokens } from "./tokens.tsx";
 
 interface Entry {
@@ -46,6 +48,23 @@ export function Access(): JSX.Element {
       </div>
       {mayEverywhere("admin") && <Tokens />}
       <Audit />
+    </>
+  );
+}
+
+/** What it was done to. Of a peer the audit has the id, and the page the name. */
+function Subject({ entry: { kind, name, job } }: { entry: Entry }): JSX.Element {
+  const peer = kind === "peer" ? mesh.value?.items.find(({ id }) => id === name) : undefined;
+  return (
+    <>
+      {kind !== "key" && kind !== "call" && <span class="quiet small">{kind} </span>}
+      {job !== undefined ? (
+        <a href={jobLink(job)}>{name}</a>
+      ) : peer === undefined ? (
+        name
+      ) : (
+        <span title={name}>{peer.name}</span>
+      )}
     </>
   );
 }
@@ -96,13 +115,11 @@ function Audit(): JSX.Element {
                   <td role="cell" class="who">
                     {entry.actor} <span class="quiet small">{entry.role}</span>
                   </td>
-                  <td role="cell" class="nowrap what">
-                    {entry.action}
+                  <td role="cell" class="nowrap what" title={entry.action}>
+                    {auditText(entry.action)}
                   </td>
                   <td role="cell" class="values">
-                    {/* Of a setting the action doesn't say of which kind it is. */}
-                    {!entry.action.endsWith(entry.kind) && <span class="quiet small">{entry.kind} </span>}
-                    {entry.job === undefined ? entry.name : <a href={jobLink(entry.job)}>{entry.name}</a>}
+                    <Subject entry={entry} />
                   </td>
                   <td role="cell" class={entry.outcome === "done" ? "quiet off-card" : "bad"}>
                     {entry.outcome}

@@ -8,10 +8,13 @@ import { readYaml, writeYaml } from "../src/ui/pages/form/yaml.ts";
 import {
   storableDrafts,
   storedDrafts,
+  withBoth,
   withWritten,
   writtenOver,
   type Writing,
 } from "../src/ui/live/stored-drafts.ts";
+import { auditText } from "../src/ui/pages/access/audit-words.ts";
+import { timeTicks, valueTicks } from "../src/ui/pages/job/scales.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
@@ -376,4 +379,65 @@ test("of a draft only what was written is kept, and it goes on top of what the j
   const now = { id: "a", command: "sleep 1", env: { TOKEN: "y" }, group: "ops", owner: "you" };
   assert.deepEqual(withWritten(now, written), { ...after, env: { TOKEN: "y" }, group: "ops" });
   assert.deepEqual(writtenOver(before, before), { fields: {}, removed: [] });
+});
+
+test("what is written in the fields while the YAML stands apart goes on top of it, except where the YAML has changed the same", () => {
+  const before = { id: "a", command: "true", owner: "me", umask: "022" };
+  const fields = { id: "a", command: "false", description: "new", umask: "022" };
+  assert.deepEqual(withBoth(before, fields, before), fields);
+  assert.deepEqual(withBoth(before, fields, { id: "b", command: "sleep 1", owner: "me", umask: "022" }), {
+    id: "b",
+    command: "sleep 1",
+    description: "new",
+    umask: "022",
+  });
+  // Each took another one out.
+  assert.deepEqual(withBoth(before, fields, { id: "a", command: "true", owner: "me" }), {
+    id: "a",
+    command: "false",
+    description: "new",
+  });
+  assert.deepEqual(withBoth(before, before, fields), fields);
+});
+
+/** The labels of a chart's time axis. */
+function timeLabels(from: string, to: string, zone: string): string[] {
+  return timeTicks(Date.parse(from), Date.parse(to), zone).map(({ text }) => text);
+}
+
+test("a chart's lines are at round durations and round times of its zone, and midnight has the name of its day", () => {
+  const minute = 60_000;
+  assert.deepEqual(valueTicks(1), [0, 1]);
+  assert.deepEqual(valueTicks(70), [0, 50]);
+  assert.deepEqual(valueTicks(2_500), [0, 1_000, 2_000]);
+  assert.deepEqual(valueTicks(100 * minute), [0, 60 * minute]);
+  assert.deepEqual(timeLabels("2026-11-29T23:59:50Z", "2026-11-30T00:00:25Z", "UTC"), [
+    "23:59:50",
+    "30 Nov",
+    "00:00:10",
+    "00:00:20",
+  ]);
+  assert.deepEqual(timeLabels("2026-11-29T14:10:00Z", "2026-11-30T09:00:00Z", "Asia/Kolkata"), [
+    "30 Nov",
+    "06:00",
+    "12:00",
+  ]);
+  // The night in which the clocks go back has 25 hours, and the one in which they go forward 23.
+  const days = ["24 Oct", "25 Oct", "26 Oct", "27 Oct"];
+  assert.deepEqual(timeLabels("2026-10-23T20:00:00Z", "2026-10-27T10:00:00Z", "Europe/Berlin"), days);
+  const inMarch = timeTicks(
+    Date.parse("2026-03-28T06:00:00Z"),
+    Date.parse("2026-03-31T06:00:00Z"),
+    "Europe/Berlin",
+  );
+  assert.deepEqual(
+    inMarch.map(({ at }) => new Date(at).toISOString().slice(5, 16)),
+    ["03-28T23:00", "03-29T22:00", "03-30T22:00"],
+  );
+});
+
+test("an action of the audit that this version doesn't know, or a refused call, is told all the same", () => {
+  assert.equal(auditText("unforget-peer"), "take in again");
+  assert.equal(auditText("move-job"), "move job");
+  assert.equal(auditText("POST /v1/jobs/:job/run"), "call POST");
 });

@@ -79,7 +79,7 @@ const rooms: Readonly<Record<string, Room>> = {
   ui: {
     rooms: ["ui"],
     types: ["api", "schema"],
-    packages: ["preact", "@preact/signals", "uplot", "js-yaml"],
+    packages: ["preact", "@preact/signals", "js-yaml"],
   },
 };
 

@@ -51,7 +51,7 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
             <>
               <ResultMap runs={items} knownFrom={knownFrom} zone={zone} />
               <h3 class="sub">How long it took</h3>
-              <Durations runs={items} />
+              <Durations runs={items} zone={zone} />
             </>
           )}
         </section>

@@ -105,6 +105,43 @@ describe("changing a peer", () => {
     });
   }
 
+  for (const action of ["confirm", "promote", "drain", "undrain", "forget", "unforget"]) {
+    test(`${action} takes several peers, and does nothing if one of the names is misspelt`, async () => {
+      await using stub = await meshPeer({}, [birch]);
+      stub.on(`POST /v1/peers/alder/${action}`, { body: { peer: peerAnswer({}) } });
+      stub.on(`POST /v1/peers/birch/${action}`, { body: { peer: birch } });
+      const posts = () => stub.asked.filter(({ method }) => method === "POST");
+      const wrong = await stub.cicada("peers", action, "alder", "brich");
+      assert.equal(wrong.code, 3);
+      assert.match(wrong.stderr, /there is no peer "brich"/);
+      assert.deepEqual(posts(), []);
+      const said = await stub.cicada("peers", action, "alder", "birch");
+      assert.equal(said.code, 0, said.stderr);
+      assert.match(said.stdout, /^alder is [^]*^birch |^alder takes [^]*^birch takes /m);
+      const json = await stub.cicada("peers", action, "alder", "birch", "-o", "json");
+      assert.deepEqual(
+        (JSON.parse(json.stdout) as { peer: { name: string } }[]).map(({ peer }) => peer.name),
+        ["alder", "birch"],
+      );
+      assert.equal(posts().length, 4);
+    });
+  }
+
+  test("several peers that were dealt with before one was refused are named", async () => {
+    await using stub = await meshPeer({}, [birch]);
+    stub.on("POST /v1/peers/alder/promote", { body: { peer: peerAnswer({}) } });
+    stub.on("POST /v1/peers/birch/promote", {
+      status: 503,
+      body: { code: "NO_QUORUM", detail: "no majority" },
+    });
+    for (const flags of [[], ["-o", "json"]]) {
+      const said = await stub.cicada("peers", "promote", "alder", "birch", ...flags);
+      assert.equal(said.code, 1);
+      assert.match(said.stdout, /alder/);
+      assert.match(said.stderr, /no majority/);
+    }
+  });
+
   test("unforget at the forgotten peer itself says what is still missing, and doesn't say that all is done", async () => {
     await using stub = await meshPeer();
     const missing = "the other members (birch) refuse this peer until one of them is asked, too";
@@ -187,11 +224,28 @@ describe("key rotate", () => {
 
   test("with --yes accepts exactly those that it has shown, and with --without leaves peers out", async () => {
     await using stub = await rotating(null, unconfirmed, unconfirmed);
+    const gone = { ...birch, id: "12D3KooWgone", name: "gone", state: "forgotten" };
+    stub.on("GET /v1/peers", { body: { items: [peerAnswer({}), gone], nextCursor: null, roster } });
     const said = await stub.cicada("key", "rotate", "--yes", "--without", "birch1", "--without", "gone");
     assert.equal(said.code, 0, said.stderr);
     assert.match(said.stdout, /birch1 .*no: left out, and forgotten/);
     const body = { without: ["birch1", "gone"], accept: ["12D3KooWbirch2"] };
     assert.deepEqual(stub.asked.at(-1)?.body, body);
+  });
+
+  test("refuses a --without that fits no peer, or several, before it shows or asks anything", async () => {
+    await using stub = await rotating(unconfirmed, unconfirmed);
+    for (const [named, code, says] of [
+      ["nobody", 3, /there is no peer "nobody"/],
+      ["birch", 2, /"birch" could be birch0 .*, birch1/],
+    ] as const) {
+      const terminal = recordingTerminal({ CICADA_DATA: stub.data });
+      terminal.ask = () => assert.fail("it asked");
+      assert.equal(await run(["key", "rotate", "--without", named], terminal), code);
+      assert.match(terminal.stderr, says);
+      assert.equal(terminal.stdout, "");
+    }
+    assert.ok(stub.asked.every(({ method }) => method === "GET"));
   });
 
   test("asks a person who can answer, and sends nothing unless they say yes", async () => {

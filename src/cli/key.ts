@@ -7,9 +7,9 @@
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
-import { findPeer } from "../schema/find-peer.ts";
-import type { HeirAnswer, HeirsAnswer, RotationAnswer } from "./terminal/answers.ts";
-import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
+import { describeAmbiguous, describeMissing, findPeer, type NamedPeer } from "../schema/find-peer.ts";
+import type { HeirAnswer, HeirsAnswer, PeersAnswer, RotationAnswer } from "./terminal/answers.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { asInvoked } from "./program.ts";
 import { joinText } from "./peers.ts";
 import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
@@ -42,7 +42,7 @@ async function rotate(options: Options, terminal: Terminal): Promise<void> {
   const { grace, without, output } = options;
   const client = openClient(options, terminal);
   const { peers } = await client.ask<HeirsAnswer>("/v1/key");
-  const leftOut = new Set(without.map((named) => idOf(peers, named)));
+  const leftOut = await leftOutOf(peers, without, client);
   if (isForPeople(output)) showHeirs(terminal, peers, leftOut);
   const doubted = peers.filter(({ id, doubt }) => doubt !== null && !leftOut.has(id));
   const accept = (await isAccepted(doubted, options, terminal)) ? doubted.map(({ id }) => id) : [];
@@ -56,10 +56,29 @@ async function rotate(options: Options, terminal: Terminal): Promise<void> {
   show(terminal, output, answer, () => showRotation(terminal, answer));
 }
 
-/** The peer finds the name again, and says what is wrong with one that fits none or several. */
-function idOf(peers: readonly HeirAnswer[], named: string): string {
-  const found = findPeer(peers, named);
-  return found.kind === "one" ? found.peer.id : named;
+/** A name that fits no peer stops the command before anything is shown or asked. Forgotten peers may be named, too. */
+async function leftOutOf(
+  heirs: readonly HeirAnswer[],
+  without: readonly string[],
+  client: Client,
+): Promise<ReadonlySet<string>> {
+  if (without.length === 0) return new Set();
+  const { items } = await client.ask<PeersAnswer>("/v1/peers");
+  const ofHeirs = new Set(heirs.map(({ id }) => id));
+  const known = [...heirs, ...items.filter(({ id }) => !ofHeirs.has(id))];
+  return new Set(without.map((named) => idOf(known, named)));
+}
+
+function idOf(known: readonly NamedPeer[], named: string): string {
+  const found = findPeer(known, named);
+  switch (found.kind) {
+    case "one":
+      return found.peer.id;
+    case "none":
+      throw new CicadaError("PEER_NOT_FOUND", describeMissing(named, known));
+    case "ambiguous":
+      throw new CicadaError("UNPROCESSABLE", describeAmbiguous(named, found.candidates));
+  }
 }
 
 /** Without an answer here the peer refuses, and its refusal names those that are doubted. */

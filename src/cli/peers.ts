@@ -11,6 +11,7 @@ import { encodeJoin } from "../identity/join.ts";
 import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
+import { describeMissing, findPeer } from "../schema/find-peer.ts";
 import type { AdmissionAnswer, PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import {
   dataFolder,
@@ -18,11 +19,12 @@ import {
   formatError,
   readReady,
   withPeer,
+  type Client,
   type PeerOptions,
 } from "./terminal/client.ts";
 import { asInvoked, invocationOf } from "./program.ts";
 import { warn } from "./terminal/job-words.ts";
-import { show, withOutput, type Output } from "./terminal/output.ts";
+import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
 import { table, type Column } from "./terminal/table.ts";
 import { readToEnd } from "./terminal/text-file.ts";
 import { watching, withWatch, type Watched } from "./terminal/watch.ts";
@@ -262,21 +264,19 @@ type Options = PeerOptions & { output: Output };
 
 function actionCommands(peers: Command, terminal: Terminal): void {
   for (const { action, description, done } of actions) {
-    withOutput(withPeer(peers.command(`${action} <peer>`)))
+    withOutput(withPeer(peers.command(`${action} <peer...>`)))
       .description(description)
-      .action(async (named: string, options: Options) => {
-        const answer = await act(terminal, options, named, action, {});
-        show(terminal, options.output, answer, () => {
-          const name = plain(answer.peer?.name ?? named);
+      .action((named: string[], options: Options) =>
+        act(terminal, options, { named, action, body: {} }, (name, answer) => {
           const isHalf = answer.warnings !== undefined;
           terminal.print(
             isHalf ? `${name} is no longer forgotten here` : asInvoked(done(name), terminal.env),
           );
           warn(terminal, answer);
-        });
-      });
+        }),
+      );
   }
-  withOutput(withPeer(peers.command("forget <peer>")))
+  withOutput(withPeer(peers.command("forget <peer...>")))
     .description(
       "remove a peer for good: all peers refuse its identity from now on. It may still have the cluster key and come back as " +
         "another peer: to shut an intruder out, use `cicada key rotate --without`, which does both",
@@ -285,11 +285,9 @@ function actionCommands(peers: Command, terminal: Terminal): void {
       "--force",
       "even if no majority of the voters agrees; UNSAFE unless they are gone for good: a tick of a majority job may run twice",
     )
-    .action(async (named: string, options: Options & { force?: boolean }) => {
+    .action((named: string[], options: Options & { force?: boolean }) => {
       const force = options.force === true;
-      const answer = await act(terminal, options, named, "forget", { force });
-      show(terminal, options.output, answer, () => {
-        const name = plain(answer.peer?.name ?? named);
+      return act(terminal, options, { named, action: "forget", body: { force } }, (name) => {
         terminal.print(`${name} is forgotten: all peers refuse it from now on`);
         terminal.print(
           asInvoked(
@@ -344,13 +342,32 @@ const actions = [
   },
 ] as const;
 
-function act(
+/** Does it for one peer after the other. `done` tells a person of each. */
+async function act(
   terminal: Terminal,
   options: Options,
-  named: string,
-  action: string,
-  body: object,
-): Promise<Changed> {
-  const path = `/v1/peers/${encodeURIComponent(named)}/${action}`;
-  return openClient(options, terminal).ask<Changed>(path, { method: "POST", body });
+  { named, action, body }: { named: readonly string[]; action: string; body: object },
+  done: (name: string, answer: Changed) => void,
+): Promise<void> {
+  const client = openClient(options, terminal);
+  if (named.length > 1) await checkNames(client, named);
+  const answers: Changed[] = [];
+  try {
+    for (const target of new Set(named)) {
+      const path = `/v1/peers/${encodeURIComponent(target)}/${action}`;
+      const answer = await client.ask<Changed>(path, { method: "POST", body });
+      answers.push(answer);
+      if (isForPeople(options.output)) done(plain(answer.peer?.name ?? target), answer);
+    }
+  } finally {
+    if (!isForPeople(options.output) && answers.length > 0)
+      show(terminal, options.output, named.length === 1 ? answers[0] : answers, () => {});
+  }
+}
+
+/** A name that is misspelt stops the command before anything is done. Which peer a name means, the peer that is asked decides. */
+async function checkNames(client: Client, named: readonly string[]): Promise<void> {
+  const { items } = await client.ask<PeersAnswer>("/v1/peers");
+  const missing = named.find((text) => findPeer(items, text).kind === "none");
+  if (missing !== undefined) throw new CicadaError("PEER_NOT_FOUND", describeMissing(missing, items));
 }

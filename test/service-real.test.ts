@@ -33,6 +33,8 @@ describe("the systemd unit", () => {
       ["root", []],
       ["joining", ["--join", "/etc/cicada/join"]],
       ["user", ["--user", "daemon", "--join", "/etc/cicada/join"]],
+      ["joining-oddly", ["--join", "/etc/my $ci%cada/5% join"]],
+      ["user-oddly", ["--user", "daemon", "--join", "/etc/my $ci%cada/5% join"]],
     ] as const) {
       const file = path.join(folder, `cicada-${name}.service`);
       writeFileSync(file, await printed(...flags));

@@ -85,7 +85,7 @@ NotifyAccess=${user === undefined ? "main" : "all"}
 WatchdogSec=60
 TimeoutStartSec=5min
 ExecStart=${quoted.join(" ")}
-${credential ? `LoadCredential=join:${join}\n` : ""}Restart=always
+${credential ? `LoadCredential=join:${join.replaceAll("%", "%%")}\n` : ""}Restart=always
 RestartSec=2
 
 # SIGTERM goes to the peer alone, which gives its runs 30 s (--drain) to end. With systemd's default, every job would get

@@ -95,12 +95,26 @@ describe("the package", () => {
       assert.ok(names.includes(name), name);
     }
     assert.deepEqual(
-      names.filter((name) => /\.ts$|node_modules|^test|^bench|bin\/node/.test(name)),
+      names.filter((name) => /\.ts$|node_modules|^test|^bench(?!\/README\.md$)|bin\/node/.test(name)),
       [],
     );
     const described = JSON.parse(readFileSync(path.join(installed, "package.json"), "utf8")) as object;
     for (const kind of ["dependencies", "optionalDependencies", "peerDependencies"]) {
       assert.ok(!Object.hasOwn(described, kind), kind);
+    }
+  });
+
+  test("holds what its pages link to; only what is said to developers is about a clone", () => {
+    const names = new Set(packed.files.map((file) => file.path));
+    for (const page of ["README.md", "bench/README.md", "src/docs/jobs.md", "src/docs/running.md"]) {
+      const [text = ""] = readFileSync(path.join(installed, page), "utf8").split("\n## For developers\n");
+      const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = ""]) => link);
+      if (page === "README.md") assert.ok(links.length > 20, links.join());
+      assert.deepEqual(
+        links.filter((link) => !names.has(path.join(path.dirname(page), link))),
+        [],
+        page,
+      );
     }
   });
 

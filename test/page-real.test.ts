@@ -1165,8 +1165,18 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/mesh");
     const cyd = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "cyd" }) });
+    await ada.ask("POST", "/v1/jobs", {
+      id: "only-there",
+      schedule: "30 2 * * *",
+      timezone: zoneByDay,
+      command: "true",
+      target: { peers: ["cyd"] },
+    });
     await cyd.getByText(/Next hour: .*Without it: /).waitFor();
+    const only = /In the next 24 h nobody else can run( \S+,)* only-there[,.]/;
+    await cyd.getByText(only).waitFor();
     await cyd.getByRole("button", { name: "Drain" }).click();
+    await page.getByRole("dialog").getByText(only).waitFor();
     await page.getByRole("button", { name: "Drain it" }).click();
     await cyd.getByText("it takes no ticks").waitFor();
     assert.deepEqual(await violations(page, ofColours), [], "with a receipt");
@@ -1174,6 +1184,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByText(/ disabled jobs?\. Drained: cyd\.$/).waitFor();
     await page.getByRole("button", { name: "Undo" }).click();
     await page.getByText(/ disabled jobs?\.$/).waitFor();
+    await ada.ask("DELETE", "/v1/jobs/only-there");
     await context.close();
   });
 

@@ -1,7 +1,10 @@
 /** One peer, and what a person can ask of it. */
 import type { JSX } from "preact";
+import { Fragment } from "preact";
 import { useState } from "preact/hooks";
+import { jobLink } from "../../live/address.ts";
 import { ask } from "../../live/ask.ts";
+import { now } from "../../live/clock.ts";
 import { mayEverywhere } from "../../live/me.ts";
 import { readPeersAgain, type MeshPeer } from "../../live/mesh.ts";
 import { carryOut } from "../../live/receipts.ts";
@@ -44,7 +47,7 @@ export function PeerCard({ peer, coming }: Props): JSX.Element {
       {doing !== undefined && <p class="odd small">{doing}</p>}
       {state !== "forgotten" && <Facts peer={peer} />}
       {state === "alive" && coming !== undefined && <Without peer={peer} coming={coming} />}
-      {mayEverywhere("admin") && <Actions peer={peer} />}
+      {mayEverywhere("admin") && <Actions peer={peer} coming={coming} />}
     </li>
   );
 }
@@ -121,47 +124,75 @@ function clockText(offsetMs: number): string {
   return `${durationText(offsetMs)} ${offsetMs > 0 ? "ahead" : "behind"}`;
 }
 
+const hourMs = 3_600_000;
+/** How far ahead it is told which jobs only one peer can run: nightly ones are among them at any time of the day. */
+export const hoursAhead = 24;
+
+/** What the peer would run. */
+function ofPeer(peer: MeshPeer, { items }: ComingList): ComingList["items"] {
+  return items.filter(({ peers, runners }) => peers.slice(0, runners).some(({ id }) => id === peer.id));
+}
+
 /** What this peer would run in the next hour, and who would if it were gone. */
 function Without({ peer, coming }: { peer: MeshPeer; coming: ComingList }): JSX.Element {
-  const own = coming.items.filter(({ peers, runners }) =>
-    peers.slice(0, runners).some(({ id }) => id === peer.id),
-  );
+  const hour = now.peek() + hourMs;
+  const more = Date.parse(coming.completeUntil) < hour;
+  const own = ofPeer(peer, coming).filter(({ startsAt }) => Date.parse(startsAt) <= hour);
   const heirs = new Map<string, number>();
-  const stranded = new Set<string>();
   let alone = 0;
-  for (const { job, peers, runners } of own) {
+  let stranded = 0;
+  for (const { peers, runners } of own) {
     const next = peers[runners];
     if (next !== undefined) heirs.set(next.name, (heirs.get(next.name) ?? 0) + 1);
     else if (runners > 1) alone++;
-    else stranded.add(job);
+    else stranded++;
   }
   const fates = [
     ...[...heirs].map(([name, count]) => `${count} on ${name}`),
     ...(alone === 0
       ? []
       : [`${alone} on the other peers alone, which run ${alone === 1 ? "it" : "them"} anyway`]),
+    ...(stranded === 0 ? [] : [`${stranded} nowhere`]),
   ];
   return (
     <p class="small without">
       {own.length === 0 ? (
-        coming.more ? (
+        more ? (
           "It would run none of those ticks of the next hour that are listed; there are more."
         ) : (
           "It would run nothing in the next hour."
         )
       ) : (
         <>
-          Next hour: {coming.more && "at least "}
-          {countText(own.length, "tick")}. Without it: {fates.join(", ")}
-          {stranded.size > 0 && (
-            <span class="bad">
-              {fates.length > 0 && ", "}nobody for {[...stranded].join(", ")}
-            </span>
-          )}
-          .
+          Next hour: {more && "at least "}
+          {countText(own.length, "tick")}. Without it: {fates.join(", ")}.
         </>
-      )}
+      )}{" "}
+      <Stranded peer={peer} coming={coming} />
     </p>
+  );
+}
+
+const jobsNamed = 8;
+
+/** The jobs whose ticks have to wait for this peer. */
+function Stranded({ peer, coming }: { peer: MeshPeer; coming: ComingList | undefined }): JSX.Element | null {
+  const ticks = coming === undefined ? [] : ofPeer(peer, coming);
+  const only = ticks.filter(({ peers, runners }) => runners === 1 && peers.length === 1);
+  const jobs = [...new Set(only.map(({ job }) => job))];
+  if (jobs.length === 0) return null;
+  const others = jobs.length - jobsNamed;
+  return (
+    <span class="bad">
+      In the next {hoursAhead} h nobody else can run{" "}
+      {jobs.slice(0, jobsNamed).map((job, index) => (
+        <Fragment key={job}>
+          {index > 0 && ", "}
+          <a href={jobLink(job)}>{job}</a>
+        </Fragment>
+      ))}
+      {others > 0 && ` and ${countText(others, "other job")}`}.
+    </span>
   );
 }
 
@@ -176,7 +207,7 @@ const doneWords: Readonly<Record<Action, string>> = {
   confirm: "is confirmed",
 };
 
-function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
+function Actions({ peer, coming }: Props): JSX.Element {
   const [asking, setAsking] = useState<"drain" | "forget" | undefined>();
   const { id, name, state, self, drained, voter, votesLost } = peer;
   const act = (action: Action): void => {
@@ -214,7 +245,14 @@ function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
       {!voter && !votesLost && state === "alive" && (
         <button onClick={() => act("promote")}>Make a voter</button>
       )}
-      {!peer.confirmed && !self && <button onClick={() => act("confirm")}>Confirm</button>}
+      {!peer.confirmed && !self && (
+        <button
+          title="A rotation of the cluster key gives the new key to members that are confirmed"
+          onClick={() => act("confirm")}
+        >
+          Confirm as a member
+        </button>
+      )}
       {!self && (
         <button class="danger" onClick={() => setAsking("forget")}>
           Forget
@@ -231,7 +269,7 @@ function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
         >
           <p>
             It takes no new ticks, even after a restart, until it is undrained. What runs there goes on to its
-            end; the others take its ticks.
+            end; the others take the ticks that they may run. <Stranded peer={peer} coming={coming} />
           </p>
         </Question>
       )}
@@ -245,7 +283,8 @@ function Actions({ peer }: { peer: MeshPeer }): JSX.Element {
         >
           <p>
             It is cut off for good: every peer refuses it, and it has no vote. For a peer that is to come
-            back, drain it instead. Anyone who had its folder still has the key, so rotate the key afterwards.
+            back, drain it instead. Anyone who had its folder still has the key, so rotate the key afterwards.{" "}
+            <Stranded peer={peer} coming={coming} />
           </p>
         </Question>
       )}

@@ -494,6 +494,41 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a run that isn't there leads to the runs of its job", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/runs/nightly~failed");
+    await page.getByText('There is no run "nightly~failed".').waitFor();
+    await page.getByRole("link", { name: "Show the runs of nightly" }).click();
+    await page.getByText("Nothing has run yet.").waitFor();
+    await context.close();
+  });
+
+  test("a reason that is long, or stands beside the job's state already, takes little of the list", async () => {
+    await ada.ask("POST", "/v1/jobs", {
+      id: "no-folder",
+      command: "true",
+      cwd: `/nowhere/${"deep/".repeat(60)}`,
+    });
+    await ada.ask("POST", "/v1/jobs/no-folder/run", {});
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs?q=no-folder");
+    const row = page
+      .getByRole("row")
+      .filter({ has: page.getByRole("link", { name: "no-folder", exact: true }) });
+    await row.getByText("failed", { exact: true }).waitFor();
+    for (const width of widths) {
+      // oxlint-disable-next-line no-await-in-loop -- one width after the other
+      await page.setViewportSize({ width, height: 900 });
+      // oxlint-disable-next-line no-await-in-loop
+      const { height } = (await row.boundingBox()) ?? { height: Infinity };
+      assert.ok(height < 220, `${height} px at ${width} px`);
+      // oxlint-disable-next-line no-await-in-loop
+      assert.equal((await row.innerText()).match(/\/nowhere\//g)?.length, 1, `${width}`);
+    }
+    await ada.ask("DELETE", "/v1/jobs/no-folder");
+    await context.close();
+  });
+
   test("an address that is no page says so, and leads on", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await page.goto("/nothing");

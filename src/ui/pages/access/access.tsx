@@ -40,7 +40,8 @@ export function Access(): JSX.Element {
           <h1>Access</h1>
           {me.value !== undefined && (
             <p class="under">
-              You are {me.value.name}, with the role {me.value.role}
+              You are {me.value.name}
+              {me.value.name !== me.value.role && `, with the role ${me.value.role}`}
               {me.value.groups !== null && ` in ${me.value.groups.join(", ")}`}.
             </p>
           )}

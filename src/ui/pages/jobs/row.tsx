@@ -37,7 +37,9 @@ function Row({ job, chosen, reload }: Props): JSX.Element {
   const { id, description, state, nextTick, nextPeer, lastTick, lastRun, recent, problems } = job;
   const about = description ?? actionText(job);
   const ran = lastRun !== null && lastRun.tick === lastTick?.tick ? lastRun : null;
-  const reason = lastTick === null || lastTick.state === "succeeded" ? "" : whyOf(lastTick.reason, ran);
+  const why = lastTick === null || lastTick.state === "succeeded" ? "" : whyOf(lastTick.reason, ran);
+  // What stands beside the state isn't told twice.
+  const reason = problems[0]?.message.includes(why) === true ? "" : why;
   const took = ran === null ? "" : tookText(ran);
   return (
     <tr role="row">
@@ -73,7 +75,7 @@ function Row({ job, chosen, reload }: Props): JSX.Element {
       <td role="cell">
         {recent !== undefined && <Spark ticks={recent.ticks} />}
         {lastTick !== null && (
-          <span class="under">
+          <span class="under last">
             <span class={toneOfRun(lastTick.state) === "good" ? "" : toneOfRun(lastTick.state)}>
               {lastTick.state}
             </span>{" "}

@@ -43,6 +43,11 @@ export function Run({ id }: { id: string }): JSX.Element {
         ) : (
           <Pending of={found} what="the run" />
         )}
+        {found.refused?.status === 404 && (
+          <p>
+            <a href={`${jobLink(job)}?tab=runs`}>Show the runs of {job}</a>
+          </p>
+        )}
       </>
     );
   }

@@ -5,7 +5,7 @@ import { planJob, type Plan } from "../src/core/job/plan.ts";
 import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
 import { storyOf } from "../src/core/records/records.ts";
 import { openSince } from "../src/core/view.ts";
-import { instantOf, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import { instantOf, isManual, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import type { RunState } from "../src/schema/run-states.ts";
 import { Cores, type Start } from "./kit/cores.ts";
@@ -104,6 +104,21 @@ test("a run that a person asked for is repeated although its clock was a year ah
   assert.deepEqual(attempts(byHand), ["1 manual", "2 retry"]);
 });
 
+test("a run that failed while its peer's clock was hours ahead is repeated after its pause, and not hours later", () => {
+  const cores = beforeTick(["a"], { overlap: "allow", retry: { attempts: 1, backoff: "1m" } });
+  cores.setClock("a", 5 * hour);
+  cores.pass(20 * second);
+  cores.ask("a", { kind: "run-job", id: "beat" as JobId, by: "ada" });
+  cores.pass(10 * second);
+  cores.setClock("a", 0);
+  const setAt = cores.now;
+  cores.pass(2 * minute);
+  const byHand = cores.starts.filter(({ tick }) => isManual(tick as TickId));
+  assert.deepEqual(attempts(byHand), ["1 manual", "2 retry"]);
+  const pausedMs = (byHand[1]?.at ?? 0) - setAt;
+  assert.ok(pausedMs >= minute, "its pause begins when the clock is right");
+});
+
 test("a run that fails is repeated with growing pauses, as often as the job says, and never again", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(50 * minute);
@@ -162,7 +177,7 @@ test("if the peer whose run failed dies, another one repeats it when it is due",
 });
 
 test("a lone peer that is restarted in the pause carries on", () => {
-  const cores = beforeTick(["a"], { retry: { attempts: 1, backoff: "1m" } });
+  const cores = beforeTick(["a"], { overlap: "allow", retry: { attempts: 1, backoff: "1m" } });
   cores.pass(10 * second);
   assert.equal(cores.starts.length, 1);
   cores.restart("a", 5 * second);
@@ -335,7 +350,7 @@ test("a cancel of the tick ends it while it waits to be repeated, on any peer", 
 });
 
 test("an edit of the schedule leaves a repetition alone", () => {
-  const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "1m" } });
+  const cores = beforeTick(["a", "b"], { overlap: "allow", retry: { attempts: 1, backoff: "1m" } });
   cores.pass(10 * second);
   cores.put({ ...hourly, schedule: "30 3 * * *", retry: { attempts: 1 } });
   cores.pass(5 * minute);

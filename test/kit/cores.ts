@@ -439,12 +439,16 @@ export class Cores {
     return ticks.map(({ peers }) => peers.map(({ id }) => id));
   }
 
+  /** What the peer's wall clock shows, ms. */
+  #shownTo(peer: PeerId): number {
+    return this.wall(this.#now) + (this.#clockAhead.get(peer) ?? 0);
+  }
+
   feed(peer: PeerId, event: EventBody): void {
     if (this.#down.has(peer)) return;
     const until = this.#paused.get(peer) ?? 0;
     if (until > this.#now) return this.#later(until - this.#now, () => this.feed(peer, event));
-    const wall = this.wall(this.#now) + (this.#clockAhead.get(peer) ?? 0);
-    const now = { wall, mono: this.#now, synchronised: this.#synchronised.has(peer) };
+    const now = { wall: this.#shownTo(peer), mono: this.#now, synchronised: this.#synchronised.has(peer) };
     this.beforeStep();
     for (const effect of step(this.state(peer), { ...event, now })) this.#carryOut(peer, effect);
   }
@@ -764,7 +768,7 @@ export class Cores {
       this.refusals.push({ peer, at: this.#now });
       const outcome = { kind: "not-started", why: "host", reason: "too many files are open" } as const;
       const ended = { kind: "childEnded", run: spec.run, outcome } as const;
-      return this.#later(this.launchMs, () => this.feed(peer, { ...ended, at: this.wall(this.#now) }));
+      return this.#later(this.launchMs, () => this.feed(peer, { ...ended, at: this.#shownTo(peer) }));
     }
     const begun = {
       peer,
@@ -790,7 +794,7 @@ export class Cores {
       this.feed(peer, {
         kind: "childEnded",
         run: spec.run,
-        at: this.wall(this.#now),
+        at: this.#shownTo(peer),
         outcome:
           exitCode < 0
             ? { kind: "cancelled", ...log }
@@ -799,7 +803,7 @@ export class Cores {
     };
     this.#runs.set(spec.run, { peer, end });
     const started = { kind: "childStarted", run: spec.run } as const;
-    this.#later(this.launchMs, () => this.feed(peer, { ...started, at: this.wall(this.#now) }));
+    this.#later(this.launchMs, () => this.feed(peer, { ...started, at: this.#shownTo(peer) }));
     if (this.runMs < Infinity) this.#later(this.launchMs + this.runMs, () => end(this.exitCodeOf(begun)));
   }
 }

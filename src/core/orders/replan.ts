@@ -8,8 +8,10 @@
  * given back, because a later life couldn't tell that it never started. The same holds for past ticks that the clock took for
  * too late (records/too-late.ts): those that were waiting when it leapt ahead, or due while the host was down or slept.
  */
+import { orderKey } from "../../schema/ids.ts";
 import { closeWithout } from "../claims/claims.ts";
 import { transition } from "../claims/order.ts";
+import { commit } from "../claims/record-moved.ts";
 import { touchAll } from "../claims/touched.ts";
 import { claimAheadMs } from "../limits.ts";
 import { mark } from "../probes/marks.ts";
@@ -17,6 +19,7 @@ import { isPlanted } from "../probes/planted.ts";
 import { enterJob } from "../job/timetable.ts";
 import { beginningOf, type Plan } from "../job/plan.ts";
 import { acceptedUntil } from "../members/clocks.ts";
+import { recordsOf } from "../records/ledger.ts";
 import { emit, note, type State } from "../state.ts";
 import { lookUpAhead } from "./looked-up.ts";
 
@@ -35,6 +38,30 @@ export function restoreBeginnings(state: State): void {
     const earliest = beginningOf(plan.job, plan.calendarsAt);
     if (earliest > plan.earliest && earliest <= acceptedUntil(state))
       enterJob(state.jobs, { ...plan, earliest }, state.now.wall);
+  }
+}
+
+/**
+ * A run of this peer's that ended by a clock that was ahead is repeated by the right one: its pause begins anew. Otherwise the
+ * tick, and its job with it, would wait for as long as the clock was ahead.
+ */
+export function restateRetries(state: State): void {
+  const { book, ledger, now, settings } = state;
+  const until = acceptedUntil(state);
+  for (const { job, tick, attempt, slot, local } of [...book.retries.values()].flatMap((some) => [...some])) {
+    const before = recordsOf(ledger, orderKey(job, tick, attempt - 1, slot));
+    const own = [...before].find(({ peer }) => peer === settings.self);
+    if (local.stage !== "none" || own?.retryAt === undefined) continue;
+    const { retryAt, finishedAt = -Infinity, startedAt = finishedAt, version } = own;
+    if (finishedAt <= until) continue;
+    mark(state, "retry-restated");
+    commit(state, {
+      ...own,
+      startedAt: Math.min(startedAt, now.wall),
+      finishedAt: now.wall,
+      retryAt: Math.ceil(retryAt - finishedAt + now.wall),
+      version: version + 1,
+    });
   }
 }
 

@@ -35,6 +35,8 @@ import { epochAt } from "../voting/roster.ts";
 import { removeOldSkips } from "./old-skips.ts";
 import { reviewFailures } from "./failures.ts";
 import { reviewHeldBack } from "./held-back.ts";
+import { isPlanning } from "./planning.ts";
+import { restateRetries } from "./replan.ts";
 import { declareLost } from "./runs.ts";
 import { reportChainRanges } from "./chain-scan.ts";
 import { forgetTooOld, lookUpDecidedAhead } from "./looked-up.ts";
@@ -58,6 +60,7 @@ export function sweep(state: State): void {
   reportGaps(state);
   reportChainRanges(state);
   reviewFailures(state, "all");
+  if (isPlanning(state)) restateRetries(state);
   recountAllPeers(state);
   for (const [job, orders] of state.book.byJob) {
     const plan = state.jobs.plans.get(job);

@@ -41,6 +41,7 @@ export const marks = [
   "clock-set",
   "clock-doubted",
   "replanned",
+  "retry-restated",
   "decision-withdrawn",
   "decision-reopened",
   "decision-ahead-counts",

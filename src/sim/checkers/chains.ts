@@ -23,7 +23,7 @@ import { retainedTicks } from "./retained.ts";
 import { retriesOf } from "./retries.ts";
 import { together, workers } from "./surroundings.ts";
 import { slotTakenWithinMs, waitedForSlot } from "./pools.ts";
-import { clockErrorMs, firstAttempts, groupRuns, repeatedWithinMs, wasBusy } from "./ticks.ts";
+import { clockErrorMs, firstAttempts, groupRuns, repeatedBy, wasBusy } from "./ticks.ts";
 
 type After = NonNullable<JobRules["after"]>;
 
@@ -278,7 +278,7 @@ function mustStart(evidence: Evidence, { rules, ends, ended, begun, job, tick }:
   // The ticks of a backfill run one after the other in any case.
   if (overlap !== "allow" || backfilledInstant(tick) !== undefined) {
     const runs = evidence.runs.filter((run) => run.job === job);
-    if (wasBusy(runs, repeatedWithinMs(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
+    if (wasBusy(runs, repeatedBy(evidence, job), ends[0]?.tick ?? "", begun, until)) return false;
   }
   if (waitedForSlot(evidence, rules, ended, until, slotTakenWithinMs)) return false;
   const able = workers(evidence, peersFor(rules), ended);

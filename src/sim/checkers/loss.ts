@@ -33,7 +33,7 @@ import {
   clockErrorMs,
   firstAttempts,
   groupRuns,
-  repeatedWithinMs,
+  repeatedBy,
   requiredTicks,
   sameClockMs,
   seenToBeSetMs,
@@ -287,5 +287,5 @@ function heldUp(
   const [begins, ends] = [instant - wellBeforeMs, instant + startsWithinMs];
   if (waitedForSlot(evidence, rules, begins, ends, freeForMs)) return true;
   if (rules.overlap === "allow") return false;
-  return wasBusy(runsOfJob, repeatedWithinMs(evidence, job), tick, begins, ends);
+  return wasBusy(runsOfJob, repeatedBy(evidence, job), tick, begins, ends);
 }

@@ -19,15 +19,7 @@ import { requestsOf } from "./backfills.ts";
 import { isTickOf } from "../client/schedules.ts";
 import { runsOfPool } from "./pools.ts";
 import { convergesMs, hadDuplicateIdentity, knownToAll, together, wasWell } from "./surroundings.ts";
-import {
-  clockErrorMs,
-  dueOf,
-  firstAttempts,
-  groupRuns,
-  isScheduled,
-  repeatedWithinMs,
-  wasBusy,
-} from "./ticks.ts";
+import { clockErrorMs, dueOf, firstAttempts, groupRuns, isScheduled, repeatedBy, wasBusy } from "./ticks.ts";
 import {
   convergedAt,
   jobsOf,
@@ -103,11 +95,11 @@ function wrongWithScheduled(
   // The time until its turn doesn't count either.
   if (held.some(({ rules }) => rules.onAll?.rolling !== undefined)) return undefined;
   const pooled = held.find(({ rules }) => rules.pool !== undefined);
-  if (pooled !== undefined && wasBusy(runsOfPool(evidence, pooled.rules), 0, "", due, run.start))
+  if (pooled !== undefined && wasBusy(runsOfPool(evidence, pooled.rules), (end) => end, "", due, run.start))
     return undefined;
   if (pooled !== undefined && newsWasHeldUp(evidence, due, run.start)) return undefined;
   const mayWait = held.some(({ rules }) => rules.overlap !== "allow");
-  if (mayWait && wasBusy(runsOfJob, repeatedWithinMs(evidence, run.job), run.tick, due, run.start))
+  if (mayWait && wasBusy(runsOfJob, repeatedBy(evidence, run.job), run.tick, due, run.start))
     return undefined;
   if (mayWait && newsWasHeldUp(evidence, due, run.start)) return undefined;
   return `started ${Math.round(run.start - due)} ms after it was due, beyond its window`;

@@ -115,17 +115,17 @@ export function firstAttempts(runs: readonly Run[]): Run[] {
 
 /**
  * True if another tick of the job was in progress in the span, so that overlap rules may have delayed this one. What did
- * not succeed may be in progress for `laterMs` more, until it is repeated.
+ * not succeed may be in progress for longer, until it is repeated: `repeatedBy` says until when after an end.
  */
 export function wasBusy(
   runsOfJob: readonly Run[],
-  laterMs: number,
+  repeatedBy: (end: number) => number,
   except: string,
   from: number,
   to: number,
 ): boolean {
   return runsOfJob.some(({ tick, start, end = Infinity, outcome }) => {
-    const until = outcome === "succeeded" ? end : end + laterMs;
+    const until = outcome === "succeeded" ? end : repeatedBy(end);
     return tick !== except && start <= to && until >= from;
   });
 }
@@ -142,6 +142,28 @@ export function repeatedWithinMs(evidence: Evidence, job: JobId): number {
     ),
   );
   return longest === 0 ? 0 : longest + repeatedLateMs;
+}
+
+/**
+ * When the next attempt has surely begun after one that ended at an instant, or was given up. While the job is stopped it waits, and a
+ * job that was stopped for long may not find a runner until its window is over: the voters may have forgotten their votes.
+ */
+export function repeatedBy(evidence: Evidence, job: JobId): (end: number) => number {
+  const laterMs = repeatedWithinMs(evidence, job);
+  if (laterMs === 0) return (end) => end;
+  const spans = surelyInForce(evidence, job).toSorted((a, b) => a.from - b.from);
+  const stops = spans.flatMap(({ to: from }, place) => ({ from, to: spans[place + 1]?.from ?? Infinity }));
+  const windowMs = Math.max(0, ...spans.map(({ rules }) => rules.catchUp.windowMs));
+  return (end) => {
+    let until = end + laterMs;
+    let wasStopped = false;
+    for (const { from, to } of stops) {
+      if (from >= until || to <= end || to - from <= repeatedLateMs) continue;
+      until += to - Math.max(from, end);
+      wasStopped = true;
+    }
+    return wasStopped ? until + windowMs : until;
+  };
 }
 
 /** By how much a fault has set the peer's clock ahead at that instant, ms. */

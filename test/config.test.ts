@@ -1,15 +1,8 @@
 /** Settings: where each comes from, what is refused, and what the refusal says. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  configFile,
-  defaultDataFolder,
-  readConfig,
-  refuseBrokenVariables,
-  unknownVariables,
-  type Config,
-  type Flags,
-} from "../src/config.ts";
+import { configFile, readConfig, unknownVariables, type Config, type Flags } from "../src/config.ts";
+import { defaultDataFolder, refuseBrokenVariables } from "../src/config/environment.ts";
 import { settings } from "../src/config/settings.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { ErrorCode } from "../src/errors/table.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { NotReady } from "../src/ports/control.ts";
 import type { JobId, TickId } from "../src/schema/ids.ts";
-import { jobStates } from "../src/schema/job.ts";
+import { jobStates } from "../src/schema/job-vocabulary.ts";
 import { call, fakeApi } from "./kit/fake-api.ts";
 import { alerts, dashboard, groupingsIn, metricsIn, queries, selectorsIn } from "./kit/promql.ts";
 

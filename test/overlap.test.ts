@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { overlapVerdict, type Contender } from "../src/core/job/overlap.ts";
-import type { overlapPolicies } from "../src/schema/job.ts";
+import type { overlapPolicies } from "../src/schema/job-vocabulary.ts";
 
 type Policy = (typeof overlapPolicies)[number];
 

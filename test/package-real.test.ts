@@ -1,7 +1,7 @@
 /** The published package: packed, installed from its tarball into an empty folder, and used as its user would. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -147,11 +147,23 @@ describe("the package", () => {
 
   test("a start reads no more code than it needs: the doors that only some peers use are files of their own", () => {
     const folderOf = path.join(installed, "dist", "program");
-    const [bundle = ""] = globSync("start-*.js", { cwd: folderOf });
-    const read = readWith("main.js", bundle);
+    const ofStart = ["command-line", "command", "start"].flatMap((name) =>
+      globSync(`${name}-????????.js`, { cwd: folderOf }),
+    );
+    assert.equal(ofStart.length, 3, ofStart.join());
+    const read = readWith("main.js", ...ofStart);
     const bytes = bytesOf(read);
     assert.ok(bytes < 4_600_000, `${bytes} bytes: is something new read at every start?`);
-    const onDemand = ["undici", "nodemailer", "archive", "s3", "backup", "commands", "pino-pretty"];
+    const onDemand = [
+      "undici",
+      "nodemailer",
+      "archive",
+      "s3",
+      "backup",
+      "jobs",
+      "edit-by-hand",
+      "pino-pretty",
+    ];
     for (const name of onDemand) {
       const [file] = globSync(`${name}-*.js`, { cwd: folderOf });
       assert.ok(file !== undefined && !read.has(file), `${name} is read only when it is used`);
@@ -166,6 +178,46 @@ describe("the package", () => {
     // Both live as long as the peer does.
     for (const name of ["launcher.js", "disk/writer.js"])
       assert.ok(bytesOf(readWith(name)) < 100_000, `${name} reads no package`);
+  });
+
+  /** The files of the program that this command reads, and the parts of Node that it imports. */
+  async function readBy(...words: string[]): Promise<{ bytes: number; ofNode: readonly string[] }> {
+    const list = path.join(folder, `read-by-${words.length}-${words[0]}`);
+    const hook = path.join(folder, "hook.mjs");
+    writeFileSync(
+      hook,
+      `import { appendFileSync } from "node:fs"; import { registerHooks } from "node:module";
+       registerHooks({ load(url, context, next) {
+         appendFileSync(${JSON.stringify(list)}, url + "\\n"); return next(url, context); } });`,
+    );
+    const program = path.join(installed, "src", "cicada.mjs");
+    const env = plainEnv({ CICADA_DATA: path.join(folder, "nowhere") });
+    // A command that asks a peer finds none, which is code 5: it has read all that it needs by then.
+    await run(process.execPath, ["--import", hook, program, ...words], { env }).catch(
+      (failed: { code?: number }) => assert.equal(failed.code, 5),
+    );
+    const urls = [...new Set(readFileSync(list, "utf8").trim().split("\n"))];
+    const own = urls.filter((url) => url.includes("/dist/program/"));
+    assert.ok(own.length > 0, urls.join());
+    return {
+      bytes: own.reduce((sum, url) => sum + statSync(new URL(url)).size, 0),
+      ofNode: urls.filter((url) => url.startsWith("node:")),
+    };
+  }
+
+  test("a command reads no more code than it needs, and the version next to none", async () => {
+    // The compiler of schemas alone has 290 kB, YAML 160 and the schedules' library 150.
+    for (const [words, bytesMax] of [
+      [["--version"], 30_000],
+      [["--help"], 150_000],
+      [["jobs", "ls"], 240_000],
+      [["runs", "ls"], 240_000],
+    ] as const) {
+      const { bytes, ofNode } = await readBy(...words);
+      assert.ok(bytes < bytesMax, `${words.join(" ")}: ${bytes} bytes`);
+      for (const name of ["node:child_process", "node:crypto", "node:process", "node:https"])
+        assert.ok(!ofNode.includes(name), `${words.join(" ")} reads ${name}`);
+    }
   });
 
   test("publint has nothing to say about it, and npm ls is clean where it is installed", async () => {

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { connect as connectTls } from "node:tls";
 import { Certificate, isNamed } from "../src/api/http/tls.ts";
-import { fetchPinned } from "../src/cli/terminal/pinned.ts";
+import { request as requestByCommand } from "../src/cli/terminal/request.ts";
 import { reloadOnSighup } from "../src/cli/start/tls-files.ts";
 import type { Log, LogFields } from "../src/ports.ts";
 import { accessStage } from "./kit/access-stage.ts";
@@ -56,12 +56,12 @@ test("the command line says that a local peer's file holds another certificate t
   const { port } = await secured(t);
   const address = new URL(`https://127.0.0.1:${port}/livez`);
   assert.equal(
-    (await fetchPinned(address, one?.cert ?? "", {})).status,
+    (await requestByCommand(address, { cert: one?.cert ?? "" })).status,
     403,
     "it is reached, by a name that is not its own",
   );
   for (const cert of [two?.cert ?? "", "nonsense"])
-    await assert.rejects(fetchPinned(address, cert, {}), /shows another certificate .*`kill -HUP`/);
+    await assert.rejects(requestByCommand(address, { cert }), /shows another certificate .*`kill -HUP`/);
 });
 
 test("a replaced certificate is used from the next connection on; one that can't be used leaves the old one", async (t) => {

@@ -12,8 +12,9 @@ import type { ExportAnswer, JobAnswer, PlanAnswer, PlanItem } from "./terminal/a
 import { formatError, openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { readDocuments, type WrittenObject } from "./terminal/documents.ts";
 import { explain } from "./terminal/failures.ts";
-import { writable } from "./terminal/job-text.ts";
-import { quoted, show, toYaml, withOutput, type Output } from "./terminal/output.ts";
+import { writable } from "./terminal/job-words.ts";
+import { show, withOutput, type Output } from "./terminal/output.ts";
+import { quoted, toYaml } from "./terminal/yaml-text.ts";
 import { fieldPath } from "./pointers.ts";
 import { asInvoked, repeatable } from "./program.ts";
 import { warnOfEach } from "./terminal/job-words.ts";
@@ -35,7 +36,6 @@ interface ApplyOptions extends Options {
 
 export function applyCommands(program: Command, terminal: Terminal): void {
   withFiles(program.command("apply"))
-    .description("make the table what files say: jobs, groups, pools, calendars, channels and maintenance")
     .option("--dry-run", "only show what would change")
     .option("--force", "overwrite what others have changed since the last apply")
     .option("--yes", "don't ask before something is removed")
@@ -56,21 +56,18 @@ export function applyCommands(program: Command, terminal: Terminal): void {
       printWayBack(removed, terminal);
     });
 
-  withFiles(program.command("diff"))
-    .description("show what apply would change: exit 0 = nothing, 1 = something, more = an error")
-    .action(async (options: Options) => {
-      try {
-        const objects = readAll(options.file);
-        const planned = await send(openClient(options, terminal), objects, options, { dryRun: true });
-        showPlan(terminal, options.output, planned);
-        terminal.exitCode = planned.items.some(({ action }) => action !== "unchanged") ? 1 : 0;
-      } catch (error) {
-        terminal.exitCode = Math.max(2, explain(terminal, error, "`cicada diff --help` shows the usage."));
-      }
-    });
+  withFiles(program.command("diff")).action(async (options: Options) => {
+    try {
+      const objects = readAll(options.file);
+      const planned = await send(openClient(options, terminal), objects, options, { dryRun: true });
+      showPlan(terminal, options.output, planned);
+      terminal.exitCode = planned.items.some(({ action }) => action !== "unchanged") ? 1 : 0;
+    } catch (error) {
+      terminal.exitCode = Math.max(2, explain(terminal, error, "`cicada diff --help` shows the usage."));
+    }
+  });
 
   withOutput(withPeer(program.command("export")))
-    .description("print the whole table as YAML that apply takes; secrets are left out")
     .addOption(
       new Option(
         "--format <form>",

@@ -21,7 +21,6 @@ type Options = PeerOptions & {
 
 export function auditCommand(program: Command, terminal: Terminal): void {
   withOutput(withPeer(program.command("audit")))
-    .description("who has changed what, at whichever peer, and who was refused: newest first")
     .option("--actor <name>", "only what NAME@PEER did; a part of that will do")
     .option("--job <id>", "only of this job, also if it is deleted")
     .option("--action <action>", `only this action: ${auditActions.join(", ")}`)

@@ -1,5 +1,4 @@
 /** `cicada jobs backfill`: run past ticks of a job. It shows which, and runs them with `--yes`. */
-import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import type { BackfillAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
@@ -39,7 +38,7 @@ export function backfillCommand(jobs: Command, terminal: Terminal): void {
       const to = await readTime("--to", options.to, id, client, terminal);
       const answer = await client.ask<BackfillAnswer>(`/v1/jobs/${encodeURIComponent(id)}/backfill`, {
         method: "POST",
-        headers: { "idempotency-key": randomUUID() },
+        headers: { "idempotency-key": crypto.randomUUID() },
         body: {
           from,
           to,

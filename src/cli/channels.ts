@@ -51,7 +51,7 @@ interface SetOptions extends ChannelOptions {
 }
 
 export function channelsCommands(program: Command, terminal: Terminal): void {
-  const channels = program.command("channels").description("where notices about jobs go");
+  const channels = program.command("channels");
 
   withOutput(withPeer(channels.command("ls")))
     .description("list channels, and how the last message to each went")

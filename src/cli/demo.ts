@@ -111,7 +111,6 @@ interface DemoPeer {
 export function demoCommand(program: Command, terminal: Terminal): void {
   program
     .command("demo")
-    .description("run three peers on this machine, with sample jobs")
     .option("--data <dir>", "where to keep the peers' folders (default: temporary folders)")
     .option("--port <port>", "port of the first page; the others follow in steps of 10", String(firstPort))
     .action(async (options: { data?: string; port: string }) => {

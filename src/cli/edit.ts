@@ -1,22 +1,13 @@
-/**
- * `cicada jobs edit`: changes single fields by flags, or the whole job as YAML in $EDITOR. What a person has written there is
- * never lost: a text that is refused is opened again or kept in a file that is named.
- */
+/** `cicada jobs edit`: changes single fields by flags, or the whole job by hand (edit-by-hand.ts). */
 import type { Command } from "commander";
-import { CicadaError } from "../errors.ts";
 import type { JobAnswer } from "./terminal/answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
-import { Draft } from "./terminal/draft.ts";
-import { printFailure } from "./terminal/failures.ts";
+import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
 import { inTermsOfFlags, jobFromFlags, withJobFlags } from "./terminal/job-flags.ts";
-import { parseJobs, writable } from "./terminal/job-text.ts";
 import { describeWritten } from "./terminal/job-words.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
-import { invocationOf, quoted } from "./program.ts";
-import { fieldPath } from "./pointers.ts";
 import { revisionOf } from "./terminal/references.ts";
 import { scriptOption, upload, withScript, type ScriptOptions } from "./scripts.ts";
-import { NotAnswered, plain, type Terminal } from "./terminal/terminal.ts";
+import type { Terminal } from "./terminal/terminal.ts";
 
 type Options = PeerOptions & ScriptOptions & { output: Output };
 
@@ -32,7 +23,10 @@ export function editCommand(jobs: Command, terminal: Terminal): void {
       const script = await upload(client, options);
       const patch = withScript(jobFromFlags({ ...options }, "patch"), script);
       const path = `/v1/jobs/${encodeURIComponent(id)}`;
-      if (Object.keys(patch).length === 0) return editByHand(client, { id, path }, options, terminal);
+      if (Object.keys(patch).length === 0) {
+        const { editByHand } = await import("./edit-by-hand.ts");
+        return editByHand(client, { id, path }, options, terminal);
+      }
       try {
         const before = await revisionOf(client, id);
         const job = await client.ask<JobAnswer>(path, { method: "PATCH", body: patch });
@@ -42,79 +36,4 @@ export function editCommand(jobs: Command, terminal: Terminal): void {
         throw inTermsOfFlags(error);
       }
     });
-}
-
-async function editByHand(
-  client: Client,
-  { id, path }: { id: string; path: string },
-  options: Options,
-  terminal: Terminal,
-): Promise<void> {
-  const reply = await client.send(path);
-  const etag = reply.headers.get("etag");
-  // The peer answers with the job as it is (openapi.json).
-  const before = JSON.parse(new TextDecoder().decode(reply.bytes)) as Record<string, unknown>;
-  const draft = new Draft(id, writable(before), terminal);
-  for (;;) {
-    if (!draft.open()) {
-      if (draft.isEdited) printWhereKept(undefined, id, draft, terminal);
-      else draft.remove();
-      return terminal.print(`${plain(id)} not changed`);
-    }
-    try {
-      const body = onlyJob(draft);
-      const headers = etag === null ? {} : { "if-match": etag };
-      const job = await client.ask<JobAnswer>(path, { method: "PUT", headers, body });
-      draft.remove();
-      return show(terminal, options.output, job, () => describeWritten(terminal, job, "changed"));
-    } catch (refused) {
-      const error = inTermsOfFields(refused);
-      if (!(await isOpenedAgain(error, draft, terminal))) {
-        printWhereKept(error, id, draft, terminal);
-        throw error;
-      }
-    }
-  }
-}
-
-function onlyJob(draft: Draft): Record<string, unknown> {
-  const [job, ...others] = parseJobs(draft.text(), draft.path);
-  if (job !== undefined && others.length === 0) return job.job;
-  throw new CicadaError("BAD_FILE", `${draft.path}: it holds several jobs; only one can be edited at a time`);
-}
-
-/** Asks the person, if another text can help. Shows there what was wrong with this one. */
-async function isOpenedAgain(error: unknown, draft: Draft, terminal: Terminal): Promise<boolean> {
-  const isMistake = error instanceof CicadaError && error.exit === 2;
-  const isConflict = error instanceof CicadaError && error.code === "ID_MISMATCH";
-  if (terminal.ask === undefined || !(isMistake || isConflict)) return false;
-  printFailure(terminal, "refused:", error);
-  try {
-    const said = await terminal.ask("Open it again? [Y/n] ");
-    if (/^n(o)?$/i.test(said.trim())) return false;
-  } catch (left) {
-    // As a no does, so that the person is told where the text is kept.
-    if (left instanceof NotAnswered) return false;
-    throw left;
-  }
-  draft.explain(error);
-  return true;
-}
-
-function printWhereKept(error: unknown, id: string, draft: Draft, terminal: Terminal): void {
-  const { program } = invocationOf(terminal.env);
-  terminal.notify(`Your text is kept in ${draft.path}.`);
-  const send = `${program} jobs create -f ${quoted(draft.path)} --update`;
-  if (error instanceof CicadaError && error.code === "REVISION_CONFLICT") {
-    terminal.notify(`See what others have changed: ${program} jobs history ${quoted(id)}`);
-    terminal.notify(`Take that over into your text, then run: ${send}`);
-  } else if (error instanceof CicadaError && error.exit !== 2) terminal.notify(`Later, run: ${send}`);
-  else terminal.notify(`Correct it, then run: ${send}`);
-}
-
-/** In the file, a field is written as it is called. */
-function inTermsOfFields(error: unknown): unknown {
-  if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
-  const problems = error.problems.map(({ pointer, message }) => ({ pointer: fieldPath(pointer), message }));
-  return new CicadaError(error.code, error.detail, problems);
 }

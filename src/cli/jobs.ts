@@ -2,15 +2,13 @@
  * `cicada jobs`: list, create, change, pause and run jobs. Each command is one or two calls of the API at any peer.
  */
 import type { Command } from "commander";
-import { randomUUID } from "node:crypto";
-import { parseSchedule } from "../core/time/schedule.ts";
 import { CicadaError } from "../errors.ts";
-import { jobStates } from "../schema/job.ts";
+import { jobStates } from "../schema/job-vocabulary.ts";
 import type { JobAnswer, NextAnswer, OrderedAnswer, RevisionAnswer, WhyAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { bulk, deleteSelected, selectionOf, withSelection, type Selection } from "./terminal/bulk.ts";
 import { inTermsOfFlags, jobFromFlags, pairsOf, withJobFlags } from "./terminal/job-flags.ts";
-import { readJobs, writable, type WrittenJob } from "./terminal/job-text.ts";
+import type { WrittenJob } from "./terminal/job-text.ts";
 import {
   describeWritten,
   jobFields,
@@ -20,6 +18,7 @@ import {
   revisionList,
   warn,
   whenNext,
+  writable,
 } from "./terminal/job-words.ts";
 import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
 import { waitForRun } from "./terminal/run-wait.ts";
@@ -46,7 +45,7 @@ interface ListOptions extends JobOptions, Watched {
 }
 
 export function jobsCommands(program: Command, terminal: Terminal): void {
-  const jobs = program.command("jobs").description("list, create, change, pause and run jobs");
+  const jobs = program.command("jobs");
   readingCommands(jobs, terminal);
   writingCommands(jobs, terminal);
   editCommand(jobs, terminal);
@@ -151,7 +150,10 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
     .addOption(scriptOption())
     .option("--update", "replace the job if the id is taken")
     .action(async (id: string | undefined, argv: string[], options: CreateOptions) => {
-      const written = options.file === undefined ? [fromFlags(id, argv, options)] : readJobs(options.file);
+      const written =
+        options.file === undefined
+          ? [await fromFlags(id, argv, options)]
+          : (await import("./terminal/job-text.ts")).readJobs(options.file);
       if (
         options.file !== undefined &&
         (id !== undefined ||
@@ -195,11 +197,15 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
     });
 }
 
-function fromFlags(id: string | undefined, argv: readonly string[], options: CreateOptions): WrittenJob {
+async function fromFlags(
+  id: string | undefined,
+  argv: readonly string[],
+  options: CreateOptions,
+): Promise<WrittenJob> {
   if (id === undefined) throw new CicadaError("USAGE", "name the job, or give a file with -f");
   const [program] = argv;
   // Taken as a program, the job would have no ticks, and would fail when run by hand.
-  if (program !== undefined && parseSchedule(program, "UTC", id).ok) {
+  if (program !== undefined && (await isSchedule(program, id))) {
     throw new CicadaError("USAGE", `${program} is a schedule, not a program: give it with --schedule`);
   }
   const job: Record<string, unknown> = { id, ...jobFromFlags({ ...options }) };
@@ -207,6 +213,11 @@ function fromFlags(id: string | undefined, argv: readonly string[], options: Cre
   if (program !== undefined)
     Object.assign(job, isScript ? { script: { ...Object(job["script"]), args: argv } } : { argv });
   return { job, where: "the command line" };
+}
+
+async function isSchedule(text: string, id: string): Promise<boolean> {
+  const { parseSchedule } = await import("../core/time/schedule.ts");
+  return parseSchedule(text, "UTC", id).ok;
 }
 
 /** Creates every job that can be created. A refused job is named, and the others are still created. */
@@ -224,7 +235,7 @@ async function createAll(
       const reply = await client.send("/v1/jobs", {
         method: "POST",
         query: { update: options.update },
-        headers: { "idempotency-key": randomUUID() },
+        headers: { "idempotency-key": crypto.randomUUID() },
         body: writable(job),
       });
       // The peer answers with the job as it is now (openapi.json).
@@ -287,7 +298,7 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
       }
       const answer = await client.ask<OrderedAnswer>(pathOf(id ?? "", "/run"), {
         method: "POST",
-        headers: { "idempotency-key": randomUUID() },
+        headers: { "idempotency-key": crypto.randomUUID() },
         body,
       });
       const run = `${answer.job}@${answer.tick}`;

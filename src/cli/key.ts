@@ -19,7 +19,7 @@ import { paint, plain, askYesNo, type Terminal } from "./terminal/terminal.ts";
 type Options = PeerOptions & { output: Output; grace?: string; without: string[]; yes?: true };
 
 export function keyCommands(program: Command, terminal: Terminal): void {
-  const key = program.command("key").description("the cluster key, which admits peers to the mesh");
+  const key = program.command("key");
   withOutput(withPeer(key.command("rotate")))
     .description(
       "make a new cluster key and send it to every member, as shown first; the old one is accepted for a while",

@@ -35,7 +35,7 @@ import { durationText, relative } from "./terminal/times.ts";
 const invitationBytes = 4;
 
 export function peersCommands(program: Command, terminal: Terminal): void {
-  const peers = program.command("peers").description("list the peers of the mesh, invite and manage them");
+  const peers = program.command("peers");
 
   withWatch(withOutput(withPeer(peers.command("ls"))))
     .description("list all known peers and their state")

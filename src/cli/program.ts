@@ -1,19 +1,11 @@
 /**
- * What commands need to know about the program itself: its version, how the person at this terminal calls it (so that
- * printed lines can be pasted), and how a flag is declared that may be repeated.
+ * What commands need to know about the program itself: how the person at this terminal calls it (so that printed lines can
+ * be pasted), and how a flag is declared that may be repeated.
  */
 import { Option } from "commander";
-import { createRequire } from "node:module";
 import { basename, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "./terminal/terminal.ts";
-
-/** The version in package.json, which lies two folders up from the bundle, too. */
-export function readVersion(): string {
-  const described: unknown = createRequire(import.meta.url)("../../package.json");
-  const hasVersion = typeof described === "object" && described !== null && "version" in described;
-  return hasVersion ? String(described.version) : "unknown";
-}
 
 /** The file that starts this program, beside the sources or beside the bundle. */
 export const programFile = fileURLToPath(

@@ -6,7 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CicadaError } from "../errors.ts";
 import { isFinal, runStates } from "../schema/run-states.ts";
 import type { RunAnswer } from "./terminal/answers.ts";
-import { openClient, withPeer, type Client, type PeerOptions, type Reply } from "./terminal/client.ts";
+import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
+import type { Reply } from "./terminal/request.ts";
 import { show, withOutput, type Output } from "./terminal/output.ts";
 import { fields, table, type Column } from "./terminal/table.ts";
 import { pathOfRun, waitForRun } from "./terminal/run-wait.ts";
@@ -36,9 +37,7 @@ const runNames =
   "a run's id, JOB (its last run), JOB~failed (its last failed one), JOB@TICK, or JOB@03:00 and \"JOB@yesterday 03:00\" in the job's zone";
 
 export function runsCommands(program: Command, terminal: Terminal): void {
-  const runs = program
-    .command("runs")
-    .description("list runs, show their output, cancel them, wait for them");
+  const runs = program.command("runs");
   for (const add of [listCommand, getCommand, logCommand, cancelCommand, waitCommand]) add(runs, terminal);
 }
 

@@ -29,7 +29,7 @@ interface ExplainOptions {
 const ticksMax = 100_000;
 
 export function scheduleCommands(program: Command, terminal: Terminal): void {
-  const schedule = program.command("schedule").description("explain schedules");
+  const schedule = program.command("schedule");
   withOutput(schedule.command("explain"))
     .description("show the next ticks of a schedule; needs no peer")
     .argument("<expression...>", "one or several schedules, each in quotes")

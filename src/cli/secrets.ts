@@ -16,7 +16,7 @@ import { paint, plain, type Terminal } from "./terminal/terminal.ts";
 type Options = PeerOptions & { output: Output };
 
 export function secretCommands(program: Command, terminal: Terminal): void {
-  const secrets = program.command("secrets").description("values that jobs get, and nobody is shown");
+  const secrets = program.command("secrets");
 
   withOutput(withPeer(secrets.command("ls")))
     .description("list them: who has each, and which jobs name it")

@@ -20,7 +20,6 @@ type Given = Readonly<Record<string, unknown>>;
 
 interface Kind<Answer extends { name: string }> {
   readonly setting: SettingKind;
-  readonly about: string;
   readonly setAbout: string;
   readonly heading: readonly string[];
   row(answer: Answer): string[];
@@ -41,7 +40,6 @@ export function settingCommands(program: Command, terminal: Terminal): void {
 
 const calendars: Kind<CalendarAnswer> = {
   setting: "calendars",
-  about: "dates whose ticks jobs leave out (except: calendar:NAME)",
   setAbout: "set a calendar: dates and ranges (--dates), or a file of iCalendar text (--ical)",
   heading: ["NAME", "DATES", "NOTE"],
   row: (one) => [one.name, timesOf(one) || "-", one.note ?? ""].map(plain),
@@ -99,7 +97,6 @@ function shorten(text: string): string {
 
 const groups: Kind<GroupAnswer> = {
   setting: "groups",
-  about: "defaults of the fields of a group's jobs; what a job says itself wins",
   setAbout: "set the defaults of a group, all at once: by the flags of jobs create, or from a file (-f)",
   heading: ["NAME", "GIVES", "DESCRIPTION"],
   row: ({ name, description = "", ...given }) =>
@@ -126,7 +123,6 @@ function textOf(value: unknown): string {
 
 const pools: Kind<PoolAnswer> = {
   setting: "pools",
-  about: "how many runs of the jobs that name a pool may go on at once",
   setAbout: "set how many slots a pool has (1 until it is set); 0 stops it",
   heading: ["NAME", "SLOTS", "HELD", "WAITING", "NOTE"],
   row: (one) =>
@@ -159,7 +155,6 @@ function slotText({ job, tick, peer, peerName }: PoolAnswer["holders"][number]):
 
 const maintenance: Kind<MaintenanceAnswer> = {
   setting: "maintenance",
-  about: "times in which jobs take no ticks",
   setAbout:
     "set a maintenance: once (--from, --to), or again and again (--schedule, --duration); for all jobs or those of a group",
   heading: ["NAME", "WHEN", "GROUP", "NOTE"],
@@ -212,7 +207,7 @@ function commandsOf<Answer extends { name: string; warnings?: string[] }>(
   kind: Kind<Answer>,
 ): void {
   const { setting } = kind;
-  const noun = program.command(setting).description(kind.about);
+  const noun = program.command(setting);
   const pathOf = (name: string): string => `/v1/${setting}/${encodeURIComponent(name)}`;
   type Options = PeerOptions & { output: Output };
 

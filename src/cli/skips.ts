@@ -1,7 +1,6 @@
 /**
  * `cicada jobs skip` and `cicada jobs unskip`: leave out single ticks of a job, or let them run after all.
  */
-import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";
@@ -60,7 +59,7 @@ async function send(
       : { tick: readTick(tick, await zoneOfJob(client, id), terminal.now(), "next") };
   const answer = await client.ask<{ job: string; ticks: string[] }>(`${path}/${verb}`, {
     method: "POST",
-    headers: { "idempotency-key": randomUUID() },
+    headers: { "idempotency-key": crypto.randomUUID() },
     body: { ...which, ...body },
   });
   const how = verb === "skip" ? "is skipped" : "runs";

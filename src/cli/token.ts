@@ -18,7 +18,7 @@ type Options = PeerOptions & { output: Output };
 type MakeOptions = Options & { role: string; group?: readonly string[]; expires?: string };
 
 export function tokenCommands(program: Command, terminal: Terminal): void {
-  const token = program.command("token").description("tokens for the API, each with a role");
+  const token = program.command("token");
   addCreate(token, terminal);
   addList(token, terminal);
   addRemove(token, terminal);

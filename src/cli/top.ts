@@ -16,7 +16,6 @@ const failedWithinMs = 3_600_000;
 
 export function topCommand(program: Command, terminal: Terminal): void {
   withPeer(program.command("top"))
-    .description("show the peers, what runs now and what comes next; on a screen live, until Ctrl-C")
     .option("--once", "show it once, also on a screen")
     .action(async (options: PeerOptions & { once?: true }) => {
       const client = openClient(options, terminal);

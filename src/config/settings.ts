@@ -2,7 +2,7 @@
  * The settings: each one's name as a flag, in the environment and in the file, the form of its value, and its help
  * text. Also the numeric defaults, each with its unit, formula and price.
  */
-import { executors } from "../schema/job.ts";
+import { executors } from "../schema/job-vocabulary.ts";
 
 export const logLevels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof logLevels)[number];

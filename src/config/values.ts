@@ -4,7 +4,7 @@
  */
 import { isIP, SocketAddress } from "node:net";
 import { parseDuration, parseSize } from "../core/time/units.ts";
-import { groupPattern, largestCapacity } from "../schema/job.ts";
+import { groupPattern, largestCapacity } from "../schema/job-vocabulary.ts";
 import { defaultHttpPort, defaultMeshPort, defaultSyslogPort, defaultSyslogTlsPort } from "./settings.ts";
 
 /** A text that can't be used. `wanted` completes the sentence "give …". */

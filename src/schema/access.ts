@@ -6,7 +6,7 @@
  */
 import { Type, type Static } from "typebox";
 import { checkOf } from "./check.ts";
-import { groupForm, groupPattern } from "./job.ts";
+import { groupForm, groupPattern } from "./job-vocabulary.ts";
 
 /** From the least to the most: each may do what those before it may. */
 export const roles = ["metrics", "viewer", "operator", "editor", "admin"] as const;

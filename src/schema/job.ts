@@ -9,6 +9,19 @@ import { ScriptSchema } from "./script.ts";
 import { settingNamePattern } from "./setting.ts";
 import type { JobId } from "./ids.ts";
 import { InstantSchema, JobIdSchema } from "./id-shapes.ts";
+import {
+  backgroundPolicies,
+  catchUpPolicies,
+  chainConditions,
+  executors,
+  groupPattern,
+  httpMethods,
+  largestCapacity,
+  overlapPolicies,
+  partitionPolicies,
+  retryOutcomes,
+  retryPlaces,
+} from "./job-vocabulary.ts";
 import { NotifyRuleSchema } from "./notice.ts";
 import { secretNamePattern, secretsOfJobMax } from "./secret.ts";
 
@@ -21,8 +34,6 @@ const Text = (maxLength: number) => Type.String({ maxLength });
 const Url = Type.String({ maxLength: 2_048, description: "an http or https address" });
 const closed = { additionalProperties: false } as const;
 const ExitCode = Type.Integer({ minimum: 0, maximum: 255 });
-/** Of a peer, and so of a job's weight. */
-export const largestCapacity = 999_999;
 /**
  * How many runs of one tick a job may ask for, and on how many peers a tick of `count: "all"` runs at most. Each is an order of
  * its own, and looks at all others of its tick.
@@ -33,22 +44,6 @@ const percentPattern = "^([1-9]|[1-9][0-9]|100)%$";
 /** As in heartbeats (schema/message.ts). */
 const Tags = Type.Record(Type.String({ maxLength: 128 }), Text(256), { maxProperties: 32 });
 
-/** Where an editor finds the schema of a file that a person writes. */
-export const schemaField = "$schema";
-
-/** Of a job that names none. */
-export const defaultGroup = "default";
-export const groupPattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
-export const groupForm =
-  "a group's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit";
-
-export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
-export const partitionPolicies = ["available", "majority"] as const;
-export const catchUpPolicies = ["none", "latest", "all"] as const;
-export const retryOutcomes = ["failed", "timeout", "lost"] as const;
-export const retryPlaces = ["same", "other", "any"] as const;
-/** After which ends of its parents a job runs (`after.on`). */
-export const chainConditions = ["success", "failure", "always"] as const;
 /** A tick waits for the ends of all parents. More make its story longer, and each write of the job slower to check. */
 export const parentsMax = 32;
 /** A higher limit keeps a tick open for longer; each attempt is a record of its own. */
@@ -57,7 +52,6 @@ export const retryAttemptsMax = 100;
 const Pattern = Type.String({ minLength: 1, maxLength: 1_024, description: "a pattern in RE2's syntax" });
 const Patterns = Type.Union([Pattern, Type.Array(Pattern, { minItems: 1, maxItems: 16 })]);
 
-export const httpMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 /** A request instead of a process (core/checks/http.ts). */
 export const HttpSchema = Type.Object(
   {
@@ -75,12 +69,6 @@ export const HttpSchema = Type.Object(
   },
   closed,
 );
-
-/** What becomes of processes that a run's program leaves behind in its group when it ends. */
-export const backgroundPolicies = ["end", "leave"] as const;
-
-export const executors = ["shell", "exec", "http", "script"] as const;
-export type ExecutorName = (typeof executors)[number];
 
 /** A higher limit makes a peer read more records when a tick has failed. */
 export const pauseAfterFailuresMax = 100;
@@ -259,49 +247,6 @@ declare const checked: unique symbol;
  * twice.
  */
 export type CheckedSpec = JobSpec & { readonly [checked]: true };
-
-/**
- * What a job is doing; of several states that fit, the first in this list. `invalid`: its replica can't be read.
- * `ended`: it has no further tick. `blocked`: no living peer can run it, and its problems say why. `waiting`: a due
- * tick is undecided. `failing`: its last tick failed, timed out, was lost or missed, or was skipped because there was
- * no quorum. `manual`: it has no schedule.
- */
-export const jobStates = [
-  "invalid",
-  "disabled",
-  "paused",
-  "ended",
-  "running",
-  "blocked",
-  "waiting",
-  "failing",
-  "scheduled",
-  "manual",
-] as const;
-export type JobState = (typeof jobStates)[number];
-
-/**
- * Fields that only cicada writes. A person may send them back, as in an edited `GET`; they are dropped, and so is the name of
- * the schema by which an editor checks a file.
- */
-export const readOnlyFields = [
-  schemaField,
-  "revision",
-  "createdAt",
-  "updatedAt",
-  "updatedBy",
-  "paused",
-  "nextTick",
-  "nextPeer",
-  "lastTick",
-  "lastRun",
-  "lastSuccess",
-  "keptFrom",
-  "inherited",
-  "warnings",
-  "state",
-  "problems",
-] as const;
 
 export const PauseSchema = Type.Object(
   {

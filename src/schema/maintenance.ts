@@ -1,6 +1,6 @@
 /** A maintenance, as a person writes it: once (`from`, `to`) or again and again (`schedule`, `duration`). */
 import { Type, type Static } from "typebox";
-import { groupForm, groupPattern } from "./job.ts";
+import { groupForm, groupPattern } from "./job-vocabulary.ts";
 
 const closed = { additionalProperties: false } as const;
 

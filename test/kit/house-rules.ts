@@ -72,7 +72,7 @@ const rooms: Readonly<Record<string, Room>> = {
     packages: ["commander", "yaml"],
     node: "all",
   },
-  main: { rooms: ["cli", "config", "errors"], packages: ["commander"], node: "all" },
+  main: { rooms: ["cli"], node: "all" },
   // Makes the published package, and is no part of it.
   build: { rooms: ["build"], packages: ["esbuild", "vite"], node: "all" },
   // What runs in a browser: of the API it knows the types of its answers.

@@ -28,7 +28,7 @@ import type { JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../../p
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
 import { parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
-import { defaultGroup } from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import { keysCountMs, ofTickKey } from "../../schema/keyed-tick.ts";
 import type { JobRevision } from "../../schema/revision.ts";
 import type { RunRecord } from "../../schema/run.ts";

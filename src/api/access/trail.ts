@@ -8,7 +8,7 @@ import { auditValueMax, type AuditAction, type AuditEntry } from "../../schema/a
 import { checkChannel, withoutSecrets } from "../../schema/channel.ts";
 import { sameValue } from "../../schema/equal.ts";
 import { parseRunReference, type JobId } from "../../schema/ids.ts";
-import { defaultGroup } from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import { settingNouns, type SettingKind } from "../../schema/setting.ts";
 import { groupOfJob, groupOfMaintenance, withOneView, type Ground } from "./judge.ts";
 

@@ -10,7 +10,8 @@ import { Counter, Gauge, Histogram, type Registry } from "@prometheus-io/client"
 import { setImmediate as turn } from "node:timers/promises";
 import type { Control, JobStatus } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
-import { jobStates, type Job } from "../../schema/job.ts";
+import { jobStates } from "../../schema/job-vocabulary.ts";
+import type { Job } from "../../schema/job.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isFinal } from "../../schema/run-states.ts";
 import type { ApiOptions } from "../options.ts";

@@ -6,7 +6,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Control, View } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
-import type { Job, JobState, Quarantined } from "../../schema/job.ts";
+import type { JobState } from "../../schema/job-vocabulary.ts";
+import type { Job, Quarantined } from "../../schema/job.ts";
 import { defaultLimit } from "../http/paging.ts";
 import type { OverviewEntry } from "../show/overview.ts";
 

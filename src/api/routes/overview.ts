@@ -5,7 +5,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Type } from "typebox";
 import type { NextTick } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
-import { jobStates } from "../../schema/job.ts";
+import { jobStates } from "../../schema/job-vocabulary.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { groupOfJob } from "../access/judge.ts";
 import type { ScopedControl } from "../access/scoped-control.ts";

@@ -1,6 +1,7 @@
 /** `/schemas/job.json`: the schema of a job's file, for editors. They send no token, and the schema holds nothing of the mesh. */
 import { Type } from "typebox";
-import { JobSpecSchema, schemaField } from "../../schema/job.ts";
+import { schemaField } from "../../schema/job-vocabulary.ts";
+import { JobSpecSchema } from "../../schema/job.ts";
 import type { Api } from "../options.ts";
 
 /** A job as a file holds it: beside the job's own fields, which schema it has and that it is a job. */

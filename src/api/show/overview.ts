@@ -10,7 +10,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Control } from "../../ports/control.ts";
 import type { JobId } from "../../schema/ids.ts";
-import type { Job, JobState } from "../../schema/job.ts";
+import type { JobState } from "../../schema/job-vocabulary.ts";
+import type { Job } from "../../schema/job.ts";
 
 export interface OverviewEntry {
   job: Job;

@@ -5,7 +5,8 @@
 import { Type, type Static } from "typebox";
 import type { Control, JobStatus } from "../../ports/control.ts";
 import { runId, type JobId } from "../../schema/ids.ts";
-import { JobSpecSchema, jobStates, type Job, type Quarantined } from "../../schema/job.ts";
+import { jobStates } from "../../schema/job-vocabulary.ts";
+import { JobSpecSchema, type Job, type Quarantined } from "../../schema/job.ts";
 import { RunStateSchema, type RunRecord } from "../../schema/run.ts";
 import { Instant, orNull, showInstant, showInstantOrNull } from "./show-run.ts";
 

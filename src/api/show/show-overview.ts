@@ -1,6 +1,6 @@
 /** What is answered about all jobs at once, and about the jobs of a chain. */
 import { Type, type Static } from "typebox";
-import { jobStates } from "../../schema/job.ts";
+import { jobStates } from "../../schema/job-vocabulary.ts";
 import { wrongCounted } from "../../ports/disk.ts";
 import { RunStateSchema } from "../../schema/run.ts";
 import { wrongStates } from "../../schema/run-states.ts";

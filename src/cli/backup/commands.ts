@@ -10,7 +10,8 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CicadaError } from "../../errors.ts";
 import type { Backup } from "../../real/backup.ts";
-import { asInvoked, quoted, readVersion } from "../program.ts";
+import { asInvoked, quoted } from "../program.ts";
+import { readVersion } from "../version.ts";
 import { dataFolder, readReady } from "../terminal/client.ts";
 import { table } from "../terminal/table.ts";
 import { confirm, plain, type Terminal } from "../terminal/terminal.ts";
@@ -32,9 +33,6 @@ interface RestoreOptions {
 export function backupCommands(program: Command, terminal: Terminal): void {
   program
     .command("backup")
-    .description(
-      "write this machine's peer into one file, also while it runs: jobs, settings, history, small outputs, scripts",
-    )
     .argument("<file>")
     .option("--data <dir>", "the peer's data folder (CICADA_DATA)")
     .option("--force", "replace the file if it exists")
@@ -46,7 +44,6 @@ export function backupCommands(program: Command, terminal: Terminal): void {
 
   program
     .command("restore")
-    .description("make the data folder of a new peer out of a backup; shows first what it would catch up")
     .argument("<file>")
     .option("--data <dir>", "the new peer's data folder, which must be empty or not there yet (CICADA_DATA)")
     .option(

@@ -10,7 +10,8 @@ import type { Backup } from "../../real/backup.ts";
 import { openRandom } from "../../real/random.ts";
 import { livingTokens } from "../../schema/access.ts";
 import type { PeerId } from "../../schema/ids.ts";
-import { defaultGroup, type Job } from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
+import type { Job } from "../../schema/job.ts";
 import { freshClientId, JobTable } from "../../table/table.ts";
 
 export interface CatchUp {

@@ -12,7 +12,6 @@ import { scripts, shells, type Shell } from "./scripts.ts";
 export function completionCommands(program: Command, terminal: Terminal): void {
   program
     .command("completion")
-    .description("print a script that completes commands, flags, and the names of jobs, runs and peers")
     .addArgument(new Argument("<shell>").choices(shells))
     .addHelpText("after", "\nExample:\n  echo 'source <(cicada completion bash)' >> ~/.bashrc")
     .action((shell: Shell) => terminal.print(scripts[shell]));

@@ -1,5 +1,5 @@
 /** The names that a peer knows, for completion: quickly, or none at all. */
-import { defaultGroup } from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import type { JobAnswer, RunAnswer } from "../terminal/answers.ts";
 import { openClient, type Client, type PeerOptions } from "../terminal/client.ts";
 import { latestTick } from "../terminal/ticks.ts";

@@ -23,11 +23,8 @@ import { checkMesh } from "./mesh.ts";
 import { checkOwnPort, checkWayOut } from "./ports.ts";
 
 export function doctorCommand(program: Command, terminal: Terminal): void {
-  withOutput(withPeer(program.command("doctor")))
-    .description(
-      "check this host, the peer, its mesh and its data folder, and say what to do; exit 1 = broken",
-    )
-    .action(async (options: PeerOptions & { output: Output }) => {
+  withOutput(withPeer(program.command("doctor"))).action(
+    async (options: PeerOptions & { output: Output }) => {
       const isLocal = options.peer === undefined && (terminal.env["CICADA_PEER_URL"] ?? "") === "";
       const findings = [
         checkNode(),
@@ -39,7 +36,8 @@ export function doctorCommand(program: Command, terminal: Terminal): void {
         printSum(terminal, findings);
       });
       if (findings.some(({ level }) => level === "failure")) terminal.exitCode = 1;
-    });
+    },
+  );
 }
 
 const signs = {

@@ -4,7 +4,7 @@ import { sameValue } from "../../schema/equal.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import type { JobAnswer } from "../terminal/answers.ts";
 import type { Client } from "../terminal/client.ts";
-import { writable } from "../terminal/job-text.ts";
+import { writable } from "../terminal/job-words.ts";
 import type { Reading } from "./reading.ts";
 
 /** What was done with a job, or would be done in a dry run. */

@@ -16,7 +16,7 @@ interface CrontabImportOptions extends ImportOptions {
 }
 
 export function importCommands(program: Command, terminal: Terminal): void {
-  const imports = program.command("import").description("create jobs from those of another scheduler");
+  const imports = program.command("import");
   withImportFlags(imports.command("crontab"))
     .description("create a job from each line of a crontab; the job behaves as the line does under cron")
     .argument("<file>", "a crontab; - reads standard input, such as the output of `crontab -l`")

@@ -7,7 +7,7 @@
  */
 import type { Command } from "commander";
 import { CicadaError } from "../../errors.ts";
-import { groupPattern } from "../../schema/job.ts";
+import { groupPattern } from "../../schema/job-vocabulary.ts";
 import type { JobAnswer, PeerAnswer } from "../terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "../terminal/client.ts";
 import { isForPeople, show, withOutput, type Output } from "../terminal/output.ts";

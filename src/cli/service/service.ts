@@ -5,7 +5,8 @@
  */
 import type { Command } from "commander";
 import { CicadaError } from "../../errors.ts";
-import { programFile, readVersion } from "../program.ts";
+import { programFile } from "../program.ts";
+import { readVersion } from "../version.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 import { alertRules } from "./alerts.ts";
 import { composeFile } from "./compose.ts";
@@ -23,9 +24,6 @@ interface ServiceOptions extends Partial<Record<(typeof kinds)[number], true>> {
 export function serviceCommand(program: Command, terminal: Terminal): void {
   program
     .command("service")
-    .description(
-      "print a systemd unit that runs a peer on this host, files that run three in containers, or what watches them",
-    )
     .option("--docker", "print a compose file, with its Dockerfile, for three peers")
     .option("--k8s", "print a Kubernetes manifest for three peers")
     .option("--grafana", "print a Grafana dashboard of the peers' metrics")

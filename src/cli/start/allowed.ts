@@ -4,7 +4,7 @@
  */
 import type { Config } from "../../config.ts";
 import { isTooFew } from "../../config/descriptors.ts";
-import { executors } from "../../schema/job.ts";
+import { executors } from "../../schema/job-vocabulary.ts";
 
 /**
  * `ownUser`: whose processes run where a job names no user; undefined if the system has no name for it. `openFiles`: how many

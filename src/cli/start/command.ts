@@ -16,7 +16,6 @@ import type { Terminal } from "../terminal/terminal.ts";
 export function startCommand(program: Command, terminal: Terminal, compatibility = ownCompatibility): void {
   const start = program
     .command("start")
-    .description("start a peer; one alone is a full cron")
     .option("--config <file>", "settings as YAML, under the names of these flags (CICADA_CONFIG)")
     .option(
       "--new-identity",

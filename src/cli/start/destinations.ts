@@ -8,7 +8,7 @@ import type { Doors, Log } from "../../ports.ts";
 import type { Archive } from "../../real/archive.ts";
 import type { Folder } from "../../real/folder.ts";
 import type { Otlp } from "../../real/otlp.ts";
-import { readVersion } from "../program.ts";
+import { readVersion } from "../version.ts";
 
 /** Copies finished outputs to a store and a syslog server, if any is given. */
 export async function archiveOf(

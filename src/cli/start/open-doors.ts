@@ -25,7 +25,7 @@ import type { FailureWatch } from "./failures.ts";
 import { guardDoors } from "./guarded-doors.ts";
 import { chooseKey, type Membership } from "./keys.ts";
 import { hostEnvironment } from "./host.ts";
-import { readVersion } from "../program.ts";
+import { readVersion } from "../version.ts";
 
 export interface Opened {
   doors: Doors;

@@ -1,7 +1,8 @@
 /**
  * What a peer shows on a terminal: when it is ready, everything that a person needs first; then one line per run.
  */
-import { defaultDataFolder, type Config } from "../../config.ts";
+import type { Config } from "../../config.ts";
+import { defaultDataFolder } from "../../config/environment.ts";
 import type { Rotation } from "../../identity/cluster-key.ts";
 import { encodeJoin } from "../../identity/join.ts";
 import { CicadaError } from "../../errors.ts";

@@ -59,7 +59,8 @@ import { logRuns } from "./run-log.ts";
 import { readTlsFiles, reloadOnSighup } from "./tls-files.ts";
 import { supervisorOf } from "./supervisor.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { invocationOf, readVersion } from "../program.ts";
+import { invocationOf } from "../program.ts";
+import { readVersion } from "../version.ts";
 
 /** How long whatever a stopped peer still holds open may delay the end of the process; ms. */
 const lingerLimitMs = 1_000;

@@ -4,7 +4,8 @@
 import type { MaintenanceSpec } from "../../schema/maintenance.ts";
 import type { MemberState } from "../../ports/control.ts";
 import type { PeerId, TickId } from "../../schema/ids.ts";
-import type { JobSpec, JobState, Problem } from "../../schema/job.ts";
+import type { JobState } from "../../schema/job-vocabulary.ts";
+import type { JobSpec, Problem } from "../../schema/job.ts";
 import type { Trigger } from "../../schema/run.ts";
 import type { RunState } from "../../schema/run-states.ts";
 

@@ -1,6 +1,5 @@
 /** One command of `cicada jobs` for all jobs that are selected, instead of for those that are named. */
 import type { Command } from "commander";
-import { randomUUID } from "node:crypto";
 import { CicadaError } from "../../errors.ts";
 import type { BulkAnswer, JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
@@ -84,7 +83,7 @@ export async function bulk(
 ): Promise<void> {
   const answer = await client.ask<BulkAnswer>("/v1/jobs:bulk", {
     method: "POST",
-    headers: { "idempotency-key": randomUUID() },
+    headers: { "idempotency-key": crypto.randomUUID() },
     body: { select, ...what },
   });
   const { items } = answer;

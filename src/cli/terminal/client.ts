@@ -8,13 +8,13 @@
  */
 import type { Command } from "commander";
 import { join } from "node:path";
-import { defaultDataFolder } from "../../config.ts";
+import { defaultDataFolder } from "../../config/environment.ts";
 import { CicadaError } from "../../errors.ts";
 import { errorTable, type ErrorCode } from "../../errors/table.ts";
 import type { Problem } from "../../schema/job.ts";
 import { parseReady, type Ready } from "../../schema/ready.ts";
-import { fetchPinned } from "./pinned.ts";
 import { readPlainFile } from "./plain-file.ts";
+import { request, type Reply, type Request } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PeerOptions {
@@ -49,12 +49,6 @@ export function readReady(folder: string): Ready | undefined {
     throw new CicadaError("DATA_FOLDER_UNUSABLE", `${join(folder, "ready.json")}: ${formatError(error)}`);
   }
   return parseReady(text);
-}
-
-export interface Reply {
-  status: number;
-  headers: Headers;
-  bytes: Uint8Array;
 }
 
 export interface Call {
@@ -132,7 +126,7 @@ export class Client {
       const texts = Array.isArray(value) ? value : value === undefined ? [] : [value];
       for (const text of texts) address.searchParams.append(name, String(text));
     }
-    const reply = await this.#fetch(address, {
+    const reply = await this.#request(address, {
       method,
       headers: {
         accept: "application/json",
@@ -143,8 +137,6 @@ export class Client {
         ...headers,
       },
       ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
-      signal: AbortSignal.timeout(this.#limitMs),
-      redirect: "error",
     });
     if (reply.status >= 400 && !allow.includes(reply.status)) throw refusal(reply, this.url);
     return reply;
@@ -152,18 +144,16 @@ export class Client {
 
   async #knownToken(): Promise<string> {
     if (typeof this.#token === "string") return this.#token;
-    await this.#fetch(new URL("/livez", this.url), { signal: AbortSignal.timeout(this.#limitMs) });
+    await this.#request(new URL("/livez", this.url), {});
     throw new CicadaError("UNAUTHORISED", this.#token.missing);
   }
 
-  async #fetch(address: URL, request: RequestInit): Promise<Reply> {
+  async #request(address: URL, what: Request): Promise<Reply> {
     try {
-      if (this.#cert !== undefined) return await fetchPinned(address, this.#cert, request);
-      const response = await fetch(address, request);
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      return { status: response.status, headers: response.headers, bytes };
+      const signal = AbortSignal.timeout(this.#limitMs);
+      return await request(address, { ...what, signal, cert: this.#cert });
     } catch (error) {
-      throw new CicadaError("PEER_UNREACHABLE", `${this.url}: ${formatFetchError(error)}`);
+      throw new CicadaError("PEER_UNREACHABLE", `${this.url}: ${formatNoAnswer(error)}`);
     }
   }
 }
@@ -291,8 +281,6 @@ const inWords: Readonly<Record<string, string>> = {
   ENOTFOUND: "that host name is unknown",
   EHOSTUNREACH: "no route to that host",
   ENETUNREACH: "no route to that network",
-  UND_ERR_CONNECT_TIMEOUT: "that host doesn't answer",
-  UND_ERR_SOCKET: "the connection broke",
   ENOENT: "there is no such file",
   EACCES: "this user may not read it",
   EISDIR: "it is a folder",
@@ -305,11 +293,9 @@ export function formatError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function formatFetchError(error: unknown): string {
+function formatNoAnswer(error: unknown): string {
   if (error instanceof Error && error.name === "TimeoutError") {
     return `no answer within ${answerLimitMs / 1_000} s`;
   }
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-  if (cause instanceof AggregateError) return formatError(cause.errors[0]);
-  return formatError(cause);
+  return formatError(error instanceof AggregateError ? error.errors[0] : error);
 }

@@ -11,7 +11,7 @@ import {
   overlapPolicies,
   partitionPolicies,
   retryPlaces,
-} from "../../schema/job.ts";
+} from "../../schema/job-vocabulary.ts";
 
 export interface JobFlag {
   flags: string;

@@ -2,7 +2,6 @@
 import { isCollection, parseAllDocuments } from "yaml";
 import { contentOf } from "../../config/yaml.ts";
 import { CicadaError } from "../../errors.ts";
-import { readOnlyFields } from "../../schema/job.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** One job as it was written, and where it was found: `jobs.yaml, document 2`. */
@@ -64,10 +63,4 @@ function withoutKind({ kind, ...fields }: Record<string, unknown>, where: string
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** A job without its read-only fields. */
-export function writable(job: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const ownFields: readonly string[] = readOnlyFields;
-  return Object.fromEntries(Object.entries(job).filter(([field]) => !ownFields.includes(field)));
 }

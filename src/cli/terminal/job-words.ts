@@ -3,11 +3,10 @@
  * did.
  */
 import { instantOf } from "../../schema/ids.ts";
-import { defaultGroup, type JobState } from "../../schema/job.ts";
+import { defaultGroup, readOnlyFields, type JobState } from "../../schema/job-vocabulary.ts";
 import { listSome } from "../../schema/listed.ts";
 import { asInvoked, invocationOf } from "../program.ts";
 import type { JobAnswer, NextAnswer, RevisionAnswer, WhyAnswer } from "./answers.ts";
-import { writable } from "./job-text.ts";
 import { fields, table, type Column } from "./table.ts";
 import { runState } from "./run-words.ts";
 import { paint, plain, type Colour, type Terminal } from "./terminal.ts";
@@ -266,4 +265,10 @@ function namesHours(schedule: JobAnswer["schedule"]): boolean {
     const parts = expression.split(/\s+/);
     return /^[^@r]/.test(expression) && parts.length >= 5 && !parts.at(-4)?.startsWith("*");
   });
+}
+
+/** A job without its read-only fields. */
+export function writable(job: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const ownFields: readonly string[] = readOnlyFields;
+  return Object.fromEntries(Object.entries(job).filter(([field]) => !ownFields.includes(field)));
 }

@@ -3,13 +3,20 @@
  * JSON or YAML, or only the names, one per line, for other commands.
  */
 import { Option, type Command } from "commander";
-import { stringify } from "yaml";
+import { assert } from "../../errors.ts";
 import { escapeUnseen, plain, type Terminal } from "./terminal.ts";
+import type * as YamlText from "./yaml-text.ts";
 
 export const outputs = ["table", "wide", "json", "yaml", "name"] as const;
 export type Output = (typeof outputs)[number];
 
+/** Read when a command shows YAML. */
+let yaml: typeof YamlText | undefined;
+
 export function withOutput(command: Command): Command {
+  command.hook("preAction", async () => {
+    if (command.getOptionValue("output") === "yaml") yaml = await import("./yaml-text.ts");
+  });
   return command.addOption(
     new Option(
       "-o, --output <form>",
@@ -36,23 +43,17 @@ export function show(
     for (const name of namesIn(answer)) terminal.print(plain(name));
     return;
   }
-  const text = output === "json" ? JSON.stringify(answer, undefined, 2) : toYaml(answer);
+  const isJson = output === "json";
+  const text = isJson ? JSON.stringify(answer, undefined, 2) : yamlOf(answer, false);
   if (!terminal.interactive || escapeUnseen(text) === text) return terminal.print(text);
   // On a screen no text of a job or a host may move the cursor or turn letters around.
-  terminal.print(escapeUnseen(output === "json" ? text : toYaml(answer, quoted)));
+  terminal.print(escapeUnseen(isJson ? text : yamlOf(answer, true)));
 }
 
-/** Without the last line's end, which `print` adds. More must not go: a text at the end may have empty lines of its own. */
-export function toYaml(value: unknown, options: typeof quoted | Record<string, never> = {}): string {
-  return stringify(value, options).replace(/\n$/, "");
+function yamlOf(answer: unknown, isQuoted: boolean): string {
+  assert(yaml !== undefined, "a command with --output has read it");
+  return yaml.toYaml(answer, isQuoted ? yaml.quoted : {});
 }
-
-/** YAML in which every unusual character can be an escape. */
-export const quoted = {
-  defaultStringType: "QUOTE_DOUBLE",
-  defaultKeyType: "QUOTE_DOUBLE",
-  lineWidth: 0,
-} as const;
 
 /** What other commands take for each thing of the answer: a peer's name, a job's or run's id, a tick. */
 function namesIn(answer: unknown): string[] {

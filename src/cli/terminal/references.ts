@@ -2,7 +2,7 @@
 import { parseDuration } from "../../core/time/units.ts";
 import { CicadaError } from "../../errors.ts";
 import { didYouMean } from "../../schema/nearest.ts";
-import { defaultGroup } from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import type { JobAnswer } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { zoneOf } from "./job-words.ts";

@@ -65,7 +65,10 @@ export function processTerminal(): Terminal {
     env,
     interactive,
     colours: interactive && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb",
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    // Read when it is used: Node needs longer for it than for most commands.
+    get timezone() {
+      return Intl.DateTimeFormat().resolvedOptions().timeZone;
+    },
     // Read again each time: a person may make the window larger.
     get columns() {
       return stdout.columns ?? defaultColumns;

@@ -3,7 +3,8 @@
  * given.
  */
 import type { ProcessAction, RunAction } from "../../ports.ts";
-import { defaultGroup, type ExecutorName, type JobSpec, type Problem } from "../../schema/job.ts";
+import { defaultGroup, type ExecutorName } from "../../schema/job-vocabulary.ts";
+import type { JobSpec, Problem } from "../../schema/job.ts";
 import { parseDuration } from "../time/units.ts";
 import { inside, listOfTexts, type Fields } from "./fields.ts";
 import { limitsEquipment, limitsOf } from "./limits.ts";

@@ -1,14 +1,12 @@
 /** The shape of a job by its schema, with messages that say what to write. */
 import { checkOf } from "../../schema/check.ts";
+import { chainConditions, largestCapacity, retryOutcomes } from "../../schema/job-vocabulary.ts";
 import {
-  chainConditions,
   JobSpecSchema,
   countMax,
-  largestCapacity,
   parentsMax,
   pauseAfterFailuresMax,
   retryAttemptsMax,
-  retryOutcomes,
   type JobSpec,
   type Problem,
 } from "../../schema/job.ts";

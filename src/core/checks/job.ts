@@ -5,7 +5,8 @@
  * doesn't support yet (job-names.ts), and values that mean nothing (job-meanings.ts). The problems are worded for people:
  * where, why, and what to write instead.
  */
-import { readOnlyFields, type CheckedSpec, type JobSpec, type Problem } from "../../schema/job.ts";
+import { readOnlyFields } from "../../schema/job-vocabulary.ts";
+import type { CheckedSpec, JobSpec, Problem } from "../../schema/job.ts";
 import { assert } from "../../errors.ts";
 import { isObject, type Fields } from "./fields.ts";
 import { actionFields, actionProblems } from "./action.ts";

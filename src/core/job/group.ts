@@ -11,13 +11,8 @@ import {
   type GroupDefaults,
   type StoredGroup,
 } from "../../schema/group.ts";
-import {
-  defaultGroup,
-  JobSpecSchema,
-  type CheckedSpec,
-  type JobSpec,
-  type Problem,
-} from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
+import { JobSpecSchema, type CheckedSpec, type JobSpec, type Problem } from "../../schema/job.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { shapeOf } from "../../schema/shape.ts";

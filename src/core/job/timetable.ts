@@ -4,7 +4,7 @@
  */
 import type { JobId } from "../../schema/ids.ts";
 import { assert } from "../../errors.ts";
-import { defaultGroup } from "../../schema/job.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import type { JobsState } from "./jobs-state.ts";
 import type { Maintenance } from "./maintenance.ts";
 import { enterPool } from "./pools.ts";

@@ -6,7 +6,8 @@
  */
 import type { JobHindrance } from "../../ports/control.ts";
 import { tickAt } from "../../schema/ids.ts";
-import type { JobState, Skip } from "../../schema/job.ts";
+import type { JobState } from "../../schema/job-vocabulary.ts";
+import type { Skip } from "../../schema/job.ts";
 import { windowAt } from "../job/maintenance.ts";
 import { isTickOf, nextPlannedTickOf, nextTickOf, type Plan } from "../job/plan.ts";
 import { pauseAt } from "../job/stops.ts";

@@ -127,13 +127,19 @@ interface Health {
 const partly: Readonly<Record<string, string>> = {
   "votes-lost": "this peer doesn't vote on the ticks of majority jobs",
   "no-quorum": "majority jobs don't run",
+  sync: "jobs and runs that others know of may be missing here",
+};
+
+/** What can be done about a reason that doesn't say it, by its code. */
+const mends: Readonly<Record<string, string>> = {
+  sync: "restart the peer that is named if doctor says the same of it elsewhere, otherwise this one; see Security in the README if a table is refused",
 };
 
 function checkReady({ ready, codes = [], reasons, warnings }: Health): Finding[] {
   return [
     ...reasons.map((reason, index) => {
-      const consequence = partly[codes[index] ?? ""] ?? "ticks are not being kept";
-      return failure("ready", `${consequence}: ${reason}`);
+      const code = codes[index] ?? "";
+      return failure("ready", `${partly[code] ?? "ticks are not being kept"}: ${reason}`, mends[code]);
     }),
     ...(ready ? [ok("ready", "ticks are being kept")] : []),
     ...warnings.map((text) => warning("warning", text)),

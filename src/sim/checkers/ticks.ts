@@ -115,17 +115,17 @@ export function firstAttempts(runs: readonly Run[]): Run[] {
 
 /**
  * True if another tick of the job was in progress in the span, so that overlap rules may have delayed this one. What did
- * not succeed may be in progress for longer, until it is repeated: `repeatedBy` says until when after an end.
+ * not succeed may be in progress for longer, until it is repeated: `untilRepeated` gives the latest instant for that.
  */
 export function wasBusy(
   runsOfJob: readonly Run[],
-  repeatedBy: (end: number) => number,
+  untilRepeated: (end: number) => number,
   except: string,
   from: number,
   to: number,
 ): boolean {
   return runsOfJob.some(({ tick, start, end = Infinity, outcome }) => {
-    const until = outcome === "succeeded" ? end : repeatedBy(end);
+    const until = outcome === "succeeded" ? end : untilRepeated(end);
     return tick !== except && start <= to && until >= from;
   });
 }

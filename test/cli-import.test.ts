@@ -82,6 +82,7 @@ test("the import always says that the old crontab is still active, and that any 
 test("--pin keeps the jobs on the peer that takes the import", async () => {
   await using peer = await KeepingPeer.open();
   const said = await peer.import(crontab, "--pin");
+  assert.ok(peer.jobs.size > 0, said.stderr);
   for (const job of peer.jobs.values()) assert.deepEqual(job["target"], { peers: ["12D3KooWalder"] });
   assert.match(said.stdout, /Only alder may run these jobs/);
   assert.doesNotMatch(said.stdout, /any peer/);
@@ -92,6 +93,7 @@ test("--group says the group of the jobs, and must be one", async () => {
   assert.equal((await peer.import(crontab, "--group", "No Group")).code, 2);
   assert.deepEqual(peer.writes(), []);
   assert.equal((await peer.import(crontab, "--group", "etl")).code, 0);
+  assert.ok(peer.jobs.size > 0);
   for (const job of peer.jobs.values()) assert.equal(job["group"], "etl");
 });
 

@@ -53,9 +53,9 @@ function joinStringIn(text: string): string {
   return /cicada-join-1:\S+/.exec(text)?.[0] ?? assert.fail(text);
 }
 
-/** The arguments of every process on this machine, which any user can read. */
+/** The arguments of every process on this machine, which any user can read; those of a peer are among them. */
 function processList(): string[] {
-  return readdirSync("/proc")
+  const shown = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => {
       try {
@@ -64,6 +64,11 @@ function processList(): string[] {
         return ""; // It has ended meanwhile.
       }
     });
+  assert.ok(
+    shown.some((one) => one.includes("cicada") && one.includes("start")),
+    "no peer is in the list",
+  );
+  return shown;
 }
 
 /** Starts a job that never ends by itself, and returns the pid of its process. */

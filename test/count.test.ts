@@ -273,10 +273,13 @@ describe("a tick is one unit", () => {
     const cores = new Cores(["a", "b", "c"], { runMs: 15 * second });
     cores.put({ ...base, ...every, overlap: "skip" });
     cores.pass(2 * minute);
+    const seen = new Set<string>();
     for (const [tick, records] of Map.groupBy(cores.recordsOf("a"), (record) => record.tick)) {
       const states = new Set(records.map(({ state }) => (state === "skipped" ? "skipped" : "ran")));
       assert.equal(states.size, 1, `${tick}: ${records.map(({ state }) => state).join()}`);
+      for (const state of states) seen.add(state);
     }
+    assert.deepEqual([...seen].toSorted(), ["ran", "skipped"]);
   });
 
   it("with overlap: replace a newer tick ends what runs of it and what is to come", () => {

@@ -100,8 +100,9 @@ test("a heartbeat with an absurd clock doesn't make a peer doubt its own clock",
   }
   mesh.pass(2_000);
   assert.deepEqual(mesh.peer(victim).status.notReady(), []);
-  for (const { clockOffsetMs } of mesh.state(victim).members.byId.values())
-    assert.ok(Math.abs(clockOffsetMs ?? 0) < 100);
+  const offsets = [...mesh.state(victim).members.byId.values()].flatMap((one) => one.clockOffsetMs ?? []);
+  assert.ok(offsets.length > 0, "some offset is known");
+  for (const ms of offsets) assert.ok(Math.abs(ms) < 100, `${ms}`);
 });
 
 test("a record whose tick names no instant is neither kept nor forwarded", () => {

@@ -221,6 +221,7 @@ describe("in a maintenance", () => {
     const { end } = maintain(cores, 0, 30 * second, { note: "new disks" });
     const state = cores.state("a");
     const ticks = nextTicks(state, state.now, id, 5) ?? [];
+    assert.equal(ticks.length, 5);
     for (const { startsAt, skipped: why, peers } of ticks) {
       assert.equal(why, startsAt < end ? "maintenance" : undefined);
       assert.equal(peers.length, startsAt < end ? 0 : 2);

@@ -73,7 +73,9 @@ test("the dashboard can be imported: its model, its variables and its panels are
 
 test("every query of the dashboard asks only for the chosen peers", () => {
   for (const { title, targets } of dashboard().panels) {
-    for (const selector of targets.flatMap(({ expr }) => selectorsIn(expr))) {
+    const selectors = targets.flatMap(({ expr }) => selectorsIn(expr));
+    assert.ok(selectors.length > 0, title);
+    for (const selector of selectors) {
       const [first] = selector.matchers;
       assert.deepEqual(
         first,

@@ -50,7 +50,9 @@ test("a later version's record of a kind unknown here passes through a peer of t
   world.runUntil(epoch + 7 * minute);
   assert.deepEqual(othersOn(third), kept);
   const evidence = world.evidence(world.now(), []);
+  assert.ok(evidence.final.length > 0);
   for (const { records } of evidence.final) {
+    assert.ok(records.size > 0);
     assert.ok(
       [...records.values()].every((record) => !("to" in record)),
       "none is shown as a run",

@@ -153,6 +153,7 @@ describe("the package", () => {
     assert.equal(ofStart.length, 3, ofStart.join());
     const read = readWith("main.js", ...ofStart);
     const bytes = bytesOf(read);
+    assert.ok(read.size > 2 && bytes > 100_000, `${read.size} files, ${bytes} bytes: are imports found?`);
     assert.ok(bytes < 4_600_000, `${bytes} bytes: is something new read at every start?`);
     const onDemand = [
       "undici",

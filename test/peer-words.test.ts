@@ -139,7 +139,9 @@ describe("forget", () => {
       );
       assert.ok(!view.members.some(({ id }) => id === "c"));
     }
-    for (const line of cores.runnersOf("plain", 20)) assert.ok(!line.includes("c"));
+    const runners = cores.runnersOf("plain", 20);
+    assert.equal(runners.length, 20);
+    for (const line of runners) assert.ok(!line.includes("c"));
     cores.pass(60 * second);
     noneTwice(cores);
     assert.ok(cores.starts.every(({ peer }) => peer !== "c"));
@@ -632,6 +634,7 @@ describe("drain", () => {
     cores.up("b" as PeerId, { drained: { by, at: cores.wall(0) } });
     cores.put(plain);
     cores.pass(100 * second);
+    assert.equal(cores.starts.length, 10);
     assert.ok(cores.starts.every(({ peer }) => peer === "a"));
   });
 

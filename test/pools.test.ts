@@ -117,8 +117,9 @@ describe("a pool", () => {
     cores.put({ id: "free", schedule: "@every 5s", command: "true", overlap: "allow" });
     cores.put({ id: "other", schedule: "@every 20s", command: "true", pool: "disk" });
     cores.pass(60 * second);
-    for (const { at, tick, run } of cores.starts)
-      if (!run.startsWith("job-")) assert.ok(cores.wall(at) - Date.parse(tick) < 100, run);
+    const others = cores.starts.filter(({ run }) => !run.startsWith("job-"));
+    assert.ok(others.length >= 14, `${others.length} starts`);
+    for (const { at, tick, run } of others) assert.ok(cores.wall(at) - Date.parse(tick) < 100, run);
   });
 
   test("is not held up by what waits for something else: a tick that queues behind one that is to be repeated", () => {

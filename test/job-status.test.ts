@@ -256,6 +256,16 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
     assert.match(obstaclesAt(cores, "a"), /is due and waits: host-a holds it until a place is free\./);
   });
 
+  test("a run by hand has no instant that a person could read, so it isn't named", () => {
+    const cores = new Cores(["a"], { capacity: 1, runMs: 60 * second });
+    cores.put({ id: "long", schedule: "@every 10s", command: "true", overlap: "skip" });
+    cores.pass(10.5 * second);
+    cores.put({ id: beat.id, command: "true" });
+    cores.ask("a", { kind: "run-job", id: beatId, by: "eve" });
+    cores.pass(second);
+    assert.match(obstaclesAt(cores, "a"), /^A run that was asked for is due and waits: host-a holds it/);
+  });
+
   test("an earlier run of the job", () => {
     const cores = new Cores(["a"], { runMs: 15 * second });
     cores.put(beat);

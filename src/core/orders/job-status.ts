@@ -5,7 +5,7 @@
  * Whether a job is failing depends on its last tick, which is on disk: peer/control.ts adds that.
  */
 import type { JobHindrance } from "../../ports/control.ts";
-import { tickAt } from "../../schema/ids.ts";
+import { isManual, tickAt } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job-vocabulary.ts";
 import type { Skip } from "../../schema/job.ts";
 import { windowAt } from "../job/maintenance.ts";
@@ -89,7 +89,8 @@ export function obstaclesToNext(state: State, plan: Plan): string[] {
   const [oldest] = pendingTicks(state, plan);
   if (oldest !== undefined) {
     const how = oldest.waitsFor === "retry" ? "is repeated" : "is due and waits";
-    sentences.push(`Its tick ${oldest.tick} ${how}: ${oldest.why}.`);
+    const what = isManual(oldest.tick) ? "A run that was asked for" : `Its tick ${oldest.tick}`;
+    sentences.push(`${what} ${how}: ${oldest.why}.`);
   }
   const from = comingAfter(state, plan);
   const next = plan.after === undefined ? nextTickOf(plan, from) : nextChainTick(state, plan, from);

@@ -494,6 +494,30 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("a filter or a job that there isn't says so, and leads to what there is", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs?state=odd&q=night");
+    for (const [what, filter, landmark] of [
+      ["jobs", "state", "needs attention first"],
+      ["runs", "state", "any state"],
+      ["runs", "peer", "on any peer"],
+    ] as const) {
+      // oxlint-disable no-await-in-loop -- one view after the other
+      await page.goto(`/${what}?${filter}=odd`);
+      await page.getByRole("alert").waitFor();
+      assert.equal(await page.getByText("openapi").count(), 0);
+      await page.getByRole("link", { name: `Show the ${what} without the filters of this address` }).click();
+      await page.getByRole("table").waitFor();
+      assert.equal(await page.getByText(landmark).count(), 1);
+      // oxlint-enable no-await-in-loop
+    }
+    await page.goto("/jobs/never-was");
+    await page.getByText('There is no job "never-was".').waitFor();
+    await page.getByRole("link", { name: "Show all jobs" }).click();
+    await page.getByRole("heading", { name: "Jobs" }).waitFor();
+    await context.close();
+  });
+
   test("a run that isn't there leads to the runs of its job", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/runs/nightly~failed");
@@ -1283,6 +1307,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Run now" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Run now" }).click();
     await page.getByRole("link", { name: "Show its run" }).click();
+    assert.equal(
+      await page.getByText("slow was asked to run.").count(),
+      0,
+      "a receipt whose link was followed",
+    );
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("button", { name: "Cancel it" }).click();
     await page.locator(".notice", { hasText: /^Cancelled by admin@ada\.$/ }).waitFor();

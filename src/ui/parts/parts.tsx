@@ -1,6 +1,7 @@
 /** Small parts that all pages use: states, what is empty, loading or refused, dialogs. */
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { place, query } from "../live/address.ts";
 import { isLoggedIn, lostSince, type Refused } from "../live/ask.ts";
 import type { Resource } from "../live/resource.ts";
 import type { JobState, RunState } from "../live/types.ts";
@@ -73,9 +74,19 @@ export function RefusedNote({ refused, what }: { refused: Refused; what: string 
         <p>{sentence(refused.message)} Ask an admin of this mesh for a token with that right.</p>
       </Empty>
     );
+  // A list that is filtered by what there isn't. The hint is for people who write requests.
+  const isFilter =
+    [400, 404, 422].includes(refused.status) && place.value.length === 1 && query.value.size > 0;
   return (
     <div class="trouble" role="alert">
-      <strong>{sentence(refused.message)}</strong> {refused.status === 404 ? "" : refused.hint}
+      <strong>{sentence(refused.message.replace(/^\//, ""))}</strong>{" "}
+      {isFilter ? (
+        <a href={location.pathname}>Show {what} without the filters of this address</a>
+      ) : refused.status === 404 ? (
+        ""
+      ) : (
+        refused.hint
+      )}
     </div>
   );
 }

@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { isForHere } from "../live/address.ts";
 import { carryOut, close, receipts, type Receipt } from "../live/receipts.ts";
 
 /** A modal dialog is open: nothing outside of it can be read or clicked. */
@@ -28,7 +29,12 @@ function OneReceipt({ receipt: { id, tone, text, hint, link, undo } }: { receipt
   return (
     <div class={`receipt ${tone}`}>
       <p>
-        {text} {link !== undefined && <a href={link.href}>{link.text}</a>}
+        {text}{" "}
+        {link !== undefined && (
+          <a href={link.href} onClick={(event) => isForHere(event) && close(id)}>
+            {link.text}
+          </a>
+        )}
         {hint !== undefined && <small>{hint}</small>}
       </p>
       {undo !== undefined && (

@@ -37,7 +37,14 @@ export function Job({ id }: { id: string }): JSX.Element {
           <h1>{id}</h1>
         </div>
         <Pending of={found} what="the job" />
-        {isGone && <Edits id={id} current={null} reload={found.reload} />}
+        {isGone && (
+          <>
+            <p class="small">
+              <a href="/jobs">Show all jobs</a>
+            </p>
+            <Edits id={id} current={null} reload={found.reload} />
+          </>
+        )}
       </>
     );
   }

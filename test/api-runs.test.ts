@@ -98,6 +98,28 @@ test("an invalid state, instant, cursor or limit is refused by name", async () =
   }
 });
 
+test("a job's id also names a run whose precheck or exit code said that there was nothing to do, but no attempt that never began", async () => {
+  const fake = fakeApi();
+  const at = (hours: number) => tickAt(instantOf(tick) + hours * 3_600_000);
+  const read = async () => (await call(fake, { url: "/v1/runs/backup" })).json().id;
+  fake.control.record({ job, tick });
+  for (const [hours, reason] of [
+    [1, "precheck"],
+    [2, "exit-code"],
+  ] as const) {
+    const startedAt = instantOf(at(hours));
+    fake.control.record({ job, tick: at(hours), state: "skipped", reason, startedAt });
+    assert.equal(await read(), `backup@${at(hours)}~1@lpha0001`);
+  }
+  fake.control.record({ job, tick: at(3), state: "failed" });
+  fake.control.records.push({
+    ...fake.control.record({ job, tick: at(3), attempt: 2, state: "skipped" }),
+    attempt: 3,
+    state: "cancelled",
+  });
+  assert.equal(await read(), `backup@${at(3)}~1@lpha0001`);
+});
+
 test("pages of the history hold every run once", async () => {
   const fake = fakeApi();
   history(fake.control);

@@ -586,6 +586,7 @@ export class FakeControl implements Control {
           (query.key === undefined || ofTickKey(record.tick, query.key) !== undefined) &&
           (query.peer ?? record.peer) === record.peer &&
           (query.states === undefined || query.states.includes(record.state)) &&
+          (query.started !== true || record.startedAt !== undefined) &&
           (query.from ?? -Infinity) <= instantOf(record.tick) &&
           instantOf(record.tick) < (query.to ?? Infinity),
       )

@@ -175,15 +175,17 @@ function noRun(run: string): CicadaError {
 }
 
 const failedStates: readonly RunState[] = ["failed", "timeout", "lost"];
-const startedStates: readonly RunState[] = [...failedStates, "running", "succeeded", "cancelled"];
 const latestReference = /^([^@#~]+)(~failed)?$/;
 const jobId = new RegExp(jobIdPattern);
 
-/** Reads `JOB` and `JOB~failed`; undefined for any other text. */
-function parseLatest(text: string): { job: JobId; states: readonly RunState[] } | undefined {
+/**
+ * Reads `JOB` and `JOB~failed`; undefined for any other text. The last run is the last that has started anything, a precheck
+ * included, however it ended.
+ */
+function parseLatest(text: string): Pick<RunQuery, "job" | "states" | "started"> | undefined {
   const [, job = "", failed] = latestReference.exec(text) ?? [];
   if (!jobId.test(job)) return undefined;
-  return { job: job as JobId, states: failed === undefined ? startedStates : failedStates };
+  return { job: job as JobId, ...(failed === undefined ? { started: true } : { states: [...failedStates] }) };
 }
 
 /** The record of a run id; for a reference that fits several, the one that counts for their tick. */
@@ -215,14 +217,14 @@ async function findNamed(
 }
 
 async function findLatest(
-  { job, states }: { job: JobId; states: readonly RunState[] },
+  latest: Omit<RunQuery, "limit">,
   control: Control,
   decisions: Decisions,
 ): Promise<RunRecord | undefined> {
-  const newest = await control.history({ job, states: [...states], limit: 1 });
+  const newest = await control.history({ ...latest, limit: 1 });
   const tick = newest.records[0]?.tick;
   if (tick === undefined) return undefined;
-  const ofTick = await control.history({ job, tick, states: [...states], limit: recordsOfTick });
+  const ofTick = await control.history({ ...latest, tick, limit: recordsOfTick });
   return decisions.storyOf(ofTick.records);
 }
 

@@ -47,26 +47,76 @@ function mix(value: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-const places = 1_024;
+/** What one rank needs and the next one overwrites: each member's score, the scores in order, and the next place of each bucket. */
+let scratch = scratchFor(128);
 
-/** The members in order of rank for one tick: rank 0 first. At most 1,024 members. */
+function scratchFor(size: number) {
+  return {
+    size,
+    scores: new Uint32Array(size),
+    ordered: new Uint32Array(size),
+    places: new Uint32Array(size),
+  };
+}
+
+/** The members in order of rank for one tick: rank 0 first. */
 export function rank(job: JobId, tick: TickId, memberHashes: MemberHashes): PeerId[] {
   return rankKey(`${job}@${tick}`, memberHashes);
 }
 
-/** The same for any other key, such as a run id for the copies of its output. */
-export function rankKey(text: string, memberHashes: MemberHashes): PeerId[] {
-  const key = hash32(text);
-  const scores = new Float64Array(memberHashes.ids.length);
-  for (let i = 0; i < scores.length; i++) {
-    // score and place in one number, so that the native sort needs no comparison function
-    scores[i] = mix(Math.imul(key, 31) ^ (memberHashes.hashes[i] ?? 0)) * places + i;
+/**
+ * The same for any other key, such as a run id for the copies of its output. The highest score is rank 0; of equal scores, the
+ * later id comes first.
+ *
+ * Scores are spread evenly, so members first go into about as many buckets as there are members, by the first bits of their scores.
+ * Then nearly all are in order, and for 100 members this takes a quarter of the time of a sort.
+ */
+export function rankKey(text: string, { ids, hashes }: MemberHashes): PeerId[] {
+  const bits = 32 - Math.clz32(Math.max(1, ids.length - 1));
+  const shift = 32 - bits;
+  const buckets = 1 << bits;
+  if (buckets > scratch.size) scratch = scratchFor(buckets);
+  const { scores, ordered, places } = scratch;
+  places.fill(0, 0, buckets);
+  const key = Math.imul(hash32(text), 31);
+  for (let i = 0; i < ids.length; i++) {
+    const score = mix(key ^ (hashes[i] ?? 0));
+    scores[i] = score;
+    const bucket = score >>> shift;
+    places[bucket] = (places[bucket] ?? 0) + 1;
   }
-  scores.sort();
-  const ranked: PeerId[] = [];
-  for (let i = scores.length - 1; i >= 0; i--) {
-    const id = memberHashes.ids[(scores[i] ?? 0) % places];
-    if (id !== undefined) ranked.push(id);
+  for (let bucket = buckets - 1, begin = 0; bucket >= 0; bucket--) {
+    const size = places[bucket] ?? 0;
+    places[bucket] = begin;
+    begin += size;
   }
+  // No place below the length of a list is empty, so what is read there is an id.
+  const ranked = ids.slice();
+  for (let i = ids.length - 1; i >= 0; i--) {
+    const score = scores[i] ?? 0;
+    const bucket = score >>> shift;
+    const place = places[bucket] ?? 0;
+    places[bucket] = place + 1;
+    ordered[place] = score;
+    ranked[place] = ids[i] as PeerId;
+  }
+  sortWithinBuckets(ranked, ordered);
   return ranked;
+}
+
+/** Sorts by insertion, so that a member moves only past those of its own bucket. */
+function sortWithinBuckets(ranked: PeerId[], ordered: Uint32Array): void {
+  for (let i = 1; i < ranked.length; i++) {
+    const score = ordered[i] ?? 0;
+    if ((ordered[i - 1] ?? 0) >= score) continue;
+    const id = ranked[i] as PeerId;
+    let place = i;
+    do {
+      ranked[place] = ranked[place - 1] as PeerId;
+      ordered[place] = ordered[place - 1] ?? 0;
+      place--;
+    } while (place > 0 && (ordered[place - 1] ?? 0) < score);
+    ranked[place] = id;
+    ordered[place] = score;
+  }
 }

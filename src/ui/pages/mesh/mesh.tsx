@@ -8,11 +8,11 @@ import { Pending } from "../../parts/parts.tsx";
 import { At, AwayBeside } from "../../parts/times.tsx";
 import { countText, listText, runnerText } from "../../words.ts";
 import { WhoHears } from "./who-hears.tsx";
-import { hoursAhead, PeerCard } from "./peer-card.tsx";
+import { hoursAhead, PeerCard, ticksAhead } from "./peer-card.tsx";
 import { OpenSplit, Splits } from "./splits.tsx";
 
 export function Mesh(): JSX.Element {
-  const coming = useResource<ComingList>(`/v1/coming?minutes=${hoursAhead * 60}&limit=1000`, {
+  const coming = useResource<ComingList>(`/v1/coming?minutes=${hoursAhead * 60}&limit=${ticksAhead}`, {
     on: ["job", "peer"],
     everyMs: 5_000,
     pollMs: 30_000,

@@ -10,7 +10,7 @@ import { readPeersAgain, type MeshPeer } from "../../live/mesh.ts";
 import { carryOut } from "../../live/receipts.ts";
 import type { ComingList } from "../../live/types.ts";
 import { Question, StateWord } from "../../parts/parts.tsx";
-import { Away } from "../../parts/times.tsx";
+import { At, Away } from "../../parts/times.tsx";
 import { countText, durationText, lacksText, type Tone } from "../../words.ts";
 
 const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
@@ -127,6 +127,8 @@ function clockText(offsetMs: number): string {
 const hourMs = 3_600_000;
 /** How far ahead it is told which jobs only one peer can run: nightly ones are among them at any time of the day. */
 export const hoursAhead = 24;
+/** … unless so many ticks come before that. */
+export const ticksAhead = 1_000;
 
 /** What the peer would run. */
 function ofPeer(peer: MeshPeer, { items }: ComingList): ComingList["items"] {
@@ -182,9 +184,17 @@ function Stranded({ peer, coming }: { peer: MeshPeer; coming: ComingList | undef
   const jobs = [...new Set(only.map(({ job }) => job))];
   if (jobs.length === 0) return null;
   const others = jobs.length - jobsNamed;
+  const last = coming?.items[ticksAhead - 1];
   return (
     <span class="bad">
-      In the next {hoursAhead} h nobody else can run{" "}
+      {last === undefined ? (
+        `In the next ${hoursAhead} h`
+      ) : (
+        <>
+          Until <At at={last.startsAt} />
+        </>
+      )}{" "}
+      nobody else can run{" "}
       {jobs.slice(0, jobsNamed).map((job, index) => (
         <Fragment key={job}>
           {index > 0 && ", "}

@@ -1315,6 +1315,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("button", { name: "Cancel it" }).click();
     await page.locator(".notice", { hasText: /^Cancelled by admin@ada\.$/ }).waitFor();
+    const run = page.url();
+    await page.goto("/access?job=slow");
+    await page.getByRole("link", { name: /^slow@manual-/ }).click();
+    assert.ok(page.url().startsWith(run), "the audit leads to the run that was cancelled");
+    await page.locator(".notice", { hasText: /^Cancelled by admin@ada\.$/ }).waitFor();
     await page.getByRole("link", { name: "slow" }).first().click();
     await page
       .getByRole("button", { name: /^Skip / })

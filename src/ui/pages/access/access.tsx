@@ -1,7 +1,7 @@
 /** Who may do what, and who has done what: tokens and the audit. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { jobLink, query, setQuery } from "../../live/address.ts";
+import { jobLink, query, runLink, setQuery } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { ListEnd, Table } from "../../parts/table.tsx";
@@ -60,7 +60,7 @@ function Subject({ entry: { kind, name, job } }: { entry: Entry }): JSX.Element 
     <>
       {kind !== "key" && kind !== "call" && <span class="quiet small">{kind} </span>}
       {job !== undefined ? (
-        <a href={jobLink(job)}>{name}</a>
+        <a href={kind === "run" ? runLink(name) : jobLink(job)}>{name}</a>
       ) : peer === undefined ? (
         name
       ) : (

@@ -38,6 +38,7 @@ import {
   readSwitch,
   readSyslog,
   readTag,
+  readUser,
   Refusal,
 } from "./config/values.ts";
 import { contentOf } from "./config/yaml.ts";
@@ -165,7 +166,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     capacity: read("capacity", readCapacity, defaultCapacityPerCore * host.cores),
     exec: read("exec", oneOf("off", "cluster"), "cluster"),
     allowExecutors: readAll("allow-executor", oneOf(...executors)) ?? executors,
-    allowUsers: atMost(allowedMax, "allow-user", readAll("allow-user", anyText)),
+    allowUsers: atMost(allowedMax, "allow-user", readAll("allow-user", readUser)),
     allowGroups: atMost(allowedMax, "allow-group", readAll("allow-group", readGroup)),
     drainMs: read("drain", readDuration, defaultDrainMs),
     historyMaxBytes: read("history-max", readSize, defaultHistoryMaxBytes),

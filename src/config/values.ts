@@ -144,6 +144,13 @@ export function readTag(text: string): [string, string] | Refusal {
   return isValid ? [key, value] : new Refusal("KEY=VALUE, such as disk=ssd");
 }
 
+/** No system has a user of another name, and a peer names these users in each heartbeat. */
+export function readUser(text: string): string | Refusal {
+  return /^[^\p{Cc},:/]{1,64}$/u.test(text)
+    ? text
+    : new Refusal("one user's name, of up to 64 characters: say it again for each user");
+}
+
 export function readGroup(text: string): string | Refusal {
   const isValid = new RegExp(groupPattern).test(text);
   return isValid ? text : new Refusal("the name of a group of jobs, such as default or web.prod");

@@ -1,14 +1,15 @@
 /**
  * The table's part of sync (sync.ts describes the protocol): which neighbours have been asked, what they have answered, and
- * which pieces of a difference are still to be fetched or sent.
+ * which pieces of a difference are still to be fetched. sync-table-serving.ts sends what the neighbours lack.
  */
 import type { Now, Log } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
-import type { Message, MessageOf } from "../schema/message.ts";
-import type { Applied, JobTable } from "../table/table.ts";
+import type { MessageOf } from "../schema/message.ts";
+import type { Applied } from "../table/table.ts";
 import { updateCapBytes } from "../table/update.ts";
 import { FetchTurns } from "./fetch-turns.ts";
-import { encodeBytes, inPieces, pieceBytes } from "./pieces.ts";
+import { pieceBytes } from "./pieces.ts";
+import { TableServing, type TableServingDeps } from "./sync-table-serving.ts";
 import { stepsOfReread, stepsOfUpdate } from "./work-prices.ts";
 import { stepsOfBytes } from "./work-shares.ts";
 import { applyWhole, applyWithin, type BroughtClients } from "./new-clients.ts";
@@ -23,27 +24,15 @@ const refusedRestMs = 30_000;
 /** How long a neighbour may be silent, or the tables may differ, before that is reported as a problem. */
 const silentProblemMs = 30_000;
 const differsProblemMs = 300_000;
-/** A difference that the neighbour has stopped fetching is dropped after this time. */
-const servingLimitMs = 30_000;
-export interface TableSyncDeps {
-  table: JobTable;
-  send(to: PeerId, message: Message): void;
-  charge(peer: PeerId, steps: number): void;
+
+export interface TableSyncDeps extends TableServingDeps {
   onUpdate(update: Uint8Array): void;
   /** The peer has said how much of the table it has. */
   onHave(peer: PeerId): void;
   /** This side has everything that the peer had. */
   onDone(peer: PeerId): void;
   nextId(): number;
-  count(name: string): void;
   log: Log;
-}
-
-/** This side's digest and state vector, which a neighbour fetches. */
-interface OutgoingVector {
-  id: number;
-  digest: string;
-  pieces: Uint8Array[];
 }
 
 interface Neighbour {
@@ -51,12 +40,6 @@ interface Neighbour {
   request?: { id: number; digest: string; since: number };
   /** a difference that is arriving */
   incoming?: Arriving;
-  /** by `reply`: this side's state vectors that the neighbour is fetching */
-  outgoingVectors: Map<boolean, OutgoingVector>;
-  /** a difference that the neighbour is fetching */
-  outgoing?: { id: number; pieces: Uint8Array[]; since: number };
-  /** what was offered last, so that two peers that ask each other at the same time don't send the same pieces twice */
-  offered?: { digest: string; stateVector: string; since: number };
   restUntil: number;
   /** at the last heartbeat the tables differed */
   differs: boolean;
@@ -82,6 +65,7 @@ export class TableSync {
   readonly #deps: TableSyncDeps;
   readonly #neighbours = new Map<PeerId, Neighbour>();
   readonly #vectors: ArrivingVectors;
+  readonly #serving: TableServing;
   /** a whole table has been taken in since the start */
   #isComplete = false;
   /** the neighbours from which differences of several pieces are being fetched */
@@ -90,6 +74,7 @@ export class TableSync {
   constructor(deps: TableSyncDeps) {
     this.#deps = deps;
     this.#vectors = new ArrivingVectors((to, want) => deps.send(to, want));
+    this.#serving = new TableServing(deps);
   }
 
   linkUp(peer: PeerId, now: Now): void {
@@ -98,7 +83,6 @@ export class TableSync {
       restUntil: 0,
       differs: false,
       postponedSinceMono: undefined,
-      outgoingVectors: new Map(),
       brought: { count: 0, sinceMono: now.mono },
       heardAtMono: now.mono,
       unfinishedSinceMono: now.mono,
@@ -106,11 +90,13 @@ export class TableSync {
       refused: undefined,
     };
     this.#neighbours.set(peer, neighbour);
+    this.#serving.linkUp(peer);
     this.#ask(peer, neighbour, now);
   }
 
   linkDown(peer: PeerId): void {
     this.#neighbours.delete(peer);
+    this.#serving.linkDown(peer);
     this.#vectors.forget(peer);
     this.#turns.end(peer);
   }
@@ -146,15 +132,15 @@ export class TableSync {
 
   woke(now: Now): void {
     for (const [peer, neighbour] of this.#neighbours) {
-      const { request, incoming, outgoing } = neighbour;
+      const { request, incoming } = neighbour;
       const stalled = incoming !== undefined && now.mono - incoming.since >= answerLimitMs;
       if (stalled && request === undefined) this.#ask(peer, neighbour, now);
       if (request !== undefined && now.mono - request.since >= answerLimitMs) {
         this.#deps.count("sync_table_timeouts");
         this.#ask(peer, neighbour, now);
       }
-      if (outgoing !== undefined && now.mono - outgoing.since >= servingLimitMs) delete neighbour.outgoing;
     }
+    this.#serving.woke(now);
     this.#callNext(now);
   }
 
@@ -208,7 +194,7 @@ export class TableSync {
       this.#vectors.drop(from, reply);
       this.#deps.onHave(from);
       if (reply) this.#finish(from, neighbour, now);
-      else this.#sendHave(from, neighbour, id, true);
+      else this.#serving.sendHave(from, id, true);
       return;
     }
     const stateVector = this.#vectors.collect(from, message, now);
@@ -216,21 +202,20 @@ export class TableSync {
     table.heardStateVector(stateVector);
     this.#deps.onHave(from);
     if (!reply) {
-      this.#sendHave(from, neighbour, id, true);
-      this.#offer(from, id, stateVector, now);
+      this.#serving.sendHave(from, id, true);
+      this.#serving.offer(from, id, stateVector, now);
       return;
     }
-    if (!hasOffered(neighbour, localDigest, stateVector, now)) this.#offer(from, id, stateVector, now);
+    if (!this.#serving.hasOffered(from, localDigest, stateVector, now))
+      this.#serving.offer(from, id, stateVector, now);
     if (message.digest === neighbour.request?.digest) this.#finish(from, neighbour, now);
   }
 
-  heardHaveWant(from: PeerId, { id, piece, reply }: MessageOf<"table-have-want">, now: Now): void {
+  heardHaveWant(from: PeerId, message: MessageOf<"table-have-want">, now: Now): void {
     const neighbour = this.#neighbours.get(from);
-    const outgoing = neighbour?.outgoingVectors.get(reply);
-    if (neighbour === undefined || outgoing?.id !== id) return;
+    if (neighbour === undefined || !this.#serving.heardHaveWant(from, message)) return;
     neighbour.heardAtMono = now.mono;
-    if (neighbour.request?.id === id) neighbour.request.since = now.mono;
-    this.#sendHavePiece(from, outgoing, reply, piece);
+    if (neighbour.request?.id === message.id) neighbour.request.since = now.mono;
   }
 
   heardDiff(from: PeerId, message: MessageOf<"table-diff">, now: Now): void {
@@ -295,10 +280,7 @@ export class TableSync {
   }
 
   heardWant(from: PeerId, message: MessageOf<"table-want">, now: Now): void {
-    const outgoing = this.#neighbours.get(from)?.outgoing;
-    if (outgoing?.id !== message.id) return;
-    outgoing.since = now.mono;
-    this.#sendPiece(from, outgoing, message.piece);
+    this.#serving.heardWant(from, message, now);
   }
 
   #ask(peer: PeerId, neighbour: Neighbour, now: Now): void {
@@ -309,63 +291,7 @@ export class TableSync {
     const id = this.#deps.nextId();
     neighbour.request = { id, digest: this.#deps.table.digest(), since: now.mono };
     neighbour.unfinishedSinceMono ??= now.mono;
-    this.#sendHave(peer, neighbour, id, false);
-  }
-
-  #sendHave(to: PeerId, neighbour: Neighbour, id: number, reply: boolean): void {
-    const { table } = this.#deps;
-    const stateVector = table.stateVector();
-    if (reply) this.#deps.charge(to, stepsOfBytes(stateVector.length));
-    const outgoing = { id, digest: table.digest(), pieces: inPieces(stateVector) };
-    neighbour.outgoingVectors.set(reply, outgoing);
-    this.#sendHavePiece(to, outgoing, reply, 0);
-  }
-
-  #sendHavePiece(to: PeerId, { id, digest, pieces }: OutgoingVector, reply: boolean, piece: number): void {
-    const bytes = pieces[piece];
-    if (bytes === undefined) return;
-    const stateVector = encodeBytes(bytes);
-    this.#deps.send(to, {
-      kind: "table-have",
-      id,
-      digest,
-      stateVector,
-      piece,
-      pieces: pieces.length,
-      reply,
-    });
-  }
-
-  /** Sends the first piece of what the neighbour lacks. It fetches the others itself. */
-  #offer(to: PeerId, id: number, stateVector: Uint8Array, now: Now): void {
-    const { table } = this.#deps;
-    const difference = table.diff(stateVector);
-    if (difference === undefined) {
-      this.#deps.count("sync_table_refused");
-      return;
-    }
-    this.#deps.charge(to, stepsOfBytes(difference.length));
-    const pieces = inPieces(difference);
-    const outgoing = { id, pieces, since: now.mono };
-    const neighbour = this.#neighbours.get(to);
-    if (neighbour !== undefined) {
-      neighbour.offered = { digest: table.digest(), stateVector: encodeBytes(stateVector), since: now.mono };
-      if (pieces.length > 1) neighbour.outgoing = outgoing;
-    }
-    this.#sendPiece(to, outgoing, 0);
-  }
-
-  #sendPiece(to: PeerId, outgoing: { id: number; pieces: Uint8Array[] }, piece: number): void {
-    const bytes = outgoing.pieces[piece];
-    if (bytes === undefined) return;
-    const update = encodeBytes(bytes);
-    this.#deps.send(to, {
-      kind: "table-diff",
-      id: outgoing.id,
-      piece,
-      pieces: outgoing.pieces.length,
-      update,
-    });
+    this.#serving.sendHave(peer, id, false);
   }
 
   #take(from: PeerId, neighbour: Neighbour, update: Uint8Array, now: Now): AppliedAtCost {
@@ -424,14 +350,4 @@ function problemWith(neighbour: Neighbour, { mono }: Now): string | undefined {
 /** One that waits is asked in its turn: asked before, it would lose its place in the queue. */
 function isUnasked({ request, postponedSinceMono }: Neighbour): boolean {
   return request === undefined && postponedSinceMono === undefined;
-}
-
-function hasOffered(neighbour: Neighbour, digest: string, stateVector: Uint8Array, now: Now): boolean {
-  const { offered } = neighbour;
-  return (
-    offered !== undefined &&
-    offered.digest === digest &&
-    now.mono - offered.since < answerLimitMs &&
-    offered.stateVector === encodeBytes(stateVector)
-  );
 }

@@ -126,7 +126,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       assert.ok(wide <= width, `${what} is ${wide} wide`);
       const cut = Number(await page.evaluate(cutOfTables));
       assert.ok(cut <= 0, `${what}: ${cut} px of a table are out of view`);
-      for (const link of await page.getByRole("navigation", { name: "Pages" }).getByRole("link").all()) {
+      const links = await page.getByRole("navigation", { name: "Pages" }).getByRole("link").all();
+      assert.equal(links.length > 3, !what.startsWith("login"), `${what}: ${links.length} links to pages`);
+      for (const link of links) {
         const { x = -1, width: own = 0 } = (await link.boundingBox()) ?? {};
         assert.ok(x >= 0 && x + own <= width, `${what}: ${await link.innerText()} is out of view`);
       }

@@ -1,6 +1,6 @@
 /**
- * Other peers' state vectors, which arrive in pieces: this side asks for each piece when the one before it has come. Together they
- * may take a limited number of bytes.
+ * Collects other peers' state vectors, which arrive in pieces: this side asks for each piece when the one before it has come.
+ * Together the vectors may take a limited number of bytes.
  */
 import type { Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";

@@ -14,7 +14,7 @@ import { inParts, type Message, type MessageOf } from "../schema/message.ts";
 
 /** How long a peer may take to answer. More makes a person wait for a peer that is about to be dead. */
 const answerMs = 3_000;
-/** Pages read for one peer at once. */
+/** How many pages are read for one peer at once. */
 const givenAtOnce = 4;
 
 interface AuditDeps {

@@ -1,4 +1,4 @@
-/** Which past ticks of a job a backfill runs: those that have not run, as far as history tells, also where it was pruned. */
+/** Decides which past ticks of a job a backfill runs: those that have not run, by this peer's history and by what it has pruned. */
 import { isInSpans } from "../core/time/spans.ts";
 import { hasStarted } from "../core/records/records.ts";
 import type { BackfillPlan, BackfillTicks, LeftOut } from "../ports/control.ts";

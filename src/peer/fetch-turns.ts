@@ -1,8 +1,8 @@
 /**
- * From which neighbours a large difference of the table is being fetched: from one, because each takes memory and its bytes
- * are mostly the same. A turn that lasts, because the link is slow or the neighbour wants to hold the others up, keeps the next
- * one waiting for a moment only: then there is one more beside it. When there are too many, the oldest is given up as soon as
- * it is long, and its neighbour is asked again in its turn. What all of them hold together is limited as well.
+ * Decides from which neighbours a large difference of the table is fetched now. Usually that is one neighbour, because each
+ * difference takes memory and most of its bytes are the same as the others'. A slow link, or a neighbour that lies, can make a
+ * turn long; the next turn then begins beside it after a moment. When there are too many turns, the oldest one is given up as
+ * soon as it is long, and its neighbour is asked again later. The bytes that all turns hold together are limited as well.
  */
 import type { Now } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";

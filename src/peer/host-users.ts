@@ -1,7 +1,7 @@
 /**
- * The users that jobs name and as whom this host can't run them: there is no such user, or the peer may not become it. The peer
- * says so, and leaves these jobs to others. A user counts as there until a check says otherwise; where the host can't tell, what it
- * said last counts.
+ * Knows as which users, of those that jobs name, this host can't run a job: there is no such user, or the peer may not become it.
+ * The peer says so, and leaves these jobs to others. A user counts as there until a check says otherwise. When the host can't
+ * tell, its last answer counts.
  */
 import type { Scripts } from "../ports/scripts.ts";
 import type { JobId } from "../schema/ids.ts";

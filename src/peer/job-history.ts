@@ -25,8 +25,8 @@ export class JobHistory {
   note(changes: readonly JobChange[], isInTable: (id: JobId) => boolean, wall: number): void {
     for (const { id, before, job } of changes) {
       if (before !== undefined && job !== undefined && isOnlyOfGroup(before, job)) continue;
-      // A data folder from before this history began doesn't have it yet. What only the defaults of its group have made of
-      // the job is nobody's edit.
+      // A data folder from before this history began doesn't have the earlier revision yet. A change that comes only from the
+      // defaults of the job's group is nobody's edit.
       if (before !== undefined && before.written === undefined) this.#noted.push(revisionOf(before));
       if (job !== undefined) this.#noted.push(revisionAfter(before, job));
       else if (before !== undefined && !isInTable(id)) this.#noted.push(this.#deletionOf(before, wall));
@@ -55,7 +55,7 @@ function revisionAfter(before: Job | undefined, job: Job): JobRevision {
   return job.resumedBy === undefined ? resumed : { ...resumed, by: job.resumedBy };
 }
 
-/** Only the defaults of its group are others: no edit of the job. */
+/** Whether only the defaults of its group have changed the job, which is no edit of it. */
 function isOnlyOfGroup(before: Job, job: Job): boolean {
   return (
     before.updatedAt === job.updatedAt &&

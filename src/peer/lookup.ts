@@ -43,8 +43,8 @@ function readAll(
 const ends = ["succeeded", "failed", "timeout", "lost"] as const;
 
 /**
- * The newest records of the job's runs that have succeeded or failed; of a `rolling` one also of what was skipped, because a tick
- * that was stopped has failed.
+ * Reads the newest records of the job's runs that have succeeded or failed. For a `rolling` job it also reads skipped ones, because
+ * a tick that was stopped has failed.
  */
 export function readEnds(
   doors: Doors,

@@ -80,7 +80,7 @@ export class NoticeQueue {
     this.#deps.deliver({ notices, id: messageId(notices) }, (result) => this.#tried(result));
   }
 
-  /** As many as can each say in the message what they are about. */
+  /** How many notices the next message takes: as many as it has room to name, each with what it is about. */
   #countOfNext(): number {
     if (this.#waiting.length <= singlyMax) return 1;
     let left = this.#deps.room();

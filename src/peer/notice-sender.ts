@@ -134,7 +134,7 @@ export class NoticeSender {
     if (this.#queues.get(name)?.isIdle === true) this.#queues.delete(name);
   }
 
-  /** So that every peer that is asked shows that the channel fails, although its notices are still tried. */
+  /** Notes the failure in the notice's record, so that every peer shows it, although the notice is still tried. */
   #noteFailing(key: string, name: string, why: string): void {
     this.#move(key, name, { state: "open", error: cut(why) });
   }

@@ -129,7 +129,7 @@ function takeIn(kept: Kept, record: RunRecord, isUnfinished: boolean): void {
   kept.unfinished.delete(key);
   if (!isFinal(record.state)) return;
   const isGivenBack = record.state === "withdrawn";
-  // Of a tick with several runs, the last that was open may be a claim too many. It ends the tick and says nothing of it.
+  // The last open record of a tick with several runs may be a claim too many. It ends the tick without saying how it went.
   if (isGivenBack && (record.of === undefined || !hasAny(kept.unfinished, record.tick))) return;
   const newer = kept.tick === undefined ? 1 : compareTicks(record.tick, kept.tick);
   if (newer < 0) return;

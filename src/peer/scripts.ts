@@ -3,7 +3,7 @@
  * are fetched from a peer that has them, one piece on each request, and checked by their name; so they are here before the
  * job's next tick. Until then, and while the host lacks a job's interpreter, this peer doesn't run the job and says so.
  *
- * A script that no job has named for a day is removed. Not promised: a script that only a peer had that is gone.
+ * A script that no job has named for a day is removed. Not promised: a script whose only holder is gone.
  */
 import type { Cancel, Clock } from "../ports.ts";
 import type { Scripts } from "../ports/scripts.ts";
@@ -127,7 +127,8 @@ export class ScriptStore {
       const detail = `scripts that jobs use take nearly ${scriptsCapBytes} bytes on this peer`;
       return done(new CicadaError("SCRIPTS_FULL", detail));
     }
-    // First the note: sent again after a death in between, the script would be no change any more.
+    // The note is stored first. If the peer died between the two and the script were sent again, it would be no change any
+    // more, and nothing would be noted.
     this.#deps.note(entriesOf(sha256), () =>
       this.#store(sha256, bytes, (error) => done(error ?? { sha256, created: true })),
     );
@@ -297,7 +298,7 @@ export class ScriptStore {
       if (left > 0) this.#giving.set(to, left);
       else this.#giving.delete(to);
       const part = bytes?.subarray(offset, offset + pieceBytes);
-      // A script that isn't here has no bytes, but a size that says so to no one: the asker sees that nothing came.
+      // For a script that isn't here, the piece is empty and the size is the largest: the asker sees that nothing came.
       this.#deps.send(to, {
         kind: "blob-piece",
         id,

@@ -51,7 +51,7 @@ export class StaleRecords {
     next(0);
   }
 
-  /** A record that says as much as one that is being asked about makes that one old news. */
+  /** Takes note of a record that was heard. If it says as much as one that the disk is asked about, that one is no news any more. */
   heard(record: RunRecord): void {
     if (this.#lookups.size === 0) return;
     const key = recordKey(record);

@@ -144,7 +144,7 @@ export class TableSync {
     this.#callNext(now);
   }
 
-  /** The one that has waited the longest is asked again, and has the turn until it has had time to answer. */
+  /** Asks the neighbour that has waited the longest again. It has the turn until it has had time to answer. */
   #callNext(now: Now): void {
     const [next] = this.#waiting();
     if (next === undefined || !this.#turns.isFree(now)) return;
@@ -347,7 +347,7 @@ function problemWith(neighbour: Neighbour, { mono }: Now): string | undefined {
   return differs ? "its job table has differed from this peer's for minutes" : undefined;
 }
 
-/** One that waits is asked in its turn: asked before, it would lose its place in the queue. */
+/** Whether the neighbour can be asked now. One that waits for its turn would lose its place in the queue. */
 function isUnasked({ request, postponedSinceMono }: Neighbour): boolean {
   return request === undefined && postponedSinceMono === undefined;
 }

@@ -29,14 +29,14 @@ export class TableWatch {
   readonly #clock: Clock;
   readonly #feed: (event: EventBody) => void;
   readonly #notify: (event: PeerEvent) => void;
-  // What core knows of. The table gives the same object until it has changed.
+  // These are what core knows of. The table gives the same object until its content has changed.
   readonly #settings: Map<SettingKind, SettingValues>;
-  /** what the listeners know of */
+  /** what the listeners know */
   readonly #reported: Map<ReportedKind, SettingValues>;
   #membership: readonly MembershipStatement[];
   #admissions: Admissions;
 
-  /** What the table holds now is taken for known: core gets it when it is loaded. */
+  /** What the table holds now counts as known, because core gets it when it is loaded. */
   constructor({ parts, clock, feed, notify }: TableWatchDeps) {
     this.#parts = parts;
     this.#clock = clock;
@@ -88,7 +88,7 @@ export class TableWatch {
     const values = this.#parts.table.values(setting);
     if (before === undefined || values === before) return;
     this.#reported.set(setting, values);
-    // The table gives the same value, too, until it is written again.
+    // A value, too, is the same object until it is written again.
     for (const name of new Set([...before.keys(), ...values.keys()])) {
       const [was, is] = [before.get(name), values.get(name)];
       if (was === is || (isGone(setting, was) && isGone(setting, is))) continue;
@@ -97,7 +97,7 @@ export class TableWatch {
   }
 }
 
-/** What is left of a removed group in the table tells when its defaults ended. */
+/** Whether the setting is removed. The table keeps an entry of a removed group, which says when its defaults ended. */
 function isGone(setting: ReportedKind, value: unknown): boolean {
   return value === undefined || (setting === "groups" && readGroup(value)?.removed === true);
 }

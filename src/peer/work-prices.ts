@@ -41,7 +41,7 @@ export function stepsOfUpdate(bytes: number): number {
   return Math.ceil(bytes / updateBytesPerStep);
 }
 
-/** A copy of an output is unpacked once, to see that it is whole. It states its size at its end, and no more of it is unpacked. */
+/** A copy of an output is unpacked once, to see that it is whole. It states its size at its end; no more than that is unpacked. */
 export function stepsOfUnpacking(gzip: Uint8Array): number {
   const stated = gzip.length < 4 ? 0 : Buffer.from(gzip.subarray(-4)).readUInt32LE();
   return Math.ceil(Math.min(stated, gzip.length * deflateRatioMax) / unpackedBytesPerStep);

@@ -68,9 +68,9 @@ const sharesMax = 1_024;
 const waitMs = 10;
 const stepsAtATime = 10_000;
 /**
- * How many steps are taken as their messages arrive, and how many more in a second; what else the share allows goes by turns,
- * as above. Otherwise one turn of the loop takes all that has arrived, and on a busy host, where a step takes longer than it is
- * reckoned, the share fills again meanwhile, so that the turn doesn't end. Less delays ordinary messages by `waitMs`.
+ * How many steps are taken as their messages arrive, and how many more in a second. Work beyond them is done by turns, as above.
+ * Without this limit, one turn of the loop would take everything that has arrived; and on a busy host, where a step takes longer
+ * than reckoned, the share would fill again meanwhile, so that the turn would not end. Less delays ordinary messages by `waitMs`.
  */
 const stepsAtOnce = 20_000;
 const atOncePerSecond = 50_000;
@@ -86,7 +86,7 @@ export function stepsOfMessage(bytes: number): number {
   return stepsPerMessage + stepsOfBytes(bytes);
 }
 
-/** In place of the neighbour for what was passed on. No peer has this id. */
+/** Stands for the neighbour in the share of what was passed on. No peer has this id. */
 const passedOn = "passed on" as PeerId;
 
 interface Waiting {

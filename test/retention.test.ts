@@ -261,7 +261,14 @@ const keep = { runs: 3, ageMs: 48 * hour, windowMs: 2 * hour };
  */
 function pruneRounds(
   facts: Partial<RetentionDeps>,
-  { stored = [], prunings = Infinity, rounds = 1, records = 0, outputs = [] }: PruneStage = {},
+  {
+    stored = [],
+    prunings = Infinity,
+    rounds = 1,
+    clockAheadMs = [],
+    records = 0,
+    outputs = [],
+  }: PruneStage = {},
 ): { rules: PruneRule[]; dropped: JobId[]; warnings: string[] } {
   const rules: PruneRule[] = [];
   const dropped: JobId[] = [];
@@ -312,7 +319,8 @@ function pruneRounds(
   });
   for (let number = 0; number < rounds; number++) {
     const passedMs = number * 10 * minute;
-    retention.woke({ wall: round + 1_000 + passedMs, mono: passedMs });
+    const aheadMs = clockAheadMs[number] ?? 0;
+    retention.woke({ wall: round + 1_000 + passedMs + aheadMs, mono: passedMs });
   }
   return { rules, dropped, warnings: retention.warnings() };
 }
@@ -326,6 +334,8 @@ interface PruneStage {
   /** after this many prunings there are no records any more */
   prunings?: number;
   rounds?: number;
+  /** how far the wall clock is ahead in each round; default: not at all */
+  clockAheadMs?: readonly number[];
 }
 
 describe("what a round of pruning asks of the disk", () => {
@@ -400,6 +410,16 @@ describe("when the records that have to stay leave too little room for outputs",
     pruneRounds({ historyMaxBytes: 1_000 }, { records: 300, outputs });
     assert.deepEqual(outputs, [400, 300]);
   });
+});
+
+test("a clock that was a year behind for a round is trusted again as soon as it is right", () => {
+  const yearMs = 365 * 24 * hour;
+  const befores = (clockAheadMs: readonly number[]): number[] =>
+    pruneRounds({ lastRound: round - 10 * minute }, { rounds: 4, clockAheadMs })
+      .rules.filter(({ countedBefore }) => countedBefore !== Number.MAX_SAFE_INTEGER)
+      .map(({ countedBefore }) => (countedBefore - round) / minute);
+  assert.deepEqual(befores([0, 0, 0, 0]), [0, 10, 20, 30]);
+  assert.deepEqual(befores([0, -yearMs, 0, 0]), [0, 20, 30]);
 });
 
 describe("of a deleted job", () => {

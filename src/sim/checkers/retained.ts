@@ -92,6 +92,7 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
     const keeping = keepingOf(evidence, job)?.least;
     if (keeping === undefined) continue;
     const future = futureTicks(evidence, job);
+    const ancestry = withParents(evidence, job, new Set());
     const instants = [
       ...new Set([
         ...scheduledTicks(evidence, job, latest),
@@ -100,7 +101,7 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
           .filter((run) => run.job === job && isScheduled(run))
           .map(({ tick }) => instantOf(tick)),
         ...evidence.operations.flatMap(({ request, askedAt }) =>
-          request.kind === "run" && request.id === job ? [askedAt] : [],
+          request.kind === "run" && ancestry.has(request.id) ? [askedAt] : [],
         ),
         ...future,
       ]),
@@ -111,6 +112,15 @@ export function retainedTicks(evidence: Evidence): (job: JobId, tick: TickId) =>
     beginnings.set(job, Math.min(now - keeping.youngMs, Math.max(byNumber, byAge)));
   }
   return (job, tick) => instantOf(tick) > (beginnings.get(job) ?? -Infinity);
+}
+
+/** The job, and those whose runs by hand it may run after. */
+function withParents(evidence: Evidence, job: JobId, found: Set<JobId>): ReadonlySet<JobId> {
+  if (found.has(job)) return found;
+  found.add(job);
+  for (const { after } of rulesOf(evidence, job))
+    for (const parent of after?.jobs ?? []) withParents(evidence, parent, found);
+  return found;
 }
 
 /** Every tick that the job may have had by then; of one that runs after others, all of theirs. */
@@ -170,6 +180,8 @@ interface Gap {
   to: number;
   /** it was away; false: a clock was set, and it may have pruned all the same */
   isSure: boolean;
+  /** no process of it was there: a paused one counts the time */
+  isDown: boolean;
   /** a clock was set so far wrong that the peer waits for as long as it ever does */
   isFar: boolean;
 }
@@ -179,11 +191,17 @@ function gapsOf(evidence: Evidence, peer: PeerId): Gap[] {
   const gaps: Gap[] = [
     ...evidence.outages
       .filter((outage) => outage.peer === peer)
-      .map(({ from, to }) => ({ from, to, isSure: true, isFar: false })),
+      .map(({ from, to, kind }) => ({ from, to, isSure: true, isDown: kind === "down", isFar: false })),
     // Steps of all clocks count, because they decide together which clock is right.
     ...evidence.faultWindows
       .filter(isStep)
-      .map((step) => ({ from: step.from, to: step.to, isSure: false, isFar: offMs(step) > trustedMs })),
+      .map((step) => ({
+        from: step.from,
+        to: step.to,
+        isSure: false,
+        isDown: false,
+        isFar: offMs(step) > trustedMs,
+      })),
   ].toSorted((one, other) => one.from - other.from);
   const joined: Gap[] = [];
   for (const gap of gaps) {
@@ -194,38 +212,47 @@ function gapsOf(evidence: Evidence, peer: PeerId): Gap[] {
     }
     last.to = Math.max(last.to, gap.to);
     last.isSure &&= gap.isSure;
+    last.isDown &&= gap.isDown;
     last.isFar ||= gap.isFar;
   }
   return joined;
 }
 
 /**
- * The latest time at which the peer must have pruned. While it waits, another absence doesn't make it wait for longer,
- * unless that absence is very long. If it is not sure that it waits, it may do so because of the later absence.
+ * The latest time at which the peer must have pruned. Each absence makes it wait, by how long it is since its last round, and while
+ * it waits, another absence doesn't make it wait for longer, unless that absence is very long. When it last pruned is known
+ * only within bounds, and so is how long it still waits: at least `leastMs` and at most `mostMs`.
  */
-export function prunedBy(evidence: Evidence, peer: PeerId): number {
+function prunedBy(evidence: Evidence, peer: PeerId): number {
   let prunedAt = evidence.from;
   let upSince = evidence.from;
-  let remainingMs = 0;
-  let isSure = true;
+  let [leastMs, mostMs] = [0, 0];
   const on = (until: number): void => {
     if (until <= upSince) return;
-    if (until - upSince >= remainingMs) [prunedAt, remainingMs, isSure] = [until, 0, true];
-    else remainingMs -= until - upSince;
+    const upMs = until - upSince;
+    if (upMs >= mostMs) prunedAt = until;
+    leastMs = Math.max(0, leastMs - upMs - trustedMs);
+    mostMs = Math.max(0, mostMs - upMs);
   };
   for (const gap of gapsOf(evidence, peer)) {
     on(gap.from);
     const to = Math.min(gap.to, evidence.to);
     if (to <= upSince) continue;
     upSince = to;
+    if (gap.isFar) {
+      mostMs = longestWaitMs;
+      continue;
+    }
     const skippedMs = to - prunedAt;
-    const asLongMs = Math.min(skippedMs + trustedMs, longestWaitMs);
-    // The wait may have been over just before: it was given some time more than the peer takes.
-    isSure &&= gap.isSure && (remainingMs === 0 || remainingMs > trustedMs);
-    if (gap.isFar) remainingMs = longestWaitMs;
-    else if (skippedMs <= trustedMs) continue;
-    else if (remainingMs === 0 || gap.to - gap.from > anewMs) remainingMs = asLongMs;
-    else if (!isSure) remainingMs = Math.max(remainingMs, asLongMs);
+    const isAnew = gap.to - gap.from > anewMs;
+    if (!gap.isDown) leastMs = Math.max(0, leastMs - (gap.to - gap.from));
+    // It waits anew if it doesn't wait already.
+    if (leastMs > 0 && !isAnew) continue;
+    if (mostMs === 0 || isAnew) {
+      const surelyMs = gap.isSure ? Math.min(gap.to - gap.from, longestWaitMs) : 0;
+      leastMs = surelyMs > trustedMs ? surelyMs : 0;
+    }
+    if (skippedMs > trustedMs) mostMs = Math.max(mostMs, Math.min(skippedMs + trustedMs, longestWaitMs));
   }
   on(evidence.to);
   return prunedAt;
@@ -241,6 +268,7 @@ function offMs({ steppedMs }: FaultWindow): number {
 }
 
 function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, keeping: Keeping): Breach[] {
+  if (neverKnew(evidence, peer, job)) return [];
   const prunedAt = prunedBy(evidence, peer);
   // Ticks from before the world's beginning come from a clock that was set wrong.
   const wasThere = ({ tick, writtenAt = -Infinity, arrivedAt = -Infinity }: RecordSeen): boolean =>
@@ -261,6 +289,19 @@ function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, k
   if (extra.length <= 1) return [];
   const what = `${peer} has ${extra.length} ticks of ${job} that should be pruned, of ${ticks.length} in all`;
   return [{ rule: "I16", at: evidence.to, what }];
+}
+
+/** Whether the peer was down for as long as the job was there: it removes that job's history by age alone. */
+function neverKnew({ operations, outages }: Evidence, of: PeerId, job: JobId): boolean {
+  const ofJob = operations.filter(({ request }) =>
+    request.kind === "put" ? request.rules.id === job : request.kind === "delete" && request.id === job,
+  );
+  const [first, last] = [ofJob[0], ofJob.at(-1)];
+  if (first === undefined || last?.request.kind !== "delete") return false;
+  return outages.some(
+    ({ peer, kind, from, to }) =>
+      peer === of && kind === "down" && from <= first.askedAt && to >= (last.answeredAt ?? Infinity),
+  );
 }
 
 function isOver({ state }: RecordSeen): boolean {

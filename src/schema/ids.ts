@@ -7,6 +7,8 @@
  * more than one slot (INTERFACE, Run). The voters decide on an order's runner by its key, with `!ROUND` behind it when
  * chosen runners have given the order back.
  */
+import { formatSecond } from "./instant.ts";
+
 declare const brand: unique symbol;
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name };
 
@@ -114,12 +116,9 @@ export function parseRunReference(
   };
 }
 
-const millisecondsTail = ".000Z".length;
-
 /** The tick id of a UTC instant (ms since the epoch, whole seconds). */
 export function tickAt(instant: number): TickId {
-  const text = new Date(instant).toISOString();
-  return `${text.slice(0, text.length - millisecondsTail)}Z` as TickId;
+  return formatSecond(instant) as TickId;
 }
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

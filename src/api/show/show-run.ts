@@ -7,6 +7,7 @@ import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
 import { waits, type TickStory, type View } from "../../ports/control.ts";
 import { runId } from "../../schema/ids.ts";
+import { formatInstant } from "../../schema/instant.ts";
 import {
   ParamValuesSchema,
   SkippedPeerSchema,
@@ -89,7 +90,7 @@ export const TickSchema = Type.Object({
 export type Tick = Static<typeof TickSchema>;
 
 export function showInstant(instant: number): string {
-  return new Date(instant).toISOString();
+  return formatInstant(instant);
 }
 
 export function showInstantOrNull(instant: number | undefined): string | null {

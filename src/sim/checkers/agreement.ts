@@ -3,8 +3,8 @@
  *
  * I8: the peers are compared 30 s after the heal, and again some time later. A difference counts only if the same two
  * peers differ in the same way both times; otherwise it may have been on its way. No peer may hold an update that waits
- * for another one. Records of future ticks, written by a clock that was ahead, are not compared: no other peer accepts
- * them before the ticks are due. Nor are withdrawn records of ticks that are too old to be exchanged. A peer whose host could
+ * for another one. Records of future ticks, or that seem to be written in the future, come from a clock that was ahead and are
+ * not compared: no other peer accepts them before that time. Nor are withdrawn records of ticks that are too old to be exchanged. A peer whose host could
  * start nothing may stop taking ticks, and say so, for up to 5 minutes after its host has recovered.
  *
  * I6: at the end, for every tick older than 2 minutes, all peers hold the same records, except those written in the
@@ -55,14 +55,15 @@ export function checkConvergence(evidence: Evidence): Breach[] {
   const isRetained = retainedTicks(evidence);
   const isCompared: TickFilter = (job, tick) =>
     instantOf(tick) <= evidence.healedAt + convergesMs && isRetained(job, tick);
-  const rounds = evidence.convergedViews.map((views) =>
-    differences(
+  const rounds = evidence.convergedViews.map((views) => {
+    const known = withoutFresh(withoutUnsent(evidence, views), evidence.healedAt + convergesMs);
+    return differences(
       ofTicks(
-        withoutUnsent(evidence, views).map((view) => withoutHostPause(evidence, view)),
+        known.map((view) => withoutHostPause(evidence, view)),
         isCompared,
       ),
-    ),
-  );
+    );
+  });
   const [first, second] = rounds;
   if (first === undefined || second === undefined) return [];
   return [...second]

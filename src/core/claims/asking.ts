@@ -141,8 +141,8 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
 }
 
 /**
- * A peer whose clock is ahead takes ticks for over that nobody has run, and so does one whose clock was ahead until now, as long as
- * the disk has not told what it decided then.
+ * A peer whose clock is ahead may take ticks for over that nobody has run. So may a peer whose clock was ahead until now, until
+ * its disk has told what it decided then.
  */
 function isHistorySure(state: State, job: JobId): boolean {
   if (state.upkeep.wentBack || isDoubted(state)) return false;
@@ -163,7 +163,7 @@ function openToTell(state: State, job: JobId): Iterable<RunRecord> {
   return [...open.filter((record) => record.state !== "claimed"), ...earliest].slice(0, openToldMax);
 }
 
-/** The jobs, and all that share a pool with one of them. */
+/** The jobs, and all jobs that share a pool with one of them. */
 function withJobsOfPools(
   { jobs: { plans }, jobs: known }: State,
   jobs: ReadonlySet<JobId>,
@@ -268,12 +268,12 @@ export function hearAnswer(state: State, from: PeerId, message: MessageOf<"answe
   if (ask.waiting.size === 0) state.book.asks.delete(ask.id);
 }
 
-/** After a pause of this peer: all answers are out of date. */
+/** Drops all open questions after a pause of this peer, because their answers are out of date. */
 export function dropAsks(state: State): void {
   state.book.asks.clear();
 }
 
-/** No answer is awaited from a peer that was forgotten. */
+/** Stops waiting for answers from a peer that was forgotten. */
 export function awaitNoAnswer(state: State, peer: PeerId): void {
   for (const ask of state.book.asks.values()) ask.waiting.delete(peer);
 }

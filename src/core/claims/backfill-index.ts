@@ -12,7 +12,7 @@ export function noteBackfill(state: State, job: JobId, tick: TickId): void {
   (isForcedBackfill(tick) ? entry?.forced : entry?.requested)?.add(tick);
 }
 
-/** … and whether it has begun. */
+/** Remembers the request of a record, and whether its run has begun. */
 export function noteBackfilled(state: State, { job, tick, state: how, startedAt }: RunRecord): void {
   noteBackfill(state, job, tick);
   const entry = isForcedBackfill(tick) ? undefined : entryOf(state, job, tick);

@@ -4,9 +4,10 @@ import { isOver } from "../records/history.ts";
 import type { State } from "../state.ts";
 
 /**
- * Checks the whole book: the jobs' indexes hold exactly its orders, its retries and those of ticks with several slots, the
- * requested ones are counted, the weights are added up, and none is over. In the simulator only, after a step, but at most once in
- * as many ms as there are orders: checking a large book after each step would take most of a crowded world's time.
+ * Checks the whole book: the jobs' indexes hold exactly its orders, the other indexes exactly the retries and the orders of ticks
+ * with several slots, the requested orders are counted, the weights are added up, and no order in the book is over. In the
+ * simulator only, after a step, but at most once in as many ms as there are orders: checking a large book after each step would
+ * take most of a crowded world's time.
  */
 export function assertBook({ book, ledger, now }: State): void {
   if (now.mono - book.checkedAtMono < book.orders.size) return;

@@ -17,7 +17,7 @@ export function pastOf(after: After | undefined, tick: TickId): number | undefin
   return (after?.jobs.length ?? 0) > 1 ? backfilledInstant(tick) : undefined;
 }
 
-/** The instant (ms) that a parent's tick stands for: of a backfill the past one. Undefined = a run by hand. */
+/** The instant (ms) that a parent's tick stands for; for a tick of a backfill, the past one. Undefined = a run by hand. */
 export function instantFor(tick: TickId): number | undefined {
   return isManual(tick) ? backfilledInstant(tick) : instantOf(tick);
 }

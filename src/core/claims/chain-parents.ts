@@ -90,7 +90,7 @@ function isCatchingUp({ upkeep }: State, job: JobId): boolean {
   return isWarmingUp || upkeep.awaitingSync.size > 0 || upkeep.lookups.has(job);
 }
 
-/** Looks the tick of the job and of its parents up on the disk, unless all of the job is being looked up anyway. */
+/** Reads the tick from the disk, for the job and for its parents, unless the whole job is being looked up anyway. */
 export function readDisk(state: State, plan: Plan, tick: TickId, entry: ChainTick): void {
   const { upkeep } = state;
   // At the end of the warm-up, and after a look-up of the whole job, its ticks are reviewed.

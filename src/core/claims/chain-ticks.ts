@@ -3,8 +3,8 @@
  * record that says how a parent's tick ended makes the child's tick known, and the last one that it needs makes its order. So
  * whichever peer lives on carries the child on.
  *
- * What is over stays over: a tick that is older than what is in memory is looked up on the disk first. The disk also tells how
- * those parents ended whose records are no longer in memory.
+ * What is over stays over: a tick that is older than what is in memory is looked up on the disk first. If a parent's record is no
+ * longer in memory, the disk also tells how that parent ended.
  */
 import { backfilledInstant } from "../../schema/backfill.ts";
 import { instantOf, isManual, runId, type JobId, type TickId } from "../../schema/ids.ts";
@@ -209,7 +209,10 @@ function begin(state: State, child: JobId, tick: TickId): ChainTick {
   return entry;
 }
 
-/** A parent's tick has ended with the record; undefined = what its story is must still be read. */
+/**
+ * A parent's tick has ended with the record. `story`: the record that tells the story of the whole tick; undefined = it must
+ * still be read.
+ */
 function noteEnd(state: State, child: JobId, end: RunRecord, story: TickEnd | undefined): void {
   const plan = state.jobs.plans.get(child);
   if (plan?.after?.jobs.includes(end.job) !== true || !plan.enabled) return;
@@ -228,7 +231,10 @@ function notePastEnd(state: State, child: JobId, past: number, end: TickEnd): vo
   for (const [, entry] of pastTicksOf(state, child, past)) takeEnd(state, entry, end);
 }
 
-/** What is known of the child's tick, from the first end of a parent on; undefined = it is over, or not to be. */
+/**
+ * What is known of the child's tick, from the first end of a parent on; undefined = it is over, outside the job's lifetime, or
+ * one too many for the memory.
+ */
 function openTick(state: State, plan: Plan, tick: TickId): ChainTick | undefined {
   const { book } = state;
   if (isWholeOver(state.ledger.history, plan.id, tick)) return undefined;

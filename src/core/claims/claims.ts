@@ -156,8 +156,8 @@ export function claimStored(state: State, order: Order, failed: boolean): void {
 
 /**
  * The next in rank gets its turn at once. If the voters have chosen this peer, nobody else may run the order until it is given
- * back. That word is gossiped although this disk may refuse it, too: this life has started nothing, and no later life of this
- * peer may start what was chosen for this one.
+ * back. That record is gossiped even if this disk refuses it, too: this life has started nothing, and no later life of this peer
+ * may start what was chosen for this one.
  */
 function claimNotStored(state: State, order: Order, record: RunRecord): void {
   mark(state, "claim-not-stored");

@@ -54,7 +54,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
   const goesOn = isInProgress(state, order);
   const aheadMs = isBackfill(order.tick) ? aheadOfLiveMs : 0;
   for (const { tick, instant } of pendingInProgress(state, order.job)) {
-    // A tick in progress goes on before others of its job begin; of two of them, the older one does.
+    // A tick in progress goes before other ticks of its job. Of two ticks in progress, the older one goes first.
     if (tick !== order.tick && (!goesOn || instant < order.instant))
       yield { running: true, waiting: false, earlier: true, isDue: true, isBackfill: isBackfill(tick) };
   }
@@ -63,7 +63,7 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
     if (key === order.key || isAnotherSlot(order, record.tick, record.slot)) continue;
     if (record.peer !== state.settings.self && isPlanted(state, "overlap-here-only")) continue;
     const running = record.state === "running" || state.book.runs.has(runId(record));
-    // Of a run that may be repeated only the record says whether its tick goes on.
+    // If a run may be repeated, only its record says whether its tick goes on.
     const isOver = running && record.retriesLeft === undefined && isOverByHeartbeat(state, record);
     if (isOver || (!running && !holdsLease(state, record))) continue;
     // Other ticks wait for one that goes on. But a peer that took this peer for absent may be about to start one of them.
@@ -99,7 +99,10 @@ export function* contendersOf(state: State, order: Order, own: RunRecord): Gener
   }
 }
 
-/** A tick of a backfill doesn't start so soon before a live one: the news of its start may take that long. Unit: ms. */
+/**
+ * A tick of a backfill doesn't start within this time before a live tick, because the news of its start may take that long. Unit:
+ * ms.
+ */
 const aheadOfLiveMs = 500;
 
 function isBackfill(tick: TickId): boolean {

@@ -54,8 +54,8 @@ export function followSet(state: State, record: RunRecord): void {
 }
 
 /**
- * The job has been edited, or the members have changed, and its ticks may have other slots. Those of which nothing is recorded get
- * them; the others go on as they are.
+ * The job has been edited, or the members have changed, so its ticks may have other slots now. Ticks about which nothing is
+ * recorded get the new slots; the others keep theirs.
  */
 export function recountSlots(state: State, plan: Plan): void {
   const { id } = plan;

@@ -1,6 +1,7 @@
 /**
- * This peer's claims that wait for a slot of a pool, in order of arrival. When a slot may be free, only the first is looked at, and
- * the next one once that has got its slot or stopped waiting. So a slot that becomes free costs no walk over all that wait.
+ * This peer's claims that wait for a slot of a pool, in order of arrival. When a slot may be free, only the first claim is
+ * reconciled; the next one follows when the first has got its slot or has stopped waiting. So a free slot doesn't cost a walk
+ * over all waiting claims.
  */
 import type { OrderKey } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";

@@ -97,8 +97,8 @@ export function contest(state: State, order: Order, rival: RunRecord): void {
 }
 
 /**
- * A record is closed whose end was known before, and was not counted as one because its peer lived. So nothing of it moves, but
- * a tick with several slots may be over only now.
+ * Closes a record whose end was known before but didn't count while its peer was alive. The record itself doesn't move up, but a
+ * tick with several slots may be over only now.
  */
 export function recordClosed(state: State, before: RunRecord, ended: RunRecord): void {
   if (ended.of !== undefined) {
@@ -123,10 +123,11 @@ export function takeFailed({ book }: State): RunRecord[] {
   return book.failed.splice(0);
 }
 
-/** Whether the job is to be paused because of it is for orders/failures.ts to say. */
+/** Notes a record that may be a failure of its tick. orders/failures.ts decides whether the job is paused because of it. */
 function noteFailure({ jobs, book }: State, record: RunRecord): void {
   if ((jobs.plans.get(record.job)?.pauseAfterFailures ?? 0) === 0) return;
-  // The last of several slots ends the tick, and another one may have failed; and so does an attempt that is not made.
+  // The last of several slots ends the tick, and the failure may be another slot's. An attempt that is not made ends the tick,
+  // too.
   const mayEndTick = (record.of !== undefined || endsRetries(record)) && isFinal(record.state);
   if (isFailure(record.state) || mayEndTick) book.failed.push(record);
 }
@@ -156,7 +157,7 @@ function touchWaiting(state: State, record: RunRecord): void {
   if (overlap === "replace") touchInProgress(state, record.job);
 }
 
-/** What goes on has waited for this claim of another tick to start, or to let it go first. */
+/** Touches orders of ticks in progress: they have waited until this claim of another tick either started or let them go first. */
 function touchGoingOn(state: State, { job, tick }: RunRecord): void {
   if (state.jobs.plans.get(job)?.overlap === "allow") return;
   for (const order of state.book.holdersByJob.get(job) ?? [])

@@ -105,7 +105,7 @@ function hasStarted(state: State, { job, tick, of }: OfTick): boolean {
   const { ledger } = state;
   const over = overSlotsOf(ledger.history, job, tick);
   for (const runner of over?.slots.values() ?? []) if (runner !== undefined) return true;
-  // What may be repeated is not over before its last attempt has ended.
+  // If an attempt may be repeated, it is not over before the last attempt has ended.
   for (const slot of slotNames(state, { job, tick, of }))
     for (const record of recordsOf(ledger, orderKey(job, tick, 1, slot)))
       if (endsOrder(record) && !isDecision(record)) return true;
@@ -189,7 +189,7 @@ function ranksForSlot(
   holders: ReadonlySet<PeerId>,
 ): readonly PeerId[] {
   if (plan === undefined || isPeerSlot(order.slot)) return ranks;
-  // What the order itself has declined or repeats must not count: all slots have to see the same peers.
+  // The order's own `declined` and `retriedFrom` must not count here: all slots have to see the same peers.
   const eligibility = eligibilityOf(state, plan, { requested: order.requested, declined: nobody });
   const isPresent = (peer: PeerId): boolean => present.has(eligibility(peer));
   return ranksOfSlot(ranks, Number(order.slot), isPresent, (peer) => holders.has(peer));

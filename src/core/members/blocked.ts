@@ -78,7 +78,7 @@ export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   return { pointer: "/target/count", message };
 }
 
-/** Peers that are there, so that ticks that run on all peers have a slot for them, and that can't run it now. */
+/** Names the peers for which ticks that run on all peers have a slot, because they are there, and which can't run it now. */
 function whySlotsWait(state: State, plan: Plan): Problem | undefined {
   const reasons = [state.settings.self, ...state.members.byId.keys()].flatMap((peer) => {
     const why = isUnwell(state, plan, peer) ? whatHinders(state, plan, peer) : undefined;
@@ -89,7 +89,7 @@ function whySlotsWait(state: State, plan: Plan): Problem | undefined {
   return { pointer: "/target/count", message };
 }
 
-/** What is wrong with it may pass, and doesn't keep it out of the job's ticks. */
+/** Whether something is wrong with the peer that may pass, and that doesn't keep it out of the job's ticks. */
 function isUnwell(state: State, plan: Plan, peer: PeerId): boolean {
   const how = eligibilityOf(state, plan, { requested: undefined, declined: new Set() })(peer);
   return unwell.has(how);
@@ -114,7 +114,7 @@ function whatHinders(state: State, plan: Plan, peer: PeerId): Predicate | undefi
   return isLasting(how) ? describe(state, plan, peer, how) : undefined;
 }
 
-/** Of a job that names no peers: `reasons` are those of the peers that it admits. */
+/** For a job that names no peers. `reasons` are those of the peers that it admits. */
 function withoutNames(state: State, tags: Tags | undefined, reasons: readonly Said[]): Problem {
   if (tags === undefined) {
     const message = reasons.length === 0 ? "no peer of the mesh runs jobs" : formatSaid(reasons);

@@ -31,14 +31,14 @@ export function missing(
 
 /** How many items a heartbeat lists (schema/heartbeat.ts). */
 const lacksMax = 128;
-/** Room for `secret:*` and how many that are: what is found out about secrets is added to the other items. */
+/** Room for two items, `secret:*` and the number of secrets that are lacking: they are added to the other items. */
 const roomForSecrets = 2;
 const secretItem = "secret:";
 const unlistedItem = "unlisted:";
 
-/** What this peer's host lacks and has, beyond what its settings decide, has changed. False = nothing new. */
+/** Takes in what this peer's host lacks and has, beyond what its settings decide. False = nothing new. */
 export function noteEquipment(state: State, lacks: readonly string[], has: readonly string[] = []): boolean {
-  const told = fitted({ settled: state.settings.lacks, lacks, has }, lacksMax - roomForSecrets);
+  const told = fitted({ refused: state.settings.lacks, lacks, has }, lacksMax - roomForSecrets);
   if (told.join() === (state.members.lacks ?? state.settings.lacks).join()) return false;
   state.members.lacks = told;
   heartbeatAtOnce(state);
@@ -47,32 +47,32 @@ export function noteEquipment(state: State, lacks: readonly string[], has: reado
 
 /** What this peer's host lacks, or doesn't allow. */
 export function ownLacks({ members, settings }: State): readonly string[] {
-  const settled = members.lacks ?? settings.lacks;
-  if (members.secrets.unopened.length === 0) return settled;
+  const known = members.lacks ?? settings.lacks;
+  if (members.secrets.unopened.length === 0) return known;
   const lacks = members.secrets.unopened.map((name) => `${secretItem}${name}`);
-  return fitted({ settled, lacks, has: [] }, lacksMax);
+  return fitted({ refused: known, lacks, has: [] }, lacksMax);
 }
 
 interface Found {
-  /** what the settings don't allow */
-  settled: readonly string[];
+  /** what is said to be refused already: by the settings, or with what else the host lacks */
+  refused: readonly string[];
   lacks: readonly string[];
   has: readonly string[];
 }
 
 /**
- * At most so many items that say what is lacking. If there are more, what the settings refuse anyway is left out. If there still
- * are, whole kinds are refused with exceptions, those of which most is lacking first; exceptions for which there is no room are
- * left out, so that nothing that is lacking counts as there.
+ * The items that say what is lacking, at most `max`. If there are more, those that the settings refuse anyway are left out. If
+ * there are still too many, whole kinds are refused with exceptions, beginning with the kind of which most is lacking. Exceptions
+ * for which there is no room are left out, so that nothing that is lacking counts as there.
  */
-function fitted({ settled, lacks, has }: Found, max: number): string[] {
-  if (settled.length + lacks.length <= max) return [...settled, ...lacks];
-  const allowed = lacks.filter((item) => !isOfRefusedKind(item, settled));
-  let listed = [...settled, ...allowed];
+function fitted({ refused, lacks, has }: Found, max: number): string[] {
+  if (refused.length + lacks.length <= max) return [...refused, ...lacks];
+  const allowed = lacks.filter((item) => !isOfRefusedKind(item, refused));
+  let listed = [...refused, ...allowed];
   let exceptions: string[] = [];
-  // The settings name few exceptions, so of a kind that they refuse there is room for all that is lacking.
+  // The settings name few exceptions, so a kind that they refuse needs no shortening.
   const kinds = Map.groupBy(
-    allowed.filter((item) => !settled.includes(`${kindOf(item)}:*`)),
+    allowed.filter((item) => !refused.includes(`${kindOf(item)}:*`)),
     kindOf,
   );
   for (const [kind, ofKind] of [...kinds].toSorted(([, a], [, b]) => b.length - a.length)) {

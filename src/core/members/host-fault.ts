@@ -1,8 +1,8 @@
 /**
- * A fault of this peer's own host: a run could not be started, or its output not be judged, for a reason that has nothing to do
- * with its job. An order that was not started goes back at once, and this peer takes no ticks for a while: 30 s, doubled up to 5 min while its starts keep failing. It
- * says so in its heartbeats, so that the next in rank takes over at once, and in readyz. When no other peer takes ticks, or
- * none can run an order that is due, it tries every 10 s.
+ * A fault of this peer's own host: a run could not be started, or its output could not be judged, for a reason that has nothing
+ * to do with its job. An order that was not started goes back at once, and this peer takes no ticks for a while: 30 s, doubled up
+ * to 5 min while its starts keep failing. It says so in its heartbeats, so that the next in rank takes over at once, and in
+ * readyz. When no other peer takes ticks, or none can run an order that is due, it tries every 10 s.
  */
 import type { State } from "../state.ts";
 import { heartbeatAtOnce } from "./members.ts";

@@ -70,8 +70,8 @@ function isSameHeartbeat(before: Heartbeat | undefined, now: Heartbeat): boolean
 }
 
 /**
- * A peer's own gossip has arrived by way of others. If heard members hear it, it is a member although there has never been
- * a link to it. Its name alone, in the heartbeats of others, makes it none: a member can name peers that don't exist, which
+ * A peer's own gossip has arrived by way of others. If heard members hear it, it is a member although there has never been a link
+ * to it. Its name alone, in the heartbeats of others, doesn't make it a member: a member can name peers that don't exist, which
  * would get ranks, and each name would cost as much as a member. True if it is new.
  */
 export function hearGossip(state: State, from: PeerId): boolean {
@@ -389,12 +389,12 @@ export function hasJustLeft(state: State, peer: PeerId): boolean {
 }
 
 /**
- * How long it may take until the records of a peer that is back have come, ms. Less takes what it has run meanwhile for still to
- * come; more only lets other ticks begin before what it really has left to run.
+ * How long it may take until the records of a peer that is back have come, ms. With less, a run that it has made meanwhile is
+ * taken for one that is still to come. With more, other ticks may begin before one that the peer really has left to run.
  */
-const settledInMs = 5_000;
+const returnMs = 5_000;
 
 /** Whether the member came back a moment ago, so that what it has run on its side of a split may not be known here yet. */
 export function hasJustReturned({ members, now }: State, peer: PeerId): boolean {
-  return now.mono - (members.byId.get(peer)?.returnedMono ?? -Infinity) < settledInMs;
+  return now.mono - (members.byId.get(peer)?.returnedMono ?? -Infinity) < returnMs;
 }

@@ -27,7 +27,7 @@ function ownSecrets(state: State, peer: PeerId): Readonly<Record<string, number>
   return heartbeat === undefined ? undefined : (heartbeat.secrets ?? {});
 }
 
-/** What this peer has has changed. False = nothing new. */
+/** Takes in which secrets this peer has. False = nothing new. */
 export function noteSecrets(state: State, held: OwnSecrets): boolean {
   if (sameValue(held, state.members.secrets)) return false;
   state.members.secrets = held;
@@ -35,7 +35,7 @@ export function noteSecrets(state: State, held: OwnSecrets): boolean {
   return true;
 }
 
-/** As its heartbeats say it. */
+/** The secrets that this peer has of its own, as its heartbeats say it. */
 export function ownSecretsOf({ members }: State): Pick<Heartbeat, "secrets"> {
   const { own } = members.secrets;
   return Object.keys(own).length === 0 ? {} : { secrets: own };

@@ -11,7 +11,7 @@ import { duplicatesIn } from "./records.ts";
 import type { Announcement, AnnouncementsState } from "./announcements-state.ts";
 
 /**
- * The most announcements that wait. Of a larger burst of failures people are notified in part only. More costs memory on every
+ * The most announcements that wait. In a larger burst of failures, people are notified of only a part. More costs memory on every
  * peer: about 200 bytes each.
  */
 const waitingMax = 10_000;
@@ -61,14 +61,14 @@ export interface MovedRecord {
   self: PeerId;
 }
 
-/** The members have changed, so another peer's turn may be this one's now. */
+/** Queues the deferred announcements again: the members have changed, so this peer may be the one to make them now. */
 export function reviewDeferred(waiting: AnnouncementsState): void {
   if (waiting.deferred.size === 0) return;
   waiting.queued = new Map([...waiting.deferred, ...waiting.queued]);
   waiting.deferred = new Map();
 }
 
-/** The job is gone, or nobody wants to be notified of it any more. */
+/** Forgets what is known of a job that is gone, or of which nobody wants to be notified any more. */
 export function dropJob(waiting: AnnouncementsState, job: JobId): void {
   waiting.healthy.delete(job);
 }

@@ -35,7 +35,7 @@ export function lastDay(zone: Zone, at: string, now: number): Day {
   const nowSecond = Math.floor(now / 1_000);
   const today = Math.floor((nowSecond + zone.stretchAt(nowSecond).offset) / daySeconds);
   const civilOf = (day: number) => day * daySeconds + hours * 3_600 + minutes * 60;
-  // On the day of a change, today's may still lie ahead by the old offset, and tomorrow's may not.
+  // On a day on which the clocks change, tomorrow's end may have passed already, and yesterday's may not have.
   const days = [today + 1, today, today - 1, today - 2];
   const end = days.find((day) => instantOfCivil(zone, civilOf(day)) <= nowSecond) ?? today - 2;
   return {
@@ -107,7 +107,7 @@ function describeProblems(
   return `${isCut ? "at least " : ""}${whoHad(byJob, jobs)} had trouble ${period}: ${said.join("; ")}`;
 }
 
-/** `2 of 214 jobs`; jobs that were deleted since are none of these. */
+/** `2 of 214 jobs`; jobs that were deleted since are counted apart. */
 function whoHad(byJob: ReadonlyMap<JobId, unknown>, jobs: ExistingJobs): string {
   const deleted = [...byJob.keys()].filter((job) => !jobs.has(job)).length;
   const existing = `${byJob.size - deleted} of ${counted(jobs.size, "job")}`;

@@ -102,7 +102,7 @@ export function settle(history: HistoryState, order: Settled): void {
     state === undefined || isDecision({ state, startedAt: order.startedAt }) ? undefined : order.peer;
   over.slots.set(slot, runner ?? over.slots.get(slot));
   over.isSkipped ||= state === "skipped" && order.reason === "overlap";
-  // Of two numbers, because the job was edited, the larger counts: then none of the tick's orders is lost.
+  // If an edit of the job has changed the number, the larger one counts, so that none of the tick's orders is lost.
   ofJob.over.set(key, over.of < of ? { ...over, of } : over);
 }
 
@@ -138,7 +138,7 @@ export function watermarkOf(history: HistoryState, job: JobId): Watermark | unde
     : { job, since: watermark.since, at: watermark.at, open: [...watermark.open] };
 }
 
-/** Of ticks up to this instant (ms) only the disk knows all that are over: the watermark begins there. */
+/** The instant (ms) at which the watermark begins. Up to it, only the disk knows which ticks are over. */
 export function historyBegan(history: HistoryState, job: JobId): number {
   return history.jobs.get(job)?.watermark?.since ?? Infinity;
 }
@@ -217,7 +217,7 @@ export function withdrawAhead(history: HistoryState, now: number): JobId[] {
       latest = Math.max(latest, ofJob.watermark.at);
       const { since } = ofJob.watermark;
       const open = [...ofJob.watermark.open].filter((tick) => tick <= now);
-      // If that clock began it, nothing is known of the ticks before now, and it is begun anew.
+      // If that clock began the watermark, nothing is known of the ticks before now, and the watermark is begun anew.
       ofJob.watermark = since > now ? undefined : { since, at: now, open: ticksOf(open) };
     }
     if (latest === -Infinity) continue;
@@ -244,8 +244,8 @@ export function reopenFrom(history: HistoryState, job: JobId, instant: number, n
 export const openTicksMax = 256;
 
 /**
- * The slot of a tick, or a range, no longer counts as over because of its record, for its writer has withdrawn that. The disk
- * is to be read up to its end: other records may say that it is over all the same.
+ * A slot of a tick, or a range, no longer counts as over because of its record: the writer has withdrawn that record. The disk is
+ * to be read up to that tick, because other records may say that it is over all the same.
  */
 export function reopen(history: HistoryState, record: Settled & Pick<RunRecord, "range">, now: number): void {
   const { job, tick, slot, range } = record;

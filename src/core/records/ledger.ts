@@ -107,8 +107,9 @@ export function latestOf(ledger: LedgerState, record: RunRecord): RunRecord | un
 }
 
 /**
- * How large the outputs of the records in memory may be together, bytes. Beyond it, records of ended runs that are news are only on
- * the disk, as old ones are. Less makes such runs slower to answer for; more lets a faulty member fill this peer's memory.
+ * How large the outputs of the records in memory may be together, bytes. Beyond it, records of ended runs that are news are only
+ * on the disk, as old ones are. With less, questions about such runs take longer to answer; with more, a faulty member can fill
+ * this peer's memory.
  */
 const outputBytesMax = 4_194_304;
 

@@ -13,7 +13,7 @@ const calmFirstMs = 60_000;
 const calmMostMs = 3_600_000;
 /** Problems of the same kind and subject within this time lengthen the wait, ms. */
 const dayMs = 86_400_000;
-/** The next problem is named after one before it only if that is no older than this, ms. */
+/** A problem is named after the one before it only if that one is no older than this, ms. */
 const weekMs = 7 * dayMs;
 
 /** What this peer sees of one problem of one subject. */

@@ -75,7 +75,7 @@ function sentence(
     case "skipped":
       return `${which} was ${event}${because}`;
     case "lost":
-      // By its own peer's fault, which lives on.
+      // Its own peer has lost it, and lives on.
       if (story.by === undefined && story.reason?.startsWith("its peer ") === false)
         return `${which} was lost${on}${because}`;
       return `${which} was running${on} when that peer died; how it ended isn't known`;
@@ -116,8 +116,8 @@ function roundedDuration(ms: number): string {
 }
 
 /**
- * By which a receiver drops a repeated message: a single notice's key; of several, the first one's, their number and a hash of
- * all, because another peer that continues after this one's death may put other notices together.
+ * The id by which a receiver drops a repeated message: a single notice's key; of several, the first one's, their number and a
+ * hash of all, because another peer that continues after this one's death may put other notices together.
  */
 export function messageId(notices: readonly Notice[]): string {
   const keys = notices.map(({ key }) => key);

@@ -87,7 +87,7 @@ function hasNotified(earlier: readonly RunState[], afterFailures: number, notifi
   );
 }
 
-/** Of the newest ticks those that failed, without one that succeeded between. Skipped and missed ones change nothing. */
+/** The failed and lost ticks among those since the last success. Skipped and missed ones change nothing. */
 function failuresIn(states: readonly RunState[]): RunState[] {
   const success = states.indexOf("succeeded");
   const since = success < 0 ? states : states.slice(0, success);

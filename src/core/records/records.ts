@@ -106,8 +106,7 @@ const storyOrder: readonly RunState[] = [
 /**
  * The record that decides a tick's story. For one slot, a run counts before a skip, and a skip before a miss; of several runs,
  * the highest attempt's best end counts. For several slots it is the record of the slot that went worst: the tick succeeds when
- * all of them do, or had nothing to do. It is the same on every peer that holds the
- * same records; undefined if there is none.
+ * all of them do, or had nothing to do. It is the same on every peer that holds the same records; undefined if there is none.
  */
 export function storyOf(records: readonly RunRecord[]): RunRecord | undefined {
   if (!records.some(({ of }) => of !== undefined)) return bestOf(records);
@@ -173,7 +172,7 @@ function bestOf(records: readonly RunRecord[]): RunRecord | undefined {
   return best;
 }
 
-/** While a slot is undecided the tick is; then comes what went wrong. */
+/** While a slot is undecided, so is the tick. Then come the states in which something went wrong. */
 const worstFirst: readonly RunState[] = [
   "running",
   "claimed",

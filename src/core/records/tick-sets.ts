@@ -36,7 +36,7 @@ export function proposeSet(
   return slots;
 }
 
-/** The job was edited before there was a record. */
+/** Drops the proposed slots, because the job was edited before there was a record. */
 export function dropProposedSet(history: HistoryState, job: JobId, tick: TickId): void {
   const sets = history.jobs.get(job)?.sets;
   if (sets?.get(keyOf(tick))?.isRecorded === false) sets.delete(keyOf(tick));

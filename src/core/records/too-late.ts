@@ -11,7 +11,8 @@ import { isDecision } from "./records.ts";
 
 /**
  * Whether the record says that it was too late for a tick or a range of them, or is a consequence of such a record: the ticks of
- * a job that runs after others are skipped if those were missed. Requested orders were asked for with that clock.
+ * a job that runs after others are skipped if those were missed. Requested orders don't count: people asked for them by that same
+ * clock.
  */
 function saysTooLate(record: RunRecord): boolean {
   const { tick, state, reason = "" } = record;
@@ -33,20 +34,23 @@ export function isDecidedTooEarly(record: RunRecord, until: number): boolean {
   return saysTooLate(record) || (isOfJitter(record) && record.due > until);
 }
 
-/** `record`: one that this peer has written. `mono`: now, by the monotonic clock, ms. */
+/**
+ * Notes the ticks of the record if it says that they were too late. `record`: one that this peer has written. `mono`: now, by the
+ * monotonic clock, ms.
+ */
 export function noteTooLate(ledger: LedgerState, record: RunRecord, mono: number): void {
   if (!saysTooLate(record) && !isOfJitter(record)) return;
   const to = instantOf(record.tick);
   noteTooLateSpan(ledger, record.job, { from: record.range?.from ?? to, to }, mono);
 }
 
-/** Any of the ticks in the span may have been taken for too late, by an earlier life. */
+/** Notes that any tick in the span may have been taken for too late, by an earlier life. */
 export function noteTooLateSpan({ tooLate }: LedgerState, job: JobId, span: Span, mono: number): void {
   const { from, to } = tooLate.get(job) ?? span;
   tooLate.set(job, { from: Math.min(from, span.from), to: Math.max(to, span.to), atMono: mono });
 }
 
-/** By job, the span of those ticks, ms. They are forgotten. */
+/** Returns the span of those ticks (ms) by job, and forgets them. */
 export function takeTooLate({ tooLate }: LedgerState): Map<JobId, Span> {
   const taken = new Map(tooLate);
   tooLate.clear();

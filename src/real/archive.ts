@@ -52,7 +52,10 @@ interface Destination {
   kind: "archive" | "syslog";
   queue: ArchiveQueue;
   lastLoss: string | undefined;
-  /** While what the last process left unsent is still looked for: from which end of a run on (wall clock, ms). */
+  /**
+   * Where the search for outputs that the last process left unsent begins: an end of a run (wall clock, ms). Undefined once it is
+   * over.
+   */
   resumedFrom: number | undefined;
 }
 
@@ -74,7 +77,7 @@ export class Archive {
     ];
   }
 
-  /** Goes on where the last process stopped, and follows the runs of this one. Returns what ends that. */
+  /** Continues where the last process stopped, and follows the runs of this one. Returns a function that ends this. */
   open(runs: Pick<Control, "subscribe">): () => void {
     const now = this.#options.clock.now().wall;
     const progress = parseProgress(this.#options.loadProgress());
@@ -236,7 +239,7 @@ function nameOfSyslog({ tls, host, port }: SyslogAddress): string {
   return `${tls ? "tls" : "tcp"}://${host}:${port}`;
 }
 
-/** Up to when all outputs have been sent, by destination; wall clock, ms. What can't be read says nothing. */
+/** Up to when all outputs have been sent, by destination; wall clock, ms. Empty if the text can't be read. */
 function parseProgress(text: string | undefined): Readonly<Record<string, number>> {
   try {
     const value: unknown = JSON.parse(text ?? "{}");

@@ -40,14 +40,14 @@ import { asLoaded, asPage, asRecordsOfJobs, asText, asThings, asWrongJobs } from
 const nurseryMb = 4;
 const heapMb = 512;
 /**
- * A batch that takes longer means that the thread hangs. Less mistakes a slow disk for a hung one; more keeps a peer
- * for longer that can store nothing. A list over millions of runs takes seconds.
+ * A batch that takes longer means that the thread hangs. Less mistakes a slow disk for a hung one; more keeps a peer that can
+ * store nothing running for longer. A list over millions of runs takes seconds.
  */
 const writerSilentMs = 30_000;
 const readerSilentMs = 120_000;
 /**
- * After how long without a question the reader is ended: it keeps 4 MiB, and after the start, when it has read everything, as much
- * again as the table takes. Less lets more questions wait for a new one (50 ms); more keeps the memory for longer.
+ * The reader is ended after this time without a request. It keeps 4 MiB, and after the start, when it has read everything, also
+ * as much as the table takes. Less makes more requests wait for a new reader (50 ms); more keeps the memory for longer.
  */
 const readerIdleMs = 5_000;
 /** Stores that share one fsync. More makes the first of them wait longer. */
@@ -66,7 +66,7 @@ interface DiskOptions {
   lost?: (error: CicadaError) => void;
   /** the limit of the reader's heap, MB; an answer that needs more fails */
   readerHeapMb?: number;
-  /** after how long without a question the reader is ended, ms */
+  /** the reader is ended after this time without a request, ms */
   readerIdleMs?: number;
 }
 
@@ -285,7 +285,7 @@ class RealDisk implements Disk {
   }
 
   private endIdleReader(reader: DiskThread<ReadRequest>): void {
-    // The answer to what is still being read starts the time anew.
+    // A busy reader stays: its next answer starts the time anew.
     if (reader.isBusy) return;
     this.forgetReader();
     reader.close();

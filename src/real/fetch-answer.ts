@@ -1,8 +1,8 @@
-/** What is read of an answer to `fetch`, and why there is none. */
+/** Reads the beginning of an answer to `fetch`, and says why there is none. */
 
 /**
- * Why a `fetch` failed, for people: itself it says only "fetch failed", and its cause says why. `limitMs`: the longest that the
- * answer was waited for.
+ * Says why a `fetch` failed, for people: the error itself only says "fetch failed", and its cause says why. `limitMs`: how long
+ * the answer was waited for.
  */
 export function describeFetchFailure(error: unknown, limitMs: number): string {
   if (!(error instanceof Error)) return String(error);
@@ -12,8 +12,8 @@ export function describeFetchFailure(error: unknown, limitMs: number): string {
 }
 
 /**
- * The beginning of an answer, as text: at least `chars` UTF-16 units of it, or all of a shorter one. The rest is not read, for a
- * service may answer without an end. Throws what reading the body throws.
+ * The beginning of an answer, as text: at least `chars` UTF-16 units of it, or all of a shorter one. The rest is not read,
+ * because a service may answer without an end. Throws what reading the body throws.
  */
 export async function readSome({ body }: Response, chars: number): Promise<string> {
   let text = "";

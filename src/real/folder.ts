@@ -41,7 +41,7 @@ export interface Folder {
   readonly secrets: string;
   readonly tokenFile: string;
   readonly clusterKeyFile: string;
-  /** From now on an older program refuses the folder. Until its database is migrated, that one can still use it. */
+  /** Gives the folder this version's format: from now on an older program refuses it. Before that, it can still use the folder. */
   raiseFormat(): void;
   hasPeerKey(): boolean;
   /**

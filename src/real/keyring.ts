@@ -8,8 +8,8 @@
  * two writes the folder opens with the old key, which the others still accept. A damaged list of old keys doesn't
  * prevent a start: it is logged and set aside, and a member that holds only an old key has to rejoin.
  *
- * Until its grace ends, an old key admits only the heirs: the members to which the latest rotation gives its key. Whoever else
- * knows the old key, an intruder or a peer that was left out, comes in under no identity of its own.
+ * Until its grace ends, an old key admits only the heirs: the members to which the latest rotation gives its key. An intruder, or
+ * a peer that was left out, may know the old key too, but is not admitted under an identity of its own.
  *
  * When its grace is over, an old key is retired: it is kept in a file of its own, `cluster.key.retired`, for 30 days and
  * until the key is replaced once more. Time alone removes none, because a clock may leap a year ahead. A retired key
@@ -61,7 +61,7 @@ export interface ClusterKeysOptions {
 /** The most old keys that are kept: a few rotations within one grace. Each is offered in every handshake. */
 const oldKeysCap = 4;
 /**
- * How long a key is kept after its grace at least. A peer that returns later is refused without a proof, and runs its jobs
+ * How long a key is kept after its grace, at least. A peer that returns later is refused without a proof, and runs its jobs
  * alone. More keeps leaked secrets on the disk for longer, with which old recordings could be decrypted.
  */
 const retiredForMs = 30 * 86_400_000;
@@ -198,7 +198,9 @@ export class ClusterKeys implements Keyring {
     this.onChange();
   }
 
-  /** No replaced key outlasts the grace of the latest rotation: whoever is left out of the new key may know all earlier ones. */
+  /**
+   * No replaced key outlasts the grace of the latest rotation, because a peer that is left out of it may know all earlier keys.
+   */
   private take(change: Omit<KeyChange, "proofs">, done: (error?: CicadaError) => void): void {
     const { key, madeAt, oldUntil, heirs } = change;
     const earlier = this.kept.olds.map((old) => ({ ...old, until: Math.min(old.until, oldUntil) }));

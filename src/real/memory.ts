@@ -11,7 +11,7 @@ const usualRounds = 6;
 
 export function giveBackMemory(): void {
   setFlagsFromString("--bytecode-old-age=1");
-  // A peer has it that cicada.mjs has started with its own flags; one inside a test goes on without.
+  // It exists in a peer that cicada.mjs has started with its flags. A peer inside a test continues without it.
   globalThis.gc?.({ type: "major", flavor: "last-resort", execution: "sync" });
   setFlagsFromString(`--bytecode-old-age=${usualRounds}`);
 }

@@ -1,6 +1,6 @@
 /**
- * Sends each run of this peer that has ended as a span to an OpenTelemetry collector (OTLP over HTTP), in the trace that the
- * run was told of by TRACEPARENT. Loaded only when an endpoint is given.
+ * Sends each run of this peer that has ended as a span to an OpenTelemetry collector (OTLP over HTTP), in the trace that
+ * TRACEPARENT names to the run. Loaded only when an endpoint is given.
  *
  * No run ever waits for it. Spans are sent in batches, one request at a time, and again with growing pauses while the collector
  * doesn't answer or is overloaded. What doesn't fit or is refused is counted as lost. Spans that wait are lost with the
@@ -22,7 +22,7 @@ const batchMax = 512;
 const batchEveryMs = 5_000;
 const backoffMs = 2_000;
 const longestBackoffMs = 300_000;
-/** What is read of the collector's answer, UTF-16 units; what it says of refused spans is far shorter. */
+/** How much of the collector's answer is read, UTF-16 units. A normal answer about refused spans is far shorter. */
 const readChars = 65_536;
 /** How long the last try at a stop may take, ms. */
 const lastTryMs = 2_000;
@@ -66,7 +66,7 @@ export class Otlp {
     };
   }
 
-  /** Follows the runs. Returns what ends that, after one last try to send what waits. */
+  /** Follows the runs. Returns a function that ends this, after one last try to send the waiting spans. */
   open(runs: Pick<Control, "subscribe">): () => Promise<void> {
     const unsubscribe = runs.subscribe((event) => {
       if (event.kind === "run") this.#moved(event.record);

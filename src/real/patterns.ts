@@ -3,8 +3,8 @@
  * linear, but an output may have hundreds of megabytes, so each task has a time limit, too. At most two workers are up,
  * each for one task at a time; the first one starts with the first task, and an idle one ends after a while.
  *
- * A task that the patterns themselves defeat has failed. If this host is what fails (it has no room for a worker, or can't read
- * the output), an output is judged again a few times, and then nobody knows whether it keeps to its rules.
+ * A task fails if its patterns take too much time or memory. If this host fails instead (it has no room for a worker, or can't
+ * read the output), the output is judged again a few times, and is then reported as not judged.
  */
 import type { Worker } from "node:worker_threads";
 import type { PatternRule } from "../ports/patterns.ts";
@@ -15,7 +15,10 @@ import { startWorker } from "./worker.ts";
 export const patternLimitMs = 10_000;
 /** How long a worker may take to begin, on a host that is busy with other things. */
 const beginLimitMs = 60_000;
-/** How often, and for how long, an output is judged again that this host could not judge. More keeps a run's place for longer. */
+/**
+ * How often, and for how long, this host tries again to judge an output that it could not judge. More keeps a run's place for
+ * longer.
+ */
 const againEveryMs = 1_000;
 const triesMax = 10;
 const workersMax = 2;
@@ -68,7 +71,7 @@ export class Patterns {
     this.againMs = againMs;
   }
 
-  /** What is wrong with each pattern, undefined = nothing; or why this host can't tell. */
+  /** Returns what is wrong with each pattern (undefined = nothing), or why this host can't tell. */
   check(patterns: readonly string[]): Promise<(string | undefined)[] | { unchecked: string }> {
     return new Promise((resolve) => {
       this.run({ kind: "check", patterns }, (answer) => {

@@ -1,7 +1,7 @@
 /**
  * The outputs that wait for one destination (an S3 store, a syslog server). Delivering never delays a run: an output waits here,
- * and is read when its turn comes. What fails is tried again, with growing pauses, because it is nearly always the destination
- * that is at fault, and then what waits behind would fail too. What is given up is counted as lost.
+ * and is read when its turn comes. If sending fails, the same output is tried again, with growing pauses, because the destination
+ * is nearly always at fault, and then the outputs behind it would fail too. An output that is given up is counted as lost.
  */
 import type { Clock } from "../../ports.ts";
 import type { RunRecord } from "../../schema/run.ts";
@@ -14,7 +14,7 @@ const longestBackoffMs = 300_000;
 /** How long an output is tried, ms. Its job may keep it here for longer. */
 const triedMs = 86_400_000;
 
-/** `refused`: the destination takes this output in no case, and may take others. */
+/** `refused`: the destination will never take this output, but may take others. */
 export type Sent = "sent" | "nothing" | { failed: string; refused: boolean };
 
 export interface QueueOptions {

@@ -18,7 +18,7 @@ import type { Sent } from "./queue.ts";
 const triedMs = 60_000;
 /** How much of a refusing answer is read. */
 const readChars = 4_096;
-/** Refusals of one object, and not of the caller or the bucket: another try of the same object is no use. */
+/** Refusals of one object, and not of the caller or the bucket: trying the same object again is of no use. */
 const refusesObject: ReadonlySet<number> = new Set([400, 412, 413, 414, 422]);
 /**
  * What S3 answers with status 400 although the object is not at fault: credentials that have expired, another region, or a request
@@ -139,9 +139,9 @@ export function keyOf({ prefix }: S3Address, record: RunRecord): string {
 }
 
 /**
- * AWS has the bucket in the host's name; other stores have it in the path, and so does a bucket with dots in its name, for which
- * AWS's certificate isn't good. Everything but unreserved characters and slashes is percent-encoded, so that no reader of the
- * address takes a part of the key for something else.
+ * At AWS the bucket is part of the host's name. At other stores it is in the path, and so is a bucket with dots in its name,
+ * because AWS's certificate doesn't cover that host. Everything but unreserved characters and slashes is percent-encoded, so that
+ * no reader of the address takes a part of the key for something else.
  */
 export function objectUrl({ endpoint, bucket }: S3Store, key: string): string {
   const isAws = /\.amazonaws\.com(\.cn)?$/.test(endpoint.hostname);

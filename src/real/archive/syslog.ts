@@ -89,7 +89,7 @@ export class Syslog {
     socket.once("close", () => {
       if (this.#socket === socket) this.#socket = undefined;
     });
-    // A server that closes its half, or says something, is not listened to any more, or not at all.
+    // When the server closes its half, the connection is ended. What the server sends is read and ignored.
     socket.once("end", () => socket.destroy());
     socket.resume();
     socket.unref();

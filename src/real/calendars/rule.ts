@@ -1,6 +1,6 @@
 /**
- * The dates of a recurrence rule (RFC 5545, 3.3.10), found day by day in bounded steps. ical.js reads rules, but of every ninth
- * rule its expansion differs from the standard (test/calendar-rules.test.ts compares ours with another program's).
+ * The dates of a recurrence rule (RFC 5545, 3.3.10), found day by day in bounded steps. ical.js reads rules, but expands about
+ * one in nine differently from the standard (test/calendar-rules.test.ts compares ours with another program's).
  */
 import {
   dateOfDay,
@@ -95,7 +95,7 @@ function inPeriod(rule: RuleParts, from: number, to: number, visit: () => void):
   for (let day = from; day < to; day++) {
     const date = dateOfDay(day);
     if (rule.months.length > 0 && !rule.months.includes(date.month)) {
-      // The rest of the month has none either.
+      // The rule leaves out this month, so its remaining days are passed over.
       day = dayOfDate(date.year, date.month, daysInMonth(date.year, date.month));
       continue;
     }

@@ -139,7 +139,10 @@ function copyBeforeMigration(database: DatabaseSync, path: string): void {
   });
 }
 
-/** Leaves nothing of the draft if that fails, and nothing that a killed start has left: on a full disk it would take the last room. */
+/**
+ * Removes what a killed start has left of the draft, then writes it, and removes it if that fails: on a full disk it would take
+ * the last room.
+ */
 function intoDraft(draft: string, write: () => void): void {
   removeDraft(draft);
   try {
@@ -150,7 +153,7 @@ function intoDraft(draft: string, write: () => void): void {
   }
 }
 
-/** With the journal that SQLite writes beside it. */
+/** Removes the draft, and the journal that SQLite writes beside it. */
 export function removeDraft(draft: string): void {
   for (const file of [draft, `${draft}-journal`]) rmSync(file, { force: true });
 }

@@ -79,7 +79,7 @@ const migrations: readonly string[] = [
    DELETE FROM meta WHERE key = 'voteFloor';`,
   // Small outputs. Those of older runs stay files.
   `CREATE TABLE output (run TEXT PRIMARY KEY, body BLOB NOT NULL, sum INTEGER NOT NULL);`,
-  // What jobs were.
+  // Earlier revisions of jobs.
   `CREATE TABLE job_revision (
      sequence INTEGER PRIMARY KEY,
      job TEXT NOT NULL,
@@ -92,7 +92,7 @@ const migrations: readonly string[] = [
    );
    CREATE INDEX job_revision_of_job ON job_revision (job, sequence);
    CREATE INDEX job_revision_deleted ON job_revision (at) WHERE deleted = 1;`,
-  // Runs of a peer that has long been gone.
+  // Finds the runs of a peer that has long been gone.
   `CREATE INDEX record_of_peer ON record (peer, state, instant);`,
   // Who has changed what.
   `CREATE TABLE audit (
@@ -108,7 +108,7 @@ const migrations: readonly string[] = [
    );
    CREATE INDEX audit_of_job ON audit (job, sequence);
    CREATE INDEX audit_refused ON audit (refused, sequence);`,
-  // Which jobs went wrong (wrong.ts).
+  // Finds the jobs that went wrong (wrong.ts).
   `CREATE INDEX record_gone_wrong ON record (job, instant, state)
      WHERE state IN ('failed', 'timeout', 'lost', 'missed') AND instr(body, '"retryAt":') = 0;`,
 ];

@@ -68,7 +68,7 @@ export class Pruning {
       "SELECT DISTINCT instant, tick FROM record WHERE job = ? AND instant < ? ORDER BY instant, tick LIMIT ?",
       rule.job,
       before,
-      // Two of them stay, and one shows that there are more.
+      // Up to two of the ticks stay (`lastOf`), and a further one shows that there are more.
       removedAtOnce + 3,
     );
     if (ticks.length === 0) return undefined;

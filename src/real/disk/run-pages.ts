@@ -18,8 +18,8 @@ export const newestFirst = rowKey
   .join(", ");
 
 /**
- * Up to this many jobs, their newest records are looked up job by job. With more, that takes longer than going through all records,
- * which takes long when the jobs are among those that run the least.
+ * The newest records of up to this many jobs are looked up job by job. For more jobs that takes longer than going through all
+ * records, newest first, which in turn is slow if the jobs rarely run.
  */
 const jobsAtOnce = 50;
 
@@ -78,8 +78,8 @@ function beside(statements: Statements, query: RunQuery, page: readonly Row[]): 
 }
 
 /**
- * The query, or several that find the same together, each of which reads its newest records one after the other in an index. The
- * newest of each of a few jobs are few; of many jobs, the newest of all records are soon found by going through them.
+ * Divides a query into those that can each read their newest records in the order of an index; together they find the same
+ * records. A query for many jobs stays whole: going through all records, newest first, soon finds theirs.
  */
 function inOrder(query: RunQuery): RunQuery[] {
   const { job, jobs, peer, states } = query;
@@ -94,8 +94,9 @@ function inOrder(query: RunQuery): RunQuery[] {
 }
 
 /**
- * What a query asks for, as SQL. A plus before a column keeps SQLite from looking it up in that column's index: with a job, its
- * records are the fewest; and a page of many jobs is read in its order, while their records are counted in the index of jobs.
+ * What a query asks for, as SQL. A plus before a column keeps SQLite from using that column's index. If the query names a job,
+ * the index of jobs finds the fewest records. A page of many jobs is read in the order of the page, but their records are counted
+ * by the index of jobs.
  */
 function conditions(
   query: RunQuery,

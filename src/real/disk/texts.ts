@@ -1,4 +1,4 @@
-/** Writes as they go to the thread that writes, and values of the text that the thread which reads answers with. */
+/** Turns writes into the text that the writing thread gets, and the reading thread's text into values. */
 import type { Loaded, RunPage, Things, Write, WrongJobs } from "../../ports/disk.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import type { DiskResult, TextWrite } from "./protocol.ts";

@@ -35,7 +35,7 @@ interface Waiting<Request> {
 }
 
 export class DiskThread<Request> {
-  /** undefined = it could not be started, which is told like the end of a thread */
+  /** undefined = it could not be started, which is reported like the end of a thread */
   private readonly worker: Worker | undefined;
   private readonly batchMax: number;
   private readonly silentMs: number;

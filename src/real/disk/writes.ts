@@ -109,7 +109,7 @@ export class Writes {
     this.statements.run("INSERT INTO job_update (body, sum) VALUES (?, ?)", update, sumOf(update));
   }
 
-  /** A peer notes the revision before a change as well, which is mostly there. */
+  /** A revision that is stored already stays as it is: with each change, a peer may note the revision before it again. */
   private writeRevision({
     job,
     revision,

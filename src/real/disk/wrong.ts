@@ -1,6 +1,6 @@
 /**
- * Finds the jobs of which ticks went wrong. An index has only such records, so it takes one step for each job that has any, and
- * as many for its counts, however often it runs.
+ * Finds the jobs that had ticks which went wrong. An index holds only the records of such ticks, so the search takes a few steps
+ * for each job that has any, however often jobs run.
  */
 import { wrongCounted, type JobSince, type WrongQuery } from "../../ports/disk.ts";
 import type { JobId } from "../../schema/ids.ts";

@@ -24,7 +24,10 @@ const answerLimitMs = 2_000;
 const keepMs = 10_000;
 /** How many users the peer asks about at once. Each is a process; fewer make a slow directory slower. */
 const askedAtOnce = 4;
-/** How long the peer's questions about many users may take; what is not asked by then, it can't tell. Less gives up on a slow directory. */
+/**
+ * How long the peer's questions about many users may take. The remaining users are then reported as unknown. Less gives up on a
+ * slow directory.
+ */
 const askingLimitMs = 30_000;
 
 /** Runs a program and returns what it writes; undefined if it fails or is not installed. Throws if this host can't run it to its end. */

@@ -1,6 +1,6 @@
 /**
- * Bodies that a server has compressed, although a request of ours asks for none: they are kept as a person would read them, so that
- * patterns see the text, and no secret is in what is kept.
+ * Unpacks bodies that a server has compressed although the request didn't ask for that. The output then holds the text that a
+ * person would read, patterns see it, and secrets in it can be masked.
  */
 import {
   createBrotliDecompress,
@@ -30,7 +30,10 @@ const decoders: Readonly<Record<string, () => Decoder>> = {
   zstd: createZstdDecompress,
 };
 
-/** A way to read a body of that coding; undefined = it is kept as it comes, as one that was coded several times is. */
+/**
+ * Returns a decoder for a body of that coding. Undefined = the body is kept as it comes, for example if it was coded several
+ * times.
+ */
 export function decoderOf(coding: string): Decoder | undefined {
   const name = coding.trim().toLowerCase();
   return Object.hasOwn(decoders, name) ? decoders[name]?.() : undefined;

@@ -64,7 +64,7 @@ export function describeUnconnected(error: unknown, { protocol, host, hostname }
     return `DNS: ${hostname} ${dns ?? "can't be looked up"}${coded}`;
   }
   const why = connectReasons[code];
-  // What fails later, while the connection is being secured, has no system call, or the code of a certificate's fault.
+  // An error while the connection is being secured names no system call, or has the code of a certificate's fault.
   if (why === undefined && protocol === "https:" && !isOfCall(error, "connect")) {
     return `TLS: ${host}: ${tlsReasons[code] ?? messageOf(error)}${coded}`;
   }

@@ -2,10 +2,10 @@
  * One request: sent once, never repeated. Its output is the status line, the headers that a person may need, and the body,
  * for each answer that it got.
  *
- * Redirects are followed only if the job asks for it, and at most ten. To another origin (scheme, host and port) go neither
- * the job's headers, which may hold credentials, nor its body, nor the run's id. The timeout covers everything, from the
- * name's look-up to the last byte of the body. A peer that was held up between the decision to start and the moment when
- * the request would be sent doesn't send it: others may have taken its run for lost meanwhile.
+ * Redirects are followed only if the job asks for it, and at most ten. Another origin (scheme, host and port) doesn't get the
+ * job's headers, which may hold credentials, its body, or the run's id. The timeout covers everything, from the name's look-up to
+ * the last byte of the body. A peer that was held up between the decision to start and the moment when the request would be sent
+ * doesn't send it: others may have taken its run for lost meanwhile.
  */
 import type { Client } from "undici";
 import type { HttpSpec } from "../../ports.ts";
@@ -220,7 +220,7 @@ export class HttpRun {
       // In the bundle a package in the CommonJS form has nothing but its default export when it is loaded this way.
       const { default: undici } = await import("undici");
       if (this.ending !== undefined) return "";
-      // No limits of the client's own but that of connecting: the run's timeout covers the rest.
+      // The client keeps only its own limit for connecting: the run's timeout covers the rest.
       this.client = new undici.Client(url.origin, {
         headersTimeout: 0,
         bodyTimeout: 0,
@@ -358,7 +358,7 @@ function redirected(
   const becomesGet = status === 303 ? !isRead : status <= 302 && request.method === "POST";
   const method = becomesGet ? "GET" : request.method;
   const body = becomesGet ? "" : request.body;
-  // What a URL says about a user is not sent on: it isn't the job's.
+  // A user and password in the redirect's URL are not sent, because the job didn't give them.
   url.username = "";
   url.password = "";
   if (url.origin === request.url.origin) {

@@ -1,4 +1,4 @@
-/** The way of one source's output into its run's file: no secret gets there. */
+/** Writes one source's output into its run's file, with its secrets masked. */
 import type { Masker, MaskStream } from "./masker.ts";
 
 interface File {
@@ -28,7 +28,7 @@ export class MaskedFile {
     this.#file.write(this.#stream.push(bytes));
   }
 
-  /** Nothing that follows belongs to what is held back. Returns how much the file has been given. */
+  /** Writes what is held back, because what follows can't complete a secret with it. Returns how much the file has been given. */
   flush(): number {
     if (this.#stream !== undefined) this.#file.write(this.#stream.end());
     this.#stream = undefined;

@@ -76,7 +76,7 @@ export class OutputFiles {
     return existsSync(this.fileOf(run)) || existsSync(this.keptFileOf(run));
   }
 
-  /** How much a run has written that was killed, and all of it, if that is little. */
+  /** For a run that was killed: how much it has written, and all of its output, if that is little. */
   measure(run: RunId): { bytes: number; small: Uint8Array | undefined } {
     const path = this.fileOf(run);
     const bytes = statSync(path, { throwIfNoEntry: false })?.size;

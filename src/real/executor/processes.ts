@@ -51,7 +51,7 @@ interface Launched {
   pid: number | undefined;
   /** the launcher that had the run has died, and the next one has to find out its outcome */
   isLost: boolean;
-  /** told just before its end */
+  /** reported just before its end */
   output?: Uint8Array;
 }
 

@@ -21,7 +21,7 @@ export class ScriptFiles {
   private readonly folder: string;
   /** own copies */
   private readonly running: string;
-  /** begins the names of copies for other users, and tells this data folder's from others' */
+  /** the beginning of the names of copies for other users; it differs between data folders */
   private readonly prefix: string;
 
   constructor(folder: string) {

@@ -1,4 +1,7 @@
-/** What must hold before a peer uses its data folder (folder.ts). Whatever doesn't is refused with the name of what is wrong. */
+/**
+ * Checks what must hold before a peer uses its data folder (folder.ts). If something doesn't hold, the error names the file or
+ * folder.
+ */
 import { accessSync, chmodSync, constants, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CicadaError } from "../../errors.ts";
@@ -6,8 +9,9 @@ import { damaged, orFolderError, unusable } from "./faults.ts";
 import { makeFolders, readText, writeWhole } from "./files.ts";
 
 /**
- * 2: `cluster.key.retired` holds more keys than format 1 would keep, and the database the words about membership that count,
- * which format 1 doesn't know: a program that reads only format 1 would cut the list, and follow words that nobody has signed.
+ * In format 2, `cluster.key.retired` holds more keys than format 1 would keep, and the database holds the words about membership
+ * that count, which format 1 doesn't know. A program that reads only format 1 would cut the list, and follow words that nobody
+ * has signed.
  */
 export const format = 2;
 
@@ -41,7 +45,7 @@ const plainFiles = [
   "cicada.mark",
 ] as const;
 
-/** A new file takes their place, whoever owns them. */
+/** These are replaced by new files, so it doesn't matter who owns them. */
 const replaced: ReadonlySet<string> = new Set([
   "lock.pid",
   "addresses.json",
@@ -50,7 +54,7 @@ const replaced: ReadonlySet<string> = new Set([
   "ready.json",
 ]);
 
-/** An outer folder before those in it. */
+/** An outer folder comes before those in it. */
 const folders = [
   "logs",
   "logs/copies",
@@ -63,7 +67,10 @@ const folders = [
   "work",
 ] as const;
 
-/** What else stands in their place, or can't be used, would be found only later, by whatever needs them. */
+/**
+ * Refuses anything in their place that isn't a usable folder. Otherwise it would only be noticed later, when a run or a secret
+ * needs it.
+ */
 export function checkFolders(path: string): void {
   for (const name of folders) {
     const found = statSync(join(path, name), { throwIfNoEntry: false });
@@ -83,7 +90,7 @@ export function checkFiles(path: string): void {
   }
 }
 
-/** Names the file itself: SQLite would name its database where its log or its lock belongs to another user. */
+/** The error names the file itself. SQLite would name its database, although its log or its lock belongs to another user. */
 function checkAccess(path: string, mode: number): void {
   orFolderError(path, () => accessSync(path, mode));
 }

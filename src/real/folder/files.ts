@@ -29,7 +29,7 @@ export function writeWhole(path: string, text: string): void {
   });
 }
 
-/** Removes the draft if that fails: on a full disk it would take the last room. */
+/** Writes the draft, and removes it if that fails: on a full disk it would take the last room. */
 export function orRemove(draft: string, write: () => void): void {
   try {
     write();

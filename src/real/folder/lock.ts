@@ -9,7 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { CicadaError } from "../../errors.ts";
 import { readText, writeWhole } from "./files.ts";
 
-/** SQLite's result codes (sqlite.org/rescode.html): a lock that is held, and what a disk does that fails or is full. */
+/** SQLite's result codes (sqlite.org/rescode.html) for a lock that is held, and for a disk that fails or is full. */
 const busy = 5;
 const faultsOfDisk: ReadonlySet<number | undefined> = new Set([10, 13]);
 

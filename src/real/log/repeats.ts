@@ -1,8 +1,8 @@
 /**
- * Collapses repeats of one warning. The first is written at once. What repeats it afterwards is counted, and told in one
- * line at the end of the interval, with the fields of the latest: "… (repeated 12 times in 1 min)". While the repeats go on,
- * the intervals grow up to a quarter of an hour, so a fault that lasts is never silent for longer. After an interval without a
- * repeat, the next one is written at once again, and begins a longer interval unless it comes after a quarter of an hour.
+ * Collapses repeats of one warning. The first is written at once. Its repeats are counted, and reported in one line at the end of
+ * the interval, with the fields of the latest: "… (repeated 12 times in 1 min)". While the repeats go on, the intervals grow up
+ * to a quarter of an hour, so a fault that lasts is never silent for longer. After an interval without a repeat, the next one is
+ * written at once again, and begins a longer interval unless it comes after a quarter of an hour.
  *
  * Two lines are the same warning if level, message and all fields are the same, other than numbers and the run and tick that
  * it happened to. So no line hides another job, peer or cause.
@@ -11,10 +11,13 @@ import type { LogFields } from "../../ports.ts";
 
 export type WriteLine = (message: string, fields: LogFields) => void;
 
-/** How long repeats are counted before they are told; the last one goes for all later intervals. More hides a fault for longer. */
+/**
+ * How long repeats are counted before they are reported; the last length is that of all later intervals. More hides a fault for
+ * longer.
+ */
 const intervalsMs = [60_000, 300_000, 900_000] as const;
 const longestMs = intervalsMs[2];
-/** How many warnings are remembered. Beyond that the oldest is told and forgotten, and its next repeat is written at once. */
+/** How many warnings are remembered. Beyond that the oldest is reported and forgotten, and its next repeat is written at once. */
 export const warningsCap = 1_024;
 
 interface Repeated {
@@ -77,7 +80,7 @@ export class Repeats {
     write(message, fields);
   }
 
-  /** Tells what was counted and not yet told. Call it when the process ends. */
+  /** Writes what was counted and not yet reported. Call it when the process ends. */
   finish(): void {
     for (const entry of this.#byKey.values()) {
       entry.cancel();

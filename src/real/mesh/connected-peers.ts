@@ -1,6 +1,7 @@
 /**
- * Which peers may stay connected: none that the mesh has forgotten, and not more than there is room for. The one that this peer
- * has learned of last makes room: so no number of identities with the cluster key keeps out a member that returns.
+ * Decides which peers may stay connected: none that the mesh has forgotten, and not more than there is room for. When there is no
+ * room, the peer that this one has learned of last is disconnected. So a member that returns gets in, however many identities
+ * somebody makes with the cluster key.
  */
 import type { Connection } from "@libp2p/interface";
 import type { Log } from "../../ports.ts";
@@ -44,7 +45,7 @@ export class ConnectedPeers {
     return false;
   }
 
-  /** Makes room for one more peer, if need be. False if that is the one to give way. */
+  /** Makes room for one more peer if there is none. False if the new peer itself is the one to be disconnected. */
   private makeRoom(peer: PeerId): boolean {
     const { links, book, counters, log, peersMax = peersCap } = this.deps;
     const connected = links.connectedPeers();

@@ -200,7 +200,7 @@ export class Dialler {
     this.cancelAlarm = clock.alarm(at, () => {
       const now = clock.now().mono;
       const due = this.targets().filter((target) => target.dueAt <= now && this.isWanted(target));
-      // Who has waited longest goes first, or peers that are named later would never have a turn.
+      // The peer that has waited longest goes first. Otherwise peers that are named later would never have a turn.
       for (const target of due.toSorted((one, other) => one.dueAt - other.dueAt)) this.beginInTurn(target);
       this.plan();
     });

@@ -1,7 +1,7 @@
 /**
  * Each neighbour's share of the work that its greetings cause. A greeting names up to 256 peers, each of which is compared with
- * the address book and may be dialled. A neighbour that has used up its share waits. Of what waits only the latest greeting of
- * each line counts, because it says all that those before it said; so nothing piles up.
+ * the address book and may be dialled. A neighbour that has used up its share waits. Only the latest waiting greeting of each
+ * line counts, because it repeats what those before it said; so nothing piles up.
  *
  * This is beside the share of all other messages (peer/work-shares.ts), because greetings are the mesh's own.
  */
@@ -9,7 +9,7 @@ import type { Clock } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Line } from "./links.ts";
 
-/** What is shorter is a ping, a goodbye or an answer to one, which cost next to nothing. Unit: bytes. */
+/** A shorter message is a ping, a goodbye or an answer to one, which cost next to nothing. Unit: bytes. */
 const shortBytes = 128;
 /**
  * Steps of about a microsecond that a neighbour's greetings may cause in a second: a tenth of a core. An honest one needs a

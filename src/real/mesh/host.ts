@@ -82,7 +82,8 @@ export async function createHost(options: HostOptions): Promise<Host> {
     connectionManager: {
       // The default drops the sixth connection of one address within a second, which ten peers behind one router exceed.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
-      // This would be one pool for all. mesh.ts has a limit, at which the peer that was learned of last gives way.
+      // This would be one pool for all. connected-peers.ts has a limit, at which the peer that was learned of last is
+      // disconnected.
       maxConnections: Number.POSITIVE_INFINITY,
       // This too; handshakes.ts gives each host a share instead.
       maxIncomingPendingConnections: Number.POSITIVE_INFINITY,

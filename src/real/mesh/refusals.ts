@@ -76,7 +76,7 @@ export class Refusals {
     this.report(peer, "refused a peer that has been forgotten", { peer });
   }
 
-  /** A dial was refused in the negotiation, where nothing is proved. */
+  /** Notes that a dial was refused in the negotiation. That proves nothing, because no key has been checked there. */
   turnedAway(address: string): void {
     this.counters.add("mesh_handshakes_refused");
     this.turnedAwayAt = this.clock.now().mono;

@@ -45,7 +45,7 @@ export async function sendMail(
       headers: { "Auto-Submitted": "auto-generated", "X-Cicada-Key": id },
     });
     if (rejected.length === 0) return { ok: true };
-    // The others have it, so another try would send it to them again.
+    // The other recipients have the mail, so another try would send it to them again.
     const refused = rejected.join(", ");
     return { ok: false, isFinal: true, why: `${host}: accepted, but not for ${oneLine(refused)}` };
   } catch (error) {

@@ -46,9 +46,10 @@ export function textOf(
   const sentences = notices.map(({ text }) => escape(oneLine(text)).length);
   const needed = notices.map((notice, index) => Math.min(leastLength(notice) - 1, sentences[index] ?? 0));
   const total = needed.reduce((sum, length) => sum + length + 1, 0);
-  // The notices fit, unless the channel was made another service's while the message waited.
+  // The notices fit, unless the channel was changed to another service while the message waited.
   const least = total <= limit ? needed : needed.map(() => 0);
-  // What is left when each has said what it is about; one that needs less than its share leaves the rest to those after it.
+  // The room that is left when each notice has said what it is about. One that needs less than its share leaves the rest to those
+  // after it.
   let spare = total <= limit ? limit - total : limit - notices.length;
   return notices
     .map((notice, index) => {
@@ -75,7 +76,7 @@ function lineOf({ job, text, owner, run }: Notice, limit: number, escape: (text:
     : cutEscaped(sentence, limit, escape);
 }
 
-/** No text of a job or a program may begin a line of its own, or hide what follows. */
+/** Puts a text on one line, so that no text of a job or a program can begin a line of its own, or hide what follows. */
 export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, " ").toWellFormed();
 }
@@ -99,7 +100,7 @@ export function cut(text: string, limit: number): string {
     : `${text.slice(0, Math.max(0, limit - 1)).replace(/[\uD800-\uDBFF]$/, "")}…`;
 }
 
-/** Where a person can see more: the job's place on a peer's page, if the channel says where that is. */
+/** The address at which a person can see more: that of the job on a peer's page, if the channel says where the page is. */
 export function linkOf(base: string | undefined, notices: readonly Notice[]): string | undefined {
   const url = base === undefined ? null : URL.parse(base);
   if (url === null) return undefined;

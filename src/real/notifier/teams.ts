@@ -27,7 +27,7 @@ export function teamsRequest({ url, link }: ChannelOf<"teams">, notices: readonl
     version: "1.4",
     body: [
       block(title, { weight: "bolder", size: "medium", color: colours[urgencyOf(notices)] }),
-      // A single line break would be no break.
+      // Markdown ignores a single line break.
       block(textOf(notices, textCap, escapeText).replaceAll("\n", "\n\n"), {}),
     ],
     ...(actions.length === 0 ? {} : { actions }),

@@ -1,6 +1,6 @@
 /**
  * A webhook, signed as Standard Webhooks 1.0 says (standardwebhooks.com): the signature covers id, time and the exact bytes of
- * the body. A retry has the same id and a new time. As dots part the three, the id has none.
+ * the body. A retry has the same id and a new time. The id contains no dot, because dots separate the three.
  */
 import { createHmac } from "node:crypto";
 import type { Delivery } from "../../ports/notifier.ts";

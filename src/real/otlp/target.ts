@@ -16,8 +16,8 @@ const longestTimeoutMs = 60_000;
 type Env = Readonly<Record<string, string | undefined>>;
 
 /**
- * Undefined: no endpoint is given, or tracing is off. `unsupported`: it is given with a protocol that is not spoken here, which is
- * no reason not to run jobs. Throws a CicadaError for an endpoint that can't be one.
+ * Undefined: no endpoint is given, or tracing is off. `unsupported`: an endpoint is given with a protocol that cicada doesn't
+ * speak; jobs run all the same. Throws a CicadaError for an endpoint that can't be one.
  */
 export function otlpTarget(env: Env): OtlpTarget | { unsupported: string } | undefined {
   const ofTraces = read(env, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
@@ -47,7 +47,7 @@ export function otlpTarget(env: Env): OtlpTarget | { unsupported: string } | und
   };
 }
 
-/** What is given for traces alone comes first. */
+/** A variable for traces alone comes before the one for all signals. */
 function either(env: Env, what: string): string | undefined {
   return read(env, `OTEL_EXPORTER_OTLP_TRACES_${what}`) ?? read(env, `OTEL_EXPORTER_OTLP_${what}`);
 }

@@ -1,8 +1,8 @@
 /**
- * The secrets of the peer's own: each is a file in its folder `secrets/`, named as the secret, that only the peer's user may
- * read; its version is the time at which it was last written. A person may put such a file there, too: the last line break is
- * not part of the value. A file that others may read, a link, or one that holds no valid value is no value, and a fault that
- * is shown.
+ * The peer's own secrets: each is a file in its folder `secrets/`, named as the secret, that only the peer's user may read; its
+ * version is the time at which it was last written. A person may put such a file there, too: the last line break is not part of
+ * the value. A file that others may read, a link, or a file without a valid value doesn't count as a value, and is shown as a
+ * fault.
  */
 import {
   closeSync,
@@ -29,7 +29,7 @@ interface OwnValue {
   value: string;
 }
 
-/** The versions of all values, and of the files that are no values, what is wrong with them. */
+/** Returns the versions of all values, and what is wrong with the files that don't count as values. */
 export function ownValuesIn(folder: string): { own: Map<string, number>; faults: Map<string, string> } {
   const own = new Map<string, number>();
   const faults = new Map<string, string>();

@@ -57,7 +57,7 @@ export function unseal(
     const boxKey = decrypt(key, sealedKey, labelBytes(label, peer));
     return decrypt(boxKey, Buffer.from(sealed.box, "base64url"), labelBytes(label)).toString();
   } catch {
-    // Whatever is wrong with a stranger's bytes: there is no value in them.
+    // A stranger's bytes may be wrong in any way. They then hold no value.
     return undefined;
   }
 }

@@ -44,8 +44,7 @@ const commonJs =
   "const require = requireFrom(import.meta.url), __dirname = import.meta.dirname;";
 
 /**
- * Parts of Node that a package asks for at its start and a peer seldom uses: they are read when something of them is used. They
- * take 2 MiB.
+ * Parts of Node that a package loads at its start and a peer seldom uses, here loaded at their first use. They take 2 MiB.
  */
 const seldomUsed: Plugin = {
   name: "seldom used",
@@ -60,8 +59,8 @@ const seldomUsed: Plugin = {
 };
 
 /**
- * What commander asks for at each start of the program: all of node:process, of which an import reads every part, and
- * node:child_process, for subcommands that are programs of their own. There are none.
+ * What commander loads at each start of the program: node:process, of which an import reads every part, and node:child_process,
+ * for subcommands that are programs of their own, which cicada doesn't have.
  */
 const seldomUsedByCommander: Plugin = {
   name: "seldom used by commander",
@@ -78,11 +77,11 @@ const seldomUsedByCommander: Plugin = {
   },
 };
 
-/** What a package asks for at its start and a peer never uses. */
+/** What a package loads at its start and a peer never uses. */
 const neverUsed: Plugin = {
   name: "never used",
   setup(building) {
-    // By @fastify/static, for folders of which each file is a route of its own.
+    // @fastify/static uses it for folders in which each file is a route of its own.
     building.onResolve({ filter: /^glob$/ }, ({ path }) => ({ path, namespace: "never used" }));
     building.onLoad({ filter: /.*/, namespace: "never used" }, ({ path }) => ({
       contents: `module.exports = new Proxy({}, { get: () => () => { throw new Error("${path} is not in the bundle"); } });`,
@@ -124,7 +123,7 @@ writeFileSync(
 utimesSync(join(dist, "program", "main.js"), begunAt, begunAt);
 putInPlace(join(root, "dist"));
 
-/** Two builds may end at the same time: then either is as good. */
+/** Two builds may end at the same time. Either result will do. */
 function putInPlace(place: string): void {
   const earlier = `${dist}-earlier`;
   try {

@@ -1,4 +1,4 @@
-/** The licences of the packages in the bundle, which have to go with it. */
+/** Collects the licences of the packages in the bundle, which have to be published with it. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,6 +1,6 @@
 /**
- * Notes what callers have changed, and what they were refused by rights. What the peer itself refuses (a conflict, a bad value) has
- * changed nothing and is not noted, unless its outcome is not known.
+ * Notes what callers have changed, and what they had no right to do. A change that the peer itself refuses (a conflict, a bad
+ * value) is not noted. One whose outcome is not known is.
  */
 import type { CicadaError } from "../../errors.ts";
 import { errorTable } from "../../errors/table.ts";
@@ -27,7 +27,7 @@ export class Audit {
     this.#now = now;
   }
 
-  /** What is noted of something that was done. */
+  /** Makes the entries for something that was done. */
   entriesOf(caller: Caller, trails: readonly Trail[]): AuditEntry[] {
     return trails.map((trail) => this.#entryOf(caller, trail, "done", undefined));
   }
@@ -48,7 +48,7 @@ export class Audit {
     await this.store(trails.map((trail) => this.#entryOf(caller, trail, "failed", error)));
   }
 
-  /** The caller has not the right. */
+  /** The caller doesn't have the right. */
   async refused(caller: Caller, trails: readonly Trail[], error: CicadaError): Promise<void> {
     const minute = Math.floor(this.#now() / 60_000);
     if (minute !== this.#minute) this.#refusals.clear();
@@ -56,7 +56,7 @@ export class Audit {
     const before = this.#refusals.get(caller.token) ?? 0;
     if (before >= refusalsPerMinute) return;
     this.#refusals.set(caller.token, before + 1);
-    // One refused object refuses its whole set, of which the first ones say enough.
+    // One refused object refuses its whole set. To note the first objects of the set is enough.
     const some = trails.slice(0, refusalsPerMinute);
     await this.store(some.map((trail) => this.#entryOf(caller, trail, "refused", error)));
   }
@@ -71,7 +71,7 @@ export class Audit {
     return { at: this.#now(), actor, token, role, ...trail, outcome, ...code };
   }
 
-  /** The change is made, whether its entry can be stored or not: so a failure is only logged. */
+  /** The change stands even if its entry can't be stored, so a failure is only logged. */
   async store(entries: readonly AuditEntry[]): Promise<void> {
     if (entries.length === 0) return;
     try {

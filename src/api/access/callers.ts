@@ -1,6 +1,6 @@
 /**
- * Who calls: the token that came with a request, as a caller with a role and groups. Tokens of the table count at every peer, the
- * `admin.token` file only at its own.
+ * Finds who calls: turns the token that came with a request into a caller with a role and groups. Tokens of the table count at
+ * every peer, the `admin.token` file only at its own.
  *
  * Nothing is remembered about a token: each request looks it up again, so a token that was revoked, has expired or was narrowed
  * has lost its rights from the next request on.

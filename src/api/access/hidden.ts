@@ -1,6 +1,6 @@
 /**
- * Whether a request names something that its caller can't see. Its refusal is then the one of a wrong name, whatever right the
- * caller lacks, so that a refusal tells nothing about what is there.
+ * Says whether a request names something that its caller can't see. Such a request is refused like one with a wrong name, even if
+ * the caller also lacks a right, so that a refusal tells nothing about what is there.
  */
 import type { FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Whether a caller may give the peer a command. Each command is judged here, whichever route it comes from, and each change of an
- * `apply` as the single call would be. What the caller may not see doesn't exist for it: its refusal is that of a wrong name.
+ * Decides whether a caller may give the peer a command. Commands of all routes are judged here, and each change of an `apply` is
+ * judged as the single call would be. What the caller may not see doesn't exist for it: it gets the refusal of a wrong name.
  */
 import { CicadaError } from "../../errors.ts";
 import type { ErrorCode } from "../../errors/table.ts";
@@ -15,7 +15,7 @@ import type { SettingKind } from "../../schema/setting.ts";
 import type { Caller } from "./callers.ts";
 import { all, forbidden, hasGroup, own, refusalFor } from "./rights.ts";
 
-/** What is judged by: the whole table, whatever the caller sees of it. */
+/** What a judgement rests on: the whole table, not only what the caller sees of it. */
 export type Ground = Pick<Control, "view" | "settings" | "values">;
 
 /** For a command of many changes: a view costs more than the judgement of a change. */
@@ -63,7 +63,7 @@ export function judge(caller: Caller, command: Command, ground: Ground): CicadaE
       return judgeJob(caller, command.id, "editor", ground);
     case "run-job": {
       const refused = judgeJob(caller, command.id, "operator", ground);
-      // With variables of one's own choice a program can be made to run another one.
+      // A caller who chooses a program's variables can make it run another program.
       return refused ?? (command.env === undefined ? undefined : refusalFor(caller, own("editor")));
     }
     case "pause-job":
@@ -125,8 +125,8 @@ function judgeWrite(
 ): CicadaError | undefined {
   const { jobs, quarantined } = ground.view();
   const before = jobs.get(id);
-  // The group of a job that can't be read is not known. And what ran after a deleted job would read what a new one of its id
-  // hands on.
+  // Nobody knows the group of a job that can't be read. And jobs that ran after a deleted job would read what a new job of the
+  // same id hands on.
   const isHidden =
     caller.groups !== undefined &&
     (before === undefined
@@ -140,8 +140,9 @@ function judgeWrite(
 }
 
 /**
- * A job reads what its parents hand on, so a caller may name as parents only jobs that it sees. One that doesn't exist is refused
- * in the same words, as another group may make it later. Parents that the job already has were named by someone who may name them.
+ * A job reads what its parents hand on, so a caller may name as parents only jobs that it sees. A parent that doesn't exist is
+ * refused in the same words, because another group may make it later. Parents that the job already has were named by someone who
+ * may name them.
  */
 function unseenParents(
   caller: Caller,
@@ -205,7 +206,8 @@ function notFound(setting: SettingKind, name: string): CicadaError {
 function judgeValue(caller: Caller, root: string, id: string, ground: Ground): CicadaError | undefined {
   if (root === "tokens") return refusalFor(caller, all("admin"));
   if (root !== "sources") return refusalFor(caller, all("editor"));
-  // What a source has made is marked beside the object: a caller that may change the one may change the other.
+  // The mark of a source stands beside the object that the source has made. A caller that may change the object may change its
+  // mark.
   const [, kind = "", name = ""] = id.split("/");
   switch (kind) {
     case "job": {
@@ -234,7 +236,7 @@ function judgeApply(caller: Caller, changes: readonly Change[], now: Ground): Ci
     const refused = judgeChange(caller, change, ground, hasChildren);
     if (refused !== undefined) {
       code ??= refused.code;
-      // The mark of its source stands at the same place.
+      // An object and the mark of its source have the same place, which is named once.
       if (!refusedAt.has(change.at)) problems.push({ pointer: change.at, message: refused.detail });
       refusedAt.add(change.at);
     } else if (change.kind === "job") {

@@ -7,7 +7,10 @@ import { roles, type Role } from "../../schema/access.ts";
 import type { ApiOptions } from "../options.ts";
 import type { Caller } from "./callers.ts";
 
-/** Names of people and mail addresses; longer ones, and other signs, don't belong into lists. */
+/**
+ * Names of people and mail addresses. Longer ones, and ones with other characters, are refused, because they would be shown in
+ * lists.
+ */
 const nameForm = /^[\p{L}\p{N}._@+ -]{1,128}$/u;
 
 /** The person, or why nobody is trusted, in words; undefined = the request names nobody. */
@@ -35,7 +38,7 @@ export function personNamed(
   };
 }
 
-/** Undefined for a text that is no role. Who has none reads. */
+/** Undefined for a text that is no role. A person without a role may only read. */
 function roleNamed(header: string | readonly string[] | undefined): Role | undefined {
   const text = String(header ?? "")
     .trim()

@@ -1,6 +1,7 @@
 /**
- * Which right each call needs, and whether a caller has it. Every route names its right (`config.right`); one that names none
- * isn't registered, so the program doesn't start. Commands to the peer are judged once more, each by itself (judge.ts).
+ * Says which right each call needs, and whether a caller has it. Every route names its right (`config.right`). A route that names
+ * none can't be registered, and then the program doesn't start. Commands to the peer are judged once more, each by itself
+ * (judge.ts).
  */
 import { CicadaError } from "../../errors.ts";
 import { isAtLeast, type Role } from "../../schema/access.ts";
@@ -17,7 +18,7 @@ export type RouteRight = "everyone" | "any-token" | Right;
 
 declare module "fastify" {
   interface FastifyContextConfig {
-    /** A function decides by the request. */
+    /** A function decides for each request. */
     right?: RouteRight | ((request: FastifyRequest) => RouteRight);
   }
 }
@@ -30,7 +31,7 @@ export function all(role: Role): Right {
   return { role, groups: "all" };
 }
 
-/** Why the caller has not that right; undefined = it has it. */
+/** Why the caller doesn't have that right; undefined = it has it. */
 export function refusalFor(caller: Caller, needed: Right): CicadaError | undefined {
   const isLimited = needed.groups === "all" && caller.groups !== undefined;
   if (isAtLeast(caller.role, needed.role) && !isLimited) return undefined;

@@ -62,7 +62,7 @@ export class ScopedControl implements Control {
     this.#audit = audit;
   }
 
-  /** What would refuse the command; undefined = this caller may give it. */
+  /** The refusal of the command; undefined = this caller may give it. */
   refusalOf(command: Command): CicadaError | undefined {
     return judge(this.caller, command, this.#control);
   }
@@ -84,7 +84,7 @@ export class ScopedControl implements Control {
     return answer;
   }
 
-  /** A run that was asked for under the command's key before, at whichever peer, as far as the history here has it. */
+  /** A run that was asked for before under the command's key, at any peer, if the history here has it. */
   async #runOfKey(command: Command): Promise<Answer | undefined> {
     if (command.kind !== "run-job" || command.key === undefined) return undefined;
     const { id: job, key } = command;
@@ -211,7 +211,7 @@ export class ScopedControl implements Control {
     if (root === "tokens" && !this.#has(all("admin"))) return new Map();
     const values = this.#control.values(root);
     if (this.#sight.isUnlimited || root === "channels") return values;
-    // Of what sources have made, the caller sees what is of its own groups (api/declared/plan.ts).
+    // The caller sees the marks of those objects that belong to its groups (api/declared/plan.ts).
     return root === "sources" ? new Map([...values].filter(([id]) => this.#sight.seesMark(id))) : new Map();
   }
 
@@ -233,7 +233,7 @@ export class ScopedControl implements Control {
     const ofThisJob =
       job === undefined ? revisions : revisions.filter((one) => one.createdAt === job.createdAt);
     return ofThisJob.filter((one, index) => {
-      // A deletion was of the group that the job had before.
+      // A deletion belongs to the group that the job had before it.
       const spec = one.spec ?? ofThisJob.slice(index).find((older) => older.spec !== undefined)?.spec;
       const group = spec?.["group"] ?? defaultGroup;
       return spec !== undefined && typeof group === "string" && hasGroup(this.caller, group);
@@ -323,7 +323,7 @@ export class ScopedControl implements Control {
     await this.#noted(() => trails, this.#control.removeSecret(name, by, entries));
   }
 
-  /** What is noted before it is done is noted again if it fails. */
+  /** The entries of these changes were noted before the change was made. If it fails, that is noted as well. */
   async #noted<Done>(trails: () => readonly Trail[], done: Promise<Done>): Promise<Done> {
     try {
       return await done;
@@ -339,7 +339,7 @@ export class ScopedControl implements Control {
     return this.#control.audit(groups === undefined ? query : { ...query, groups }, cursor);
   }
 
-  /** Only what is asked for is noted, and only here. */
+  /** Routes can't write into the audit. Its entries come from the calls above. */
   async noteAudit(): Promise<void> {
     throw forbidden(this.caller, "nobody's right");
   }

@@ -1,6 +1,6 @@
 /**
- * The peer's events as a caller that is limited to groups may hear them. What leaves its groups is gone for it, and what is
- * deleted no longer says what its group was; so the listener remembers what it has seen.
+ * The peer's events as a caller that is limited to groups may hear them. The listener remembers what its caller has seen, for two
+ * reasons: a job that leaves the caller's groups is deleted for that caller, and a deletion doesn't say what the job's group was.
  */
 import type { PeerEvent } from "../../ports/control.ts";
 import type { Caller } from "./callers.ts";

@@ -11,7 +11,7 @@ import { hasGroup } from "./rights.ts";
 /** How long before its job was made a run may have been claimed, because clocks of peers differ. Unit: ms. */
 export const clockSlackMs = 5_000;
 
-/** From when on what happened under the job's id was of the present job; ms. */
+/** The instant from which on runs under the job's id belong to the present job; ms. */
 export function beginningOf(job: Job | undefined): number {
   return (job?.createdAt ?? 0) - clockSlackMs;
 }
@@ -38,8 +38,8 @@ export class Sight {
   }
 
   /**
-   * Of a job that was deleted and made again, the caller sees only the runs of the present one. `jobs`: all that there are, if
-   * the asker has them, because a view costs more than this look at one run.
+   * If a job was deleted and made again, the caller sees only the runs of the present one. `jobs`: all jobs, if the code that
+   * asks has them, because a view costs more than this check of one run.
    */
   seesRun({ job: id, tick, due, claimedAt = 0 }: RunRecord, jobs = this.#control.view().jobs): boolean {
     const job = jobs.get(id);
@@ -56,7 +56,7 @@ export class Sight {
     return kind === "maintenance" && this.settings("maintenance").has(name);
   }
 
-  /** From when on what happened under the id was of the present job; ms. */
+  /** The instant from which on runs under the id belong to the present job; ms. */
   madeAt(id: JobId): number {
     return beginningOf(this.#control.view().jobs.get(id));
   }

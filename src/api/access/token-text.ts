@@ -1,5 +1,5 @@
 /**
- * The text of a token: `cicada_`, 256 random bits, and a checksum by which a typo is told from an unknown token. The peer's own
+ * The text of a token: `cicada_`, 256 random bits, and a checksum that distinguishes a typo from an unknown token. The peer's own
  * `admin.token` has another form and is not read here.
  */
 import { hash, randomBytes } from "node:crypto";

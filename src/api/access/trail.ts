@@ -1,6 +1,6 @@
 /**
- * What a command is about, as the audit keeps it: whom it concerns, and the fields that it changes, before and after. No secret
- * gets in: of tokens, channels and environments only what the API shows.
+ * Says what a command is about, as the audit keeps it: which object it concerns, and the fields that it changes, before and
+ * after. No secret gets in: tokens, channels and environments are kept as the API shows them.
  */
 import type { Change, Command } from "../../ports/command.ts";
 import { isRevocation, isTokenEntry } from "../../schema/access.ts";
@@ -161,7 +161,8 @@ function valueTrail(root: string, id: string, value: unknown, ground: Ground): T
     } as const;
     return [{ ...trail, ...shown("before", shownChannel(before)), ...shown("after", shownChannel(value)) }];
   }
-  // Marks of sources follow their objects, and a revoked token's own entry its revocation.
+  // These get no entry of their own: a source's mark changes with its object, and a revoked token's value is removed with its
+  // revocation.
   if (root !== "tokens" || value === null) return [];
   if (isRevocation(id)) {
     const revoked = ground.values(root).get(id.slice(0, id.indexOf(".")));
@@ -189,7 +190,7 @@ function shownToken(value: unknown): unknown {
   return rest;
 }
 
-/** The fields that are others; undefined = none. */
+/** The fields that differ; undefined = none. */
 function changedFields(before: Fields, after: Fields): Pick<Trail, "before" | "after"> | undefined {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const changed = names.filter((name) => !sameValue(before[name], after[name]));

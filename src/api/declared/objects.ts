@@ -1,6 +1,6 @@
 /**
- * The table as objects that people keep in files: each with its kind, its name (a job's is its id), and the fields that a person
- * writes. What comes in is checked here, object by object; what the table has is shown in the same form.
+ * The table as objects that people keep in files: each with its kind, its name (the id, for a job), and the fields that a person
+ * writes. Objects that are sent are checked here one by one, and the table's are shown in the same form.
  */
 import { CicadaError } from "../../errors.ts";
 import type { Control, View } from "../../ports/control.ts";
@@ -114,7 +114,9 @@ export interface LeftOut {
   reason: string;
 }
 
-/** What the table has, by kind and name, as it would be declared. It is read once, because a set may have thousands of objects. */
+/**
+ * The table's objects, by kind and name, as they would be declared. It is read once, because a set may have thousands of objects.
+ */
 export class Present {
   readonly jobs: View["jobs"];
   readonly #quarantined: View["quarantined"];
@@ -153,7 +155,7 @@ export class Present {
     return this.#quarantined.some(({ id }) => id === name);
   }
 
-  /** What the table holds and an export can't say, because it can't be read. */
+  /** What the table holds and an export leaves out, because it can't be read. */
   leftOut(): LeftOut[] {
     const jobs = this.#quarantined.map(({ id, problems: [first] }) => ({
       kind: "job" as const,

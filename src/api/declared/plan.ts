@@ -16,7 +16,7 @@ export interface PlanItem {
   kind: ObjectKind;
   name: string;
   action: "create" | "update" | "delete" | "unchanged";
-  /** the fields that would be others */
+  /** the fields that would differ */
   fields: string[];
   /** what they hold and would hold, without what is hidden; of a removal, all that goes. Null = the field is absent. */
   changes: FieldChange[];
@@ -84,7 +84,7 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
   return { items, changes, id: hash("sha256", JSON.stringify(items)).slice(0, 16) };
 }
 
-/** By source and `KIND/NAME`: the hash of what the source has written last. */
+/** By source and `KIND/NAME`: the hash of what the source wrote last. */
 function marksIn(control: Control): Map<string, Map<string, string>> {
   const marks = new Map<string, Map<string, string>>();
   for (const [id, mark] of control.values("sources")) {
@@ -161,7 +161,7 @@ function changesOf(
   }));
 }
 
-/** Without what is hidden in a channel. One that can't be read is not shown. */
+/** The value without what is hidden in a channel. A channel that can't be read is not shown. */
 function shown(kind: ObjectKind, value: Value | undefined): Value {
   if (kind !== "channel" || value === undefined) return value ?? {};
   const checked = checkChannel(value);

@@ -24,9 +24,8 @@ export function readRange(
 }
 
 /**
- * The longest beginning of the bytes that consists of whole UTF-8 characters, and its length in bytes; with `last`, all
- * bytes. So a character whose bytes arrive in two pieces isn't shown as two broken ones. Bytes that aren't UTF-8 become
- * U+FFFD.
+ * The longest beginning of the bytes that consists of whole UTF-8 characters, and its length in bytes; with `last`, all bytes. So
+ * a character whose bytes arrive in two pieces isn't shown as two broken characters. Bytes that aren't UTF-8 become U+FFFD.
  */
 export function wholeText(bytes: Uint8Array, last: boolean): { text: string; bytes: number } {
   const whole = last ? bytes.length : bytes.length - openBytes(bytes);

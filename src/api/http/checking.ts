@@ -2,8 +2,7 @@
  * Checks what a caller sends. Bodies are checked as they are; query parameters are texts and are first read as numbers
  * and booleans.
  *
- * A parameter or field that a call doesn't know is refused by name, because ignoring a misspelt filter would show the
- * wrong list.
+ * A parameter or field that a call doesn't know is refused by name: if a misspelt filter were ignored, the list would be wrong.
  */
 import type { FastifySchemaCompiler } from "fastify";
 import { Type, type TSchema } from "typebox";
@@ -59,7 +58,7 @@ function problemsOf(fault: Fault, known: Record<string, TSchema>, httpPart: stri
     case "additionalProperties":
     case "propertyNames":
       return [];
-    // Where a field may be one of several things, each that it isn't is reported by itself.
+    // If a field may be one of several things, typebox also reports by itself each one that it isn't.
     case "anyOf":
       return [];
     case "type":
@@ -93,7 +92,7 @@ function schemaAt(known: Record<string, TSchema>, pointer: string): TSchema | un
   return "items" in schema ? (schema.items as TSchema) : undefined;
 }
 
-/** Of a field that may be null as well, what the other thing is. */
+/** The description of a field; if the field may also be null, that of the other thing which it may be. */
 function descriptionOf(schema: TSchema | undefined): string | undefined {
   if (schema === undefined) return undefined;
   if ("description" in schema && typeof schema.description === "string") return schema.description;
@@ -129,7 +128,7 @@ function readText(type: unknown, value: unknown): unknown {
 
 const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;
 
-/** An instant in a query or a body. What it is for is said by `words`. */
+/** An instant in a query or a body. `words` says what it is for. */
 export const InstantText = (words = "an RFC 3339 instant such as 2026-11-20T02:00:00Z") =>
   Type.String({
     maxLength: 40,

@@ -182,7 +182,7 @@ function describeRight(right: RouteRight | undefined): string {
   return `Needs the role ${right.role}${within}.`;
 }
 
-/** Of a call whose right depends on the request, what its strictest form needs is said by the call itself. */
+/** Undefined if the right depends on the request: then the call's own description says what its strictest form needs. */
 function rightOf({ config }: RouteOptions): RouteRight | undefined {
   return typeof config?.right === "function" ? undefined : config?.right;
 }

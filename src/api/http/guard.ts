@@ -130,7 +130,10 @@ export function guard(app: Api, guarded: Guarded): void {
   });
 }
 
-/** An address without a route says nothing about the mesh, and says it to callers alone. A browser gets the page everywhere. */
+/**
+ * The answer at an address without a route says nothing about the mesh, but still needs a token. A browser gets the page
+ * everywhere.
+ */
 function rightOf(request: FastifyRequest): RouteRight {
   if (request.is404) return isOfBrowser(request) ? "everyone" : "any-token";
   const right = request.routeOptions.config.right;
@@ -144,7 +147,7 @@ function isDocsInBrowser({ method, url, headers }: FastifyRequest): boolean {
   return method === "GET" && /^\/docs(\/|$)/.test(url) && wantsPage;
 }
 
-/** Of HTTP, only these versions are spoken here; Node would read a request that states another one as the latter of them. */
+/** Only these versions of HTTP are spoken here. Node would read a request with another version as HTTP/1.1. */
 const spokenVersions: readonly string[] = ["1.0", "1.1"];
 
 /**

@@ -5,7 +5,7 @@
  * When the peer didn't answer in time, the outcome is unknown, and a repeat waits for the answer to the first request.
  * Other answers of 500 and above are not kept, because the caller may try again.
  *
- * A key is its caller's own, and counts only while that has the same rights.
+ * A key belongs to its caller, and counts only while the caller has the same rights.
  *
  * Answers are kept in this process for 24 h, at most 10,000 of them and 16 MiB. A repeat at another peer, or after a
  * restart, is a new request, except for runs: the key becomes part of their tick's name (schema/keyed-tick.ts), so each peer

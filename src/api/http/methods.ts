@@ -39,7 +39,9 @@ export function answerUnrouted(app: Api, page: PageFile): void {
   });
 }
 
-/** A person has followed a link or typed an address. Scripts ask for no HTML, and the API's own addresses have none. */
+/**
+ * True if a person has followed a link or typed an address. Scripts don't ask for HTML, and the API's own addresses have none.
+ */
 export function isOfBrowser({ method, headers, url }: FastifyRequest): boolean {
   const takesHtml = headers.accept?.includes("text/html") === true && headers.authorization === undefined;
   return (method === "GET" || method === "HEAD") && takesHtml && !/^\/v\d/.test(url);

@@ -6,12 +6,12 @@ import type { FastifyRequest } from "fastify";
 import { CicadaError } from "../../errors.ts";
 import type { Api } from "../options.ts";
 
-/** Whether the call looks at `If-Match`: those do that write one job. */
+/** Whether the call looks at `If-Match`. The calls that write one job do. */
 export function takesIfMatch(method: string | readonly string[], url: string): boolean {
   return method !== "GET" && ["/v1/jobs", "/v1/jobs/:id", "/v1/jobs/:id/revert"].includes(url);
 }
 
-/** Call it after the guard, which says first what a caller may not do. */
+/** Call it after the guard, so that a caller without the right gets that refusal first. */
 export function refusePreconditions(app: Api): void {
   app.addHook("preValidation", async (request) => {
     const unread = unreadPrecondition(request);

@@ -4,7 +4,10 @@
  * (docs.ts).
  */
 
-/** Their address names nothing, but what they are sent does: a peer, or a job of groups that the caller doesn't see. */
+/**
+ * The address of these calls names no object, but their parameters or body do: a peer, or a job of groups that the caller doesn't
+ * see.
+ */
 export const namingCalls: ReadonlySet<string> = new Set([
   "GET /v1/runs",
   "POST /v1/jobs",
@@ -12,7 +15,7 @@ export const namingCalls: ReadonlySet<string> = new Set([
   "POST /v1/key/rotate",
 ]);
 
-/** They make what their address names if it isn't there, and hide it from nobody who may write it. */
+/** These calls make what their address names if it isn't there, and everybody who may write it may also see it. */
 export const creatingCalls: ReadonlySet<string> = new Set([
   "PUT /v1/calendars/:name",
   "PUT /v1/channels/:name",
@@ -41,7 +44,10 @@ export const conflictingCalls: ReadonlySet<string> = new Set([
   "POST /v1/key/rotate",
 ]);
 
-/** They write into the table, or keep a script. What makes room, and what is only asked of peers, is not among them. */
+/**
+ * These calls write into the table, or keep a script. Calls that make room, and calls that only ask peers to do something, are
+ * not among them.
+ */
 export const growingCalls: ReadonlySet<string> = new Set([
   "POST /v1/jobs",
   "PUT /v1/jobs/:id",

@@ -10,7 +10,10 @@ import { createHash, randomBytes } from "node:crypto";
 export const sessionLifeMs = 12 * 3_600_000;
 /** Beyond this number the oldest session ends. 1,000 × 100 bytes. */
 const sessionCap = 1_000;
-/** … and beyond this number of one token its own oldest does, so that one caller's logins don't end those of others. */
+/**
+ * … and beyond this number of one token, the oldest session of that token ends, so that one caller's logins don't end those of
+ * others.
+ */
 const sessionCapPerToken = 100;
 
 function hash(text: string): string {

@@ -27,10 +27,10 @@ export interface SocketLimits {
   all: number;
   /** Of these, those of strangers. The rest is kept for callers with valid credentials. */
   strangers: number;
-  /** Those of all callers with valid credentials that are no admins, and of one of them. More leaves fewer for admins. */
+  /** Those of all callers with valid credentials that are not admins, and of one such caller. More leaves fewer for admins. */
   others: number;
   perCaller: number;
-  /** Of the strangers', those of one address. Less makes callers behind one proxy wait for each other. */
+  /** Of those of strangers, the ones from one address. Less makes callers behind one proxy wait for each other. */
   strangersPerAddress: number;
   /** How long the head of the first request may take from when the socket was accepted; ms. More lets slow strangers stay. */
   headMs: number;

@@ -46,7 +46,7 @@ function read(cert: string, key: string): { context: SecureContext; names: strin
     throw new CicadaError("BAD_SETTING", `--tls-cert: the certificate has expired on ${leaf.validTo}`);
   }
   try {
-    // Node takes an empty key for none, and would then refuse every connection.
+    // Node treats an empty key like no key, and would then refuse every connection.
     const fits = leaf.checkPrivateKey(createPrivateKey(key));
     if (!fits) throw new Error("it is the key of another certificate");
     const context = tls().createSecureContext({ cert, key, minVersion: "TLSv1.2" });

@@ -1,6 +1,6 @@
 /**
- * One action on many jobs: each is judged as the call for that job alone would be, and has its own answer. What some of them
- * refuse leaves the others alone.
+ * One action on many jobs: each is judged as the call for that job alone would be, and has its own answer. A refusal for one job
+ * doesn't affect the others.
  */
 import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";
@@ -67,7 +67,7 @@ const ItemSchema = Type.Object({
 });
 type Item = Static<typeof ItemSchema>;
 
-/** Which fields mean something for an action. Any other is refused, and not ignored. */
+/** Which fields mean something for an action. Any other field is refused, not ignored. */
 const fieldsOf: Readonly<Record<Asked["action"], readonly string[]>> = {
   pause: ["note", "until"],
   resume: [],
@@ -77,7 +77,7 @@ const fieldsOf: Readonly<Record<Asked["action"], readonly string[]>> = {
 
 export function bulkRoutes(app: Api): void {
   app.post(
-    // Two colons stand for one.
+    // In the router's paths, two colons stand for one.
     "/v1/jobs::bulk",
     {
       config: { right: own("operator"), repeatable: true },

@@ -137,7 +137,7 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
       const declared = readObjects(objects, request.control, decisions);
       const plan = planOf(declared, request.control, { source, prune });
       const command = { kind: "apply", changes: plan.changes, by: request.actor } as const;
-      // A plan says what is there, so who may not apply it is not shown it.
+      // A plan shows what is there, so a caller that may not apply it doesn't get it.
       const refused = request.control.refusalOf(command);
       if (refused !== undefined && dryRun) throw refused;
       if (refused !== undefined) await ask(request, request.control, command);

@@ -5,8 +5,8 @@
  * The names are `cicada.run.STATE`, `cicada.job.written`, `cicada.job.deleted`, the same two of a group, pool, calendar, channel
  * and maintenance, `cicada.peer.STATE` and `cicada.peer.joined`, which each peer reports once for each peer that is new to the
  * mesh. A reader that comes back to the same peer with `Last-Event-ID` gets what has happened meanwhile. If not all of that is
- * known any more, or the reader was too slow, `cicada.events.missed` tells it to read the lists again. It is also all that a
- * caller of some groups gets: what it may see of past changes can't be told any more.
+ * known any more, or the reader was too slow, `cicada.events.missed` tells it to read the lists again. A caller that is limited
+ * to groups always gets that event instead of what it missed, because nobody can tell any more which past changes it may see.
  *
  * A burst may have more events than a stream keeps for its reader. They are sent as fast as the reader takes them; of those that
  * wait about one run, job or peer, only the last is sent.
@@ -87,7 +87,7 @@ export function eventRoutes(app: Api, { self }: RouteOptions, streams: Streams, 
             }),
         });
         const since = last === "" ? [] : missedBy(control, recent, last);
-        // A reader that comes back before the first event names where it began.
+        // This id lets a reader that loses the stream before its first event name where it began.
         if (since === undefined) feed.miss(recent.newest);
         else if (since.length === 0) stream.push({ id: recent.idOf(recent.newest), data: undefined });
         for (const event of since ?? []) feed.take(event);

@@ -75,11 +75,11 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
   );
 }
 
-/** How many reasons the warnings of one kind tell, and how many jobs each of them names. */
+/** How many reasons the warnings of one kind give, and how many jobs each of them names. */
 const reasonsTold = 10;
 const jobsNamed = 5;
 
-/** A reason is told once: when all workers of a mesh are down, every one of its jobs is blocked. */
+/** Each reason is given once, with its jobs: when all workers of a mesh are down, all of its jobs are blocked. */
 function describeJobs(jobs: ReturnType<Control["blocked"]>, who: string): string[] {
   const groups = [...Map.groupBy(jobs, ({ hindrance }) => hindrance.message)];
   const told = groups.slice(0, reasonsTold).map(([why, blocked]) => {

@@ -94,7 +94,7 @@ function runJob(app: Api): void {
   );
 }
 
-/** Each value is a text, a number, true or false. Which one fits is for the job to say. */
+/** Each value is a text, a number, true or false. The job says which one fits. */
 export function readParams(params: Readonly<Record<string, unknown>>): ParamValues {
   const wrong = Object.entries(params).filter(([, value]) => !isParamValue(value));
   if (wrong.length > 0) {

@@ -181,7 +181,10 @@ export class JobFigures {
   }
 }
 
-/** A reason names the parent that kept a tick from running, and what became of it: too many different texts for a label. */
+/**
+ * Returns the code of a reason. The whole reason names the parent that kept a tick from running, and how that ended: too many
+ * different texts for a label.
+ */
 function codeOf(reason = ""): string {
   return reason.startsWith("parent ") ? "parent" : reason;
 }

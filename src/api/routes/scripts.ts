@@ -17,7 +17,7 @@ const Uploaded = Type.Object({
 });
 
 export function scriptRoutes(app: Api): void {
-  // Only here a body is what it is, whatever its type.
+  // Only here are the bytes of a body taken as they are, whatever its content type.
   app.register(async (scope: Api) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));

@@ -1,6 +1,6 @@
 /**
- * Secrets: which there are, who has the newest value of each, and which jobs name them; set and remove one. A value goes in
- * and never comes out.
+ * Secrets: which there are, which peers have the newest value of each, and which jobs name them; set and remove one. No call
+ * returns a value.
  */
 import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Tokens for the API, and who calls. A token's text is shown once, when it is made: the table keeps only its hash, and every peer
- * then takes it. Revoking one is for good.
+ * Tokens for the API, and who calls. A token's text is shown once, when it is made. The table keeps only its hash, so every peer
+ * accepts the token. A revocation is final.
  */
 import { Type, type Static } from "typebox";
 import { CicadaError } from "../../errors.ts";

@@ -148,8 +148,8 @@ export class ForecastSum {
   }
 
   /**
-   * Notes when a job wants slots of its pool. Of too many starts to list, as many runs are taken to be in progress all the time
-   * as are on average.
+   * Notes when a job wants slots of its pool. If an hour has too many starts to list, it counts as if the average number of runs
+   * were in progress all the time.
    */
   #use(
     pool: string,
@@ -169,7 +169,7 @@ export class ForecastSum {
     });
   }
 
-  /** In each of the hours in which it is in progress. */
+  /** Adds the use to each of the hours in which it is in progress. */
   #note(pool: string, use: Use): void {
     const byHour = this.#uses.get(pool) ?? new Map<number, Use[]>();
     this.#uses.set(pool, byHour);

@@ -15,7 +15,7 @@ import type { UsualDurations } from "./usual-durations.ts";
 const sliceMs = 5;
 /** Jobs whose usual durations are read together. */
 const jobsAtOnce = 100;
-/** How long an answer waits before it tells what is counted so far, where that is asked for. Unit: ms. */
+/** How long a request for an early answer waits before it gets what is counted so far. Unit: ms. */
 const soFarMs = 300;
 /** How long a result is kept at least. Unit: ms. */
 const keptMsMin = 2_000;
@@ -57,7 +57,7 @@ export class Forecast {
     return this.#keptOf(control, days).result;
   }
 
-  /** What of it is counted so far, unless all of it soon is. */
+  /** Returns what is counted so far, or all of it if that is ready soon. */
   async soFar(control: ScopedControl, days: number): Promise<ShownForecast> {
     const { counting, result } = this.#keptOf(control, days);
     if (counting === undefined) return result;
@@ -137,7 +137,7 @@ export class Forecast {
 
   #usualOf(jobs: readonly Job[], control: ScopedControl): Promise<(number | null)[]> {
     const usual = Promise.all(jobs.map(({ id }) => this.#usual.of(id, control)));
-    // It may fail before it is waited for, which then tells of it.
+    // It may fail before anything waits for it. Whatever waits for it later gets the failure.
     usual.catch(() => undefined);
     return usual;
   }

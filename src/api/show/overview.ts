@@ -112,7 +112,7 @@ class OfAllJobs<Found> {
       const part = this.#readSome(jobs.slice(at, at + this.#jobsAtOnce), (id, found) =>
         entries.set(id, found),
       );
-      // It may fail while an earlier one is waited for; its own turn tells of it.
+      // It may fail while an earlier part is waited for. The failure is noticed when this part is waited for.
       part.catch(() => undefined);
       parts.push(part);
       workMs += this.#now() - from;

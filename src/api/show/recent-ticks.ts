@@ -43,7 +43,7 @@ export class RecentTicks {
     });
   }
 
-  /** As the caller of this control may see it. Only what a caller of all groups sees is kept. */
+  /** The ticks that the caller of this control may see. Only what a caller of all groups sees is kept. */
   of(job: JobId, control: ScopedControl): Promise<Recent> {
     if (control.caller.groups !== undefined) return this.#read(job, control);
     const known = this.#kept.get(job);

@@ -162,8 +162,8 @@ export function showTick(story: TickStory, view: View, decisions: Decisions): Ti
 }
 
 /**
- * Shows records. Whether a second peer ran the same tick can only be seen from all records of the tick: `beside` are those that
- * are not shown.
+ * Shows records. Whether a second peer ran the same tick can only be seen from all records of the tick, so `beside` holds those
+ * that are not shown.
  */
 export function showRuns(
   records: readonly RunRecord[],

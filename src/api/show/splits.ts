@@ -1,6 +1,6 @@
 /**
- * The splits that a peer has seen, and what became of their ticks. A peer knows only whom it didn't hear itself: whether the
- * peers that it missed heard each other is not known here, and another peer may tell another story.
+ * The splits that a peer has seen, and what became of their ticks. A peer only knows which peers it didn't hear itself. It
+ * doesn't know whether those heard each other, so the account of another peer may differ.
  */
 import type { Silence, View } from "../../ports/control.ts";
 import { runId, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";

@@ -21,8 +21,8 @@ export class UsualDurations {
   }
 
   /**
-   * In ms; null if no run has succeeded. As the caller of this control may see it: only what a caller of all groups sees is kept.
-   * Jobs that are asked about in the same turn are read together.
+   * In ms; null if no run has succeeded. It counts the runs that the caller of this control may see; only the result for a caller
+   * of all groups is kept. Jobs that are asked about in the same turn are read together.
    */
   of(job: JobId, control: ScopedControl): Promise<number | null> {
     if (control.caller.groups !== undefined) return read(job, control);

@@ -94,8 +94,8 @@ export function concernedBy(control: Control, setting: SettingKind, name: string
 }
 
 /**
- * Jobs that are made may have children from before, when their ids were other jobs': they read what these hand on. A warning for
- * each of the jobs that has some, with one look at the table for all of them.
+ * New jobs may have children from a time when other jobs had their ids, and those children read what the new jobs hand on.
+ * Returns a warning for each new job that has such children of another group, and reads the table once for all of them.
  */
 export function foreignChildren(made: readonly Job[], control: Control): Map<JobId, string> {
   const children = new Map(made.map((job) => [job.id, { group: groupOfJob(job), names: [] as string[] }]));

@@ -24,7 +24,7 @@ export function checkChain({ jobs, now }: Pick<State, "jobs" | "now">, spec: Job
   const ofJob = (id: JobId): readonly JobId[] => (id === spec.id ? after.jobs : parentsOf(jobs, id));
   const cycle = cycleThrough(spec.id, ofJob);
   if (cycle !== undefined) {
-    // Of a cycle, the last job before the end is the parent that closes it.
+    // The last job before the end of the cycle is the parent that closes it.
     const place = (spec.after?.jobs ?? []).findIndex((parent) => parent === cycle.at(-2));
     const pointer = pointerTo("after", "jobs", String(Math.max(0, place)));
     return { problems: [{ pointer, message: describeCycle(cycle) }], warnings: [] };
@@ -35,7 +35,7 @@ export function checkChain({ jobs, now }: Pick<State, "jobs" | "now">, spec: Job
   return checkShared(rootsOf(after.jobs, ofJob), jobs.plans, now.wall);
 }
 
-/** The jobs at which the chains begin that lead to a job. */
+/** The jobs at which the chains of these parents begin. */
 function rootsOf(parents: readonly JobId[], ofJob: (id: JobId) => readonly JobId[]): JobId[] {
   const seen = new Set(parents);
   const roots: JobId[] = [];
@@ -50,7 +50,7 @@ function rootsOf(parents: readonly JobId[], ofJob: (id: JobId) => readonly JobId
 function checkShared(roots: readonly JobId[], plans: ReadonlyMap<JobId, Plan>, now: number): ChainCheck {
   const nothing = { problems: [], warnings: [] };
   const known = roots.flatMap((id) => plans.get(id) ?? []);
-  // What can't be computed here is for a peer that knows it to say, in the stories of the ticks.
+  // If this peer can't compute some ticks, it finds nothing wrong: a peer that can says so in the ticks' stories.
   if (roots.length < 2 || known.length < roots.length || known.some(({ knowsTicks }) => !knowsTicks))
     return nothing;
   const byHand = known.find(({ job }) => job.spec.schedule === undefined);
@@ -84,7 +84,7 @@ function others(known: readonly Plan[], one: Plan): string {
     .join(", ");
 }
 
-/** Also of a job that is disabled now. */
+/** The job's schedule, even if the job is disabled now. */
 function scheduleOf({ id, job: { spec } }: Plan): Schedule | undefined {
   const parsed = parseSchedule(spec.schedule ?? "", spec.timezone ?? "UTC", id);
   return parsed.ok ? parsed.schedule : undefined;

@@ -84,7 +84,7 @@ function whyRefused(
   return isGood ? undefined : "forged";
 }
 
-/** Of two statements of one time, that which takes a peer in again comes last, and decides. */
+/** If two statements have the same time, the one that takes a peer in again comes last, and decides. */
 function compareStatements(a: MembershipStatement, b: MembershipStatement): number {
   return a.at - b.at || Number(b.forgotten) - Number(a.forgotten) || compareTexts(tieOf(a), tieOf(b));
 }

@@ -262,7 +262,7 @@ function follow(state: State): boolean {
 function inherit(state: State, statements: readonly MembershipStatement[]): MembershipStatement[] {
   const { self } = state.settings;
   const last = new Map(statements.map((statement) => [statement.peer, statement]));
-  // That this peer was forgotten is stored elsewhere, and is not for itself to say.
+  // A forget of this peer itself is left out: it is stored elsewhere, and this peer must not sign it.
   const inForce = [...last.values()].filter(({ peer, forgotten }) => peer !== self || !forgotten);
   return inForce.map((statement) => {
     const { peer, forgotten, at, by, name } = statement;

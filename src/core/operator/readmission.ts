@@ -23,8 +23,9 @@ import { signedStatement } from "./own-statements.ts";
 import { memberNamed } from "./roster-requests.ts";
 
 /**
- * Undefined when the answer comes later, once the change is durable. For a peer that is not forgotten here there is nothing to
- * do, and that is not answered as done: the statement that forgets it may still be on its way, and would then hold.
+ * Undefined when the answer comes later, once the change is durable. If the peer is not forgotten here, there is nothing to do.
+ * That is refused and not answered as done, because the statement that forgets the peer may still be on its way, and would then
+ * hold.
  */
 export function unforget(
   state: State,

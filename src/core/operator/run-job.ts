@@ -69,7 +69,7 @@ function tickOf({ now }: State, key: TickKey | undefined, random: Uint8Array): T
   return key === undefined ? (`manual-${ulid(now.wall, random)}` as TickId) : keyedTick(now.wall, key);
 }
 
-/** The run that was asked for under that key, at whichever peer, and isn't over. The history has those that are. */
+/** The run that was asked for under that key, at whichever peer, and isn't over. Runs that are over are in the history. */
 function firstOfKey({ book, ledger }: State, { id }: Plan, key: TickKey): Answer | undefined {
   const known = [...(book.byJob.get(id) ?? []), ...(ledger.openByJob.get(id)?.values() ?? [])];
   for (const { tick } of known) {

@@ -124,7 +124,7 @@ function stages(state: State, { id }: Plan): (tick: number) => "is over" | "has 
     const name = tickAt(tick);
     if (isWholeOver(ledger.history, id, name)) return "is over";
     if (begun.has(name)) return "has begun";
-    // What was only decided about one of its slots, such as that its peer was away, begins nothing.
+    // A mere decision about one of its slots, such as that its peer was away, doesn't begin the tick.
     const runners = overSlotsOf(ledger.history, id, name)?.slots.values() ?? [];
     const isRunning =
       [...runners].some((runner) => runner !== undefined) ||
@@ -158,7 +158,7 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
   for (const [tick, skip] of ticks)
     for (const { peer, state: how } of openOfTick(state.ledger, id, tick))
       if (how === "claimed") addHolder(peer, skip);
-  // Of a tick that is due soon a peer may hold a claim of which this one has not heard.
+  // If a tick is due soon, a peer may hold a claim on it that this peer has not heard of.
   for (const skip of skips.filter(({ tick }) => tick - state.now.wall < soonMs)) {
     for (const { id: peer, state: how } of state.members.byId.values()) {
       if (how === "alive" || how === "suspect") addHolder(peer, skip);
@@ -254,7 +254,7 @@ export function hearSkipConfirmed(state: State, { id, begun }: MessageOf<"skip-h
   answerSkip(state, open);
 }
 
-/** What stands in the table now is forgotten: from then on the table says whether the tick is to be skipped. */
+/** Forgets what was heard about ticks that the table now says are to be skipped: from then on the table decides. */
 export function forgetHeardSkips({ operator: { skipsHeard }, jobs: { plans } }: State, job: JobId): void {
   if (skipsHeard.size === 0) return;
   for (const tick of plans.get(job)?.skips.keys() ?? []) skipsHeard.delete(heardKey(job, tick));

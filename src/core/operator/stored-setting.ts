@@ -21,7 +21,7 @@ export function storedSetting(state: State, setting: SettingKind, name: string, 
   }
 }
 
-/** With the time of this edit, from which on its jobs have another timetable; undefined = it says what it has said already. */
+/** The value with the time of this edit, from which on its jobs have another timetable; undefined = nothing has changed. */
 function dated(state: State, name: string, value: unknown): unknown {
   const known = state.jobs.calendars.entries.get(name);
   const isSame = known !== undefined && sameValue({ ...known, at: 0 }, { ...(value as object), at: 0 });

@@ -54,7 +54,7 @@ function takeJob(state: State, { id, job }: JobChange): void {
   touchJob(state, id);
 }
 
-/** With the planted bug it is the job without what its group gives it. */
+/** The job as it is taken in: with the planted bug, without what its group gives it. */
 function asPlanted(state: State, job: Job): Job {
   const { written } = job;
   return written !== undefined && isPlanted(state, "group-unread") ? { ...job, spec: written } : job;

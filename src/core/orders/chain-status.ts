@@ -44,8 +44,8 @@ const comparedMax = 1_000;
 type Wanted = "any" | "expected";
 
 /**
- * The next tick after the instant (ms) that all its parents have, and that will run if they succeed; undefined = none is known.
- * What runs after a failure is not expected to run.
+ * The next tick after the instant (ms) that all its parents have, and that will run if they succeed; undefined = none is known. A
+ * job that runs after a failure is not expected to run.
  */
 export function nextChainTick(state: State, plan: Plan, after: number): number | undefined {
   return nextShared(state, plan, after, "expected");

@@ -36,7 +36,7 @@ export function nextRun(state: State, plan: Plan): NextTick | undefined {
   return at === undefined ? undefined : comingTick(state, plan, at);
 }
 
-/** The instant of that tick (ms), which costs far less than who would run it. */
+/** The instant (ms) of that tick. It costs far less than `nextRun`, which also says who would run it. */
 export function nextRunAt(state: State, plan: Plan): number | undefined {
   let after = comingAfter(state, plan);
   for (let windows = 0; windows < windowsMax; windows++) {
@@ -48,9 +48,9 @@ export function nextRunAt(state: State, plan: Plan): number | undefined {
   return undefined;
 }
 
-/** Why none of its ticks to come will run, of a job that `nextRun` finds none for; undefined = it has none, or is paused for good. */
+/** Why none of the job's ticks to come will run, if `nextRun` finds none; undefined = it has no ticks, or is paused for good. */
 export function allSkipped(state: State, plan: Plan): JobHindrance | undefined {
-  // What runs after a failure is not expected to run.
+  // A job that runs after a failure is not expected to run.
   if (!plan.enabled || plan.after?.on === "failure") return undefined;
   const from = comingAfter(state, plan);
   const first = nextUnpaused(plan, from, (one, after) =>
@@ -134,12 +134,12 @@ export function nextUnpaused(
   }
 }
 
-/** Of a job that runs after others, as far as its parents' ticks are known. */
+/** The next tick after the instant (ms); for a job that runs after others, as far as its parents' ticks are known. */
 function nextTick(state: State, plan: Plan, after: number): number | undefined {
   return plan.after === undefined ? nextTickOf(plan, after) : nextChainTick(state, plan, after);
 }
 
-/** … with the ticks that the job leaves out. */
+/** The same, with the ticks that the job leaves out. */
 function nextPlanned(state: State, plan: Plan, after: number): number | undefined {
   return plan.after === undefined ? nextPlannedTickOf(plan, after) : nextChainTick(state, plan, after);
 }

@@ -95,8 +95,8 @@ function isStale(
   { requested, attempt, isChained, instant }: DecidedOrder,
   facts: Facts,
 ): boolean {
-  // The job was deleted and made again: what was left of an earlier one's tick doesn't go on. (A clock that was ahead may have
-  // made it in what is the future now.)
+  // If the job was deleted and made again, what is left of the earlier job's tick doesn't go on. (A clock that was ahead may have
+  // dated the new job to a time that is still to come; then the order stays.)
   const { createdAt } = plan.job;
   const isOfEarlier =
     requested === undefined

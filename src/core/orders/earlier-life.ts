@@ -24,7 +24,7 @@ import { emit, type State } from "../state.ts";
  */
 const heardWithinMs = 5_000;
 
-/** Such a record was found on the disk, or came from another peer. */
+/** Notes an open record of an earlier life, which was found on the disk or came from another peer. */
 export function noteEarlierRecord(state: State, record: RunRecord): void {
   const key = orderKeyOf(record);
   const sinceMono = state.upkeep.earlierRecords.get(key)?.sinceMono ?? state.now.mono;
@@ -32,8 +32,8 @@ export function noteEarlierRecord(state: State, record: RunRecord): void {
 }
 
 /**
- * The same for a claim whose run had started, as its output shows. That is recorded at once, because the others would run the
- * order when the claim's lease ends. It was started within moments of the instant that is recorded.
+ * The same for a claim whose run had started, as its output shows. The start is recorded at once, because the others would run
+ * the order when the claim's lease ends. The run was started within moments of the instant that is recorded.
  */
 export function noteEarlierStart(state: State, claim: RunRecord): void {
   const record = unqueued(claim);

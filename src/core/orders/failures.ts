@@ -81,7 +81,7 @@ function endedTicks(state: State, records: readonly RunRecord[], after: number):
     const story = finalWordOf(ofTick);
     if (story === undefined) return [];
     const isWhole = story.of === undefined || isTickOver(state, story.job, tick);
-    // The record that says that an attempt is not made is not among them.
+    // The records don't include one that says that a further attempt is not made.
     const isSettled = ofTick.some(settles) || isWholeOver(state.ledger.history, story.job, tick);
     const isOver = isSettled && isWhole && instantOf(tick) > after;
     return isOver ? [{ tick, instant: instantOf(tick), state: story.state }] : [];

@@ -73,7 +73,7 @@ function ticksIn(
   return { count, first: first.slice(0, listed) };
 }
 
-/** How the runs of an hour fall to peers, as of now: by the ticks that are listed where these are all, and evenly otherwise. */
+/** How the runs of an hour fall to peers, as of now: by rank if all ticks of the hour are listed, and evenly otherwise. */
 function sharing(
   state: State,
   plan: Plan,

@@ -31,10 +31,10 @@ import { isPlanning } from "./planning.ts";
 import { beginHistory, planStore, undecidedMs } from "./watermarks.ts";
 
 /**
- * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has told which of them
- * really started. What the peer took for too late may not be, so those ticks are looked up as well. Of jobs whose watermark is
- * ahead so is the last past tick, because an earlier life may have decided about it; if that life took several ticks for too
- * late, they share a record with the last. Returns how many jobs are concerned.
+ * After this peer's clock was ahead: ticks after now no longer count as over, until the disk has told which of them really
+ * started. What the peer took for too late may not be, so those ticks are looked up as well. For jobs whose watermark is ahead,
+ * the last past tick is looked up too, because an earlier life may have decided about it; if that life took several ticks for too
+ * late, they share a record with the last one. Returns how many jobs are concerned.
  */
 export function lookUpAhead(state: State): number {
   const { history } = state.ledger;
@@ -62,7 +62,7 @@ function lastTickOf(plan: Plan | undefined, oldest: number, now: number): number
   return plan === undefined ? Infinity : (ticksOf(plan, oldest, now + 1, 1)[0] ?? Infinity);
 }
 
-/** Forgets ticks that were taken for too late so long ago that they are by now, however the clock was set. */
+/** Forgets ticks that were taken for too late so long ago that they really are too late by now, however the clock was set. */
 export function forgetTooOld({ ledger, jobs, now }: State): void {
   forgetTooLate(ledger, (job) => now.mono - undecidedOf(jobs.plans.get(job)));
 }

@@ -15,7 +15,7 @@ import { isPlanning } from "./planning.ts";
 /** How long each is kept at least, ms. */
 const keptMs = 3_600_000;
 
-/** `at`: by what time they are old (wall clock, ms). */
+/** `at`: the time (wall clock, ms) by which requests are judged to be old. */
 export function removeOldSkips(state: State, at: number): void {
   if (!isPlanning(state)) return;
   for (const plan of state.jobs.plans.values()) {

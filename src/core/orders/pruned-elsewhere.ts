@@ -1,7 +1,7 @@
 /**
- * Other peers have pruned a job's history before an instant, which they do only where everything is over. A peer that was away
- * meanwhile may know how those ticks began and not how they ended, and nobody will tell it any more. So to it they are over
- * too, however they ended.
+ * Other peers prune a job's history before an instant only where everything is over. A peer that was away meanwhile may know how
+ * those ticks began but not how they ended, and no other peer can tell it any more. So it takes them for over, however they
+ * ended.
  */
 import { instantOf, type JobId } from "../../schema/ids.ts";
 import { touchJob } from "../claims/touched.ts";
@@ -10,7 +10,7 @@ import { settle } from "../records/history.ts";
 import { dropRecord, openOf, settleIn } from "../records/ledger.ts";
 import type { State } from "../state.ts";
 
-/** This peer's own runs are left out: it knows best about them. */
+/** Closes what other peers have pruned before the instant (ms), except this peer's own runs, about which it knows best. */
 export function closePruned(state: State, job: JobId, before: number): void {
   const { book, ledger } = state;
   for (const record of openOf(ledger, job)) {
@@ -32,7 +32,7 @@ export function closePruned(state: State, job: JobId, before: number): void {
   touchJob(state, job);
 }
 
-/** A clock that was wrong may have pruned younger ticks, which can still run. */
+/** How long after its instant a tick may still start, ms. A clock that was wrong may have pruned younger ticks. */
 function mayStartForMs(plan: Plan): number {
   return startWindowMs(plan, true) + plan.target.offlineMs;
 }

@@ -163,7 +163,7 @@ function endOf(state: State, own: OwnRun, outcome: ChildOutcome, at: number): Ru
   return { ...ended, ...log, ...judgeEnd(own.plan.success, { isTimeout: kind === "timeout", ...end }) };
 }
 
-/** What a program left running is ended with it, which people who come from cron don't expect. */
+/** Adds a note if the program left processes running: they are ended with it, which people who come from cron don't expect. */
 function withNotes<Read extends Pick<RunRecord, "notes">>(read: Read, outcome: ChildOutcome): Read {
   const left = "leftRunning" in outcome ? (outcome.leftRunning ?? 0) : 0;
   if (left === 0) return read;

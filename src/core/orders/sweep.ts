@@ -90,7 +90,10 @@ export function openForgetting(
   upkeep.forgetProof = new ClockProof(proofLeftMs, lastAlive);
 }
 
-/** By this time (wall clock, ms) things are old. It stands still while a clock that has leapt ahead has not proved itself. */
+/**
+ * The time (wall clock, ms) by which things are judged to be old. It stands still while a clock that has leapt ahead has not
+ * proved itself.
+ */
 function forgettingAt({ upkeep, now }: State): number {
   if (upkeep.forgetProof.isDone(now, now.wall - upkeep.forgettingAt)) upkeep.forgettingAt = now.wall;
   return upkeep.forgettingAt;
@@ -142,14 +145,14 @@ function reconcileOverdue(state: State, plan: Plan, orders: ReadonlySet<Order>):
   for (const order of overdue) {
     const hasBegun = isInProgress(state, order);
     const isWanted = order.requested !== undefined || hasBegun || isFixed(state, plan, order);
-    // While the job is stopped nothing is caught up, and never what came in that time.
+    // While the job is stopped, nothing is caught up. Ticks that came in that time are never caught up.
     const isStopped = stop !== undefined && order.requested?.force !== true;
     // Whether it is caught up is decided anew when the stop has ended.
     if (isStopped && order.trigger === "catch-up") order.trigger = order.isChained ? "chain" : "schedule";
     if (isToBeSkipped(state, order)) touch(state, order);
     else if (isStopped || (!isWanted && new OrderFacts(state, order).skippedBy !== undefined)) continue;
     else if (!isWanted) scheduled.push(order);
-    // The slot's peer may be back before that, or the runs before it may end.
+    // The slot's peer may come back in time, or the runs before it may end.
     else if (isPeerSlot(order.slot) && isHeldUp(state, order)) touch(state, order);
     else if (wall - wantedAt(order.due, hasBegun, plan, wall) > windowOf(plan, order))
       miss(state, plan, order, "window");

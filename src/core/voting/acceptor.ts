@@ -32,7 +32,7 @@ import { readRunner } from "../../schema/vote.ts";
 import { emit, type Pending, type State, expectStored } from "../state.ts";
 import type { Write } from "../../ports/disk.ts";
 
-/** An hour later, votes on a tick are forgotten. */
+/** How long after a tick the votes on it are remembered, ms: for an hour longer than it may be voted on. */
 export const rememberVotesMs = 25 * 3_600_000;
 
 /**

@@ -1,11 +1,11 @@
 /**
  * Whether this voter remembers every vote that was given in its name (DESIGN §6).
  *
- * Every peer's heartbeat carries the number of votes that it has ever stored, signed, and each other peer shows it the highest
- * such statement that it has from it. After a start, a voter votes only when enough others to make a majority together with it have
- * confirmed that its number is not below what they heard. A voter whose own signature proves that its disk lacks votes that it
- * has given never votes again under that identity, unless people forget it, take it in again and make it a voter again. A
- * member's bare number proves nothing: the member confirms nothing by it, and that is all. Not promised: noticing a rollback
+ * Every peer's heartbeats carry its signed statement about how many votes it has ever stored. Each other peer shows it the
+ * highest such statement that it has heard from it. After a start, a voter votes only when enough others to make a majority
+ * together with it have confirmed that its number is not below what they heard. If a voter's own signature proves that its disk
+ * lacks votes that it has given, it never votes again under that identity, unless people forget it, take it in again and make it
+ * a voter again. A member that names a higher number without that proof only doesn't confirm. Not promised: noticing a rollback
  * that no living peer remembers.
  */
 import type { Write } from "../../ports/disk.ts";

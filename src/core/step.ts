@@ -222,7 +222,7 @@ function tableFull(state: State, token: number, detail: string): void {
 function resume(state: State): void {
   if (isPlanning(state)) {
     if (state.upkeep.wentBack && !isPlanted(state, "future-kept")) replan(state);
-    // What was decided about ticks that were ahead, and are not any more, comes before what nobody knows of.
+    // Decisions about ticks that were ahead until now come first, and then the ticks that nobody knows of.
     lookUpDecidedAhead(state);
     scanAll(state);
   }

@@ -95,7 +95,7 @@ export function nextTicks(
   return plan === undefined ? undefined : comingTicks(state, plan, count);
 }
 
-/** When the job's next tick is that will run as things are (ms); undefined = there is none, or no such job. */
+/** The instant (ms) of the job's next tick that will run as things are; undefined = there is none, or no such job. */
 export function nextRunOf(stateThen: Readonly<State>, now: Now, id: JobId): number | undefined {
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
@@ -282,7 +282,7 @@ export function isOpenBefore({ book, ledger }: Readonly<State>, job: JobId, befo
   return false;
 }
 
-/** The jobs after which it runs, and those after which these run. */
+/** The jobs after which the job runs, and those after which these run. */
 function ancestorsOf(jobs: JobsState, job: JobId): ReadonlySet<JobId> {
   const found = new Set(parentsOf(jobs, job));
   for (const one of found) for (const parent of parentsOf(jobs, one)) found.add(parent);

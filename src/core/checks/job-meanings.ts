@@ -49,7 +49,7 @@ export function meaningProblems(given: Fields): Problem[] {
   return problems;
 }
 
-/** Not only by hand. */
+/** Whether the job runs by itself, and not only by hand. */
 function runsByItself(given: Fields): boolean {
   return given["schedule"] !== undefined || given["after"] !== undefined;
 }
@@ -222,7 +222,7 @@ function targetProblems(given: Fields): Problem[] {
   ];
 }
 
-/** What only a job that runs on all its peers can say. */
+/** Problems of what only a job that runs on each of its peers may say. */
 function allPeersProblems(given: Fields, target: Fields): Problem[] {
   const problems = (["offline", "rolling"] as const).flatMap((name) => {
     if (target[name] === undefined || target["count"] === "all") return [];

@@ -10,7 +10,7 @@ import { pointerTo } from "../../schema/pointer.ts";
 export type Params = NonNullable<JobSpec["params"]>;
 type Param = Params[string];
 
-/** As of an environment variable, of which it becomes a part: `CICADA_PARAM_NAME`. */
+/** The form of an environment variable's name, because the name becomes part of one: `CICADA_PARAM_NAME`. */
 export const paramName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
 /** What is wrong with the declared parameters; their shapes are right. */

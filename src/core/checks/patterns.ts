@@ -1,6 +1,6 @@
 /**
- * The patterns of a job: over a run's whole output, or over the body of an answer. Here it is only read which there are; RE2
- * itself is in a worker (real/patterns.ts), because matching takes time.
+ * The patterns of a job: over a run's whole output, or over the body of an answer. This file only finds them; RE2 itself is in a
+ * worker (real/patterns.ts), because matching takes time.
  */
 import type { PatternRule } from "../../ports/patterns.ts";
 import { isObject, inside } from "./fields.ts";

@@ -1,6 +1,6 @@
 /**
  * A job's precheck: a small command that runs just before each attempt, on the same peer, as the job's user, and in the place
- * that the run has. Only if it exits with 0 the job itself is started; otherwise the run is `skipped(precheck)`.
+ * that the run has. The job itself is started only if the precheck exits with 0; otherwise the run is `skipped(precheck)`.
  */
 import type { ChildOutcome, ProcessAction } from "../../ports.ts";
 import type { JobSpec, Problem } from "../../schema/job.ts";

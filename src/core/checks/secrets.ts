@@ -1,6 +1,6 @@
 /**
- * Secrets as a job names them: which names it may have, and where a request has them filled in. And what a value and a sealed
- * value must be like; the values themselves never come here.
+ * Secrets as a job names them: which names it may have, where a request has them filled in, and what a value and a sealed value
+ * must be like. The values themselves never come here.
  */
 import type { JobSpec, Problem } from "../../schema/job.ts";
 import { pointerTo } from "../../schema/pointer.ts";

@@ -9,7 +9,7 @@ import { readCalendars } from "./calendars.ts";
 import type { JobsState } from "./jobs-state.ts";
 import type { Plan } from "./plan.ts";
 
-/** Puts these in place of all calendars before, now (ms). Returns the jobs that name one that is another now. */
+/** Replaces all calendars by these, at `now` (ms). Returns the jobs that name one that has changed. */
 export function enterCalendars(jobs: JobsState, entries: ReadonlyMap<string, unknown>, now: number): JobId[] {
   const before = jobs.calendars;
   jobs.calendars = readCalendars(entries, before, now);

@@ -15,7 +15,7 @@ export interface PastEnd {
   readonly at: number;
 }
 
-/** Which of two ends of one parent counts: a run before a tick that was skipped or missed, and then what ended later. */
+/** Which of two ends of one parent counts: a run wins over a tick that was skipped or missed; otherwise the later end counts. */
 export function endThatCounts<End extends PastEnd>(a: End, b: End): End {
   const [isRun, otherIsRun] = [isEndOfRun(a.state), isEndOfRun(b.state)];
   if (isRun !== otherIsRun) return isRun ? a : b;

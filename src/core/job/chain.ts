@@ -2,8 +2,8 @@
  * What the ends of its parents mean for a tick of a job that runs after them (`after`). A pure rule.
  *
  * The tick's final word counts, and not each attempt's. A parent that was skipped or missed, or has no such tick, decides the
- * tick at once: it is skipped. Otherwise the tick waits until all parents have ended. A parent with several runs, one of which was
- * skipped or missed and another has ended, fulfils `always` alone.
+ * tick at once: it is skipped. Otherwise the tick waits until all parents have ended. If one of a parent's several runs was
+ * skipped or missed and another has ended, that parent fulfils only `always`.
  */
 import type { JobId } from "../../schema/ids.ts";
 import type { JobSpec } from "../../schema/job.ts";

@@ -1,7 +1,7 @@
 /**
- * The defaults that a group gives to its jobs. A job's own field wins as a whole; only of `env`, the variables of both count. A
- * request takes nothing that is about processes. The table shows each job with its group's defaults filled in, so that every
- * peer decides by the same job.
+ * The defaults that a group gives to its jobs. A job's own field wins as a whole, except that the variables of both `env`s count.
+ * A job that sends a request takes no field that is about processes. The table shows each job with its group's defaults filled
+ * in, so that every peer decides by the same job.
  */
 import { sameValue } from "../../schema/equal.ts";
 import {

@@ -7,7 +7,7 @@ import { outputsMaxBytes, type RunRecord } from "../../schema/run.ts";
 
 /** Names of shell variables, and those with `.` and `-` in addition. */
 const keyText = /^[A-Za-z_][A-Za-z0-9_.-]{0,127}$/;
-/** More keys than this make a file of the peer's reader slow, and are not what outputs are for. */
+/** With more keys than this, the file is slow to read, and outputs are not meant for so much. */
 export const outputKeysMax = 1_000;
 
 export function readOutputs(written: Written | undefined): Pick<RunRecord, "outputs" | "notes"> {

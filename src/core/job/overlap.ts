@@ -52,8 +52,8 @@ export function overlapVerdict(
 }
 
 /**
- * A tick of a backfill that runs, or is about to: whatever the policy says, a live tick waits for it, because nobody meant that one
- * to run at this moment. Those that are held go behind the live ticks.
+ * Whether it is a tick of a backfill that runs, or is about to. Whatever the policy says, a live tick waits for it, because
+ * nobody chose this moment for the backfill's tick. Ticks of a backfill that are held go behind the live ticks.
  */
 export function isBackfillOn({ isBackfill, running, waiting, isDue }: Contender): boolean {
   return isBackfill === true && (running || (isDue && !waiting));
@@ -68,8 +68,8 @@ export function* withoutBackfills(all: Iterable<Contender>, onBackfill: () => vo
 }
 
 /**
- * The ticks of a backfill run one after the other, and behind the live ones of their job, of which none goes on at the same time
- * unless the job allows that.
+ * The ticks of a backfill run one after the other, and behind their job's live ticks. No live tick runs at the same time, unless
+ * the job allows overlaps.
  */
 export function overlapOfBackfill(
   policy: NonNullable<JobSpec["overlap"]>,

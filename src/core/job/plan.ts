@@ -204,9 +204,9 @@ const plain = {
   none: [],
 } as const;
 
-/** What jobs need differs little from one to the other, so equal lists are one. */
+/** The needs of jobs differ little, so equal lists share one object. */
 const knownLists = new Map<string, readonly string[]>();
-/** Of more, the known ones are forgotten, and later plans share new ones. */
+/** With more, the known lists are forgotten, and later plans share new ones. */
 const knownListsMax = 256;
 
 function sharedList(list: readonly string[]): readonly string[] {

@@ -29,8 +29,8 @@ const dayMs = 86_400_000;
 /** Twelve years contain every combination of weekday, month and day that people use, leap days and clock changes included. */
 const yearsMs = 12 * 366 * dayMs;
 /**
- * Ticks of the rarest schedule, which take about 40 ms for two schedules. Of one that ticks every hour they last for more than a
- * year, and so through the clock changes; of `@every` schedules, until any two periods below an hour or so have met.
+ * Ticks of the rarest schedule, which take about 40 ms for two schedules. If it ticks every hour, they cover more than a year,
+ * and so the clock changes; with `@every` schedules, they go on until any two periods below an hour or so have met.
  */
 const ticksMax = 10_000;
 /** Ticks of each schedule that are compared with the others. */

@@ -43,7 +43,7 @@ export function parentsOf({ plans, cyclic }: JobsState, id: JobId): readonly Job
   return plans.get(id)?.after?.jobs ?? cyclic.get(id) ?? [];
 }
 
-/** Puts these in place of every maintenance before. Returns the jobs to which they apply, or one before them did. */
+/** Replaces every maintenance by these. Returns the jobs to which one of them applies, or one of the old ones did. */
 export function enterMaintenance(jobs: JobsState, all: readonly Maintenance[]): JobId[] {
   jobs.maintenance = all;
   const changed: JobId[] = [];

@@ -62,7 +62,10 @@ export function parseSchedule(
 const knownSchedules = new Map<string, ReadSchedule>();
 /** With more, the cache is emptied, and later jobs share new ones. */
 const schedulesRemembered = 1_024;
-/** Of schedules that are shared: `tick` is the first one after `after`, and so after every instant between the two. */
+/**
+ * The last answer for each schedule that is shared: `tick` is the first one after `after`, and so after every instant between the
+ * two.
+ */
 const lastAnswers = new WeakMap<Schedule, { after: number; tick: number }>();
 
 function readSchedule(

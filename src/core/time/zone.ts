@@ -33,8 +33,8 @@ const samplingSeconds = 3 * daySeconds;
 /** The clocks of a zone have never gone back by more than a day. */
 const lookBackSeconds = 3 * daySeconds;
 /**
- * From this year on, each instant is answered like the one 400 years before: the calendar repeats after 146,097 days, and what is
- * known of a zone's future are rules by month and weekday. The last list of single dates, Morocco's, ends in 2087.
+ * From this year on, each instant is answered like the one 400 years before: the calendar repeats after 146,097 days, and all
+ * that is known of a zone's future is rules by month and weekday. The last list of single dates, Morocco's, ends in 2087.
  */
 const repeatsFrom = dayOfDate(2_500, 1, 1) * daySeconds;
 const repeatsAfter = 146_097 * daySeconds;

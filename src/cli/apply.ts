@@ -1,6 +1,6 @@
 /**
  * `cicada apply`, `diff` and `export`: the table as files. A path is a file with one or several objects, or a folder of such
- * files. One file that can't be read, and nothing is changed.
+ * files. If one file can't be read, nothing is changed.
  */
 import { Option, type Command } from "commander";
 import { readdirSync, statSync } from "node:fs";
@@ -108,7 +108,7 @@ function readAll(paths: readonly string[]): WrittenObject[] {
   return paths.flatMap(filesIn).flatMap(readDocuments);
 }
 
-/** A folder's files by name, with those of its folders; hidden ones are passed over. */
+/** The files of a folder and of the folders in it, by name; hidden ones are passed over. */
 function filesIn(path: string): string[] {
   if (path === "-") return [path];
   try {
@@ -176,7 +176,7 @@ async function exportCrontab(options: PeerOptions & { user?: string }, terminal:
   const jobs = items
     .filter(({ state }) => state !== "invalid")
     .map(({ inherited, ...job }) => {
-      // What is writable of a valid job is its spec.
+      // The writable fields of a valid job are its spec.
       const own = writable(job) as unknown as JobSpec;
       return { own, job: { ...inherited, ...own, env: { ...inherited?.env, ...job.env } } };
     });
@@ -184,11 +184,11 @@ async function exportCrontab(options: PeerOptions & { user?: string }, terminal:
   terminal.print(terminal.interactive ? escapeUnseen(text) : text);
 }
 
-/** One document per object; what could not be said stands above them. */
+/** One document per object; comments above them name what was left out. */
 function asDocuments({ items, leftOut = [] }: ExportAnswer, terminal: Terminal): string {
   const texts = items.map((item) => {
     const text = toYaml(item);
-    // On a screen no text of a job may move the cursor or turn letters around.
+    // On a screen, no text of a job may move the cursor or reverse letters.
     const isPlain = !terminal.interactive || escapeUnseen(text) === text;
     return isPlain ? text : escapeUnseen(toYaml(item, quoted));
   });
@@ -247,10 +247,10 @@ function lineOf(terminal: Terminal, { kind, name, action, fields, conflict }: Pl
   return `${paint(terminal, colour[action], `${sign} ${kind} ${plain(name)}`)}${what}${but}`;
 }
 
-/** How many characters of a value are shown where no screen says how many fit. `-o json` shows all of them. */
+/** How many characters of a value are shown if no screen says how many fit. `-o json` shows all of them. */
 const valueLength = 100;
 
-/** The values before and after, one field a line; of a removed job its history tells them. */
+/** The values before and after, one field a line; none for a removed job, because its history has them. */
 function changeLines(terminal: Terminal, { kind, action, changes = [] }: PlanItem): string[] {
   if (action === "create" || (action === "delete" && kind === "job")) return [];
   const room = terminal.interactive ? Math.max(20, (terminal.columns - 12) / 2) : valueLength;

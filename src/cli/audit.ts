@@ -1,4 +1,4 @@
-/** `cicada audit`: who has changed what, at whichever peer, and who was refused. */
+/** `cicada audit`: who has changed what at any peer, and who was refused. */
 import type { Command } from "commander";
 import type { AuditAnswer } from "./terminal/answers.ts";
 import { auditActions } from "../schema/audit.ts";

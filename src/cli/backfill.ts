@@ -1,4 +1,4 @@
-/** `cicada jobs backfill`: run past ticks of a job. It shows which, and runs them with `--yes`. */
+/** `cicada jobs backfill`: run past ticks of a job. It shows which ticks these are, and runs them with `--yes`. */
 import type { Command } from "commander";
 import type { BackfillAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type PeerOptions } from "./terminal/client.ts";

@@ -1,6 +1,6 @@
 /**
- * Reads the command line and passes it to the noun in the files beside this one. Of those it only reads what the command line names:
- * the others are in the help, and no more.
+ * Reads the command line and passes it to the noun in the files beside this one. It only reads the file of the command that the
+ * command line names. The others are merely listed in the help.
  */
 import { Command, CommanderError } from "commander";
 import { addExamples } from "./examples.ts";

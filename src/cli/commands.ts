@@ -1,6 +1,7 @@
 /**
  * All commands, in the order in which the help lists them. The file of a command is only read if the command line names it: all
- * of them together take longer to read than most commands take to run. Of the others the program knows what the help shows.
+ * of them together take longer to read than most commands take to run. Of the other commands, the program only knows what the
+ * help shows.
  */
 import { Help, type Command } from "commander";
 import type { Terminal } from "./terminal/terminal.ts";
@@ -120,7 +121,7 @@ const files: readonly CommandFile[] = [
   },
 ];
 
-/** Those that say what other commands take. */
+/** The commands that say what other commands take. */
 const aboutAll: ReadonlySet<string> = new Set(["complete", "help"]);
 
 /** Adds those that this command line needs as they are, and all others as the help shows them. */

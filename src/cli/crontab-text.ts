@@ -3,7 +3,7 @@
  *
  * A job becomes a line if cron would then run the same command at the same times, as the same user; what else the job says (its
  * retries, where it may run, who is told) stands above it as a comment. A job whose times, command or user a crontab can't say
- * becomes comments alone. What a line needs of its surroundings is set before it, because variables hold for all lines below. A
+ * becomes comments alone. The variables that a line needs are set before it, because a variable holds for all lines below it. A
  * comment for the import holds the whole job.
  */
 import type { JobSpec } from "../schema/job.ts";
@@ -11,9 +11,9 @@ import { disabledMark, originLine } from "./import/crontab-origin.ts";
 import { quoted } from "./program.ts";
 
 export interface ExportedJob {
-  /** with what it takes from its group */
+  /** with the fields that it takes from its group */
   job: JobSpec;
-  /** what it says itself */
+  /** without them */
   own: JobSpec;
 }
 
@@ -22,7 +22,7 @@ interface Options {
   user: string | undefined;
 }
 
-/** Fields that a line says, or that mean nothing to cron. */
+/** Fields that a line expresses, or that mean nothing to cron. */
 const said: ReadonlySet<string> = new Set(
   (
     "id schedule timezone command argv executor stdin env cwd user umask description labels owner group enabled keep " +
@@ -101,7 +101,7 @@ function lineOf(
   };
 }
 
-/** What every cron reads as cicada does. */
+/** True for a schedule that every cron reads as cicada does. */
 function isCrons(schedule: string): boolean {
   if (/^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/.test(schedule)) return true;
   const value = String.raw`(?:\d+|[a-z]{3})`;

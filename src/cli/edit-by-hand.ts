@@ -1,6 +1,6 @@
 /**
- * A job as YAML in $EDITOR. What a person has written there is never lost: a text that is refused is opened again or kept in a file
- * that is named. Read when it is used, because it needs YAML.
+ * A job as YAML in $EDITOR. What a person has written is never lost: a text that is refused is opened again, or kept in a file
+ * whose path is printed. Read when it is used, because it needs YAML.
  */
 import { CicadaError } from "../errors.ts";
 import type { JobAnswer } from "./terminal/answers.ts";
@@ -53,7 +53,7 @@ function onlyJob(draft: Draft): Record<string, unknown> {
   throw new CicadaError("BAD_FILE", `${draft.path}: it holds several jobs; only one can be edited at a time`);
 }
 
-/** Asks the person, if another text can help. Shows there what was wrong with this one. */
+/** Asks the person whether to open the text again, if another text can help. The file then says what was wrong with this one. */
 async function isOpenedAgain(error: unknown, draft: Draft, terminal: Terminal): Promise<boolean> {
   const isMistake = error instanceof CicadaError && error.exit === 2;
   const isConflict = error instanceof CicadaError && error.code === "ID_MISMATCH";
@@ -63,7 +63,7 @@ async function isOpenedAgain(error: unknown, draft: Draft, terminal: Terminal): 
     const said = await terminal.ask("Open it again? [Y/n] ");
     if (/^n(o)?$/i.test(said.trim())) return false;
   } catch (left) {
-    // As a no does, so that the person is told where the text is kept.
+    // This counts as a no, so that the person is told where the text is kept.
     if (left instanceof NotAnswered) return false;
     throw left;
   }
@@ -82,7 +82,7 @@ function printWhereKept(error: unknown, id: string, draft: Draft, terminal: Term
   else terminal.notify(`Correct it, then run: ${send}`);
 }
 
-/** In the file, a field is written as it is called. */
+/** Names fields as they are written in the file. */
 function inTermsOfFields(error: unknown): unknown {
   if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
   const problems = error.problems.map(({ pointer, message }) => ({ pointer: fieldPath(pointer), message }));

@@ -1,9 +1,9 @@
 /**
  * `cicada key rotate`: replaces a leaked cluster key without stopping the mesh.
  *
- * Those who joined with the leaked key are members, and members get the new key. So it first shows who they are, leaves
- * out and forgets those that `--without` names, and goes on only when a person has confirmed each of the others, or says
- * yes here. The peer itself enforces this; the command only makes it easy.
+ * Peers that joined with the leaked key are members, and members get the new key. So the command first shows the members, leaves
+ * out and forgets those that `--without` names, and goes on only when a person has confirmed each of the others, or says yes
+ * here. The peer itself enforces this; the command only makes it easy.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";

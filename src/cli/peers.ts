@@ -135,7 +135,10 @@ function readKey(
   return { key: parseClusterKey(text), rotation: rotationIn(text), file };
 }
 
-/** Whether the key is that of the local data folder, and the peer that was asked, by its address, isn't the one up there. */
+/**
+ * Whether the key comes from the local data folder although the peer that was asked, by its address, isn't the one that runs on
+ * that folder.
+ */
 function isOfOtherPeer(
   options: PeerOptions & { clusterKey?: string },
   terminal: Terminal,
@@ -342,7 +345,7 @@ const actions = [
   },
 ] as const;
 
-/** Does it for one peer after the other. `done` tells a person of each. */
+/** Does it for one peer after the other. `done` tells a person about each. */
 async function act(
   terminal: Terminal,
   options: Options,

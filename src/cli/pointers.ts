@@ -1,14 +1,14 @@
 /**
- * What a peer refuses, it names by its place in the request (`/peer`, `/retry/attempts`). At the command line that is a flag, or a
- * field of a file.
+ * A peer names what it refuses by its place in the request (`/peer`, `/retry/attempts`). On the command line that place is a
+ * flag, or a field of a file.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
 
-/** Flags that are called otherwise than what they are in the request. */
+/** Flags whose names differ from those in the request. */
 const otherNames: Readonly<Record<string, string>> = { peer: "on", q: "query", groups: "group" };
 
-/** The error with flags of the command that was given, where it has them, and with `retry.attempts` for other places. */
+/** The error with the flags of the command that was given; places without a flag are written like `retry.attempts`. */
 export function inWordsOf(error: unknown, command: Command): unknown {
   if (!(error instanceof CicadaError) || error.problems.length === 0) return error;
   // A command that takes several files names the file and the place in it itself.

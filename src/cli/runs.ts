@@ -156,7 +156,7 @@ async function listRuns(
   };
   const answer = await client.list<RunAnswer>("/v1/runs", query, readCount("--limit", options.limit));
   if (answer.items.length > 0) return answer;
-  // What is misspelt has no runs either, but is refused instead of shown as an empty list.
+  // A misspelt name has no runs either, so it is refused. An empty list would hide the mistake.
   if (job !== undefined)
     await client.send(`/v1/jobs/${encodeURIComponent(job)}/runs`, { query: { limit: 1 } });
   if (group !== undefined) await checkGroup(client, group);
@@ -233,7 +233,7 @@ function outputWriter(terminal: Terminal, raw: boolean): WriteOutput {
   };
 }
 
-/** The whole output. Of a run that never started, the error says why it didn't. */
+/** The whole output. For a run that never started, the error says why. */
 async function readLog(client: Client, run: string): Promise<Reply> {
   try {
     return await client.send(pathOfRun(run, "/log"), { headers: { accept: "text/plain" } });
@@ -268,7 +268,7 @@ async function followLog(client: Client, run: string, write: WriteOutput): Promi
   }
 }
 
-/** How it ended, unless the reason says that too. */
+/** How it ended; empty if the reason says that already. */
 function endText(run: RunAnswer): string {
   const reason = plain(reasonText(run));
   const exit = run.state === "succeeded" && run.exitCode === 0 ? "" : exitText(run);

@@ -27,7 +27,7 @@ export function isTooFew(limit: number): boolean {
   return limit < leastForTicks;
 }
 
-/** What a person should know about the limit; undefined = it is enough. */
+/** What a person should know about a limit that is too low; undefined = it is enough. */
 export function describeFew(limit: number, capacity: number): string | undefined {
   const wanted = descriptorsWanted(capacity);
   if (limit >= wanted) return undefined;

@@ -1,6 +1,6 @@
 /**
- * What every command reads of the environment, also one that needs no other setting: whether its variables are text, and which data
- * folder a peer has by default.
+ * What every command reads from the environment, even one that needs no other setting: whether its variables are text, and which
+ * data folder a peer has by default.
  */
 import { userInfo } from "node:os";
 import { join } from "node:path";

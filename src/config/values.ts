@@ -37,7 +37,10 @@ function readMultiaddr(text: string): string | Refusal {
     : new Refusal(`a multiaddr such as /ip4/192.0.2.7/tcp/${defaultMeshPort}`);
 }
 
-/** A multiaddr that others can dial: one that stands for every address of a machine, or for any port, tells them nothing. */
+/**
+ * A multiaddr that others can dial. One that stands for every address of a machine, or for any port, is refused, because it tells
+ * them nothing.
+ */
 export function readAnnounced(text: string): string | Refusal {
   const read = readMultiaddr(text);
   if (read instanceof Refusal || !/^\/(ip4\/0\.0\.0\.0|ip6\/::)\/|\/tcp\/0(\/|$)/.test(read)) return read;
@@ -144,7 +147,7 @@ export function readTag(text: string): [string, string] | Refusal {
   return isValid ? [key, value] : new Refusal("KEY=VALUE, such as disk=ssd");
 }
 
-/** No system has a user of another name, and a peer names these users in each heartbeat. */
+/** Other names are refused: no system has such users, and a peer names its allowed users in each heartbeat. */
 export function readUser(text: string): string | Refusal {
   return /^[^\p{Cc},:/]{1,64}$/u.test(text)
     ? text

@@ -28,13 +28,13 @@ export function contentOf(document: Document.Parsed, where: string): unknown {
   return content;
 }
 
-/** What contains itself by an alias has no depth at all. */
+/** A value that contains itself by an alias has no end, so it is too deep. */
 function isTooDeep(content: unknown, levels: number): boolean {
   if (typeof content !== "object" || content === null) return false;
   return levels === 0 || Object.values(content).some((value) => isTooDeep(value, levels - 1));
 }
 
-/** Without the picture of the place below it, which one line can't show. */
+/** Leaves out the drawing of the place in the text, which needs several lines. */
 function firstLine(message: string): string {
   return (message.split("\n", 1)[0] ?? message).replace(/:$/, "");
 }

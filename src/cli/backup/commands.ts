@@ -99,7 +99,7 @@ async function restore(file: string, options: RestoreOptions, terminal: Terminal
     }
     restoreInto(folder, file, isNewMesh ? undefined : { by: "restore", at: terminal.now() });
   } catch (error) {
-    // What failed, on a full disk for example, may be repeated.
+    // A restore that failed, for example on a full disk, can then be repeated.
     for (const key of keys) rmSync(join(folder, key), { force: true });
     throw error;
   } finally {
@@ -108,7 +108,7 @@ async function restore(file: string, options: RestoreOptions, terminal: Terminal
   printNextSteps(folder, isNewMesh, terminal);
 }
 
-/** Says what is in the backup and what would be caught up, which is also returned. */
+/** Prints what is in the backup and what would be caught up, and returns the latter. */
 function describe(
   file: string,
   found: Backup,

@@ -18,7 +18,7 @@ export interface CatchUp {
   job: string;
   /** ms, oldest first: ticks that would be started */
   ticks: number[];
-  /** runs by hand that were ordered, and of which nothing is recorded */
+  /** runs by hand that were ordered and have no record */
   byHand: number;
   /** ticks that would be reported as missed or skipped */
   missed: number;
@@ -87,7 +87,7 @@ function catchUpOf(plan: Plan, backup: Backup, now: number): CatchUp {
   const ordered = backup.orders.filter(
     ({ job, requestedAt }) => job === plan.id && requestedAt > now - windowMs,
   );
-  // Of a single tick that is too old, the book's own record says that it was missed.
+  // A single tick that is too old is not listed here: the order book records it as missed.
   const isLate = (tick: number) => tick < now - startWindowMs(plan, false);
   // What was due in a pause or a maintenance is reported as skipped, and never caught up.
   const isStopped = (tick: number) => stopOfTick(plan, tick) !== undefined;

@@ -1,7 +1,7 @@
 /** What may stand at the end of a command line: from the commands as they are declared, before any peer is asked. */
 import type { Command, Option } from "commander";
 
-/** Of what only a peer knows the names. */
+/** Things whose names only a peer knows. */
 export type Named =
   | "jobs"
   | "runs"
@@ -64,7 +64,7 @@ function takesValue(option: Option): boolean {
   return option.required || option.optional;
 }
 
-/** By the name of the flag, what its value names. */
+/** What the value of a flag names, by the flag's name. */
 const byFlag: Readonly<Record<string, Named>> = {
   job: "jobs",
   afterJobs: "jobs",
@@ -90,7 +90,7 @@ function valuesOf(option: Option, before = ""): Candidates {
   return names === undefined || before !== "" ? undefined : { of: names };
 }
 
-/** By noun and argument, what it names. */
+/** What an argument names, by noun and argument. */
 const byArgument: Readonly<Record<string, Named>> = {
   "jobs id": "jobs",
   "runs run": "runs",
@@ -109,7 +109,7 @@ function argumentsOf(command: Command, place: number): Candidates {
   const argument = known[place] ?? (known.at(-1)?.variadic === true ? known.at(-1) : undefined);
   if (argument === undefined) return { words: [] };
   if (argument.argChoices !== undefined) return { words: argument.argChoices.map((one) => [one, ""]) };
-  // A new job's id is nobody's yet.
+  // The id of a new job is free to choose.
   if (command.name() === "create") return { words: [] };
   const of = byArgument[`${command.parent?.name() ?? ""} ${argument.name()}`];
   return of === undefined ? undefined : { of };

@@ -1,6 +1,6 @@
 /**
  * `cicada doctor`: looks at this host, the peer and its mesh for the common reasons why ticks are not kept, and says what to do
- * about each. What it can't see it says, too. It ends with 1 if something is broken.
+ * about each. It also says what it can't see. It ends with 1 if something is broken.
  */
 import type { Command } from "commander";
 import { CicadaError } from "../../errors.ts";
@@ -92,7 +92,7 @@ async function checkPeer(options: PeerOptions, isLocal: boolean, terminal: Termi
     if (!(error instanceof CicadaError)) throw error;
     const gone =
       ready !== undefined && !isRunning(ready.pid) ? `; process ${ready.pid} of ready.json is gone` : "";
-    // The peer answers, and tells this token no more: nothing is known to be broken.
+    // The peer answers, but doesn't tell this token any more, so nothing is known to be broken.
     if (error.code === "FORBIDDEN") {
       return [unknown("peer", error.message, "give a token that isn't limited to groups")];
     }
@@ -130,7 +130,7 @@ const partly: Readonly<Record<string, string>> = {
   sync: "jobs and runs that others know of may be missing here",
 };
 
-/** What can be done about a reason that doesn't say it, by its code. */
+/** What a person can do about a reason that doesn't say so itself, by its code. */
 const mends: Readonly<Record<string, string>> = {
   sync: "restart the peer that is named if doctor says the same of it elsewhere, otherwise this one; see Security in the README if a table is refused",
 };

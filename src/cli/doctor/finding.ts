@@ -1,7 +1,7 @@
 /** What `doctor` finds: one thing that was looked at, how it is, and what to do about it. */
 export interface Finding {
   check: string;
-  /** `unknown`: it could not be looked at, and may be either. */
+  /** `unknown`: it could not be checked, so it may be all right or not. */
   level: "ok" | "warning" | "failure" | "unknown";
   found: string;
   /** what a person can do about it */

@@ -77,7 +77,7 @@ function checkInodes(free: number, all: number, folder: string): Finding {
   return free < inodesWarning ? warning("inodes", found, mend) : ok("inodes", found);
 }
 
-/** The limits of the peer's own process, which may be others than those of this shell. `capacity`: of its runs at once. */
+/** The limits of the peer's own process, which may differ from those of this shell. `capacity`: of its runs at once. */
 export function checkLimits(pid: number, capacity: number | null): Finding {
   let text: string;
   try {

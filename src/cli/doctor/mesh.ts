@@ -1,4 +1,4 @@
-/** What `doctor` can tell from the peers that the asked one knows: who is there, clocks, zones, versions, voters, places. */
+/** What `doctor` can tell from the peers that the asked peer knows: who is there, clocks, zones, versions, voters, places. */
 import type { PeerAnswer, PeersAnswer } from "../terminal/answers.ts";
 import { durationText } from "../terminal/times.ts";
 import { failure, ok, unknown, warning, type Finding } from "./finding.ts";
@@ -64,7 +64,7 @@ function checkMembers(peers: readonly PeerAnswer[]): Finding {
   );
 }
 
-/** The way back: whether the others hear the asked peer. */
+/** The opposite direction: whether the others hear the asked peer. */
 function checkHeard(alive: readonly PeerAnswer[]): Finding[] {
   const self = alive.find((peer) => peer.self);
   const others = alive.filter((peer) => !peer.self);

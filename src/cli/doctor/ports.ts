@@ -45,8 +45,8 @@ export async function checkOwnPort(self: PeerAnswer): Promise<Finding[]> {
 }
 
 /**
- * One address that answers is enough. Other hosts tell their loopback addresses too, mostly with the port that
- * this peer has as well: it would answer itself there, so what leads back to the peer asked proves nothing and is left out.
+ * One address that answers is enough. Other hosts tell their loopback addresses too, mostly with the port that this peer has as
+ * well: it would answer itself there. So addresses that lead back to the asked peer prove nothing and are left out.
  */
 export async function checkWayOut(asked: PeerAnswer, peers: readonly PeerAnswer[]): Promise<Finding[]> {
   const own = asked.addresses.map(hostAndPort).filter((place) => place !== undefined);
@@ -94,7 +94,7 @@ function textOf({ host, port }: Place): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Undefined if somebody accepts connections there. */
+/** Undefined if a program accepts connections there. */
 async function problemAt({ host, port }: Place): Promise<string | undefined> {
   const socket = createConnection({ host, port });
   try {

@@ -72,7 +72,7 @@ function differences(known: Record<string, unknown>, spec: JobSpec): string {
   return [...names].filter((name) => !sameValue(known[name], wanted[name])).join(", ");
 }
 
-/** By what the jobs of the same source are told from all others. */
+/** What distinguishes the jobs of one source from all others. */
 export interface Source {
   labels: Readonly<Record<string, string>>;
   /** of a crontab, whose jobs run as this user; a job with the label `file` is then of another one */

@@ -56,7 +56,7 @@ function isOn(value: unknown): boolean {
   return value === true || value === 1 || value === "1";
 }
 
-/** The ids of the jobs by those of the events: of their titles, and of both where two events have one title. */
+/** The job's id for each event's id. It is made of the event's title, and also of its id if two events have the same title. */
 function idsOf(events: readonly Fields[], prefix: string): ReadonlyMap<string, string> {
   const titles = events.map((event) => idFrom(textOf(event, "title") || textOf(event, "id"), prefix));
   return new Map(
@@ -207,7 +207,7 @@ function isEnabled(event: Fields, { categories, plugins }: CronicleContent, draf
   return off.length === 0;
 }
 
-/** Says what the event has from its category. */
+/** Notes what the event takes from its category. */
 function noteOfCategory(event: Fields, category: Fields, draft: Draft): void {
   const title = textOf(category, "title") || textOf(category, "id");
   const atOnce = numberOf(category["max_children"] ?? 0);
@@ -224,7 +224,7 @@ function noteOfCategory(event: Fields, category: Fields, draft: Draft): void {
   if (given.length > 0) draft.note(`not carried over of its category ${title}: ${given.join(", ")}`);
 }
 
-/** What an event has from its category where it says nothing itself. */
+/** What an event takes from its category if it says nothing itself. */
 const fromCategory = ["notify_success", "notify_fail", "web_hook", "cpu_limit", "memory_limit"];
 
 const known = (

@@ -1,6 +1,6 @@
 /**
- * The lines of a crontab, read as cronie and Debian's cron read them: a variable, or a schedule and a command. What other crons
- * read differently, and what a person can hardly have meant, is refused or doubted.
+ * The lines of a crontab, read as cronie and Debian's cron read them: a variable, or a schedule and a command. Lines that other
+ * crons read differently, or that a person can hardly have meant, are refused or doubted.
  */
 
 /** Reads `NAME = value`; undefined if the line is none. */

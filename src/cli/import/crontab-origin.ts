@@ -1,12 +1,12 @@
 /**
- * What an export to a crontab writes above a job's lines, so that an import brings back the very job, with what a crontab can't say:
- * its spec, and a hash of the lines and of all variables that hold for them. If the hash no longer fits, somebody has changed
- * them, and they count as any other lines.
+ * What an export to a crontab writes above a job's lines, so that an import brings back exactly that job, with what a crontab
+ * can't say: its spec, and a hash of the lines and of all variables that hold for them. If the hash no longer fits, somebody has
+ * changed them, and they count as any other lines.
  */
 import { createHash } from "node:crypto";
 import type { JobSpec } from "../../schema/job.ts";
 
-/** What a crontab says of a job. */
+/** What a crontab says about a job. */
 export interface Said {
   zone: string;
   /** CRON_TZ is not among them */

@@ -1,6 +1,6 @@
 /**
  * Collects the jobs of an import, one draft at a time. A draft is refused with all reasons at once, made disabled where a person
- * must look first, or made with notes about what is not carried over; the job itself is checked as every other one.
+ * must look first, or made with notes about what is not carried over; the job itself is checked like every other one.
  */
 import { checkJob } from "../../core/checks/job.ts";
 import type { Reading } from "./reading.ts";
@@ -26,28 +26,28 @@ export class Draft {
   readonly disabled: string[] = [];
   readonly refusals: string[] = [];
 
-  /** What is not carried over. */
+  /** Notes something that is not carried over. */
   note(text: string): void {
     this.notes.push(text);
   }
 
-  /** What the job can't do as it did there: it is made, and doesn't run until a person has looked at it. */
+  /** Notes something that the job can't do as it did there. The job is made, and doesn't run until a person has looked at it. */
   disable(why: string): void {
     this.disabled.push(why);
   }
 
-  /** Why it becomes no job. Reading goes on, so that a person sees all reasons at once. */
+  /** Notes why no job is made. Reading goes on, so that a person sees all reasons at once. */
   addRefusal(reason: string): void {
     this.refusals.push(reason);
   }
 
-  /** The same, where the part can't be read any further. */
+  /** Does the same for a part that can't be read any further. */
   refuse(reason: string): never {
     this.addRefusal(reason);
     throw new Refusal(reason);
   }
 
-  /** Reads a part of it; undefined if that was refused. */
+  /** Reads a part of the entry; undefined if that was refused. */
   part<Value>(read: () => Value): Value | undefined {
     try {
       return read();
@@ -109,7 +109,7 @@ export class Drafts {
 
 const boundToSchedule: ReadonlySet<string> = new Set(["jitter", "except", "catchUp", "startsAt", "endsAt"]);
 
-/** Whether a problem is one of what was read, and not of what a refused part would have given. */
+/** Whether a problem is about something that was read, and not about a field that a refused part would have given. */
 function isAboutPart(job: Record<string, unknown>, pointer: string): boolean {
   const [, field = ""] = pointer.split("/");
   return Object.hasOwn(job, field) && ("schedule" in job || !boundToSchedule.has(field));
@@ -137,13 +137,13 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A value as a text: of nothing the empty one. */
+/** A value as a text; empty if there is none. */
 export function wordOf(value: unknown): string {
   if (typeof value === "string") return value;
   return value === undefined || value === null ? "" : (JSON.stringify(value) ?? "");
 }
 
-/** What is written as a number, or as a text of one; NaN for anything else. */
+/** The value of a number, or of a text that is one; NaN for anything else. */
 export function numberOf(value: unknown): number {
   return typeof value === "number" || typeof value === "string" ? Number(value) : Number.NaN;
 }

@@ -1,7 +1,7 @@
 /**
  * What all imports have in common: their flags, and how jobs are made through the API, with the result for each.
  *
- * What becomes of no job, and what is not carried over, is said before anything is made; on a terminal a person is asked then.
+ * Before anything is made, the import says which entries become no job and what is not carried over. On a terminal it then asks.
  * An import can be repeated: jobs that exist and are unchanged are left alone. The other scheduler is never touched. It keeps
  * running its jobs until a person turns them off, and the command says so.
  */
@@ -90,7 +90,7 @@ export async function importJobs(options: ImportOptions, terminal: Terminal, mad
   terminal.exitCode = exitCodeOf(reading, outcomes);
 }
 
-/** The jobs as `apply` takes them; what else is to be said goes to standard error. */
+/** Prints the jobs as `apply` takes them; everything else goes to standard error. */
 function showJobs(reading: Reading, output: Output, terminal: Terminal): void {
   reportBefore(reading, { ...terminal, print: (line) => terminal.notify(line) });
   const items = reading.jobs.map(({ spec }) => ({ kind: "job", ...spec }));

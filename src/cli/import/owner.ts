@@ -1,6 +1,6 @@
 /**
- * Whose crontab a file is. It is never guessed: a crontab runs as its owner, so a wrong one would give a user's lines to root.
- * What can't be told is refused, and a person says it with --user.
+ * Whose crontab a file is. It is never guessed: a crontab runs as its owner, so a wrong one would give a user's lines to root. If
+ * it can't be told, the file is refused, and a person says it with --user.
  */
 import { execFileSync } from "node:child_process";
 import { fstatSync, readFileSync, realpathSync, statSync, type Stats } from "node:fs";
@@ -30,7 +30,7 @@ export function ownerOf(file: string, named: string | undefined): Owner {
   return { user: self.name, home: self.home };
 }
 
-/** The form of the file that its place tells; undefined if it tells none. */
+/** The form of the file, judged by its place; undefined if the place doesn't tell. */
 export function formOf(file: string): "system" | "user" | undefined {
   if (file === "-") return undefined;
   const paths = [resolvedPath(file), resolve(file)];

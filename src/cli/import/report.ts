@@ -1,4 +1,4 @@
-/** What an import says: before anything is made what becomes of no job and what is not carried over, then the jobs. */
+/** What an import prints: before anything is made, which entries become no job and what is not carried over; then the jobs. */
 import type { JobAnswer } from "../terminal/answers.ts";
 import { warnOfEach } from "../terminal/job-words.ts";
 import { table } from "../terminal/table.ts";

@@ -1,7 +1,7 @@
 /**
  * Schedules of the Go library robfig/cron, by which Kubernetes (5 fields) and dkron (6, seconds first) read theirs, as cicada's.
- * It differs from Vixie's cron in three ways: `N/STEP` goes on to the field's end, `?` is `*` anywhere, and `*` with a step is
- * no star, so a day field with one takes part in "day of month OR weekday".
+ * It differs from Vixie's cron in three ways: `N/STEP` goes on to the field's end, `?` is `*` anywhere, and `*` with a step
+ * doesn't count as a star, so a day field with one takes part in "day of month OR weekday".
  */
 import { zoneProblem } from "../../core/time/zone.ts";
 import { formatDuration, parseDuration } from "../../core/time/units.ts";

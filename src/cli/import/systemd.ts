@@ -1,8 +1,8 @@
 /**
  * Turns a systemd timer and its service into a job that behaves as they do. Pure: texts in, jobs and reports out.
  *
- * A timer that elapses while its service is still active starts nothing, so the jobs skip. What a service says about its
- * sandbox is noted; what decides whether or as whom it runs, and has no counterpart, makes the job disabled.
+ * A timer that elapses while its service is still active starts nothing, so the jobs have `overlap: skip`. What a service says
+ * about its sandbox is noted; a setting without a counterpart that decides whether or as whom it runs makes the job disabled.
  */
 import { formatDuration } from "../../core/time/units.ts";
 import { Drafts, idFrom, type Draft, type ForeignOptions } from "./drafts.ts";
@@ -304,7 +304,7 @@ const known = new Set(
   ).split(" "),
 );
 
-/** Settings that decide whether, as whom or with what a service runs: without them the job would be another one. */
+/** Settings that decide whether, as whom or with what a service runs. Without them the job would do something else. */
 const decisive =
   /^(EnvironmentFile|ExecStop|ExecStopPost|ExecReload|Group|SupplementaryGroups|DynamicUser|Root\w+|Load\w+|SetCredential\w*|StandardInput\w*|Bind\w+|Condition(?!ACPower)\w+|Assert\w+|Restart|PAMName)$/;
 

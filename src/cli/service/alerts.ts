@@ -1,8 +1,9 @@
 /**
  * Alert rules for Prometheus. Each says what to do: the command to begin with is in its description.
  *
- * What every peer sees alike fires once for a mesh or a job; what concerns one peer fires for it. Without any figures an
- * alert fires, too, because silence would look like health. Deliberate states, such as `drained`, raise none.
+ * An alert about something that all peers see alike fires once for a mesh or a job; one about a single peer fires for that peer.
+ * Without any figures an alert fires, too, because silence would look like health. Deliberate states, such as `drained`, raise
+ * none.
  */
 import { stringify } from "yaml";
 import { missedTicks, withJob } from "./promql.ts";
@@ -22,7 +23,7 @@ interface Rule {
   description: string;
 }
 
-/** Reasons that have an alert of their own, and what a person has asked for. */
+/** Reasons that have an alert of their own, or that a person has asked for. */
 const toldElsewhere = ["no-quorum", "disk", "clock", "drained"];
 
 /** Peers with more than 1,000 jobs have no series per job. */
@@ -51,7 +52,7 @@ const jobs: readonly Rule[] = [
   },
   {
     alert: "CicadaJobsFailing",
-    // For the groups of which the alert before tells nothing: theirs run again, or have no series per job.
+    // For groups about which the alert above says nothing, because their failing jobs run again, or have no series per job.
     expr:
       "(max by (group) (cicada_jobs_failing) > 0) unless on (group) " +
       'max by (group) (max_over_time(cicada_job_state{state="failing"}[5m]))',
@@ -228,7 +229,7 @@ const hosts: readonly Rule[] = [
   },
   {
     alert: "CicadaBrokenExit",
-    // Counted when the peer starts, for those of the day before. Told of for an hour.
+    // The peer counts the exits of the last day when it starts. The alert fires for an hour.
     expr: "(cicada_broken_exits_total > 0) and on (instance) (time() - cicada_start_time_seconds < 3600)",
     for: "0m",
     severity: "warning",

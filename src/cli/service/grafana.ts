@@ -51,7 +51,7 @@ function quantiles(histogram: string): Query[] {
   }));
 }
 
-/** What is the same at every peer, as one figure per value of `label`. */
+/** A figure that is the same at every peer, once per value of `label`. */
 function agreed(label: string, metric: string): string {
   return `max by (${label}) (sum by (instance, ${label}) (${of(metric)}))`;
 }

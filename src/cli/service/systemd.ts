@@ -1,7 +1,7 @@
 /**
- * The systemd unit of a peer. Jobs are the peer's children, so whatever the unit forbids is forbidden to them, too: by
- * default it forbids only what jobs seldom need under cron, and each line says what notices it. With a user of its own
- * the peer is shut off from the host, and so are its jobs.
+ * The systemd unit of a peer. Jobs are the peer's children, so whatever the unit forbids is forbidden to them, too: by default it
+ * forbids only what jobs seldom need under cron, and each line says what is affected. If the peer has a user of its own, it is
+ * shut off from the host, and so are its jobs.
  */
 
 export interface UnitOptions {

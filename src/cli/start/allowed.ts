@@ -1,14 +1,15 @@
 /**
  * This peer's own limits (`--exec`, `--allow-executor`, `--allow-user`, `--allow-group`), as core knows them: what jobs may need
- * and this peer doesn't allow (core/members/equipment.ts). Whatever the table says, core starts nothing here that needs it.
+ * and this peer doesn't allow (core/members/equipment.ts). Core starts nothing here that needs one of these, even if the table
+ * asks for it.
  */
 import type { Config } from "../../config.ts";
 import { isTooFew } from "../../config/descriptors.ts";
 import { executors } from "../../schema/job-vocabulary.ts";
 
 /**
- * `ownUser`: whose processes run where a job names no user; undefined if the system has no name for it. `openFiles`: how many
- * this process may have. With too few it runs no jobs, as with `--exec off`.
+ * `ownUser`: who runs the processes of jobs that name no user; undefined if the system has no name for that user. `openFiles`:
+ * how many this process may have. With too few it runs no jobs, as with `--exec off`.
  */
 export function notAllowed(
   {

@@ -1,4 +1,4 @@
-/** The API's control, which refuses a job with a pattern that is none, with its place, before anything is written. */
+/** The API's control, which refuses a job with an invalid pattern, and names its place, before anything is written. */
 import { CicadaError } from "../../errors.ts";
 import { patternsIn } from "../../core/checks/patterns.ts";
 import type { Command } from "../../ports/command.ts";

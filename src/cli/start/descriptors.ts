@@ -3,13 +3,13 @@ import type { NotReady } from "../../ports/control.ts";
 import { describeFew, isTooFew, leastForStart } from "../../config/descriptors.ts";
 import { CicadaError } from "../../errors.ts";
 
-/** Throws if a peer couldn't even open its own files. Each of them would name another reason. */
+/** Throws if a peer couldn't even open its own files. Otherwise whichever file fails first would give a misleading reason. */
 export function refuseTooFew(limit: number): void {
   if (limit >= leastForStart) return;
   throw new CicadaError("TOO_FEW_FILES", `${limit}, and a peer needs at least ${leastForStart}`);
 }
 
-/** What the peer says about it for as long as it lives. */
+/** What the peer reports about the limit as long as it is up. */
 export function descriptorFindings(
   limit: number,
   capacity: number,

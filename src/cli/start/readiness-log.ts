@@ -1,7 +1,7 @@
 /**
  * Logs what keeps a peer from being ready, and its warnings, as `/readyz?verbose` has them: once when they have lasted for a
- * moment, again at intervals while they last, and when they are over. Without this, a fault that was logged when it began would
- * be out of the log's sight for as long as it goes on.
+ * moment, again at intervals while they last, and when they are over. Otherwise a fault would be logged only when it begins, and
+ * a person who reads the log later would not see that it goes on.
  */
 import type { Log } from "../../ports.ts";
 import type { View } from "../../ports/control.ts";
@@ -10,7 +10,7 @@ import type { View } from "../../ports/control.ts";
 export const checkEveryMs = 30_000;
 /** More says less often that a fault still lasts; less fills the log. Unit: checks, so a quarter of an hour. */
 const repeatEveryChecks = 30;
-/** How many warnings are told at once; a peer with hundreds of runs that can't be ended has as many. */
+/** How many warnings are logged at once. A peer with hundreds of runs that can't be ended has hundreds of warnings. */
 const warningsMax = 20;
 
 interface Finding {
@@ -47,7 +47,7 @@ export class ReadinessLog {
       const isShown = place < notReady.length + warningsMax;
       const checks = (this.#lasting.get(key)?.checks ?? 0) + (isShown ? 1 : 0);
       lasting.set(key, { checks, finding });
-      // It still lasts, so it isn't over either.
+      // It is not logged, but kept, because it isn't over.
       if (!isShown) continue;
       if (checks === 2) this.#write(finding, 0);
       else if (checks > 2 && (checks - 2) % repeatEveryChecks === 0) this.#write(finding, checks);

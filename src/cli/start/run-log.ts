@@ -1,6 +1,6 @@
 /**
- * The log's lines about this peer's runs, where no terminal shows them: one when a run ends, or a tick without one, and at
- * `debug` one when a run starts.
+ * The log's lines about this peer's runs, if no terminal shows them: one when a run ends, or a tick without one, and at `debug`
+ * one when a run starts.
  */
 import type { Log } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";

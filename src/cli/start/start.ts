@@ -62,7 +62,7 @@ import type { Terminal } from "../terminal/terminal.ts";
 import { invocationOf } from "../program.ts";
 import { readVersion } from "../version.ts";
 
-/** How long whatever a stopped peer still holds open may delay the end of the process; ms. */
+/** How long something that a stopped peer still holds open may delay the end of the process; ms. */
 const lingerLimitMs = 1_000;
 
 export async function start(flags: Flags, terminal: Terminal, compatibility: Compatibility): Promise<number> {

@@ -1,7 +1,6 @@
 /**
- * Tells systemd how the peer is, if the unit asks for it (Type=notify, WatchdogSec): that it is ready, that it stops,
- * and regularly that it is alive. The watchdog's word comes from the peer's own event loop, so a peer that hangs doesn't
- * send it.
+ * Tells systemd how the peer is, if the unit asks for it (Type=notify, WatchdogSec): that it is ready, that it stops, and
+ * regularly that it is alive. The watchdog's message comes from the peer's own event loop, so a peer that hangs doesn't send it.
  *
  * Node has no sockets of the kind that systemd listens on, so systemd-notify sends the messages. When root starts it, it
  * sends them as its parent process, the peer. Otherwise the unit has to allow others (NotifyAccess=all).
@@ -12,11 +11,11 @@ import type { Log } from "../../ports.ts";
 export interface Supervisor {
   ready(): void;
   stopping(): void;
-  /** No further words. */
+  /** Sends no further messages. */
   [Symbol.dispose](): void;
 }
 
-/** Two words get lost or are late before systemd takes the peer for hung. */
+/** Two messages may be lost or late before systemd takes the peer for hung. */
 const wordsPerLimit = 3;
 
 /** Takes the variables out of `env`, so that nothing that this process starts takes itself for the service. */

@@ -1,6 +1,6 @@
 /**
- * The certificate's files: read at the start, and again on SIGHUP. If they can't be used then, those before stay in use. At the
- * start they may be pipes; later they may not, because the peer would wait for the writers.
+ * The certificate's files: read at the start, and again on SIGHUP. If they can't be used then, the earlier ones stay in use. At
+ * the start they may be pipes; later they may not, because the peer would wait for the writers.
  */
 import { CicadaError } from "../../errors.ts";
 import type { Log } from "../../ports.ts";

@@ -263,7 +263,7 @@ export interface HeirAnswer extends AdmissionAnswer {
   id: PeerId;
   name: string;
   state: MemberState;
-  /** why it gets a new key only if a person says so; null = no reason */
+  /** why a person must confirm that it gets a new key; null = nobody must */
   doubt: string | null;
 }
 

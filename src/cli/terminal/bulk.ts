@@ -64,7 +64,7 @@ export async function deleteSelected(
   await bulk(client, { ids }, { action: "delete" }, terminal);
 }
 
-/** A selection that no job fits is more often mistyped than meant. */
+/** Refuses a selection that no job fits, because it is probably mistyped. */
 async function refuseNone(client: Client, select: Select): Promise<never> {
   if (typeof select["group"] === "string") await checkGroup(client, select["group"]);
   const flags = Object.entries(select).flatMap(([name, value]) =>

@@ -86,7 +86,7 @@ export function inTermsOfFlags(error: unknown): unknown {
 function flagFor(pointer: string): string {
   const names = pointer.slice(1).split("/");
   const [field] = names;
-  // The longest path that leads to the field or to what it is part of.
+  // The longest path that leads to the field or to an object that it is part of.
   const found = offered
     .filter(({ flag: { path } }) => path.every((name, place) => name === names[place]))
     .toSorted((a, b) => b.flag.path.length - a.flag.path.length)[0];

@@ -214,17 +214,17 @@ export function describeWritten(terminal: Terminal, job: JobAnswer, verb: string
   if ((job.timezone ?? job.inherited?.timezone) === undefined) warnOfUtc(terminal, job.schedule);
 }
 
-/** Shows what an answer warns of. */
+/** Shows the warnings of an answer. */
 export function warn(terminal: Terminal, { warnings = [] }: Pick<JobAnswer, "warnings">): void {
   for (const warning of warnings) {
     terminal.notify(`${paint(terminal, "yellow", "warning:")} ${plain(asInvoked(warning, terminal.env))}`);
   }
 }
 
-/** How many things are named of which the same warning is true. */
+/** How many things are named for which the same warning holds. */
 const warnedOf = 5;
 
-/** Says once what is true of several jobs. */
+/** Prints a warning once for all jobs for which it holds. */
 export function warnOfEach(terminal: Terminal, all: readonly { of: string; message: string }[]): void {
   const groups = [...Map.groupBy(all, ({ message }) => message)];
   const warnings = groups.map(([message, some]) => {

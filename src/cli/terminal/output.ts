@@ -46,7 +46,7 @@ export function show(
   const isJson = output === "json";
   const text = isJson ? JSON.stringify(answer, undefined, 2) : yamlOf(answer, false);
   if (!terminal.interactive || escapeUnseen(text) === text) return terminal.print(text);
-  // On a screen no text of a job or a host may move the cursor or turn letters around.
+  // On a screen, no text of a job or a host may move the cursor or reverse letters.
   terminal.print(escapeUnseen(isJson ? text : yamlOf(answer, true)));
 }
 

@@ -1,4 +1,4 @@
-/** What people write for a run, a tick or a group on the command line, as the API names it. */
+/** Turns what people write for a run, a tick or a group on the command line into what the API takes. */
 import { parseDuration } from "../../core/time/units.ts";
 import { CicadaError } from "../../errors.ts";
 import { didYouMean } from "../../schema/nearest.ts";

@@ -2,8 +2,8 @@
  * Makes one request over http or https and returns its answer. It doesn't use `fetch`, which takes Node longer to read than most
  * commands take to run. Redirects are not followed: the token is for one address.
  *
- * Of the local peer by https it believes exactly the certificate in its file: on loopback the name in it is another one, and who
- * issued it doesn't matter.
+ * From the local peer by https it accepts exactly the certificate in that peer's file. On loopback the name in the certificate
+ * doesn't match, and who issued it doesn't matter.
  */
 import type { IncomingMessage } from "node:http";
 import type { X509Certificate } from "node:crypto";
@@ -79,7 +79,7 @@ async function readReply(response: IncomingMessage): Promise<Reply> {
   return { status, headers, bytes: Buffer.concat(pieces) };
 }
 
-/** Node says of every abort only that there was one. */
+/** Node reports only that a request was aborted, not why. */
 function reasonOf(error: unknown, signal: AbortSignal | undefined): Error {
   if (signal?.aborted === true && signal.reason instanceof Error) return signal.reason;
   return error instanceof Error ? error : new Error(String(error));

@@ -7,7 +7,7 @@ import { paint, type Terminal } from "./terminal.ts";
 
 export interface Column {
   title: string;
-  /** Which end of a long cell is cut off. An id is told apart by its end, so its front goes. */
+  /** Which end of a long cell is cut off. Ids differ at their ends, so their fronts are cut off. */
   cut?: "front" | "end";
   /** It may be shortened to this many characters; absent = never. */
   min?: number;

@@ -110,7 +110,7 @@ async function askForSecret(question: string): Promise<string> {
   return answer;
 }
 
-/** The person has left a question with Ctrl-C or Ctrl-D, which is no answer and no fault. */
+/** The person has left a question with Ctrl-C or Ctrl-D, which is neither an answer nor a fault. */
 export class NotAnswered extends Error {}
 
 async function answerOf(lines: Interface, question: string): Promise<string> {

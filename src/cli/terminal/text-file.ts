@@ -7,7 +7,10 @@ import { CicadaError } from "../../errors.ts";
 import { readUtf8 } from "../../schema/text.ts";
 import { formatError } from "./client.ts";
 
-/** More than anything that a person writes, and little enough to be held in memory; /dev/zero never ends. Unit: bytes. */
+/**
+ * More than anything that a person writes, and little enough to be held in memory. A limit is needed because /dev/zero, for
+ * example, never ends. Unit: bytes.
+ */
 const fileBytesMax = 64 * 1_048_576;
 const pieceBytes = 65_536;
 
@@ -16,7 +19,7 @@ export function readTextFile(path: string): string {
   return readExactText(path).replace(/^\ufeff/, "");
 }
 
-/** … with the byte order mark: the text is a value, and nothing of it is left out. */
+/** … with the byte order mark, because the text is a value that must stay as it is. */
 export function readExactText(path: string): string {
   const read = readUtf8(readBytes(path));
   if (read.ok) return read.text;

@@ -17,7 +17,7 @@ export function isTickId(text: string): boolean {
 export const latestTick = "latest";
 export const instantExample = "2026-11-28T03:54:00Z";
 
-/** Which of its instants a time alone means: the last one, or of what is to come, the next one. */
+/** Which instant a time without a date means: the last one, or the next one for ticks to come. */
 export type Direction = "last" | "next";
 
 /** An instant (ms) as people write it: in full, or on the clock of the zone; undefined for any other text. */

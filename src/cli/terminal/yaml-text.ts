@@ -1,7 +1,7 @@
-/** Values as YAML. Apart from output.ts, because only those who ask for YAML need its library. */
+/** Values as YAML. This is a file of its own, because the library is only loaded for those who ask for YAML. */
 import { stringify } from "yaml";
 
-/** Without the last line's end, which `print` adds. More must not go: a text at the end may have empty lines of its own. */
+/** Leaves out the last line's end, which `print` adds. Further line ends stay, because they may belong to a text. */
 export function toYaml(value: unknown, options: typeof quoted | Record<string, never> = {}): string {
   return stringify(value, options).replace(/\n$/, "");
 }

@@ -103,7 +103,7 @@ export interface MeshEvents {
   received(from: PeerId, channel: Channel, bytes: Uint8Array, by?: PeerId): void;
 }
 
-/** An identity that the mesh keeps out. `proof`: a person's word for it, signed, as a text that only peers read. */
+/** An identity that the mesh keeps out. `proof`: a person's signed statement about it, as a text that only peers read. */
 export interface Refusal {
   readonly peer: PeerId;
   readonly proof: string;

@@ -38,7 +38,7 @@ export type Command =
   /** a setting by its kind and name; core checks the value */
   | { kind: "put-setting"; setting: SettingKind; name: string; value: unknown; by: string }
   | { kind: "remove-setting"; setting: SettingKind; name: string; by: string }
-  /** All of these as one change, or none. `dryRun`: only refuses what it would refuse, and changes nothing. */
+  /** All of these as one change, or none. `dryRun`: refuses what would be refused, and changes nothing. */
   | { kind: "apply"; changes: readonly Change[]; dryRun?: boolean; by: string }
   | { kind: "cancel-run"; run: string; reason: string; by: string }
   /** `peer`: a text that names one (schema/find-peer.ts); so in the next ones */

@@ -228,7 +228,7 @@ export interface RosterView {
   forced: readonly { epoch: number; by: PeerId }[];
 }
 
-/** A synchronous snapshot of now. `jobs` follows the table, the jobs in it never change. */
+/** A synchronous snapshot of now. `jobs` follows the table; the jobs in it never change. */
 export interface View {
   self: MemberView;
   members: MemberView[];

@@ -97,7 +97,7 @@ export interface WrongQuery {
   from: number;
   /** only these jobs, each from its own instant on */
   jobs?: readonly JobSince[];
-  /** the jobs whose last such tick is the newest */
+  /** at most this many jobs: those whose last such tick is the newest */
   limit: number;
 }
 
@@ -115,7 +115,7 @@ export interface WrongJobs {
   total: number;
 }
 
-/** Of each job, so many of its newest records of ticks that went wrong are counted, which takes a millisecond. */
+/** How many of a job's newest records of ticks that went wrong are counted. Counting them takes a millisecond. */
 export const wrongCounted = 1_000;
 
 export interface ThingsQuery {
@@ -151,8 +151,8 @@ export interface Keep {
 }
 
 /**
- * What of a job's history goes. A tick with all its records counts as one run, so that no story is half told, and an order
- * goes with its tick. Whether a record is open is not looked at: `before` says from where on something is.
+ * Which part of a job's history is removed. A tick with all its records counts as one run, so that no story is half told, and an
+ * order goes with its tick. Whether a record is open is not looked at: `before` says from where on something is.
  */
 export interface PruneRule {
   job: JobId;

@@ -1,6 +1,6 @@
 /**
- * The audit: who has changed what, and who was refused. Each peer keeps what was asked of it, for longer than what it is about:
- * also of deleted jobs and revoked tokens.
+ * The audit: who has changed what, and who was refused. Each peer keeps what was asked of it, and keeps it for longer than what
+ * it is about: deleted jobs and revoked tokens still have their entries.
  */
 import { Type, type Static } from "typebox";
 import { roles, tokenGroupsMax } from "./access.ts";

@@ -13,7 +13,7 @@ export function calendarNamedBy(entry: string): string | undefined {
   return /^\s*calendar:(.*)$/is.exec(entry)?.[1]?.trim();
 }
 
-/** Of iCalendar text, bytes. The holidays of a country for some years take 200 KiB at most. */
+/** The largest iCalendar text, in bytes. The holidays of a country for some years take 200 KiB at most. */
 export const icalCapBytes = 524_288;
 /** Dates, ranges and spans of one kind. More makes each edit of the calendar slower to apply, for each zone of its jobs. */
 export const entriesMax = 10_000;

@@ -31,7 +31,7 @@ export const groupFields = [
 ] as const satisfies readonly (keyof JobSpec)[];
 export type GroupField = (typeof groupFields)[number];
 
-/** Of these, an edit is an edit of the timetable of the group's jobs. */
+/** An edit of one of these fields is an edit of the timetable of the group's jobs. */
 export const groupTimetableFields = ["timezone", "except", "jitter"] as const satisfies readonly GroupField[];
 
 export const GroupSchema = Type.Object(

@@ -26,9 +26,9 @@ export type VoteWord = Static<typeof VoteWordSchema>;
 
 /**
  * The most that a heartbeat may say, because each peer keeps the last one of every member (core/members/members.ts has the most
- * members). `bytes`: a longer one is refused; the longest honest one, of a peer that hears 512 others, has 60 KiB.
- * `plainBytes`: a longer one is kept without its unknown fields, which may unfold to ten times their bytes in memory. Of the
- * tags and the voters, a receiver keeps so many, and a peer that has more doesn't start.
+ * members). `bytes`: a longer one is refused; the longest honest one, of a peer that hears 512 others, has 60 KiB. `plainBytes`:
+ * a longer one is kept without its unknown fields, which may unfold to ten times their bytes in memory. A receiver keeps only so
+ * many tags and voters, and a peer that has more doesn't start.
  */
 export const heartbeatLimits = {
   bytes: 65_536,

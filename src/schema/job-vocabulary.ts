@@ -1,12 +1,12 @@
 /**
- * The words that a job's fields and states take, and what else of a job the command line has to know. Apart from the schema, because
- * reading that and its compiler takes longer than most commands.
+ * The words that a job's fields and states take, and what else of a job the command line has to know. They are kept apart from
+ * the schema, because reading that and its compiler takes longer than most commands.
  */
 
-/** Of a peer, and so of a job's weight. */
+/** The largest capacity of a peer, and so the largest weight of a job. */
 export const largestCapacity = 999_999;
 
-/** Of a job that names none. */
+/** The group of a job that names none. */
 export const defaultGroup = "default";
 export const groupPattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 export const groupForm =

@@ -10,7 +10,7 @@ export const jsonDepthCap = 100;
 /** How much of a place a refusal quotes: keys have any length. */
 const placeCap = 200;
 
-/** Of a refused text, `isJson` says whether it is JSON nevertheless, only of a kind that isn't taken. */
+/** `isJson`: the refused text is JSON nevertheless, only of a kind that isn't accepted. */
 export type ReadJson =
   | { ok: true; text: string; value: unknown }
   | { ok: false; detail: string; isJson: boolean };

@@ -2,7 +2,7 @@
 
 /** How many revisions of a job are kept. More finds older edits; each takes as much disk as the job's text. */
 export const revisionsKept = 50;
-/** Of a job with long texts fewer are kept: as many as fit into this many bytes, but at least two. */
+/** A job with long texts keeps fewer revisions: as many as fit into this many bytes, but at least two. */
 export const revisionBytesKept = 262_144;
 /** The revisions of a deleted job go after this time. Unit: ms. */
 export const deletedKeptMs = 90 * 86_400_000;

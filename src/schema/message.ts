@@ -186,7 +186,7 @@ export const BlobReadMessage = Type.Object({
   sha256: Sha256,
   offset: Type.Integer({ minimum: 0, maximum: scriptCapBytes }),
 });
-/** The answer; without bytes from a peer that doesn't have the script. */
+/** The answer; without bytes if the sender doesn't have the script. */
 export const BlobPieceMessage = Type.Object({
   kind: Type.Literal("blob-piece"),
   id: Type.Integer(),

@@ -17,7 +17,7 @@ export function isFinal(state: RunState): boolean {
   return state !== "claimed" && state !== "running";
 }
 
-/** Those of ticks that went wrong. */
+/** The states of ticks that went wrong. */
 export const wrongStates = ["failed", "timeout", "lost", "missed"] as const satisfies readonly RunState[];
 export type WrongState = (typeof wrongStates)[number];
 

@@ -6,7 +6,7 @@ import { Type, type Static } from "typebox";
 import type { PeerId } from "./ids.ts";
 import { InstantSchema } from "./id-shapes.ts";
 
-/** As of an environment variable, which it becomes. */
+/** The form of an environment variable's name, because the secret becomes one. */
 export const secretNamePattern = "^[A-Za-z_][A-Za-z0-9_]{0,63}$";
 /** A shorter value would be found in every output, and masked there. */
 export const secretLeastCharacters = 6;

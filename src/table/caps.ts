@@ -31,7 +31,7 @@ const tableCapBytes = updateCapBytes;
  */
 const countAgainBytes = tableCapBytes / 8;
 
-/** Of each limit, how much is left by a peer's own edits: for what others have written and what is still on its way. */
+/** The part of each limit that a peer's own edits leave free, for what others have written and what is still on its way. */
 const marginPart = 1 / 8;
 
 /** What an edit takes in the document beside twice its text: stamps, keys and names of peers. */
@@ -77,9 +77,8 @@ export class TableCaps {
   }
 
   /**
-   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions, forgetting a peer and
-   * revoking a token exceed none: they are what a person does about it, and a member that fills the table must not be safe from
-   * being forgotten.
+   * Which limit this peer's own edits would exceed, in words; undefined = none. Deletions, forgetting a peer and revoking a token
+   * exceed none: they are a person's remedies, and a member that fills the table must not be safe from being forgotten.
    */
   exceededByOwn(
     edits: readonly TableEdit[],

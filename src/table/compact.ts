@@ -1,6 +1,6 @@
 /**
- * Keeps a document small in memory: of an update's texts each is kept once, and values take no more room than they need. For
- * 100,000 jobs that is 110 MB. The document's content and its encoding stay the same.
+ * Keeps a document small in memory: each text of an update is kept once, and values take no more room than they need. For 100,000
+ * jobs that is 110 MB. The document's content and its encoding stay the same.
  */
 import { Buffer } from "node:buffer";
 import * as Y from "yjs";
@@ -12,7 +12,7 @@ import * as Y from "yjs";
 const sharedTexts = 1_024;
 const sharedBytes = 96;
 
-/** Of lib0's `writeAny`. */
+/** The tags of lib0's `writeAny`. */
 const tags = { text: 119, object: 118 } as const;
 /** The number by which Yjs writes that an item holds plain values. */
 const anyValue = 8;

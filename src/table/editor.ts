@@ -2,11 +2,11 @@
  * Writes edits of the table into the document: it decides which slots of which incarnations are written, and under
  * which stamp. It can also take its edits back.
  *
- * A put writes only the slots that change, so that edits of different fields made on different peers both survive.
- * Whatever a later version has written stays, since a person at this version could not see what a put would clear. A
- * delete removes every incarnation that this peer sees. A stamp is above all stamps of its own job, not above those of
- * other jobs. Each step is noted with what was there before, so that taking an edit back restores exactly that, stamps
- * and revision included, except where another peer has written since.
+ * A put writes only the slots that change, so that edits of different fields made on different peers both survive. What a later
+ * version has written stays, because a person at this version could not see what a put would clear. A delete removes every
+ * incarnation that this peer sees. A stamp is above all stamps of its own job, not above those of other jobs. Each step is noted
+ * with what was there before, so that taking an edit back restores exactly that, stamps and revision included, except where
+ * another peer has written since.
  */
 import * as Y from "yjs";
 import { instantOfHlc, nextHlc } from "./hlc.ts";

@@ -36,7 +36,7 @@ export class EffectiveJobs {
   readonly #groupAt: (name: string) => GroupEntry | undefined;
   /** the group of each job that can be read and not be run; all others say their groups */
   readonly #groupOf = new Map<JobId, string>();
-  /** a group has defaults, or had some: only then the group of a job decides about its ticks */
+  /** a group has defaults, or had some: only then does the group of a job decide about its ticks */
   #hasGroups = false;
   /** the living incarnation under a ULID */
   readonly #incarnationAt: (ulid: string) => Entries | undefined;

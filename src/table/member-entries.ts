@@ -19,8 +19,8 @@ export class MemberEntries {
   }
 
   /**
-   * Everything that was said about the membership of peers, unchecked; the last statement about a peer is that which
-   * counted for earlier versions. The same list until something is said.
+   * Everything that was said about the membership of peers, unchecked; the last statement about a peer is the one that counted
+   * for earlier versions. The same list until something is said.
    */
   membership(): readonly MembershipStatement[] {
     const read = [peersRoot.name, membershipRoot.name].map((name) => this.#valuesOf(name).entries());

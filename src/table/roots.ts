@@ -99,9 +99,9 @@ export const peersRoot: ValuesRoot = {
 };
 
 /**
- * What was said about a peer's membership, by id: whether it is forgotten, by whom, when, what it was called, and who signed
- * it. core/operator/membership-rule.ts decides which of these words, and of those under `peers`, count. What stands there can't
- * be taken back and is still written for members of earlier versions.
+ * What was said about a peer's membership, by id: whether it is forgotten, by whom, when, what it was called, and who signed it.
+ * core/operator/membership-rule.ts decides which of these statements, and of those under `peers`, count. A statement under
+ * `peers` can't be taken back; it is still written for members of earlier versions.
  */
 export const membershipRoot: ValuesRoot = {
   name: "membership",

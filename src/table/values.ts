@@ -49,8 +49,8 @@ export class RootValues {
   }
 
   /**
-   * Every entry, those that another one overrules or that `accepts` rejects too; of each id the effective one is the last. The
-   * same list until something changes.
+   * Every entry, including those that another one overrules or that `accepts` rejects; the last entry of each id is the effective
+   * one. The same list until something changes.
    */
   entries(): readonly Entry[] {
     this.#entries ??= this.#readEntries();

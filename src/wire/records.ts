@@ -45,7 +45,7 @@ export function verifyRecord(record: RunRecord, keys: Keys): boolean {
   return bytes !== undefined && signature !== undefined && keys.verify(writer, bytes, signature);
 }
 
-/** What the writer of a record signs that is of a kind unknown here; undefined if it has no canonical form. */
+/** The bytes that the writer of a record of an unknown kind signs; undefined if the record has no canonical form. */
 export function signedOtherBytes(record: OtherRecord): Uint8Array | undefined {
   const { signature: _, ...signed } = record;
   const text = canonicalText(signed);
@@ -61,7 +61,7 @@ export function signOtherRecord<Kind extends OtherRecord>(record: Kind, keys: Ke
 
 /** True if its writer has signed exactly this record, unknown fields included, and it is no longer than it may be. */
 export function verifyOtherRecord(record: OtherRecord, keys: Keys): boolean {
-  // These fields tell runs' records and requested orders apart from it wherever the three lie together.
+  // These fields distinguish runs' records and requested orders from such a record wherever the three lie together.
   if ("attempt" in record || "requestedAt" in record) return false;
   if (Buffer.byteLength(JSON.stringify(record)) > otherRecordBytesMax) return false;
   const bytes = signedOtherBytes(record);

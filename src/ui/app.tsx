@@ -1,4 +1,4 @@
-/** The frame of the page: where one can go, what is wrong with the connection, and the page that the address names. */
+/** The frame of the page: the navigation, what is wrong with the connection, and the page that the address names. */
 import type { ComponentType, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { place } from "./live/address.ts";
@@ -162,7 +162,7 @@ function Foot(): JSX.Element {
   );
 }
 
-/** The title and the favicon carry the number of jobs in trouble, so that a tab in the background tells of them. */
+/** The title and the favicon carry the number of jobs in trouble, so that a tab in the background shows it too. */
 function useTitle(current: Place | undefined, detail: string | undefined): void {
   const failing = failingCount();
   const name = loginInfo.value?.name;

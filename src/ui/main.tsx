@@ -13,7 +13,7 @@ import { guardTexts } from "./shown.ts";
 
 const root = document.getElementById("page");
 if (root === null) throw new Error("the page has no place to render into");
-// Parts that are loaded later are gone once the peer was upgraded.
+// After an upgrade of the peer, the parts of the old page that are loaded later are gone.
 addEventListener("vite:preloadError", () =>
   addRefusal(new Error("A part of this page could not be loaded. Load the page again.")),
 );

@@ -95,8 +95,8 @@ function roughText(ms: number): string {
 }
 
 /**
- * `3 min ago`, `in 12 s`. What is as good as now is past: the page's clock moves once a second, and what has happened must not seem to
- * be ahead.
+ * `3 min ago`, `in 12 s`. An instant within half a second of now counts as past: the page's clock moves once a second, and what
+ * has happened must not seem to be ahead.
  */
 export function awayText(ms: number): string {
   return ms >= 500 ? `in ${roughText(ms)}` : `${roughText(ms)} ago`;
@@ -259,7 +259,7 @@ interface End {
   state?: string;
 }
 
-/** How a run ended; empty where nothing is known of it. */
+/** How a run ended; empty if nothing is known about it. */
 export function exitText({ exitCode, signal, state }: End): string {
   const limit = state === "timeout" ? "ran over its time limit" : "";
   const end = signal ? `ended by ${signal}` : exitCode === null ? "" : `exit ${exitCode}`;
@@ -275,12 +275,12 @@ interface Target {
   count?: number | "all";
 }
 
-/** Where a job's next tick runs, of which one peer is known. */
+/** Where a job's next tick runs, if one of its peers is known. */
 export function runnersText(
   { target, inherited }: { target?: Target; inherited: Readonly<Record<string, unknown>> | null },
   first: string,
 ): string {
-  // What a job has from its group has the form of its own field.
+  // A field that a job inherits from its group has the same form as its own field.
   const { count = 1 } = target ?? (inherited?.["target"] as Target | undefined) ?? {};
   if (count === "all") return "each peer that may run it";
   return count === 1 ? first : `${first} and up to ${count - 1} more`;
@@ -331,14 +331,14 @@ export function scheduleText(schedule: string | readonly string[] | undefined): 
   return typeof schedule === "string" ? schedule : schedule.join(" · ");
 }
 
-/** With a capital at the beginning, unless that is one of these names, and a full stop at the end. */
+/** The text with a capital at the beginning, unless it begins with one of these names, and a full stop at the end. */
 export function sentence(text: string, names: readonly string[] = []): string {
   const isName = names.some((name) => text.startsWith(name) && !/[\w-]/.test(text.charAt(name.length)));
   const first = isName ? text : text.slice(0, 1).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
 
-/** What a peer doesn't have, of what jobs may need. Of a kind that it refuses as a whole it names the exceptions. */
+/** Names what a peer lacks of the things that jobs may need. If it refuses a whole kind, only the exceptions are named. */
 export function lacksText(lacks: readonly string[]): string {
   return lacks
     .filter((item) => !item.includes(":+") && !(item.endsWith(":*") && isCounted(item, lacks)))

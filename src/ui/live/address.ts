@@ -18,8 +18,8 @@ export function go(href: string, how: "push" | "replace" = "push"): void {
 }
 
 /**
- * The focus goes on where the new view begins, if it was in the old one. It is moved first: a browser that loses the element with
- * the focus lays out the half-made view at once.
+ * If the focus was in the old view, it moves to the beginning of the new one. It is moved first: a browser that loses the element
+ * with the focus lays out the half-made view at once.
  */
 function show(url: URL): void {
   const main = document.getElementById("main");
@@ -47,7 +47,7 @@ export function dropFromQuery(name: string, value: string): void {
 
 export const jobLink = (id: string): string => `/jobs/${encodeURIComponent(id)}`;
 export const runLink = (id: string): string => `/runs/${encodeURIComponent(id)}`;
-/** Of the API. */
+/** The address of a job in the API. */
 export const jobPath = (id: string): string => `/v1/jobs/${encodeURIComponent(id)}`;
 
 /** Whether a click on a link leads on in this tab, and not in another one. */
@@ -71,7 +71,7 @@ export function followLinks(): void {
   if (job !== undefined) go(jobLink(decoded(job)), "replace");
 }
 
-/** What isn't encoded as it should be stays as it is: then there is no such page or job. */
+/** Text that isn't encoded correctly stays as it is, and then names no page or job. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

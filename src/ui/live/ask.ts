@@ -47,7 +47,7 @@ export interface Asked {
 export const lostSince = signal<number | undefined>(undefined);
 /** Undefined until it is known. */
 export const isLoggedIn = signal<boolean | undefined>(undefined);
-/** Why a login is asked for. */
+/** Why the page asks for a login. */
 export const loginReason = signal("");
 /** How far the peer's clock is ahead of this browser's, ms; small differences are the network's and count as none. */
 export const peerAheadMs = signal(0);
@@ -96,7 +96,7 @@ function refusedBy(status: number, text: string, path: string): Refused {
   try {
     problem = JSON.parse(text) as Partial<Problem>;
   } catch {
-    // A proxy's page says nothing that a person could use here.
+    // The answer is the page of a proxy, say, which doesn't help a person here.
   }
   if (status === 401 && !path.startsWith("/login")) {
     if (isLoggedIn.peek() === true)

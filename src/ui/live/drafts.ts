@@ -1,8 +1,9 @@
 /**
- * Jobs that are being written. Whoever comes back to a form, after a link, a new login or a reload, goes on with what they had
- * written. Another person who logs in on the same tab sees none of it, and a logout drops all of this tab.
+ * Jobs that are being written. A person who comes back to a form, after a link, a new login or a reload, continues with what they
+ * had written. Another person who logs in on the same tab sees none of it, and a logout drops all of this tab.
  *
- * They are kept in this tab only. What seems to hold a credential is kept in memory, and not stored: it doesn't survive a reload.
+ * They are kept in this tab only. A draft that seems to hold a credential is kept in memory alone, so it doesn't survive a
+ * reload.
  */
 import { me } from "./me.ts";
 import { storableDrafts, storedDrafts, type Writing } from "./stored-drafts.ts";
@@ -10,7 +11,7 @@ const storageKey = "cicada drafts";
 /** How many are kept: those that were written last. */
 const draftsMax = 8;
 
-/** by whose it is and which form's, the last one written at the end */
+/** by person and form, the last one written at the end */
 const drafts = new Map(storedDrafts(stored()));
 
 function stored(): string | null {

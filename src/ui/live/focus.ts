@@ -1,6 +1,6 @@
 /**
- * Keeps a place for the keyboard. When the element with the focus goes, for example a receipt whose undo was pressed or a row whose
- * job is deleted, the focus goes on where the view begins, or in the dialog that is open.
+ * Keeps a place for the keyboard. When the element with the focus is removed, for example a receipt whose undo was pressed or a
+ * row whose job is deleted, the focus moves to the beginning of the view, or into the open dialog.
  */
 export function keepFocus(): void {
   let last: EventTarget | null = null;

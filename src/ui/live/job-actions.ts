@@ -71,7 +71,7 @@ async function bringBack(id: string): Promise<void> {
   await ask(`${jobPath(id)}/revert`, { method: "POST", body: { revision: await lastKept(id) } });
 }
 
-/** The newest revision of a deleted job that still says what it was. */
+/** The newest revision of a deleted job that still has its fields. */
 async function lastKept(id: string): Promise<string> {
   const { items } = (await ask<List<Revision>>(`${jobPath(id)}/history`)).body;
   const kept = items.find(({ change }) => change !== "deleted");

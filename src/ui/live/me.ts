@@ -33,7 +33,7 @@ export function followMe(): void {
     if (isLoggedIn.value !== true) return undefined;
     let before = "";
     const watching = watch<Me>("/v1/me", { pollMs: 60_000 }, ({ body, text }) => {
-      // Somebody else has logged in on another tab: nothing of this one is theirs.
+      // Somebody else has logged in on another tab, so nothing that this tab shows is theirs.
       if (body.token !== (me.peek() ?? body).token) location.reload();
       else if (text !== before) me.value = body;
       before = text;

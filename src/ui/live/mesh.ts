@@ -22,7 +22,7 @@ export const summary = signal<Summary | undefined>(undefined);
 
 let peers: Watch | undefined;
 
-/** What was asked of a peer, such as a drain, has no event. */
+/** Something that a peer was asked to do, such as a drain, causes no event. */
 export function readPeersAgain(): void {
   peers?.soon();
 }
@@ -30,7 +30,7 @@ export function readPeersAgain(): void {
 export function followMesh(): void {
   effect(() => {
     if (isLoggedIn.value !== true) {
-      // Who logs in next may be another person, who sees less.
+      // The next login may be that of another person, who sees less.
       mesh.value = undefined;
       splits.value = [];
       summary.value = undefined;
@@ -59,8 +59,8 @@ export function followMesh(): void {
 }
 
 /**
- * A peer tells others only its mesh address. Where its page is follows from how far this peer's page is from this peer's mesh
- * port, which is the same everywhere unless a person has chosen otherwise.
+ * A peer tells others only its mesh address. The port of its page is guessed from the distance between this peer's page port and
+ * mesh port, which is the same everywhere unless a person has chosen otherwise.
  */
 function withPages(items: readonly Peer[]): MeshPeer[] {
   const own = items

@@ -1,4 +1,4 @@
-/** What the page tells about what a person has done: a receipt with a link or an undo, or why it was refused. */
+/** The page's answer to what a person has done: a receipt with a link or an undo, or why it was refused. */
 import { effect, signal } from "@preact/signals";
 import { sentence } from "../words.ts";
 import { isLoggedIn, Refused } from "./ask.ts";
@@ -19,7 +19,7 @@ const shownMs = 8_000;
 const undoMs = 20_000;
 const atOnce = 4;
 
-// Who logs in next may be another person.
+// The next login may be that of another person.
 effect(() => {
   if (isLoggedIn.value === false) receipts.value = [];
 });
@@ -34,7 +34,7 @@ export function close(id: number): void {
   receipts.value = receipts.value.filter((one) => one.id !== id);
 }
 
-/** Tells why something could not be done. */
+/** Says why something could not be done. */
 export function addRefusal(error: unknown): void {
   if (error instanceof Refused) {
     const [first] = error.problems;

@@ -56,10 +56,10 @@ export function useResource<Body>(path: string | undefined, options: WatchOption
   return { body, total, etag, refused: refused.value, reload: () => watching.current?.soon() };
 }
 
-/** How long an answer takes at most before something else is shown meanwhile. Unit: ms. */
+/** If an answer takes longer than this, something else is shown meanwhile. Unit: ms. */
 const lateMs = 400;
 
-/** Whether a part of the page is there for so long that an answer which it still waits for is late. */
+/** Whether a part of the page has been there for so long that an answer which it still waits for is late. */
 export function useLate(): boolean {
   const [isLate, setLate] = useState(false);
   useEffect(() => {

@@ -33,8 +33,8 @@ export function withWritten(before: Draft, { fields, removed }: Pick<Writing, "f
 }
 
 /**
- * What the YAML says, with what was written in the fields since it said `before`. Of a field that was changed in both, it is what
- * the YAML says: that was written last.
+ * What the YAML says, with what was written in the fields since it said `before`. If a field was changed in both, the YAML
+ * counts, because it was written last.
  */
 export function withBoth(before: Draft, fields: Draft, yaml: Draft): Draft {
   const inYaml = writtenOver(before, yaml);
@@ -50,7 +50,7 @@ export function withBoth(before: Draft, fields: Draft, yaml: Draft): Draft {
 /** A browser keeps about 5 million characters for all pages of an address. */
 const charactersMax = 500_000;
 
-/** In a name or a text, what stands beside a credential; and a password in an address. */
+/** Words that stand beside a credential in a name or a text, and a password in an address. */
 const credential =
   /secret|token|passw|pwd|credential|authori[sz]ation|bearer|cookie|private|api.?key|[^a-z]key"?[:=]|:\/\/[^/\s"@]*:[^/\s"@]*@/i;
 

@@ -1,6 +1,6 @@
 /**
- * Asks for something of the API at once, again when an event says that it may have changed, and from time to time. However many
- * events come, it asks no more often than it was told to.
+ * Asks for something of the API at once, again when an event says that it may have changed, and from time to time. It never asks
+ * more often than it was told to, however many events come.
  */
 import { ask, isLoggedIn, lostSince, Refused, type Answer } from "./ask.ts";
 import { onEvent, type Kind } from "./events.ts";
@@ -78,7 +78,7 @@ export function watch<Body>(
     if (!document.hidden) soon();
   };
   document.addEventListener("visibilitychange", seen);
-  // What was refused or out of reach is asked for again once the peer answers.
+  // Asks again, once the peer answers, for what was refused or out of reach.
   const stopLost = lostSince.subscribe((since) => {
     if (since === undefined && hasFailed) soon();
   });

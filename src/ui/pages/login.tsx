@@ -20,7 +20,7 @@ export function Login(): JSX.Element {
       await logIn(textIn(new FormData(form), "token"));
     } catch (error) {
       setProblem(
-        // The hint is for callers of the API; a person is told below where the token is.
+        // The hint is for callers of the API. The form says below where a person finds the token.
         error instanceof Refused ? sentence(error.message) : "The peer does not answer.",
       );
     }

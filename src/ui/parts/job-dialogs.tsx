@@ -1,4 +1,6 @@
-/** The dialogs that ask for what an action on a job needs: values to run with, a note for a pause, a yes for a deletion. */
+/**
+ * The dialogs that ask for what an action on a job needs: values to run with, a note for a pause, a confirmation for a deletion.
+ */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { pause, remove, runNow } from "../live/job-actions.ts";

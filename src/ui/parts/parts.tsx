@@ -36,7 +36,7 @@ export function RunStateWord({ state }: { state: RunState | "pending" }): JSX.El
   return <StateWord tone={toneOfRun(state)}>{state}</StateWord>;
 }
 
-/** What a section says when it has nothing to show, and that is as it should be. */
+/** What a section says when it has nothing to show and nothing is wrong. */
 export function Nothing({ children }: { children: ComponentChildren }): JSX.Element {
   return <p class="quiet">{children}</p>;
 }
@@ -50,7 +50,7 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-/** What stands where a resource has not been answered: it loads, is refused, or its peer is away. */
+/** Stands in place of a resource without an answer: it loads, was refused, or the peer doesn't answer. */
 export function Pending({ of, what }: { of: Pick<Resource<unknown>, "refused">; what: string }): JSX.Element {
   if (of.refused !== undefined) return <RefusedNote refused={of.refused} what={what} />;
   if (lostSince.value !== undefined)
@@ -74,7 +74,7 @@ export function RefusedNote({ refused, what }: { refused: Refused; what: string 
         <p>{sentence(refused.message)} Ask an admin of this mesh for a token with that right.</p>
       </Empty>
     );
-  // A list that is filtered by what there isn't. The hint is for people who write requests.
+  // The list is filtered by something that doesn't exist. The error's hint is for people who write requests.
   const isFilter =
     [400, 404, 422].includes(refused.status) && place.value.length === 1 && query.value.size > 0;
   return (
@@ -128,10 +128,10 @@ export function Dialog({ title, onClose, children, class: name }: DialogProps): 
 }
 
 interface QuestionProps extends Omit<DialogProps, "class"> {
-  /** what the button says that changes nothing */
+  /** the text of the button that changes nothing */
   no: string;
   yes: string;
-  /** of what can be taken back: "primary" */
+  /** "primary" for an action that can be taken back */
   class?: string | undefined;
   onYes: () => void;
 }

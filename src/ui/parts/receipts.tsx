@@ -6,7 +6,7 @@ import { carryOut, close, receipts, type Receipt } from "../live/receipts.ts";
 /** A modal dialog is open: nothing outside of it can be read or clicked. */
 export const isDialogOpen = signal(false);
 
-/** What was done, in a corner, for a while. `inDialog`: it stands in a dialog, which shows them while it is open. */
+/** Shows in a corner, for a while, what was done. `inDialog`: these are inside a dialog, which shows them while it is open. */
 export function Receipts({ inDialog = false }: { inDialog?: boolean }): JSX.Element | null {
   if (isDialogOpen.value !== inDialog) return null;
   return (

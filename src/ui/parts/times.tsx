@@ -20,7 +20,7 @@ export function At({ at, zone = browserZone }: Props): JSX.Element {
   );
 }
 
-/** How far away an instant is; the instant itself while the peer doesn't answer, so that nothing counts on. */
+/** How far away an instant is; the instant itself while the peer doesn't answer, so that nothing goes on counting. */
 export function Away({ at, zone = browserZone }: Props): JSX.Element {
   if (lostSince.value !== undefined) return <At at={at} zone={zone} />;
   return (
@@ -30,12 +30,12 @@ export function Away({ at, zone = browserZone }: Props): JSX.Element {
   );
 }
 
-/** The same where the instant itself stands beside it, and needs no second mention. */
+/** The same, for a place where the instant itself stands beside it and needn't be repeated. */
 export function AwayBeside(props: Props): JSX.Element | null {
   return lostSince.value === undefined ? <Away {...props} /> : null;
 }
 
-/** In a sentence a peer writes an instant whole, or as the time of day where that is today in UTC. */
+/** In its sentences a peer writes a whole instant, or only the time of day if that is today in UTC. */
 const instants = /\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?Z|\b\d{2}:\d{2}:\d{2} UTC\b/;
 
 function whole(instant: string): string {

@@ -53,7 +53,7 @@ export function Access(): JSX.Element {
   );
 }
 
-/** What it was done to. Of a peer the audit has the id, and the page the name. */
+/** The thing that the action was done to. For a peer, the audit has the id, and the page knows the name. */
 function Subject({ entry: { kind, name, job } }: { entry: Entry }): JSX.Element {
   const peer = kind === "peer" ? mesh.value?.items.find(({ id }) => id === name) : undefined;
   return (

@@ -1,4 +1,4 @@
-/** What was done, in plain words. What it was done to stands beside them. */
+/** What was done, in plain words. The thing that it was done to is shown beside them. */
 import type { auditActions } from "../../../schema/audit.ts";
 
 const words: Readonly<Record<(typeof auditActions)[number], string>> = {
@@ -32,7 +32,7 @@ const words: Readonly<Record<(typeof auditActions)[number], string>> = {
   "rotate-key": "replace",
 };
 
-/** An action of a later version is told by its name; a call that was refused as a whole, by its method. */
+/** An action of a later version is shown by its name, and a call that was refused as a whole by its method. */
 export function auditText(action: string): string {
   const known: Readonly<Record<string, string>> = words;
   if (Object.hasOwn(known, action)) return known[action] ?? action;

@@ -24,7 +24,7 @@ const measures = [
 ] as const;
 type Measure = (typeof measures)[number]["key"];
 
-/** How often what is counted so far is asked for. Unit: ms. */
+/** How often the page asks for what is counted so far. Unit: ms. */
 const countingMs = 1_000;
 
 interface Load {
@@ -39,7 +39,7 @@ export function Forecast(): JSX.Element {
     isWhole ? { on: ["job", "peer"], everyMs: 15_000, pollMs: 60_000 } : { pollMs: countingMs },
   );
   const { body } = found;
-  // From then on it is shown until there is a newer whole one.
+  // A whole forecast is then shown until there is a newer whole one.
   useEffect(() => {
     if (body?.complete === true) setWhole(true);
   }, [body]);
@@ -84,7 +84,7 @@ function Shown({ body }: { body: Body }): JSX.Element {
   );
 }
 
-/** What the forecast leaves out: nothing that isn't counted may look as if nothing came. */
+/** Names what the forecast leaves out, so that ticks which aren't counted don't look like no ticks. */
 function Limits({ body: { jobs, unplaced, morePeers } }: { body: Body }): JSX.Element {
   const nowhere = unplaced.reduce((sum, count) => sum + count, 0);
   const { unknownDuration, unscheduled, beyond } = jobs;
@@ -200,7 +200,7 @@ function Map({
   );
 }
 
-/** Of all peers together; ticks that nobody could run are no load. */
+/** The load of all peers together, without ticks that nobody could run. */
 function sumOf({ peers, hours }: Body): Load {
   const add = (of: keyof Load): number[] =>
     Array.from({ length: hours }, (_, hour) => peers.reduce((sum, load) => sum + (load[of][hour] ?? 0), 0));
@@ -226,7 +226,7 @@ function busiestText(load: Load, { nameOf }: Week, measure: Measure): string {
   const busiest = values
     .map((value, hour) => ({ value, hour }))
     .filter(({ value }) => value > 0)
-    // To the second: sums of shares differ by less.
+    // Compared to the second, because sums of shares may differ by less.
     .toSorted((a, b) => Math.round((b.value - a.value) * 3_600) || a.hour - b.hour)
     .slice(0, busiestNamed);
   if (busiest.length === 0) return measure === "runs" ? "No run is expected." : "No load is expected.";

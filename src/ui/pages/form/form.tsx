@@ -38,12 +38,12 @@ export function EditJob({ job }: { job: Job }): JSX.Element {
 }
 
 function Edit({ job }: { job: Job }): JSX.Element {
-  // An edit that comes meanwhile moves nothing under the hands that write.
+  // The form keeps the job as it was when it was opened, so that somebody else's edit doesn't change it while a person writes.
   const [edited] = useState(job);
   return <JobForm form={jobLink(job.id)} start={fieldsOf(edited)} edited={edited} />;
 }
 
-/** Whose drafts may be shown isn't known yet. */
+/** Stands in place of the form until it is known who is logged in, and so whose drafts may be shown. */
 function UnknownPerson(): JSX.Element {
   return <Pending of={{ refused: undefined }} what="the form" />;
 }

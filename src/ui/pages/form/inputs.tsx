@@ -109,7 +109,7 @@ export function Input({
   }
 }
 
-/** Some of a few names, in the schema's order. */
+/** A choice of some of a few names, in the schema's order. */
 export function Several({
   schema,
   value,
@@ -210,7 +210,7 @@ function linesOf(value: unknown): string[] {
   return value === undefined ? [] : [textOf(value)];
 }
 
-/** Where the schema takes a single text as well, one line is written as such. */
+/** If the schema also takes a single text, one line is written as such a text. */
 function fromLines(text: string, schema: Schema): unknown {
   const lines = text
     .split("\n")

@@ -49,7 +49,7 @@ interface Props {
   properties: Readonly<Record<string, Schema>>;
   draft: Draft;
   problems: readonly Problem[];
-  /** An edit: which job it is doesn't change. */
+  /** True for an edit, in which the job's id can't change. */
   isEdit: boolean;
   change: (name: string, value: unknown) => void;
 }

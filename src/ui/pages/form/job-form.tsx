@@ -23,12 +23,12 @@ const readOnly: ReadonlySet<string> = new Set(
   ),
 );
 
-/** What a person may write of a job. */
+/** The fields of a job that a person may write. */
 export function fieldsOf(job: Job): Draft {
   return Object.fromEntries(Object.entries(job).filter(([name]) => !readOnly.has(name)));
 }
 
-/** An entry that can't be read has none, and is replaced as it is. */
+/** An entry that can't be read has no revision, and is replaced whatever it holds. */
 function revisionOf(job: Job | undefined): string | undefined {
   return job?.revision ?? undefined;
 }
@@ -67,7 +67,7 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
   const [problems, setProblems] = useState<readonly Problem[]>([]);
   const [refusals, setRefusals] = useState(0);
   const told = useRef<HTMLDivElement>(null);
-  // On a phone it is far above the button.
+  // On a phone the problem is far above the button.
   useEffect(() => {
     if (refusals > 0) told.current?.focus();
   }, [refusals]);
@@ -85,7 +85,7 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
     setDraft(withField(draft, name, value) ?? {});
     setProblems(problems.filter(({ pointer }) => !pointer.startsWith(`/${name}`)));
   };
-  /** What is written goes on top of what the job is now. */
+  /** Puts what was written on top of the job as it is now. */
   const takeOver = (newest: Job): void => {
     const fields = fieldsOf(newest);
     setBase({ fields, revision: revisionOf(newest) });

@@ -1,4 +1,4 @@
-/** What others have changed of a job while a person was writing an edit of it. */
+/** Shows what others have changed in a job while a person was writing an edit of it. */
 import type { JSX } from "preact";
 import { jobPath } from "../../live/address.ts";
 import { useResource } from "../../live/resource.ts";
@@ -10,11 +10,11 @@ interface Props {
   id: string;
   /** the revision at which the edit began */
   since: string;
-  /** the revision on which the form puts what is written; undefined: an entry that can't be read */
+  /** the revision that the form changes; undefined: an entry that can't be read */
   shown: string | undefined;
   /** the names of the fields that this edit changes */
   written: readonly string[];
-  /** puts it on the newest one */
+  /** makes the form change the newest revision */
   readAgain: () => void;
 }
 
@@ -25,7 +25,7 @@ export function Meanwhile({ id, since, shown, written, readAgain }: Props): JSX.
   });
   const revisions = found.body?.items ?? [];
   const count = revisions.findIndex(({ revision }) => revision === since);
-  // Edits that came later still are not in the form.
+  // Edits that came after that one are not in the form.
   const later = Math.max(
     0,
     revisions.findIndex(({ revision }) => revision === shown),

@@ -55,7 +55,10 @@ function isPlain({ type }: Schema): boolean {
   return type === "string" || type === "integer";
 }
 
-/** Of a field with several types, the one that the object's own field `type` names: the default of a parameter, for one. */
+/**
+ * Narrows a field with several types to the one that the object's own field `type` names, for example for the default of a
+ * parameter.
+ */
 export function narrowed(schema: Schema, parent: unknown): Schema {
   const named = isObject(parent) ? parent["type"] : undefined;
   const types = schema.anyOf?.map(({ type }) => type) ?? [];

@@ -27,8 +27,8 @@ interface YamlProps {
 }
 
 /**
- * The same job as text. While a person writes in it, it stays as it is written. What they write in the fields while it can't be
- * read is added once it can.
+ * The same job as text. While a person writes in it, it stays as it is written. While it can't be read, changes of the fields are
+ * kept, and they are added once it can be read.
  */
 export function YamlField({ draft, setDraft, apart, setApart }: YamlProps): JSX.Element {
   const [yaml, setYaml] = useState<YamlForm>();

@@ -156,7 +156,7 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
 /** States of a job in which something keeps its ticks from running; a pause is shown with its note. */
 const stopped: ReadonlySet<JobState> = new Set(["blocked", "waiting", "disabled", "ended"]);
 
-/** What stands in its way: its problems, its pause, and why its last tick went wrong. */
+/** What keeps the job from running well: its problems, its pause, and why its last tick went wrong. */
 function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Element {
   const { id, problems, paused, state } = job;
   const why = useResource<{ tick: string | null; why?: string[]; obstacles: string[] }>(

@@ -134,7 +134,7 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
   );
 }
 
-/** Each leads to the jobs that have it. */
+/** The job's labels. Each links to the jobs that have it. */
 function Labels({ labels }: { labels: readonly (readonly [string, string])[] }): JSX.Element {
   return (
     <>

@@ -1,6 +1,6 @@
 /**
- * A calendar of results: a square for each day of the last months, or for each hour where the history is that short. It tells
- * times without a run from times of which nothing is known.
+ * A calendar of results: a square for each day of the last months, or for each hour where the history is that short. It
+ * distinguishes times without a run from times about which nothing is known.
  */
 import type { JSX } from "preact";
 import { now } from "../../live/clock.ts";
@@ -16,11 +16,11 @@ const weeksShown = 18;
 const shortMs = 4 * dayMs;
 const labelWidth = 44;
 
-/** Of earlier runs not all are known. */
+/** From when on all runs are known. */
 export interface KnownFrom {
   /** wall ms */
   at: number;
-  /** why, of those that are not: `no longer kept` */
+  /** why earlier runs may be unknown: `no longer kept` */
   why: string;
 }
 
@@ -165,7 +165,7 @@ function Square({ x, y, runs, name, unknown }: SquareProps): JSX.Element {
   );
 }
 
-/** The worst of them: one failure in a day has to be seen. */
+/** The tone of the worst run, because one failure in a day has to be seen. */
 function toneOf(runs: readonly Run[]): Tone | "none" {
   const tones = new Set(runs.map(({ state }) => toneOfRun(state)));
   return (["bad", "odd", "busy", "good"] as const).find((tone) => tones.has(tone)) ?? "none";

@@ -13,7 +13,9 @@ interface ChosenProps {
   reload: () => void;
 }
 
-/** What is asked about first: a run can't be taken back, and a deletion stops what people count on. `one`: of a single job */
+/**
+ * Actions that need a confirmation: a run can't be taken back, and a deletion stops what people count on. `one`: for a single job
+ */
 const questions = {
   run: {
     verb: "Run",

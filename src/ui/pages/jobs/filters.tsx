@@ -10,7 +10,7 @@ const orders: Readonly<Record<string, string>> = {
   next: "next due first",
   id: "by name",
 };
-/** What needs a person comes first. A state that no job is in has no chip. */
+/** States that need a person come first. A state that no job is in has no chip. */
 const chipOrder: readonly JobState[] = [
   "failing",
   "blocked",
@@ -38,7 +38,7 @@ export function Filters(): JSX.Element {
     field.current?.focus();
   }, []);
   const wanted = filter.get("q") ?? "";
-  // A link or the way back changes what is searched for, too. What a person is typing stays.
+  // A link, or the browser's Back, also changes the search. What a person is typing stays.
   useEffect(() => {
     const { current } = field;
     if (current !== null && typed.current === undefined && current.value.trim() !== wanted)

@@ -99,8 +99,8 @@ export function Jobs(): JSX.Element {
 }
 
 /**
- * Their order, and which are in a state, is known once the peer has read all of them, which after its start takes longer the more
- * there are. Until then they are listed by name, and `note` says so.
+ * The order of the jobs, and their states, are known once the peer has read all jobs. After its start that takes longer the more
+ * jobs there are. Until then they are listed by name, and `note` says so.
  */
 function useJobs(filter: URLSearchParams, limit: number): { list: Resource<List<Job>>; note?: string } {
   const { sort = "attention", state = "" } = Object.fromEntries(filter);

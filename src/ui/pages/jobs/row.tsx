@@ -21,7 +21,7 @@ import {
   toneOfRun,
 } from "../../words.ts";
 
-/** All but the job are the same in every drawing of the list. */
+/** Everything but the job stays the same between drawings of the list. */
 interface Props {
   job: Job;
   chosen: Signal<ReadonlySet<string>>;
@@ -38,7 +38,7 @@ function Row({ job, chosen, reload }: Props): JSX.Element {
   const about = description ?? actionText(job);
   const ran = lastRun !== null && lastRun.tick === lastTick?.tick ? lastRun : null;
   const why = lastTick === null || lastTick.state === "succeeded" ? "" : whyOf(lastTick.reason, ran);
-  // What stands beside the state isn't told twice.
+  // The reason is not repeated if the problem beside the state already contains it.
   const reason = problems[0]?.message.includes(why) === true ? "" : why;
   const took = ran === null ? "" : tookText(ran);
   return (
@@ -117,7 +117,7 @@ function whyOf(reason: string | null, ran: Job["lastRun"]): string {
   return ran === null ? "" : exitText(ran);
 }
 
-/** Of a run that was asked for by hand the tick is no instant. */
+/** The instant of a tick. For a run by hand the tick is a ULID, not an instant. */
 function instantOf(tick: string): string {
   if (!tick.startsWith("manual-")) return tick.slice(0, 20);
   // A ULID begins with its instant.

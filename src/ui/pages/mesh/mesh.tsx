@@ -1,4 +1,4 @@
-/** The peers: how each is, who hears whom, and what would become of its ticks if it went away. */
+/** The peers: how each is, who hears whom, and what would happen to its ticks if it went away. */
 import type { JSX } from "preact";
 import { mesh, splits } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
@@ -68,7 +68,7 @@ export function Mesh(): JSX.Element {
 
 const runsRead = 500;
 
-/** Ticks that ran more than once, in pairs; those of a split that is remembered are in its story. */
+/** Ticks that ran more than once, in pairs. Those of a split that the peer remembers are shown with that split. */
 function Duplicates(): JSX.Element | null {
   const runs = useResource<List<Run>>(`/v1/runs?limit=${runsRead}`, {
     on: ["peer"],

@@ -125,7 +125,7 @@ function clockText(offsetMs: number): string {
 }
 
 const hourMs = 3_600_000;
-/** How far ahead it is told which jobs only one peer can run: nightly ones are among them at any time of the day. */
+/** How far ahead the card looks for jobs that only one peer can run. At any time of the day this includes nightly ones. */
 export const hoursAhead = 24;
 /** … unless so many ticks come before that. */
 export const ticksAhead = 1_000;

@@ -1,4 +1,4 @@
-/** The splits that this peer has seen: who is on which side while one lasts, and what became of its ticks once it is over. */
+/** The splits that this peer has seen: who is on which side while one lasts, and how its ticks ended once it is over. */
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { jobLink, runLink } from "../../live/address.ts";
@@ -187,7 +187,7 @@ function howItWas({ name, from, to, restarted }: Split["apart"][number]): JSX.El
   );
 }
 
-/** The split that lasts, as far as it can be seen from here. */
+/** The split that is still open, as far as it can be seen from here. */
 export function OpenSplit({ split }: { split: Split }): JSX.Element {
   const missing = split.apart.filter(({ to }) => to === null);
   return (

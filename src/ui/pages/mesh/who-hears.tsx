@@ -1,4 +1,4 @@
-/** Who hears whom, as a table: a row hears a column. A peer that is not heard itself doesn't tell whom it hears. */
+/** Who hears whom, as a table: a row hears a column. If a peer itself is not heard, nobody knows whom it hears. */
 import type { JSX } from "preact";
 import type { MeshPeer } from "../../live/mesh.ts";
 import { Table } from "../../parts/table.tsx";

@@ -29,7 +29,7 @@ export function ComingTicks(): JSX.Element {
     everyMs: 5_000,
     pollMs: 20_000,
   });
-  // What is as good as now would be said to be past.
+  // Ticks within half a second are left out, because they would be shown as past.
   const items = (found.body?.items ?? []).filter(({ startsAt }) => Date.parse(startsAt) >= now.value + 500);
   return (
     <section aria-labelledby="coming-title">

@@ -35,7 +35,7 @@ export function useDismissed(): ReadonlySignal<Dismissed> {
       dismissed.value = read();
     };
     follow();
-    // Another tab tells of its changes.
+    // The event reports changes that other tabs have made.
     addEventListener("storage", follow);
     return () => removeEventListener("storage", follow);
   }, []);

@@ -49,7 +49,7 @@ export function Now(): JSX.Element {
   );
 }
 
-/** The sentence at the top. Of a peer that doesn't answer it says only what was. */
+/** The sentence at the top. If the peer doesn't answer, it only says what was known before. */
 function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
   const counted = summary.value;
   if (counted === undefined) return <Counting />;
@@ -122,7 +122,7 @@ function Health({ wrong }: { wrong: Resource<WrongList> }): JSX.Element {
   );
 }
 
-/** The same while the jobs are not counted yet, which takes longer the more there are. */
+/** The sentence while the peer still counts the jobs, which takes longer the more there are. */
 function Counting(): JSX.Element {
   const members = mesh.value?.items.filter(({ state }) => state !== "left");
   return (

@@ -21,7 +21,7 @@ interface Props {
 
 interface Line {
   id: string;
-  /** of those that need a person first */
+  /** set if the job is among those that need a person first */
   job: Job | undefined;
   wrong: WrongJob | undefined;
   mark: string;
@@ -85,7 +85,7 @@ export function WrongLately({ wrong, trouble }: Props): JSX.Element | null {
   );
 }
 
-/** Jobs in trouble now come first, then those that have only been. */
+/** Jobs that are in trouble now come first, then those that only were. */
 function linesOf(items: readonly WrongJob[], jobs: readonly Job[]): Line[] {
   const wrong = new Map(items.map((one) => [one.job, one]));
   const inTrouble = jobs.filter(({ state }) => ["failing", "blocked", "invalid"].includes(state));

@@ -18,7 +18,7 @@ type Following = "live" | "ended" | "gone" | "none";
 interface Props {
   /** the run's id */
   run: string;
-  /** what is said below the output once it has ended */
+  /** what is shown below the output once it has ended */
   end: JSX.Element | string;
 }
 
@@ -97,7 +97,7 @@ export function Output({ run, end }: Props): JSX.Element {
     const { current } = box;
     if (current === null) return;
     const isAtEnd = current.scrollHeight - current.scrollTop - current.clientHeight < 30;
-    // Lines that have come since the box was scrolled to its end are no reason to stop there; a person who scrolls up is one.
+    // The box stops following when a person scrolls up, and not because lines have come since it was scrolled to its end.
     follows.value = isAtEnd || (follows.value && current.scrollTop >= top.value);
     top.value = current.scrollTop;
   };

@@ -1,4 +1,4 @@
-/** The kinds of settings, and what the page says of each. */
+/** The kinds of settings, and what the page says about each. */
 
 export type Setting = Readonly<Record<string, unknown>> & { name: string };
 

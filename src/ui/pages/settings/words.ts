@@ -1,6 +1,6 @@
 /** The values of settings in words. */
 
-/** Of a long list, only the first are shown. */
+/** How many entries of a long list are shown. */
 const listedMost = 12;
 
 /** `2026-12-24 to 2026-12-26, 2027-01-01`, `attempts 3, backoff 10s`, `yes`. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { crontabOf } from "../src/cli/crontab-text.ts";
+import { originLine } from "../src/cli/import/crontab-origin.ts";
 import { parseCrontab, type CrontabOptions } from "../src/cli/import/crontab.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import { jobAnswer, StubPeer } from "./kit/cli-stage.ts";
@@ -106,6 +107,44 @@ describe("a line that somebody has changed since the export", () => {
     const [found] = changed("# disabled: ", "", "off");
     const { enabled, ...others } = rich.at(-1) ?? {};
     assert.deepEqual([enabled, found?.spec], [false, others]);
+  });
+});
+
+describe("the comment of an export", () => {
+  test("counts for nothing in a user's own crontab, so nobody becomes another user by it", () => {
+    const line = "0 3 * * * bin/backup";
+    const forged = originLine(job({ id: "forged", user: "root" }), {
+      zone: options.zone,
+      variables: new Map(),
+      lines: [line],
+    });
+    const { jobs } = parseCrontab(`${forged}\n${line}`, options);
+    assert.deepEqual(
+      jobs.map(({ spec: { user, command } }) => [user, command]),
+      [[options.user, "bin/backup"]],
+    );
+  });
+  test("doesn't give its name to a line further down once its own line is gone", () => {
+    const text = exported([job({ id: "gone" })]).replace(/\n@daily.*/, "");
+    const { jobs } = imported(`${text}\n\n# by hand\n0 5 * * * root /bin/other`);
+    assert.deepEqual([jobs.length, jobs[0]?.spec.command], [1, "/bin/other"]);
+    assert.notEqual(jobs[0]?.spec.id, "gone");
+  });
+  test("that somebody has copied with its line gives its name only to the first", () => {
+    const text = exported([job({ id: "copied" })]);
+    const block = text.slice(text.lastIndexOf("\n#cicada ") + 1);
+    const { jobs, refused } = imported(`${text}\n\n${block.replace("\n@daily", "\n@hourly")}`);
+    const [first, second] = jobs.map(({ spec }) => spec);
+    assert.deepEqual([jobs.length, refused], [2, []]);
+    assert.deepEqual([first?.id, first?.schedule, second?.schedule], ["copied", "@daily", "@hourly"]);
+    assert.notEqual(second?.id, "copied");
+  });
+  test("holds a job whose text has line separators of Unicode", () => {
+    const strange = job({ description: "one\u2028two" });
+    assert.deepEqual(
+      imported(exported([strange])).jobs.map(({ spec }) => spec),
+      [strange],
+    );
   });
 });
 

@@ -2,6 +2,9 @@
  * What an export to a crontab writes above a job's lines, so that an import brings back exactly that job, with what a crontab
  * can't say: its spec, and a hash of the lines and of all variables that hold for them. If the hash no longer fits, somebody has
  * changed them, and they count as any other lines.
+ *
+ * The hash proves nothing about who wrote the comment, and the spec may name any user and command. So it only counts in the system
+ * form of a crontab, whose lines may do that, too.
  */
 import { createHash } from "node:crypto";
 import type { JobSpec } from "../../schema/job.ts";
@@ -32,7 +35,7 @@ export function originLine(spec: JobSpec, said: Said): string {
 
 /** Undefined if the comment is another one. */
 export function readOrigin(comment: string): Origin | undefined {
-  const [, hash, text] = /^#cicada ([0-9a-f]{16}) (\{.*\})$/.exec(comment) ?? [];
+  const [, hash, text] = /^#cicada ([0-9a-f]{16}) (\{.*\})$/s.exec(comment) ?? [];
   if (hash === undefined || text === undefined) return undefined;
   try {
     const spec = JSON.parse(text) as Readonly<Record<string, unknown>>;

@@ -101,18 +101,28 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     if (exported === undefined) return;
     const { origin, lines } = exported;
     exported = undefined;
+    if (lines.length === 0) return;
+    const name = `${options.prefix}${origin.id}`;
+    // Somebody has copied it: two jobs can't have one name.
+    const isCopy = taken.has(name);
+    taken.set(name, (taken.get(name) ?? 0) + 1);
     const active = lines.filter(({ content }) => !content.startsWith(disabledMark));
-    const spec = jobOfOrigin(origin, lines, active.length === 0, surroundings, options);
+    const spec = isCopy ? undefined : jobOfOrigin(origin, lines, active.length === 0, surroundings, options);
     if (spec !== undefined) return void reading.jobs.push({ line: lines[0]?.line ?? 0, spec });
-    const id = origin.lines === 1 ? `${options.prefix}${origin.id}` : undefined;
+    const id = origin.lines === 1 && !isCopy ? name : undefined;
     for (const one of active) readLine(one, id);
   };
   for (const [index, raw] of text.split("\n").entries()) {
     const line = index + 1;
     const content = raw.replace(/^[ \t]+/, "").replace(/\r$/, "");
     const isOfExported = exported !== undefined && content.startsWith(disabledMark);
-    if (content === "" || (content.startsWith("#") && !isOfExported)) {
-      const origin = readOrigin(content);
+    if (content === "") {
+      readExported();
+      continue;
+    }
+    if (content.startsWith("#") && !isOfExported) {
+      // Whoever writes a user's own crontab may not name another user, as such a comment does.
+      const origin = options.system ? readOrigin(content) : undefined;
       if (origin === undefined) continue;
       readExported();
       exported = { origin, lines: [] };

@@ -95,6 +95,10 @@ describe("a line that somebody has changed since the export", () => {
     const [found] = changed("\n@daily shop umask 077; x", "\n@hourly shop umask 077; y", "plain");
     assert.deepEqual([found?.spec.schedule, found?.spec.command], ["@hourly", "umask 077; y"]);
   });
+  test("is named, because what a crontab can't say of its job is lost", () => {
+    const { doubts } = imported(exported([job({ retry: { attempts: 2 } })]).replace("\n@daily", "\n@hourly"));
+    assert.match(doubts.join("\n"), /^line \d+: .* changed after the export: of a, only what a crontab says/);
+  });
   test("is no job once it is a comment or gone", () => {
     for (const to of ["\n# @daily shop umask 077; x", "\n"])
       assert.deepEqual(changed("\n@daily shop umask 077; x", to, "plain"), []);

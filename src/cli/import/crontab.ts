@@ -110,6 +110,12 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     const spec = isCopy ? undefined : jobOfOrigin(origin, lines, active.length === 0, surroundings, options);
     if (spec !== undefined) return void reading.jobs.push({ line: lines[0]?.line ?? 0, spec });
     const id = origin.lines === 1 && !isCopy ? name : undefined;
+    const [changed] = active;
+    if (changed !== undefined && !isCopy) {
+      reading.doubts.push(
+        `line ${changed.line}: it or a variable above it was changed after the export: of ${origin.id}, only what a crontab says is carried over`,
+      );
+    }
     for (const one of active) readLine(one, id);
   };
   for (const [index, raw] of text.split("\n").entries()) {

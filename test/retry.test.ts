@@ -119,6 +119,46 @@ test("a run that failed while its peer's clock was hours ahead is repeated after
   assert.ok(pausedMs >= minute, "its pause begins when the clock is right");
 });
 
+test("a run that was declared lost by a clock that was hours ahead is repeated after its pause, and not hours later", () => {
+  const retry = { attempts: 1, backoff: "1m", on: ["lost"] as const };
+  const cores = beforeTick(["a", "b"], { overlap: "allow", retry }, 12 * hour);
+  for (const peer of ["a", "b"]) cores.setClock(peer, 5 * hour);
+  cores.pass(20 * second);
+  cores.ask("a", { kind: "run-job", id: "beat" as JobId, by: "ada" });
+  cores.pass(10 * second);
+  const byHand = (): Start[] => cores.starts.filter(({ tick }) => isManual(tick as TickId));
+  const [begun] = byHand();
+  assert.ok(begun !== undefined);
+  const other = begun.peer === "a" ? "b" : "a";
+  cores.kill(begun.peer);
+  cores.pass(30 * second);
+  const record = cores.recordsOf(other).find(({ tick }) => tick === begun.tick);
+  assert.equal(record?.state, "lost");
+  cores.setClock(other, 0);
+  cores.pass(2 * minute);
+  assert.deepEqual(attempts(byHand()), ["1 manual", "2 retry"]);
+});
+
+test("a run that could not start by a clock that was ahead doesn't seem to have started once that clock is right", () => {
+  const cores = new Cores(["a"], { launchMs: minute });
+  cores.pass(minute);
+  cores.put({ ...hourly, retry: { attempts: 1, backoff: "10m" } });
+  cores.setClock("a", 5 * hour);
+  cores.pass(20 * second);
+  cores.ask("a", { kind: "run-job", id: "beat" as JobId, by: "ada" });
+  cores.pass(5 * second);
+  const [asked] = cores.starts;
+  assert.ok(asked !== undefined);
+  const outcome = { kind: "not-started", why: "error", reason: "no such program" } as const;
+  const at = cores.wall(cores.now) + 5 * hour;
+  cores.feed("a" as PeerId, { kind: "childEnded", run: asked.run, at, outcome });
+  cores.setClock("a", 0);
+  cores.pass(20 * second);
+  const failed = cores.recordsOf("a").find(({ attempt, state }) => attempt === 1 && state === "failed");
+  assert.ok((failed?.finishedAt ?? Infinity) <= cores.wall(cores.now), "it is restated by the right clock");
+  assert.equal(failed?.startedAt, undefined);
+});
+
 test("a run that fails is repeated with growing pauses, as often as the job says, and never again", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(50 * minute);

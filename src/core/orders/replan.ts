@@ -42,22 +42,23 @@ export function restoreBeginnings(state: State): void {
 }
 
 /**
- * A run of this peer's that ended by a clock that was ahead is repeated by the right one: its pause begins anew. Otherwise the
- * tick, and its job with it, would wait for as long as the clock was ahead.
+ * A run of which this peer wrote the end by a clock that was ahead is repeated by the right one: its pause begins anew. Otherwise
+ * the tick, and its job with it, would wait for as long as the clock was ahead.
  */
 export function restateRetries(state: State): void {
   const { book, ledger, now, settings } = state;
-  const until = acceptedUntil(state);
+  // Until offsets are measured, the right clocks may seem to be behind. What ended by now is not restated again and again.
+  const until = Math.max(acceptedUntil(state), now.wall);
   for (const { job, tick, attempt, slot, local } of [...book.retries.values()].flatMap((some) => [...some])) {
     const before = recordsOf(ledger, orderKey(job, tick, attempt - 1, slot));
-    const own = [...before].find(({ peer }) => peer === settings.self);
+    const own = [...before].find(({ by, peer }) => (by ?? peer) === settings.self);
     if (local.stage !== "none" || own?.retryAt === undefined) continue;
-    const { retryAt, finishedAt = -Infinity, startedAt = finishedAt, version } = own;
+    const { retryAt, finishedAt = -Infinity, startedAt, version } = own;
     if (finishedAt <= until) continue;
     mark(state, "retry-restated");
     commit(state, {
       ...own,
-      startedAt: Math.min(startedAt, now.wall),
+      ...(startedAt === undefined ? {} : { startedAt: Math.min(startedAt, now.wall) }),
       finishedAt: now.wall,
       retryAt: Math.ceil(retryAt - finishedAt + now.wall),
       version: version + 1,

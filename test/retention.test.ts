@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createJobs } from "../src/core/job/jobs-state.ts";
 import { ClockProof } from "../src/core/time/clock-proof.ts";
+import { retentionOf } from "../src/core/view.ts";
 import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
 import type { Doors, Executor } from "../src/ports.ts";
@@ -19,6 +21,7 @@ import type { JobRules } from "../src/sim/world/requests.ts";
 import { World } from "../src/sim/world/world.ts";
 import { encode } from "../src/wire/codec.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
+import { planOfJob, storedJob } from "./kit/planned-job.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -249,6 +252,40 @@ test("a job that runs after one with a long window keeps what is needed when tha
   const ticks = ran("parent");
   assert.ok(ticks.length > 15);
   assert.deepEqual(ran("child").toSorted(), ticks.toSorted(), "each tick of the child has run once");
+});
+
+describe("how long a job's history is kept for catch-up", () => {
+  /** In minutes. Each job is given with its own window and its parents. */
+  function windowsOf(all: readonly (readonly [id: string, window: number, parents?: string])[]): number[] {
+    const jobs = createJobs();
+    for (const [id, window, parents] of all) {
+      const catchUp = { policy: "all", window: `${window}m` } as const;
+      const after = parents === undefined ? {} : { after: { jobs: parents.split(" ") as JobId[] } };
+      jobs.plans.set(id as JobId, planOfJob(storedJob(id, { catchUp, ...after })));
+    }
+    return all.map(([id]) => (retentionOf({ jobs }, id as JobId)?.windowMs ?? NaN) / minute);
+  }
+
+  test("the windows of a job and of those before it add up along the longest way", () => {
+    const diamond = windowsOf([
+      ["end", 2, "left right"],
+      ["left", 10, "begin"],
+      ["right", 20, "begin left"],
+      ["begin", 100],
+    ]);
+    assert.deepEqual(diamond, [132, 110, 130, 100]);
+  });
+
+  test("a chain may be of thousands of jobs", () => {
+    const jobs = createJobs();
+    const plan = planOfJob(storedJob("0", { catchUp: { policy: "all", window: "1m" } }));
+    for (let place = 0; place < 20_000; place++) {
+      const after =
+        place === 0 ? undefined : ({ jobs: [String(place - 1) as JobId], on: "success" } as const);
+      jobs.plans.set(String(place) as JobId, { ...plan, id: String(place) as JobId, after });
+    }
+    assert.equal(retentionOf({ jobs }, "19999" as JobId)?.windowMs, 20_000 * minute);
+  });
 });
 
 const round = epoch + 240 * hour;

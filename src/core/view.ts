@@ -295,29 +295,36 @@ export function isOpen(state: Readonly<State>, record: RunRecord): boolean {
 }
 
 /** How much of a job's history is kept, and for how long catch-up needs its records; undefined = no such job. */
-export function retentionOf({ jobs }: Readonly<State>, id: JobId): Keep | undefined {
+export function retentionOf({ jobs }: Pick<State, "jobs">, id: JobId): Keep | undefined {
   const plan = jobs.plans.get(id);
   if (plan === undefined) return undefined;
   const { runs, ageMs } = plan.keep;
-  return { runs, ageMs, windowMs: windowWithParentsMs(jobs, id, new Map()) };
+  return { runs, ageMs, windowMs: windowWithParentsMs(jobs, id) };
 }
 
 /**
  * How long after its instant (ms) a tick of the job may still be caught up. The window of a job that runs after others begins
- * when the last of them has ended, and they are caught up within windows of their own. `known` holds what has been counted.
+ * when the last of them has ended, and they are caught up within windows of their own. Without recursion, because a chain may be
+ * long.
  */
-function windowWithParentsMs(jobs: JobsState, id: JobId, known: Map<JobId, number>): number {
-  const before = known.get(id);
-  if (before !== undefined) return before;
-  // Jobs that run after each other are quarantined: such a job adds nothing to itself.
-  known.set(id, 0);
-  let longest = 0;
-  for (const parent of parentsOf(jobs, id))
-    longest = Math.max(longest, windowWithParentsMs(jobs, parent, known));
-  const plan = jobs.plans.get(id);
-  const windowMs = longest + (plan === undefined ? 0 : plan.catchUp.windowMs + plan.target.offlineMs);
-  known.set(id, windowMs);
-  return windowMs;
+function windowWithParentsMs(jobs: JobsState, id: JobId): number {
+  const windows = new Map<JobId, number>();
+  const visits = [id];
+  for (let job = visits.at(-1); job !== undefined; job = visits.at(-1)) {
+    const parents = parentsOf(jobs, job);
+    if (!windows.has(job)) {
+      // Jobs that run after each other are quarantined: such a job adds nothing to itself.
+      windows.set(job, 0);
+      const unvisited = parents.filter((parent) => !windows.has(parent));
+      visits.push(...unvisited);
+      if (unvisited.length > 0) continue;
+    }
+    visits.pop();
+    const longest = Math.max(0, ...parents.map((parent) => windows.get(parent) ?? 0));
+    const plan = jobs.plans.get(job);
+    windows.set(job, longest + (plan === undefined ? 0 : plan.catchUp.windowMs + plan.target.offlineMs));
+  }
+  return windows.get(id) ?? 0;
 }
 
 /**

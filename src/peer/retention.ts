@@ -7,8 +7,8 @@
  * tick, nor an existing job's last tick and last success. The instant before which it has pruned is the job's horizon. It is
  * stored together with the removal and sent to the neighbours, so that pruned history comes back from none of them.
  *
- * It prunes nothing while its clock is doubted, or after the clock has leapt ahead and has not yet proved itself
- * (core/time/clock-proof.ts): a wrong clock would take history for old that isn't. After a clock was set back, rounds go on from there.
+ * It prunes nothing while its clock is doubted, or after the clock was set far ahead or far back and has not yet proved itself
+ * (core/time/clock-proof.ts): a wrong clock would take history for old that isn't. Rounds go on from the time that is proved.
  * A round that may not prune still notes each job's `keep`, in case the job is deleted before the next one.
  */
 import { CicadaError } from "../errors.ts";

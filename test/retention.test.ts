@@ -254,18 +254,18 @@ test("a job that runs after one with a long window keeps what is needed when tha
   assert.deepEqual(ran("child").toSorted(), ticks.toSorted(), "each tick of the child has run once");
 });
 
-describe("how long a job's history is kept for catch-up", () => {
-  /** In minutes. Each job is given with its own window and its parents. */
-  function windowsOf(all: readonly (readonly [id: string, window: number, parents?: string])[]): number[] {
-    const jobs = createJobs();
-    for (const [id, window, parents] of all) {
-      const catchUp = { policy: "all", window: `${window}m` } as const;
-      const after = parents === undefined ? {} : { after: { jobs: parents.split(" ") as JobId[] } };
-      jobs.plans.set(id as JobId, planOfJob(storedJob(id, { catchUp, ...after })));
-    }
-    return all.map(([id]) => (retentionOf({ jobs }, id as JobId)?.windowMs ?? NaN) / minute);
+/** In minutes. Each job is given with its own window and its parents. */
+function windowsOf(all: readonly (readonly [id: string, window: number, parents?: string])[]): number[] {
+  const jobs = createJobs();
+  for (const [id, window, parents] of all) {
+    const catchUp = { policy: "all", window: `${window}m` } as const;
+    const after = parents === undefined ? {} : { after: { jobs: parents.split(" ") as JobId[] } };
+    jobs.plans.set(id as JobId, planOfJob(storedJob(id, { catchUp, ...after })));
   }
+  return all.map(([id]) => (retentionOf({ jobs }, id as JobId)?.windowMs ?? NaN) / minute);
+}
 
+describe("how long a job's history is kept for catch-up", () => {
   test("the windows of a job and of those before it add up along the longest way", () => {
     const diamond = windowsOf([
       ["end", 2, "left right"],
@@ -449,14 +449,16 @@ describe("when the records that have to stay leave too little room for outputs",
   });
 });
 
+/** The rounds that prune, in minutes after the first, if the clock is so far ahead in each. */
+function prunedWith(clockAheadMs: readonly number[]): number[] {
+  return pruneRounds({ lastRound: round - 10 * minute }, { rounds: clockAheadMs.length, clockAheadMs })
+    .rules.filter(({ countedBefore }) => countedBefore !== Number.MAX_SAFE_INTEGER)
+    .map(({ countedBefore }) => (countedBefore - round) / minute);
+}
+
 test("a clock that was a year behind for a round is trusted again as soon as it is right", () => {
-  const yearMs = 365 * 24 * hour;
-  const befores = (clockAheadMs: readonly number[]): number[] =>
-    pruneRounds({ lastRound: round - 10 * minute }, { rounds: 4, clockAheadMs })
-      .rules.filter(({ countedBefore }) => countedBefore !== Number.MAX_SAFE_INTEGER)
-      .map(({ countedBefore }) => (countedBefore - round) / minute);
-  assert.deepEqual(befores([0, 0, 0, 0]), [0, 10, 20, 30]);
-  assert.deepEqual(befores([0, -yearMs, 0, 0]), [0, 20, 30]);
+  assert.deepEqual(prunedWith([0, 0, 0, 0]), [0, 10, 20, 30]);
+  assert.deepEqual(prunedWith([0, -365 * 24 * hour, 0, 0]), [0, 20, 30]);
 });
 
 describe("of a deleted job", () => {

@@ -6,6 +6,7 @@ import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
 import { storyOf } from "../src/core/records/records.ts";
 import { openSince } from "../src/core/view.ts";
 import { instantOf, isManual, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
+import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import type { RunState } from "../src/schema/run-states.ts";
 import { Cores, type Start } from "./kit/cores.ts";
@@ -120,7 +121,7 @@ test("a run that failed while its peer's clock was hours ahead is repeated after
 });
 
 test("a run that was declared lost by a clock that was hours ahead is repeated after its pause, and not hours later", () => {
-  const retry = { attempts: 1, backoff: "1m", on: ["lost"] as const };
+  const retry: JobSpec["retry"] = { attempts: 1, backoff: "1m", on: ["lost"] };
   const cores = beforeTick(["a", "b"], { overlap: "allow", retry }, 12 * hour);
   for (const peer of ["a", "b"]) cores.setClock(peer, 5 * hour);
   cores.pass(20 * second);

@@ -193,15 +193,13 @@ function gapsOf(evidence: Evidence, peer: PeerId): Gap[] {
       .filter((outage) => outage.peer === peer)
       .map(({ from, to, kind }) => ({ from, to, isSure: true, isDown: kind === "down", isFar: false })),
     // Steps of all clocks count, because they decide together which clock is right.
-    ...evidence.faultWindows
-      .filter(isStep)
-      .map((step) => ({
-        from: step.from,
-        to: step.to,
-        isSure: false,
-        isDown: false,
-        isFar: offMs(step) > trustedMs,
-      })),
+    ...evidence.faultWindows.filter(isStep).map((step) => ({
+      from: step.from,
+      to: step.to,
+      isSure: false,
+      isDown: false,
+      isFar: offMs(step) > trustedMs,
+    })),
   ].toSorted((one, other) => one.from - other.from);
   const joined: Gap[] = [];
   for (const gap of gaps) {

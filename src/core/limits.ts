@@ -45,7 +45,7 @@ export const sweepEveryMs = 5_000;
 export const voteUntilMs = 24 * 3_600_000;
 /** How long records of settled ticks stay in memory, because messages about them may come late. */
 export const rememberMs = 60_000;
-/** Of an ended run that is news and was due longer ago than this, memory only keeps that its order is over (ledger.ts). */
+/** If an ended run is news and was due longer ago than this, memory only keeps that its order is over (ledger.ts). */
 export const recentMs = 120_000;
 /** How often watermarks move up and settled ticks are forgotten, which goes through all of them. */
 export const forgetEveryMs = 60_000;

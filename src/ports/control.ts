@@ -302,7 +302,7 @@ export interface Control {
   status(id: JobId): Promise<JobStatus | undefined>;
   /** Which of the job's ticks with from ≤ tick < to (ms) a backfill would run. Throws a CicadaError if it would be refused. */
   planBackfill(id: JobId, from: number, to: number, force: boolean): Promise<BackfillPlan>;
-  /** How far the furthest behind of the jobs' watermarks lags, ms: what lies below a watermark is over. */
+  /** How far the watermark that lags most is behind, ms: what lies below a watermark is over. */
   watermarkLagMs(): number;
   /** All settings of a kind, by name. */
   settings(kind: SettingKind): SettingValues;
@@ -321,7 +321,7 @@ export interface Control {
   wentWrong(query: WrongQuery): Promise<WrongJobs>;
   /** The values of a root of the table other than the jobs', by name, as they are written there. */
   values(root: string): ReadonlyMap<string, unknown>;
-  /** As far as this peer knows; undefined = nothing was sent yet. */
+  /** How the last message to the channel went, as far as this peer knows; undefined = nothing was sent yet. */
   channelHealth(name: string): ChannelHealth | undefined;
   /** Sends a test notice once. */
   testChannel(channel: NoticeChannel, name: string, by: string): Promise<Delivered>;
@@ -338,7 +338,10 @@ export interface Control {
   ): Promise<{ stories: TickStory[]; next: string | null } | undefined>;
   /** Why a tick went as it did; without one, the last that went wrong. Undefined when nothing is known of the job. */
   why(id: JobId, tick?: TickId): Promise<Explanation | undefined>;
-  /** From here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has it. */
+  /**
+   * A piece of the run's output, from here, from the runner, or from a peer that keeps a copy; undefined = nobody in reach has
+   * it.
+   */
   log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined>;
   /**
    * Keeps a script, durably here; `created`: it was not here before, and what the audit notes of it (by its SHA-256) is stored

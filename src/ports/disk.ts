@@ -158,11 +158,11 @@ export interface PruneRule {
   job: JobId;
   /** noted beside the horizon, for the day on which the table no longer knows the job */
   keep: Keep;
-  /** No tick at or after this instant goes (ms). */
+  /** No tick at or after this instant (ms) is removed. */
   before: number;
   /** How many of the ticks before this instant stay (`keep.runs`); later ones are not counted. */
   countedBefore: number;
-  /** Ticks before this instant go, however few there are. */
+  /** Ticks before this instant are removed, however few there are. */
   olderThan: number;
   /** The job's last tick and its last success stay in any case. */
   keepsLast: boolean;
@@ -181,7 +181,7 @@ export interface Pruned {
   runs: RunId[];
   /** those that are new or have moved */
   horizons: Horizon[];
-  /** More is to go: the rules are to be given again. */
+  /** More is to be removed: the rules are to be given again. */
   more: boolean;
 }
 

@@ -116,14 +116,14 @@ export type AuditQuery = Omit<Static<typeof AuditQuerySchema>, "groups"> & { gro
 /** An entry, and its place in its peer's order: later ones have higher places. */
 export const AuditRowSchema = Type.Object({ place: Type.Integer(), entry: AuditEntrySchema });
 
-/** Of one peer. */
+/** A page of one peer's audit. */
 export interface AuditPage {
   rows: Static<typeof AuditRowSchema>[];
   /** there are older ones that fit */
   more: boolean;
 }
 
-/** Of the mesh, merged. */
+/** A page of all peers' audits, merged. */
 export interface AuditFound {
   /** `peer`: of which it was asked */
   entries: (AuditEntry & { peer: PeerId })[];

@@ -9,13 +9,13 @@ import { instantOf, isManual, tickAt, type TickId } from "./ids.ts";
 export const backfillMax = 1_000;
 
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-/** After the ten letters of the time: a mark, the tick's second in eight letters, and which of several forced ones it is. */
-const mark = "BACKF";
+/** Follows the ten letters of the time. Then come the tick's second in eight letters, and which of several forced ones it is. */
+const backfillLetters = "BACKF";
 const form = /^manual-[0-9A-HJKMNP-TV-Z]{10}BACKF([0-9A-HJKMNP-TV-Z]{8})([0-9A-HJKMNP-TV-Z]{3})$/;
 
 /** `nonce`: 0, or a number below 32,768 that makes a forced repetition another tick. Instants in ms. */
 export function backfillTick(requestedAt: number, instant: number, nonce: number): TickId {
-  return `manual-${letters(requestedAt, 10)}${mark}${letters(instant / 1_000, 8)}${letters(nonce, 3)}` as TickId;
+  return `manual-${letters(requestedAt, 10)}${backfillLetters}${letters(instant / 1_000, 8)}${letters(nonce, 3)}` as TickId;
 }
 
 /** The tick (ms) that this one makes up for; undefined = it is no backfill. */
@@ -28,7 +28,7 @@ export function backfilledInstant(tick: TickId): number | undefined {
 
 /** Fits the names of all ticks that make up for the one at the instant (ms), as a GLOB pattern of SQLite. */
 export function backfillPattern(instant: number): string {
-  return `manual-${"?".repeat(10)}${mark}${letters(instant / 1_000, 8)}???`;
+  return `manual-${"?".repeat(10)}${backfillLetters}${letters(instant / 1_000, 8)}???`;
 }
 
 export function isForcedBackfill(tick: TickId): boolean {

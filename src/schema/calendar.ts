@@ -46,7 +46,7 @@ export const ExpandedSchema = Type.Object(
 );
 export type Expanded = Static<typeof ExpandedSchema>;
 
-/** As the table holds it. */
+/** A calendar as the table holds it. */
 export const StoredCalendarSchema = Type.Object(
   { ...written, expanded: Type.Optional(ExpandedSchema), at: Type.Optional(InstantSchema) },
   closed,

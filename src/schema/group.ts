@@ -43,7 +43,7 @@ export const GroupSchema = Type.Object(
 );
 export type GroupDefaults = Partial<Pick<JobSpec, GroupField>>;
 
-/** As the table keeps it. */
+/** A group as the table keeps it. */
 export const StoredGroupSchema = Type.Object({
   ...GroupSchema.properties,
   /** when a field that decides about ticks was last written, ms */

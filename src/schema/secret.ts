@@ -54,7 +54,10 @@ export interface HeldSecrets {
   readonly unopened: readonly string[];
 }
 
-/** As `cicada secrets set` asks for it. `peers`: to which it is sealed; absent = it is kept by the peer that is asked alone. */
+/**
+ * A change of a secret, as `cicada secrets set` asks for it. `peers`: those to which it is sealed; absent = only the peer that is
+ * asked keeps it.
+ */
 export interface SecretChange {
   readonly name: string;
   readonly value: string;

@@ -1,6 +1,6 @@
 /**
  * Keeps a document small in memory: each text of an update is kept once, and values take no more room than they need. For 100,000
- * jobs that is 110 MB. The document's content and its encoding stay the same.
+ * jobs that saves 110 MB. The document's content and its encoding stay the same.
  */
 import { Buffer } from "node:buffer";
 import * as Y from "yjs";

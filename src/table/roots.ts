@@ -32,7 +32,7 @@ interface RootForm {
   readonly valueCapBytes: number;
   /**
    * How many ids (for `latest`: ids × writers) other peers may bring under this root, removed ones included. Together with
-   * `valueCapBytes` it limits what the root takes of every peer's memory and disk, whoever writes it.
+   * `valueCapBytes` it limits what the root takes of every peer's memory and disk, whichever peer writes it.
    */
   readonly idsCap: number;
 }

@@ -291,8 +291,8 @@ export class JobTable {
   }
 
   /**
-   * What has to be read again because of what was applied since the last call, and was not in it: the other entries of a root,
-   * and the jobs of a group.
+   * How much has to be read again because of what was applied since the last call, although it was not part of that: the other
+   * entries of a root, and the jobs of a group.
    */
   takeReread(): Readonly<Reread> {
     const reread = this.#reread;

@@ -32,7 +32,7 @@ export class RootValues {
     this.#entries = undefined;
   }
 
-  /** How many entries have to be gone through to read it: those that are overruled too, and removed ones. */
+  /** How many entries must be gone through to read the values, overruled and removed ones included. */
   get size(): number {
     // oxlint-disable-next-line no-underscore-dangle -- Yjs makes a list of all entries to count them
     return this.#map._map.size;

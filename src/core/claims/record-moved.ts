@@ -63,7 +63,7 @@ export function recordMoved(
     forgetRequest(state, record);
   }
   if (settles(record) || givesBackOneOfSeveral(record)) noteFailure(state, record);
-  // The ticks of a range need no order any more, whoever has reported it.
+  // The ticks of a range need no order any more, whichever peer has reported it.
   if (record.range !== undefined) touchOver(state, record.job);
   if (before?.state !== "claimed" && own !== undefined) contest(state, own, record);
   noteBackfilled(state, record);

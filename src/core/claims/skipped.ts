@@ -38,8 +38,8 @@ export function isToBeSkipped(state: State, order: Order): boolean {
 }
 
 /**
- * From when the request surely stands (ms). Before it is answered, it may still be refused because a slot of the tick has begun
- * on some peer; then the other slots must run.
+ * The instant (ms) from which the request surely stands. Before it is answered, it may still be refused because a slot of the
+ * tick has begun on some peer; then the other slots must run.
  */
 export function skipStandsAt(state: State, { job, instant }: Pick<Order, "job" | "instant">): number {
   const skip = skipOf(state, job, instant);

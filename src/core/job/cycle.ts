@@ -7,7 +7,7 @@ import type { JobId } from "../../schema/ids.ts";
 /** The parents of a job; none if it has no such job, or if that one has none. */
 export type ParentsOf = (job: JobId) => readonly JobId[];
 
-/** Of larger knots only the first members are named: the path of each member would take a search of its own. */
+/** In a larger knot only the first members are named: the path of each member would take a search of its own. */
 const searchedMax = 100;
 const namesShown = 5;
 

@@ -83,7 +83,7 @@ function replace(entries: Map<string, unknown>, name: string, value: unknown): v
   else entries.set(name, value);
 }
 
-/** As the table would show it. */
+/** The job as the table would show it. */
 function jobOf(written: CheckedSpec, spec: CheckedSpec): Job {
   const never = { createdAt: 0, updatedAt: 0, scheduledAt: 0, resumedAt: 0, failuresFrom: 0 };
   return { id: spec.id, spec, written, revision: "", updatedBy: "", pauses: [], needs: [], ...never };

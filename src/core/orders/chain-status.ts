@@ -111,7 +111,7 @@ function nextOf(state: State, plan: Plan, after: number, wanted: Wanted): number
   return undefined;
 }
 
-/** From when on (ms) a tick of the parent may run, if this one (ms) is skipped; undefined = it isn't. */
+/** The instant (ms) from which a tick of the parent may run, if this one (ms) is skipped; undefined = it isn't skipped. */
 function skippedUntil(plan: Plan, at: number, wanted: Wanted): number | undefined {
   const pause = pauseAt(plan, at);
   if (pause !== undefined) return pause.until ?? Infinity;

@@ -101,8 +101,8 @@ function comingTick(state: State, plan: Plan, at: number): NextTick {
     plan.target.count === "all"
       ? peersInOrder(state, plan.id, tick)
       : withPreferredFirst(state, plan, anyOrder, rank(plan.id, tick, state.members.hashes));
-  const line = isBlocked ? [] : runnersInOrder(ranks, eligibility);
-  const peers = line.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
+  const runners = isBlocked ? [] : runnersInOrder(ranks, eligibility);
+  const peers = runners.map((id, place) => ({ id, name: shownName(state, id), rank: place }));
   const startsAt = dueOf(plan, at);
   return { tick, startsAt, peers, ...(after === undefined ? {} : { after: after.jobs }) };
 }

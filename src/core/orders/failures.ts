@@ -2,7 +2,7 @@
  * Pauses a job when as many of its ticks have failed in a row as its `pauseAfterFailures` says. A person resumes it.
  *
  * The peer that reports the tick reads the job's last ends from its disk, counts, and writes the pause into the table. If that
- * peer doesn't do it, the next one in rank does. The pause of a tick has the same key whoever writes it, so two peers that
+ * peer doesn't do it, the next one in rank does. The pause of a tick has the same key, whichever peer writes it, so two peers that
  * write it make one pause.
  */
 import { reportEveryMs } from "../limits.ts";

@@ -36,7 +36,7 @@ export interface StatusNow {
   hindrances: JobHindrance[];
 }
 
-/** Of several states that apply, the first in the order of `stateNow`. */
+/** What the job is doing now. If several states apply, the first one in the order of `stateNow` counts. */
 export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
   const how = stateNow(state, plan, hindrances.length > 0);

@@ -123,7 +123,7 @@ function poolWait(state: State, pool: string, name: string): string {
   return `${name} holds it until a slot of the pool "${pool}" is free (it has ${slots}${held})`;
 }
 
-/** Of a tick that runs on all peers: its peer is away, or it is not its turn. */
+/** What an order of a tick that runs on all peers waits for, if its peer is away, or if it is not its turn. */
 function waitForItsPeer(state: State, plan: Plan, order: Order): Wait | undefined {
   const { absence, turn } = new OrderFacts(state, order);
   const peer = peerOfSlot(state, order.slot);

@@ -113,7 +113,7 @@ export function latestOf(ledger: LedgerState, record: RunRecord): RunRecord | un
  */
 const outputBytesMax = 4_194_304;
 
-/** In memory, where a letter takes one byte or two. */
+/** How many bytes the record's outputs take in memory, where a letter takes one or two. */
 export function outputBytesOf(record: RunRecord | undefined): number {
   let bytes = 0;
   for (const [key, value] of Object.entries(record?.outputs ?? {})) bytes += key.length + value.length;

@@ -110,7 +110,7 @@ function lasted({ startedAt, finishedAt }: RunRecord): string {
   return ` after ${roundedDuration(Math.max(0, finishedAt - startedAt))}`;
 }
 
-/** From a second on, in whole seconds. */
+/** A second or more is rounded to whole seconds. */
 function roundedDuration(ms: number): string {
   return formatDuration(ms < 1_000 ? Math.round(ms) : Math.round(ms / 1_000) * 1_000);
 }

@@ -201,7 +201,7 @@ function badness(record: RunRecord, isOnAll: boolean): number {
   return isLeftOut ? worstFirst.indexOf("succeeded") + 0.5 : worstFirst.indexOf(record.state);
 }
 
-/** By its precheck, or by its exit code. */
+/** Whether there was nothing to do, by the run's precheck or by its exit code. */
 function hadNothingToDo({ reason }: RunRecord): boolean {
   return reason === "precheck" || reason === "exit-code";
 }

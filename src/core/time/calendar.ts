@@ -30,7 +30,7 @@ export function daysInMonth(year: number, month: number): number {
 }
 
 const daysPerEra = 146_097;
-/** From 1 March of year 0 to 1 January 1970. */
+/** The days from 1 March of year 0 to 1 January 1970. */
 const daysBefore1970 = 719_468;
 
 /** The day number of a date, which must exist. */

@@ -15,7 +15,7 @@ export interface NamedCalendar {
   readonly knownUntil: number;
 }
 
-/** By name. */
+/** The calendars by their names. */
 export type NamedCalendars = ReadonlyMap<string, NamedCalendar>;
 
 const kept = new WeakMap<NamedCalendar, Map<Zone, readonly Span[]>>();

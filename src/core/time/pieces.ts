@@ -71,7 +71,7 @@ const workMax = 5_000_000;
 /** A search for several ticks that has found some ends after this many times that much. */
 const workRounds = 4;
 const workOfRule = 50;
-/** Seconds of a piece that are marked and looked through for one step of work. */
+/** Seconds of a piece that are noted and looked through for one step of work. */
 const secondsPerWork = 128;
 /** Seconds that are looked through at first for the next ticks of a piece with many. */
 const firstLook = 64;
@@ -154,8 +154,8 @@ function appendAmong(
   enough: number,
   seconds: number[],
 ): void {
-  for (let at = from, look = firstLook; at < to && seconds.length < enough; look *= 4) {
-    const until = Math.min(to, at + look);
+  for (let at = from, length = firstLook; at < to && seconds.length < enough; length *= 4) {
+    const until = Math.min(to, at + length);
     for (const second of listLeft(schedule, memory, at, until).left)
       if (seconds.length < enough) seconds.push(second);
     at = until;
@@ -238,9 +238,9 @@ function listLeft(
   from: number,
   to: number,
 ): { planned: number; left: number[] } {
-  /** of each second: 1 = planned, 2 = left out */
-  const marks = new Uint8Array(Math.max(0, to - from));
-  memory.work += Math.floor(marks.length / secondsPerWork);
+  /** for each second: 1 = planned, 2 = left out */
+  const states = new Uint8Array(Math.max(0, to - from));
+  memory.work += Math.floor(states.length / secondsPerWork);
   const listed = (rule: Rule): number[] => {
     const ticks: number[] = [];
     appendRule(rule, zone, from, to, Infinity, ticks);
@@ -250,8 +250,8 @@ function listLeft(
   let planned = 0;
   for (const rule of rules) {
     for (const second of listed(rule)) {
-      if (marks[second - from] === 1) continue;
-      marks[second - from] = 1;
+      if (states[second - from] === 1) continue;
+      states[second - from] = 1;
       planned++;
     }
   }
@@ -259,13 +259,13 @@ function listLeft(
   for (const rule of exclusions.rules) {
     if (rest === 0) break;
     for (const second of listed(rule)) {
-      if (marks[second - from] !== 1) continue;
-      marks[second - from] = 2;
+      if (states[second - from] !== 1) continue;
+      states[second - from] = 2;
       rest--;
     }
   }
   const left: number[] = [];
-  for (let at = marks.indexOf(1); at !== -1; at = marks.indexOf(1, at + 1)) left.push(from + at);
+  for (let at = states.indexOf(1); at !== -1; at = states.indexOf(1, at + 1)) left.push(from + at);
   return { planned, left };
 }
 

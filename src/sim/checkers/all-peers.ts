@@ -20,7 +20,7 @@ import { clockErrorMs, dueOf, firstAttempts, groupRuns, isScheduled } from "./ti
 
 /** A run that its launcher had received before another one failed may still start within this time, ms. */
 const launchMs = 3_500;
-/** After what time two peers that can talk have told each other of a tick, ms. */
+/** Two peers that can talk have told each other of a tick after this time, ms. */
 const heardWithinMs = 10_000;
 /** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
@@ -71,7 +71,7 @@ function wrongTurns(evidence: Evidence, runs: readonly Run[], rules: readonly Jo
   if (rule === undefined || rolling.includes(undefined)) return [];
   const inOrder = runs.toSorted((a, b) => a.start - b.start);
   return inOrder.flatMap((run, index) => {
-    // The tick goes on with it, whatever the others do.
+    // A further attempt is allowed whatever the other runs of the tick do.
     if (run.attempt > 1) return [];
     const known = inOrder
       .slice(0, index)

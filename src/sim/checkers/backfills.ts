@@ -61,8 +61,8 @@ function twice(evidence: Evidence, byTick: ReadonlyMap<string, readonly Run[]>):
 }
 
 /**
- * It may run after an end that is no run: a request's tick that is lost without having started is followed, and so is the next
- * request, which runs.
+ * Whether the job may run after a parent's tick that has no run. Then it may follow a request whose tick was lost before its
+ * start, and also the next request, whose tick runs.
  */
 function mayFollowTwice(evidence: Evidence, job: JobId): boolean {
   return perhapsInForce(evidence, job).some(

@@ -3,15 +3,14 @@
  * most once in a component is I3's.)
  *
  * - Each start that no client asked for has, for some rules of its job that may have been in force, an end of every parent that
- *   fulfils them: a run of the same tick that had ended as the rules ask before the start, by true time. A parent's run counts as
- *   failed too if it may have been taken for lost: from its start on something may have kept its end from the others.
- * - What it is told of a parent's run and its outputs is what that run wrote.
- * - It doesn't start before the last attempt of a parent that is repeated, if nothing was disturbed meanwhile.
- * - If all parents have run and fulfil the rules, it starts within a minute after the last end, if from the first parent's start to
- *   then no peer was disturbed, cut off or away, and nobody asked for a change. The peer that ran the last parent may go away
- *   once the others have heard of the end: another peer carries on.
- * - Whatever the parents' ends were: if nothing was disturbed, the tick has a record at the end of the world. It may still be
- *   pending if no peer can run it, and its window has not passed.
+ * fulfils them: a run of the same tick that had ended as the rules ask before the start, by true time. A parent's run counts as
+ * failed too if it may have been taken for lost: from its start on something may have kept its end from the others. - What it is
+ * told about a parent's run and its outputs is what that run wrote. - It doesn't start before the last attempt of a parent that
+ * is repeated, if nothing was disturbed meanwhile. - If all parents have run and fulfil the rules, it starts within a minute
+ * after the last end, if from the first parent's start to then no peer was disturbed, cut off or away, and nobody asked for a
+ * change. The peer that ran the last parent may go away once the others have heard of the end: another peer carries on. - If
+ * nothing was disturbed, the tick has a record at the end of the world, however the parents ended. It may still be pending if no
+ * peer can run it, and its window has not passed.
  */
 import { hadQuorum } from "./quorum.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
@@ -30,7 +29,7 @@ type After = NonNullable<JobRules["after"]>;
 const startsWithinMs = 60_000;
 /** How long a disturbance has effects, ms. */
 const lingersMs = 60_000;
-/** After what time the others have the record of an end, ms; the longer one if some gossip is lost all the time. */
+/** The others have the record of an end after this time, ms; after the longer one if some gossip is lost all the time. */
 const heardWithinMs = 2_000;
 const madeUpMs = 10_000;
 /** A tick whose parents ended this short before the world's end may not be recorded everywhere, ms. */
@@ -145,7 +144,7 @@ function fulfils(evidence: Evidence, { on }: After, parent: Run, before: number)
   );
 }
 
-/** By every rule that may have been in force, the exit code of a child that fails means that there was nothing to do. */
+/** True if, by all rules that may have been in force, the exit code of a failing child means that there was nothing to do. */
 function alwaysSkips(evidence: Evidence, { job, outcome }: Run): boolean {
   return outcome === "failed" && perhapsInForce(evidence, job).every(({ rules }) => rules.skips === true);
 }

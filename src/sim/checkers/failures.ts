@@ -59,7 +59,7 @@ function dueIn(evidence: Evidence, [run]: readonly Run[]): number {
   return run === undefined ? Infinity : dueOf(evidence, run);
 }
 
-/** All of its runs have, in each slot to the last attempt. */
+/** Whether the tick has surely failed: all of its runs have, in each slot up to the last attempt. */
 function hasSurelyFailed(ofTick: readonly Run[], rules: JobRules): boolean {
   // Other peers of the tick may still have their turn.
   if (rules.onAll !== undefined) return false;

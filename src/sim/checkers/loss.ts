@@ -3,20 +3,20 @@
  *
  * I1: a tick is required if its job was surely in force around it and a peer that may run it was well from 20 s before to 60 s
  * after it. Well means up, not paused, disk and clock undisturbed, wires not slow. A peer that is cut off is a component of its
- * own and must run the tick too. The tick must start within these 60 s: a peer needs up to 15 s to see that others are dead, 5
- * s for each that only seems alive, and 1 s to ask. Each tick is looked for twice: by its id and, as in Jepsen's checker for
- * Chronos, by matching ticks to starts without their ids. Excepted from the matching are starts by a clock that was set wrong,
- * if their tick was due by that clock. A tick of a majority job is required only if nothing in the world changed around it and
- * a majority of its voters could talk, one of them able to run it. The reason: if a runner dies after it was chosen, the tick
- * dies with it. A tick of a job in a pool is required if a slot of the pool was free for half a minute around it, by what
- * really ran: a tick that waits for it has got it by then. If the job doesn't allow overlap and another run of it was going on
- * around the tick, the tick is left out; I10 judges it. Also left out is every tick around which more clocks were set wrong
- * than were right, because the majority decides which clock counts. If half of the clocks are slow, and their peers have been
- * restarted since or clocks of the other half were set too, the slow half counts as right. If half of the clocks are wrong, and
- * only peers with a right one know that it was set since the two halves agreed or met, the wrong half counts. A tick that the
- * other half alone may run is then left out too, and one over which the clocks that count leap when they are set right, too
- * late for the job to catch it up. So is one that only peers may run whose cluster key was replaced, with proof,
- * while no peer that accepts it was up.
+ * own and must run the tick too. The tick must start within these 60 s: a peer needs up to 15 s to see that others are dead, 5 s
+ * for each that only seems alive, and 1 s to ask. Each tick is looked for twice: by its id and, as in Jepsen's checker for
+ * Chronos, by matching ticks to starts without their ids. Excepted from the matching are starts by a clock that was set wrong, if
+ * their tick was due by that clock. A tick of a majority job is required only if nothing in the world changed around it and a
+ * majority of its voters could talk, one of them able to run it. The reason: if a runner dies after it was chosen, the tick dies
+ * with it. A tick of a job in a pool is required if a slot of the pool was free for half a minute around it, by what really ran:
+ * a tick that waits for it has got it by then. If the job doesn't allow overlap and another run of it was going on around the
+ * tick, the tick is left out; I10 judges it. Also left out is every tick around which more clocks were set wrong than were right,
+ * because the majority decides which clock counts. If half of the clocks are slow, and their peers have been restarted since or
+ * clocks of the other half were set too, the slow half counts as right. If half of the clocks are wrong, and only peers with a
+ * right one know that it was set since the two halves agreed or met, the wrong half counts. Then three further kinds of tick are
+ * left out: those that only the other half may run; those that the counting clocks leap over when they are set right, too late
+ * for the job to catch them up; and those that only peers may run whose cluster key was replaced, with proof, while no peer that
+ * accepts it was up.
  *
  * I9: every required tick that is due at least 15 s after the heal starts once, at most 1 s late. (All limits are
  * widened by the errors of the hosts' clocks.) Starts of a stranded peer (truth.ts) don't count: it is alone for good.
@@ -84,7 +84,7 @@ function isRolling({ rules }: RequiredTick): boolean {
   return rules.onAll?.rolling !== undefined;
 }
 
-/** Of a tick with several runs, each is required. */
+/** The name of one run that is required: each run of a tick with several slots is. */
 function slotName({ job, tick, slot = "0" }: Run | RequiredTick): string {
   return `${job}@${tick}#${slot}`;
 }
@@ -247,7 +247,7 @@ function slowHalf(evidence: Evidence, from: number, to: number): PeerId[] {
   return isUnknown && slow.length === others.length ? slow : [];
 }
 
-/** The last instant until then at which none of the peers was paused. What happens while one is, both compare only afterwards. */
+/** The last instant until then at which none of the peers was paused. While one is paused, the two can't compare their clocks. */
 function lastAwake({ outages }: Evidence, peers: readonly PeerId[], at: number): number {
   const pauses = outages
     .filter(({ peer, kind }) => kind === "paused" && peers.includes(peer))

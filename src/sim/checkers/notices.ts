@@ -1,13 +1,12 @@
 /**
- * I17, notices: people are told what became of a tick.
+ * I17, notices: people are told how a tick ended.
  *
  * - A notice is about a tick of which a child has failed. One that goes from peer to peer has failed too if a run of it may have
- *   been taken for lost, because then the rest is stopped. So it may if no child began: when its peer's process died, its launcher
- *   may have had the run, which counts as begun then.
- * - A tick whose last attempt has failed is told at least once if its runner was well for some minutes afterwards, even if it
- *   was cut off; and exactly once if nothing was disturbed.
+ * been taken for lost, because then the rest is stopped. That holds even if no child began: when its peer's process died, its
+ * launcher may have had the run, which then counts as begun. - A tick whose last attempt has failed is told at least once if its
+ * runner was well for some minutes afterwards, even if it was cut off; and exactly once if nothing was disturbed.
  *
- * It judges by what the channel has taken, which it does not always do at the first try.
+ * It judges by what the channel has accepted. The channel may refuse a notice before it accepts it.
  */
 import { instantOf, type PeerId, type TickId } from "../../schema/ids.ts";
 import { noticeKey } from "../../schema/notice.ts";
@@ -43,7 +42,7 @@ export function checkNotices(evidence: Evidence): Breach[] {
     const [first] = runs;
     if (first === undefined) continue;
     const key = noticeKey(first.job, first.tick, "failed");
-    // Of one whose precheck had passed, the start may have failed.
+    // If a run's precheck had passed, its start may have failed.
     const hasFailed = runs.some(({ outcome = "" }) => ["failed", "timeout", "checked"].includes(outcome));
     if (hasFailed || mayBeStopped(runs, Math.max(0, ...(told.get(key) ?? []).map(({ at }) => at))))
       failed.add(key);
@@ -128,7 +127,7 @@ function asksFor({ notifies, skips, count = 1, onAll, retry }: JobRules, attempt
 
 function mustBeNotified(evidence: Evidence, { peer, start, end }: Ended): boolean {
   const [from, to] = [start - lingersMs, end + notifiedWithinMs];
-  // While clocks disagree, a peer may doubt its own, and one whose clock is doubted tells nobody.
+  // While clocks disagree, a peer may doubt its own clock, and then it sends no notices.
   const disagree = evidence.faultWindows.some(
     (window) => window.kind === "clock step" && window.from <= to && window.to >= from,
   );
@@ -142,7 +141,7 @@ function isCalm(evidence: Evidence, { start, end }: Ended): boolean {
   return !isTargeted(evidence, from, to);
 }
 
-/** A peer that is drained or forgotten meanwhile may tell nobody, and the others drop what a forgotten one writes. */
+/** A peer that is drained or forgotten meanwhile may send no notice, and the others drop what a forgotten peer writes. */
 function isTargeted({ operations }: Evidence, from: number, to: number): boolean {
   return operations.some(
     ({ request, askedAt }) => "target" in request && askedAt >= from - lingersMs && askedAt <= to,

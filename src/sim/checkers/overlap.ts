@@ -43,7 +43,7 @@ function checkUnits(evidence: Evidence): Breach[] {
     const rules = perhapsInForce(evidence, job as JobId).map((span) => span.rules);
     if (mayOverlap(rules) || rules.some(isNoUnit)) return [];
     const awaitsPeers = rules.some(({ onAll }) => (onAll?.offlineMs ?? 0) > 0);
-    // What only waits for a peer that is drained holds up no other tick.
+    // A run that only waits for a drained peer holds up no other tick.
     const wasAwaited = (run: Run) =>
       awaitsPeers && workers(evidence, [run.peer], dueOf(evidence, run)).length === 0;
     const inTime = runs.filter((run) => !wasAwaited(run));

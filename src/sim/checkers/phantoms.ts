@@ -74,7 +74,7 @@ function wrongWithScheduled(
   const errorMs = clockErrorMs(evidence, due, run.start);
   if (run.start < due - earlyMs - 1) return `started ${Math.round(due - run.start)} ms before it was due`;
   const having = spans.filter(({ rules, from }) => isTickOf(rules.schedule, tick) && run.start >= from);
-  // An edit leaves it if the later revision has it as well.
+  // An edit leaves the tick in place if the later revision has it as well.
   const isLeft = having.some(({ to }) => due <= to + earlyMs);
   const held = having.filter(
     ({ from, to }) =>
@@ -230,7 +230,7 @@ const claimedBeforeMs = 1_500;
 /** The longest time from when an undisturbed peer's launcher is given a run to its start, ms. */
 const handedOverMs = 250;
 
-/** In a maintenance nothing starts, and no tick that was due in it starts ever. */
+/** In a maintenance nothing starts, and a tick that was due in it never starts. */
 export function checkMaintenance(evidence: Evidence): Breach[] {
   return surelyMaintained(evidence).flatMap(({ from, to }) =>
     evidence.runs

@@ -45,11 +45,10 @@ const countKnownMs = 2_500;
 const confirmedMs = 5_000;
 
 /**
- * True if a voter of the tick's epoch was restored to an older disk around the decision and may have trusted it (DESIGN
- * §6: a rollback that no living peer remembers). That is so if no peer that had heard its vote count could tell it at
- * once, or if a peer that had not heard it could confirm the old count. Also true if a voter may have voted beside its
- * copy. By a clock that was set wrong a tick is decided at another time than its own, so the times around its starts
- * count too.
+ * True if a voter of the tick's epoch was restored to an older disk around the decision and may have trusted it (DESIGN §6: a
+ * rollback that no living peer remembers). That is so if no peer that had heard its vote count could tell it at once, or if a
+ * peer that had not heard it could confirm the old count. Also true if a voter may have voted beside its copy. A clock that was
+ * set wrong makes a peer decide a tick at another time than the tick's own, so the times around its starts count too.
  */
 export function isForgotten(evidence: Evidence, job: JobId, tick: TickId): boolean {
   const epoch = epochInForce(evidence, instantOf(tick));

@@ -49,7 +49,10 @@ export function checkRetries(evidence: Evidence): Breach[] {
   return breaches;
 }
 
-/** The rules about retries that some peer may have held; 0 attempts where a failed child is none, or is not repeated. */
+/**
+ * The rules about retries that some peer may have held; 0 attempts if the job repeats nothing, or its failing children count as
+ * skipped.
+ */
 export function retriesOf(evidence: Evidence, job: JobId): Retry[] {
   return perhapsInForce(evidence, job).map(({ rules: { retry, skips } }) =>
     retry === undefined || skips === true ? { attempts: 0, backoffMs: 0 } : retry,
@@ -74,7 +77,7 @@ function wrongWith(
     ({ attempt, outcome }) => attempt === run.attempt - 1 && outcome !== "succeeded",
   );
   if (before.length === 0) return "follows no attempt that had failed";
-  // The pause was reckoned by the clock that showed the end of the attempt.
+  // The pause was computed by the clock that showed the end of the attempt.
   const since = Math.min(run.start, ...before.map(({ end = Infinity }) => end)) - lingersMs;
   const errorMs = clockErrorMs(evidence, since, run.start) + roundingMs;
   return before.some(({ end }) => end !== undefined && end + shortestMs <= run.start + errorMs)
@@ -84,7 +87,7 @@ function wrongWith(
 
 function mustBeRepeated(evidence: Evidence, run: Run, rules: readonly Retry[]): boolean {
   if (run.outcome !== "failed" || run.end === undefined) return false;
-  // With a limit on the places of a crowded peer it waits for one of them.
+  // It may have to wait for a slot of its pool, or for a place on a crowded peer.
   const mayWait = perhapsInForce(evidence, run.job).some((one) => one.rules.pool !== undefined);
   if (mayWait || evidence.crowded === true || !rules.every(({ attempts }) => attempts >= run.attempt))
     return false;

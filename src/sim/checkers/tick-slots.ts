@@ -1,6 +1,6 @@
 /**
  * The slots of a tick, each of which the checkers require. A tick that runs on all peers has one for each peer that all others
- * knew for a while when it came: it is among its peers then, whichever peer fixes them.
+ * had known for a while when it came: such a peer is among the tick's peers, no matter which peer fixes them.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import { peersFor, slotsOf, type JobRules } from "../world/requests.ts";
@@ -9,7 +9,7 @@ import { knewEachOther, workers } from "./surroundings.ts";
 
 const knownForMs = 20_000;
 
-/** The slots of a tick at that instant of which each is required, with the rules as they are for that slot. */
+/** The required slots of a tick at that instant, each with the rules as they are for it. */
 export function slotsAt(
   evidence: Evidence,
   rules: JobRules,

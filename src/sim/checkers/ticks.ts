@@ -95,7 +95,7 @@ export function dueOf(evidence: Evidence, { job, tick }: Run): number {
 
 const jitters = new WeakMap<Evidence, Map<JobId, number>>();
 
-/** Jobs with jitter: no edit changes it, so one request tells it. */
+/** Jobs with jitter: no edit changes it, so one request is enough to know it. */
 function jittersOf(evidence: Evidence): Map<JobId, number> {
   let known = jitters.get(evidence);
   if (known === undefined) {
@@ -114,7 +114,7 @@ export function firstAttempts(runs: readonly Run[]): Run[] {
 }
 
 /**
- * True if another tick of the job was in progress in the span, so that overlap rules may have delayed this one. What did
+ * True if another tick of the job was in progress in the span, so that overlap rules may have delayed this one. A tick that did
  * not succeed may be in progress for longer, until it is repeated: `untilRepeated` gives the latest instant for that.
  */
 export function wasBusy(

@@ -51,7 +51,7 @@ function drawParents(drawn: readonly Work[], dice: Dice): JobId[] {
   );
 }
 
-/** The schedules at which the chains begin that lead to the job. */
+/** The schedules of the jobs at the beginnings of the chains that lead to the job. */
 function rootsOf(drawn: readonly Work[], { rules }: Work): string[] {
   if (rules.after === undefined) return [rules.schedule.text];
   const parents = drawn.filter((item) => rules.after?.jobs.includes(item.rules.id) === true);

@@ -112,7 +112,7 @@ export function drawRequest(work: Work, state: "on" | "paused" | "deleted", dice
     const resumes = dice.chance(0.8) || work.rules.isLater === true;
     return resumes ? { kind: "resume", id } : { kind: "delete", id };
   }
-  // Whether its failures have paused it, the client doesn't know.
+  // The client doesn't know whether the job's failures have paused it.
   if (work.rules.pauseAfterFailures !== undefined && dice.chance(0.5)) return { kind: "resume", id };
   const chance = dice.next();
   if (chance < 0.3) return { kind: "run", id };

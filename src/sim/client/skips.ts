@@ -1,6 +1,6 @@
 /**
  * A person skips ticks of jobs that are to come, some of them moments before they are due, and takes some of it back. After an
- * edit of the schedule the peer may refuse, because the tick is none any more.
+ * edit of the schedule the peer may refuse, because the job no longer has that tick.
  */
 import type { World } from "../world/world.ts";
 import type { Work } from "./client.ts";

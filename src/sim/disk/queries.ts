@@ -35,7 +35,7 @@ export function newestFirst(a: RunRecord, b: RunRecord): number {
   return recordKey(a) < recordKey(b) ? -1 : 1;
 }
 
-/** The jobs of which ticks went wrong. Of all their records are counted: the simulator asks for few. */
+/** The jobs that had ticks which went wrong. All their records are counted, because the simulator has few. */
 export function wrongAmong(records: readonly RunRecord[], { from, jobs, limit }: WrongQuery): WrongJobs {
   const since = new Map(jobs?.map((one) => [one.job, one.from]));
   const wrong = records.filter(

@@ -84,7 +84,7 @@ export class StableStorage {
   /** added to every fsync while the disk is slow, ms */
   slowMs = 0;
 
-  /** True of a record that isn't there, of ticks that have been pruned. */
+  /** True for a record that isn't here because its tick was pruned. */
   private hasPruned(record: RunRecord): boolean {
     const before = this.horizons.get(record.job)?.before ?? 0;
     return instantOf(record.tick) < before && !this.kept.has(recordKey(record));

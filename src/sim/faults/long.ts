@@ -197,7 +197,10 @@ function begin(world: World, kind: LongKind, dice: Dice): () => void {
   }
 }
 
-/** Takes hosts down. They boot with clocks that are wrong by the same time, as after a change of their zone, until those are set. */
+/**
+ * Takes hosts down. They boot with clocks that are all wrong by the same time, as after a change of their zone, until the clocks
+ * are set.
+ */
 function bootWrong(world: World, peers: readonly PeerId[], dice: Dice): () => void {
   const start = absence(world, peers, dice);
   const wrongMs = dice.pick([hour, 2 * hour, 8 * hour]) * (dice.chance(0.8) ? 1 : -1);

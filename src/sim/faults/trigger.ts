@@ -1,7 +1,7 @@
 /**
- * Fault triggers: these faults don't strike at a drawn instant but just after something is sent, stored or started,
- * because bugs are most likely there. Each could also happen by chance, but very rarely: a kill just after an answer, a
- * cut just after a vote.
+ * Fault triggers: these faults don't strike at a drawn instant but just after something is sent, stored or started, because that
+ * is where bugs are most likely. Each could also happen by chance, but very rarely: a kill just after an answer, a cut just after
+ * a vote.
  */
 import type { PeerId } from "../../schema/ids.ts";
 import type { Dice } from "../random.ts";

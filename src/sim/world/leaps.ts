@@ -2,12 +2,12 @@
  * Leaps: the calendar moves on while nothing happens. A world of weeks would consist almost entirely of heartbeats, so
  * those of quiet stretches are left out.
  *
- * In a leap every wall clock goes on by the same time, and no monotonic clock moves, so the peers' timers and time-outs
- * don't notice it. A stretch is quiet if every running peer is idle until well after it, no child runs, no message is
- * on its way, and nothing was done to the world shortly before. A leap ends before anything is due again, by the
- * calendar or by any peer's clock, and after at most an hour. So a peer does its periodic work less often in calendar
- * time, but does on time whatever is due by the calendar. What clocks that were ahead have written is compared when its time is
- * near, so that leaps wait for that, too. `test/leap-seeds.test.ts` compares worlds with and without.
+ * In a leap every wall clock goes on by the same time, and no monotonic clock moves, so the peers' timers and time-outs don't
+ * notice it. A stretch is quiet if every running peer is idle until well after it, no child runs, no message is on its way, and
+ * nothing was done to the world shortly before. A leap ends before anything is due again, by the calendar or by any peer's clock,
+ * and after at most an hour. So a peer does its periodic work less often in calendar time, but what is due by the calendar it
+ * does on time. Records that were written by clocks that were ahead are compared when their time is near, so leaps wait for that,
+ * too. `test/leap-seeds.test.ts` compares worlds with and without.
  */
 import { bucketMs } from "../../core/records/buckets.ts";
 import { aheadBuckets } from "../../peer/sync-records.ts";

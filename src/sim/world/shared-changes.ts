@@ -1,4 +1,4 @@
-/** For the checkers, a change of a group or a calendar is a change of each of its jobs, so each is told as one. */
+/** For the checkers, a change of a group or a calendar is a change of each of its jobs, and is listed as such. */
 import type { JobId } from "../../schema/ids.ts";
 import type { ClientRequest, JobRules, Operation } from "./requests.ts";
 
@@ -12,8 +12,8 @@ interface Possible {
 }
 
 /**
- * The operations, with each change of the group or the calendar told as a change of its jobs as well. If it isn't sure what they
- * say, a change of a job is told once for each of the possible ones.
+ * The operations, and for each change of the group or the calendar also a change of each of its jobs. If several states of the
+ * group or the calendar are possible, a change of a job is listed once for each of them.
  */
 export function asChangesOfJobs(operations: readonly Operation[]): Operation[] {
   /** of each job the rules that may be in the table: those last accepted, and those after them that were not answered */

@@ -29,8 +29,10 @@ export interface Run {
   toldOfParents?: string;
   /** false: the process that started it had received no heartbeat for a while */
   heardOthers?: boolean;
-  /** how the child itself ended; `killed` = by the launcher, because the peer's process was gone */
-  /** … `skipped` by its precheck, `checked` = by that it might have started and did not */
+  /**
+   * how the child itself ended. `killed`: by the launcher, because the peer's process was gone. `skipped`: by its precheck.
+   * `checked`: its precheck let it start, and it was not started
+   */
   outcome?: "skipped" | "checked" | "succeeded" | "failed" | "timeout" | "cancelled" | "killed";
 }
 

@@ -73,7 +73,7 @@ test("wrong tokens from the admin's own address don't keep the admin out", async
   assert.equal(await status(ownToken), 200);
 });
 
-test("what one caller asks for all at once is begun turn by turn, so that another one's request comes between", async () => {
+test("requests that one caller sends all at once begin one by one, so that another caller's request comes in between", async () => {
   const stage = await accessStage();
   const greedy = stage.tokenFor("viewer").text;
   const ended: string[] = [];

@@ -305,7 +305,7 @@ describe("every route asks for its right", () => {
     }
   });
 
-  test("no odd way of writing an address, and no other method, gets around a right", async () => {
+  test("a right can't be evaded by an odd way of writing an address, or by another method", async () => {
     const viewerOfB = stage.tokenFor("viewer", ["b"]).text;
     const metrics = stage.tokenFor("metrics").text;
     for (const [route, one] of Object.entries(expected)) {

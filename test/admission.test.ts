@@ -67,7 +67,7 @@ describe("a confirmation", () => {
     assert.deepEqual(confirmed(cores, a), []);
   });
 
-  test("no longer counts after its peer was forgotten, nor does what a forgotten peer signed", () => {
+  test("no longer counts after its peer was forgotten, and neither does one that a forgotten peer signed", () => {
     const cores = withConfirmations(new Cores(["a", "b", "c"]), confirmation(b, a, 5), confirmation(c, b, 5));
     cores.say(a, statementBy(a, { peer: b, forgotten: true, at: 9 }));
     cores.pass(2 * second);

@@ -389,7 +389,7 @@ test("what is over stays over for each peer when all are restarted", () => {
   assert.deepEqual(startsOf(cores), ["a.1", "b.1"]);
 });
 
-test("an edit of the count changes a tick of which nothing has begun, in both directions", () => {
+test("an edit of the count changes a tick that has not begun, in both directions", () => {
   const cores = beforeTick(["a", "b", "c"], { target: { count: 2 } });
   const { createdAt = 0, scheduledAt = 0 } = [...cores.state("a").jobs.plans.values()][0]?.job ?? {};
   cores.put({ ...base, target: { count: "all" } }, { createdAt, scheduledAt });

@@ -49,7 +49,7 @@ test("without limits of its own a peer allows any job", () => {
   assert.deepEqual(notAllowed(anything, "daemon", Infinity), []);
 });
 
-test("exec off allows no job, of whatever executor", () => {
+test("exec off allows no job of any executor", () => {
   const http = { http: { url: "http://127.0.0.1/" } };
   const jobs = [{}, { argv: ["true"] }, http];
   assert.deepEqual(allowedOf({ exec: "off" }, jobs), [false, false, false]);
@@ -238,7 +238,7 @@ test("a write waits until the hosts have said what they lack, half a second at t
   assert.equal(await goesOn(Infinity, 530), true);
 });
 
-test("a job whose user or interpreter no host has is blocked, and who writes it is told", async () => {
+test("a job whose user or interpreter no host has is blocked, and the person who writes it is told", async () => {
   await using cluster = new Cluster();
   const [ada, bob] = await cluster.mesh(["ada", "bob"]);
   const headers = { "content-type": "application/octet-stream" };

@@ -42,7 +42,7 @@ test("an attempt that is repeated is not announced, only the tick's final word",
   assert.equal(cores.announced.length, 1);
 });
 
-test("if the peer whose turn it was dies, another one makes the announcement, in case it was not made", () => {
+test("if the peer that has to make the announcement dies, another one makes it, in case it was not made", () => {
   const cores = beforeTick(["a", "b", "c"]);
   cores.pass(12 * second);
   const [first = ""] = cores.announced;

@@ -175,7 +175,7 @@ test("a channel that jobs use is removed only by force", async () => {
   assert.equal(forced.statusCode, 204);
 });
 
-test("a job that tells a channel that isn't there is taken, with a warning, and shows the problem", async () => {
+test("a job that notifies a channel that isn't there is accepted, with a warning, and shows the problem", async () => {
   const fake = fakeApi();
   const job = { id: "backup", command: "ls", notify: [{ on: ["failed"], to: ["ops", "opps"] }] };
   await put(fake, "ops", slack);
@@ -186,7 +186,7 @@ test("a job that tells a channel that isn't there is taken, with a warning, and 
   assert.deepEqual(made.json().problems, [{ code: "NO_CHANNEL", pointer: "/notify/0/to/1", message }]);
 });
 
-test("a job that tells of long runs and says not when a run is long is taken, with a warning", async () => {
+test("a job that notifies of long runs without saying when a run is long is accepted, with a warning", async () => {
   const fake = fakeApi();
   const job = { id: "backup", command: "ls", notify: [{ on: ["failed", "long"], to: ["ops"] }] };
   await put(fake, "ops", slack);

@@ -68,7 +68,7 @@ test("readyz?verbose warns of jobs that no living peer can run, and says why", a
   assert.deepEqual(answer.json().warnings, [`no peer can run the job a: ${message}`]);
 });
 
-test("readyz?verbose tells a reason once for all jobs of which it is true", async () => {
+test("readyz?verbose gives a reason once for all jobs for which it holds", async () => {
   const fake = fakeApi();
   const ids = Array.from({ length: 9 }, (_, index) => `job-${index}`);
   for (const id of ids) await call(fake, { method: "POST", url: "/v1/jobs", body: { id, command: "ls" } });

@@ -131,7 +131,7 @@ test("a list tells how each job's last ticks went and how long they usually take
   assert.equal(items[0].recent, undefined, "only where it is asked for");
 });
 
-test("each job that went wrong lately is told once, with its last failure, how often and how it is now", async () => {
+test("each job that went wrong lately is listed once, with its last failure, how often and how it is now", async () => {
   const fake = await withJobs({ id: "often", command: "true" }, { id: "once", command: "true" });
   const minute = Math.floor(Date.now() / 60_000) * 60_000;
   const fails = (job: string, minutes: number, fields = {}): void =>
@@ -166,7 +166,7 @@ test("each job that went wrong lately is told once, with its last failure, how o
   assert.deepEqual([cut.items.length, cut.total], [1, 3]);
 });
 
-test("the next ticks of all jobs are told without reading the state of any", async () => {
+test("the next ticks of all jobs are listed without reading the state of any", async () => {
   const fake = await withJobs({ id: "a", command: "true", schedule: "@minutely" });
   fake.control.status = () => assert.fail("a state was read");
   const { items } = (await call(fake, { url: "/v1/coming?minutes=2" })).json();

@@ -414,7 +414,7 @@ test("events are sent as CloudEvents, and a reader that leaves is dropped", asyn
   }
 });
 
-test("a burst of events of one run cuts no reader off, which hears of the last", async () => {
+test("a burst of events of one run cuts no reader off, and each reader gets the last of them", async () => {
   const fake = await listening();
   const response = await fake.get("/v1/events");
   for (let version = 1; version <= 1_100; version++)
@@ -476,7 +476,7 @@ async function missesSome(fake: Listening, last: string): Promise<void> {
   assert.deepEqual(subjects(await events(again, (seen) => seen.length === 1)), ["later"]);
 }
 
-test("a reader is told that it has missed events if they are not kept any more, or if its id is none", async () => {
+test("a reader is told that it has missed events if they are not kept any more, or if its id is invalid", async () => {
   const fake = await listening();
   const id = await firstId(fake);
   for (let told = 0; told < 30_000; told++)

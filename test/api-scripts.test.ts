@@ -35,7 +35,7 @@ test("a script that is empty or larger than 1 MiB is refused", async () => {
   assert.equal(fake.control.scripts.size, 1);
 });
 
-test("a script that no peer has is not found, and a name that is none is refused", async () => {
+test("a script that no peer has is not found, and an invalid name is refused", async () => {
   const fake = fakeApi();
   const missing = await call(fake, { url: `/v1/scripts/${sha256}` });
   assert.deepEqual([missing.statusCode, missing.json().code], [404, "SCRIPT_NOT_FOUND"]);

@@ -268,7 +268,7 @@ function notifyOfJobs(control: FakeControl, count: number, change: "written" | "
   for (let job = 0; job < count; job++) control.notify({ kind: "job", id: `job-${job}` as JobId, change });
 }
 
-test("a reader of events hears of all jobs that change at once, of each at last what it has become", async (context) => {
+test("a reader of events hears of all jobs that change at once, and last of the final state of each", async (context) => {
   const { control, socket, isOpen } = await readerOfEvents(context);
   const jobs = 3_000;
   notifyOfJobs(control, jobs, "written");

@@ -137,7 +137,7 @@ describe("a server that verifies signatures", { skip }, () => {
     assert.equal(server.text("outputs", keyOf(byHost, record)), "by host");
   });
 
-  test("of a wrong secret, key, region, token or bucket each try says which, and gives the output up in no case", async () => {
+  test("with a wrong secret, key, region, token or bucket each try says which is wrong, and the output is never given up", async () => {
     await using cluster = new Cluster();
     await using server = await serverIn(cluster);
     server.makeBucket("outputs");

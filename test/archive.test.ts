@@ -106,7 +106,7 @@ describe("an object of the archive", () => {
     }
   });
 
-  test("goes where AWS's variables say; without credentials, or with an endpoint that is none, the start is refused", () => {
+  test("goes where AWS's variables say; without credentials, or with an invalid endpoint, the start is refused", () => {
     const address = { bucket: "b", prefix: "" };
     const keys = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "key" };
     assert.equal(s3StoreOf(address, keys).endpoint.host, "s3.us-east-1.amazonaws.com");

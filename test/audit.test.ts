@@ -140,7 +140,7 @@ test("refusals by rights are there; what the peer refused by itself, and what wa
   );
 });
 
-test("what was noted before it was done, and then failed for whatever reason, is there as failed, too", async () => {
+test("what was noted before it was done, and then failed for any reason, is there as failed, too", async () => {
   const stage = await accessStage();
   const error = new CicadaError("TICK_BEGUN", "the tick had begun");
   for (const isNoted of [true, false]) {

@@ -247,7 +247,7 @@ describe("a backfill", () => {
     assert.equal(cores.starts.length, ticks.length, "none twice");
   });
 
-  test("goes behind the live ticks of its job, of which none is skipped because of it", () => {
+  test("goes behind the live ticks of its job, and none of these is skipped because of it", () => {
     for (const overlap of ["skip", "queue", "replace"] as const) {
       const cores = new Cores(["a", "b"], { runMs: 4 * second });
       cores.put({ ...job, schedule: "@every 10s", overlap });

@@ -268,7 +268,7 @@ describe("jobs that name a calendar", () => {
     assert.match(answer.error.message, /"off" is named by job/);
   });
 
-  test("one that is set to what it says already is no edit", () => {
+  test("setting one to what it already says is no edit", () => {
     const cores = new Cores(["a"]);
     const value = { dates: ["2030-12-24"] };
     cores.set("calendars", "off", { ...value, at: cores.wall(0) });
@@ -301,7 +301,7 @@ describe("a calendar that was removed at one side of a split while the other sid
     assert.ok(missed.every(({ reason }) => reason === "calendar"));
   });
 
-  test("the job says so, wherever one looks", () => {
+  test("the job says so in every place that shows it", () => {
     const cores = without();
     cores.pass(second);
     const state = cores.state("b");

@@ -86,7 +86,7 @@ describe("cycles", () => {
     assert.deepEqual(knots(ids("50000"), parents), []);
     assert.equal(cycleThrough("50000" as JobId, parents), undefined);
   });
-  it("each member of a very large one is told so, too", () => {
+  it("each member of a very large one says so, too", () => {
     const members = Array.from({ length: 5_000 }, (_, index) => String(index) as JobId);
     const parents = (job: JobId) => ids(String((Number(job) + 1) % members.length));
     const texts = describeKnot(members, parents);

@@ -399,7 +399,7 @@ function storyIfStopped(minutes: number, stopUntil: (cores: Cores, until: number
   return storyAt(cores, "b", "report");
 }
 
-test("a child's tick comes when its parents have ended: a pause or a maintenance that is over by then leaves it alone, and one that is on then skips it", () => {
+test("a child's tick comes when its parents have ended: a pause or a maintenance that is over by then doesn't affect it, and one that is on then skips it", () => {
   assert.equal(storyIfStopped(5, pauseUntil), "succeeded");
   assert.equal(storyIfStopped(15, pauseUntil), "skipped(paused)");
   assert.equal(storyIfStopped(5, maintainUntil), "succeeded");
@@ -566,7 +566,7 @@ test("each side of a split runs the child once after its own parent's run, and n
   assert.equal(startsOf(cores, "report").length, before);
 });
 
-test("no peer could run the child for too long: it is missed", () => {
+test("if no peer could run the child for too long, it is missed", () => {
   const cores = beforeTick(
     ["a", "b"],
     [parent, { ...child, target: { peers: ["nobody"] }, catchUp: { window: "10m" } }],

@@ -1882,7 +1882,7 @@ function startedTwice(first: NonNullable<Run["outcome"]>, second: NonNullable<Ru
   });
 }
 
-test("I6: a record that tells of neither of a run's two starts is found", () => {
+test("I6: a record that describes neither of a run's two starts is found", () => {
   assert.deepEqual(rulesIn(checkStories(startedTwice("failed", "succeeded"))), []);
   assert.deepEqual(rulesIn(checkStories(startedTwice("failed", "timeout"))), ["I6"]);
 });

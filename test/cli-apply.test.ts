@@ -20,7 +20,7 @@ test("what is wrong with a file is said with its document and field, not with a 
   assert.ok(said.stderr.includes(`${file}, document 1: has neither kind nor id`), said.stderr);
 });
 
-test("a warning that is true of many things is said once", async () => {
+test("a warning that holds for many things is given once", async () => {
   await using stub = await StubPeer.open();
   const why = "no peer can run it now: no peer of the mesh has its tags (disk=ssd)";
   const warnings = [

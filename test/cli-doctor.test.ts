@@ -67,7 +67,7 @@ async function found(stub: StubPeer, check: string): Promise<Shown> {
   return one;
 }
 
-test("each finding that is not ok has a mend, and the exit code tells of broken ones only", async () => {
+test("each finding that is not ok says what to do, and the exit code counts only broken ones", async () => {
   const peers = [
     peer("self", { load: 20, addresses: ["/ip4/127.0.0.1/tcp/1"] }),
     peer("bob", {
@@ -223,7 +223,7 @@ test("a voter that has lost its votes is not counted, and the peer itself says t
   );
 });
 
-test("doctor says of a neighbour that answers no sync what may be missing here, and which peer to restart", async () => {
+test("if a neighbour answers no sync, doctor says what may be missing here, and which peer to restart", async () => {
   await using stub = await meshOf([peer("self"), peer("bob")]);
   const reasons = ["not in sync with bob: it doesn't answer how much of the job table it has"];
   stub.on("GET /readyz", { status: 503, body: { ready: false, codes: ["sync"], reasons, warnings: [] } });

@@ -49,7 +49,7 @@ test("with flags changes only these fields", async () => {
   assert.deepEqual(stub.asked.at(-1)?.body, { schedule: "@hourly", enabled: false });
 });
 
-test("says of a job that the flags leave as it was that it is unchanged", async () => {
+test("says that a job is unchanged if the flags leave it as it was", async () => {
   await using stub = await StubPeer.open();
   stub.on("GET /v1/jobs/a", { body: { ...jobAnswer({ id: "a" }), revision: "r1" } });
   stub.on("PATCH /v1/jobs/a", { body: { ...jobAnswer({ id: "a" }), revision: "r1" } });

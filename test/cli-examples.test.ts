@@ -54,7 +54,7 @@ test("the list of all commands shows each as its own help does, with its options
   }
 });
 
-test("a command that isn't there is answered with the nearest one, whatever has been read", async () => {
+test("a command that doesn't exist is answered with the nearest one, no matter which files were read", async () => {
   const said = await cicada(["doktor"]);
   assert.equal(said.code, 2);
   assert.match(said.stderr, /Did you mean doctor\?/);

@@ -27,7 +27,7 @@ function put(stub: StubPeer, place: string, text: string): string {
   return file;
 }
 
-test("a dry run shows the jobs as apply takes them, and says on standard error what becomes none", async () => {
+test("a dry run shows the jobs as apply takes them, and says on standard error what becomes no job", async () => {
   const { stub, made } = await emptyPeer();
   await using _ = stub;
   const [good, bad] = [

@@ -29,7 +29,7 @@ async function takingPeer(): Promise<StubPeer> {
   }));
 }
 
-test("the hint of no refusal speaks of calls, headers or fields of the API", () => {
+test("no hint of a refusal mentions calls, headers or fields of the API", () => {
   const terminal = recordingTerminal();
   for (const code of Object.keys(errorTable)) explain(terminal, new CicadaError(code as ErrorCode, "x"), "");
   const api = /`force`|\?\w+=|\b(GET|PUT|POST|PATCH|DELETE) \/|`errors`|Content-Type|If-Match|Idempotency/;
@@ -570,7 +570,7 @@ describe("jobs rm, pause, resume and run", () => {
       assert.equal((await stub.cicada("jobs", "skip", ...args)).code, 2);
   });
 
-  test("skip takes a time alone as the next such time, for only what is to come can be skipped", async () => {
+  test("skip takes a time without a date as the next such time, because only ticks to come can be skipped", async () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs/a", {
       body: { ...jobAnswer({ id: "a", command: "true" }), timezone: "Europe/Berlin" },
@@ -777,7 +777,7 @@ describe("runs", () => {
   });
 });
 
-test("runs wait goes on for as long as the tick waits, and ends when there is none such", async () => {
+test("runs wait goes on for as long as the tick waits, and ends if there is no such tick", async () => {
   await using stub = await StubPeer.open();
   const run = "x@2026-11-20T02:00:00Z";
   let asked = 0;

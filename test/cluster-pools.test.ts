@@ -72,7 +72,7 @@ describe("jobs of one pool on three peers", () => {
     assert.equal(new Set(ticks).size, ticks.length, "each once");
   });
 
-  test("with three slots run side by side, on whatever peer", async () => {
+  test("with three slots run side by side, on any peers", async () => {
     const [ada] = peers;
     assert.ok(ada !== undefined);
     const set = await ada.command("pools", "set", "db", "--slots", "3");

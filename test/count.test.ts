@@ -327,7 +327,7 @@ test("a pause lets a tick's runs that are on go on, and holds back those to come
   ]);
 });
 
-test("a cancel of the tick ends every run of it, on whatever peer it is, and those to come", () => {
+test("a cancel of the tick ends every run of it, on any peer, and those to come", () => {
   const cores = beforeTick(["a", "b"], {}, { capacity: 1, runMs: 10 * minute });
   cores.pass(15 * second);
   assert.equal(cores.starts.length, 2);

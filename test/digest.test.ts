@@ -146,7 +146,7 @@ describe("a digest says", () => {
     );
   });
 
-  test("which jobs had trouble, how often, and what became of the last tick", () => {
+  test("which jobs had trouble, how often, and how the last tick ended", () => {
     const problems = [
       ended("backup", "2026-11-29T03:00:00Z", "failed", { exitCode: 2 }),
       ended("mail", "2026-11-29T01:00:00Z", "missed", {
@@ -164,7 +164,7 @@ describe("a digest says", () => {
     );
   });
 
-  test("nothing about an attempt that was repeated: the last attempt is what became of the tick", () => {
+  test("nothing about an attempt that was repeated: the tick ended as its last attempt did", () => {
     const problems = [ended("backup", "2026-11-29T03:00:00Z", "failed", { retryAt: 5 })];
     assert.match(said({ problems }), /^ok: /);
   });

@@ -172,7 +172,7 @@ function tell(cores: Cores, ...lives: readonly Life[]): void {
   }
 }
 
-test("a member that lies about another process takes nobody's vote, whatever it shows", () => {
+test("a member that lies about another process takes nobody's vote, no matter what it shows", () => {
   const cores = new Cores(["a", "b", "c"]);
   const { incarnation } = cores.state("a").members;
   const earlier = signedLife(a, incarnation - 5);

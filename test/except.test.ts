@@ -391,7 +391,7 @@ describe("what can't be left out is refused with its place in the list", () => {
     });
   }
 
-  test("a list that is none, or has too many entries", () => {
+  test("a value that is no list, or a list with too many entries", () => {
     for (const except of ["2026-12-24", [1], Array.from({ length: 367 }, () => "2026-12-24")]) {
       const check = checkJob({ id: "a", command: "true", except });
       assert.ok(!check.ok, "it was accepted");

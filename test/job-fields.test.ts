@@ -28,7 +28,7 @@ const tests: Readonly<Record<keyof typeof JobSpecSchema.properties, readonly [fi
     except: ["except", "a tick is left out exactly if its date is, or one of the expressions ticks with it"],
     jitter: ["jitter", "each tick starts once, when its jitter has passed"],
     enabled: ["job-fields", "enabled:"],
-    executor: ["allowed", "exec off allows no job, of whatever executor"],
+    executor: ["allowed", "exec off allows no job of any executor"],
     command: ["job-fields", "command, argv:"],
     argv: ["job-fields", "command, argv:"],
     http: ["executor-http-real", "a request that is answered as expected succeeds"],

@@ -128,7 +128,7 @@ test("a line that names a run names its job and tick, at every level", () => {
   assert.deepEqual(lines[4], { level: 30, run: "no run id", msg: "nothing" });
 });
 
-test("when the peer ends, what was counted is told", () => {
+test("when the peer ends, what was counted is logged", () => {
   const { log, finish, messages } = stage();
   log.warn("no answer");
   log.warn("no answer");
@@ -136,7 +136,7 @@ test("when the peer ends, what was counted is told", () => {
   assert.deepEqual(messages(), ["no answer", "no answer (repeated once in 1 min)"]);
 });
 
-test("of more different warnings than are remembered none is lost, and nor is a count", () => {
+test("if there are more different warnings than are remembered, no warning and no count is lost", () => {
   const { log, finish, messages } = stage();
   for (let index = 0; index < 3 * warningsCap; index++) {
     log.warn("refused", { from: `host-${index}` });

@@ -82,7 +82,7 @@ describe("a statement about membership", () => {
     });
   }
 
-  test("with a time that no calendar has is none", () => {
+  test("with a time that no calendar has is not accepted", () => {
     for (const at of [-1e300, 1e300, NaN])
       assert.equal(statementOf(c, { at, by: "x", name: "x", forgotten: true }), undefined);
   });

@@ -167,7 +167,7 @@ test("two sides of a split that tell the same trouble give it one key, by which 
   heal();
 });
 
-test("a clock that is doubted is told, and that it is right again", () => {
+test("people are told that a clock is doubted, and that it is right again", () => {
   const stage = new Stage(4);
   const setBack = stage.world.disturbances.stepClock(stage.peer(2), 5 * minute);
   stage.pass(3 * minute);
@@ -183,7 +183,7 @@ test("a clock that is doubted is told, and that it is right again", () => {
   assert.deepEqual(eventsOf(stage.news()), ["clock-right peer-2"]);
 });
 
-test("a disk that can't be written is told by its own peer, and that it can be again", () => {
+test("a peer tells people that its disk can't be written, and that it can be again", () => {
   const stage = new Stage(3);
   const rules = {
     id: "beat" as JobId,

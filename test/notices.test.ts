@@ -202,7 +202,7 @@ test("each rule tells its own channels, and a channel of two rules is told once"
 });
 
 describe("a peer whose disk can't be read", () => {
-  test("tells people what became of a tick once it can, and once", () => {
+  test("tells people how a tick ended as soon as it can, and only once", () => {
     const record = someRecord({ state: "failed", ...ran });
     const job = { id: record.job, spec: { notify: [{ on: ["failed"], to: ["ops"] }] }, updatedAt: noon };
     const alarms: (() => void)[] = [];

@@ -414,7 +414,7 @@ test("an edit of the count leaves a tick that has begun as it is, and changes th
   assert.deepEqual(summary(cores.starts.slice(2)), ["0.1", "1.1", "2.1"]);
 });
 
-test("an edit of the count counts for a tick that waits and of which nothing has begun", () => {
+test("an edit of the count applies to a tick that waits and has not begun", () => {
   const other = { ...base, id: "other" as JobId, target: { count: 2 } };
   const cores = beforeTick(["a"], {}, { capacity: 1, runMs: 20 * second });
   cores.kill("a");

@@ -663,7 +663,7 @@ test("file names are safe whatever a run's id contains, and differ if the ids do
   }
 });
 
-test("of a precheck that passes nothing is kept, and its run's output is the job's alone; that of one that fails is kept", async (context) => {
+test("the output of a precheck that passes is not kept, and its run's output is the job's alone; that of a failing precheck is kept", async (context) => {
   const { bed, reports } = await openBed(context);
   const precheck = bed.shell("echo checked", { isPrecheck: true });
   assert.partialDeepStrictEqual(await launchToEnd(bed, reports, precheck), { kind: "exited", exitCode: 0 });

@@ -459,7 +459,7 @@ test("wrong statements of a member, however many, neither stop a voter from voti
   assert.equal(mesh.state(victim).voting.voter.memory, "sure");
 });
 
-test("of endless records by one member only a limited number is remembered", () => {
+test("only a limited number of one member's endless records is remembered", () => {
   const mesh = new FuzzMesh("records");
   const instant = Math.floor(mesh.world.now() / 1_000) * 1_000;
   const keys = mesh.keys(members[1]);

@@ -147,7 +147,7 @@ test("jobs of dkron's", () => {
   assert.ok(made > 10, `only ${made} jobs were made`);
 });
 
-test("events of Cronicle's", () => {
+test("events of Cronicle", () => {
   let made = 0;
   const property = fc.property(fc.array(fc.tuple(event, timing), { maxLength: 4 }), (all) => {
     const rows = all.map(([one, times]) => ({ timing: times, ...one }));

@@ -231,7 +231,7 @@ describe("a job of a real peer", () => {
     }
   });
 
-  test("longAfter: who asked for it is told once that a run is still going, while it is", async () => {
+  test("longAfter: people who asked for it are told once that a run is still going, while it is", async () => {
     const heard: string[] = [];
     await using server = await listener((body) => heard.push(body));
     await ada.ask("PUT", "/v1/channels/people", { type: "webhook", url: server.url });

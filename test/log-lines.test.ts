@@ -66,7 +66,7 @@ function toldMinutes(everySeconds: number): number[] {
   return [...told];
 }
 
-test("a fault that lasts is told again at growing intervals of at most a quarter of an hour", () => {
+test("a fault that lasts is logged again at growing intervals of at most a quarter of an hour", () => {
   assert.deepEqual(toldMinutes(7), [0, 1, 6, 21, 36, 51]);
   assert.deepEqual(toldMinutes(61), [0, 1, 6, 21, 36, 51], "also one that shows just after the interval");
 });

@@ -275,7 +275,7 @@ describe("in a maintenance", () => {
     ],
   ];
   for (const [what, prepare, says] of lasting)
-    test(`a job of which nothing is left by ${what} says so in its problems and in why`, () => {
+    test(`a job that has no tick left because of ${what} says so in its problems and in why`, () => {
       const cores = new Cores(["a"]);
       prepare(cores);
       const state = cores.state("a");

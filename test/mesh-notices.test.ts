@@ -96,7 +96,7 @@ function eventsOf(heard: readonly Heard[]): string[] {
   return heard.map(({ event, peer }) => `${event} ${peer.id}`);
 }
 
-test("a dead peer is told once, by one of the others, and that it is back when it has been back for a minute", () => {
+test("one of the others tells people once of a dead peer, and that it is back when it has been back for a minute", () => {
   const stage = new Stage(3);
   assert.deepEqual(stage.news(), []);
   stage.world.hosts.kill(stage.peer(3));
@@ -204,7 +204,7 @@ test("a peer tells people that its disk can't be written, and that it can be aga
   assert.deepEqual(eventsOf(stage.news()), ["disk-right peer-2"]);
 });
 
-test("a rotated key is told once, and a mesh's first key is no news", () => {
+test("people are told once of a rotated key, and not of a mesh's first key", () => {
   const stage = new Stage(3);
   stage.world.ask(stage.peer(1), { kind: "rotate", graceMs: minute });
   stage.pass(5 * minute);

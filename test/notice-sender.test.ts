@@ -133,7 +133,7 @@ test("one that is refused is visible as the channel's failure, on every peer", (
   assert.deepEqual(other.sender.healthOf("ops"), failure);
 });
 
-test("a channel that fails for now is shown as failing on every peer while its notice is tried again, and as well once it has it", () => {
+test("a channel that fails for now is shown as failing on every peer while its notice is tried again, and as working once it has it", () => {
   const failure: Delivered = { ok: false, isFinal: false, why: "no answer" };
   const life = new Life(failure, failure, ok);
   const other = new Life();

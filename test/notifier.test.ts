@@ -292,7 +292,7 @@ describe("mail", () => {
     assert.equal(mails.length, 1);
   });
 
-  test("a receiver that is refused beside others is told as a failure, and the others get it once", async () => {
+  test("a receiver that is refused beside others is reported as a failure, and the others get the mail once", async () => {
     const { server, mails, port } = await serve({ refuse: "450", refused: "boss@example.org" });
     try {
       const result = await deliver(mailbox(port));

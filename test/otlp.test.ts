@@ -49,7 +49,7 @@ describe("the endpoint", () => {
     assert.equal(sentTo({ ...both, OTEL_SERVICE_NAME: "cron" }).serviceName, "cron");
   });
 
-  test("one that is no address is refused by its name, and grpc is said not to be spoken", () => {
+  test("one that is no address is refused by its name, and for grpc the answer is that it is not spoken", () => {
     assert.throws(() => otlpTarget({ OTEL_EXPORTER_OTLP_ENDPOINT: "otel:4318" }), {
       code: "BAD_SETTING",
       message: /OTEL_EXPORTER_OTLP_ENDPOINT.*http/,

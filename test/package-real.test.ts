@@ -227,7 +227,7 @@ describe("the package", () => {
     await run("npm", ["ls", "--all"], { cwd: empty, env: npmEnv() });
   });
 
-  test("tells the licences of what is in the bundle", () => {
+  test("lists the licences of what is in the bundle", () => {
     const text = readFileSync(path.join(installed, "dist", "THIRD-PARTY-NOTICES.txt"), "utf8");
     for (const name of ["libp2p", "fastify", "yjs", "undici", "@libp2p/gossipsub"]) {
       assert.match(text, new RegExp(`^${name}@[\\d.]+ \\(\\S.*\\)`, "m"));

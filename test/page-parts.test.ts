@@ -284,7 +284,7 @@ test("a duration and a size stay on one line", () => {
   for (const text of [...texts, bytesText(12), bytesText(5_000_000)]) assert.doesNotMatch(text, / /);
 });
 
-test("runs that took equally long are not told as a range", () => {
+test("runs that took equally long are not shown as a range", () => {
   const cases: [all: number[], text: string][] = [
     [[2_000, 2_010, 2_020], "3 runs, each of them 2.0 s"],
     [[10, 14], "2 runs, from 10 ms to 14 ms"],
@@ -293,7 +293,7 @@ test("runs that took equally long are not told as a range", () => {
   for (const [all, text] of cases) assert.equal(spreadText(all).replaceAll("\u00a0", " "), text);
 });
 
-test("how many jobs can run is told of one, of some and of all", () => {
+test("how many jobs can run is said for one, for some and for all", () => {
   const cases = [
     [0, 0, "no job yet"],
     [1, 1, "the only job can run"],
@@ -304,7 +304,7 @@ test("how many jobs can run is told of one, of some and of all", () => {
   for (const [able, jobs, text] of cases) assert.equal(ableText(able, jobs), text);
 });
 
-test("how often a job went wrong is told as the least that it can be, once not all of it was counted", () => {
+test("how often a job went wrong is given as a lower bound if not all of it was counted", () => {
   assert.deepEqual(wrongTexts({ failed: 1, missed: 998 }), ["failed", "missed 998 times"]);
   assert.deepEqual(wrongTexts({ failed: 600, lost: 1, missed: 399 }), [
     "failed at least 600 times",
@@ -436,7 +436,7 @@ test("a chart's lines are at round durations and round times of its zone, and mi
   );
 });
 
-test("an action of the audit that this version doesn't know, or a refused call, is told all the same", () => {
+test("an action of the audit that this version doesn't know, or a refused call, is shown all the same", () => {
   assert.equal(auditText("unforget-peer"), "take in again");
   assert.equal(auditText("move-job"), "move job");
   assert.equal(auditText("POST /v1/jobs/:job/run"), "call POST");

@@ -470,7 +470,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("what keeps a job from being saved is in view on a phone, too, and has the focus", async () => {
+  test("the reason why a job can't be saved is in view on a phone, too, and has the focus", async () => {
     const { context, page } = await openPage(browser, ada.ready.http, { width: 390 });
     await logIn(page, ada.token, "/new");
     await page.getByLabel("id (required)").fill("Not An Id");
@@ -483,7 +483,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("an address that is not well formed leads to a page, and a part that can't be loaded is told", async () => {
+  test("an address that is not well formed leads to a page, and a part that can't be loaded is named", async () => {
     const { context, page, complaints } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/?back=http%3A%2F%2F%5B");
     await page.getByRole("heading", { name: "Coming up" }).waitFor();
@@ -496,7 +496,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("a filter or a job that there isn't says so, and leads to what there is", async () => {
+  test("a filter or a job that doesn't exist says so, and leads to what does", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs?state=odd&q=night");
     for (const [what, filter, landmark] of [
@@ -577,7 +577,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("settings are told in words, with how they are", async () => {
+  test("settings are shown in words, with their state", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await ada.ask("PUT", "/v1/maintenance/patching", {
       schedule: "0 3 * * sun",
@@ -602,7 +602,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("runs that a filter leaves out are not said to be none", async () => {
+  test("a list whose runs a filter leaves out doesn't say that there are no runs", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/runs?state=cancelled");
     await page.getByText("No run matches.").waitFor();
@@ -623,7 +623,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("a peer that goes away while a dialog is open is told in the dialog, and what was written there is kept", async () => {
+  test("if the peer goes away while a dialog is open, the dialog says so, and what was written there is kept", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/jobs/nightly");
     await page.getByRole("button", { name: "Pause" }).press("Enter");
@@ -642,7 +642,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
-  test("of a peer that does not answer, no time counts on, and none is told twice", async () => {
+  test("while a peer does not answer, no time of its page counts on, and none is shown twice", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/runs?job=broken");
     const row = page.getByRole("row", { name: /^broken/ }).first();

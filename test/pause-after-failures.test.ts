@@ -126,7 +126,7 @@ describe("a job whose ticks fail", () => {
     assert.ok(cores.starts.length >= 11);
   });
 
-  test("is left by a peer whose version doesn't know the rule", () => {
+  test("is left to others by a peer whose version doesn't know the rule", () => {
     const cores = new Cores(["a", "b"], { capabilities: { b: ["executor:process", "majority"] } });
     cores.pass(10 * second);
     cores.put(job);

@@ -72,7 +72,7 @@ describe("each start has exactly one end, and both carry the run's id", () => {
     );
   });
 
-  test("a run whose peer dies: who finds it lost tells the end, and the peer that comes back tells no second one", () => {
+  test("a run whose peer dies: the peer that finds it lost reports the end, and the peer that comes back reports no second one", () => {
     const stage = new Stage();
     stage.moved({ state: "running", version: 1 });
     stage.moved({ state: "lost", version: 2, by: bob });

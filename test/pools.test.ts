@@ -97,7 +97,7 @@ describe("a pool", () => {
     assert.ok(cores.starts.length >= 18);
   });
 
-  test("serves first who came first, whichever job it is", () => {
+  test("serves claims in the order in which they came, whichever jobs they are of", () => {
     const cores = new Cores(["a", "b"], { runMs: 7 * second });
     for (const [place, id] of ["first", "second", "third", "fourth"].entries())
       cores.put({ id, schedule: `${2 + place} * * * * *`, command: "true", pool: "db" });

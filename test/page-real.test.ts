@@ -330,8 +330,15 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     // Nothing of it is in the form, so none of it is told as if it were.
     assert.doesNotMatch(await meanwhile.innerText(), /the third|You have changed/);
     assert.equal(await owner.inputValue(), "the second");
+    // What is written while the peer is asked for it stays, too.
+    const asked = Promise.withResolvers<() => Promise<void>>();
+    await page.route(`**/v1/jobs/${id}`, (route) => asked.resolve(() => route.continue()), { times: 1 });
     await meanwhile.getByRole("button", { name: "Show it in the form" }).click();
+    const answer = await asked.promise;
+    await page.getByLabel("command", { exact: true }).first().fill("false");
+    await answer();
     await meanwhile.getByText(/You have changed description, too/).waitFor();
+    assert.equal(await page.getByLabel("command", { exact: true }).first().inputValue(), "false");
     assert.match(await meanwhile.innerText(), /the third/);
     assert.equal(await owner.inputValue(), "the third");
     assert.equal(await page.getByLabel("description", { exact: true }).inputValue(), "mine");

@@ -52,6 +52,8 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
   const yaml = apart?.unreadable;
   /** the revision at which the edit began */
   const [since] = useState(resumed?.revision ?? revisionOf(edited));
+  const latest = useRef({ base, draft });
+  latest.current = { base, draft };
   const isDropped = useRef(false);
   const written = writtenOver(base.fields, draft);
   const names = [...Object.keys(written.fields), ...written.removed];
@@ -85,11 +87,12 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
     setDraft(withField(draft, name, value) ?? {});
     setProblems(problems.filter(({ pointer }) => !pointer.startsWith(`/${name}`)));
   };
-  /** Puts what was written on top of the job as it is now. */
+  /** Puts what was written on top of the job as it is now, also what was written while that was asked for. */
   const takeOver = (newest: Job): void => {
     const fields = fieldsOf(newest);
+    const now = latest.current;
     setBase({ fields, revision: revisionOf(newest) });
-    setDraft(withWritten(fields, written));
+    setDraft(withWritten(fields, writtenOver(now.base.fields, now.draft)));
     setProblems([]);
   };
   const save = async (event: SubmitEvent): Promise<void> => {

@@ -14,9 +14,10 @@ import {
   type Writing,
 } from "../src/ui/live/stored-drafts.ts";
 import { auditText } from "../src/ui/pages/access/audit-words.ts";
-import { timeTicks, valueTicks } from "../src/ui/pages/job/scales.ts";
+import { pointsOf, timeTicks, valueTicks } from "../src/ui/pages/job/scales.ts";
 import { readLine, withoutCodes } from "../src/ui/pages/run/ansi.ts";
 import { Lines } from "../src/ui/pages/run/lines.ts";
+import type { RunState } from "../src/ui/live/types.ts";
 import { storyPace } from "../src/ui/pages/mesh/story-pace.ts";
 import { tightPools } from "../src/ui/pages/forecast/tight-pools.ts";
 import { fieldsText, valueText } from "../src/ui/pages/settings/words.ts";
@@ -433,6 +434,34 @@ test("a chart's lines are at round durations and round times of its zone, and mi
   assert.deepEqual(
     inMarch.map(({ at }) => new Date(at).toISOString().slice(5, 16)),
     ["03-28T23:00", "03-29T22:00", "03-30T22:00"],
+  );
+  assert.deepEqual(timeLabels("2026-03-28T23:30:00Z", "2026-03-29T02:30:00Z", "Europe/Berlin"), [
+    "01:00",
+    "03:00",
+    "04:00",
+  ]);
+});
+
+/** A run as its chart needs it. */
+function runOf(startedAt: string | null, finishedAt: string | null, state: RunState) {
+  return { startedAt, finishedAt, state };
+}
+
+test("a chart's points are in the order in which the runs started, also if past ticks were run later", () => {
+  const points = pointsOf([
+    runOf("2026-11-29T00:00:00Z", "2026-11-29T00:00:02Z", "succeeded"),
+    runOf(null, null, "skipped"),
+    runOf("2026-11-28T00:00:00Z", "2026-11-28T00:00:01Z", "failed"),
+    // A tick of the week before, run afterwards.
+    runOf("2026-11-29T12:00:00Z", "2026-11-29T12:00:03Z", "succeeded"),
+  ]);
+  assert.deepEqual(
+    points.map(({ ms, isGood }) => [ms, isGood]),
+    [
+      [1_000, false],
+      [2_000, true],
+      [3_000, true],
+    ],
   );
 });
 

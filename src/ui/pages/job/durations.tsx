@@ -3,20 +3,13 @@ import type { JSX } from "preact";
 import type { Run } from "../../live/types.ts";
 import { Empty } from "../../parts/parts.tsx";
 import { browserZone, durationText, spreadText } from "../../words.ts";
-import { timeTicks, valueTicks } from "./scales.ts";
+import { pointsOf, timeTicks, valueTicks, type Point } from "./scales.ts";
 
 /** The size of the drawing, which is stretched to that of its box. */
 const width = 1_000;
 const height = 100;
 /** Of the longest run, so that its point isn't at the edge. */
 const room = 1.1;
-
-interface Point {
-  /** wall ms */
-  at: number;
-  ms: number;
-  isGood: boolean;
-}
 
 export function Durations({
   runs,
@@ -67,13 +60,4 @@ export function Durations({
 /** Lines without a length, whose round ends are all that is seen of them. */
 function dots(places: readonly string[]): string {
   return places.map((place) => `M${place}h0`).join("");
-}
-
-/** The oldest first. */
-function pointsOf(runs: readonly Run[]): Point[] {
-  return runs.toReversed().flatMap(({ startedAt, finishedAt, state }) => {
-    if (startedAt === null || finishedAt === null) return [];
-    const at = Date.parse(startedAt);
-    return [{ at, ms: Date.parse(finishedAt) - at, isGood: state === "succeeded" }];
-  });
 }

@@ -1,4 +1,5 @@
-/** Where a chart of durations over time has its lines and labels: at round values, and at round times of a zone. */
+/** Where a chart of durations over time has its points, lines and labels: these at round values, and at round times of a zone. */
+import type { Run } from "../../live/types.ts";
 import { dateKey, dayText, instantText, minuteText } from "../../words.ts";
 
 const minuteMs = 60_000;
@@ -13,6 +14,24 @@ const steps: readonly number[] = [
   ...[1, 2, 3, 6, 12].map((hours) => hours * hourMs),
   ...[1, 2, 7, 14, 28, 91, 182, 364].map((days) => days * dayMs),
 ];
+
+export interface Point {
+  /** when the run started, wall ms */
+  at: number;
+  /** how long it took */
+  ms: number;
+  isGood: boolean;
+}
+
+/** In the order in which the runs started, which is not that of their ticks if past ticks were run later. */
+export function pointsOf(runs: readonly Pick<Run, "startedAt" | "finishedAt" | "state">[]): Point[] {
+  const points = runs.flatMap(({ startedAt, finishedAt, state }) => {
+    if (startedAt === null || finishedAt === null) return [];
+    const at = Date.parse(startedAt);
+    return [{ at, ms: Date.parse(finishedAt) - at, isGood: state === "succeeded" }];
+  });
+  return points.toSorted((a, b) => a.at - b.at);
+}
 
 /** The smallest that divides `ms` into no more than so many parts. */
 function stepOf(ms: number, partsMax: number): number {
@@ -43,6 +62,8 @@ export function timeTicks(from: number, to: number, zone: string): TimeTick[] {
     const local = index * step;
     const at = local - aheadOf(local - aheadOf(from, zone), zone);
     if (at > to) return ticks;
+    // The hour that the clocks leave out is the one before it once more.
+    if (at === ticks.at(-1)?.at) continue;
     const isDay = local % dayMs === 0;
     const text = isDay
       ? dayText(at, zone)

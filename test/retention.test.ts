@@ -555,7 +555,28 @@ describe("a clock that has skipped more than an hour removes nothing until it ha
       ],
       true,
     ],
-    ["one that is set back", -5, [], true],
+    ["one that is set back, too early", -5, [["on", 3]], false],
+    ["one that is set back", -5, [["on", 4]], true],
+    [
+      "one that was behind, and is ahead now",
+      -6,
+      [
+        ["on", 2],
+        ["moved", 100],
+        ["on", 5],
+      ],
+      false,
+    ],
+    [
+      "one that was behind, and is ahead when it is started again",
+      -6,
+      [
+        ["on", 2],
+        ["off", 100],
+        ["on", 5],
+      ],
+      false,
+    ],
     ["half an hour", 0.5, [], true],
   ];
   for (const [what, skippedHours, steps, isDone] of cases) {

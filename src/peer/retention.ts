@@ -81,8 +81,7 @@ export class Retention {
 
   woke(now: Now): void {
     const round = Math.floor(now.wall / roundMs) * roundMs;
-    // A clock that is far behind has to prove itself as well: by its rounds, the right time would look like a leap ahead.
-    const isProved = this.#deps.clockProof.isDone(now, Math.abs(round - (this.#round ?? round)));
+    const isProved = this.#deps.clockProof.isDone(now, round - (this.#round ?? round));
     if (!isProved) this.#storeProof(round);
     if (this.#busy || round === this.#round) return;
     if (isProved && this.#deps.mayPrune()) this.#beginRound(round);

@@ -91,12 +91,12 @@ export function openForgetting(
 }
 
 /**
- * The time (wall clock, ms) by which things are judged to be old. It stands still while a clock that has leapt ahead has not
- * proved itself.
+ * The time (wall clock, ms) by which things are judged to be old. It stands still while a clock that is far ahead of it, or far
+ * behind, has not proved itself.
  */
 function forgettingAt({ upkeep, now }: State): number {
   if (upkeep.forgetProof.isDone(now, now.wall - upkeep.forgettingAt)) upkeep.forgettingAt = now.wall;
-  return upkeep.forgettingAt;
+  return Math.min(upkeep.forgettingAt, now.wall);
 }
 
 /** The simulator has moved the wall clock forward by this many ms. */

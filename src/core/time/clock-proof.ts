@@ -18,8 +18,8 @@ export const trustedSkipMs = 3_600_000;
  */
 const proofMaxMs = 24 * 3_600_000;
 /**
- * A clock that moves by more than this during its proof starts the proof again. With a smaller limit, a host that is off longer
- * than it is on, such as most laptops, would never prune.
+ * A clock that moves by more than this during its proof starts the proof again, and so does one that was behind and is ahead now.
+ * With a smaller limit, a host that is off longer than it is on, such as most laptops, would never prune.
  */
 const restartedByMs = 7 * 24 * 3_600_000;
 
@@ -34,14 +34,20 @@ export class ClockProof {
     this.#last = { wall: lastAlive ?? -Infinity, mono: undefined };
   }
 
-  /** Whether a round may begin now, `skippedMs` after the last one. Each call counts the time since the call before it. */
+  /**
+   * Whether a round may begin now, `skippedMs` after the last one. That is below 0 if the clock shows a time before that round:
+   * by rounds of a clock that is far behind, the right time would look like a leap ahead. Each call counts the time since the
+   * call before it.
+   */
   isDone(now: Now, skippedMs: number): boolean {
     const evenMs = now.mono - (this.#last.mono ?? now.mono);
-    const movedMs = now.wall - this.#last.wall - evenMs;
+    const passedMs = now.wall - this.#last.wall;
     this.#last = { wall: now.wall, mono: now.mono };
-    if (skippedMs <= trustedSkipMs) this.#leftMs = undefined;
-    else if (this.#leftMs === undefined || Math.abs(movedMs) > restartedByMs)
-      this.#leftMs = Math.min(skippedMs, proofMaxMs);
+    const isRestarted =
+      Math.abs(passedMs - evenMs) > restartedByMs || isOnOtherSide(skippedMs - passedMs, skippedMs);
+    if (Math.abs(skippedMs) <= trustedSkipMs) this.#leftMs = undefined;
+    else if (this.#leftMs === undefined || isRestarted)
+      this.#leftMs = Math.min(Math.abs(skippedMs), proofMaxMs);
     else this.#leftMs -= evenMs;
     return (this.#leftMs ?? 0) <= 0;
   }
@@ -56,4 +62,9 @@ export class ClockProof {
     this.#last.wall += ms;
     if (this.#leftMs !== undefined) this.#leftMs -= ms;
   }
+}
+
+/** Whether a clock that was far behind is far ahead now, or the other way round: what it has proved is of no use then. */
+function isOnOtherSide(beforeMs: number, nowMs: number): boolean {
+  return Math.abs(beforeMs) > trustedSkipMs && beforeMs > 0 !== nowMs > 0;
 }

@@ -114,6 +114,10 @@ describe("changing a peer", () => {
       const wrong = await stub.cicada("peers", action, "alder", "brich");
       assert.equal(wrong.code, 3);
       assert.match(wrong.stderr, /there is no peer "brich"/);
+      const shared = String(birch.id).slice(0, 8);
+      const unclear = await stub.cicada("peers", action, "alder", shared);
+      assert.notEqual(unclear.code, 0);
+      assert.match(unclear.stderr, /could be alder .* birch/);
       assert.deepEqual(posts(), []);
       const said = await stub.cicada("peers", action, "alder", "birch");
       assert.equal(said.code, 0, said.stderr);
@@ -124,6 +128,9 @@ describe("changing a peer", () => {
         ["alder", "birch"],
       );
       assert.equal(posts().length, 4);
+      const twice = await stub.cicada("peers", action, "birch", "alder", String(birch.id));
+      assert.equal(twice.code, 0, twice.stderr);
+      assert.equal(posts().length, 6, "a peer that is named twice is asked once");
     });
   }
 

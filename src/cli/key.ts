@@ -7,12 +7,12 @@
  */
 import type { Command } from "commander";
 import { CicadaError } from "../errors.ts";
-import { describeAmbiguous, describeMissing, findPeer, type NamedPeer } from "../schema/find-peer.ts";
 import type { HeirAnswer, HeirsAnswer, PeersAnswer, RotationAnswer } from "./terminal/answers.ts";
 import { openClient, withPeer, type Client, type PeerOptions } from "./terminal/client.ts";
 import { asInvoked } from "./program.ts";
 import { joinText } from "./peers.ts";
 import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
+import { idOfPeer } from "./terminal/references.ts";
 import { table } from "./terminal/table.ts";
 import { paint, plain, askYesNo, type Terminal } from "./terminal/terminal.ts";
 
@@ -66,19 +66,7 @@ async function leftOutOf(
   const { items } = await client.ask<PeersAnswer>("/v1/peers");
   const ofHeirs = new Set(heirs.map(({ id }) => id));
   const known = [...heirs, ...items.filter(({ id }) => !ofHeirs.has(id))];
-  return new Set(without.map((named) => idOf(known, named)));
-}
-
-function idOf(known: readonly NamedPeer[], named: string): string {
-  const found = findPeer(known, named);
-  switch (found.kind) {
-    case "one":
-      return found.peer.id;
-    case "none":
-      throw new CicadaError("PEER_NOT_FOUND", describeMissing(named, known));
-    case "ambiguous":
-      throw new CicadaError("UNPROCESSABLE", describeAmbiguous(named, found.candidates));
-  }
+  return new Set(without.map((named) => idOfPeer(known, named)));
 }
 
 /** Without an answer here the peer refuses, and its refusal names those that are doubted. */

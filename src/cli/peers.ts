@@ -11,7 +11,6 @@ import { encodeJoin } from "../identity/join.ts";
 import type { Invitation } from "../schema/admission.ts";
 import type { PeerId } from "../schema/ids.ts";
 import { CicadaError } from "../errors.ts";
-import { describeMissing, findPeer } from "../schema/find-peer.ts";
 import type { AdmissionAnswer, PeerAnswer, PeersAnswer } from "./terminal/answers.ts";
 import {
   dataFolder,
@@ -25,6 +24,7 @@ import {
 import { asInvoked, invocationOf } from "./program.ts";
 import { warn } from "./terminal/job-words.ts";
 import { isForPeople, show, withOutput, type Output } from "./terminal/output.ts";
+import { idOfPeer } from "./terminal/references.ts";
 import { table, type Column } from "./terminal/table.ts";
 import { readToEnd } from "./terminal/text-file.ts";
 import { watching, withWatch, type Watched } from "./terminal/watch.ts";
@@ -353,10 +353,10 @@ async function act(
   done: (name: string, answer: Changed) => void,
 ): Promise<void> {
   const client = openClient(options, terminal);
-  if (named.length > 1) await checkNames(client, named);
+  const targets = named.length > 1 ? await eachOnce(client, named) : named;
   const answers: Changed[] = [];
   try {
-    for (const target of new Set(named)) {
+    for (const target of targets) {
       const path = `/v1/peers/${encodeURIComponent(target)}/${action}`;
       const answer = await client.ask<Changed>(path, { method: "POST", body });
       answers.push(answer);
@@ -368,9 +368,16 @@ async function act(
   }
 }
 
-/** A name that is misspelt stops the command before anything is done. Which peer a name means, the peer that is asked decides. */
-async function checkNames(client: Client, named: readonly string[]): Promise<void> {
+/**
+ * A name that is misspelt, or fits several peers, stops the command before anything is done. A peer that is named twice is dealt
+ * with once.
+ */
+async function eachOnce(client: Client, named: readonly string[]): Promise<Iterable<string>> {
   const { items } = await client.ask<PeersAnswer>("/v1/peers");
-  const missing = named.find((text) => findPeer(items, text).kind === "none");
-  if (missing !== undefined) throw new CicadaError("PEER_NOT_FOUND", describeMissing(missing, items));
+  const firstNames = new Map<string, string>();
+  for (const text of named) {
+    const id = idOfPeer(items, text);
+    if (!firstNames.has(id)) firstNames.set(id, text);
+  }
+  return firstNames.values();
 }

@@ -1,6 +1,7 @@
-/** Turns what people write for a run, a tick or a group on the command line into what the API takes. */
+/** Turns what people write for a run, a tick, a peer or a group on the command line into what the API takes. */
 import { parseDuration } from "../../core/time/units.ts";
 import { CicadaError } from "../../errors.ts";
+import { describeAmbiguous, describeMissing, findPeer, type NamedPeer } from "../../schema/find-peer.ts";
 import { didYouMean } from "../../schema/nearest.ts";
 import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import type { JobAnswer } from "./answers.ts";
@@ -89,4 +90,17 @@ export async function checkGroup(client: Client, group: string): Promise<void> {
   ]);
   if (known.has(group)) return;
   throw new CicadaError("SETTING_NOT_FOUND", `there is no group "${group}"${didYouMean(group, known)}`);
+}
+
+/** The id of the peer that a person names. Throws PEER_NOT_FOUND if none of these peers fits, and UNPROCESSABLE if several do. */
+export function idOfPeer(known: readonly NamedPeer[], named: string): string {
+  const found = findPeer(known, named);
+  switch (found.kind) {
+    case "one":
+      return found.peer.id;
+    case "none":
+      throw new CicadaError("PEER_NOT_FOUND", describeMissing(named, known));
+    case "ambiguous":
+      throw new CicadaError("UNPROCESSABLE", describeAmbiguous(named, found.candidates));
+  }
 }

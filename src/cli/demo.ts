@@ -80,7 +80,7 @@ const sampleJobs = (sha256: string): object[] => [
   },
   {
     id: "script",
-    description: "a script that the mesh carries to whoever runs it",
+    description: "a script that the mesh carries to the peer that runs it",
     schedule: "@every 30s",
     script: { interpreter: "sh", sha256, args: ["one argument"] },
   },

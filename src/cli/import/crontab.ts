@@ -127,7 +127,7 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
       continue;
     }
     if (content.startsWith("#") && !isOfExported) {
-      // Whoever writes a user's own crontab may not name another user, as such a comment does.
+      // A user's own crontab may name no other user, and such a comment can.
       const origin = options.system ? readOrigin(content) : undefined;
       if (origin === undefined) continue;
       readExported();

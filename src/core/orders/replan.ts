@@ -6,7 +6,8 @@
  * they are read from the disk. A decision without a start is void. Each peer withdraws its own such decisions in their next
  * round, which every peer takes for newer, and those ticks run when they are due. What the voters had chosen this peer for is
  * given back, because a later life couldn't tell that it never started. The same holds for past ticks that the clock took for
- * too late (records/too-late.ts): those that were waiting when it leapt ahead, or due while the host was down or slept.
+ * too late (records/too-late.ts): those that were waiting when it leapt ahead, or due while the host was down or slept. What is to
+ * be repeated is repeated after its pause, and not when the wrong time has come.
  */
 import { orderKey } from "../../schema/ids.ts";
 import { closeWithout } from "../claims/claims.ts";

@@ -16,6 +16,8 @@ const hour = 60 * minute;
 const day = 24 * hour;
 
 const steps = [2 * second, 10 * minute, 12 * hour, day, 365 * day].flatMap((ms) => [ms, -ms]);
+/** Worlds of five peers are dear: of the times between a second and a year, they have one. */
+const stepsOfFive = steps.filter((ms) => ![10 * minute, day].includes(Math.abs(ms)));
 const whens = ["at start", "for a while", "for good"] as const;
 /** how many of how many clocks are wrong */
 const groups = [
@@ -89,7 +91,7 @@ describe("clocks that are wrong", () => {
   for (const [wrong, peers] of groups) {
     for (const when of whens) {
       test(`${wrong} of ${peers}, ${when}`, () => {
-        for (const stepMs of steps) {
+        for (const stepMs of peers === 5 ? stepsOfFive : steps) {
           const evidence = worldOf({ wrong, peers, stepMs, when });
           const what = `by ${stepMs / second} s`;
           // Of two clocks without further knowledge the slower counts as right; of more, the majority does, even if it

@@ -13,8 +13,8 @@ import { startRealPeer } from "../src/sim/world/real-peer.ts";
 import type { SeedResult } from "../src/sim/any-world.ts";
 import type { Run } from "../src/sim/world/truth.ts";
 
-/** Four of each number of peers. */
-const seeds = 12;
+/** Two of each number of peers. */
+const seeds = 6;
 /** The states of ticks that did not run. */
 const decisions: ReadonlySet<string> = new Set(["missed", "skipped", "withdrawn"]);
 const longKinds: readonly LongKind[] = ["short absence", "all away", "suspend", "long split", "restart"];

@@ -15,19 +15,24 @@ const second = 1_000;
 const a = "a" as PeerId;
 const others = ["b", "c"] as PeerId[];
 
-/** Lets time pass while the others hear a copy of a's folder, started later, every second. */
-function passBesideACopy(cores: Cores, seconds: number): void {
+/** Lets time pass while the others hear copies of a's folder. */
+function passBesideCopies(cores: Cores, seconds: number, began: readonly number[]): void {
   for (let passed = 0; passed < seconds; passed++) {
     for (const other of others) {
       const [last] = cores.heartbeats("a");
       assert.ok(last);
-      const incarnation = cores.wall(500_000);
-      const life = signedLife(a, incarnation);
-      const copy: Heartbeat = { ...last, incarnation, life, sentAt: cores.wall(cores.now) };
-      cores.feed(other, { kind: "heard", from: a, message: copy });
+      for (const incarnation of began.map((at) => cores.wall(at))) {
+        const life = signedLife(a, incarnation);
+        const copy: Heartbeat = { ...last, incarnation, life, sentAt: cores.wall(cores.now) };
+        cores.feed(other, { kind: "heard", from: a, message: copy });
+      }
     }
     cores.pass(second);
   }
+}
+
+function passBesideACopy(cores: Cores, seconds: number): void {
+  passBesideCopies(cores, seconds, [500_000]);
 }
 
 function startsOf(cores: Cores, peer: string, since: number): number {
@@ -68,6 +73,27 @@ test("while a newer process with its identity is heard, the older one starts not
   const ticks = cores.starts.map(({ tick }) => tick);
   assert.deepEqual(ticks.toSorted(), [...new Set(ticks)].toSorted());
 });
+
+for (const [order, latestLast] of [
+  ["before", false],
+  ["after", true],
+] as const) {
+  test(`while two newer processes are heard, the latest ${order} the other, the oldest one starts nothing`, () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
+    cores.pass(10 * second);
+    const first = cores.now;
+    passBesideCopies(cores, 15, [first]);
+    const since = cores.now;
+    // The members hear the copies after the original (5 ms after the second) and before they answer it (10 ms after it).
+    cores.pass(7);
+    passBesideCopies(cores, 60, latestLast ? [first, since] : [since, first]);
+    assert.equal(startsOf(cores, "a", since), 0);
+    assert.ok(reasonsOf(cores).includes("duplicate-identity"));
+    cores.pass(60 * second);
+    assert.ok(startsOf(cores, "a", since) > 0, "both are gone");
+  });
+}
 
 test("a message from an older process gets no immediate answer, so that two duplicated identities don't answer each other without end", () => {
   const cores = new Cores(["a", "b", "c"]);

@@ -27,17 +27,21 @@ export function signLife(state: State): void {
   members.ownLife = { ...life, signature: settings.signText(lifeBytes(settings.self, life)) };
 }
 
-/** True if the heartbeat proves that another process uses this peer's identity, now or a moment ago. */
+/**
+ * True if the heartbeat proves that another process uses this peer's identity, now or a moment ago. Of several later lives the
+ * latest is remembered: it is the one that the others count on.
+ */
 export function provesDuplicate(state: State, { lives = [] }: Heartbeat): boolean {
   const { members, settings } = state;
   const { self } = settings;
+  let isProved = false;
   for (const life of lives) {
     const isLater = life.incarnation > members.incarnation;
     const isBeside = life.incarnation < members.incarnation && life.beside === members.incarnation;
     if (!isLater && !isBeside) continue;
     if (!settings.verifyText(self, lifeBytes(self, life), life.signature)) continue;
-    if (isLater) members.besideLife = life.incarnation;
-    return true;
+    if (isLater) members.besideLife = Math.max(life.incarnation, members.besideLife ?? 0);
+    isProved = true;
   }
-  return false;
+  return isProved;
 }

@@ -348,6 +348,53 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("what is written while a job is being saved is kept, and told as not saved yet", async () => {
+    const { context, page, complaints } = await openPage(browser, ada.ready.http);
+    const id = "written-on";
+    const description = page.getByLabel("description", { exact: true });
+    const command = page.getByLabel("command", { exact: true }).first();
+    const notSaved = "What you have written since is not saved yet.";
+    const written = /\/v1\/jobs(\/written-on)?$/;
+    /** Presses the button, and goes on writing before the peer has answered. */
+    const writeWhileSaving = async (button: string, write: () => Promise<void>): Promise<void> => {
+      const asked = Promise.withResolvers<() => Promise<void>>();
+      await page.route(written, (route) => {
+        if (route.request().method() === "GET") return route.fallback();
+        return asked.resolve(() => route.continue());
+      });
+      await page.getByRole("button", { name: button }).click();
+      const answer = await asked.promise;
+      await write();
+      await answer();
+      await page.unroute(written);
+    };
+    await logIn(page, ada.token, "/new");
+    await page.getByLabel("id (required)").fill(id);
+    await command.fill("true");
+    await writeWhileSaving("Create job", () => description.fill("after the first save"));
+    await page.getByText(`${id} is created. ${notSaved}`).waitFor();
+    await page.getByRole("button", { name: "Save" }).waitFor();
+    assert.equal(await description.inputValue(), "after the first save");
+    assert.equal(await command.inputValue(), "true");
+    await writeWhileSaving("Save", () => command.fill("false"));
+    await page.getByText(`${id} is changed. ${notSaved}`).waitFor();
+    assert.equal(await command.inputValue(), "false");
+    // The edit that was saved is the person's own.
+    assert.equal(await page.getByText("Somebody has changed this job").count(), 0);
+    const first = (await ada.ask("GET", `/v1/jobs/${id}`)) as Record<string, unknown>;
+    assert.deepEqual([first["command"], first["description"]], ["true", "after the first save"]);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(`${id} is changed.`, { exact: true }).waitFor();
+    const saved = (await ada.ask("GET", `/v1/jobs/${id}`)) as Record<string, unknown>;
+    assert.deepEqual([saved["command"], saved["description"]], ["false", "after the first save"]);
+    await page.goto("/new");
+    await description.waitFor();
+    assert.equal(await description.inputValue(), "");
+    await ada.ask("DELETE", `/v1/jobs/${id}`);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
   test("what one person was writing is not there for another who logs in on the same tab, but is for the first when they come back", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     const { token: other } = (await ada.ask("POST", "/v1/tokens", { name: "other", role: "editor" })) as {

@@ -9,7 +9,8 @@ import { me } from "../../live/me.ts";
 import { useResource } from "../../live/resource.ts";
 import type { Job } from "../../live/types.ts";
 import { Pending } from "../../parts/parts.tsx";
-import { fieldsOf, JobForm } from "./job-form.tsx";
+import { fieldsOf } from "./job-draft.ts";
+import { JobForm } from "./job-form.tsx";
 
 /** A new job, with `?from=ID` a clone. */
 export function NewJob(): JSX.Element {

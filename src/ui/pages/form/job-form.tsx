@@ -1,37 +1,21 @@
-/** The form itself: what is written in it, how it is kept and saved, and what happens if somebody else saves first. */
+/** The form itself: the fields and the YAML, how they are saved, and what happens if somebody else saves first. */
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { go, isForHere, jobLink, jobPath } from "../../live/address.ts";
 import { ask, Refused } from "../../live/ask.ts";
-import { draftOf, keepDraft } from "../../live/drafts.ts";
 import { may } from "../../live/me.ts";
 import { addReceipt, addRefusal } from "../../live/receipts.ts";
 import { useResource } from "../../live/resource.ts";
-import { withWritten, writtenOver, type Draft } from "../../live/stored-drafts.ts";
+import type { Draft } from "../../live/stored-drafts.ts";
 import type { Job } from "../../live/types.ts";
 import { Empty, Pending } from "../../parts/parts.tsx";
 import { sentence } from "../../words.ts";
 import type { Problem } from "./fields.tsx";
+import { useJobDraft, type JobDraft } from "./job-draft.ts";
 import { JobFields } from "./job-fields.tsx";
 import { Meanwhile } from "./meanwhile.tsx";
 import { withField, type Schema } from "./schema.ts";
-import { YamlField, type Apart } from "./yaml-field.tsx";
-
-const readOnly: ReadonlySet<string> = new Set(
-  "revision createdAt updatedAt updatedBy paused nextTick nextPeer lastTick lastRun lastSuccess keptFrom inherited warnings state problems recent".split(
-    " ",
-  ),
-);
-
-/** The fields of a job that a person may write. */
-export function fieldsOf(job: Job): Draft {
-  return Object.fromEntries(Object.entries(job).filter(([name]) => !readOnly.has(name)));
-}
-
-/** An entry that can't be read has no revision, and is replaced whatever it holds. */
-function revisionOf(job: Job | undefined): string | undefined {
-  return job?.revision ?? undefined;
-}
+import { YamlField } from "./yaml-field.tsx";
 
 interface Props {
   /** which draft is its own */
@@ -42,38 +26,8 @@ interface Props {
 }
 
 export function JobForm({ form, start, edited }: Props): JSX.Element {
-  const [resumed] = useState(() => draftOf(form));
-  /** what the draft is compared with, and replaces when it is saved */
-  const [base, setBase] = useState({ fields: start, revision: revisionOf(edited) });
-  const [draft, setDraft] = useState(() => (resumed === undefined ? start : withWritten(start, resumed)));
-  const [apart, setApart] = useState<Apart | undefined>(
-    resumed?.yaml === undefined ? undefined : { said: resumed.said ?? draft, unreadable: resumed.yaml },
-  );
-  const yaml = apart?.unreadable;
-  /** the revision at which the edit began */
-  const [since] = useState(resumed?.revision ?? revisionOf(edited));
-  const latest = useRef({ base, draft });
-  latest.current = { base, draft };
-  const isDropped = useRef(false);
-  const written = writtenOver(base.fields, draft);
-  const names = [...Object.keys(written.fields), ...written.removed];
-  useLayoutEffect(() => {
-    const isKept = !isDropped.current && (names.length > 0 || yaml !== undefined);
-    const said = yaml === undefined ? undefined : apart?.said;
-    keepDraft(form, isKept ? { revision: since, ...written, yaml, said } : undefined);
-  }, [draft, yaml]);
-  const drop = (): void => {
-    isDropped.current = true;
-    keepDraft(form, undefined);
-  };
-  const [problems, setProblems] = useState<readonly Problem[]>([]);
-  const [refusals, setRefusals] = useState(0);
-  const told = useRef<HTMLDivElement>(null);
-  // On a phone the problem is far above the button.
-  useEffect(() => {
-    if (refusals > 0) told.current?.focus();
-  }, [refusals]);
-  const [isBusy, setBusy] = useState(false);
+  const draft = useJobDraft(form, start, edited);
+  const { isBusy, save, takeOver, problems, setProblems, refusals } = useSaving(draft, edited);
   const found = useResource<Schema>("/schemas/job.json", { pollMs: 3_600_000 });
   if (!may("editor"))
     return (
@@ -84,90 +38,136 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
   if (found.body === undefined) return <Pending of={found} what="the form" />;
   const { properties = {} } = found.body;
   const change = (name: string, value: unknown): void => {
-    setDraft(withField(draft, name, value) ?? {});
+    draft.setFields(withField(draft.fields, name, value) ?? {});
     setProblems(problems.filter(({ pointer }) => !pointer.startsWith(`/${name}`)));
   };
-  /** Puts what was written on top of the job as it is now, also what was written while that was asked for. */
-  const takeOver = (newest: Job): void => {
-    const fields = fieldsOf(newest);
-    const now = latest.current;
-    setBase({ fields, revision: revisionOf(newest) });
-    setDraft(withWritten(fields, writtenOver(now.base.fields, now.draft)));
-    setProblems([]);
-  };
-  const save = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      const saved = await write(draft, edited?.id, base.revision);
-      addReceipt({ tone: "done", text: `${saved.id} is ${edited === undefined ? "created" : "changed"}.` });
-      for (const warning of saved.warnings ?? []) addReceipt({ tone: "refused", text: sentence(warning) });
-      drop();
-      go(jobLink(saved.id));
-    } catch (error) {
-      const newest = edited !== undefined && isConflict(error) ? await newestOf(edited.id) : undefined;
-      if (newest !== undefined) {
-        takeOver(newest);
-        setRefusals(refusals + 1);
-      } else if (error instanceof Refused && error.problems.length > 0) {
-        setProblems(error.problems);
-        setRefusals(refusals + 1);
-      } else addRefusal(error);
-      setBusy(false);
-    }
-  };
   return (
-    <form class="job-form" onSubmit={(event) => void save(event)} noValidate>
+    <form
+      class="job-form"
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
       <div>
-        <div ref={told} class="told" role="alert" tabIndex={-1}>
-          {resumed !== undefined && (
-            <p class="notice">This is what you had written before. Cancel drops it.</p>
-          )}
-          {edited !== undefined && since !== undefined && since !== base.revision && (
-            <Meanwhile
-              id={edited.id}
-              since={since}
-              shown={base.revision}
-              written={names}
-              readAgain={() => void newestOf(edited.id).then((newest) => newest && takeOver(newest))}
-            />
-          )}
-          {problems.length > 0 && (
-            <div class="trouble">
-              {problems.map(({ pointer, message }) => (
-                <p key={pointer + message}>
-                  <strong>{pointer.slice(1).replaceAll("/", ".") || "the job"}</strong> {message}
-                </p>
-              ))}
-            </div>
-          )}
-        </div>
+        <Told draft={draft} edited={edited} problems={problems} refusals={refusals} takeOver={takeOver} />
         <JobFields
           properties={properties}
-          draft={draft}
+          draft={draft.fields}
           problems={problems}
           isEdit={edited !== undefined}
           change={change}
         />
       </div>
       <div class="beside">
-        <YamlField draft={draft} setDraft={setDraft} apart={apart} setApart={setApart} />
+        <YamlField
+          draft={draft.fields}
+          setDraft={draft.setFields}
+          apart={draft.apart}
+          setApart={draft.setApart}
+        />
         <div class="actions">
           <a
             class="button"
             href={edited === undefined ? "/jobs" : jobLink(edited.id)}
             onClick={(event) => {
-              if (isForHere(event)) drop();
+              if (isForHere(event)) draft.drop();
             }}
           >
             Cancel
           </a>
-          <button class="primary" disabled={isBusy || yaml !== undefined}>
+          <button class="primary" disabled={isBusy || draft.apart?.unreadable !== undefined}>
             {edited === undefined ? "Create job" : "Save"}
           </button>
         </div>
       </div>
     </form>
+  );
+}
+
+interface Saving {
+  isBusy: boolean;
+  save: () => Promise<void>;
+  takeOver: (newest: Job) => void;
+  problems: readonly Problem[];
+  setProblems: (problems: readonly Problem[]) => void;
+  /** how often saving was refused for a reason that the form shows */
+  refusals: number;
+}
+
+function useSaving(draft: JobDraft, edited: Job | undefined): Saving {
+  const [isBusy, setBusy] = useState(false);
+  const [problems, setProblems] = useState<readonly Problem[]>([]);
+  const [refusals, setRefusals] = useState(0);
+  const takeOver = (newest: Job): void => {
+    draft.takeOver(newest);
+    setProblems([]);
+  };
+  const leave = (saved: Job, sent: Draft): void => {
+    const isMore = draft.goOnAfter(saved, sent);
+    setProblems([]);
+    const done = `${saved.id} is ${edited === undefined ? "created" : "changed"}.`;
+    const text = isMore ? `${done} What you have written since is not saved yet.` : done;
+    addReceipt({ tone: "done", text });
+    for (const warning of saved.warnings ?? []) addReceipt({ tone: "refused", text: sentence(warning) });
+    if (!isMore) go(jobLink(saved.id));
+    else if (edited === undefined) go(`${jobLink(saved.id)}?tab=change`);
+  };
+  const tellRefusal = async (error: unknown): Promise<void> => {
+    const newest = edited !== undefined && isConflict(error) ? await newestOf(edited.id) : undefined;
+    if (newest !== undefined) takeOver(newest);
+    else if (error instanceof Refused && error.problems.length > 0) setProblems(error.problems);
+    else return addRefusal(error);
+    setRefusals(refusals + 1);
+  };
+  const save = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      const sent = draft.fields;
+      leave(await write(sent, edited?.id, draft.revision), sent);
+    } catch (error) {
+      await tellRefusal(error);
+    }
+    setBusy(false);
+  };
+  return { isBusy, save, takeOver, problems, setProblems, refusals };
+}
+
+interface ToldProps extends Pick<Saving, "problems" | "refusals" | "takeOver"> {
+  draft: JobDraft;
+  edited: Job | undefined;
+}
+
+/** What a person should know before they go on writing. After a refusal it has the focus: on a phone it is far above the button. */
+function Told({ draft, edited, problems, refusals, takeOver }: ToldProps): JSX.Element {
+  const { since, revision, isResumed, changed } = draft;
+  const told = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (refusals > 0) told.current?.focus();
+  }, [refusals]);
+  return (
+    <div ref={told} class="told" role="alert" tabIndex={-1}>
+      {isResumed && <p class="notice">This is what you had written before. Cancel drops it.</p>}
+      {edited !== undefined && since !== undefined && since !== revision && (
+        <Meanwhile
+          id={edited.id}
+          since={since}
+          shown={revision}
+          written={changed}
+          readAgain={() => void newestOf(edited.id).then((newest) => newest && takeOver(newest))}
+        />
+      )}
+      {problems.length > 0 && (
+        <div class="trouble">
+          {problems.map(({ pointer, message }) => (
+            <p key={pointer + message}>
+              <strong>{pointer.slice(1).replaceAll("/", ".") || "the job"}</strong> {message}
+            </p>
+          ))}
+        </div>
+      )}
+    </div>
   );
 }
 

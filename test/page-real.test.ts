@@ -974,6 +974,46 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("by keyboard, one key leads from a chosen job to what can be done with it, which is announced, and one back", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await logIn(page, ada.token, "/jobs?sort=id");
+    const choose = page.getByRole("checkbox", { name: "Choose nightly" });
+    const bar = page.getByRole("group", { name: "For the chosen jobs" });
+    const run = bar.getByRole("button", { name: "Run" });
+    const focused = async (): Promise<unknown> =>
+      page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent.slice(0, 20)");
+    await choose.focus();
+    await page.keyboard.press("a");
+    assert.equal(await focused(), "Choose nightly");
+    await page.keyboard.press("Space");
+    await page.getByRole("status").getByText("1 job chosen. Press a for what can be done with it.").waitFor();
+    await page.keyboard.press("a");
+    await bar.locator("button:focus").waitFor();
+    assert.equal(await focused(), await run.textContent());
+    await page.keyboard.press("Escape");
+    assert.equal(await focused(), "Choose nightly");
+    await page.keyboard.press("a");
+    // Escape closes the question first, which leads back to the button that asked.
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Run nightly?" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.equal(await focused(), "Run");
+    for (const name of ["Pause", "Resume", "Delete", "Clear"]) {
+      await page.keyboard.press("Tab");
+      assert.equal(await focused(), name);
+    }
+    await page.keyboard.press("Enter");
+    await bar.waitFor({ state: "detached" });
+    assert.equal(await focused(), "Choose nightly");
+    assert.equal(await page.getByRole("status").getByText("chosen").count(), 0);
+    // A checkbox is nothing to write into, so the other keys work there, too.
+    await page.keyboard.press("g");
+    await page.keyboard.press("r");
+    await page.getByRole("heading", { name: "Runs" }).waitFor();
+    await context.close();
+  });
+
   test("jobs that were deleted together are told of before, and come back together", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     const ids = ["old-1", "old-2"];

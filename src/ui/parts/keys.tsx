@@ -1,4 +1,7 @@
-/** The page by keyboard: `/` searches, `g` and a letter goes to a page, `?` lists the keys. */
+/**
+ * The page by keyboard: `/` searches, `g` and a letter goes to a page, `a` to what can be done with the chosen jobs, `?` lists the
+ * keys.
+ */
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
@@ -19,14 +22,16 @@ export function useKeys(places: readonly KeyPlace[]): void {
   useEffect(() => {
     let chordUntil = -Infinity;
     const press = (event: KeyboardEvent): void => {
-      if (event.key === "Escape" && event.target instanceof HTMLInputElement) event.target.blur();
-      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      const isTyping = isWritten(event.target);
+      if (event.key === "Escape" && isTyping && event.target instanceof HTMLInputElement) event.target.blur();
+      if (event.metaKey || event.ctrlKey || event.altKey || isTyping) return;
       if (document.querySelector("dialog[open]") !== null) return;
       const place = performance.now() < chordUntil ? places.find(({ key }) => key === event.key) : undefined;
       chordUntil = event.key === "g" ? performance.now() + chordMs : -Infinity;
       if (place !== undefined) go(`/${place.path}`);
       else if (event.key === "?") isHelpOpen.value = true;
       else if (event.key === "/") search();
+      else if (event.key === "a") document.querySelector<HTMLElement>(".chosen button")?.focus();
       else return;
       event.preventDefault();
     };
@@ -44,10 +49,11 @@ function search(): void {
   } else go("/jobs?find=1");
 }
 
-function isTyping(target: EventTarget | null): boolean {
+/** Whether what is pressed is written into it. */
+function isWritten(target: EventTarget | null): boolean {
+  if (target instanceof HTMLInputElement) return target.type !== "checkbox";
   return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+    target instanceof HTMLElement && (target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName))
   );
 }
 
@@ -70,9 +76,13 @@ export function Help({ places }: { places: readonly KeyPlace[] }): JSX.Element |
           <dd key={`${key} name`}>{name}</dd>,
         ])}
         <dt>
+          <kbd>a</kbd>
+        </dt>
+        <dd>what can be done with the chosen jobs</dd>
+        <dt>
           <kbd>Esc</kbd>
         </dt>
-        <dd>close a dialog</dd>
+        <dd>close a dialog, or go back from there to the job's checkbox</dd>
       </dl>
       <div class="actions">
         <button onClick={close}>Close</button>

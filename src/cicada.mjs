@@ -57,19 +57,19 @@ function hideJoinStrings() {
 }
 
 /**
- * Starts this process again with less memory, which V8 and the C library only take when they start: 1 MiB for young objects, which
- * would grow to 128 MiB in any burst of work, such as a flood of connections; for old objects as much as is in use and half as
- * much again before they are collected, where V8 waits until there are up to four times as many; one thread beside the main one
- * for V8's own work; one arena of malloc for all threads, which gives blocks from 32 KiB on back at once (by itself it would keep
- * what a large table took while it was read, and what a start leaves between smaller blocks); and the function by which a peer
- * gives back what only its start needed. The process keeps its id and takes 30 ms more to start. Not done if arguments have to
- * stay hidden: the new process would show them again for as long.
+ * Starts this process again with settings that V8 and the C library only take when they start. For V8: one thread beside the main
+ * one for its own work; for young objects 16 MiB at most, and for old ones four times what is in use before they are collected,
+ * because nearly all that a start reads stays in use, and to look through it again and again would take a third of a start with
+ * 100,000 jobs; and the function by which the peer gives this room back when it is ready (real/memory.ts). For malloc: one arena
+ * for all threads, which gives blocks from 32 KiB on back at once. By itself it would keep what a large table took while it was
+ * read, and what a start leaves between smaller blocks. The process keeps its id and takes 30 ms more to start. Not done if
+ * arguments have to stay hidden: the new process would show them again for as long.
  */
 function keepSmall() {
   const limit = "--max-semi-space-size";
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ""];
   if (process.execve === undefined || given.some((option) => option.includes(limit))) return;
-  const small = [`${limit}=1`, "--heap-growing-percent=50", "--v8-pool-size=1", "--expose-gc"];
+  const small = [`${limit}=16`, "--heap-growing-percent=300", "--v8-pool-size=1", "--expose-gc"];
   const flags = [...small, ...process.execArgv];
   const env = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "32768", ...process.env };
   process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], env);

@@ -101,8 +101,8 @@ describe("a peer by itself", () => {
     const peer = await cluster.start({ name: "small" });
     const given = readFileSync(`/proc/${peer.started.pid}/cmdline`, "utf8").split("\0");
     for (const flag of [
-      "--max-semi-space-size=1",
-      "--heap-growing-percent=50",
+      "--max-semi-space-size=16",
+      "--heap-growing-percent=300",
       "--v8-pool-size=1",
       "--expose-gc",
     ])

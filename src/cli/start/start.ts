@@ -29,7 +29,7 @@ import type { Doors, Log, LogFields } from "../../ports.ts";
 import type { Control } from "../../ports/control.ts";
 import { limitsLacking } from "../../real/executor/limits.ts";
 import { ownLimit } from "../../real/process-limits.ts";
-import { giveBackMemory } from "../../real/memory.ts";
+import { staySmall } from "../../real/memory.ts";
 import type { PeerId } from "../../schema/ids.ts";
 import type { Compatibility } from "../../schema/protocol.ts";
 import { openFolder, type Folder } from "../../real/folder.ts";
@@ -224,7 +224,7 @@ async function assemble(
   joining.begin((names) => log.info(`joined ${names}`));
   const listening = await listen(api, config.http, certificate === undefined ? "http" : "https");
   hosts = listening.hosts;
-  giveBackMemory();
+  staySmall();
   return { config, folder, doors, membership, control, joining, http: listening.url };
 }
 

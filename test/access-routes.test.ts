@@ -71,6 +71,7 @@ const expected: Record<string, Expected> = {
   "GET /v1/summary": { right: viewer },
   "GET /v1/running": { right: viewer },
   "GET /v1/coming": { right: viewer },
+  "GET /v1/dependents": { right: viewer },
   "GET /v1/failures": { right: viewer },
   "GET /v1/forecast": { right: viewer },
   "GET /v1/splits": { right: viewer },

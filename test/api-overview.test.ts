@@ -232,6 +232,25 @@ test("a coming tick names all that run it and one more, and of a single run the 
   ]);
 });
 
+test("the jobs that only one peer can run are listed by peer, soonest first, also those that come months later or by hand", async () => {
+  const fake = await withJobs(
+    { id: "by-hand", command: "true" },
+    { id: "often", command: "true", schedule: "@every 1s" },
+    { id: "yearly", command: "true", schedule: "@yearly" },
+    { id: "hourly", command: "true", schedule: "@hourly" },
+  );
+  const [, other] = fake.control.members;
+  assert.ok(other);
+  for (const id of ["by-hand", "yearly", "hourly"]) fake.control.soleRunners.set(id as JobId, other.id);
+  const { items } = (await call(fake, { url: "/v1/dependents" })).json();
+  assert.equal(items.length, 1);
+  assert.deepEqual(items[0].peer, { id: other.id, name: other.name });
+  assert.deepEqual(ids(items[0].jobs), ["hourly", "yearly", "by-hand"]);
+  assert.equal(items[0].jobs[2].nextRun, null);
+  const cut = (await call(fake, { url: "/v1/dependents?limit=1" })).json();
+  assert.deepEqual([ids(cut.items[0].jobs), cut.items[0].total], [["hourly"], 3]);
+});
+
 test("what runs now is listed with how long it usually takes; a claim that is due and waits is with it", async () => {
   const fake = await withJobs({ id: "a", command: "true" });
   const job = "a" as JobId;

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   blockedJobs,
+  soleRunnerOf,
   obstaclesOf,
   jobNow,
   nextTicks,
@@ -87,6 +88,26 @@ describe("a job that no living peer can run is blocked, with the reason", () => 
     cores.pass(5 * second);
     assert.equal(nowAt(cores, "a").state, "scheduled");
     assert.deepEqual(blockedJobs(cores.state("a"), cores.state("a").now), []);
+  });
+
+  test("and before that it is known which peer alone can run it, whenever its next tick is, or by hand", () => {
+    const cores = new Cores(["a", "b", "c"]);
+    cores.put(beat);
+    cores.put({ id: "monthly", command: "true", schedule: "0 6 1 * *", target: { peers: ["host-c"] } });
+    cores.put({ id: "by-hand", command: "true", target: { peers: ["host-c"] } });
+    cores.put({
+      id: "off",
+      command: "true",
+      schedule: "@daily",
+      enabled: false,
+      target: { peers: ["host-c"] },
+    });
+    const soleOf = (id: string) => soleRunnerOf(cores.state("a"), cores.state("a").now, id as JobId);
+    assert.deepEqual(["beat", "monthly", "by-hand", "off"].map(soleOf), [undefined, "c", "c", undefined]);
+    cores.kill("b");
+    cores.kill("c");
+    cores.pass(20 * second);
+    assert.deepEqual(["beat", "monthly"].map(soleOf), ["a", undefined]);
   });
 
   test("when its target may be a member that has not been heard since this peer started", () => {

@@ -27,6 +27,7 @@ import type { RunRecord, Watermark } from "../schema/run.ts";
 import type { JobsState } from "./job/jobs-state.ts";
 import { parentsOf } from "./job/timetable.ts";
 import { admissionOf, doubtAbout } from "./members/admission.ts";
+import { soleRunner } from "./members/blocked.ts";
 import { viewOfSelf } from "./members/heartbeat.ts";
 import { livingMembers, viewOfMember } from "./members/members.ts";
 import { silencesOf } from "./members/silences.ts";
@@ -100,6 +101,13 @@ export function nextRunOf(stateThen: Readonly<State>, now: Now, id: JobId): numb
   const state = seenAt(stateThen, now);
   const plan = state.jobs.plans.get(id);
   return plan === undefined ? undefined : nextRunAt(state, plan);
+}
+
+/** The only peer that can run the job as things are; undefined = there are several, or none, or the job is disabled or not there. */
+export function soleRunnerOf(stateThen: Readonly<State>, now: Now, id: JobId): PeerId | undefined {
+  const state = seenAt(stateThen, now);
+  const plan = state.jobs.plans.get(id);
+  return plan?.enabled === true ? soleRunner(state, plan) : undefined;
 }
 
 /** What a job is expected to do in that many hours from then on (ms); undefined = no such job. */

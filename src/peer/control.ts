@@ -49,6 +49,7 @@ export function controlOf(peer: Peer): Control {
     heirs: () => peer.status.heirs(),
     next: (id, count) => peer.status.next(id, count),
     nextRunAt: (id) => peer.status.nextRunAt(id),
+    soleRunner: (id) => peer.status.soleRunner(id),
     expected: (id, from, hours, listed) => peer.status.expected(id, from, hours, listed),
     status: (id) => statusOf(peer, outcomes, id),
     watermarkLagMs: () => peer.status.watermarkLagMs(),

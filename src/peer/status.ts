@@ -12,6 +12,7 @@ import {
   expectedOf,
   nameOf,
   nextRunOf,
+  soleRunnerOf,
   nextTicks,
   pendingOf,
   poolNow,
@@ -90,6 +91,11 @@ export class PeerStatus {
   nextRunAt(id: JobId): number | undefined {
     const { state, now } = this.#live();
     return nextRunOf(state, now, id);
+  }
+
+  soleRunner(id: JobId): PeerId | undefined {
+    const { state, now } = this.#live();
+    return soleRunnerOf(state, now, id);
   }
 
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {

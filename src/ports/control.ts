@@ -293,6 +293,8 @@ export interface Control {
   next(id: JobId, count: number): NextTick[] | undefined;
   /** The instant of the job's next tick that will run as things are, ms; undefined when there is none, or no such job. */
   nextRunAt(id: JobId): number | undefined;
+  /** The only peer that can run the job as things are; undefined when there are several, or none, or the job is disabled. */
+  soleRunner(id: JobId): PeerId | undefined;
   /**
    * What the job is expected to do in the hours from then on (ms); hours with up to `listed` ticks list them. Undefined: no
    * such job.

@@ -496,6 +496,13 @@ export class FakeControl implements Control {
     return this.next(id, 1)?.[0]?.startsAt;
   }
 
+  /** the jobs that only one peer can run */
+  readonly soleRunners = new Map<JobId, PeerId>();
+
+  soleRunner(id: JobId): PeerId | undefined {
+    return this.soleRunners.get(id);
+  }
+
   /** Every run is this peer's. */
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {
     const job = this.jobs.get(id);

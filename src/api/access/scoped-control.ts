@@ -27,7 +27,7 @@ import type { ExpectedHour } from "../../ports/expected.ts";
 import type { JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../../ports/disk.ts";
 import type { Delivered } from "../../ports/notifier.ts";
 import type { NoticeChannel } from "../../schema/channel.ts";
-import { parseRunReference, type JobId, type RunId, type TickId } from "../../schema/ids.ts";
+import { parseRunReference, type JobId, type PeerId, type RunId, type TickId } from "../../schema/ids.ts";
 import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import { keysCountMs, ofTickKey } from "../../schema/keyed-tick.ts";
 import type { JobRevision } from "../../schema/revision.ts";
@@ -117,6 +117,10 @@ export class ScopedControl implements Control {
 
   nextRunAt(id: JobId): number | undefined {
     return this.sees(id) ? this.#control.nextRunAt(id) : undefined;
+  }
+
+  soleRunner(id: JobId): PeerId | undefined {
+    return this.sees(id) ? this.#control.soleRunner(id) : undefined;
   }
 
   expected(id: JobId, from: number, hours: number, listed: number): ExpectedHour[] | undefined {

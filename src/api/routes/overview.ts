@@ -15,12 +15,13 @@ import type { Api } from "../options.ts";
 import type { Overview } from "../show/overview.ts";
 import {
   ComingSchema,
+  DependentsSchema,
   RunningSchema,
   SummarySchema,
   WrongJobSchema,
   type Coming,
 } from "../show/show-overview.ts";
-import { showInstant, showRun } from "../show/show-run.ts";
+import { showInstant, showInstantOrNull, showRun } from "../show/show-run.ts";
 import type { UsualDurations } from "../show/usual-durations.ts";
 
 const tags = ["overview"];
@@ -34,6 +35,7 @@ const ticksPerJob = 12;
 /** Jobs whose ticks are looked at before other work gets a turn. */
 const jobsAtOnce = 100;
 const comingMax = 1_000;
+const dependentsMax = 1_000;
 /** How far back failures are listed, and of how many jobs. */
 const wrongHoursMax = 168;
 const wrongMax = 500;
@@ -48,6 +50,7 @@ export function overviewRoutes(app: Api, overview: Overview, usual: UsualDuratio
   running(app, usual);
   wentWrong(app);
   coming(app, overview, usual);
+  dependents(app, overview);
 }
 
 function summary(app: Api, overview: Overview): void {
@@ -221,6 +224,48 @@ function coming(app: Api, overview: Overview, usual: UsualDurations): void {
         completeUntil: showInstant(completeUntil),
         often: often.slice(0, oftenNamed).map(({ job }) => job),
       });
+    },
+  );
+}
+
+function dependents(app: Api, overview: Overview): void {
+  app.get(
+    "/v1/dependents",
+    {
+      config: { right: own("viewer") },
+      schema: {
+        tags,
+        summary:
+          "The jobs that only one peer can run as things are, by peer: without it, none of their ticks runs",
+        querystring: Type.Object(
+          {
+            limit: Type.Optional(
+              Type.Integer({
+                minimum: 1,
+                maximum: dependentsMax,
+                description: "jobs of each peer; default 20",
+              }),
+            ),
+          },
+          closed,
+        ),
+        response: { 200: Type.Object({ items: Type.Array(DependentsSchema) }) },
+      },
+    },
+    async ({ control, query: { limit = 20 } }, reply) => {
+      const [soleRunners, nextRuns] = await Promise.all([overview.soleRunners(), overview.nextRuns()]);
+      const seen = [...soleRunners].filter(([id]) => control.sees(id));
+      const names = new Map(control.view().members.map(({ id, name }) => [id, name]));
+      const items = [...Map.groupBy(seen, ([, peer]) => peer)].map(([peer, all]) => ({
+        peer: { id: peer, name: names.get(peer) ?? peer },
+        jobs: all
+          .map(([id]) => ({ id, at: nextRuns.get(id) }))
+          .toSorted((a, b) => (a.at ?? Infinity) - (b.at ?? Infinity) || (a.id < b.id ? -1 : 1))
+          .slice(0, limit)
+          .map(({ id, at }) => ({ id, nextRun: showInstantOrNull(at) })),
+        total: all.length,
+      }));
+      return reply.send({ items });
     },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The state of every job, and when each runs next, as a basis for what is asked of all jobs at once: how many are in which state,
- * which ones need a person's attention, what comes next.
+ * The state of every job, when each runs next, and which ones only one peer can run, as a basis for what is asked of all jobs at
+ * once: how many are in which state, which ones need a person's attention, what comes next, what depends on one peer.
  *
  * Each is computed when it is asked for, some jobs at a time so that ticks are not delayed, and kept for twenty times as long as
  * the work took, so it costs at most a twentieth of a core, however often it is asked for. While jobs are being written, it is
@@ -9,7 +9,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Control } from "../../ports/control.ts";
-import type { JobId } from "../../schema/ids.ts";
+import type { JobId, PeerId } from "../../schema/ids.ts";
 import type { JobState } from "../../schema/job-vocabulary.ts";
 import type { Job } from "../../schema/job.ts";
 
@@ -21,6 +21,7 @@ export interface OverviewEntry {
 /** Jobs that are looked at before other work gets a turn, which is some milliseconds later. */
 const statesAtOnce = 100;
 const nextRunsAtOnce = 1_000;
+const soleRunnersAtOnce = 500;
 /** How long a result is kept at least. Unit: ms. Several parts of a page ask at the same moment. */
 const keptMsMin = 500;
 const keptPerMs = 20;
@@ -31,6 +32,7 @@ export class Overview {
   /** They need the disk, which has how each job's last tick ended. */
   readonly #states: OfAllJobs<OverviewEntry>;
   readonly #nextRuns: OfAllJobs<number>;
+  readonly #soleRunners: OfAllJobs<PeerId>;
 
   /** `now`: monotonic ms */
   constructor(control: Control, now: () => number) {
@@ -47,6 +49,12 @@ export class Overview {
         if (at !== undefined) enter(id, at);
       }
     });
+    this.#soleRunners = new OfAllJobs(control, now, soleRunnersAtOnce, async (jobs, enter) => {
+      for (const [id] of jobs) {
+        const peer = control.soleRunner(id);
+        if (peer !== undefined) enter(id, peer);
+      }
+    });
   }
 
   entries(): Promise<ReadonlyMap<JobId, OverviewEntry>> {
@@ -56,6 +64,11 @@ export class Overview {
   /** The instant of each job's next tick that will run as things are, ms; without the jobs that have none. */
   nextRuns(): Promise<ReadonlyMap<JobId, number>> {
     return this.#nextRuns.read();
+  }
+
+  /** The only peer that can run each job as things are; without the jobs that several can run, or none. */
+  soleRunners(): Promise<ReadonlyMap<JobId, PeerId>> {
+    return this.#soleRunners.read();
   }
 }
 

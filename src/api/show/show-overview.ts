@@ -31,6 +31,19 @@ export const ComingSchema = Type.Object({
 });
 export type Coming = Static<typeof ComingSchema>;
 
+export const DependentsSchema = Type.Object({
+  peer: Type.Object({ id: Type.String(), name: Type.String() }),
+  jobs: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      nextRun: orNull(Instant),
+    }),
+    { description: "those that run next come first" },
+  ),
+  total: Type.Integer({ description: "how many jobs, also those that are not listed" }),
+});
+export type Dependents = Static<typeof DependentsSchema>;
+
 export const RunningSchema = Type.Object({
   ...RunSchema.properties,
   usualMs: orNull(Type.Integer({ description: "how long the job's runs usually take" })),

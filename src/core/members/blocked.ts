@@ -59,6 +59,17 @@ export function whyBlocked(
   return { pointer: "/target/peers", message };
 }
 
+/** The only peer that can run the job as things are; undefined if there are several, or none. */
+export function soleRunner(state: State, plan: Plan): PeerId | undefined {
+  const [first, second] = ablePeers(state, plan);
+  return second === undefined ? first : undefined;
+}
+
+function ablePeers(state: State, plan: Plan): PeerId[] {
+  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
+  return [state.settings.self, ...state.members.byId.keys()].filter((peer) => passing.has(eligibility(peer)));
+}
+
 /** Whether others can run the job, as far as is known, although this peer's host lacks what it needs. */
 export function isLeftToOthers(state: State, plan: Plan): boolean {
   return missing(state, plan, state.settings.self).length > 0 && whyBlocked(state, plan) === undefined;
@@ -69,10 +80,7 @@ export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   const { count } = plan.target;
   if (count === 1) return undefined;
   if (count === "all") return whySlotsWait(state, plan);
-  const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
-  const able = [state.settings.self, ...state.members.byId.keys()].filter((peer) =>
-    passing.has(eligibility(peer)),
-  ).length;
+  const able = ablePeers(state, plan).length;
   if (able >= count) return undefined;
   const message = `it asks for ${count} peers, and ${able} can run it: some of its runs share a peer`;
   return { pointer: "/target/count", message };

@@ -5,9 +5,17 @@ import type { ShownRevision } from "../../api/show/show-revision.ts";
 import type { Run, Tick } from "../../api/show/show-run.ts";
 import type { ShownForecast } from "../../api/show/show-forecast.ts";
 import type { ShownSplit, ShownSplitStory } from "../../api/show/show-split.ts";
-import type { Chain, Coming, Recent, Running, Summary, WrongJob } from "../../api/show/show-overview.ts";
+import type {
+  Chain,
+  Coming,
+  Dependents,
+  Recent,
+  Running,
+  Summary,
+  WrongJob,
+} from "../../api/show/show-overview.ts";
 
-export type { Chain, Coming, Peer, Run, Running, Summary, Tick, WrongJob };
+export type { Chain, Coming, Dependents, Peer, Run, Running, Summary, Tick, WrongJob };
 export type Job = ShownJob & { recent?: Recent };
 export type Forecast = ShownForecast;
 export type Split = ShownSplit;

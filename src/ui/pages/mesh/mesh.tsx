@@ -2,21 +2,20 @@
 import type { JSX } from "preact";
 import { mesh, splits } from "../../live/mesh.ts";
 import { useResource } from "../../live/resource.ts";
-import type { ComingList, List, Run } from "../../live/types.ts";
+import type { ComingList, Dependents, List, Run } from "../../live/types.ts";
 import { runLink } from "../../live/address.ts";
 import { Pending } from "../../parts/parts.tsx";
 import { At, AwayBeside } from "../../parts/times.tsx";
 import { countText, listText, runnerText } from "../../words.ts";
 import { WhoHears } from "./who-hears.tsx";
-import { hoursAhead, PeerCard, ticksAhead } from "./peer-card.tsx";
+import { PeerCard } from "./peer-card.tsx";
 import { OpenSplit, Splits } from "./splits.tsx";
+import { dependentsNamed, minutesAhead, ticksAhead } from "./without.tsx";
 
 export function Mesh(): JSX.Element {
-  const coming = useResource<ComingList>(`/v1/coming?minutes=${hoursAhead * 60}&limit=${ticksAhead}`, {
-    on: ["job", "peer"],
-    everyMs: 5_000,
-    pollMs: 30_000,
-  });
+  const asked = { on: ["job", "peer"], everyMs: 5_000, pollMs: 30_000 } as const;
+  const coming = useResource<ComingList>(`/v1/coming?minutes=${minutesAhead}&limit=${ticksAhead}`, asked);
+  const dependents = useResource<{ items: Dependents[] }>(`/v1/dependents?limit=${dependentsNamed}`, asked);
   const found = mesh.value;
   if (found === undefined) return <Pending of={{ refused: undefined }} what="the mesh" />;
   const { items, roster } = found;
@@ -56,7 +55,7 @@ export function Mesh(): JSX.Element {
       )}
       <ul class="peers">
         {items.map((peer) => (
-          <PeerCard key={peer.id} peer={peer} coming={coming.body} />
+          <PeerCard key={peer.id} peer={peer} coming={coming.body} dependents={dependents.body?.items} />
         ))}
       </ul>
       <WhoHears peers={present} />

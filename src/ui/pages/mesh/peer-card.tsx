@@ -1,17 +1,15 @@
 /** One peer, and what a person can ask of it. */
 import type { JSX } from "preact";
-import { Fragment } from "preact";
 import { useState } from "preact/hooks";
-import { jobLink } from "../../live/address.ts";
 import { ask } from "../../live/ask.ts";
-import { now } from "../../live/clock.ts";
 import { mayEverywhere } from "../../live/me.ts";
 import { readPeersAgain, type MeshPeer } from "../../live/mesh.ts";
 import { carryOut } from "../../live/receipts.ts";
-import type { ComingList } from "../../live/types.ts";
+import type { ComingList, Dependents } from "../../live/types.ts";
 import { Question, StateWord } from "../../parts/parts.tsx";
-import { At, Away } from "../../parts/times.tsx";
-import { countText, durationText, lacksText, type Tone } from "../../words.ts";
+import { Away } from "../../parts/times.tsx";
+import { durationText, lacksText, type Tone } from "../../words.ts";
+import { Stranded, Without } from "./without.tsx";
 
 const tones: Readonly<Record<MeshPeer["state"], Tone>> = {
   alive: "good",
@@ -28,10 +26,12 @@ const clockWarnedMs = 500;
 
 interface Props {
   peer: MeshPeer;
+  /** undefined until they are known */
   coming: ComingList | undefined;
+  dependents: readonly Dependents[] | undefined;
 }
 
-export function PeerCard({ peer, coming }: Props): JSX.Element {
+export function PeerCard({ peer, coming, dependents }: Props): JSX.Element {
   const { id, name, state, self, page } = peer;
   const doing = doingText(peer);
   return (
@@ -46,8 +46,8 @@ export function PeerCard({ peer, coming }: Props): JSX.Element {
       </p>
       {doing !== undefined && <p class="odd small">{doing}</p>}
       {state !== "forgotten" && <Facts peer={peer} />}
-      {state === "alive" && coming !== undefined && <Without peer={peer} coming={coming} />}
-      {mayEverywhere("admin") && <Actions peer={peer} coming={coming} />}
+      {state === "alive" && <Without peer={peer} coming={coming} dependents={dependents} />}
+      {mayEverywhere("admin") && <Actions peer={peer} dependents={dependents} />}
     </li>
   );
 }
@@ -124,88 +124,6 @@ function clockText(offsetMs: number): string {
   return `${durationText(offsetMs)} ${offsetMs > 0 ? "ahead" : "behind"}`;
 }
 
-const hourMs = 3_600_000;
-/** How far ahead the card looks for jobs that only one peer can run. At any time of the day this includes nightly ones. */
-export const hoursAhead = 24;
-/** … unless so many ticks come before that. */
-export const ticksAhead = 1_000;
-
-/** What the peer would run. */
-function ofPeer(peer: MeshPeer, { items }: ComingList): ComingList["items"] {
-  return items.filter(({ peers, runners }) => peers.slice(0, runners).some(({ id }) => id === peer.id));
-}
-
-/** What this peer would run in the next hour, and who would if it were gone. */
-function Without({ peer, coming }: { peer: MeshPeer; coming: ComingList }): JSX.Element {
-  const hour = now.peek() + hourMs;
-  const more = Date.parse(coming.completeUntil) < hour;
-  const own = ofPeer(peer, coming).filter(({ startsAt }) => Date.parse(startsAt) <= hour);
-  const heirs = new Map<string, number>();
-  let alone = 0;
-  let stranded = 0;
-  for (const { peers, runners } of own) {
-    const next = peers[runners];
-    if (next !== undefined) heirs.set(next.name, (heirs.get(next.name) ?? 0) + 1);
-    else if (runners > 1) alone++;
-    else stranded++;
-  }
-  const fates = [
-    ...[...heirs].map(([name, count]) => `${count} on ${name}`),
-    ...(alone === 0
-      ? []
-      : [`${alone} on the other peers alone, which run ${alone === 1 ? "it" : "them"} anyway`]),
-    ...(stranded === 0 ? [] : [`${stranded} nowhere`]),
-  ];
-  return (
-    <p class="small without">
-      {own.length === 0 ? (
-        more ? (
-          "It would run none of those ticks of the next hour that are listed; there are more."
-        ) : (
-          "It would run nothing in the next hour."
-        )
-      ) : (
-        <>
-          Next hour: {more && "at least "}
-          {countText(own.length, "tick")}. Without it: {fates.join(", ")}.
-        </>
-      )}{" "}
-      <Stranded peer={peer} coming={coming} />
-    </p>
-  );
-}
-
-const jobsNamed = 8;
-
-/** The jobs whose ticks have to wait for this peer. */
-function Stranded({ peer, coming }: { peer: MeshPeer; coming: ComingList | undefined }): JSX.Element | null {
-  const ticks = coming === undefined ? [] : ofPeer(peer, coming);
-  const only = ticks.filter(({ peers, runners }) => runners === 1 && peers.length === 1);
-  const jobs = [...new Set(only.map(({ job }) => job))];
-  if (jobs.length === 0) return null;
-  const others = jobs.length - jobsNamed;
-  const last = coming?.items[ticksAhead - 1];
-  return (
-    <span class="bad">
-      {last === undefined ? (
-        `In the next ${hoursAhead} h`
-      ) : (
-        <>
-          Until <At at={last.startsAt} />
-        </>
-      )}{" "}
-      nobody else can run{" "}
-      {jobs.slice(0, jobsNamed).map((job, index) => (
-        <Fragment key={job}>
-          {index > 0 && ", "}
-          <a href={jobLink(job)}>{job}</a>
-        </Fragment>
-      ))}
-      {others > 0 && ` and ${countText(others, "other job")}`}.
-    </span>
-  );
-}
-
 type Action = "drain" | "undrain" | "promote" | "forget" | "unforget" | "confirm";
 
 const doneWords: Readonly<Record<Action, string>> = {
@@ -217,26 +135,32 @@ const doneWords: Readonly<Record<Action, string>> = {
   confirm: "is confirmed",
 };
 
-function Actions({ peer, coming }: Props): JSX.Element {
-  const [asking, setAsking] = useState<"drain" | "forget" | undefined>();
-  const { id, name, state, self, drained, voter, votesLost } = peer;
+function actOn({ id, name }: MeshPeer, action: Action): void {
+  const opposite = action === "drain" ? "undrain" : action === "forget" ? "unforget" : undefined;
+  const send = async (what: Action): Promise<void> => {
+    await ask(`/v1/peers/${encodeURIComponent(id)}/${what}`, {
+      method: "POST",
+      ...(what === "forget" ? { body: {} } : {}),
+    });
+    readPeersAgain();
+  };
+  void carryOut(async () => {
+    await send(action);
+    return {
+      text: `${name} ${doneWords[action]}.`,
+      ...(opposite === undefined ? {} : { undo: () => send(opposite) }),
+    };
+  });
+}
+
+type Asked = "drain" | "forget";
+
+function Actions({ peer, dependents }: Omit<Props, "coming">): JSX.Element {
+  const [asking, setAsking] = useState<Asked | undefined>();
+  const { state, self, drained, voter, votesLost } = peer;
   const act = (action: Action): void => {
     setAsking(undefined);
-    const opposite = action === "drain" ? "undrain" : action === "forget" ? "unforget" : undefined;
-    const send = async (what: Action): Promise<void> => {
-      await ask(`/v1/peers/${encodeURIComponent(id)}/${what}`, {
-        method: "POST",
-        ...(what === "forget" ? { body: {} } : {}),
-      });
-      readPeersAgain();
-    };
-    void carryOut(async () => {
-      await send(action);
-      return {
-        text: `${name} ${doneWords[action]}.`,
-        ...(opposite === undefined ? {} : { undo: () => send(opposite) }),
-      };
-    });
+    actOn(peer, action);
   };
   if (state === "forgotten") {
     return (
@@ -268,36 +192,42 @@ function Actions({ peer, coming }: Props): JSX.Element {
           Forget
         </button>
       )}
-      {asking === "drain" && (
-        <Question
-          title={`Drain ${name}?`}
-          no="Cancel"
-          yes="Drain it"
-          class="primary"
+      {asking !== undefined && (
+        <Confirm
+          asking={asking}
+          peer={peer}
+          dependents={dependents}
           onClose={() => setAsking(undefined)}
-          onYes={() => act("drain")}
-        >
-          <p>
-            It takes no new ticks, even after a restart, until it is undrained. What runs there goes on to its
-            end; the others take the ticks that they may run. <Stranded peer={peer} coming={coming} />
-          </p>
-        </Question>
-      )}
-      {asking === "forget" && (
-        <Question
-          title={`Forget ${name}?`}
-          no="Keep it"
-          yes="Forget it"
-          onClose={() => setAsking(undefined)}
-          onYes={() => act("forget")}
-        >
-          <p>
-            It is cut off for good: every peer refuses it, and it has no vote. For a peer that is to come
-            back, drain it instead. Anyone who had its folder still has the key, so rotate the key afterwards.{" "}
-            <Stranded peer={peer} coming={coming} />
-          </p>
-        </Question>
+          onYes={() => act(asking)}
+        />
       )}
     </div>
+  );
+}
+
+interface ConfirmProps extends Omit<Props, "coming"> {
+  asking: Asked;
+  onClose: () => void;
+  onYes: () => void;
+}
+
+function Confirm({ asking, peer, dependents, onClose, onYes }: ConfirmProps): JSX.Element {
+  const handlers = { onClose, onYes };
+  const stranded = <Stranded peer={peer} dependents={dependents} />;
+  return asking === "drain" ? (
+    <Question title={`Drain ${peer.name}?`} no="Cancel" yes="Drain it" class="primary" {...handlers}>
+      <p>
+        It takes no new ticks, even after a restart, until it is undrained. What runs there goes on to its
+        end; the others take the ticks that they may run. {stranded}
+      </p>
+    </Question>
+  ) : (
+    <Question title={`Forget ${peer.name}?`} no="Keep it" yes="Forget it" {...handlers}>
+      <p>
+        It is cut off for good: every peer refuses it, and it has no vote. For a peer that is to come back,
+        drain it instead. Anyone who had its folder still has the key, so rotate the key afterwards.{" "}
+        {stranded}
+      </p>
+    </Question>
   );
 }

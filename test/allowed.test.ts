@@ -8,6 +8,7 @@ import { equipmentOf } from "../src/core/checks/action.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { describeMissing, missing, ownLacks } from "../src/core/members/equipment.ts";
 import { hostsChecked } from "../src/peer/control.ts";
+import { NamedItems } from "../src/peer/named-items.ts";
 import { HostUsers } from "../src/peer/host-users.ts";
 import type { Scripts } from "../src/ports/scripts.ts";
 import { executors } from "../src/schema/job-vocabulary.ts";
@@ -218,13 +219,16 @@ test("while a host can't tell whether it has a user, its last word counts, and i
   assert.deepEqual(said.at(-1), [[], ["user:gone1", "user:here1", "user:slow1"]]);
 });
 
-/** Whether a write that waits for the hosts goes on within so many ms; `openMs` is how long the hosts need. */
-async function goesOn(openMs: number, withinMs: number): Promise<boolean> {
+/**
+ * Whether a write that waits for the hosts goes on within so many ms; `openMs` is how long the hosts need, and `agoMs` for how
+ * long they have known what to look up.
+ */
+async function goesOn(openMs: number, withinMs: number, agoMs = 0): Promise<boolean> {
   const queue = new Queue();
   const host = new HostClock(queue, 0, 0, 5_000);
   const clock = new SimClock(queue, host, new Process("ann", queue), new Dice("hosts"));
   let hasGoneOn = false;
-  void hostsChecked(clock, () => queue.now < openMs).then(() => (hasGoneOn = true));
+  void hostsChecked(clock, clock.now().mono - agoMs, () => queue.now < openMs).then(() => (hasGoneOn = true));
   queue.runUntil(withinMs);
   await turn();
   return hasGoneOn;
@@ -236,6 +240,34 @@ test("a write waits until the hosts have said what they lack, half a second at t
   assert.equal(await goesOn(200, 230), true);
   assert.equal(await goesOn(Infinity, 499), false);
   assert.equal(await goesOn(Infinity, 530), true);
+});
+
+test("a write doesn't wait for hosts that have had the time to say what they lack, because other jobs need the same", async () => {
+  assert.equal(await goesOn(Infinity, 0, 500), true);
+  assert.equal(await goesOn(Infinity, 0, Infinity), true);
+  assert.equal(await goesOn(Infinity, 299, 200), false);
+  assert.equal(await goesOn(Infinity, 330, 200), true);
+});
+
+test("what a job needs of its hosts is new to them only if no job has named it before", () => {
+  const [first, second] = [jobOf(1, "bob"), jobOf(2, "bob")];
+  const named = new NamedItems([jobOf(0, "ada").job].filter((job) => job !== undefined));
+  const at = (mono: number, ...changes: Parameters<typeof named.jobsChanged>[0] & unknown[]) =>
+    named.jobsChanged(changes, mono);
+  assert.equal(named.since("job-0" as JobId), -Infinity, "the hosts knew of it before this peer started");
+  at(100, first);
+  at(900, second, { id: "job-0" as JobId, job: second.job });
+  assert.deepEqual(
+    [0, 1, 2].map((index) => named.since(`job-${index}` as JobId)),
+    [100, 100, 100],
+    "the hosts have looked up bob for the first job",
+  );
+  at(2_000, jobOf(1, undefined), jobOf(2, "ada"));
+  assert.equal(named.since("job-1" as JobId), -Infinity, "the job of the peer's own user needs no answer");
+  assert.equal(named.since("job-2" as JobId), 2_000, "no job has named ada for a while");
+  at(3_000, jobOf(0, undefined));
+  at(4_000, jobOf(3, "bob"));
+  assert.equal(named.since("job-3" as JobId), 4_000, "no job names bob any more");
 });
 
 test("a job whose user or interpreter no host has is blocked, and the person who writes it is told", async () => {

@@ -50,6 +50,7 @@ import { Retention } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import type { StaleRecords } from "./stale-records.ts";
 import { HostUsers } from "./host-users.ts";
+import { NamedItems } from "./named-items.ts";
 import { ScriptStore } from "./scripts.ts";
 import { SecretStore } from "./secrets.ts";
 import { Sync } from "./sync.ts";
@@ -68,6 +69,7 @@ export interface Assembly {
   copies: LogCopies;
   scripts: ScriptStore;
   hostUsers: HostUsers;
+  namedItems: NamedItems;
   secrets: SecretStore;
   keyRotation: KeyRotation;
   workShares: WorkShares;
@@ -255,6 +257,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     audit,
     copies,
     hostUsers,
+    namedItems: new NamedItems(table.jobs().values()),
     scripts,
     secrets,
     keyRotation,

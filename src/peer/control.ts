@@ -20,7 +20,10 @@ import { ReadTogether } from "./read-together.ts";
 const recordsPerTick = 4;
 /** Of how many of a job's last successful runs it is told how long they took. */
 const durationsRead = 60;
-/** How long a write waits until other hosts have said that they lack what its job needs, and how often it looks. Unit: ms. */
+/**
+ * How long after jobs have first named a user, an interpreter or a script the other hosts have said that they lack it, and how
+ * often a write that waits for that looks. Unit: ms.
+ */
 const hostsAnswerMs = 500;
 const checkAgainMs = 20;
 
@@ -58,7 +61,8 @@ export function controlOf(peer: Peer): Control {
     settings: (kind) => peer.status.settings(kind),
     blocked: () => peer.status.blocked(),
     unknownHere: () => peer.status.unknownHere(),
-    hostsChecked: (id) => hostsChecked(peer.doors.clock, () => mayHostsLackMore(peer, id)),
+    hostsChecked: (id) =>
+      hostsChecked(peer.doors.clock, peer.parts.namedItems.since(id), () => mayHostsLackMore(peer, id)),
     why: (id, tick) => explain(peer, id, tick),
     history: (query) => readHistory(disk, query),
     durations: (of) => durations.of(of),
@@ -104,9 +108,12 @@ export function controlOf(peer: Peer): Control {
   };
 }
 
-/** Resolves when the hosts have said what they lack, which `isOpen` tells, or when they have had the time to say it. */
-export function hostsChecked(clock: Clock, isOpen: () => boolean): Promise<void> {
-  const until = clock.now().mono + hostsAnswerMs;
+/**
+ * Resolves when the hosts have said what they lack, which `isOpen` tells, or when they have had the time to say it.
+ * `since`: when they learned what they have to look up; monotonic, ms.
+ */
+export function hostsChecked(clock: Clock, since: number, isOpen: () => boolean): Promise<void> {
+  const until = since + hostsAnswerMs;
   return new Promise((resolve) => {
     const check = (): void => {
       const { mono } = clock.now();

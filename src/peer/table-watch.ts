@@ -18,7 +18,7 @@ import type { Admissions } from "../table/admissions.ts";
 import type { Assembly } from "./assembly.ts";
 
 export interface TableWatchDeps {
-  parts: Pick<Assembly, "table" | "edits" | "scripts" | "hostUsers" | "secrets">;
+  parts: Pick<Assembly, "table" | "edits" | "scripts" | "hostUsers" | "namedItems" | "secrets">;
   clock: Clock;
   feed: (event: EventBody) => void;
   notify: (event: PeerEvent) => void;
@@ -50,7 +50,7 @@ export class TableWatch {
   }
 
   changed(): void {
-    const { table, edits, scripts, hostUsers, secrets } = this.#parts;
+    const { table, edits, scripts, hostUsers, namedItems, secrets } = this.#parts;
     for (const setting of settingKinds) {
       const values = table.values(setting);
       if (values === this.#settings.get(setting)) continue;
@@ -69,6 +69,7 @@ export class TableWatch {
     });
     scripts.jobsChanged(changes);
     hostUsers.jobsChanged(changes);
+    namedItems.jobsChanged(changes, this.#clock.now().mono);
     secrets.tableChanged();
     const admissions = table.admissions();
     if (admissions !== this.#admissions) {

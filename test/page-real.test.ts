@@ -625,7 +625,13 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await logIn(page, ada.token, "/jobs/mirrored");
     await page.getByText("\\u202eevil\\u202c tail", { exact: true }).waitFor();
     await page.getByText("of=\\u202eolive", { exact: true }).waitFor();
-    assert.match(await page.locator("bdi").first().innerText(), /\u05d3\u05df 12/);
+    // Only the name itself: what stands before it stays before it.
+    assert.equal(await page.locator("bdi").first().innerText(), "\u05d3\u05df 12");
+    await ada.ask("POST", "/v1/jobs/mirrored/pause", { note: "\u05e1\u05d9\u05d1\u05d4" });
+    const note = page.locator(".notice bdi");
+    await note.waitFor();
+    assert.equal(await note.innerText(), "\u05e1\u05d9\u05d1\u05d4");
+    await ada.ask("POST", "/v1/jobs/mirrored/resume");
     await page.goto("/jobs?q=mirrored");
     await page.getByText("\\u202eevil\\u202c tail", { exact: true }).waitFor();
     await context.close();

@@ -116,7 +116,8 @@ function Head({ job, reload }: { job: JobItem; reload: () => void }): JSX.Elemen
               {nextPeer !== null && ` on ${runnersText(job, nextPeer.name)}`}
             </>
           )}
-          {owner !== undefined && ` · ${owner}`}
+          {owner !== undefined && " · "}
+          {owner}
         </p>
       </div>
       <div class="actions">
@@ -190,7 +191,8 @@ function Trouble({ job, reload }: { job: JobItem; reload: () => void }): JSX.Ele
               until <At at={paused.until} />
             </>
           )}
-          {paused.note === null ? "." : `: ${paused.note}`}{" "}
+          {paused.note === null ? "." : ": "}
+          {paused.note}{" "}
           {may("operator") && (
             <button class="plain" onClick={() => void resume(id).then(reload)}>
               Resume

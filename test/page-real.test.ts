@@ -609,6 +609,29 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("in colours that the reader has chosen, it is still shown what is chosen and what is not known; on paper, what can be read", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http, { scheme: "dark" });
+    await logIn(page, ada.token, "/");
+    await page.emulateMedia({ forcedColors: "active" });
+    const style = (selector: string, name: string): Promise<unknown> =>
+      page.evaluate(`getComputedStyle(document.querySelector(${JSON.stringify(selector)}))["${name}"]`);
+    await page.getByRole("button", { name: "1 h", exact: true }).waitFor();
+    for (const [chosen, other] of [
+      [".places a[aria-current]", ".places a:not([aria-current])"],
+      ['.chip[aria-pressed="true"]', '.chip[aria-pressed="false"]'],
+    ] as const) {
+      assert.equal(await style(chosen, "outlineStyle"), "solid", chosen);
+      assert.equal(await style(other, "outlineStyle"), "none", other);
+    }
+    await page.locator(".lane-unknown").first().waitFor();
+    assert.equal(await style(".lane-unknown", "forcedColorAdjust"), "none");
+    await page.emulateMedia({ forcedColors: "none", media: "print" });
+    assert.equal(await page.getByRole("link", { name: "Forecast" }).isVisible(), false);
+    // Browsers print no backgrounds, so light letters could not be read.
+    assert.equal(await style("h1", "color"), "rgb(27, 31, 29)");
+    await context.close();
+  });
+
   test("an address that is no page says so, and leads on", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await page.goto("/nothing");

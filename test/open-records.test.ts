@@ -10,6 +10,7 @@ import type { CoreMessage } from "../src/core/events.ts";
 import type { MessageOf } from "../src/schema/message.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
+import { sizesOf } from "../src/core/view.ts";
 import { Cores } from "./kit/cores.ts";
 
 const second = 1_000;
@@ -146,3 +147,53 @@ test("a question about a job with thousands of open records is answered with a t
   cores.feed(a, { kind: "heard", from: b, message: { kind: "ask", id: 1, orders: [question] } });
   assert.equal(told.size, 1_000);
 });
+
+/** A record of one tick, which was due 5 s ago, by each of so many peers that nobody has ever heard. */
+function byStrangers(cores: Cores, state: RunRecord["state"], from: number, to: number): RunRecord[] {
+  const due = Math.floor(cores.wall(-5 * second) / 5_000) * 5_000;
+  return Array.from({ length: to - from }, (_, index) => ({
+    job: "beat" as JobId,
+    tick: tickAt(due),
+    attempt: 1,
+    slot: "0",
+    peer: `stranger-${from + index}` as PeerId,
+    state,
+    version: 2,
+    revision: "r",
+    trigger: "schedule",
+    rank: 0,
+    due,
+    claimedAt: due,
+    ...(state === "claimed" ? {} : { startedAt: due }),
+    ...(state === "succeeded" ? { finishedAt: due + second } : {}),
+    view: 2,
+    signature: `${from + index}`,
+  }));
+}
+
+/** The steps of 100 further records of the tick, after those of so many strangers. */
+function stepsAfter(strangers: number, state: RunRecord["state"]): number {
+  const cores = new Cores(["a", "b"]);
+  for (const peer of [a, b]) Object.assign(cores.state(peer).settings, { checksBook: false });
+  const notify = [{ on: ["failed" as const], to: ["ops"] }];
+  cores.put({ id: "beat", schedule: "@every 5s", command: "true", overlap: "allow", notify });
+  cores.pass(20 * second);
+  const tell = (records: RunRecord[]): void =>
+    cores.feed(a, {
+      kind: "heard",
+      from: b,
+      message: { kind: "runs", records, declined: [], orders: [], cancels: [] },
+    });
+  tell(byStrangers(cores, state, 0, strangers));
+  const steps = countSteps(() => tell(byStrangers(cores, state, strangers, strangers + 100)));
+  const inMemory = sizesOf(cores.state(a)).recordsInMemory ?? Infinity;
+  assert.ok(inMemory < 200, `${inMemory} records after ${strangers}`);
+  return steps;
+}
+
+for (const state of ["claimed", "running", "succeeded"] as const) {
+  test(`a member that signs "${state}" for one tick in the names of thousands of peers fills no memory, and its next record costs no more than its first ones`, () => {
+    const [few, many] = [stepsAfter(200, state), stepsAfter(4_000, state)];
+    assert.ok(many < 1.5 * few, `${few}, then ${many} steps`);
+  });
+}

@@ -4,7 +4,7 @@
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome, RunSpec } from "../../ports.ts";
-import { instantOf, isManual, runId, type RunId } from "../../schema/ids.ts";
+import { instantOf, isManual, runId, type PeerId, type RunId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isFinal } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
@@ -16,6 +16,7 @@ import { retriesAfter, withRetry, type RetryRule } from "../job/retry.ts";
 import { isOver } from "../records/history.ts";
 import {
   closeIfEnded,
+  countOf,
   openCount,
   openRecords,
   recordsInMemory,
@@ -258,8 +259,8 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
     if (isAhead && record.state === "withdrawn") {
       // Stored, because the record that it withdraws may be on the disk. When the tick comes, the voters are in their next round.
       moved.push(record);
-      if (isGivenBack(record) && recordsInMemory(state.ledger) < rememberedMax)
-        takeRecord(state.ledger, record, state.now.mono, true);
+      const isBounded = recordsInMemory(state.ledger) < rememberedMax && !isBeyondLimits(state, record);
+      if (isGivenBack(record) && isBounded) takeRecord(state.ledger, record, state.now.mono, true);
       if (record.range !== undefined) followChains(state, record);
       if (beginsRound(undefined, record)) withdrawn.push(record);
       continue;
@@ -322,13 +323,23 @@ function refuseBeyond(state: State, record: RunRecord): void {
 
 /**
  * Records beyond what honest members write are stored but not remembered: records of unknown jobs, beyond the few that arrive
- * before their job does, and open runs beyond what any peer could have.
+ * before their job does; open runs beyond what any peer could have; and records of peers that aren't members, beyond the few
+ * that had the same order. Anybody with the cluster key can sign as any number of peers that don't exist.
  */
 function isBeyondLimits(state: State, record: RunRecord): boolean {
   const beyondOpen = !isFinal(record.state) && openCount(state.ledger, record.peer) >= openMax;
+  const beyondOrder =
+    !isKnown(state, record.peer) &&
+    (countOf(state.ledger, orderKeyOf(record)) >= ofOrderMax ||
+      recordsInMemory(state.ledger) >= rememberedMax);
   const ofNoJob = !state.jobs.plans.has(record.job);
-  if ((!beyondOpen && !ofNoJob) || remembers(state.ledger, record)) return false;
-  return beyondOpen || ++state.upkeep.recordsOfNoJob > recordsOfNoJobMax;
+  if ((!beyondOpen && !beyondOrder && !ofNoJob) || remembers(state.ledger, record)) return false;
+  return beyondOpen || beyondOrder || ++state.upkeep.recordsOfNoJob > recordsOfNoJobMax;
+}
+
+/** Whether the peer is this one, or is or was a member. */
+function isKnown({ settings, members, operator }: State, peer: PeerId): boolean {
+  return peer === settings.self || members.byId.has(peer) || operator.forgotten.has(peer);
 }
 
 /**
@@ -349,6 +360,11 @@ export function isPossiblyStale(state: State, record: RunRecord): boolean {
 const rememberedMax = 200_000;
 /** Open records of one peer: far above its capacity and any queue behind it. Each takes 1 KiB. */
 const openMax = 16_384;
+/**
+ * Records of one order, if further ones come from peers that aren't members. Honest ones are of members that are gone for good,
+ * a few per order. More lets one member slow down each further record of the order, and fill this peer's memory.
+ */
+const ofOrderMax = 64;
 /** Attempts that wait to be repeated: far above what honest jobs have. Each is kept in memory until its tick is over. */
 const retriesMax = 10_000;
 /** Records of jobs that are not in the table, counted again whenever old memory is gone through. */

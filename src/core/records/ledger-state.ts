@@ -72,6 +72,8 @@ export interface LedgerState {
   readonly history: HistoryState;
   /** by order, then by record key */
   readonly orders: Map<OrderKey, Map<string, RunRecord>>;
+  /** how many records are in `orders` */
+  recordCount: number;
   /** the claimed and running records of all peers, by record key */
   readonly open: Map<string, RunRecord>;
   readonly openByJob: Map<JobId, Map<string, RunRecord>>;
@@ -101,6 +103,7 @@ export function createLedger(): LedgerState {
   return {
     history: createHistory(),
     orders: new Map(),
+    recordCount: 0,
     open: new Map(),
     openByJob: new Map(),
     openByTick: new Map(),

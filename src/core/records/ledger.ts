@@ -80,6 +80,7 @@ export function takeRecord(
   }
   const records = known ?? new Map<string, RunRecord>();
   ledger.outputBytes += outputBytesOf(record) - outputBytesOf(records.get(key));
+  if (!records.has(key)) ledger.recordCount++;
   records.set(key, record);
   if (known === undefined) ledger.orders.set(order, records);
   if (!isFinal(record.state)) markOpen(ledger, record, key);
@@ -122,13 +123,20 @@ export function outputBytesOf(record: RunRecord | undefined): number {
 
 /** Forgets an order, with all its records. */
 function dropOrder(ledger: LedgerState, key: OrderKey): void {
-  for (const record of ledger.orders.get(key)?.values() ?? []) ledger.outputBytes -= outputBytesOf(record);
+  const records = ledger.orders.get(key);
+  for (const record of records?.values() ?? []) ledger.outputBytes -= outputBytesOf(record);
+  ledger.recordCount -= records?.size ?? 0;
   ledger.orders.delete(key);
 }
 
-/** Roughly how many records are in memory: most orders have one. */
+/** How many records are in memory; those that are open and of no order in memory are few. */
 export function recordsInMemory(ledger: LedgerState): number {
-  return Math.max(ledger.orders.size, ledger.open.size);
+  return Math.max(ledger.recordCount, ledger.open.size);
+}
+
+/** How many records of one order are in memory. */
+export function countOf(ledger: LedgerState, order: OrderKey): number {
+  return ledger.orders.get(order)?.size ?? 0;
 }
 
 export function openRecords(ledger: LedgerState): Iterable<RunRecord> {
@@ -209,7 +217,7 @@ export function dropRecord(ledger: LedgerState, record: RunRecord): void {
   close(ledger, recordKey(record));
   const ofOrder = ledger.orders.get(orderKeyOf(record));
   ledger.outputBytes -= outputBytesOf(ofOrder?.get(recordKey(record)));
-  ofOrder?.delete(recordKey(record));
+  if (ofOrder?.delete(recordKey(record)) === true) ledger.recordCount--;
 }
 
 /** Drops orders that were settled before the instant (monotonic), except those that still have an open record. */

@@ -12,10 +12,10 @@ import type { Worker } from "node:worker_threads";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { Log } from "../src/ports.ts";
-import type { Disk, Loaded, Write } from "../src/ports/disk.ts";
+import type { Disk, Loaded, Pruned, Write } from "../src/ports/disk.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { DiskThread } from "../src/real/disk/thread.ts";
-import { tickAt, type JobId } from "../src/schema/ids.ts";
+import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
 import { diskContract, load, noon, pruneRule, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -64,6 +64,35 @@ test("a record of a newer version is read back with all its fields", async (cont
   await store(bed, [{ kind: "record", record: newer }]);
   await bed.restart();
   assert.deepEqual((await load(bed, 0)).records, [newer]);
+  await bed.end();
+});
+
+test("a tick of which a member has written thousands of records is pruned some thousands at a time, for claims wait meanwhile", async (context) => {
+  const bed = await bedIn(folderFor(context));
+  const records = Array.from({ length: 5_000 }, (_, index) =>
+    someRecord({ peer: `stranger-${index}` as PeerId, state: "failed" }),
+  );
+  await store(
+    bed,
+    [someRecord({ tick: tickAt(noon + 1_000) }), ...records].map((record) => ({ kind: "record", record })),
+  );
+  const end = noon + 3_600_000;
+  const rule = pruneRule({ before: end, olderThan: end, countedBefore: end });
+  const runs = new Set<string>();
+  for (let more = true; more;) {
+    const pruned = await wait<Pruned | CicadaError>((done) => bed.disk().prune([rule], done));
+    assert.ok(!(pruned instanceof CicadaError));
+    assert.ok(pruned.runs.length > 0 && pruned.runs.length <= 2_000, `${pruned.runs.length} at once`);
+    for (const run of pruned.runs) runs.add(run);
+    ({ more } = pruned);
+  }
+  assert.equal(runs.size, 5_000);
+  const left = (await load(bed, 0)).records;
+  assert.deepEqual(
+    left.map(({ tick }) => tick),
+    [tickAt(noon + 1_000)],
+    "the job's last tick stays",
+  );
   await bed.end();
 });
 

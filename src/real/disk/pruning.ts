@@ -76,13 +76,15 @@ export class Pruning {
     for (const row of ticks) {
       const tick = { instant: Number(row["instant"]), tick: String(row["tick"]) };
       if (stays.has(tick.tick)) continue;
-      if (pruned.runs.length >= removedAtOnce) {
+      const room = removedAtOnce - pruned.runs.length;
+      const removed = this.removeTick(rule.job, tick, room, changes);
+      for (const record of removed) pruned.runs.push(runId(record));
+      if (removed.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick as TickId)));
+      // A member can have written any number of records of one tick.
+      if (removed.length === room) {
         pruned.more = true;
         return tick.instant;
       }
-      const removed = this.removeTick(rule.job, tick, changes);
-      pruned.runs.push(...removed.map(runId));
-      if (removed.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick as TickId)));
     }
     return undefined;
   }
@@ -113,13 +115,16 @@ export class Pruning {
     return new Set([last, success].flatMap((row) => (row === undefined ? [] : String(row["tick"]))));
   }
 
-  private removeTick(job: JobId, { instant, tick }: Tick, changes: BucketChanges): RunRecord[] {
+  /** Removes at most `most` of the tick's records, and the order of it. */
+  private removeTick(job: JobId, { instant, tick }: Tick, most: number, changes: BucketChanges): RunRecord[] {
     const removed: RunRecord[] = [];
     const records = this.statements.all(
-      "DELETE FROM record WHERE instant = ? AND tick = ? AND job = ? RETURNING body, sum",
+      `DELETE FROM record WHERE rowid IN (SELECT rowid FROM record
+         WHERE instant = ? AND tick = ? AND job = ? LIMIT ?) RETURNING body, sum`,
       instant,
       tick,
       job,
+      most,
     );
     for (const row of records) {
       const record = asRecord(textIn(row));

@@ -6,6 +6,7 @@
  */
 import type { ExistingJobs } from "../core/records/digest.ts";
 import type { MeshSight, Seen, SeenFact } from "../core/operator/mesh-sight.ts";
+import { clockRefusedMs } from "../core/members/suspicion.ts";
 import { newsOf, type Incident } from "../core/records/mesh-news.ts";
 import { CicadaError } from "../errors.ts";
 import type { Doors, Now } from "../ports.ts";
@@ -34,6 +35,11 @@ const lookEveryMs = 2_000;
 const rememberedMs = 14 * 86_400_000;
 /** The most notices that are remembered, about 500 bytes each; the oldest go first. */
 const rememberedMax = 4_096;
+/**
+ * How many peers' records of one notice are remembered: those of the sides of a split, and of the peers that took the notice over.
+ * More lets a member that signs as any number of peers fill this peer's memory.
+ */
+const sendersMax = 16;
 /** A notice that could not be sent within this time is no news any more, ms. */
 const newsMs = 86_400_000;
 /**
@@ -126,6 +132,7 @@ export class MeshNotices {
     if (events.size === 0 && digests.size === 0 && this.#notices.size === 0) return this.#seen.clear();
     const sight = this.#deps.sight();
     if (sight === undefined) return this.#seen.clear();
+    this.#forgetAhead(now.wall);
     for (const one of sight.seen) this.#judge(one, sight, now);
     const subjects = new Set(sight.seen.map(({ problem, subject }) => `${problem}/${subject}`));
     for (const key of this.#seen.keys()) if (!subjects.has(key)) this.#seen.delete(key);
@@ -203,7 +210,10 @@ export class MeshNotices {
       const { topic, records } = notice;
       const [first] = records.values();
       if (first === undefined || first.at < wall - newsMs) continue;
-      const left = openChannels(mergedChannels(records.values()));
+      // A member can name channels that don't exist, and each would cost a record of its own.
+      const left = openChannels(mergedChannels(records.values())).filter((name) =>
+        this.#deps.channels().has(name),
+      );
       const isInHand = [...records.keys()].some((peer) => peer === self || this.#deps.isAlive(peer));
       notice.leftAtMono = left.length === 0 || isInHand ? undefined : (notice.leftAtMono ?? mono);
       if (notice.leftAtMono === undefined || mono - notice.leftAtMono < takeOverMs) continue;
@@ -257,8 +267,12 @@ export class MeshNotices {
   #remember(record: SentRecord): void {
     const topic = record.kind === meshNoticeKind ? readTopic(record.name) : undefined;
     if (record.kind !== meshNoticeKind || topic === undefined) return;
+    if (isAhead(record, this.#deps.doors.clock.now().wall)) return;
     const notice: SentNotice = this.#notices.get(record.name) ?? { topic, records: new Map() };
-    if ((notice.records.get(record.peer)?.version ?? 0) >= record.version) return;
+    const known = notice.records.get(record.peer);
+    if ((known?.version ?? 0) >= record.version) return;
+    const isOwn = record.peer === this.#deps.doors.keys.self;
+    if (known === undefined && notice.records.size >= sendersMax && !isOwn) return;
     notice.records.set(record.peer, record);
     this.#notices.set(record.name, notice);
     const start = `${topic.event}/${topic.subject}`;
@@ -268,14 +282,25 @@ export class MeshNotices {
   }
 
   #forgetOldest(): void {
-    let oldest: { name: string; topic: MeshTopic; at: number } | undefined;
-    for (const [name, { topic, records }] of this.#notices) {
-      const at = Math.max(...[...records.values()].map((record) => record.at));
-      if (oldest === undefined || at < oldest.at) oldest = { name, topic, at };
+    // They are in the order in which they were heard, or read from the disk.
+    for (const name of this.#notices.keys()) return this.#forget(name);
+  }
+
+  /**
+   * A notice of a time that has not come was sent by a clock that was ahead. It would keep people from being notified until that
+   * time: of the end of its problem, of the next problem, of the digest of that day.
+   */
+  #forgetAhead(wall: number): void {
+    for (const [name, { records }] of this.#notices) {
+      for (const [peer, record] of records) if (isAhead(record, wall)) records.delete(peer);
+      if (records.size === 0) this.#forget(name);
     }
-    if (oldest === undefined) return;
-    const { name, topic } = oldest;
+  }
+
+  #forget(name: string): void {
+    const { topic } = this.#notices.get(name) ?? {};
     this.#notices.delete(name);
+    if (topic === undefined) return;
     const start = `${topic.event}/${topic.subject}`;
     const names = this.#namesOf.get(start);
     names?.delete(name);
@@ -287,6 +312,10 @@ export class MeshNotices {
     if (this.#subscriptions?.of !== of) this.#subscriptions = { of, are: subscriptionsOf(of) };
     return this.#subscriptions.are;
   }
+}
+
+function isAhead({ at }: MeshNoticeRecord, wall: number): boolean {
+  return at > wall + clockRefusedMs;
 }
 
 /** Whether each channel has the notice, whichever peer sent it. */

@@ -4,6 +4,7 @@
  * another one continues if this peer dies, and a notice is sent again only if its sender died between a channel's acceptance and
  * that record. All copies carry one key.
  */
+import { clockRefusedMs } from "../core/members/suspicion.ts";
 import { assert } from "../errors.ts";
 import type { Doors, LogFields } from "../ports.ts";
 import type { ChannelHealth } from "../ports/control.ts";
@@ -82,11 +83,13 @@ export class NoticeSender {
     return this.#health.get(channel);
   }
 
-  /** Another peer's record shows which channels work. */
+  /** Another peer's record shows which channels work. What it says of a time that has not come, or of no channel, shows nothing. */
   heard(channels: NoticeChannels): void {
+    const until = this.#deps.doors.clock.now().wall + clockRefusedMs;
     for (const [name, { state, at = 0, error }] of Object.entries(channels)) {
       const isUntried = state === "open" && error === undefined;
-      if (isUntried || at <= (this.#health.get(name)?.at ?? 0)) continue;
+      const isKnown = this.#deps.channelOf(name) !== undefined;
+      if (isUntried || !isKnown || at > until || at <= (this.#health.get(name)?.at ?? 0)) continue;
       this.#health.set(name, { at, ok: state === "sent", error });
     }
   }

@@ -33,7 +33,7 @@ const editGraceMs = 60_000;
 const recordsOfTick = 512;
 /** Records read for earlier ticks. */
 const recordsBefore = 4 * afterFailuresMax;
-/** Own notices that were not sent yet when the last life ended. */
+/** Own notices, the newest ones, of which those are sent that were not when the last life ended. */
 const resumedMax = 1_000;
 /** How soon a disk that can't be read is tried again, ms. */
 const againMs = 10_000;
@@ -60,17 +60,12 @@ export class Notices {
   /** Continues with what the last life had not sent. */
   resume(): void {
     const { disk, clock, keys } = this.#deps.doors;
-    const query = { kind: noticeKind, of: { from: clock.now().wall - 2 * newsMs }, limit: resumedMax };
+    const of = { from: clock.now().wall - 2 * newsMs, peer: keys.self };
+    const query = { kind: noticeKind, of, limit: resumedMax };
     disk.others(query, (found) => {
       if (found instanceof CicadaError) return this.#later(found, () => this.resume());
       for (const record of found) {
-        if (
-          !isNoticeRecord(record) ||
-          record.peer !== keys.self ||
-          openChannels(record.channels).length === 0
-        )
-          continue;
-        this.#resumeOne(record);
+        if (isNoticeRecord(record) && openChannels(record.channels).length > 0) this.#resumeOne(record);
       }
     });
   }

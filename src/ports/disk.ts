@@ -130,7 +130,7 @@ export interface ThingsQuery {
 
 export interface OthersQuery {
   kind: string;
-  of: { job: JobId; tick: TickId } | { from: number };
+  of: { job: JobId; tick: TickId } | { from: number; peer?: PeerId };
   limit: number;
 }
 
@@ -215,7 +215,10 @@ export interface Disk {
   things(page: ThingsQuery, done: (found: Things | CicadaError) => void): void;
   /** The whole output of a run, if it has been stored. */
   output(run: RunId, done: (output: Uint8Array | undefined | CicadaError) => void): void;
-  /** Records of another kind than runs: those of one tick, or of all ticks from an instant (ms) on; oldest first. */
+  /**
+   * Records of another kind than runs: those of one tick; or the newest of all ticks from an instant (ms) on, of all peers or of one,
+   * oldest first.
+   */
   others(query: OthersQuery, done: (records: OtherRecord[] | CicadaError) => void): void;
   /** The job's revisions that are kept, newest first. */
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void;

@@ -208,10 +208,12 @@ export class SimDisk implements Disk {
       const found = [...this.storage.others.values()]
         .filter((record) => record.kind === kind)
         .filter((record) =>
-          "from" in of ? instantOf(record.tick) >= of.from : record.job === of.job && record.tick === of.tick,
+          "from" in of
+            ? instantOf(record.tick) >= of.from && (of.peer ?? record.peer) === record.peer
+            : record.job === of.job && record.tick === of.tick,
         )
         .toSorted((a, b) => instantOf(a.tick) - instantOf(b.tick))
-        .slice(0, limit);
+        .slice(-limit);
       return () => done(found);
     });
   }

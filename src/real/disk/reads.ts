@@ -101,9 +101,11 @@ export class Reads {
 
   private others({ kind, of, limit }: OthersQuery, tickInstant = 0): string[] {
     if ("from" in of) {
-      const sql =
-        "SELECT body, sum FROM other_record WHERE instant >= ? AND kind = ? ORDER BY instant, tick, job LIMIT ?";
-      return this.texts(sql, of.from, kind, limit);
+      const ofPeer = of.peer === undefined ? "" : " AND peer = ?";
+      const sql = `SELECT body, sum FROM other_record WHERE instant >= ? AND kind = ?${ofPeer}
+        ORDER BY instant DESC, tick DESC, job DESC LIMIT ?`;
+      const peer = of.peer === undefined ? [] : [of.peer];
+      return this.texts(sql, of.from, kind, ...peer, limit).toReversed();
     }
     const sql =
       "SELECT body, sum FROM other_record WHERE instant = ? AND tick = ? AND job = ? AND kind = ? LIMIT ?";

@@ -639,6 +639,24 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
   );
 
   onBed(
+    "of many notices the newest are read, oldest first, and those of one peer however many others have sent",
+    async (bed) => {
+      const notices = [1, 2, 3, 4].map((hour) => someNotice({ tick: tickAt(noon + hour * hours) }));
+      const [first, second, third, fourth] = notices;
+      const own = someNotice({ tick: tickAt(noon), peer: "12D3KooWbeta" as PeerId });
+      await store(
+        bed,
+        [fourth, own, second, first, third].flatMap((one) => (one === undefined ? [] : otherWrite(one))),
+      );
+      const read = (of: { from: number; peer?: PeerId }) =>
+        valueOf<OtherRecord[]>(bed, (done) => bed.disk().others({ kind: own.kind, of, limit: 2 }, done));
+      assert.deepEqual(await read({ from: noon }), [third, fourth]);
+      assert.deepEqual(await read({ from: noon, peer: own.peer }), [own]);
+      assert.deepEqual(await read({ from: noon + hours, peer: own.peer }), []);
+    },
+  );
+
+  onBed(
     "the audit is kept in order, found by actor, job, action, group and time, and read page by page",
     async (bed) => {
       const entry = (at: number, more: Partial<AuditEntry> = {}): AuditEntry => ({

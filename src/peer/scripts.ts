@@ -19,6 +19,11 @@ import { encodeBytes, pieceBytes } from "./pieces.ts";
 
 /** How long a peer may take to answer before the next one is asked. */
 const answerMs = 3_000;
+/**
+ * A piece that isn't the last one is no shorter than this. With less, a peer that sends byte after byte could keep a script from
+ * being fetched for weeks; with more, a later version has less choice.
+ */
+const pieceLeastBytes = pieceBytes / 2;
 /** When no peer in reach had a script, it is asked for again after this time. */
 const askAgainMs = 5_000;
 /** More holds more bytes in memory; less is slower when many jobs arrive at once. */
@@ -241,7 +246,8 @@ export class ScriptStore {
     const part = Buffer.from(bytes, "base64");
     const total = fetch.bytes + part.length;
     const isNext = offset === fetch.bytes && size <= scriptCapBytes && total <= size;
-    if (!isNext || (part.length === 0 && size > 0)) return this.#tryNext(sha256);
+    const isTooShort = total < size && part.length < pieceLeastBytes;
+    if (!isNext || isTooShort) return this.#tryNext(sha256);
     fetch.giveUp();
     const parts = [...fetch.parts, part];
     if (total < size) return this.#request(sha256, { ...fetch, parts, bytes: total });

@@ -31,6 +31,8 @@ interface ReadDeps extends OutputDeps {
 type LogMessage = MessageOf<"log-read" | "log-piece">;
 interface Waiting {
   from: PeerId;
+  offset: number;
+  length: number;
   answer: (piece: LogPiece | undefined) => void;
   giveUp: Cancel;
 }
@@ -80,7 +82,7 @@ export class Logs {
       this.#waiting.delete(id);
       answer(undefined);
     });
-    this.#waiting.set(id, { from: to, answer, giveUp });
+    this.#waiting.set(id, { from: to, offset, length, answer, giveUp });
     this.#deps.send(to, { kind: "log-read", id, run, offset, length });
   }
 
@@ -118,7 +120,12 @@ export class Logs {
     if (waiting === undefined || waiting.from !== from) return;
     this.#waiting.delete(id);
     waiting.giveUp();
-    waiting.answer(found ? { bytes: Buffer.from(bytes, "base64"), offset, size, complete } : undefined);
+    const piece = { bytes: Buffer.from(bytes, "base64"), offset, size, complete };
+    // A piece longer than was asked for would go on behind the end of an HTTP answer, as if it were the next one.
+    const isAsAsked =
+      offset === waiting.offset && piece.bytes.length <= waiting.length && Number.isSafeInteger(size);
+    if (found && !isAsAsked) this.#deps.count("log_pieces_refused");
+    waiting.answer(found && isAsAsked ? piece : undefined);
   }
 }
 

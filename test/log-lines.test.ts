@@ -1,5 +1,6 @@
 /** The log: repeats of one warning are collapsed, nothing of another one is lost, and a line about a run names its job and tick. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import pino from "pino";
 import { ReadinessLog } from "../src/cli/start/readiness-log.ts";
@@ -259,4 +260,21 @@ test("each own run that ends has one line, with its outcome", () => {
   assert.equal(lines[0].fields["tookMs"], 2_500);
   moved({ state: "missed", startedAt: undefined });
   assert.equal(lines[1]?.message, "a tick has ended without a run");
+});
+
+test("a name that another peer has given itself can't act on the terminal that shows the log", () => {
+  const log = new URL("../src/real/log.ts", import.meta.url).href;
+  const name = "ada\u001b[2J\u009b31m\u202e\u007f\nforged";
+  const program = `
+    import { openLog } from ${JSON.stringify(log)};
+    const log = await openLog({ level: "info", format: "pretty" });
+    log.info(${JSON.stringify(`${name} is up`)}, { peer: ${JSON.stringify(name)} });
+  `;
+  const { stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+    encoding: "utf8",
+  });
+  const [line, ...more] = stderr.split("\n");
+  assert.deepEqual(more, [""], "one line");
+  assert.match(line ?? "", /ada\\x1b\[2J\\x9b31m\\x202e\\x7f\\x0aforged is up/);
+  assert.doesNotMatch(line ?? "", /\p{Cc}|\p{Cf}/u);
 });

@@ -10,6 +10,7 @@ import { write, writeSync } from "node:fs";
 import pino, { type Logger } from "pino";
 import type { Log, LogFields } from "../ports.ts";
 import { parseRunReference } from "../schema/ids.ts";
+import { unseenCharacters } from "../schema/text.ts";
 import { Repeats, type RepeatsClock } from "./log/repeats.ts";
 
 export interface LogOptions {
@@ -43,7 +44,15 @@ async function prettyOver(lines: BackgroundLines): Promise<{ write: (line: strin
     translateTime: "SYS:HH:MM:ss.l",
     singleLine: true,
   });
-  return { write: (line) => lines.write(pretty(line)) };
+  return { write: (line) => lines.write(pretty(JSON.stringify(JSON.parse(line), withoutUnseen))) };
+}
+
+/** Names and reasons come from other peers: on a terminal, their control characters would act. */
+function withoutUnseen(_key: string, value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  return value.replace(unseenCharacters, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
 }
 
 const realClock: RepeatsClock = {

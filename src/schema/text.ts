@@ -1,9 +1,13 @@
 /**
- * Reads text that arrives as bytes. Bytes that are not UTF-8 are found and their place is named, so that the door can
+ * Reads text that arrives as bytes, and says which of its characters no screen may get as they are. Bytes that are not UTF-8 are found and their place is named, so that the door can
  * refuse them. If they were silently replaced, a command would run that nobody has written.
  */
 
 export type ReadText = { ok: true; text: string } | { ok: false; line: number; column: number };
+
+/** Control characters, and those that change the direction of text. On a screen, they hide or forge text. */
+// eslint-disable-next-line no-control-regex -- this searches for control characters
+export const unseenCharacters = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const lenient = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import { CicadaError } from "../../errors.ts";
+import { unseenCharacters } from "../../schema/text.ts";
 
 export interface Terminal {
   /** Writes one or several lines to standard output: the answer. */
@@ -123,16 +124,12 @@ async function answerOf(lines: Interface, question: string): Promise<string> {
   }
 }
 
-/** Control characters, and those that change the direction of text. On a screen, they hide or forge text. */
-// eslint-disable-next-line no-control-regex -- this searches for control characters
-const unseen = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
 const hex = (character: string, digits: number): string =>
   character.charCodeAt(0).toString(16).padStart(digits, "0");
 
 /** Foreign text as one line, with its control characters made visible so that none of them reaches the screen. */
 export function plain(text: string): string {
-  return text.replace(unseen, (character) => {
+  return text.replace(unseenCharacters, (character) => {
     if (character === "\n") return "⏎";
     if (character === "\t") return " ";
     return `\\x${hex(character, 2)}`;
@@ -143,10 +140,14 @@ export function plain(text: string): string {
 export function plainLines(text: string): string {
   return text
     .replaceAll("\r\n", "\n")
-    .replace(unseen, (character) => (/[\n\t]/.test(character) ? character : `\\x${hex(character, 2)}`));
+    .replace(unseenCharacters, (character) =>
+      /[\n\t]/.test(character) ? character : `\\x${hex(character, 2)}`,
+    );
 }
 
 /** JSON, or YAML in double quotes, with these characters written as escapes; its meaning stays the same. */
 export function escapeUnseen(text: string): string {
-  return text.replace(unseen, (character) => (character === "\n" ? character : `\\u${hex(character, 4)}`));
+  return text.replace(unseenCharacters, (character) =>
+    character === "\n" ? character : `\\u${hex(character, 4)}`,
+  );
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
+import performanceHooks, { PerformanceObserver } from "node:perf_hooks";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { JobId, TickId } from "../src/schema/ids.ts";
@@ -114,6 +115,21 @@ test("metrics show jobs, members, open runs, readiness and the peer's counters",
     'cicada_http_request_seconds_count{method="POST",route="/v1/jobs",status="201"} 1',
   ]) {
     assert.ok(lines.includes(line), `${line} in\n${answer.body}`);
+  }
+});
+
+test("a peer whose metrics nobody asks for measures neither collections nor its event loop for them", async (context) => {
+  const collections = context.mock.method(PerformanceObserver.prototype, "observe");
+  const eventLoops = context.mock.method(performanceHooks, "monitorEventLoopDelay");
+  const begun = () => [collections, eventLoops].map(({ mock }) => mock.callCount());
+  const fake = fakeApi();
+  await call(fake, { url: "/v1/jobs" });
+  assert.deepEqual(begun(), [0, 0]);
+  for (let times = 0; times < 2; times++) {
+    const { body } = await call(fake, { url: "/metrics" });
+    assert.match(body, /^process_cpu_seconds_total \d/m);
+    assert.match(body, /^nodejs_eventloop_lag_p99_seconds /m);
+    assert.deepEqual(begun(), [1, 1]);
   }
 });
 

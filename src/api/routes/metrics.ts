@@ -6,6 +6,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import type { StatsFs } from "node:fs";
 import { statfs } from "node:fs/promises";
+import { setTimeout as passes } from "node:timers/promises";
 import { all } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
 import type { Api, ApiOptions } from "../options.ts";
@@ -22,10 +23,12 @@ const leftOut = [
   "nodejs_eventloop_utilization_summary",
 ];
 
+/** How long it takes until the delay of the event loop has been measured several times, ms. */
+const firstSamplesMs = 50;
+
 export function metricRoutes(app: Api, options: ApiOptions): void {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  for (const name of leftOut) registry.removeSingleMetric(name);
+  const process = new ProcessFigures(registry);
   const figures = new Figures(registry);
   for (const add of [peerFigures, meshFigures, tableFigures]) add(figures, options);
   diskFigures(registry, options);
@@ -45,11 +48,37 @@ export function metricRoutes(app: Api, options: ApiOptions): void {
       },
     },
     async (_request, reply) => {
+      await process.begin();
       counters.read();
       await jobs.read();
       return reply.type(registry.contentType).send(await registry.metrics());
     },
   );
+}
+
+/**
+ * The figures of the process, most of which are counted as things happen: a function is called at each collection of garbage, and a
+ * timer measures the event loop a hundred times a second. So they begin with the first scrape: most peers are never asked.
+ */
+class ProcessFigures {
+  readonly #registry: Registry;
+  #begun: Promise<void> | undefined;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  /** The first time, it waits for the first measurements. */
+  begin(): Promise<void> {
+    this.#begun ??= this.#begin();
+    return this.#begun;
+  }
+
+  async #begin(): Promise<void> {
+    collectDefaultMetrics({ register: this.#registry });
+    for (const name of leftOut) this.#registry.removeSingleMetric(name);
+    await passes(firstSamplesMs);
+  }
 }
 
 /** The figures that are read at each scrape, all of them named `cicada_NAME`. */

@@ -305,6 +305,24 @@ describe("a pool", () => {
     }
   });
 
+  test("whose slots jobs of other groups hold: why says how many, and not which, because who sees one group may not see another", () => {
+    const cores = new Cores(["a", "b"], { runMs: 15 * second });
+    cores.pass(second);
+    cores.put({ id: "hidden", schedule: "@every 1m", command: "true", pool: "db", group: "other" });
+    cores.put({ id: "mine", schedule: "@every 1m", command: "true", pool: "db" });
+    while (cores.starts.length === 0) cores.pass(10 * second);
+    cores.pass(2 * second);
+    const [first] = cores.starts;
+    const id = (first?.run.startsWith("hidden@") === true ? "mine" : "hidden") as JobId;
+    for (const peer of ["a", "b"]) {
+      const state = cores.state(peer);
+      assert.match(
+        pendingOf(state, state.now, id)[0]?.why ?? "",
+        /\(it has 1, held by 1 job of other groups\)$/,
+      );
+    }
+  });
+
   test("keeps its limit on each side of a split, and in the whole mesh again after it", () => {
     const cores = new Cores(["a", "b", "c", "d"], { runMs: 4 * second });
     putJobs(cores, 8);

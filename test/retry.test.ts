@@ -4,7 +4,7 @@ import { describe, it, test } from "node:test";
 import { planJob, type Plan } from "../src/core/job/plan.ts";
 import { retryAt, type RetryRule } from "../src/core/job/retry.ts";
 import { storyOf } from "../src/core/records/records.ts";
-import { openSince } from "../src/core/view.ts";
+import { jobNow, obstaclesOf, openSince, pendingOf } from "../src/core/view.ts";
 import { instantOf, isManual, tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";
 import type { RunRecord } from "../src/schema/run.ts";
@@ -426,6 +426,69 @@ describe("where", () => {
     const other = [..."abc"].find((peer) => peer !== first.peer) ?? "";
     assert.equal(stateOf(cores, other), "failed 1");
     assert.ok(cores.recordsOf(other).some(({ reason }) => reason === "retry-nowhere"));
+  });
+  it("same, and a person has drained that peer: why, problems and the pending tick name it, and the tick ends as failed when the pause is over", () => {
+    const retry = { attempts: 1, backoff: "1m", where: "same" } as const;
+    const cores = beforeTick(["a", "b", "c"], { retry });
+    cores.pass(10 * second);
+    const [first] = cores.starts;
+    assert.ok(first);
+    cores.ask("a", { kind: "drain-peer", peer: first.peer, on: true, by: "ann" });
+    cores.pass(2 * second);
+    const name = `host-${first.peer}`;
+    const says = `may run on ${name} alone, as retry.where says, and ${name} is drained`;
+    for (const peer of "abc") {
+      const state = cores.state(peer);
+      const [pending] = pendingOf(state, state.now, "beat" as JobId);
+      assert.equal(pending?.waitsFor, "retry");
+      assert.ok(pending.why.endsWith(`; as things are, it ${says}`), pending.why);
+      assert.deepEqual(jobNow(state, state.now, "beat" as JobId)?.hindrances, [
+        { code: "NO_PEER", pointer: "/retry/where", message: `attempt 2 of its tick ${first.tick} ${says}` },
+      ]);
+      assert.ok(obstaclesOf(state, state.now, "beat" as JobId).some((why) => why.includes(says)));
+    }
+    cores.pass(2 * minute);
+    assert.equal(cores.starts.length, 1);
+    for (const peer of "abc") {
+      assert.equal(stateOf(cores, peer), "failed 1");
+      assert.equal(cores.state(peer).book.orders.size, 0, "the job goes on with its next tick");
+    }
+    assert.ok(cores.recordsOf("a").some(({ reason }) => reason === "retry-nowhere"));
+  });
+  it("same, and that peer is undrained before the pause is over: it repeats it", () => {
+    const cores = beforeTick(["a", "b", "c"], { retry: { attempts: 1, backoff: "1m", where: "same" } });
+    cores.pass(10 * second);
+    const peer = cores.starts[0]?.peer ?? "";
+    cores.ask("a", { kind: "drain-peer", peer, on: true, by: "ann" });
+    cores.pass(10 * second);
+    cores.ask("a", { kind: "drain-peer", peer, on: false, by: "ann" });
+    cores.pass(2 * minute);
+    assert.deepEqual(peersOf(cores), [peer, peer]);
+  });
+  it("any, and a person has drained every peer: the repetition waits until one takes ticks again", () => {
+    const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "1m" } });
+    cores.pass(10 * second);
+    for (const peer of ["a", "b"]) cores.ask("a", { kind: "drain-peer", peer, on: true, by: "ann" });
+    cores.pass(5 * minute);
+    assert.equal(cores.starts.length, 1);
+    cores.ask("a", { kind: "drain-peer", peer: "b", on: false, by: "ann" });
+    cores.pass(minute);
+    assert.deepEqual(peersOf(cores).slice(1), ["b"]);
+  });
+  it("other, and all others are drained: the tick ends as failed, with the reason", () => {
+    const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "1m", where: "other" } });
+    cores.pass(10 * second);
+    const first = cores.starts[0]?.peer ?? "";
+    const peer = first === "a" ? "b" : "a";
+    cores.ask("a", { kind: "drain-peer", peer, on: true, by: "ann" });
+    cores.pass(2 * second);
+    const [problem] = jobNow(cores.state("a"), cores.state("a").now, "beat" as JobId)?.hindrances ?? [];
+    assert.match(
+      problem?.message ?? "",
+      new RegExp(`may run on any peer but host-${first}, .* and host-${peer} is drained$`),
+    );
+    cores.pass(2 * minute);
+    assert.equal(stateOf(cores, "a"), "failed 1");
   });
   it("other, and there is no other peer: likewise", () => {
     const cores = beforeTick(["a"], { retry: { attempts: 1, where: "other" } });

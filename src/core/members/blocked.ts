@@ -5,7 +5,7 @@
  * A peer that is only suspect, has just started or is full doesn't block a job, because that passes by itself.
  */
 import { isAmong, type NamedPeer } from "../../schema/find-peer.ts";
-import type { PeerId } from "../../schema/ids.ts";
+import { isPeerSlot, type PeerId } from "../../schema/ids.ts";
 import type { Problem } from "../../schema/job.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import type { Plan } from "../job/plan.ts";
@@ -13,7 +13,7 @@ import { formatTags, hasTags, type TaggedPeer, type Tags } from "../job/target.t
 import type { State } from "../state.ts";
 import { lacking } from "./capabilities.ts";
 import { describeMissing, missing } from "./equipment.ts";
-import { eligibilityOf } from "./eligibility.ts";
+import { eligibilityOf, type CandidateOrder } from "./eligibility.ts";
 import type { Eligibility } from "./failover.ts";
 import { shownName } from "./names.ts";
 import { doesnt, formatSaid, has, is, runs, type Predicate, type Said } from "./predicates.ts";
@@ -68,6 +68,31 @@ export function soleRunner(state: State, plan: Plan): PeerId | undefined {
 function ablePeers(state: State, plan: Plan): PeerId[] {
   const eligibility = eligibilityOf(state, plan, { requested: undefined, declined: new Set() });
   return [state.settings.self, ...state.members.byId.keys()].filter((peer) => passing.has(eligibility(peer)));
+}
+
+/**
+ * Why no living peer may repeat the attempt before this one, as `retry.where` says; undefined while one may. Completes a
+ * sentence that begins with the attempt.
+ */
+export function whyNotRepeated(state: State, plan: Plan, order: CandidateOrder): Problem | undefined {
+  const { where } = plan.retry;
+  const { retriedFrom, slot, requested, declined } = order;
+  if (where === "any" || retriedFrom === undefined || (slot !== undefined && isPeerSlot(slot)))
+    return undefined;
+  const eligibility = eligibilityOf(state, plan, { requested, declined });
+  const last = shownName(state, retriedFrom);
+  const reasons: Said[] = [];
+  for (const peer of [state.settings.self, ...state.members.byId.keys()]) {
+    if ((where === "same") !== (peer === retriedFrom)) continue;
+    const how = eligibility(peer);
+    if (passing.has(how)) return undefined;
+    const why = isLasting(how) ? describe(state, plan, peer, how) : is("no target of the job any more");
+    if (where === "same" || isLasting(how)) reasons.push({ name: shownName(state, peer), ...why });
+  }
+  const place = where === "same" ? `on ${last} alone` : `on any peer but ${last}`;
+  const unknown = where === "same" ? `${last} is no member any more` : "the job may run on no other";
+  const why = reasons.length === 0 ? unknown : formatSaid(reasons);
+  return { pointer: "/retry/where", message: `may run ${place}, as retry.where says, and ${why}` };
 }
 
 /** Whether others can run the job, as far as is known, although this peer's host lacks what it needs. */

@@ -228,7 +228,9 @@ export class OrderFacts implements Facts {
   }
 
   get canBeRepeated(): boolean {
-    return this.#ranks.some((peer) => !gone.has(this.#eligibility(peer)));
+    const where = this.plan?.retry.where ?? "any";
+    const never = where === "any" || isPeerSlot(this.#order.slot) ? gone : goneForRetry;
+    return this.#ranks.some((peer) => !never.has(this.#eligibility(peer)));
   }
 
   get isInProgress(): boolean {
@@ -353,6 +355,9 @@ function isForgottenSlot({ operator }: State, slot: string): boolean {
 
 /** Peers that are like this won't run an order, now or later. */
 const gone: ReadonlySet<Eligibility> = new Set(["dead", "left", "untargeted", "incapable"]);
+
+/** A retry that may run on some peers only is not kept for those of them that a person has drained, and the job with it. */
+const goneForRetry: ReadonlySet<Eligibility> = new Set([...gone, "draining", "too-small"]);
 
 /** All members, dead ones included, in order of rank for one order, rearranged as its job and its slot ask. */
 export function ranksFor(state: State, plan: Plan | undefined, order: Order): readonly PeerId[] {

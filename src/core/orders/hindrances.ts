@@ -3,7 +3,7 @@ import type { JobHindrance } from "../../ports/control.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
 import type { Plan } from "../job/plan.ts";
 import { slotsOfPool } from "../job/pools.ts";
-import { whyBlocked, whyFewPeers, whyNotHere } from "../members/blocked.ts";
+import { whyBlocked, whyFewPeers, whyNotHere, whyNotRepeated } from "../members/blocked.ts";
 import { hasLostVotes } from "../members/members.ts";
 import { shownName } from "../members/names.ts";
 import type { State } from "../state.ts";
@@ -50,6 +50,22 @@ export function votersMissing(state: State): string | undefined {
 export function fewPeers(state: State, plan: Plan): JobHindrance[] {
   const why = whyFewPeers(state, plan);
   return why === undefined ? [] : [{ code: "FEW_PEERS", ...why }];
+}
+
+/** Ticks in progress whose next attempt no living peer may run. */
+export function retriesNowhere(state: State, plan: Plan): JobHindrance[] {
+  for (const order of state.book.retries.get(plan.id) ?? []) {
+    const why = whyNotRepeated(state, plan, order);
+    if (why !== undefined)
+      return [
+        {
+          code: "NO_PEER",
+          ...why,
+          message: `attempt ${order.attempt} of its tick ${order.tick} ${why.message}`,
+        },
+      ];
+  }
+  return [];
 }
 
 /** What this peer doesn't know about the job, so that it leaves the job's runs to others. */

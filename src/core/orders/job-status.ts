@@ -25,7 +25,7 @@ import {
   ticksAwaitingParents,
 } from "./chain-status.ts";
 import { allSkipped, comingAfter, nextRun, nextUnpaused } from "./coming-ticks.ts";
-import { fewPeers, hindrancesOf, unknownHere } from "./hindrances.ts";
+import { fewPeers, hindrancesOf, retriesNowhere, unknownHere } from "./hindrances.ts";
 import { firstPending, pendingTicks } from "./pending-ticks.ts";
 
 /** The states that are known without the job's history. With it, `failing` can replace `scheduled` and `manual`. */
@@ -40,7 +40,7 @@ export interface StatusNow {
 export function statusNow(state: State, plan: Plan): StatusNow {
   const hindrances = hindrancesOf(state, plan);
   const how = stateNow(state, plan, hindrances.length > 0);
-  const lesser = hindrances.length === 0 ? fewPeers(state, plan) : [];
+  const lesser = hindrances.length === 0 ? [...fewPeers(state, plan), ...retriesNowhere(state, plan)] : [];
   const others = [
     ...unknownHere(state, plan),
     ...missingParents(state, plan),

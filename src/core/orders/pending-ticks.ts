@@ -1,7 +1,8 @@
 /** A job's ticks that are due and undecided, and what each of them waits for, in sentences. */
 import type { PendingTick } from "../../ports/control.ts";
 import { backfilledInstant } from "../../schema/backfill.ts";
-import { isPeerSlot, type PeerId } from "../../schema/ids.ts";
+import { isPeerSlot, type JobId, type PeerId } from "../../schema/ids.ts";
+import { defaultGroup } from "../../schema/job-vocabulary.ts";
 import { chainTickOf } from "../claims/chain-ticks.ts";
 import type { Order } from "../claims/order.ts";
 import { poolHolders } from "../claims/pool-slots.ts";
@@ -10,7 +11,7 @@ import { lackingCalendar } from "../job/calendar-jobs.ts";
 import { startWindowMs, type Plan } from "../job/plan.ts";
 import { slotsOfPool } from "../job/pools.ts";
 import { stopAt, type Stop } from "../job/stops.ts";
-import { instantText, whyPeerWaits } from "../members/blocked.ts";
+import { instantText, whyNotRepeated, whyPeerWaits } from "../members/blocked.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
 import { shownName } from "../members/names.ts";
 import { isOver } from "../records/history.ts";
@@ -64,6 +65,8 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
   if (lacking !== undefined && !order.isChained) return { waitsFor: "calendar", why: whyLacking(lacking) };
   const blocked = hindrancesOf(state, plan, order.requested).find(({ code }) => code === "NO_PEER");
   if (blocked !== undefined) return { waitsFor: "peer", why: blocked.message };
+  const nowhere = whyNotRepeated(state, plan, order);
+  if (nowhere !== undefined) return { waitsFor: "peer", why: `attempt ${order.attempt} ${nowhere.message}` };
   const claim = claimOf(state, order);
   if (claim !== undefined) return claim;
   const forPeer = waitForItsPeer(state, plan, order);
@@ -91,9 +94,13 @@ function waitForStop(state: State, { why, until }: Stop): Wait {
   return { waitsFor: "pause", why: `the job is paused ${end}` };
 }
 
-function waitForRetry(state: State, { retry }: Plan, { attempt, due }: Order): Wait {
+function waitForRetry(state: State, plan: Plan, order: Order): Wait {
+  const { retry } = plan;
+  const { attempt, due } = order;
   const which = `attempt ${attempt} of ${1 + retry.attempts}`;
-  return { waitsFor: "retry", why: `${which} begins at ${instantText(state, due)}` };
+  const nowhere = whyNotRepeated(state, plan, order);
+  const but = nowhere === undefined ? "" : `; as things are, it ${nowhere.message}`;
+  return { waitsFor: "retry", why: `${which} begins at ${instantText(state, due)}${but}` };
 }
 
 /** What a claim waits for, this peer's or another's. */
@@ -105,7 +112,7 @@ function claimOf(state: State, order: Order): Wait | undefined {
     const name = shownName(state, peer);
     if (waiting === "capacity")
       return { waitsFor: "capacity", why: `${name} holds it until a place is free` };
-    if (pool !== undefined) return { waitsFor: "pool", why: poolWait(state, pool, name) };
+    if (pool !== undefined) return { waitsFor: "pool", why: poolWait(state, order.job, pool, name) };
     if (waiting === "overlap")
       return { waitsFor: "overlap", why: `${name} holds it until an earlier run of the job ends` };
     return { waitsFor: "start", why: `${name} has claimed it and is about to start it` };
@@ -113,13 +120,21 @@ function claimOf(state: State, order: Order): Wait | undefined {
   return undefined;
 }
 
-function poolWait(state: State, pool: string, name: string): string {
+/** Of the jobs that hold the pool's slots, it names those of the job's own group: who sees this one may not see the others. */
+function poolWait(state: State, job: JobId, pool: string, name: string): string {
   const slots = slotsOfPool(state.jobs, pool);
   if (slots === 0) return `${name} holds it: the pool "${pool}" has 0 slots, which stops it`;
   const running = [...poolHolders(state, pool)]
     .filter(({ isRunning }) => isRunning)
     .map(({ record }) => record.job);
-  const held = running.length === 0 ? "" : `, held by ${running.slice(0, 5).join(", ")}`;
+  const group = (id: JobId): string => state.jobs.plans.get(id)?.job.spec.group ?? defaultGroup;
+  const named = running.filter((id) => group(id) === group(job));
+  const others = running.length - named.length;
+  const holders = [
+    ...named.slice(0, 5),
+    ...(others === 0 ? [] : [`${others} ${others === 1 ? "job" : "jobs"} of other groups`]),
+  ];
+  const held = holders.length === 0 ? "" : `, held by ${holders.join(", ")}`;
   return `${name} holds it until a slot of the pool "${pool}" is free (it has ${slots}${held})`;
 }
 

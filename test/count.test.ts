@@ -1,7 +1,7 @@
 /** Jobs whose ticks have several runs (`target.count`), in cores (INTERFACE, target). */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { ranksOfSlot } from "../src/core/job/slots.ts";
+import { ranksOfSlot, shareOut } from "../src/core/job/slots.ts";
 import { recordsOf as recordsInLedger } from "../src/core/records/ledger.ts";
 import { orderKeyOf, storyOf } from "../src/core/records/records.ts";
 import { describeTick } from "../src/core/records/why.ts";
@@ -244,6 +244,44 @@ test("each run is repeated by itself, and the tick is over when the last of them
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1", "2.2"]);
   assert.equal(isTickOver(cores.state("a"), beat, tick), true);
   for (const peer of "abc") assert.equal(storyOf(cores.recordsOf(peer))?.state, "succeeded");
+});
+
+describe("runs of a tick that are repeated at the same moment", () => {
+  const cases: [what: string, choices: Record<string, string>, expected: Record<string, string>][] = [
+    ["each gets its first choice", { 0: "ab", 1: "ba" }, { 0: "a", 1: "b" }],
+    [
+      "of two with the same first choice the second gets another peer",
+      { 0: "ab", 1: "ab" },
+      { 0: "a", 1: "b" },
+    ],
+    ["the first gives way to one that has no other choice", { 0: "ab", 1: "a" }, { 0: "b", 1: "a" }],
+    ["so do several in a row", { 0: "abc", 1: "ba", 2: "a" }, { 0: "c", 1: "b", 2: "a" }],
+    ["what has no free peer of its own gets none", { 0: "a", 1: "a", 2: "" }, { 0: "a" }],
+  ];
+  for (const [what, choices, expected] of cases) {
+    it(`divide the peers among them: ${what}`, () => {
+      const peers = Object.entries(choices).map(([slot, may]) => [slot, [...may] as PeerId[]] as const);
+      assert.deepEqual(Object.fromEntries(shareOut(new Map(peers))), expected);
+    });
+  }
+  for (const where of ["other", "any"] as const) {
+    it(`get a peer each, whichever peer was away before (where: ${where})`, () => {
+      const names = ["a", "b", "c"];
+      for (const away of names) {
+        const target = { count: 2 };
+        const cores = beforeTick(names, { target, retry: { attempts: 2, backoff: "10s", where } });
+        cores.exitCodeOf = () => 1;
+        cores.ask("a", { kind: "drain-peer", peer: away, on: true, by: "ann" });
+        cores.pass(8 * second);
+        cores.ask("a", { kind: "drain-peer", peer: away, on: false, by: "ann" });
+        cores.pass(minute);
+        const attempts = Map.groupBy(cores.starts, ({ env }) => env["CICADA_ATTEMPT"]);
+        const peers = [...attempts.values()].map((starts) => new Set(starts.map(({ peer }) => peer)).size);
+        assert.deepEqual(peers, [2, 2, 2], `${away} was away`);
+        assert.equal(cores.starts.length, 6);
+      }
+    });
+  }
 });
 
 describe("a tick is one unit", () => {

@@ -8,7 +8,7 @@
 import { isPeerSlot, orderKey, slotOfPeer, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { countMax } from "../../schema/job.ts";
 import type { RequestedOrder } from "../../schema/run.ts";
-import { numberedSlots, ranksOfSlot, slotsInOrder } from "../job/slots.ts";
+import { numberedSlots, ranksOfSlot, shareOut, slotsInOrder } from "../job/slots.ts";
 import type { Plan } from "../job/plan.ts";
 import { claimAheadMs } from "../limits.ts";
 import { eligibilityOf } from "../members/eligibility.ts";
@@ -165,7 +165,7 @@ export function ranksOfOrder(
   order: Order,
   ranks: readonly PeerId[],
 ): readonly PeerId[] {
-  return order.of === 1 ? ranks : ranksForSlot(state, plan, order, ranks, holdersOfOthers(state, order));
+  return order.of === 1 ? ranks : ranksForSlot(state, plan, order, ranks, holdersOf(state, order));
 }
 
 /**
@@ -178,7 +178,7 @@ export function ranksAgreedOn(
   order: Order,
   ranks: readonly PeerId[],
 ): readonly PeerId[] {
-  return order.of === 1 ? ranks : ranksForSlot(state, plan, order, ranks, nobody);
+  return order.of === 1 ? ranks : ranksForSlot(state, plan, order, ranks, new Map());
 }
 
 function ranksForSlot(
@@ -186,30 +186,63 @@ function ranksForSlot(
   plan: Plan | undefined,
   order: Order,
   ranks: readonly PeerId[],
-  holders: ReadonlySet<PeerId>,
+  holders: Holders,
 ): readonly PeerId[] {
   if (plan === undefined || isPeerSlot(order.slot)) return ranks;
   // The order's own `declined` and `retriedFrom` must not count here: all slots have to see the same peers.
   const eligibility = eligibilityOf(state, plan, { requested: order.requested, declined: nobody });
   const isPresent = (peer: PeerId): boolean => present.has(eligibility(peer));
-  return ranksOfSlot(ranks, Number(order.slot), isPresent, (peer) => holders.has(peer));
+  const ranksOf = (slot: string): PeerId[] =>
+    ranksOfSlot(ranks, Number(slot), isPresent, (peer) => holdsAnother(holders, peer, slot));
+  const own = ranksOf(order.slot);
+  if (order.retriedFrom === undefined) return own;
+  const choices = new Map<string, readonly PeerId[]>();
+  for (const slot of retriedSlots(state, order)) {
+    const mayRepeat = eligibilityOf(state, plan, { ...slot, declined: nobody });
+    const isFree = (peer: PeerId): boolean =>
+      present.has(mayRepeat(peer)) && !holdsAnother(holders, peer, slot.slot);
+    choices.set(slot.slot, ranksOf(slot.slot).filter(isFree));
+  }
+  const first = shareOut(choices).get(order.slot);
+  if (first === undefined) return own;
+  const rest = own.filter((peer) => peer !== first);
+  const away = rest.filter((peer) => !isPresent(peer));
+  return [...away, first, ...rest.filter(isPresent)];
+}
+
+/** The orders that repeat slots of the same tick, in the order of their slots. */
+function retriedSlots({ book }: State, { job, tick }: Order): Order[] {
+  const retried = [...(book.slotted.get(job)?.get(tick) ?? [])].filter(
+    ({ retriedFrom }) => retriedFrom !== undefined,
+  );
+  return retried.toSorted((a, b) => Number(a.slot) - Number(b.slot));
 }
 
 const nobody: ReadonlySet<PeerId> = new Set();
 const present: ReadonlySet<string> = new Set(["alive", "suspect"]);
 
-/** The peers that have claimed or started other slots of the tick. */
-function holdersOfOthers({ ledger }: State, { job, tick, slot, of, attempt }: Order): ReadonlySet<PeerId> {
-  const holders = new Set<PeerId>();
-  for (const [other, runner] of overSlotsOf(ledger.history, job, tick)?.slots ?? [])
-    if (other !== slot && runner !== undefined) holders.add(runner);
-  for (const other of numberedSlots(of)) {
-    if (other === slot) continue;
+/** The slots of a tick that each peer has claimed or started. */
+type Holders = ReadonlyMap<PeerId, ReadonlySet<string>>;
+
+function holdersOf({ ledger }: State, { job, tick, of, attempt }: Order): Holders {
+  const holders = new Map<PeerId, Set<string>>();
+  const add = (peer: PeerId, slot: string): void => {
+    const held = holders.get(peer);
+    if (held === undefined) holders.set(peer, new Set([slot]));
+    else held.add(slot);
+  };
+  for (const [slot, runner] of overSlotsOf(ledger.history, job, tick)?.slots ?? [])
+    if (runner !== undefined) add(runner, slot);
+  for (const slot of numberedSlots(of))
     for (let nth = 1; nth <= attempt; nth++)
-      for (const { peer, state: how } of recordsOf(ledger, orderKey(job, tick, nth, other)))
-        if (how === "claimed" || how === "running") holders.add(peer);
-  }
+      for (const { peer, state: how } of recordsOf(ledger, orderKey(job, tick, nth, slot)))
+        if (how === "claimed" || how === "running") add(peer, slot);
   return holders;
+}
+
+function holdsAnother(holders: Holders, peer: PeerId, slot: string): boolean {
+  const held = holders.get(peer);
+  return held !== undefined && (held.size > 1 || !held.has(slot));
 }
 
 /** Whether nothing of a tick with several slots is claimed, running or to come, as far as this peer knows. */

@@ -79,8 +79,18 @@ test("what an export has written comes back as the very jobs, under their names,
   const { jobs, refused, notes, doubts } = imported(text);
   const specs = jobs.map(({ spec }) => spec);
   assert.deepEqual([refused, notes, doubts], [[], [], []]);
-  assert.deepEqual(specs.toSorted(byId), rich.toSorted(byId));
+  // The line of a job without a user names one, and it runs as that user from then on.
+  const asSaid = rich.map((one) => ({ ...one, user: one.user ?? "deploy" }));
+  assert.deepEqual(specs.toSorted(byId), asSaid.toSorted(byId));
   assert.equal(exported(specs, "deploy"), text);
+});
+
+test("a job that has its user, zone or variables from its group comes back as a job that runs the same", () => {
+  const own = job({ user: undefined, group: "g", retry: { attempts: 2 } });
+  const given = { user: "ops", timezone: "Europe/Paris", env: { PATH: "/opt/bin", A: "1" }, umask: "022" };
+  const { jobs, doubts } = imported(crontabOf([{ job: { ...own, ...given }, own }], { user: undefined }));
+  assert.deepEqual(doubts, []);
+  assert.deepEqual(jobs[0]?.spec, JSON.parse(JSON.stringify({ ...own, ...given })));
 });
 
 /** The jobs of that name that come of an export in which somebody has changed something. */
@@ -128,6 +138,37 @@ describe("the comment of an export", () => {
       [[options.user, "bin/backup"]],
     );
   });
+  for (const [what, forged] of Object.entries({
+    "another command": { command: "rm -rf /srv" },
+    "another user": { user: "root" },
+    "no user": { user: undefined },
+    "another schedule": { schedule: "* * * * *" },
+    "another zone": { timezone: "Asia/Tokyo" },
+    "another variable": { env: { PATH: "/tmp/evil" } },
+    "a folder": { cwd: "/tmp" },
+    "an input": { stdin: "yes\n" },
+    "a precheck": { precheck: { command: "rm -rf /srv" } },
+    "an executor that no crontab has": { command: undefined, http: { url: "http://x.example" } },
+  })) {
+    test(`counts for nothing if it says ${what} than its line: the line wins, and that is said`, () => {
+      const [line = ""] = active(exported([job({})]));
+      const text = exported([job({})]);
+      const hash = /^#cicada ([0-9a-f]{16}) /m.exec(text)?.[1] ?? "";
+      const comment = `#cicada ${hash} ${JSON.stringify(job(forged))}`;
+      const { jobs, doubts } = imported(text.replace(/^#cicada .*/m, () => comment));
+      const [{ spec } = { spec: undefined }] = jobs;
+      assert.equal(jobs.length, 1);
+      assert.equal(line, "@daily shop umask 077; x");
+      assert.deepEqual(
+        [spec?.schedule, spec?.user, spec?.command, spec?.stdin, spec?.precheck, spec?.http, spec?.timezone],
+        ["@daily", "shop", "umask 077; x", undefined, undefined, undefined, "UTC"],
+      );
+      assert.match(
+        doubts.join("\n"),
+        /its comment was changed after the export: of a, only what a crontab says/,
+      );
+    });
+  }
   test("doesn't give its name to a line further down once its own line is gone", () => {
     const text = exported([job({ id: "gone" })]).replace(/\n@daily.*/, "");
     const { jobs } = imported(`${text}\n\n# by hand\n0 5 * * * root /bin/other`);

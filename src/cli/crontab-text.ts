@@ -7,7 +7,7 @@
  * comment for the import holds the whole job.
  */
 import type { JobSpec } from "../schema/job.ts";
-import { disabledMark, originLine } from "./import/crontab-origin.ts";
+import { disabledMark, originLine, type Said } from "./import/crontab-origin.ts";
 import { quoted } from "./program.ts";
 
 export interface ExportedJob {
@@ -60,21 +60,40 @@ export function crontabOf(jobs: readonly ExportedJob[], options: Options): strin
       surroundings.set(name, value);
       lines.push(`${name}=${value}`);
     }
-    const { CRON_TZ: zone = "UTC", ...variables } = Object.fromEntries(surroundings);
-    lines.push(originLine(own, { zone, variables: new Map(Object.entries(variables)), lines: line.lines }));
+    lines.push(originLine(withWhatRuns(own, job, options), saidBy(line)));
     for (const text of line.lines) lines.push(job.enabled === false ? `${disabledMark}${text}` : text);
   }
   return lines.join("\n");
+}
+
+/** What a crontab says of the job; undefined = it can't say it. The user has to be in the job. */
+export function saidOf(job: JobSpec): Said | undefined {
+  const line = lineOf(job, { user: undefined });
+  return "problem" in line ? undefined : saidBy(line);
+}
+
+function saidBy({ variables, lines }: SaidLine): Said {
+  const { CRON_TZ: zone = "UTC", ...others } = Object.fromEntries(variables);
+  return { zone, variables: new Map(Object.entries(others)), lines };
+}
+
+/** The job with the fields that its lines say and that it has from its group: an import must make of them what the lines say. */
+function withWhatRuns(own: JobSpec, { timezone, env, cwd, umask, user }: JobSpec, options: Options): JobSpec {
+  const given = { timezone, env, cwd, umask, user: user ?? options.user };
+  const fields = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...own, ...Object.fromEntries(fields) };
+}
+
+interface SaidLine {
+  variables: [string, string][];
+  lines: string[];
 }
 
 function setsHome({ env }: JobSpec): boolean {
   return env?.["HOME"] !== undefined;
 }
 
-function lineOf(
-  job: JobSpec,
-  options: Options,
-): { variables: [string, string][]; lines: string[] } | { problem: string } {
+function lineOf(job: JobSpec, options: Options): SaidLine | { problem: string } {
   const unsaid = Object.keys(job).filter((field) => needed.has(field));
   if (unsaid.length > 0) return { problem: `a crontab can't say ${unsaid.join(", ")}` };
   const schedules = [job.schedule ?? []].flat();

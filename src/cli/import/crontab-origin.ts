@@ -4,7 +4,7 @@
  * changed them, and they count as any other lines.
  *
  * The hash proves nothing about who wrote the comment, and the spec may name any user and command. So it only counts in the system
- * form of a crontab, whose lines may do that, too.
+ * form of a crontab, whose lines may do that, too, and only if the spec runs what the lines say.
  */
 import { createHash } from "node:crypto";
 import type { JobSpec } from "../../schema/job.ts";
@@ -46,6 +46,7 @@ export function readOrigin(comment: string): Origin | undefined {
   }
 }
 
+/** Whether the lines say what the export has written. */
 export function isUnchanged({ hash }: Origin, said: Said): boolean {
   return hash === hashOf(said);
 }

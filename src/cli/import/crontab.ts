@@ -15,6 +15,7 @@ import { checkJob } from "../../core/checks/job.ts";
 import { zoneProblem } from "../../core/time/zone.ts";
 import type { JobSpec } from "../../schema/job.ts";
 import { readEntry, readVariable, type Entry } from "./crontab-lines.ts";
+import { saidOf } from "../crontab-text.ts";
 import { disabledMark, isUnchanged, readOrigin, type Origin } from "./crontab-origin.ts";
 
 export interface CrontabOptions {
@@ -113,7 +114,7 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
     const [changed] = active;
     if (changed !== undefined && !isCopy) {
       reading.doubts.push(
-        `line ${changed.line}: it or a variable above it was changed after the export: of ${origin.id}, only what a crontab says is carried over`,
+        `line ${changed.line}: it, a variable above it or its comment was changed after the export: of ${origin.id}, only what a crontab says is carried over`,
       );
     }
     for (const one of active) readLine(one, id);
@@ -163,7 +164,7 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
   return reading;
 }
 
-/** The job that an export has written these lines for; undefined if they say something else now. */
+/** The job that an export has written these lines for; undefined if they, or the comment above them, say something else now. */
 function jobOfOrigin(
   origin: Origin,
   lines: readonly Line[],
@@ -173,6 +174,9 @@ function jobOfOrigin(
 ): JobSpec | undefined {
   const texts = lines.map(({ content }) => (isDisabled ? content.slice(disabledMark.length) : content));
   if (!isUnchanged(origin, { zone, variables, lines: texts })) return undefined;
+  const exported = checkJob(origin.spec);
+  const said = exported.ok ? saidOf(exported.spec) : undefined;
+  if (said === undefined || !isUnchanged(origin, said)) return undefined;
   const spec: Record<string, unknown> = {
     ...origin.spec,
     id: `${prefix}${origin.id}`,

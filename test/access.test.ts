@@ -186,6 +186,19 @@ test("moving a job needs the right in both groups, and no job is made in another
   assert.equal((await stage.as(both, put)).statusCode, 200);
 });
 
+test("who may not make a job in a group isn't told whether its id is free", async () => {
+  const stage = await accessStage();
+  const editor = stage.tokenFor("editor", ["a"]).text;
+  const said = async (id: string): Promise<[number, string]> => {
+    const body = { id, command: "x", group: "b" };
+    const answer = await stage.as(editor, { method: "POST", url: "/v1/jobs", body });
+    return [answer.statusCode, answer.body.replaceAll(id, "NAME")];
+  };
+  const hidden = await said("in-b");
+  assert.equal(hidden[0], 403, hidden[1]);
+  assert.deepEqual(hidden, await said("nowhere"));
+});
+
 test("a job of a group runs after jobs of that group only, and the refusal doesn't say whether another is there", async () => {
   const stage = await accessStage();
   const editor = stage.tokenFor("editor", ["a"]).text;

@@ -134,9 +134,12 @@ function judgeWrite(
       : !hasGroup(caller, groupOfJob(before)));
   const role = refusalFor(caller, own("editor"));
   if (role !== undefined) return role;
-  if (isHidden && isNew) return new CicadaError("JOB_EXISTS", `the id "${id}" is taken`);
-  if (isHidden) return new CicadaError("JOB_NOT_FOUND", `there is no job "${id}" that this token may see`);
-  return judgeGroup(caller, group, "editor");
+  if (isHidden && !isNew)
+    return new CicadaError("JOB_NOT_FOUND", `there is no job "${id}" that this token may see`);
+  // A caller who may not make the job at all isn't told whether its id is free. One who may make it has to be told that it isn't.
+  const refused = judgeGroup(caller, group, "editor");
+  if (refused !== undefined || !isHidden) return refused;
+  return new CicadaError("JOB_EXISTS", `the id "${id}" is taken`);
 }
 
 /**

@@ -165,6 +165,36 @@ test("a job's id names its last run, JOB~failed its last failed one, in every ca
   assert.equal(none.json().detail, 'there is no run "other~failed"');
 });
 
+test("where a job has no run, the answer says whether it never ran, none failed, or older ones were removed", async () => {
+  const fake = fakeApi();
+  await call(fake, { method: "POST", url: "/v1/jobs", body: { id: "backup", command: "true" } });
+  const said = async (run: string): Promise<unknown> => {
+    const answers = await Promise.all(
+      ["", "/log", "/log/stream"].map((part) => call(fake, { url: `/v1/runs/${run}${part}` })),
+    );
+    const cancelled = await call(fake, { method: "POST", url: `/v1/runs/${run}/cancel` });
+    const [detail, ...others] = [...answers, cancelled].map((answer) => {
+      assert.deepEqual([answer.statusCode, answer.json().code], [404, "RUN_NOT_FOUND"]);
+      assert.doesNotMatch(answer.json().hint, /keep|removed/);
+      return answer.json().detail;
+    });
+    for (const other of others) assert.equal(other, detail);
+    return detail;
+  };
+  assert.equal(await said("backup"), 'the job "backup" has not run yet');
+  assert.equal(await said("backup~failed"), 'no run of the job "backup" has failed');
+  fake.control.statuses.set(job, { keptFrom: instantOf(tick) });
+  const since = new Date(instantOf(tick)).toISOString();
+  assert.equal(
+    await said("backup"),
+    `the job "backup" has no run since ${since}, and what was before is removed`,
+  );
+  assert.equal(
+    await said("backup~failed"),
+    `no run of the job "backup" has failed since ${since}, and what was before is removed`,
+  );
+});
+
 test("an unknown run is RUN_NOT_FOUND, and the answer says how runs are named", async () => {
   const fake = fakeApi();
   for (const [name, words] of [

@@ -160,7 +160,7 @@ export const errorTable = {
     title: "No such run",
     status: 404,
     exit: exit.notFound,
-    hint: "`cicada runs ls` lists them; older ones are removed as the job's `keep` says.",
+    hint: "`cicada runs ls --job JOB` lists a job's runs, `cicada jobs why JOB` says what became of its ticks, and `cicada jobs next JOB` when it runs next.",
   },
   TICK_NOT_FOUND: {
     title: "No such tick",

@@ -157,7 +157,8 @@ function cancelRun(app: Api, { decisions }: RouteOptions): void {
     async (request, reply) => {
       const given = request.params.run;
       const latest = parseLatest(given);
-      if (latest === undefined && parseRunReference(given) === undefined) throw noRun(given);
+      if (latest === undefined && parseRunReference(given) === undefined)
+        throw await noRun(given, request.control);
       const run = latest === undefined ? given : runId(await findRun(given, request.control, decisions));
       const { reason = "" } = request.body;
       await ask(request, request.control, { kind: "cancel-run", run, reason, by: request.actor });
@@ -166,12 +167,28 @@ function cancelRun(app: Api, { decisions }: RouteOptions): void {
   );
 }
 
-function noRun(run: string): CicadaError {
-  const isKnownForm = parseRunReference(run) !== undefined || parseLatest(run) !== undefined;
-  const form = isKnownForm
-    ? ""
-    : ": a run is named JOB@TICK~ATTEMPT@PEER, JOB@TICK, JOB (its last run) or JOB~failed (its last failed one)";
-  return new CicadaError("RUN_NOT_FOUND", `there is no run "${run}"${form}`);
+const formsOfRuns =
+  "a run is named JOB@TICK~ATTEMPT@PEER, JOB@TICK, JOB (its last run) or JOB~failed (its last failed one)";
+
+/** Says whether the job has not run yet, or its older runs were removed. */
+async function noRun(run: string, control: Control): Promise<CicadaError> {
+  const latest = parseLatest(run);
+  const job = latest?.job ?? parseRunReference(run)?.job;
+  const status = job === undefined ? undefined : await control.status(job);
+  const keptFrom = status?.keptFrom === undefined ? undefined : new Date(status.keptFrom).toISOString();
+  const describe = (): string => {
+    if (job === undefined) return `there is no run "${run}": ${formsOfRuns}`;
+    if (status !== undefined && latest?.started === true) {
+      return keptFrom === undefined
+        ? `the job "${job}" has not run yet`
+        : `the job "${job}" has no run since ${keptFrom}, and what was before is removed`;
+    }
+    if (status !== undefined && latest !== undefined) {
+      return `no run of the job "${job}" has failed${keptFrom === undefined ? "" : ` since ${keptFrom}, and what was before is removed`}`;
+    }
+    return `there is no run "${run}"${keptFrom === undefined ? "" : `; runs of the job before ${keptFrom} are removed`}`;
+  };
+  return new CicadaError("RUN_NOT_FOUND", describe());
 }
 
 const failedStates: readonly RunState[] = ["failed", "timeout", "lost"];
@@ -195,7 +212,7 @@ export async function findRun(run: string, control: Control, decisions: Decision
     latest === undefined
       ? await findNamed(run, control, decisions)
       : await findLatest(latest, control, decisions);
-  if (found === undefined) throw noRun(run);
+  if (found === undefined) throw await noRun(run, control);
   return found;
 }
 

@@ -725,6 +725,25 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await context.close();
   });
 
+  test("an output is not called live while the peer does not answer", async () => {
+    const { context, page } = await openPage(browser, ada.ready.http);
+    await ada.ask("POST", "/v1/jobs", { id: "slow", command: "echo begun; sleep 300" });
+    const { tick } = (await ada.ask("POST", "/v1/jobs/slow/run", {})) as { tick: string };
+    await logIn(page, ada.token, `/runs/${encodeURIComponent(`slow@${tick}`)}`);
+    const live = page.getByText("Live.", { exact: true });
+    await live.waitFor();
+    await page.route(/\/v1\//, (route) => route.abort());
+    await page.getByText("Not live while this peer does not answer.").waitFor();
+    assert.equal(await live.count(), 0);
+    await page.unroute(/\/v1\//);
+    await live.waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("button", { name: "Cancel it" }).click();
+    await page.getByText(/Ended: .*after/).waitFor();
+    await ada.ask("DELETE", "/v1/jobs/slow");
+    await context.close();
+  });
+
   test("while a peer does not answer, no time of its page counts on, and none is shown twice", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/runs?job=broken");

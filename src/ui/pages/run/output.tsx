@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { lostSince } from "../../live/ask.ts";
 import { Lines } from "./lines.ts";
 
 /** As in output.css. Unit: px. */
@@ -214,6 +215,8 @@ function OutputBar({ path, follows, wanted, isMissed, onFollow, onWanted, onFind
 function endWords(state: Following, why: string, count: number): string {
   switch (state) {
     case "live":
+      // What was written since is not here.
+      if (lostSince.value !== undefined) return "Not live while this peer does not answer.";
       return count === 0 ? "Live. Nothing has been written yet." : "Live.";
     case "ended":
       return count === 0 ? "It wrote nothing." : "";

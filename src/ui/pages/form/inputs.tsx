@@ -24,89 +24,108 @@ export interface InputProps {
   isWrong: boolean;
 }
 
-export function Input({
-  kind,
-  id,
-  name,
-  schema,
-  value,
-  onChange,
-  described,
-  isWrong,
-  isRequired = false,
-}: InputProps & { kind: InputKind }): JSX.Element {
+interface ControlProps extends Pick<InputProps, "name" | "schema" | "value" | "onChange"> {
+  /** what all controls have */
+  shared: {
+    id: string;
+    "aria-describedby"?: string;
+    "aria-invalid": boolean;
+    "aria-required": boolean;
+  };
+}
+
+export function Input(props: InputProps & { kind: InputKind }): JSX.Element {
+  const { kind, id, described, isWrong, isRequired = false, ...value } = props;
   const shared = { id, ...described, "aria-invalid": isWrong, "aria-required": isRequired };
-  switch (kind) {
-    case "choice":
-      return (
-        <select
-          {...shared}
-          value={textOf(value)}
-          onChange={({ currentTarget }) => onChange(currentTarget.value || undefined)}
-        >
-          <option value="">default</option>
-          {schema.enum?.map((choice) => (
-            <option key={choice} value={choice}>
-              {choice}
-            </option>
-          ))}
-        </select>
-      );
-    case "switch":
-      return (
-        <select
-          {...shared}
-          value={textOf(value)}
-          onChange={({ currentTarget }) =>
-            onChange(currentTarget.value === "" ? undefined : currentTarget.value === "true")
-          }
-        >
-          <option value="">default</option>
-          <option value="true">yes</option>
-          <option value="false">no</option>
-        </select>
-      );
-    case "number":
-      return (
-        <input
-          {...shared}
-          inputMode="numeric"
-          value={textOf(value)}
-          onInput={({ currentTarget }) =>
-            onChange(currentTarget.value === "" ? undefined : valueOf(currentTarget.value, schema))
-          }
-        />
-      );
-    case "lines":
-      return (
-        <textarea
-          {...shared}
-          rows={Math.min(6, Math.max(1, linesOf(value).length))}
-          value={linesOf(value).join("\n")}
-          onChange={({ currentTarget }) => onChange(fromLines(currentTarget.value, schema))}
-        />
-      );
-    case "text": {
-      const change = (text: string): void => onChange(text === "" ? undefined : valueOf(text, schema));
-      return tall.has(name) ? (
-        <textarea
-          {...shared}
-          rows={3}
-          class="mono"
-          value={textOf(value)}
-          onInput={({ currentTarget }) => change(currentTarget.value)}
-        />
-      ) : (
-        <input
-          {...shared}
-          value={textOf(value)}
-          autoComplete="off"
-          spellcheck={false}
-          onInput={({ currentTarget }) => change(currentTarget.value)}
-        />
-      );
-    }
-  }
+  const Control = controls[kind];
+  return <Control {...value} shared={shared} />;
+}
+
+const controls: Readonly<Record<InputKind, (props: ControlProps) => JSX.Element>> = {
+  choice: Choice,
+  switch: Switch,
+  number: NumberInput,
+  lines: LinesInput,
+  text: TextInput,
+};
+
+function Choice({ shared, schema, value, onChange }: ControlProps): JSX.Element {
+  return (
+    <select
+      {...shared}
+      value={textOf(value)}
+      onChange={({ currentTarget }) => onChange(currentTarget.value || undefined)}
+    >
+      <option value="">default</option>
+      {schema.enum?.map((choice) => (
+        <option key={choice} value={choice}>
+          {choice}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function Switch({ shared, value, onChange }: ControlProps): JSX.Element {
+  return (
+    <select
+      {...shared}
+      value={textOf(value)}
+      onChange={({ currentTarget }) =>
+        onChange(currentTarget.value === "" ? undefined : currentTarget.value === "true")
+      }
+    >
+      <option value="">default</option>
+      <option value="true">yes</option>
+      <option value="false">no</option>
+    </select>
+  );
+}
+
+function NumberInput({ shared, schema, value, onChange }: ControlProps): JSX.Element {
+  return (
+    <input
+      {...shared}
+      inputMode="numeric"
+      value={textOf(value)}
+      onInput={({ currentTarget }) =>
+        onChange(currentTarget.value === "" ? undefined : valueOf(currentTarget.value, schema))
+      }
+    />
+  );
+}
+
+function LinesInput({ shared, schema, value, onChange }: ControlProps): JSX.Element {
+  const lines = linesOf(value);
+  return (
+    <textarea
+      {...shared}
+      rows={Math.min(6, Math.max(1, lines.length))}
+      value={lines.join("\n")}
+      onChange={({ currentTarget }) => onChange(fromLines(currentTarget.value, schema))}
+    />
+  );
+}
+
+function TextInput({ shared, name, schema, value, onChange }: ControlProps): JSX.Element {
+  const change = (text: string): void => onChange(text === "" ? undefined : valueOf(text, schema));
+  return tall.has(name) ? (
+    <textarea
+      {...shared}
+      rows={3}
+      class="mono"
+      value={textOf(value)}
+      onInput={({ currentTarget }) => change(currentTarget.value)}
+    />
+  ) : (
+    <input
+      {...shared}
+      value={textOf(value)}
+      autoComplete="off"
+      spellcheck={false}
+      onInput={({ currentTarget }) => change(currentTarget.value)}
+    />
+  );
 }
 
 /** A choice of some of a few names, in the schema's order. */

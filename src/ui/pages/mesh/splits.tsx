@@ -59,7 +59,6 @@ function Story({ split }: { split: Split }): JSX.Element {
   const story = found.body;
   if (story === undefined) return <Pending of={found} what="what ran in the split" />;
   const { duplicates, gaps, late } = story;
-  const gapsShown = gaps.items.slice(0, listedMax);
   return (
     <div class="split-story">
       {split.apart.map((one) => (
@@ -83,50 +82,8 @@ function Story({ split }: { split: Split }): JSX.Element {
           own pages tell.
         </p>
       )}
-      <p>
-        {duplicates.total === 0
-          ? "No tick ran more than once."
-          : `${countText(duplicates.total, "tick")} ran more than once:`}
-      </p>
-      {duplicates.total > 0 && (
-        <ul class="plain-list">
-          {duplicates.items.slice(0, listedMax).map(({ job, tick, runs }) => (
-            <li key={`${job}@${tick}`}>
-              <a href={jobLink(job)}>{job}</a> <TickAt tick={tick} />:{" "}
-              {runs.map(({ run, peer, state }, index) => (
-                <span key={run}>
-                  {index > 0 && ", "}
-                  <a href={runLink(run)}>{peer}</a>
-                  {(index === runs.length - 1 || state !== runs[index + 1]?.state) && (
-                    <>
-                      {" "}
-                      <RunStateWord state={state} />
-                    </>
-                  )}
-                </span>
-              ))}
-            </li>
-          ))}
-          <More rest={duplicates.total - Math.min(listedMax, duplicates.items.length)} />
-        </ul>
-      )}
-      <p>
-        {gaps.total === 0
-          ? "No tick was missed meanwhile."
-          : `${countText(gaps.total, "tick")} did not run${gaps.items.some(({ state }) => state === "lost") ? `, or nobody knows how ${gaps.total === 1 ? "it" : "they"} ended` : ""}:`}
-      </p>
-      {gaps.total > 0 && (
-        <ul class="plain-list">
-          {gapsShown.map(({ job, tick, ticks, state, reason }) => (
-            <li key={`${job}@${tick}`}>
-              <a href={jobLink(job)}>{job}</a> <TickAt tick={tick} />: <RunStateWord state={state} />
-              {ticks > 1 && `, ${ticks} ticks up to then`}
-              {reason !== null && `, ${reasonText(reason)}`}
-            </li>
-          ))}
-          <More rest={gaps.total - gapsShown.reduce((sum, { ticks }) => sum + ticks, 0)} />
-        </ul>
-      )}
+      <Duplicates duplicates={duplicates} />
+      <Gaps gaps={gaps} />
       {late > 0 && <p>{countText(late, "run")} of its ticks began only after it was over.</p>}
       {!story.complete && (
         <p class="quiet small">
@@ -138,6 +95,59 @@ function Story({ split }: { split: Split }): JSX.Element {
 }
 
 const listedMax = 12;
+
+function Duplicates({ duplicates: { total, items } }: Pick<SplitStory, "duplicates">): JSX.Element {
+  if (total === 0) return <p>No tick ran more than once.</p>;
+  return (
+    <>
+      <p>{countText(total, "tick")} ran more than once:</p>
+      <ul class="plain-list">
+        {items.slice(0, listedMax).map(({ job, tick, runs }) => (
+          <li key={`${job}@${tick}`}>
+            <a href={jobLink(job)}>{job}</a> <TickAt tick={tick} />:{" "}
+            {runs.map(({ run, peer, state }, index) => (
+              <span key={run}>
+                {index > 0 && ", "}
+                <a href={runLink(run)}>{peer}</a>
+                {(index === runs.length - 1 || state !== runs[index + 1]?.state) && (
+                  <>
+                    {" "}
+                    <RunStateWord state={state} />
+                  </>
+                )}
+              </span>
+            ))}
+          </li>
+        ))}
+        <More rest={total - Math.min(listedMax, items.length)} />
+      </ul>
+    </>
+  );
+}
+
+function Gaps({ gaps: { total, items } }: Pick<SplitStory, "gaps">): JSX.Element {
+  if (total === 0) return <p>No tick was missed meanwhile.</p>;
+  const isLost = items.some(({ state }) => state === "lost");
+  const shown = items.slice(0, listedMax);
+  return (
+    <>
+      <p>
+        {countText(total, "tick")} did not run
+        {isLost && `, or nobody knows how ${total === 1 ? "it" : "they"} ended`}:
+      </p>
+      <ul class="plain-list">
+        {shown.map(({ job, tick, ticks, state, reason }) => (
+          <li key={`${job}@${tick}`}>
+            <a href={jobLink(job)}>{job}</a> <TickAt tick={tick} />: <RunStateWord state={state} />
+            {ticks > 1 && `, ${ticks} ticks up to then`}
+            {reason !== null && `, ${reasonText(reason)}`}
+          </li>
+        ))}
+        <More rest={total - shown.reduce((sum, { ticks }) => sum + ticks, 0)} />
+      </ul>
+    </>
+  );
+}
 
 /** `rest`: ticks that are counted and not listed. */
 function More({ rest }: { rest: number }): JSX.Element | null {

@@ -108,7 +108,7 @@ const jobs = [
   },
 ];
 
-const told = new Map<string, Set<string>>();
+const keysByTick = new Map<string, Set<string>>();
 let messages = 0;
 const listener = createServer((request, response) => {
   let text = "";
@@ -119,7 +119,7 @@ const listener = createServer((request, response) => {
     const { data } = JSON.parse(text) as { data: { notices: { job: string; tick: string; key: string }[] } };
     for (const { job, tick, key } of data.notices) {
       const name = `${job} ${tick}`;
-      told.set(name, (told.get(name) ?? new Set()).add(key));
+      keysByTick.set(name, (keysByTick.get(name) ?? new Set()).add(key));
     }
     response.end();
   });
@@ -203,12 +203,12 @@ for (const { what, run } of pool.filter(({ run: one }) => ends.has(one)).toSorte
 const failed = (await runsOf(ada, "failing")).filter(
   ({ state, tick }) => state === "failed" && Date.parse(tick) >= from && Date.parse(tick) <= to,
 );
-let untold = 0;
+let unnotified = 0;
 let twoKeys = 0;
 for (const { job, tick } of failed) {
-  const keys = told.get(`${job} ${tick}`);
+  const keys = keysByTick.get(`${job} ${tick}`);
   if (keys === undefined) {
-    untold += 1;
+    unnotified += 1;
     breach(`the failure of ${job}@${tick} was not told`);
   } else if (keys.size > 1) {
     twoKeys += 1;
@@ -218,7 +218,7 @@ for (const { job, tick } of failed) {
 console.log(`three peers, ${options.minutes} minutes, ${kills} kills`);
 printTable(["job", "ticks", "ran", "lost", "decided", "silent", "twice"], rows);
 console.log(
-  `${failed.length} failures, ${untold} not told, ${twoKeys} with two keys, ${messages} messages; ` +
+  `${failed.length} failures, ${unnotified} not told, ${twoKeys} with two keys, ${messages} messages; ` +
     `at most ${most} at once in the pool of one slot`,
 );
 for (const one of broken.slice(0, 20)) console.log(`broken: ${one}`);

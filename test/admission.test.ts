@@ -171,8 +171,8 @@ describe("a join", () => {
         [c, a],
       ],
     );
-    const told = cores.notes.filter((note) => note.includes("has joined the mesh"));
-    assert.deepEqual(told, [
+    const joined = cores.notes.filter((note) => note.includes("has joined the mesh"));
+    assert.deepEqual(joined, [
       "a: a new peer has joined the mesh",
       "a: a new peer has joined the mesh",
       "b: a new peer has joined the mesh",

@@ -297,13 +297,14 @@ test("a job whose user or interpreter no host has is blocked, and the person who
   const applied = (await ada.ask("POST", "/v1/apply", {
     objects: [...fine, ...blocked].map((job) => ({ ...job, owner: "ops" })),
   })) as { warnings: { job: string; message: string }[] };
-  const told = (id: string) => applied.warnings.filter(({ job }) => job === id).map(({ message }) => message);
+  const warningsOf = (id: string) =>
+    applied.warnings.filter(({ job }) => job === id).map(({ message }) => message);
   for (const { id } of fine) {
     const { state } = (await bob.ask("GET", `/v1/jobs/${id}`)) as { state: string };
-    assert.deepEqual([state, told(id)], ["scheduled", []], id);
+    assert.deepEqual([state, warningsOf(id)], ["scheduled", []], id);
   }
-  assert.match(told("by-nobody").join(), /can't run jobs as the user no-such-user/);
-  assert.match(told("in-nothing").join(), /ada and bob don't have the interpreter no-such-python/);
+  assert.match(warningsOf("by-nobody").join(), /can't run jobs as the user no-such-user/);
+  assert.match(warningsOf("in-nothing").join(), /ada and bob don't have the interpreter no-such-python/);
 });
 
 test("a peer that was started with --allow-group runs nothing of other groups, not even by hand", async () => {

@@ -453,13 +453,13 @@ test("a burst of events of one run cuts no reader off, and each reader gets the 
   assert.ok(found.length < 1_000);
 });
 
-interface Told {
+interface CloudEvent {
   id: string;
   subject: string;
 }
 
 function subjects(found: readonly Event[]): string[] {
-  return found.map(({ data }) => (data as Told).subject);
+  return found.map(({ data }) => (data as CloudEvent).subject);
 }
 
 test("a reader of the events that comes back gets those that it has missed, once each, and then the next ones", async () => {
@@ -469,11 +469,13 @@ test("a reader of the events that comes back gets those that it has missed, once
   const [heard] = await events(first, (seen) => seen.length === 1);
   fake.control.notify({ kind: "job", id: "two" as JobId, change: "written" });
   fake.control.record({ job, tick, state: "running" });
-  const back = await fake.get("/v1/events", { "last-event-id": (heard?.data as Told | undefined)?.id ?? "" });
+  const back = await fake.get("/v1/events", {
+    "last-event-id": (heard?.data as CloudEvent | undefined)?.id ?? "",
+  });
   fake.control.notify({ kind: "job", id: "three" as JobId, change: "deleted" });
   const found = await events(back, (seen) => seen.length === 3);
   assert.deepEqual(subjects(found), ["two", `backup@${tick}~1@lpha0001`, "three"]);
-  assert.equal(new Set(found.map(({ data }) => (data as Told).id)).size, 3);
+  assert.equal(new Set(found.map(({ data }) => (data as CloudEvent).id)).size, 3);
 });
 
 test("a reader that comes back before it has heard of anything names where its stream began", async () => {
@@ -493,7 +495,7 @@ async function firstId(fake: Listening): Promise<string> {
   fake.control.notify({ kind: "job", id: "one" as JobId, change: "written" });
   const [heard] = await events(response, (seen) => seen.length === 1);
   assert.ok(heard !== undefined);
-  return (heard.data as Told).id;
+  return (heard.data as CloudEvent).id;
 }
 
 /** Who comes back with this id is told that events were missed, and can go on from there. */
@@ -502,15 +504,15 @@ async function missesSome(fake: Listening, last: string): Promise<void> {
   fake.control.notify({ kind: "job", id: "later" as JobId, change: "written" });
   const [missed] = await events(back, (seen) => seen.length > 0);
   assert.equal(missed?.event, "cicada.events.missed", last);
-  const again = await fake.get("/v1/events", { "last-event-id": (missed.data as Told).id });
+  const again = await fake.get("/v1/events", { "last-event-id": (missed.data as CloudEvent).id });
   assert.deepEqual(subjects(await events(again, (seen) => seen.length === 1)), ["later"]);
 }
 
 test("a reader is told that it has missed events if they are not kept any more, or if its id is invalid", async () => {
   const fake = await listening();
   const id = await firstId(fake);
-  for (let told = 0; told < 30_000; told++)
-    fake.control.notify({ kind: "job", id: `job-${told}` as JobId, change: "written" });
+  for (let number = 0; number < 30_000; number++)
+    fake.control.notify({ kind: "job", id: `job-${number}` as JobId, change: "written" });
   for (const last of [id, "10", "-"]) await missesSome(fake, last);
 });
 

@@ -218,8 +218,8 @@ describe("a server that verifies signatures", { skip }, () => {
     await ada.ask("POST", "/v1/jobs", { id: "talks", command: "echo hello; echo $AWS_SECRET_ACCESS_KEY" });
     const runs = [...(await ran(ada, "talks")), ...(await ran(ada, "talks"))];
     await untilWarned(ada, /2 outputs wait for s3:.* answered 403: SignatureDoesNotMatch/);
-    const told = await ada.command("doctor");
-    assert.match(told.stdout + told.stderr, /SignatureDoesNotMatch/);
+    const doctor = await ada.command("doctor");
+    assert.match(doctor.stdout + doctor.stderr, /SignatureDoesNotMatch/);
     assert.ok(!ada.started.said.includes("wrong-secret"), "the secret is in no message");
     assert.deepEqual(server.keys("outputs"), []);
     await ada.stop();

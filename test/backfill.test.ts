@@ -6,7 +6,7 @@ import { ticksToBackfill } from "../src/core/operator/backfill.ts";
 import { isBackfillOn, overlapOfBackfill } from "../src/core/job/overlap.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { BackfillTicks } from "../src/ports/control.ts";
-import { backfilledInstant, backfillTick, isForcedBackfill, toldTick } from "../src/schema/backfill.ts";
+import { backfilledInstant, backfillTick, isForcedBackfill, originalTick } from "../src/schema/backfill.ts";
 import { instantOf, isManual, tickAt, ulid, type JobId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { Cores } from "./kit/cores.ts";
@@ -25,7 +25,7 @@ describe("the name of a tick that is asked for again", () => {
       assert.ok(isManual(tick));
       assert.equal(instantOf(tick), asked);
       assert.equal(backfilledInstant(tick), instant);
-      assert.equal(toldTick(tick), tickAt(instant));
+      assert.equal(originalTick(tick), tickAt(instant));
       assert.equal(isForcedBackfill(tick), false);
       assert.equal(isForcedBackfill(backfillTick(asked, instant, 32_767)), true);
     }
@@ -36,7 +36,7 @@ describe("the name of a tick that is asked for again", () => {
     assert.ok(early !== undefined && late !== undefined && early < late);
     assert.equal(backfilledInstant("2026-11-20T02:00:00Z" as TickId), undefined);
     assert.equal(backfilledInstant(`manual-${ulid(1e12, new Uint8Array(16).fill(7))}` as TickId), undefined);
-    assert.equal(toldTick("2026-11-20T02:00:00Z" as TickId), "2026-11-20T02:00:00Z");
+    assert.equal(originalTick("2026-11-20T02:00:00Z" as TickId), "2026-11-20T02:00:00Z");
   });
 });
 
@@ -51,7 +51,7 @@ function ask(cores: Cores, peer: string, ticks: readonly number[], force?: true)
 }
 
 /** The ticks of the starts as their processes were told them. */
-const told = (cores: Cores): string[] => cores.starts.map(({ env }) => env["CICADA_TICK"] ?? "");
+const startedTicks = (cores: Cores): string[] => cores.starts.map(({ env }) => env["CICADA_TICK"] ?? "");
 
 const job = { id, schedule: "0 * * * *", command: "true" } as const;
 
@@ -184,7 +184,7 @@ describe("a backfill", () => {
     const ticks = ticksOf(cores, from, to);
     ask(cores, "a", ticks);
     cores.pass(40 * second);
-    assert.deepEqual(told(cores), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores), ticks.map(tickAt));
     const starts = cores.starts.map(({ at }) => at);
     assert.ok(starts.every((at, place) => place === 0 || at - (starts[place - 1] ?? 0) >= 2 * second));
     for (const { env } of cores.starts) {
@@ -204,7 +204,7 @@ describe("a backfill", () => {
     cores.pass(30 * second);
     ask(cores, "c", ticks);
     cores.pass(30 * second);
-    assert.deepEqual(told(cores).toSorted(), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores).toSorted(), ticks.map(tickAt));
   });
 
   test("of a job whose ticks have several runs gives each tick all of them, one tick after the other", () => {
@@ -216,7 +216,7 @@ describe("a backfill", () => {
     ask(cores, "b", ticks);
     cores.pass(60 * second);
     assert.deepEqual(
-      told(cores),
+      startedTicks(cores),
       ticks.flatMap((tick) => [tickAt(tick), tickAt(tick)]),
     );
   });
@@ -230,7 +230,7 @@ describe("a backfill", () => {
     cores.pass(20 * second);
     ask(cores, "b", ticks, true);
     cores.pass(20 * second);
-    assert.deepEqual(told(cores), [...ticks, ...ticks].map(tickAt));
+    assert.deepEqual(startedTicks(cores), [...ticks, ...ticks].map(tickAt));
   });
 
   test("is carried on when the peer that was asked dies", () => {
@@ -242,7 +242,7 @@ describe("a backfill", () => {
     cores.pass(8 * second);
     cores.kill("a");
     cores.pass(120 * second);
-    const ended = new Set(told(cores));
+    const ended = new Set(startedTicks(cores));
     assert.deepEqual([...ended].toSorted(), ticks.map(tickAt), "each tick has run");
     assert.equal(cores.starts.length, ticks.length, "none twice");
   });
@@ -303,7 +303,7 @@ describe("a backfill", () => {
       ask(cores, "a", ticks);
       cores.pass(60 * second);
       assert.deepEqual(
-        told(cores),
+        startedTicks(cores),
         ticks.flatMap((tick) => Array.from({ length: runs }, () => tickAt(tick))),
       );
       const starts = cores.starts.map(({ at }) => at);
@@ -320,13 +320,13 @@ describe("a backfill", () => {
     const ticks = ticksOf(cores, from, to);
     ask(cores, "a", ticks);
     cores.pass(30 * second);
-    assert.deepEqual(told(cores), ticks.slice(0, 2).map(tickAt));
+    assert.deepEqual(startedTicks(cores), ticks.slice(0, 2).map(tickAt));
     const decided = cores.recordsOf("b").filter(({ state }) => state === "skipped");
     assert.deepEqual(decided, [], "none of them is skipped");
     cores.exitCodeOf = () => 0;
     cores.put({ ...job, pauseAfterFailures: 2 }, { resumedAt: cores.wall(cores.now), pauses: [] });
     cores.pass(30 * second);
-    assert.deepEqual(told(cores), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores), ticks.map(tickAt));
   });
 
   test("ends when its job is deleted", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { endThatCounts, tickThatFollows, type PastEnd } from "../src/core/job/chain-past.ts";
-import { backfillTick, toldTick } from "../src/schema/backfill.ts";
+import { backfillTick, originalTick } from "../src/schema/backfill.ts";
 import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import type { RunState } from "../src/schema/run-states.ts";
@@ -79,7 +79,7 @@ function startsOf(cores: Cores, job: JobId): Start[] {
 }
 
 /** The past ticks for which the job was started, as its processes were told. */
-function told(cores: Cores, job: JobId): string[] {
+function startedTicks(cores: Cores, job: JobId): string[] {
   return startsOf(cores, job).map(({ env }) => env["CICADA_TICK"] ?? "");
 }
 
@@ -87,7 +87,7 @@ function decisionsOf(cores: Cores, peer: string, job: JobId): string[] {
   const records: RunRecord[] = cores.recordsOf(peer);
   return records
     .filter((record) => record.job === job && record.state === "skipped")
-    .map(({ tick, reason }) => `${toldTick(tick)} ${reason}`);
+    .map(({ tick, reason }) => `${originalTick(tick)} ${reason}`);
 }
 
 function assertNothingLeft(cores: Cores, peers: string): void {
@@ -111,7 +111,7 @@ describe("a child of several parents", () => {
       ask(cores, "a", load, ticks);
       ask(cores, other, clean, ticks);
       cores.pass(minute);
-      assert.deepEqual(told(cores, report).toSorted(), ticks.map(tickAt));
+      assert.deepEqual(startedTicks(cores, report).toSorted(), ticks.map(tickAt));
       for (const start of startsOf(cores, report)) {
         assert.equal(start.env["CICADA_TRIGGER"], "chain");
         const parents = cores.starts.filter(
@@ -130,12 +130,12 @@ describe("a child of several parents", () => {
     const ticks = hoursAgo(cores, 2);
     ask(cores, "a", load, ticks);
     cores.pass(20 * minute);
-    assert.deepEqual(told(cores, report), []);
+    assert.deepEqual(startedTicks(cores, report), []);
     const skipped = ticks.map((tick) => `${tickAt(tick)} parent clean has not run that tick`);
     assert.deepEqual(decisionsOf(cores, "b", report).toSorted(), skipped);
     ask(cores, "b", clean, ticks);
     cores.pass(20 * minute);
-    assert.deepEqual(told(cores, report), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores, report), ticks.map(tickAt));
     assertNothingLeft(cores, "abc");
   });
 
@@ -180,7 +180,7 @@ describe("a child of several parents", () => {
       cores.put({ id: load, ...hourly });
       ask(cores, "b", load, [tick]);
       cores.pass(minute);
-      assert.deepEqual(told(cores, report), exitCode === 0 ? [tickAt(tick)] : []);
+      assert.deepEqual(startedTicks(cores, report), exitCode === 0 ? [tickAt(tick)] : []);
       if (exitCode === 1)
         assert.ok(decisionsOf(cores, "a", report).includes(`${tickAt(tick)} parent clean failed`));
       assertNothingLeft(cores, "abc");
@@ -194,7 +194,7 @@ describe("a child of several parents", () => {
     cores.pass(2 * minute);
     for (const job of [load, clean]) ask(cores, "c", job, ticks);
     cores.pass(2 * minute);
-    assert.deepEqual(told(cores, report).toSorted(), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores, report).toSorted(), ticks.map(tickAt));
     assertNothingLeft(cores, "abc");
   });
 
@@ -227,7 +227,7 @@ describe("a child of several parents", () => {
     cores.pass(minute);
     cores.end(clean, 0);
     cores.pass(minute);
-    assert.deepEqual(told(cores, report), [tickAt(tick)]);
+    assert.deepEqual(startedTicks(cores, report), [tickAt(tick)]);
   });
 
   test("a peer that was away for both backfills neither repeats nor skips what the others have run", () => {
@@ -294,7 +294,7 @@ describe("a child of several parents", () => {
       cores.put({ id: waiting, ...daily });
       cores.pass(20 * minute);
       assert.equal(startsOf(cores, waiting).length, 1);
-      assert.deepEqual(told(cores, report), [tickAt(tick)]);
+      assert.deepEqual(startedTicks(cores, report), [tickAt(tick)]);
       assertNothingLeft(cores, "a");
     }
   });
@@ -338,7 +338,7 @@ describe("a child of several parents", () => {
     const ticks = hoursAgo(cores, 3);
     ask(cores, "a", load, ticks);
     cores.pass(2 * minute);
-    assert.deepEqual(told(cores, report).toSorted(), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores, report).toSorted(), ticks.map(tickAt));
     assertNothingLeft(cores, "abc");
   });
 
@@ -348,7 +348,7 @@ describe("a child of several parents", () => {
     const ticks = hoursAgo(cores, 2);
     for (const job of [load, clean]) ask(cores, "b", job, ticks);
     cores.pass(2 * minute);
-    assert.deepEqual(told(cores, "last" as JobId).toSorted(), ticks.map(tickAt));
+    assert.deepEqual(startedTicks(cores, "last" as JobId).toSorted(), ticks.map(tickAt));
     assertNothingLeft(cores, "abc");
   });
 
@@ -358,7 +358,7 @@ describe("a child of several parents", () => {
     const [tick = 0] = hoursAgo(cores, 1);
     for (const job of [load, clean]) ask(cores, "b", job, [tick]);
     cores.pass(2 * minute);
-    assert.deepEqual(told(cores, report), [tickAt(tick), tickAt(tick)]);
+    assert.deepEqual(startedTicks(cores, report), [tickAt(tick), tickAt(tick)]);
     assertNothingLeft(cores, "abc");
   });
 });
@@ -377,5 +377,5 @@ test("startsAt and endsAt of a child apply to the past tick, and not to when it 
   });
   ask(cores, "a", load, ticks);
   cores.pass(minute);
-  assert.deepEqual(told(cores, report), [from, to].map(tickAt));
+  assert.deepEqual(startedTicks(cores, report), [from, to].map(tickAt));
 });

@@ -11,7 +11,7 @@ import { Cores, type Start } from "./kit/cores.ts";
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
-function told(on: After["on"], ticks: Readonly<Record<string, ParentTick>>): string {
+function outcomeOf(on: After["on"], ticks: Readonly<Record<string, ParentTick>>): string {
   const jobs = Object.keys(ticks) as JobId[];
   const verdict = chainVerdict({ jobs, on }, (job) => ticks[job] ?? "absent");
   if (verdict === undefined) return "waits";
@@ -31,7 +31,7 @@ describe("the rule for one parent", () => {
   for (const [state, ...expected] of cases) {
     for (const [place, on] of (["success", "failure", "always"] as const).entries()) {
       it(`${state}, and it runs after ${on}: ${expected[place]}`, () => {
-        assert.equal(told(on, { a: { state, at: 5 } }), expected[place]);
+        assert.equal(outcomeOf(on, { a: { state, at: 5 } }), expected[place]);
       });
     }
   }
@@ -45,12 +45,12 @@ describe("a parent of several runs, one of which was skipped or missed and anoth
     it(`fulfils always alone: ${state}`, () => {
       const parent: ParentTick = { state, at: 5, hasRun: true };
       assert.deepEqual(
-        (["success", "failure", "always"] as const).map((on) => told(on, { a: parent })),
+        (["success", "failure", "always"] as const).map((on) => outcomeOf(on, { a: parent })),
         [`skipped: parent a ${words}`, `skipped: parent a ${words}`, "runs, due at 5"],
       );
-      assert.equal(told("always", { a: parent, b: "undecided" }), "waits");
+      assert.equal(outcomeOf("always", { a: parent, b: "undecided" }), "waits");
       assert.equal(
-        told("always", { a: parent, b: { state: "missed", at: 6 } }),
+        outcomeOf("always", { a: parent, b: { state: "missed", at: 6 } }),
         "skipped: parent b was missed",
       );
     });
@@ -99,7 +99,7 @@ describe("the rule for several parents", () => {
   ];
   for (const [circumstance, on, ticks, expected] of cases) {
     it(`${circumstance}, and it runs after ${on}: ${expected}`, () =>
-      assert.equal(told(on, ticks), expected));
+      assert.equal(outcomeOf(on, ticks), expected));
   }
 });
 

@@ -1332,23 +1332,27 @@ test("I17: a child on the wrong branch, one that is too early, and one that neve
     runOf(sixth, cyd, { attempt: 2, start: sixth + 9_000, end: sixth + 9_500 }),
   ];
   assert.deepEqual(only("failure", repeated), ["I17"], "the parent's tick was not over");
-  const told = (RUN: string): Partial<Run> => {
+  const parents = (RUN: string): Partial<Run> => {
     const run = `${job}@${tickAt(sixth)}~1@ann`;
-    return { toldOfParents: JSON.stringify({ [job]: { run, state: "succeeded", outputs: { RUN } } }) };
+    return { parentsJson: JSON.stringify({ [job]: { run, state: "succeeded", outputs: { RUN } } }) };
   };
-  assert.deepEqual(only("success", of("succeeded", start(30, told(`${job}@${tickAt(sixth)}~1@ann`)))), []);
+  assert.deepEqual(only("success", of("succeeded", start(30, parents(`${job}@${tickAt(sixth)}~1@ann`)))), []);
   assert.deepEqual(
-    only("success", of("succeeded", start(30, told("another")))),
+    only("success", of("succeeded", start(30, parents("another")))),
     ["I17"],
     "outputs of another run",
   );
-  const untold = JSON.stringify({
+  const withoutOutputs = JSON.stringify({
     [job]: { run: `${job}@${tickAt(sixth)}~1@ann`, state: "succeeded", outputs: {} },
   });
   const [ended] = of("succeeded");
   assert.ok(ended !== undefined);
-  assert.deepEqual(only("success", [ended, start(30, { toldOfParents: untold })]), ["I17"], "lost outputs");
-  const ofRequest = [{ ...ended, asks: true as const }, start(30, { toldOfParents: untold })];
+  assert.deepEqual(
+    only("success", [ended, start(30, { parentsJson: withoutOutputs })]),
+    ["I17"],
+    "lost outputs",
+  );
+  const ofRequest = [{ ...ended, asks: true as const }, start(30, { parentsJson: withoutOutputs })];
   assert.deepEqual(only("success", ofRequest), [], "a request has none");
 });
 
@@ -1484,16 +1488,16 @@ test("I17: a failed tick without a notice, one with two notices, and a notice ab
   const operations = [asked({ kind: "put", rules: { ...rules, notifies: true } }, 1_000)];
   const failed = runOf(sixth, ann, { outcome: "failed" });
   const key = `${job}@${tickAt(sixth)}:failed`;
-  const told = (by: PeerId, afterMs = 2_000) => ({ key, by, at: sixth + afterMs });
+  const notice = (by: PeerId, afterMs = 2_000) => ({ key, by, at: sixth + afterMs });
   const found = (changes: Partial<Evidence>) =>
     rulesIn(checkNotices(flawless({ operations, runs: [...without(sixth), failed], ...changes })));
-  assert.deepEqual(found({ notices: [told(ann)] }), []);
-  assert.deepEqual(found({ notices: [told(ben, 100_000)] }), [], "a channel may be down for a while");
+  assert.deepEqual(found({ notices: [notice(ann)] }), []);
+  assert.deepEqual(found({ notices: [notice(ben, 100_000)] }), [], "a channel may be down for a while");
   assert.deepEqual(found({}), ["I17"], "never told");
-  assert.deepEqual(found({ notices: [told(ann), told(ben)] }), ["I17"], "told twice");
+  assert.deepEqual(found({ notices: [notice(ann), notice(ben)] }), ["I17"], "told twice");
   const dies = away(ann, sixth + 1_000);
   assert.deepEqual(
-    found({ ...dies, notices: [told(ann), told(ben)] }),
+    found({ ...dies, notices: [notice(ann), notice(ben)] }),
     [],
     "its sender may have died between",
   );
@@ -1510,7 +1514,7 @@ test("I17: a failed tick without a notice, one with two notices, and a notice ab
   assert.deepEqual(found({ operations: paused }), [], "an edit may have come before");
   const well = runOf(sixth, ann);
   assert.deepEqual(
-    found({ runs: [...without(sixth), well], notices: [told(ann)] }),
+    found({ runs: [...without(sixth), well], notices: [notice(ann)] }),
     ["I17"],
     "none has failed",
   );

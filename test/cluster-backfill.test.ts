@@ -68,12 +68,12 @@ describe("a backfill of the last hours", () => {
     // A start that its peer could not tell anybody of before it died would be made again elsewhere, rightly.
     await until("three ticks have begun, and bob knows it", 60_000, async () => {
       const begun = readStarts(starts);
-      const told = await items<{ backfills: string | null; startedAt: string | null }>(
+      const runs = await items<{ backfills: string | null; startedAt: string | null }>(
         bob,
         "/v1/jobs/report/runs?limit=100",
       );
       const known = new Set(
-        told.flatMap(({ backfills, startedAt }) => (startedAt === null ? [] : backfills)),
+        runs.flatMap(({ backfills, startedAt }) => (startedAt === null ? [] : backfills)),
       );
       return begun.length >= 3 && begun.every(({ tick }) => known.has(tick));
     });

@@ -15,10 +15,10 @@ test("when a peer is killed one of the others tells it, signed, once, and that i
   const channel = { type: "webhook", url: `${listener.url}/hook/hidden-part`, secret, mesh: ["peer-dead"] };
   const shown = await ada.ask("PUT", "/v1/channels/ops", channel);
   assert.doesNotMatch(JSON.stringify(shown), /hidden-part|MfKQ9r8/);
-  const told = (type: string) => listener.got.filter(({ body }) => JSON.parse(body).type === type);
+  const noticesOf = (type: string) => listener.got.filter(({ body }) => JSON.parse(body).type === type);
   await cyd.crash();
-  await until("the death is told", 90_000, async () => told("cicada.mesh.peer-dead").length > 0);
-  const [dead] = told("cicada.mesh.peer-dead");
+  await until("the death is told", 90_000, async () => noticesOf("cicada.mesh.peer-dead").length > 0);
+  const [dead] = noticesOf("cicada.mesh.peer-dead");
   assert.ok(dead !== undefined);
   const [notice] = JSON.parse(dead.body).data.notices;
   assert.equal(notice.peer.name, "cyd");
@@ -26,6 +26,6 @@ test("when a peer is killed one of the others tells it, signed, once, and that i
   assert.equal(id, notice.key);
   assert.equal(dead.headers["webhook-signature"], signWebhook(secret, id, time, dead.body));
   await cyd.restart();
-  await until("its return is told", 150_000, async () => told("cicada.mesh.peer-back").length > 0);
+  await until("its return is told", 150_000, async () => noticesOf("cicada.mesh.peer-back").length > 0);
   assert.equal(listener.got.length, 2, "one peer has told each");
 });

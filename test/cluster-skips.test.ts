@@ -43,11 +43,11 @@ describe("ticks of a job that a person has asked to skip", () => {
     await Promise.all(peers.map((peer) => peer.restart()));
     await untilMembers(peers, 2);
     for (const peer of peers) {
-      const told = await until(`${peer.name} tells of the skipped tick`, 30_000, async () => {
+      const shown = await until(`${peer.name} tells of the skipped tick`, 30_000, async () => {
         const ticks = await items<ShownTick>(peer, "/v1/jobs/beat/ticks");
         return ticks.find(({ tick, state }) => tick === skipped && state === "skipped");
       });
-      const [{ reason, askedBy, note }] = told.runs as [ShownTick["runs"][number]];
+      const [{ reason, askedBy, note }] = shown.runs as [ShownTick["runs"][number]];
       assert.deepEqual([reason, note], ["asked", "release"]);
       assert.match(askedBy ?? "", /admin@bob/);
     }

@@ -160,7 +160,7 @@ describe("three peers and a job every 2 s", () => {
 
   test("afterwards all three peers have the same history, and it matches what the job itself wrote", async () => {
     const judged = Date.now() - periodMs;
-    const told = await until("equal histories", 30_000, async () => {
+    const agreed = await until("equal histories", 30_000, async () => {
       const histories = await Promise.all(peers.map((peer) => history(peer, judged)));
       const texts = histories.map((runs) => runs.map((run) => `${run.id} ${run.state}`).join("\n"));
       return texts.every((text) => text === texts[0]) && histories[0];
@@ -168,7 +168,7 @@ describe("three peers and a job every 2 s", () => {
     const written = readStarts(file).filter(({ tick }) => Date.parse(tick) < judged);
     assert.ok(written.length > 20);
     assert.deepEqual(
-      told.filter((run) => run.state === "succeeded").map((run) => run.tick),
+      agreed.filter((run) => run.state === "succeeded").map((run) => run.tick),
       written.map(({ tick }) => tick).toSorted(),
     );
   });

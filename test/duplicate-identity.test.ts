@@ -188,7 +188,7 @@ test("a process that has outlived its copy still measures its clock, and takes n
 });
 
 /** Member b tells a, in every heartbeat, that it hears another process, and shows it these words. */
-function tell(cores: Cores, ...lives: readonly Life[]): void {
+function reportLives(cores: Cores, ...lives: readonly Life[]): void {
   for (let times = 0; times < 10; times++) {
     const [last] = cores.heartbeats("b");
     assert.ok(last);
@@ -212,7 +212,7 @@ test("a member that lies about another process takes nobody's vote, no matter wh
     [altered],
     [signedLife(a, 5, 7)],
   ]) {
-    tell(cores, ...lives);
+    reportLives(cores, ...lives);
     assert.equal(cores.state("a").members.duplicateIdentity, false);
     assert.notEqual(cores.state("a").voting.voter.memory, "lost");
   }
@@ -222,7 +222,7 @@ test("a member that lies about another process takes nobody's vote, no matter wh
  * Both other members tell a of a newer life. `lives`: what they show of it; `silent`: the members that say by their clock that
  * they last heard it then, while the others have heard it just now.
  */
-function tellOfNewer(
+function reportNewerLife(
   cores: Cores,
   seconds: number,
   incarnation: number,
@@ -246,11 +246,11 @@ test("all members together can't invent a newer life, nor a higher one than has 
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
   const { incarnation } = cores.state("a").members;
-  tellOfNewer(cores, 30, incarnation + 5, []);
-  tellOfNewer(cores, 30, incarnation + 5, [{ ...signedLife(a, incarnation + 5), signature: "x" }]);
+  reportNewerLife(cores, 30, incarnation + 5, []);
+  reportNewerLife(cores, 30, incarnation + 5, [{ ...signedLife(a, incarnation + 5), signature: "x" }]);
   assert.deepEqual(reasonsOf(cores), []);
   assert.ok(startsOf(cores, "a", 0) > 5);
-  tellOfNewer(cores, 10, 2 ** 52, [signedLife(a, incarnation + 5)]);
+  reportNewerLife(cores, 10, 2 ** 52, [signedLife(a, incarnation + 5)]);
   assert.equal(cores.state("a").members.newerLife, undefined);
 });
 
@@ -258,10 +258,10 @@ test("a member that says for ever that it still hears a process that has gone ke
   const cores = new Cores(["a", "b", "c"]);
   cores.put({ id: "beat", schedule: "@every 2s", command: "true" });
   const later = cores.state("a").members.incarnation + 5;
-  tellOfNewer(cores, 10, later, [signedLife(a, later)]);
+  reportNewerLife(cores, 10, later, [signedLife(a, later)]);
   assert.ok(reasonsOf(cores).includes("duplicate-identity"));
   const gone = { b: cores.wall(cores.now) };
-  tellOfNewer(cores, 30, later, [signedLife(a, later)], gone);
+  reportNewerLife(cores, 30, later, [signedLife(a, later)], gone);
   assert.ok(cores.state("a").members.incarnation > later);
   const since = cores.now;
   cores.pass(40 * second);
@@ -274,7 +274,7 @@ test("a signature on a later life proves another process, and so does an earlier
     (incarnation: number) => signedLife(a, incarnation - 5, incarnation),
   ]) {
     const cores = new Cores(["a", "b", "c"]);
-    tell(cores, lifeAt(cores.state("a").members.incarnation));
+    reportLives(cores, lifeAt(cores.state("a").members.incarnation));
     assert.ok(reasonsOf(cores).includes("duplicate-identity"));
     assert.equal(cores.state("a").voting.voter.memory, "lost");
   }
@@ -283,9 +283,9 @@ test("a signature on a later life proves another process, and so does an earlier
 test("a process that has been shown a later life names it in its own word, and no life that it was only told of", () => {
   const cores = new Cores(["a", "b", "c"]);
   const { incarnation } = cores.state("a").members;
-  tell(cores, { ...signedLife(a, incarnation + 5), signature: "" });
+  reportLives(cores, { ...signedLife(a, incarnation + 5), signature: "" });
   assert.equal(cores.state("a").members.ownLife?.beside, undefined);
-  tell(cores, signedLife(a, incarnation + 5));
+  reportLives(cores, signedLife(a, incarnation + 5));
   assert.deepEqual(cores.state("a").members.ownLife, signedLife(a, incarnation, incarnation + 5));
 });
 
@@ -385,9 +385,9 @@ describe("what a peer with its identity has left open is ended", () => {
     );
     cores.pass(5 * second);
     for (const peer of [a, ...others]) {
-      const told = cores.recordsOf(peer);
+      const records = cores.recordsOf(peer);
       assert.deepEqual(
-        told.map(({ state, reason }) => [state, reason]),
+        records.map(({ state, reason }) => [state, reason]),
         [["lost", "its peer was restarted"]],
       );
     }

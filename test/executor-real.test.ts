@@ -259,12 +259,12 @@ test("only a plain file of the run's user is read as its outputs", async (contex
 test("a run after others finds the text about its parents in the file $CICADA_PARENTS, and others have no such variable", async (context) => {
   const { bed, reports } = await openBed(context);
   const parents = JSON.stringify({ load: { state: "succeeded", outputs: { ROWS: "12" } } });
-  const told = bed.shell(`cat "$CICADA_PARENTS"`, { parents });
-  await launchToEnd(bed, reports, told);
-  assert.equal(await outputOf(bed, told.run), parents);
-  const untold = bed.shell('echo "${CICADA_PARENTS-none}"');
-  await launchToEnd(bed, reports, untold);
-  assert.equal(await outputOf(bed, untold.run), "none\n");
+  const withParents = bed.shell(`cat "$CICADA_PARENTS"`, { parents });
+  await launchToEnd(bed, reports, withParents);
+  assert.equal(await outputOf(bed, withParents.run), parents);
+  const withoutParents = bed.shell('echo "${CICADA_PARENTS-none}"');
+  await launchToEnd(bed, reports, withoutParents);
+  assert.equal(await outputOf(bed, withoutParents.run), "none\n");
 });
 
 test("a run of another user can write and read these files, too", async (context) => {

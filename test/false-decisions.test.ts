@@ -37,7 +37,7 @@ function skipped(cores: Cores, ...times: readonly number[]): RunRecord[] {
   }));
 }
 
-function tell(cores: Cores, records: RunRecord[]): void {
+function gossip(cores: Cores, records: RunRecord[]): void {
   for (const to of [a, b]) {
     const message = { kind: "runs" as const, records, declined: [], orders: [], cancels: [] };
     cores.feed(to, { kind: "heard", from: c, message });
@@ -80,7 +80,7 @@ describe("3,000 ticks that a member reports as skipped", () => {
       const cores = new Cores(["a", "b", "c"]);
       cores.put({ id: "beat", schedule: "@every 10s", command: "true" });
       cores.pass(15 * second);
-      tell(cores, skipped(cores, ...every(30 * second, 30_030 * second)));
+      gossip(cores, skipped(cores, ...every(30 * second, 30_030 * second)));
       act(cores);
       cores.pass(200 * second);
       const due = every(30 * second, 200 * second);

@@ -227,12 +227,12 @@ describe("a tick is one unit", () => {
       cores.pass(3 * minute);
       const isWell = end.state === "succeeded";
       assert.deepEqual(pinged, ["/start", isWell ? "/ok" : "/bad"]);
-      const told = noticesOf(notify, {
+      const due = noticesOf(notify, {
         records: recordsOf(cores, "a", "load"),
         earlier: [],
-        told: new Set(),
+        notified: new Set(),
       });
-      assert.deepEqual([...told.keys()], isWell ? [] : ["failed"]);
+      assert.deepEqual([...due.keys()], isWell ? [] : ["failed"]);
       assert.ok(cores.announced.length > 0);
       assert.equal(cores.pauses.size, isWell ? 0 : 1);
       assert.equal(await lastTick(), end.state);
@@ -398,13 +398,13 @@ describe("chains", () => {
     on: "success" | "failure",
     where: "any" | "other",
     codes: number[],
-    told: string,
+    outputs: string,
   ][] = [
     ["succeeded at its second attempt", "success", "any", [1, 0], '{"TRY":"2"}'],
     ["failed at its second attempt", "failure", "any", [1, 1], '{"TRY":"2"}'],
     ["failed at its first attempt, which no peer could repeat", "failure", "other", [1], '{"TRY":"1"}'],
   ];
-  for (const [what, on, where, codes, told] of written) {
+  for (const [what, on, where, codes, outputs] of written) {
     it(`outputs are those of the attempt that ended the tick: the parent ${what}`, () => {
       const child = { ...report, after: { ...report.after, on } };
       const cores = beforeTick("a", [{ ...load, retry: { ...retry, where } }, child]);
@@ -416,7 +416,7 @@ describe("chains", () => {
         startsOf(cores, "report").map(({ parents }) =>
           JSON.stringify((JSON.parse(parents) as { load: { outputs: unknown } }).load.outputs),
         ),
-        [told],
+        [outputs],
       );
     });
   }

@@ -17,7 +17,7 @@ const second = 1_000;
 
 /** Two peers of a mesh, and what each has reported of jobs and settings. */
 class Stage {
-  readonly told = new Map<PeerId, string[]>();
+  readonly heard = new Map<PeerId, string[]>();
   readonly insides = new Map<PeerId, Inside>();
   readonly #peers = new Map<PeerId, Peer>();
   readonly #world: World;
@@ -45,12 +45,12 @@ class Stage {
           capabilities: ownCapabilities,
           testing: { onLive: (live) => this.insides.set(self, live) },
         });
-        const told: string[] = [];
-        this.told.set(self, told);
+        const heard: string[] = [];
+        this.heard.set(self, heard);
         this.#peers.set(self, peer);
         peer.subscribe((event) => {
-          if (event.kind === "job") told.push(`${event.id} ${event.change}`);
-          if (event.kind === "setting") told.push(`${event.setting} ${event.name} ${event.change}`);
+          if (event.kind === "job") heard.push(`${event.id} ${event.change}`);
+          if (event.kind === "setting") heard.push(`${event.setting} ${event.name} ${event.change}`);
         });
         return {
           start: (ready) => peer.start((error) => ready(error?.message)),
@@ -74,7 +74,7 @@ class Stage {
     const [first] = this.#peers.values();
     first?.command(command, () => undefined);
     this.pass(20 * second);
-    return [...this.told.values()].map((told) => told.splice(0));
+    return [...this.heard.values()].map((heard) => heard.splice(0));
   }
 }
 
@@ -91,8 +91,8 @@ test("each peer reports every change of a job, also of those that another peer w
     [{ kind: "delete-job", id, by }, "deleted"],
   ];
   for (const [command, change] of cases) {
-    const told = [`${id} ${change}`];
-    assert.deepEqual(stage.ask(command), [told, told], command.kind);
+    const heard = [`${id} ${change}`];
+    assert.deepEqual(stage.ask(command), [heard, heard], command.kind);
   }
 });
 
@@ -119,8 +119,11 @@ test("each peer reports every change of a setting or channel, and of no other on
     [channel, "written"],
     [null, "deleted"],
   ] as const) {
-    const told = [`channels ops ${change}`];
-    assert.deepEqual(stage.ask({ kind: "set-value", root: "channels", id: "ops", value, by }), [told, told]);
+    const heard = [`channels ops ${change}`];
+    assert.deepEqual(stage.ask({ kind: "set-value", root: "channels", id: "ops", value, by }), [
+      heard,
+      heard,
+    ]);
   }
 });
 
@@ -134,5 +137,5 @@ test("a job that can't be read any more is reported as written, and not as delet
   const spec = specOf(id, { schedule: "never" });
   other.takeEdit(edit(elsewhere, { kind: "put", spec, by }, epoch + 120_000));
   stage.pass(20_000);
-  assert.deepEqual([...stage.told.values()], [[`${id} written`], [`${id} written`]]);
+  assert.deepEqual([...stage.heard.values()], [[`${id} written`], [`${id} written`]]);
 });

@@ -143,12 +143,12 @@ describe("a job of a real peer", () => {
   });
 
   test("timeout, killGrace: TERM to the whole group, and KILL to what is left after the grace", async () => {
-    const told = await ran({
+    const ended = await ran({
       id: "told",
       command: "trap 'echo told; exit 3' TERM; sleep 60 & wait",
       timeout: "500ms",
     });
-    assert.deepEqual([told.state, await logOf(told)], ["timeout", "told\n"]);
+    assert.deepEqual([ended.state, await logOf(ended)], ["timeout", "told\n"]);
     const deaf = await ran({
       id: "deaf",
       command: "trap 'echo told' TERM; (trap '' TERM; sleep 60) & while :; do sleep 0.1; done",

@@ -15,11 +15,11 @@ function watched(addresses: readonly string[] = named) {
   const announced: string[] = [];
   const joining = new Joining(control, addresses);
   joining.begin((names) => announced.push(names));
-  return { control, told: announced, joining };
+  return { control, announced, joining };
 }
 
 test("a successful join names the joined peers, once", async () => {
-  const { control, told: announced, joining } = watched();
+  const { control, announced, joining } = watched();
   const others = ["ada", "bob", "cyd"].map((name) => person(name));
   control.members.push(...others, { ...person("dan"), state: "dead" as const });
   assert.equal(await joining.first, "ada, bob and cyd");

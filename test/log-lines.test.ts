@@ -55,21 +55,21 @@ test("of a warning that repeats, the first is written at once, and the others in
 });
 
 /** The minutes of an hour in which something is written about a fault that shows every so many seconds. */
-function toldMinutes(everySeconds: number): number[] {
+function loggedMinutes(everySeconds: number): number[] {
   const { log, pass, messages } = stage();
-  const told = new Set<number>();
+  const minutes = new Set<number>();
   for (let second = 0; second < 3_600; second++) {
     if (second % everySeconds === 0) log.error("the disk is full");
-    if (messages().length > 0) told.add(Math.floor(second / 60));
+    if (messages().length > 0) minutes.add(Math.floor(second / 60));
     pass(1_000);
-    if (messages().length > 0) told.add(Math.floor((second + 1) / 60));
+    if (messages().length > 0) minutes.add(Math.floor((second + 1) / 60));
   }
-  return [...told];
+  return [...minutes];
 }
 
 test("a fault that lasts is logged again at growing intervals of at most a quarter of an hour", () => {
-  assert.deepEqual(toldMinutes(7), [0, 1, 6, 21, 36, 51]);
-  assert.deepEqual(toldMinutes(61), [0, 1, 6, 21, 36, 51], "also one that shows just after the interval");
+  assert.deepEqual(loggedMinutes(7), [0, 1, 6, 21, 36, 51]);
+  assert.deepEqual(loggedMinutes(61), [0, 1, 6, 21, 36, 51], "also one that shows just after the interval");
 });
 
 test("after an interval without it, a warning is written at once again", () => {
@@ -109,11 +109,11 @@ test("runs and ticks of one job with one cause are repeats, and the line names t
     });
   }
   pass(minuteMs);
-  const [first, told] = taken();
+  const [first, repeated] = taken();
   assert.equal(first?.["tick"], "2026-11-20T02:00:00Z");
-  assert.equal(told?.["tick"], "2026-11-20T02:02:00Z");
-  assert.equal(told["run"], "backup@2026-11-20T02:02:00Z~1@DEm4Gy1e");
-  assert.equal(told["repeated"], 2);
+  assert.equal(repeated?.["tick"], "2026-11-20T02:02:00Z");
+  assert.equal(repeated["run"], "backup@2026-11-20T02:02:00Z~1@DEm4Gy1e");
+  assert.equal(repeated["repeated"], 2);
 });
 
 test("a line that names a run names its job and tick, at every level", () => {

@@ -321,8 +321,8 @@ describe("in a maintenance", () => {
     const ranges = skipped(cores).filter(({ range }) => range !== undefined);
     const single = skipped(cores).length - ranges.length;
     assert.ok(ranges.length === 1, `${ranges.length} ranges`);
-    const told = (ranges[0]?.range?.count ?? 0) + single;
-    assert.equal(told, 600);
+    const count = (ranges[0]?.range?.count ?? 0) + single;
+    assert.equal(count, 600);
     assert.ok(single < 50, `${single} records of single ticks`);
     const ticks = cores.starts.map(({ tick }) => Date.parse(tick));
     assert.ok(ticks.every((tick) => tick < begin || tick >= end));
@@ -336,8 +336,8 @@ describe("in a maintenance", () => {
     cores.pass(150 * second);
     cores.restart("a", 20 * second);
     cores.pass(200 * second);
-    const told = skipped(cores).reduce((sum, { range }) => sum + (range?.count ?? 1), 0);
-    assert.equal(told, 300);
+    const count = skipped(cores).reduce((sum, { range }) => sum + (range?.count ?? 1), 0);
+    assert.equal(count, 300);
     assert.ok(cores.starts.every(({ tick }) => Date.parse(tick) < begin || Date.parse(tick) >= end));
   });
 

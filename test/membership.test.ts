@@ -313,8 +313,8 @@ describe("a refusal at the door", () => {
   });
 });
 
-/** The roster of a, and an epoch after it that the peer forced and signed, as a member tells it to a. */
-function tellForced(cores: Cores, forcer: PeerId): readonly PeerId[] {
+/** The roster of a, and an epoch after it that the peer forced and signed, as a member sends it to a; returns the voters that a knows then. */
+function votersAfterForced(cores: Cores, forcer: PeerId): readonly PeerId[] {
   const { chain } = cores.state(a).voting.roster;
   const last = chain.at(-1);
   assert.ok(last);
@@ -344,14 +344,14 @@ describe("a roster that was forced", () => {
     cores.ask("a", { kind: "forget-peer", peer: "d", by });
     cores.pass(10 * second);
     const { voters } = cores.state(a).voting.roster.chain.at(-1) ?? {};
-    assert.deepEqual(tellForced(cores, "stranger" as PeerId), voters);
-    assert.deepEqual(tellForced(cores, d), voters);
-    assert.deepEqual(tellForced(cores, b), [b]);
+    assert.deepEqual(votersAfterForced(cores, "stranger" as PeerId), voters);
+    assert.deepEqual(votersAfterForced(cores, d), voters);
+    assert.deepEqual(votersAfterForced(cores, b), [b]);
   });
 
   test("by a peer that was forgotten since is taken over by one that joins later", () => {
     const cores = withVoters();
-    tellForced(cores, d);
+    votersAfterForced(cores, d);
     cores.pass(10 * second);
     cores.ask("b", { kind: "forget-peer", peer: "d", by });
     cores.pass(10 * second);

@@ -161,9 +161,9 @@ test("two sides of a split that tell the same trouble give it one key, by which 
   stage.world.hosts.kill(stage.peer(5));
   const heal = stage.cut([1, 2], [3, 4]);
   stage.pass(3 * minute);
-  const told = stage.news().filter(({ event, peer }) => event === "peer-dead" && peer.id === "peer-5");
-  assert.equal(told.length, 2);
-  assert.equal(new Set(told.map(({ key }) => key)).size, 1);
+  const news = stage.news().filter(({ event, peer }) => event === "peer-dead" && peer.id === "peer-5");
+  assert.equal(news.length, 2);
+  assert.equal(new Set(news.map(({ key }) => key)).size, 1);
   heal();
 });
 
@@ -171,13 +171,13 @@ test("people are told that a clock is doubted, and that it is right again", () =
   const stage = new Stage(4);
   const setBack = stage.world.disturbances.stepClock(stage.peer(2), 5 * minute);
   stage.pass(3 * minute);
-  const told = stage.news();
-  assert.deepEqual(eventsOf(told), ["clock peer-2"]);
+  const news = stage.news();
+  assert.deepEqual(eventsOf(news), ["clock peer-2"]);
   assert.match(
-    told[0]?.text ?? "",
+    news[0]?.text ?? "",
     /the clock of peer-2 is 300\.\d s ahead of the clocks that count as right/,
   );
-  assert.notEqual(told[0]?.by, "peer-2");
+  assert.notEqual(news[0]?.by, "peer-2");
   setBack();
   stage.pass(5 * minute);
   assert.deepEqual(eventsOf(stage.news()), ["clock-right peer-2"]);
@@ -196,9 +196,9 @@ test("a peer tells people that its disk can't be written, and that it can be aga
   stage.pass(10 * second);
   const empty = stage.world.disturbances.fillDisk(stage.peer(2));
   stage.pass(2 * minute);
-  const told = stage.news();
-  assert.deepEqual(eventsOf(told), ["disk peer-2"]);
-  assert.equal(told[0]?.by, "peer-2");
+  const news = stage.news();
+  assert.deepEqual(eventsOf(news), ["disk peer-2"]);
+  assert.equal(news[0]?.by, "peer-2");
   empty();
   stage.pass(5 * minute);
   assert.deepEqual(eventsOf(stage.news()), ["disk-right peer-2"]);
@@ -208,9 +208,9 @@ test("people are told once of a rotated key, and not of a mesh's first key", () 
   const stage = new Stage(3);
   stage.world.ask(stage.peer(1), { kind: "rotate", graceMs: minute });
   stage.pass(5 * minute);
-  const told = stage.news();
+  const news = stage.news();
   assert.deepEqual(
-    told.map(({ event }) => event),
+    news.map(({ event }) => event),
     ["key-rotated"],
   );
   stage.pass(2 * hour);
@@ -301,10 +301,10 @@ test("a peer that dies and comes back all the time is told of a few times an hou
     stage.world.hosts.start(stage.peer(3));
     stage.pass(75 * second);
   }
-  const told = stage.news();
-  assert.ok(told.length >= 1 && told.length <= 6, eventsOf(told).join(", "));
+  const news = stage.news();
+  assert.ok(news.length >= 1 && news.length <= 6, eventsOf(news).join(", "));
   stage.pass(2 * hour);
-  assert.equal(stage.news().at(-1)?.event ?? told.at(-1)?.event, "peer-back", "its end is not forgotten");
+  assert.equal(stage.news().at(-1)?.event ?? news.at(-1)?.event, "peer-back", "its end is not forgotten");
 });
 
 test("if the peer that tells it dies before the channel has taken it, another one sends it under the same key", () => {
@@ -320,9 +320,9 @@ test("if the peer that tells it dies before the channel has taken it, another on
   assert.ok(first !== undefined);
   stage.world.hosts.kill(first.by);
   stage.pass(2 * minute);
-  const told = stage.news();
-  const again = told.filter(({ key }) => key === first.key);
-  assert.equal(again.length, 1, eventsOf(told).join(", "));
+  const news = stage.news();
+  const again = news.filter(({ key }) => key === first.key);
+  assert.equal(again.length, 1, eventsOf(news).join(", "));
   assert.notEqual(again[0]?.by, first.by);
 });
 

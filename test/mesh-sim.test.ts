@@ -49,17 +49,17 @@ class SimMeshPeer implements ContractPeer {
     const process = new Process(this.id, this.queue);
     this.reports = [];
     const mesh = this.simNetwork.mesh(process, { greeter: this.greeter });
-    const told = (report: Report) => {
+    const add = (report: Report) => {
       this.reports.push(report);
       this.onReport(report);
     };
     const events: MeshEvents = {
-      linkUp: (peer) => told({ kind: "up", peer }),
-      linkDown: (peer, why) => told({ kind: "down", peer, why }),
-      redialRefused: (peer, times) => told({ kind: "refused", peer, times }),
-      turnedAway: (by, proof) => told({ kind: "turned-away", by, proof }),
-      keySuperseded: (by) => told({ kind: "superseded", by }),
-      received: (from, channel, bytes) => told({ kind: "received", from, channel, bytes }),
+      linkUp: (peer) => add({ kind: "up", peer }),
+      linkDown: (peer, why) => add({ kind: "down", peer, why }),
+      redialRefused: (peer, times) => add({ kind: "refused", peer, times }),
+      turnedAway: (by, proof) => add({ kind: "turned-away", by, proof }),
+      keySuperseded: (by) => add({ kind: "superseded", by }),
+      received: (from, channel, bytes) => add({ kind: "received", from, channel, bytes }),
     };
     this.queue.after(0, process, () => mesh.start(events));
     this.process = process;

@@ -222,13 +222,13 @@ test("a webhook's signature covers the exact bytes sent; retries keep the id and
   const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
   await using listener = await Listener.open({ status: 503 }, { status: 200 });
   const channel = { type: "webhook", url: listener.url, secret } as const;
-  const told = [notice({ text: "grün \u2028 😀 </script>" })];
-  assert.equal((await deliver(channel, told)).ok, false);
+  const notices = [notice({ text: "grün \u2028 😀 </script>" })];
+  assert.equal((await deliver(channel, notices)).ok, false);
   wallNow.at += 60_000;
-  assert.equal((await deliver(channel, told)).ok, true);
+  assert.equal((await deliver(channel, notices)).ok, true);
   const [first, second] = listener.got;
   assert.ok(first !== undefined && second !== undefined);
-  assert.equal(first.headers["webhook-id"], told[0]?.key);
+  assert.equal(first.headers["webhook-id"], notices[0]?.key);
   assert.equal(second.headers["webhook-id"], first.headers["webhook-id"]);
   assert.equal(Number(second.headers["webhook-timestamp"]) - Number(first.headers["webhook-timestamp"]), 60);
   for (const { headers, body } of [first, second]) {

@@ -8,7 +8,7 @@ import type { PeerId } from "../src/schema/ids.ts";
 import { noticeKind, type NoticeRecord } from "../src/schema/notice.ts";
 import { noon, notice } from "./kit/notifier-stage.ts";
 
-const told = notice();
+const failed = notice();
 const opened: NoticeRecord = {
   kind: noticeKind,
   job: "backup" as NoticeRecord["job"],
@@ -84,7 +84,7 @@ const ok: Delivered = { ok: true };
 
 test("a notice is recorded before it is sent and after it was accepted, and both records go to all peers", () => {
   const life = new Life(ok);
-  life.sender.open(opened, told);
+  life.sender.open(opened, failed);
   assert.deepEqual(
     life.stored.map(({ version, channels }) => [version, channels["ops"]?.state]),
     [
@@ -97,35 +97,35 @@ test("a notice is recorded before it is sent and after it was accepted, and both
 
 test("a notice is sent at least once with one key: a peer that died before the channel had answered sends it again in its next life", () => {
   const first = new Life();
-  first.sender.open(opened, told);
-  assert.deepEqual(first.delivered, [told.key]);
+  first.sender.open(opened, failed);
+  assert.deepEqual(first.delivered, [failed.key]);
   const next = new Life(ok);
-  next.sender.resume(first.last, told);
+  next.sender.resume(first.last, failed);
   assert.deepEqual(next.delivered, first.delivered);
 });
 
 test("mail that was accepted is not sent again by the peer that saw it accepted, in this life or the next one", () => {
   const life = new Life(ok);
-  life.sender.open(opened, told);
+  life.sender.open(opened, failed);
   life.pass(86_400_000);
-  assert.deepEqual(life.delivered, [told.key]);
+  assert.deepEqual(life.delivered, [failed.key]);
   const next = new Life(ok);
-  next.sender.resume(life.last, told);
+  next.sender.resume(life.last, failed);
   assert.deepEqual(next.delivered, []);
 });
 
 test("a disk that refuses the record of an acceptance doesn't make this peer send it again", () => {
   const life = new Life(ok, ok);
   life.diskIsFull = true;
-  life.sender.open(opened, told);
+  life.sender.open(opened, failed);
   life.pass(600_000);
-  assert.deepEqual(life.delivered, [told.key]);
+  assert.deepEqual(life.delivered, [failed.key]);
   assert.equal(life.gossiped.at(-1)?.channels["ops"]?.state, "sent", "the others know");
 });
 
 test("one that is refused is visible as the channel's failure, on every peer", () => {
   const life = new Life({ ok: false, isFinal: true, why: "hooks.example answered 404: no_team" });
-  life.sender.open(opened, told);
+  life.sender.open(opened, failed);
   const failure = { ok: false, error: "hooks.example answered 404: no_team", at: noon };
   assert.deepEqual(life.sender.healthOf("ops"), failure);
   const other = new Life();
@@ -137,7 +137,7 @@ test("a channel that fails for now is shown as failing on every peer while its n
   const failure: Delivered = { ok: false, isFinal: false, why: "no answer" };
   const life = new Life(failure, failure, ok);
   const other = new Life();
-  life.sender.open(opened, told);
+  life.sender.open(opened, failed);
   other.sender.heard(life.last.channels);
   for (const { sender } of [life, other])
     assert.deepEqual(sender.healthOf("ops"), { ok: false, error: "no answer", at: noon });
@@ -150,5 +150,5 @@ test("a channel that fails for now is shown as failing on every peer while its n
   life.pass(20_000);
   other.sender.heard(life.last.channels);
   for (const { sender } of [life, other]) assert.equal(sender.healthOf("ops")?.ok, true);
-  assert.deepEqual(life.delivered, [told.key, told.key, told.key]);
+  assert.deepEqual(life.delivered, [failed.key, failed.key, failed.key]);
 });

@@ -16,7 +16,7 @@ const every: NotifyRule = { on: [...noticeEvents], to: ["ops"] };
 interface Case {
   records?: readonly Partial<RunRecord>[];
   earlier?: readonly RunState[];
-  told?: readonly NoticeEvent[];
+  notified?: readonly NoticeEvent[];
   afterFailures?: number;
   on?: NoticeEvent[];
   expected: readonly NoticeEvent[];
@@ -122,7 +122,7 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "a run that was told as lost and then reports success is a recovery": {
     records: [{ state: "succeeded", ...ran }],
-    told: ["lost"],
+    notified: ["lost"],
     expected: ["recovered"],
   },
   "a tick that was stopped on its way from peer to peer has failed, also if it was a run that was lost": {
@@ -138,10 +138,10 @@ const cases: Readonly<Record<string, Case>> = {
       { state: "skipped", reason: "stopped", slot: "b", of: 2, set: ["a", "b"] },
     ],
     earlier: ["failed"],
-    told: ["failed"],
+    notified: ["failed"],
     expected: [],
   },
-  "nothing is told twice": { records: [{ state: "failed", ...ran }], told: ["failed"], expected: [] },
+  "nothing is told twice": { records: [{ state: "failed", ...ran }], notified: ["failed"], expected: [] },
   "a start more than 30 s after due is late": {
     records: [{ state: "succeeded", due: noon, startedAt: noon + 30_001, finishedAt: noon + 40_000 }],
     expected: ["late"],
@@ -178,10 +178,12 @@ const cases: Readonly<Record<string, Case>> = {
 };
 
 describe("of a tick", () => {
-  for (const [name, { records = [], earlier = [], told = [], expected, ...said }] of Object.entries(cases)) {
+  for (const [name, { records = [], earlier = [], notified = [], expected, ...said }] of Object.entries(
+    cases,
+  )) {
     test(name, () => {
       const rule = { ...every, ...said };
-      const tick = { records: records.map(someRecord), earlier, told: new Set(told) };
+      const tick = { records: records.map(someRecord), earlier, notified: new Set(notified) };
       assert.deepEqual([...noticesOf([rule], tick).keys()], expected);
     });
   }
@@ -196,7 +198,7 @@ test("each rule tells its own channels, and a channel of two rules is told once"
   const tick = {
     records: [someRecord({ state: "failed", ...ran })],
     earlier: [],
-    told: new Set<NoticeEvent>(),
+    notified: new Set<NoticeEvent>(),
   };
   assert.deepEqual(noticesOf(rules, tick), new Map([["failed", new Set(["ops", "log", "boss"])]]));
 });

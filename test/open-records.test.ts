@@ -46,15 +46,15 @@ function stepsWith(open: number, overlap: "allow" | "queue" | "skip"): { records
   Object.assign(cores.state(a).settings, { checksBook: false });
   Object.assign(cores.state(b).settings, { checksBook: false });
   cores.put({ id: "beat", schedule: "@every 5s", command: "true", overlap, catchUp: { policy: "none" } });
-  const tell = (records: RunRecord[]) =>
+  const gossip = (records: RunRecord[]) =>
     cores.feed(a, {
       kind: "heard",
       from: b,
       message: { kind: "runs", records, declined: [], orders: [], cancels: [] },
     });
-  tell(openRecords(cores, 0, open));
+  gossip(openRecords(cores, 0, open));
   cores.pass(10 * second);
-  const records = countSteps(() => tell(openRecords(cores, open, open + 100)));
+  const records = countSteps(() => gossip(openRecords(cores, open, open + 100)));
   const aSecond = countSteps(() => cores.pass(50 * second)) / 50;
   return { records, aSecond };
 }
@@ -137,15 +137,15 @@ test("a question about a job with thousands of open records is answered with a t
     from: b,
     message: { kind: "runs", records, declined: [], orders: [], cancels: [] },
   });
-  const told = new Set<string>();
+  const sent = new Set<string>();
   cores.onEffect = (peer, effect) => {
     if (peer !== a || effect.kind !== "send" || effect.message.kind !== "answer") return;
-    for (const { signature } of effect.message.records) told.add(signature);
+    for (const { signature } of effect.message.records) sent.add(signature);
   };
   const [{ tick, due }] = records as [RunRecord];
   const question = { key: `beat@${tick}~1`, job: "beat" as JobId, rank: 1, due };
   cores.feed(a, { kind: "heard", from: b, message: { kind: "ask", id: 1, orders: [question] } });
-  assert.equal(told.size, 1_000);
+  assert.equal(sent.size, 1_000);
 });
 
 /** A record of one tick, which was due 5 s ago, by each of so many peers that nobody has ever heard. */

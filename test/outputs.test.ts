@@ -97,11 +97,11 @@ test("outputs are part of the run's record on every peer, and the run after it g
     assert.match(why.join(), /Note: line 2 of \$CICADA_OUTPUT is left out/);
   }
   const run = cores.starts.find((start) => start.run.startsWith("report@"));
-  const told = JSON.parse(run?.parents ?? "null") as Record<string, { run: string }>;
-  assert.deepEqual(told, {
-    load: { run: told["load"]?.run, state: "failed", exitCode: 3, outputs: { ROWS: "12" } },
+  const parents = JSON.parse(run?.parents ?? "null") as Record<string, { run: string }>;
+  assert.deepEqual(parents, {
+    load: { run: parents["load"]?.run, state: "failed", exitCode: 3, outputs: { ROWS: "12" } },
   });
-  assert.match(told["load"]?.run ?? "", /^load@2026-/);
+  assert.match(parents["load"]?.run ?? "", /^load@2026-/);
 });
 
 test("the outputs are those of the attempt that ended the tick", () => {

@@ -188,8 +188,8 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await logIn(page, ada.token, "/jobs");
     const card = page.getByRole("row", { name: /broken/ });
     await card.getByText(/exit 3/).waitFor();
-    const told = /failed \d+ s ago · exit 3 · [\d.]+\sm?s/;
-    await until("the card tells of the last tick", 20_000, async () => told.test(await card.innerText()));
+    const lastTick = /failed \d+ s ago · exit 3 · [\d.]+\sm?s/;
+    await until("the card tells of the last tick", 20_000, async () => lastTick.test(await card.innerText()));
     const tops =
       "[...document.querySelectorAll('.places a')].map((one) => Math.round(one.getBoundingClientRect().top))";
     assert.equal(new Set(await page.evaluate<number[]>(tops)).size, 1);
@@ -529,7 +529,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await logIn(page, ada.token, "/new");
     await page.getByLabel("id (required)").fill("Not An Id");
     await page.getByRole("button", { name: "Create job" }).click();
-    await page.locator(".told:focus", { hasText: "an id is 1 to 128" }).waitFor();
+    await page.locator(".refusal:focus", { hasText: "an id is 1 to 128" }).waitFor();
     const isInView =
       "(({ top, bottom }) => top >= 0 && bottom <= innerHeight)(document.activeElement.getBoundingClientRect())";
     assert.ok(await page.evaluate(isInView));
@@ -1149,7 +1149,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       new Promise((done) => events.addEventListener("open", () => done()))`);
     // The page itself listens for longer, so it is told first.
     await page.evaluate(
-      `void (window.told = new Promise((done) => events.addEventListener("cicada.pool.written", () => done())))`,
+      `void (window.written = new Promise((done) => events.addEventListener("cicada.pool.written", () => done())))`,
     );
     assert.equal(await pool.count(), 0);
     await peers[1]?.ask("PUT", "/v1/pools/of-another", { slots: 3 });
@@ -1199,7 +1199,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
 
   test("the jobs are listed by name before the states of all of them are known, and ordered then", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
-    const { promise: known, resolve: tell } = Promise.withResolvers<void>();
+    const { promise: known, resolve: allow } = Promise.withResolvers<void>();
     for (const needsStates of ["**/v1/summary", /v1.jobs.*(sort=attention|state=)/]) {
       await page.route(needsStates, async (route) => {
         await known;
@@ -1220,7 +1220,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     assert.notEqual(named[0], "nowhere");
     await page.getByRole("row", { name: /broken.* failing/ }).waitFor();
     assert.deepEqual(await violations(page), []);
-    tell();
+    allow();
     await note.waitFor({ state: "detached" });
     await page.getByRole("button", { name: /^failing/ }).waitFor();
     await until(
@@ -1268,7 +1268,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       readyState = 1;
       constructor() { super(); window.stream = this; }
       close() {}
-      tell(name, fields) { this.dispatchEvent(new MessageEvent(name, { data: "{}", ...fields })); }
+      dispatch(name, fields) { this.dispatchEvent(new MessageEvent(name, { data: "{}", ...fields })); }
     }`);
     await page.clock.install();
     let asked = 0;
@@ -1287,16 +1287,16 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
       await until("the failures have been asked for", 5_000, () => asked >= expected);
       assert.equal(asked, expected, opened);
     };
-    const cut = 'stream.tell("error")';
-    const open = 'stream.tell("open")';
+    const cut = 'stream.dispatch("error")';
+    const open = 'stream.dispatch("open")';
     await logIn(page, ada.token);
     await page.getByRole("row", { name: /^broken/ }).waitFor();
     await page.evaluate(open);
     await back(cut, open, 1); // no event has come yet
-    await page.evaluate('stream.tell("cicada.run.succeeded", { lastEventId: "1" })');
+    await page.evaluate('stream.dispatch("cicada.run.succeeded", { lastEventId: "1" })');
     await back(cut, open, 0);
     await back(cut, open, 0);
-    await back(cut, `${open}; stream.tell("cicada.events.missed")`, 1);
+    await back(cut, `${open}; stream.dispatch("cicada.events.missed")`, 1);
     await back(`stream.readyState = 2; ${cut}`, open, 1); // a new stream
     await context.close();
   });
@@ -1312,7 +1312,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     page.on("request", (request) => {
       if (new URL(request.url()).pathname === "/v1/failures") asked++;
     });
-    const tell = (state: string): Promise<unknown> =>
+    const dispatch = (state: string): Promise<unknown> =>
       page.evaluate(
         `events.dispatchEvent(new MessageEvent("cicada.run.${state}", { data: '{"subject":"hello@1"}' }))`,
       );
@@ -1320,11 +1320,11 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("row", { name: /^broken/ }).waitFor();
     assert.equal(asked, 1);
     const running = page.waitForRequest(/\/v1\/running$/);
-    await tell("succeeded");
+    await dispatch("succeeded");
     await page.clock.runFor(12_000);
     await running;
     assert.equal(asked, 1);
-    await tell("failed");
+    await dispatch("failed");
     await page.clock.runFor(4_000);
     await until("the failures have been asked for again", 20_000, () => asked === 2);
     await context.close();
@@ -1479,10 +1479,10 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.route("**/v1/peers", async (route) => {
       const answer = await route.fetch();
       const { items, ...others } = (await answer.json()) as { items: { name: string }[] };
-      const told = items.map((peer) =>
+      const changed = items.map((peer) =>
         peer.name === "bob" ? { ...peer, voter: false, votesLost: true } : { ...peer, state: "dead" },
       );
-      await route.fulfill({ json: { ...others, items: told } });
+      await route.fulfill({ json: { ...others, items: changed } });
     });
     await logIn(page, ada.token, "/mesh");
     await page.getByText(/0 of 3 voters can vote \(epoch \d+\)$/).waitFor();

@@ -53,9 +53,9 @@ test("an address that isn't there is answered with the page for a browser, and w
     assert.equal(answer.body, body, url);
     assert.equal(answer.headers["content-type"], "text/html; charset=utf-8");
     const authorization = `Bearer ${token}`;
-    const told = await api.inject({ url, headers: { host, ...asBrowser, authorization } });
-    assert.equal(told.statusCode, 404, url);
-    assert.equal(told.json<{ code: string }>().code, "NOT_FOUND");
+    const withToken = await api.inject({ url, headers: { host, ...asBrowser, authorization } });
+    assert.equal(withToken.statusCode, 404, url);
+    assert.equal(withToken.json<{ code: string }>().code, "NOT_FOUND");
   }
   const headers = { host, ...asBrowser };
   assert.equal((await api.inject({ url: "/v1/nothing", headers })).statusCode, 401);

@@ -81,9 +81,9 @@ test("of several pauses and maintenances that overlap, a tick is skipped by thos
     const seconds = (tick - from) / second;
     const isMaintained = (seconds >= 50 && seconds < 80) || isInWindow(tick);
     const reason = seconds < 60 ? "paused" : isMaintained ? "maintenance" : undefined;
-    const told = cores.recordsOf("a").filter((record) => Date.parse(record.tick) === tick);
+    const records = cores.recordsOf("a").filter((record) => Date.parse(record.tick) === tick);
     assert.deepEqual(
-      told.map((record) => [record.state, record.reason]),
+      records.map((record) => [record.state, record.reason]),
       [reason === undefined ? ["succeeded", undefined] : ["skipped", reason]],
       new Date(tick).toISOString(),
     );

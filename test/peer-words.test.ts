@@ -308,8 +308,8 @@ describe("a claim of a peer that died before it could start", () => {
       cores.pass(2 * 60 * second);
       for (const peer of living) {
         assert.deepEqual(openAt(peer), []);
-        const told = cores.records.get(peer as PeerId)?.get(key);
-        assert.deepEqual([told?.state, told?.reason], ["withdrawn", "its peer died"]);
+        const record = cores.records.get(peer as PeerId)?.get(key);
+        assert.deepEqual([record?.state, record?.reason], ["withdrawn", "its peer died"]);
       }
       assert.equal(cores.starts.length, 0);
     });
@@ -330,9 +330,9 @@ test("a run of a dead peer is declared lost by the next in rank when the first o
   cores.kill(run.peer);
   cores.pass(30 * second);
   for (const peer of others) {
-    const told = cores.recordsOf(peer).find((record) => record.tick === run.tick && record.peer === run.peer);
-    assert.equal(told?.state, "lost", peer);
-    assert.notEqual(told.by, first);
+    const record = cores.recordsOf(peer).find((one) => one.tick === run.tick && one.peer === run.peer);
+    assert.equal(record?.state, "lost", peer);
+    assert.notEqual(record.by, first);
   }
 });
 

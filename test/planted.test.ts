@@ -104,7 +104,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
     rules: ["I3"],
     took: 11,
   },
-  "skip-untold": { kinds: ["lossy network"], seed: 50, rules: ["I5"], took: 50 },
+  "skip-unconfirmed": { kinds: ["lossy network"], seed: 50, rules: ["I5"], took: 50 },
   "secret-unread": { kinds: ["kill"], shares: "secrets", seed: 1, rules: ["I4"], took: 1 },
   "group-unread": { kinds: ["kill"], shares: "groups", seed: 2, rules: ["I4", "I10"], took: 2 },
   "calendar-kept": { kinds: ["kill"], shares: "calendars", seed: 4, rules: ["I1", "I4"], took: 4 },

@@ -225,9 +225,9 @@ test("the death of a peer in its turn is a failure, which stops the rest by defa
   cores.pass(2 * minute);
   for (const peer of order.slice(1)) {
     assert.equal(storiesOf(cores, peer, tick), "lost stopped stopped stopped stopped");
-    const told = describeTick(tick, recordsOf(cores, peer, tick), (id) => `host-${id}`);
-    assert.equal(told.state, "failed");
-    assert.equal(told.why[0], "It has 5 runs: 1 lost, 4 skipped.");
+    const described = describeTick(tick, recordsOf(cores, peer, tick), (id) => `host-${id}`);
+    assert.equal(described.state, "failed");
+    assert.equal(described.why[0], "It has 5 runs: 1 lost, 4 skipped.");
   }
 });
 

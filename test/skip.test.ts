@@ -156,8 +156,8 @@ describe("a tick that a person has asked to skip", () => {
       assert.match(answerOf(cores), /^TICK_BEGUN: .* had begun before its peer was told/);
       const ran = cores.starts.filter((start) => start.tick === tickAt(tick)).map(({ peer }) => peer);
       assert.deepEqual(ran.toSorted(), ["a", "b", "c"]);
-      const told = storyAt(cores, tick).map(({ state }) => state);
-      assert.deepEqual(told, ["succeeded", "succeeded", "succeeded"]);
+      const states = storyAt(cores, tick).map(({ state }) => state);
+      assert.deepEqual(states, ["succeeded", "succeeded", "succeeded"]);
     });
   }
 

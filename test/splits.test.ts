@@ -12,7 +12,7 @@ import { member, otherId, selfId } from "./kit/fake-control.ts";
 
 const [a, b, c] = ["a", "b", "c"] as [PeerId, PeerId, PeerId];
 
-const told = (cores: Cores, peer: PeerId) =>
+const silencesShown = (cores: Cores, peer: PeerId) =>
   silencesOf(cores.state(peer)).map((one) => ({ ...one, from: one.from > 0, to: one.to !== undefined }));
 
 describe("a peer remembers when it did not hear a member", () => {
@@ -22,14 +22,14 @@ describe("a peer remembers when it did not hear a member", () => {
     cores.split([a], [b, c]);
     cores.pass(30_000);
     const silent = { from: true, to: false, restarted: false, refused: false };
-    assert.deepEqual(told(cores, a), [
+    assert.deepEqual(silencesShown(cores, a), [
       { peer: b, ...silent },
       { peer: c, ...silent },
     ]);
-    assert.deepEqual(told(cores, b), [{ peer: a, ...silent }]);
+    assert.deepEqual(silencesShown(cores, b), [{ peer: a, ...silent }]);
     cores.heal();
     cores.pass(10_000);
-    assert.deepEqual(told(cores, b), [{ peer: a, ...silent, to: true }]);
+    assert.deepEqual(silencesShown(cores, b), [{ peer: a, ...silent, to: true }]);
     const [silence] = silencesOf(cores.state(a));
     const lastedMs = (silence?.to ?? 0) - (silence?.from ?? 0);
     assert.ok(lastedMs > 29_000 && lastedMs < 40_000, String(lastedMs));
@@ -41,10 +41,10 @@ describe("a peer remembers when it did not hear a member", () => {
     cores.kill(b);
     cores.pass(1_000);
     const silence = { peer: b, from: true, restarted: false };
-    assert.deepEqual(told(cores, a), [{ ...silence, to: false, refused: true }]);
+    assert.deepEqual(silencesShown(cores, a), [{ ...silence, to: false, refused: true }]);
     cores.up(b);
     cores.pass(5_000);
-    assert.deepEqual(told(cores, a), [{ ...silence, to: true, refused: false, restarted: true }]);
+    assert.deepEqual(silencesShown(cores, a), [{ ...silence, to: true, refused: false, restarted: true }]);
   });
 
   test("for so many silences and so long, and none of a peer that is no member any more", () => {
@@ -62,13 +62,13 @@ describe("a peer remembers when it did not hear a member", () => {
     const now = { ...state.now, wall: state.now.wall + 8 * 86_400_000 };
     silenceBegins({ ...state, now }, ofC);
     assert.deepEqual(
-      told(cores, a).map(({ peer }) => peer),
+      silencesShown(cores, a).map(({ peer }) => peer),
       [b, c],
       "after a week those that have ended are forgotten",
     );
     forgetMembers(state, [c]);
     assert.deepEqual(
-      told(cores, a).map(({ peer }) => peer),
+      silencesShown(cores, a).map(({ peer }) => peer),
       [b],
     );
   });

@@ -84,10 +84,10 @@ export class Notices {
     this.#readTick(id, tick, again, (records) => {
       if (!this.#isNews(job, records)) return;
       this.#readEarlier(id, tick, again, (earlier) => {
-        this.#readNotified(id, tick, again, (told) => {
-          const events = new Set([...told].flatMap(([event, one]) => (one === "told" ? event : [])));
-          for (const [event, channels] of noticesOf(rules, { records, earlier, told: events })) {
-            const left = told.get(event);
+        this.#readNotified(id, tick, again, (notified) => {
+          const events = new Set([...notified].flatMap(([event, one]) => (one === "done" ? event : [])));
+          for (const [event, channels] of noticesOf(rules, { records, earlier, notified: events })) {
+            const left = notified.get(event);
             this.#open(job, tick, event, left instanceof Set ? left : channels, records);
           }
         });
@@ -252,21 +252,21 @@ export class Notices {
     job: JobId,
     tick: TickId,
     again: () => void,
-    done: (told: Map<NoticeEvent, "told" | Set<string>>) => void,
+    done: (notified: Map<NoticeEvent, "done" | Set<string>>) => void,
   ): void {
     const { disk, keys } = this.#deps.doors;
     disk.others({ kind: noticeKind, of: { job, tick }, limit: recordsOfTick }, (found) => {
       if (found instanceof CicadaError) return this.#later(found, again);
-      const told = new Map<NoticeEvent, "told" | Set<string>>();
+      const notified = new Map<NoticeEvent, "done" | Set<string>>();
       for (const record of found) {
         const event = noticeEvents.find((one) => one === record.name);
         if (event === undefined || !isNoticeRecord(record)) continue;
         const open = openChannels(record.channels);
         const isOurs = record.peer === keys.self;
-        if (open.length === 0 || isOurs || this.#deps.isAlive(record.peer)) told.set(event, "told");
-        else if (!told.has(event)) told.set(event, new Set(open));
+        if (open.length === 0 || isOurs || this.#deps.isAlive(record.peer)) notified.set(event, "done");
+        else if (!notified.has(event)) notified.set(event, new Set(open));
       }
-      done(told);
+      done(notified);
     });
   }
 

@@ -31,7 +31,7 @@ export interface PingsDeps {
 export class Pings {
   readonly #deps: PingsDeps;
   #onTheirWay = 0;
-  readonly #told = new Set<string>();
+  readonly #noted = new Set<string>();
 
   constructor(deps: PingsDeps) {
     this.#deps = deps;
@@ -61,10 +61,10 @@ export class Pings {
   }
 
   #isFirst(what: string): boolean {
-    if (this.#told.has(what)) return false;
-    this.#told.add(what);
-    const [oldest] = this.#told;
-    if (this.#told.size > rememberedMax && oldest !== undefined) this.#told.delete(oldest);
+    if (this.#noted.has(what)) return false;
+    this.#noted.add(what);
+    const [oldest] = this.#noted;
+    if (this.#noted.size > rememberedMax && oldest !== undefined) this.#noted.delete(oldest);
     return true;
   }
 

@@ -66,7 +66,7 @@ export class ScriptStore {
   readonly #uses = new Map<JobId, ScriptUse>();
   /** the interpreters that were missing at the last check; undefined = there was none yet */
   #missing: ReadonlySet<string> | undefined;
-  #told = "";
+  #reported = "";
   #checks = 0;
   readonly #fetches = new Map<string, Fetch>();
   /** when a script that no peer had is asked for again; monotonic, ms */
@@ -197,8 +197,8 @@ export class ScriptStore {
       if (this.#missing?.has(interpreter) !== false) items.add(`interpreter:${interpreter}`);
     }
     const lacks = [...items].toSorted();
-    if (lacks.join() !== this.#told) {
-      this.#told = lacks.join();
+    if (lacks.join() !== this.#reported) {
+      this.#reported = lacks.join();
       this.#deps.lacks(lacks);
     }
     this.#fetchMissing();

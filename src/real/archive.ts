@@ -211,10 +211,10 @@ export class Archive {
   }
 
   #saveProgress(): void {
-    const told = this.#options.clock.now().wall - reportedWithinMs;
+    const reportedUntil = this.#options.clock.now().wall - reportedWithinMs;
     const until = this.#destinations.map(({ name, queue, resumedFrom }) => [
       name,
-      Math.min(queue.oldestEnd ?? told, resumedFrom ?? told, told),
+      Math.min(queue.oldestEnd ?? reportedUntil, resumedFrom ?? reportedUntil, reportedUntil),
     ]);
     const text = `${JSON.stringify(Object.fromEntries(until))}\n`;
     if (text === this.#saved) return;

@@ -35,8 +35,8 @@ export function isForcedBackfill(tick: TickId): boolean {
   return form.exec(tick)?.[2] !== "000";
 }
 
-/** The tick as the job's process is told it: of a backfill, the one that it makes up for. */
-export function toldTick(tick: TickId): TickId {
+/** The tick that a run is about, as its process sees it: of a backfill, the one that it makes up for. */
+export function originalTick(tick: TickId): TickId {
   const instant = backfilledInstant(tick);
   return instant === undefined ? tick : tickAt(instant);
 }

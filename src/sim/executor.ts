@@ -236,7 +236,7 @@ export class SimExecutor implements Executor {
       life: this.life,
       start: this.trueTime(),
       end: undefined,
-      ...(spec.parents === undefined ? {} : { toldOfParents: spec.parents }),
+      ...(spec.parents === undefined ? {} : { parentsJson: spec.parents }),
     };
     // A precheck is a process, whatever follows it.
     if (spec.action.kind === "http") run.asks = true;

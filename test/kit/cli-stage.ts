@@ -103,8 +103,8 @@ export class StubPeer implements AsyncDisposable {
         };
         this.asked.push(asked);
         const answerer = this.#answers.get(`${asked.method} ${asked.path}`);
-        const told = typeof answerer === "function" ? answerer(asked) : answerer;
-        const answer = told ?? this.#otherwise(asked) ?? notFound;
+        const prepared = typeof answerer === "function" ? answerer(asked) : answerer;
+        const answer = prepared ?? this.#otherwise(asked) ?? notFound;
         const { status = 200, headers = { "content-type": "application/json" }, body } = answer;
         response.writeHead(status, headers);
         response.end(typeof body === "string" || body === undefined ? body : JSON.stringify(body));

@@ -76,19 +76,19 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
 }
 
 /** How many reasons the warnings of one kind give, and how many jobs each of them names. */
-const reasonsTold = 10;
+const reasonsNamed = 10;
 const jobsNamed = 5;
 
 /** Each reason is given once, with its jobs: when all workers of a mesh are down, all of its jobs are blocked. */
 function describeJobs(jobs: ReturnType<Control["blocked"]>, who: string): string[] {
   const groups = [...Map.groupBy(jobs, ({ hindrance }) => hindrance.message)];
-  const told = groups.slice(0, reasonsTold).map(([why, blocked]) => {
+  const texts = groups.slice(0, reasonsNamed).map(([why, blocked]) => {
     const names = listSome(
       blocked.map(({ id }) => id),
       jobsNamed,
     );
     return `${who} the ${blocked.length === 1 ? "job" : "jobs"} ${names}: ${why}`;
   });
-  const more = groups.slice(reasonsTold).flatMap(([, blocked]) => blocked).length;
-  return more > 0 ? [...told, `${who} ${more} more ${more === 1 ? "job" : "jobs"}`] : told;
+  const more = groups.slice(reasonsNamed).flatMap(([, blocked]) => blocked).length;
+  return more > 0 ? [...texts, `${who} ${more} more ${more === 1 ? "job" : "jobs"}`] : texts;
 }

@@ -62,10 +62,10 @@ export class RecentTicks {
     const { records } = await control.history({ job, states: statesShown, limit: recordsRead });
     const ticks: Recent["ticks"] = [];
     for (const [tick, ofTick] of Map.groupBy(records, (record) => record.tick)) {
-      const told = this.#decisions.storyOf(ofTick);
-      if (told === undefined) continue;
-      const run = told.startedAt === undefined ? null : runId(told);
-      ticks.push({ tick, state: told.state, ms: tookMs(told) ?? null, run });
+      const story = this.#decisions.storyOf(ofTick);
+      if (story === undefined) continue;
+      const run = story.startedAt === undefined ? null : runId(story);
+      ticks.push({ tick, state: story.state, ms: tookMs(story) ?? null, run });
       if (ticks.length === recentTicks) break;
     }
     return { ticks, usualMs: await usualMs };

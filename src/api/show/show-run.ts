@@ -2,7 +2,7 @@
  * A run, and the account of a tick, as the API shows them (INTERFACE, Run): instants in RFC 3339, null for what isn't
  * known.
  */
-import { backfilledInstant, toldTick } from "../../schema/backfill.ts";
+import { backfilledInstant, originalTick } from "../../schema/backfill.ts";
 import { Type, type Static } from "typebox";
 import type { Decisions } from "../options.ts";
 import { waits, type TickStory, type View } from "../../ports/control.ts";
@@ -140,7 +140,7 @@ export function showRun(record: RunRecord, view: View, duplicate: boolean): Run 
 
 /** The tick that a backfill's run, or the run of a child of its, makes up for. */
 function showBackfilled({ tick }: RunRecord): Run["backfills"] {
-  return backfilledInstant(tick) === undefined ? null : toldTick(tick);
+  return backfilledInstant(tick) === undefined ? null : originalTick(tick);
 }
 
 function showRange({ range, due }: RunRecord): Run["range"] {

@@ -51,11 +51,11 @@ const indent = " ".repeat("warn  ".length + nameWidth + 1);
 
 function printFinding(terminal: Terminal, { check, level, found, mend }: Finding): void {
   const [colour, sign] = signs[level];
-  const told = plain(asInvoked(found, terminal.env));
-  const head = `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${told}`;
+  const text = plain(asInvoked(found, terminal.env));
+  const head = `${paint(terminal, colour, sign)}  ${check.padEnd(nameWidth)} ${text}`;
   if (mend === undefined) return terminal.print(head);
   const advice = plain(asInvoked(mend, terminal.env));
-  const isWide = !terminal.interactive || indent.length + told.length + 2 + advice.length <= terminal.columns;
+  const isWide = !terminal.interactive || indent.length + text.length + 2 + advice.length <= terminal.columns;
   if (isWide) return terminal.print(`${head}: ${advice}`);
   terminal.print(head);
   terminal.print(`${indent}→ ${advice}`);

@@ -24,7 +24,7 @@ interface Rule {
 }
 
 /** Reasons that have an alert of their own, or that a person has asked for. */
-const toldElsewhere = ["no-quorum", "disk", "clock", "drained"];
+const excludedReasons = ["no-quorum", "disk", "clock", "drained"];
 
 /** Peers with more than 1,000 jobs have no series per job. */
 const withoutSeries = "unless on () count(cicada_job_state)";
@@ -134,7 +134,7 @@ const mesh: readonly Rule[] = [
   },
   {
     alert: "CicadaNotReady",
-    expr: `max by (instance, reason) (cicada_not_ready{reason!~"${toldElsewhere.join("|")}"}) == 1`,
+    expr: `max by (instance, reason) (cicada_not_ready{reason!~"${excludedReasons.join("|")}"}) == 1`,
     for: "5m",
     severity: "critical",
     summary: "{{ $labels.instance }} keeps no ticks: {{ $labels.reason }}",

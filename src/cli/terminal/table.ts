@@ -34,7 +34,7 @@ export function table(
     .filter((column) => wide || column.wide !== true)
     .filter(({ cells }, place) => place === 0 || cells.some((cell) => cell !== ""));
   const columns = (terminal.interactive && !wide ? fitted(all, terminal.columns) : all.map(withWidth)).map(
-    (column) => ({ ...column, cut: cutThatTellsApart(column) }),
+    (column) => ({ ...column, cut: endToCut(column) }),
   );
   const line = (cells: readonly string[]) =>
     cells
@@ -126,7 +126,7 @@ function shorten(cell: string, room: number, end: Column["cut"] = "end"): string
 }
 
 /** Ids that end alike are cut at their end instead, if fewer of them then look the same. */
-function cutThatTellsApart({ cells, width, cut = "end" }: Sized): "front" | "end" {
+function endToCut({ cells, width, cut = "end" }: Sized): "front" | "end" {
   if (cut === "end") return cut;
   const texts = [...new Set(cells)];
   const shownBy = (end: "front" | "end") => new Set(texts.map((text) => shorten(text, width, end))).size;

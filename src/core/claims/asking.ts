@@ -24,7 +24,7 @@ const ordersPerAsk = 512;
 /** How many open questions of other peers are remembered, about 1 KiB each. Beyond it the oldest are forgotten. */
 const foreignInquiriesMax = 65_536;
 /** Open records of one job in an answer. More takes longer to send; less only matters to a job with more runs at once. */
-const openToldMax = 1_000;
+const openRecordsMax = 1_000;
 /** How long an order is left to another peer that asks, before it is reconciled again. */
 const yieldMs = 1_500;
 /** Added for each rank, so that two peers that were both told to wait try again one after the other. */
@@ -131,7 +131,7 @@ export function hearAsk(state: State, from: PeerId, message: MessageOf<"ask">): 
   }
   informOvertaken(state, overtaken);
   for (const job of withJobsOfPools(state, jobs)) {
-    for (const record of openToTell(state, job)) records.set(record.signature, record);
+    for (const record of openRecordsFor(state, job)) records.set(record.signature, record);
   }
   const parts = inParts([...records.values()]);
   // Records that might not fit into the answer are sent before it, so that the asker has them all when the answer comes.
@@ -153,14 +153,14 @@ function isHistorySure(state: State, job: JobId): boolean {
  * The open records of the job that the asker needs. If the job uses no pool, whose slots are counted, it is enough to know a
  * few that go before the asker's order: the runs in progress, and the earliest claims.
  */
-function openToTell(state: State, job: JobId): Iterable<RunRecord> {
+function openRecordsFor(state: State, job: JobId): Iterable<RunRecord> {
   const all = openOf(state.ledger, job);
   if (state.jobs.plans.get(job)?.pool !== undefined) return all;
   const open = [...all];
-  if (open.length <= openToldMax) return open;
+  if (open.length <= openRecordsMax) return open;
   const claims = open.filter((record) => record.state === "claimed");
   const earliest = claims.toSorted((one, other) => claimedAt(one) - claimedAt(other));
-  return [...open.filter((record) => record.state !== "claimed"), ...earliest].slice(0, openToldMax);
+  return [...open.filter((record) => record.state !== "claimed"), ...earliest].slice(0, openRecordsMax);
 }
 
 /** The jobs, and all jobs that share a pool with one of them. */

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../errors.ts";
 import type { RunSpec } from "../../ports.ts";
-import { toldTick } from "../../schema/backfill.ts";
+import { originalTick } from "../../schema/backfill.ts";
 import { isPeerSlot, runId, type RunId } from "../../schema/ids.ts";
 import type { ParamValues } from "../../schema/run.ts";
 import { actionOf } from "../checks/action.ts";
@@ -71,7 +71,7 @@ function specOf(state: State, plan: Plan, order: Order, run: RunId, params: Para
       ...paramEnv(params),
       CICADA_JOB: order.job,
       CICADA_RUN: run,
-      CICADA_TICK: toldTick(order.tick),
+      CICADA_TICK: originalTick(order.tick),
       CICADA_ATTEMPT: String(order.attempt),
       CICADA_TRIGGER: order.trigger,
       CICADA_PEER: settings.self,
@@ -97,7 +97,7 @@ function patternsOf({ patterns: rules, success }: Plan): Pick<Partial<RunSpec>, 
 
 /** If a tick has several runs, each is told which one it is and has its own idempotency key, because each has its own effect. */
 function slotEnv({ job, tick: named, slot, of }: Order): Readonly<Record<string, string>> {
-  const tick = toldTick(named);
+  const tick = originalTick(named);
   if (of === 1 && !isPeerSlot(slot)) return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}` };
   return { CICADA_IDEMPOTENCY_KEY: `${job}@${tick}#${slot}`, CICADA_SLOT: slot };
 }

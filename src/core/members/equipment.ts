@@ -38,9 +38,9 @@ const unlistedItem = "unlisted:";
 
 /** Takes in what this peer's host lacks and has, beyond what its settings decide. False = nothing new. */
 export function noteEquipment(state: State, lacks: readonly string[], has: readonly string[] = []): boolean {
-  const told = fitted({ refused: state.settings.lacks, lacks, has }, lacksMax - roomForSecrets);
-  if (told.join() === (state.members.lacks ?? state.settings.lacks).join()) return false;
-  state.members.lacks = told;
+  const listed = fitted({ refused: state.settings.lacks, lacks, has }, lacksMax - roomForSecrets);
+  if (listed.join() === (state.members.lacks ?? state.settings.lacks).join()) return false;
+  state.members.lacks = listed;
   heartbeatAtOnce(state);
   return true;
 }

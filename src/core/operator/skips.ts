@@ -152,7 +152,7 @@ export function skipStored(state: State, pending: Extract<Pending, { kind: "skip
   const ticks = new Map(skips.map((skip) => [tickAt(skip.tick), skip]));
   const holders = new Map<PeerId, Set<Skip>>();
   const addHolder = (peer: PeerId, skip: Skip): void => {
-    if (peer === state.settings.self || isPlanted(state, "skip-untold")) return;
+    if (peer === state.settings.self || isPlanted(state, "skip-unconfirmed")) return;
     holders.set(peer, (holders.get(peer) ?? new Set()).add(skip));
   };
   for (const [tick, skip] of ticks)

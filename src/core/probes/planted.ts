@@ -37,7 +37,7 @@ export const plantedBugs = {
   "forgotten-carries-on": "a peer that the mesh has forgotten carries on as if it were a member",
   "host-fault-blamed": "a start that fails because of the host counts as the job's failure",
   "cancel-unconfirmed": "a cancel is answered before the peers that hold its runs have confirmed it",
-  "skip-untold": "a skip is answered before the peers that have claimed its tick were told",
+  "skip-unconfirmed": "a skip is answered before the peers that have claimed its tick were told",
   "secret-unread": "a peer counts as having every secret",
   "group-unread": "a job doesn't get what its group says",
   "calendar-kept": "a calendar that is changed stays as it was for the jobs that name it",

@@ -16,7 +16,7 @@ export interface DecidedTick {
   /** the states of the job's earlier ticks, newest first, without those that are not over */
   earlier: readonly RunState[];
   /** the events of this tick of which people were notified already */
-  told: ReadonlySet<NoticeEvent>;
+  notified: ReadonlySet<NoticeEvent>;
 }
 
 /** Which channels are to be notified of which event, once each. `long` and `paused` don't depend on a final word. */
@@ -25,7 +25,7 @@ export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<
   const notifiesLost = rules.some(({ on }) => on.includes("lost"));
   for (const { on, to, afterFailures = 1 } of rules) {
     for (const event of on) {
-      if (tick.told.has(event) || !isDue(event, tick, afterFailures, notifiesLost)) continue;
+      if (tick.notified.has(event) || !isDue(event, tick, afterFailures, notifiesLost)) continue;
       const channels = due.get(event) ?? new Set();
       for (const channel of to) channels.add(channel);
       due.set(event, channels);
@@ -36,7 +36,7 @@ export function noticesOf(rules: readonly NotifyRule[], tick: DecidedTick): Map<
 
 function isDue(
   event: NoticeEvent,
-  { records, earlier, told }: DecidedTick,
+  { records, earlier, notified }: DecidedTick,
   afterFailures: number,
   notifiesLost: boolean,
 ): boolean {
@@ -48,7 +48,8 @@ function isDue(
     case "recovered":
       // A run that was taken for lost has reported its end after all, or the job works again.
       return (
-        story.state === "succeeded" && (told.has("lost") || hasNotified(earlier, afterFailures, notifiesLost))
+        story.state === "succeeded" &&
+        (notified.has("lost") || hasNotified(earlier, afterFailures, notifiesLost))
       );
     case "missed":
     case "skipped":

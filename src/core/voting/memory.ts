@@ -73,17 +73,17 @@ function provedVotes({ settings, voting }: State, { heardVoteWord: shown }: Hear
   return settings.verifyText(self, voteBytes(self, shown.votes), shown.signature) ? shown.votes : 0;
 }
 
-function noteLostVotes(state: State, told: number): void {
+function noteLostVotes(state: State, proved: number): void {
   const { voter } = state.voting;
   if (isPlanted(state, "memory-trusted")) return;
   if (voter.memory !== "lost") {
     mark(state, "memory-lost");
     note(state, "warn", "this voter's disk lacks votes that it has given: it no longer votes", {
       stored: voter.voteCount,
-      told,
+      told: proved,
     });
   }
-  loseMemory(state, String(told));
+  loseMemory(state, String(proved));
 }
 
 /**

@@ -2,7 +2,7 @@
  * Removes history from the database by rules (ports/disk.ts, PruneRule), a limited number of records at a time. In the
  * same transaction it stores the horizon of each job: what is below it and gone was pruned, and isn't missing.
  */
-import { toldTick } from "../../schema/backfill.ts";
+import { originalTick } from "../../schema/backfill.ts";
 import { isRecordOfStart } from "../../core/records/records.ts";
 import { addToSpans, readSpans, startsKept, writeSpans } from "../../core/time/spans.ts";
 import { instantOf, runId, type JobId, type TickId } from "../../schema/ids.ts";
@@ -79,7 +79,7 @@ export class Pruning {
       const room = removedAtOnce - pruned.runs.length;
       const removed = this.removeTick(rule.job, tick, room, changes);
       for (const record of removed) pruned.runs.push(runId(record));
-      if (removed.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick as TickId)));
+      if (removed.some(isRecordOfStart)) started.push(instantOf(originalTick(tick.tick as TickId)));
       // A member can have written any number of records of one tick.
       if (removed.length === room) {
         pruned.more = true;

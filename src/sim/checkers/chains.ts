@@ -103,7 +103,7 @@ function wrongWith(
   const early = fulfilled.every(({ rules: { after } }) =>
     after?.jobs.some((parent) => isBeforeLastAttempt(evidence, run, ofTick(parent, run.tick))),
   );
-  return early ? "started before the last attempt of its parent" : wronglyTold(run, ofPast);
+  return early ? "started before the last attempt of its parent" : wrongParentResult(run, ofPast);
 }
 
 /** Of a past tick that was asked for again, several parents run it under different names. */
@@ -112,20 +112,22 @@ function runsOfParents({ jobs }: After, ofTick: OfTick, ofPast: OfTick): OfTick 
 }
 
 /** Each run but an HTTP request writes its own name. What a child is told of a parent's run must be what that run wrote. */
-function wronglyTold({ toldOfParents = "{}", tick }: Run, ofPast: OfTick): string | undefined {
-  const told = JSON.parse(toldOfParents) as Record<JobId, Told>;
-  const wrong = (Object.entries(told) as [JobId, Told][]).find(([parent, { run, state, outputs }]) => {
-    const ofRun = ofPast(parent, tick);
-    const isOfParent = [tick, ...ofRun.map((one) => one.tick)].some((one) =>
-      run.startsWith(`${parent}@${one}~`),
-    );
-    const hasWritten = state === "succeeded" && !ofRun.some(({ asks }) => asks === true);
-    return !isOfParent || (outputs["RUN"] ?? (hasWritten ? undefined : run)) !== run;
-  });
+function wrongParentResult({ parentsJson = "{}", tick }: Run, ofPast: OfTick): string | undefined {
+  const results = JSON.parse(parentsJson) as Record<JobId, ParentResult>;
+  const wrong = (Object.entries(results) as [JobId, ParentResult][]).find(
+    ([parent, { run, state, outputs }]) => {
+      const ofRun = ofPast(parent, tick);
+      const isOfParent = [tick, ...ofRun.map((one) => one.tick)].some((one) =>
+        run.startsWith(`${parent}@${one}~`),
+      );
+      const hasWritten = state === "succeeded" && !ofRun.some(({ asks }) => asks === true);
+      return !isOfParent || (outputs["RUN"] ?? (hasWritten ? undefined : run)) !== run;
+    },
+  );
   return wrong === undefined ? undefined : `was told ${JSON.stringify(wrong[1])} of its parent ${wrong[0]}`;
 }
 
-interface Told {
+interface ParentResult {
   run: string;
   state: string;
   outputs: Record<string, string>;

@@ -29,7 +29,7 @@ const chosenAheadMs = 4_000;
 
 export function checkNotices(evidence: Evidence): Breach[] {
   const { notices = [] } = evidence;
-  const told = Map.groupBy(notices, ({ key }) => key);
+  const byKey = Map.groupBy(notices, ({ key }) => key);
   const breaches: Breach[] = [];
   const failed = new Set<string>();
   const mayBeStopped = (runs: readonly Run[], by: number): boolean =>
@@ -44,11 +44,11 @@ export function checkNotices(evidence: Evidence): Breach[] {
     const key = noticeKey(first.job, first.tick, "failed");
     // If a run's precheck had passed, its start may have failed.
     const hasFailed = runs.some(({ outcome = "" }) => ["failed", "timeout", "checked"].includes(outcome));
-    if (hasFailed || mayBeStopped(runs, Math.max(0, ...(told.get(key) ?? []).map(({ at }) => at))))
+    if (hasFailed || mayBeStopped(runs, Math.max(0, ...(byKey.get(key) ?? []).map(({ at }) => at))))
       failed.add(key);
     const last = lastOf(evidence, runs);
     if (last === undefined) continue;
-    const count = told.get(key)?.length ?? 0;
+    const count = byKey.get(key)?.length ?? 0;
     const complain = (what: string) => breaches.push({ rule: "I17", at: last.end, what: `${key} ${what}` });
     if (count === 0 && mustBeNotified(evidence, last)) complain("was never told");
     if (count > 1 && isCalm(evidence, last)) complain(`was told ${count} times`);
@@ -65,7 +65,7 @@ export function checkNotices(evidence: Evidence): Breach[] {
  * died before it was told, or when it had been chosen. Or its peer came back and reported that it had started nothing, when the
  * rest had been stopped already.
  */
-function mayHaveBegun(evidence: Evidence, key: string, toldAt: number): boolean {
+function mayHaveBegun(evidence: Evidence, key: string, noticeAt: number): boolean {
   const { final, operations } = evidence;
   const isRolling = (job: string) =>
     operations.some(
@@ -81,8 +81,8 @@ function mayHaveBegun(evidence: Evidence, key: string, toldAt: number): boolean 
     const isStopped = ofTick.some(({ state }) => state === "skipped");
     return ofTick.some(
       ({ tick, peer, state }) =>
-        (state === "lost" && wasAway(evidence, peer, tick, toldAt, ["down"])) ||
-        (state === "missed" && isStopped && wasAway(evidence, peer, tick, toldAt, ["down", "paused"])),
+        (state === "lost" && wasAway(evidence, peer, tick, noticeAt, ["down"])) ||
+        (state === "missed" && isStopped && wasAway(evidence, peer, tick, noticeAt, ["down", "paused"])),
     );
   });
 }

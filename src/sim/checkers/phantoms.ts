@@ -157,7 +157,8 @@ export function checkCancels(evidence: Evidence): Breach[] {
       .filter(({ job, tick }) => job === request.id && tick === request.tick)
       .filter((run) => {
         const end = run.end ?? evidence.to;
-        const wentOn = end > known || (end > answeredAt + cancelMs && wasTold(evidence, operation, run));
+        const wentOn =
+          end > known || (end > answeredAt + cancelMs && hasConfirmedCancel(evidence, operation, run));
         return run.start > known || (run.start < answeredAt && wentOn);
       })
       .map(({ job, tick, peer, start }) => ({
@@ -169,7 +170,11 @@ export function checkCancels(evidence: Evidence): Breach[] {
 }
 
 /** The peer that answered knew of the run, so the run's own peer has confirmed that it was told and had nothing to disturb it. */
-function wasTold(evidence: Evidence, { peer, askedAt, answeredAt = askedAt }: Operation, run: Run): boolean {
+function hasConfirmedCancel(
+  evidence: Evidence,
+  { peer, askedAt, answeredAt = askedAt }: Operation,
+  run: Run,
+): boolean {
   return (
     run.start < askedAt - knowsRunMs &&
     (peer === run.peer ||
@@ -196,7 +201,7 @@ export function checkSkips(evidence: Evidence): Breach[] {
     const known = convergedAt(evidence, operation);
     return runs
       .filter(({ job, tick }) => job === request.id && tick === tickAt(request.tick))
-      .filter((run) => run.start > known || wasToldToSkip(evidence, operation, run))
+      .filter((run) => run.start > known || hasConfirmedSkip(evidence, operation, run))
       .map(({ job, tick, peer, start }) => ({
         rule: "I5" as const,
         at: start,
@@ -209,7 +214,7 @@ export function checkSkips(evidence: Evidence): Breach[] {
  * The peer that answered is the run's own, or it knew of the run's claim, so that the run's peer has confirmed the skip; and
  * nothing disturbed either.
  */
-function wasToldToSkip(evidence: Evidence, operation: Operation, run: Run): boolean {
+function hasConfirmedSkip(evidence: Evidence, operation: Operation, run: Run): boolean {
   const { peer, askedAt, answeredAt = Infinity } = operation;
   const { rollbacks = [] } = evidence;
   if (rollbacks.some((rollback) => rollback.peer === peer && rollback.startedAt >= answeredAt)) return false;

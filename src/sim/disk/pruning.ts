@@ -1,5 +1,5 @@
 /** Removes history from the simulated storage by the rules of ports/disk.ts (PruneRule), as real/disk/pruning.ts does. */
-import { toldTick } from "../../schema/backfill.ts";
+import { originalTick } from "../../schema/backfill.ts";
 import { isRecordOfStart } from "../../core/records/records.ts";
 import { addToSpans, startsKept } from "../../core/time/spans.ts";
 import type { Pruned, PruneRule } from "../../ports/disk.ts";
@@ -24,7 +24,7 @@ export function pruneJob(storage: StableStorage, rule: PruneRule, pruned: Pruned
   const started: number[] = [];
   for (const tick of ticks) {
     if (tick.instant >= before || stays.includes(tick)) continue;
-    if (tick.records.some(isRecordOfStart)) started.push(instantOf(toldTick(tick.tick)));
+    if (tick.records.some(isRecordOfStart)) started.push(instantOf(originalTick(tick.tick)));
     for (const record of tick.records) {
       storage.remove(record);
       storage.removeOrder(record);

@@ -63,7 +63,7 @@ export class Chronicle {
   }
 
   /** A channel has taken a message of the peer. */
-  told(peer: PeerId, { notices }: Delivery): void {
+  noticesDelivered(peer: PeerId, { notices }: Delivery): void {
     for (const { key } of notices) this.notices.push({ key, by: peer, at: this.now() });
   }
 

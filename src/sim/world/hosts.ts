@@ -175,7 +175,7 @@ export class Hosts {
         dice: dice.fork("secrets"),
       }),
       notifier: new SimNotifier(queue, process, dice.fork("notifier"), (delivery) => {
-        observers.chronicle.told(peer, delivery);
+        observers.chronicle.noticesDelivered(peer, delivery);
       }),
       log,
     };

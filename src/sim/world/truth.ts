@@ -26,7 +26,7 @@ export interface Run {
   /** it is an HTTP request, which has no outputs */
   asks?: true;
   /** of a run after others: the text of its $CICADA_PARENTS */
-  toldOfParents?: string;
+  parentsJson?: string;
   /** false: the process that started it had received no heartbeat for a while */
   heardOthers?: boolean;
   /**

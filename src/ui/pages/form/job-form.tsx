@@ -142,12 +142,12 @@ interface ToldProps extends Pick<Saving, "problems" | "refusals" | "takeOver"> {
 /** What a person should know before they go on writing. After a refusal it has the focus: on a phone it is far above the button. */
 function Told({ draft, edited, problems, refusals, takeOver }: ToldProps): JSX.Element {
   const { since, revision, isResumed, changed } = draft;
-  const told = useRef<HTMLDivElement>(null);
+  const refusal = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (refusals > 0) told.current?.focus();
+    if (refusals > 0) refusal.current?.focus();
   }, [refusals]);
   return (
-    <div ref={told} class="told" role="alert" tabIndex={-1}>
+    <div ref={refusal} class="refusal" role="alert" tabIndex={-1}>
       {isResumed && <p class="notice">This is what you had written before. Cancel drops it.</p>}
       {edited !== undefined && since !== undefined && since !== revision && (
         <Meanwhile

@@ -18,11 +18,11 @@ export const LifeSchema = Type.Object({
 export type Life = Static<typeof LifeSchema>;
 
 /** A voter's signed statement about how many votes it has stored in all its lives (core/voting/memory.ts). */
-export const VoteWordSchema = Type.Object({
+export const SignedVoteCountSchema = Type.Object({
   votes: Type.Integer({ minimum: 0 }),
   signature: Type.String({ maxLength: 128 }),
 });
-export type VoteWord = Static<typeof VoteWordSchema>;
+export type SignedVoteCount = Static<typeof SignedVoteCountSchema>;
 
 /**
  * The most that a heartbeat may say, because each peer keeps the last one of every member (core/members/members.ts has the most
@@ -95,8 +95,8 @@ export const HeartbeatMessage = Type.Object({
   votes: Type.Optional(Type.Integer({ minimum: 0 })),
   seenVotes: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.Integer({ minimum: 0 }))),
   /** the sender's statement about `votes`, and the highest one of the receiver's that the sender has */
-  voteWord: Type.Optional(VoteWordSchema),
-  heardVoteWord: Type.Optional(VoteWordSchema),
+  voteWord: Type.Optional(SignedVoteCountSchema),
+  heardVoteWord: Type.Optional(SignedVoteCountSchema),
   /** the sender doesn't vote, because its disk lacks votes that it has given */
   votesLost: Type.Optional(Type.Boolean()),
   /** the beginning of that epoch's hash: two rosters of equal length may differ if one of them was forced */

@@ -46,8 +46,8 @@ export function hearVoteCounts(state: State, from: PeerId, heartbeat: Heartbeat)
   const { voter } = state.voting;
   const { votes, voteWord, echo } = heartbeat;
   if (votes !== undefined) voter.seenVotes.set(from, Math.max(votes, voter.seenVotes.get(from) ?? 0));
-  if (voteWord !== undefined && voteWord.votes >= (voter.heardWords.get(from)?.votes ?? 0)) {
-    voter.heardWords.set(from, voteWord);
+  if (voteWord !== undefined && voteWord.votes >= (voter.signedVoteCounts.get(from)?.votes ?? 0)) {
+    voter.signedVoteCounts.set(from, voteWord);
   }
   // A number counts only from a sender that has heard this life of this peer.
   if (echo?.incarnation !== state.members.incarnation || !state.members.byId.has(from)) return;
@@ -181,13 +181,13 @@ function judgeRegained(state: State, { voters }: Epoch): void {
 /** Signs this peer's number of votes, if that has changed. To be called before heartbeats are sent. */
 export function signVotes({ settings, voting: { voter } }: State): void {
   const votes = voter.votesStored;
-  if (voter.ownWord?.votes === votes) return;
-  voter.ownWord = { votes, signature: settings.signText(voteBytes(settings.self, votes)) };
+  if (voter.ownVoteCount?.votes === votes) return;
+  voter.ownVoteCount = { votes, signature: settings.signText(voteBytes(settings.self, votes)) };
 }
 
 /** What this peer's heartbeats to one member say about votes. */
 export function votesFor(state: State, member: PeerId, counts: VoteCounts): VoteCounts {
-  const heard = state.voting.voter.heardWords.get(member);
+  const heard = state.voting.voter.signedVoteCounts.get(member);
   return heard === undefined ? counts : { ...counts, heardVoteWord: heard };
 }
 
@@ -211,7 +211,7 @@ export function voteCounts(state: State): VoteCounts {
     votes: voter.votesStored,
     seenVotes,
     roster: roster.digest,
-    ...(voter.ownWord === undefined ? {} : { voteWord: voter.ownWord }),
+    ...(voter.ownVoteCount === undefined ? {} : { voteWord: voter.ownVoteCount }),
     ...(voter.memory === "lost" ? { votesLost: true } : {}),
   };
 }

@@ -3,7 +3,7 @@
  * folder change it.
  */
 import type { PeerId } from "../../schema/ids.ts";
-import type { VoteWord } from "../../schema/heartbeat.ts";
+import type { SignedVoteCount } from "../../schema/heartbeat.ts";
 import type { Span } from "../../schema/run.ts";
 import type { BallotItem, Epoch, ReplyItem, StoredVote } from "../../schema/vote.ts";
 import type { Order } from "../claims/order.ts";
@@ -44,9 +44,9 @@ export interface VoterState {
   /** the highest count heard from each voter */
   readonly seenVotes: Map<PeerId, number>;
   /** … and its signed statement about it */
-  readonly heardWords: Map<PeerId, VoteWord>;
+  readonly signedVoteCounts: Map<PeerId, SignedVoteCount>;
   /** this peer's signed statement about `votesStored` */
-  ownWord: VoteWord | undefined;
+  ownVoteCount: SignedVoteCount | undefined;
 }
 
 /** A decision for which this peer has proposed a value. */
@@ -101,8 +101,8 @@ export function createVoting(): VotingState {
       lostIn: -1,
       confirmedBy: new Set(),
       seenVotes: new Map(),
-      heardWords: new Map(),
-      ownWord: undefined,
+      signedVoteCounts: new Map(),
+      ownVoteCount: undefined,
     },
     proposer: { elections: new Map(), round: 0, ballots: new Map(), ownReplies: [], chosenEpochs: [] },
   };

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { checkJob } from "../src/core/checks/job.ts";
-import { cycleThrough, describeKnot, knots } from "../src/core/job/cycle.ts";
+import { cycleThrough, describeCyclicSet, cyclicSets } from "../src/core/job/cycle.ts";
 import { checkChain } from "../src/core/operator/chain-check.ts";
 import { obstaclesOf, jobNow, nextTicks, pendingOf, whyNoTick } from "../src/core/view.ts";
 import type { JobId } from "../src/schema/ids.ts";
@@ -78,18 +78,18 @@ describe("cycles", () => {
   });
   it("only the jobs that run after each other are in it, and not those before or after them", () => {
     const parents = graph({ a: "b x", b: "c", c: "a", d: "c", e: "e" });
-    const found = knots(ids("d", "e"), parents).map((members) => members.toSorted().join(" "));
+    const found = cyclicSets(ids("d", "e"), parents).map((members) => members.toSorted().join(" "));
     assert.deepEqual(found.toSorted(), ["a b c", "e"]);
   });
   it("a chain of 50,000 jobs is no cycle, and is searched at once", () => {
     const parents = (job: JobId) => (Number(job) > 0 ? ids(String(Number(job) - 1)) : []);
-    assert.deepEqual(knots(ids("50000"), parents), []);
+    assert.deepEqual(cyclicSets(ids("50000"), parents), []);
     assert.equal(cycleThrough("50000" as JobId, parents), undefined);
   });
   it("each member of a very large one says so, too", () => {
     const members = Array.from({ length: 5_000 }, (_, index) => String(index) as JobId);
     const parents = (job: JobId) => ids(String((Number(job) + 1) % members.length));
-    const texts = describeKnot(members, parents);
+    const texts = describeCyclicSet(members, parents);
     assert.equal(texts.size, members.length);
     assert.match(texts.get("7" as JobId) ?? "", /as one of 5000 jobs that run after each other: 0, 1, 10/);
   });

@@ -12,7 +12,7 @@ import type { JobId } from "../schema/ids.ts";
 import { sameValue } from "../schema/equal.ts";
 import type { Job, Problem, Quarantined } from "../schema/job.ts";
 import { groupOf } from "../core/job/group.ts";
-import { describeKnot, knots } from "../core/job/cycle.ts";
+import { describeCyclicSet, cyclicSets } from "../core/job/cycle.ts";
 import {
   identityIn,
   inGroup,
@@ -52,8 +52,8 @@ export class EffectiveJobs {
   #changes = new Map<JobId, JobChange>();
   /** jobs that run after others and can be read, as they are without regard to cycles */
   readonly #chained = new Map<JobId, Job>();
-  /** by job: the jobs that run after each other with it, and what is told about it */
-  readonly #knots = new Map<JobId, { members: readonly JobId[]; text: string }>();
+  /** by job: the jobs that run after each other with it, and what its problem says */
+  readonly #cyclicSetOf = new Map<JobId, { members: readonly JobId[]; text: string }>();
 
   /** `refusal` says why this peer must not run a job that it can read; undefined = it may. */
   constructor(
@@ -119,7 +119,7 @@ export class EffectiveJobs {
   /** The jobs that are quarantined because they run after each other, with their parents. */
   cyclic(): ReadonlyMap<JobId, readonly JobId[]> {
     this.reread();
-    return new Map([...this.#knots.keys()].map((id) => [id, this.#parentsOf(id)]));
+    return new Map([...this.#cyclicSetOf.keys()].map((id) => [id, this.#parentsOf(id)]));
   }
 
   /** ULIDs of a job's living incarnations. An incarnation that names no job has its own ULID as its id. */
@@ -158,14 +158,14 @@ export class EffectiveJobs {
     const suspects = new Set<JobId>();
     for (const id of changed) {
       if (this.#chained.has(id)) suspects.add(id);
-      for (const member of this.#knots.get(id)?.members ?? []) suspects.add(member);
+      for (const member of this.#cyclicSetOf.get(id)?.members ?? []) suspects.add(member);
     }
     if (suspects.size === 0) return;
     const parentsOf = (id: JobId) => this.#parentsOf(id);
-    const before = new Set([...suspects].filter((id) => this.#knots.delete(id)));
-    const found = knots(suspects, parentsOf);
+    const before = new Set([...suspects].filter((id) => this.#cyclicSetOf.delete(id)));
+    const found = cyclicSets(suspects, parentsOf);
     for (const members of found) {
-      for (const [id, text] of describeKnot(members, parentsOf)) this.#knots.set(id, { members, text });
+      for (const [id, text] of describeCyclicSet(members, parentsOf)) this.#cyclicSetOf.set(id, { members, text });
     }
     for (const id of new Set([...before, ...found.flat()])) {
       const job = this.#chained.get(id);
@@ -237,9 +237,9 @@ export class EffectiveJobs {
 
   #showJob(id: JobId, read: Job | Quarantined | undefined): void {
     const before = this.#jobs.get(id);
-    const knot = this.#knots.get(id);
-    const isInKnot = knot !== undefined && this.#chained.has(id);
-    const projected = isInKnot ? { id, problems: [{ pointer: "/after/jobs", message: knot.text }] } : read;
+    const cyclicSet = this.#cyclicSetOf.get(id);
+    const isInCycle = cyclicSet !== undefined && this.#chained.has(id);
+    const projected = isInCycle ? { id, problems: [{ pointer: "/after/jobs", message: cyclicSet.text }] } : read;
     this.#quarantined.delete(id);
     if (projected === undefined || "problems" in projected) {
       if (projected !== undefined) this.#quarantined.set(id, projected);

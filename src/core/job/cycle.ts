@@ -7,7 +7,7 @@ import type { JobId } from "../../schema/ids.ts";
 /** The parents of a job; none if it has no such job, or if that one has none. */
 export type ParentsOf = (job: JobId) => readonly JobId[];
 
-/** In a larger knot only the first members are named: the path of each member would take a search of its own. */
+/** In a larger set only the first members are named: the path of each member would take a search of its own. */
 const searchedMax = 100;
 const namesShown = 5;
 
@@ -41,8 +41,8 @@ export function describeCycle(path: readonly JobId[]): string {
   return `it would run after itself: ${path.join(" → ")}`;
 }
 
-/** What is said of each member of a knot (`knots`). */
-export function describeKnot(members: readonly JobId[], parentsOf: ParentsOf): Map<JobId, string> {
+/** What is said of each member of a cyclic set (`cyclicSets`). */
+export function describeCyclicSet(members: readonly JobId[], parentsOf: ParentsOf): Map<JobId, string> {
   const sorted = members.toSorted();
   if (sorted.length > searchedMax) {
     const named = sorted.slice(0, namesShown).join(", ");
@@ -62,7 +62,7 @@ interface Visit {
  * The sets of jobs that all run after each other, among the given jobs and those before them. (Strongly connected components:
  * Tarjan 1972, without recursion, because a chain may be long.)
  */
-export function knots(starts: Iterable<JobId>, parentsOf: ParentsOf): JobId[][] {
+export function cyclicSets(starts: Iterable<JobId>, parentsOf: ParentsOf): JobId[][] {
   const found: JobId[][] = [];
   const index = new Map<JobId, number>();
   const low = new Map<JobId, number>();

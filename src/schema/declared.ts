@@ -12,15 +12,15 @@ export const objectsMax = 2_000;
 export const sourcePattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 export const sourceDefault = "default";
 
-/** What a source has made is marked in the table, by `SOURCE/KIND/NAME`. */
-export const sourceMarkPattern = `^[a-z0-9][a-z0-9._-]{0,63}/(${objectKinds.join("|")})/[a-z0-9][a-z0-9._-]{0,127}$`;
+/** The id of the table's entry about an object that a source has made: `SOURCE/KIND/NAME`. */
+export const sourceEntryPattern = `^[a-z0-9][a-z0-9._-]{0,63}/(${objectKinds.join("|")})/[a-z0-9][a-z0-9._-]{0,127}$`;
 
 /** `hash`: of the object as the source has last written it. */
-export interface SourceMark {
+export interface SourceEntry {
   readonly hash: string;
 }
 
-export function isSourceMark(value: unknown): value is SourceMark {
+export function isSourceEntry(value: unknown): value is SourceEntry {
   return (
     typeof value === "object" &&
     value !== null &&

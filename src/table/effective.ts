@@ -165,7 +165,8 @@ export class EffectiveJobs {
     const before = new Set([...suspects].filter((id) => this.#cyclicSetOf.delete(id)));
     const found = cyclicSets(suspects, parentsOf);
     for (const members of found) {
-      for (const [id, text] of describeCyclicSet(members, parentsOf)) this.#cyclicSetOf.set(id, { members, text });
+      for (const [id, text] of describeCyclicSet(members, parentsOf))
+        this.#cyclicSetOf.set(id, { members, text });
     }
     for (const id of new Set([...before, ...found.flat()])) {
       const job = this.#chained.get(id);
@@ -239,7 +240,9 @@ export class EffectiveJobs {
     const before = this.#jobs.get(id);
     const cyclicSet = this.#cyclicSetOf.get(id);
     const isInCycle = cyclicSet !== undefined && this.#chained.has(id);
-    const projected = isInCycle ? { id, problems: [{ pointer: "/after/jobs", message: cyclicSet.text }] } : read;
+    const projected = isInCycle
+      ? { id, problems: [{ pointer: "/after/jobs", message: cyclicSet.text }] }
+      : read;
     this.#quarantined.delete(id);
     if (projected === undefined || "problems" in projected) {
       if (projected !== undefined) this.#quarantined.set(id, projected);

@@ -17,7 +17,7 @@ import { readSlots } from "../core/job/pools.ts";
 import { readGroup } from "../core/job/group.ts";
 import { readSealed } from "../core/checks/secrets.ts";
 import { secretNamePattern } from "../schema/secret.ts";
-import { isSourceMark, sourceMarkPattern } from "../schema/declared.ts";
+import { isSourceEntry, sourceEntryPattern } from "../schema/declared.ts";
 import { isSettingName } from "../core/job/settings.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { SettingKind } from "../schema/setting.ts";
@@ -71,7 +71,7 @@ const nameCap = 256;
 /** The last instant of a Date, ms. */
 const lastInstant = 8_640_000_000_000_000;
 const secretNameForm = new RegExp(secretNamePattern);
-const sourceMarkForm = new RegExp(sourceMarkPattern);
+const sourceEntryForm = new RegExp(sourceEntryPattern);
 const ulidForm = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 
 /** Incarnations of jobs, by ULID. */
@@ -216,8 +216,8 @@ export const sourcesRoot: ValuesRoot = {
   name: "sources",
   holds: "values",
   merge: "latest",
-  isId: (id) => sourceMarkForm.test(id),
-  accepts: isSourceMark,
+  isId: (id) => sourceEntryForm.test(id),
+  accepts: isSourceEntry,
   valueCapBytes: 512,
   // 30,000 objects, each applied at several peers.
   idsCap: 131_072,

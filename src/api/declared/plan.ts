@@ -7,7 +7,7 @@ import type { Change } from "../../ports/command.ts";
 import type { Control } from "../../ports/control.ts";
 import { canonicalText } from "../../schema/canonical.ts";
 import { checkChannel, withoutSecrets } from "../../schema/channel.ts";
-import { isSourceMark, objectKinds, type ObjectKind } from "../../schema/declared.ts";
+import { isSourceEntry, objectKinds, type ObjectKind } from "../../schema/declared.ts";
 import { sameValue } from "../../schema/equal.ts";
 import type { JobId } from "../../schema/ids.ts";
 import { Present, settingOf, type Declared } from "./objects.ts";
@@ -45,7 +45,7 @@ interface Wanted {
 type Value = Readonly<Record<string, unknown>>;
 
 export function planOf(objects: readonly Declared[], control: Control, { source, prune }: Wanted): Plan {
-  const marks = marksIn(control);
+  const lastWritten = lastWrittenIn(control);
   const present = new Present(control);
   const items: PlanItem[] = [];
   const changes: Change[] = [];
@@ -55,25 +55,25 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
     const key = `${kind}/${name}`;
     declared.add(key);
     const before = present.get(kind, name);
-    const own = marks.get(source)?.get(key);
+    const own = lastWritten.get(source)?.get(key);
     if (before !== undefined && sameValue(before, value)) {
       items.push({ kind, name, action: "unchanged", fields: [], changes: [], conflict: null });
-      if (own !== undefined && own !== hashOf(value)) changes.push(markOf(source, key, value, at));
+      if (own !== undefined && own !== hashOf(value)) changes.push(entryOf(source, key, value, at));
       continue;
     }
     const action = before === undefined ? "create" : "update";
-    const conflict = conflictOf(present, marks, source, { kind, name }, before);
+    const conflict = conflictOf(present, lastWritten, source, { kind, name }, before);
     const fields = changedFields(before ?? {}, value);
     items.push({ kind, name, action, fields, changes: changesOf(kind, fields, before, value), conflict });
-    changes.push(changeTo(present, object), markOf(source, key, value, at));
+    changes.push(changeTo(present, object), entryOf(source, key, value, at));
   }
   if (prune) {
-    for (const key of [...(marks.get(source)?.keys() ?? [])].toSorted()) {
+    for (const key of [...(lastWritten.get(source)?.keys() ?? [])].toSorted()) {
       if (declared.has(key)) continue;
       const { kind, name } = splitKey(key);
       const before = present.get(kind, name);
       if (before !== undefined || (kind === "job" && present.isQuarantined(name))) {
-        const conflict = conflictOf(present, marks, source, { kind, name }, before);
+        const conflict = conflictOf(present, lastWritten, source, { kind, name }, before);
         const gone = changesOf(kind, Object.keys(before ?? {}).toSorted(), before, undefined);
         items.push({ kind, name, action: "delete", fields: [], changes: gone, conflict });
         changes.push(removalOf(present, kind, name));
@@ -85,16 +85,16 @@ export function planOf(objects: readonly Declared[], control: Control, { source,
 }
 
 /** By source and `KIND/NAME`: the hash of what the source wrote last. */
-function marksIn(control: Control): Map<string, Map<string, string>> {
-  const marks = new Map<string, Map<string, string>>();
-  for (const [id, mark] of control.values("sources")) {
+function lastWrittenIn(control: Control): Map<string, Map<string, string>> {
+  const lastWritten = new Map<string, Map<string, string>>();
+  for (const [id, entry] of control.values("sources")) {
     const at = id.indexOf("/");
-    if (!isSourceMark(mark)) continue;
+    if (!isSourceEntry(entry)) continue;
     const [source, key] = [id.slice(0, at), id.slice(at + 1)];
-    const ofSource = marks.get(source) ?? new Map<string, string>();
-    marks.set(source, ofSource.set(key, mark.hash));
+    const ofSource = lastWritten.get(source) ?? new Map<string, string>();
+    lastWritten.set(source, ofSource.set(key, entry.hash));
   }
-  return marks;
+  return lastWritten;
 }
 
 function splitKey(key: string): { kind: ObjectKind; name: string } {
@@ -105,19 +105,19 @@ function splitKey(key: string): { kind: ObjectKind; name: string } {
 
 function conflictOf(
   { jobs }: Present,
-  marks: ReadonlyMap<string, ReadonlyMap<string, string>>,
+  lastWritten: ReadonlyMap<string, ReadonlyMap<string, string>>,
   source: string,
   { kind, name }: { kind: ObjectKind; name: string },
   before: Value | undefined,
 ): string | null {
   const key = `${kind}/${name}`;
-  const last = marks.get(source)?.get(key);
+  const last = lastWritten.get(source)?.get(key);
   if (last !== undefined && before !== undefined && last !== hashOf(before)) {
     const by = kind === "job" ? jobs.get(name as JobId)?.updatedBy : undefined;
     return `the ${kind} ${name} was changed since it was last applied${by === undefined ? "" : `, by ${by}`}`;
   }
   if (last !== undefined) return null;
-  const other = [...marks].find(([one, ofOther]) => one !== source && ofOther.has(key))?.[0];
+  const other = [...lastWritten].find(([one, ofOther]) => one !== source && ofOther.has(key))?.[0];
   return other === undefined || before === undefined ? null : `the ${kind} ${name} is of the source ${other}`;
 }
 
@@ -139,7 +139,7 @@ function removalOf({ jobs }: Present, kind: ObjectKind, name: string): Change {
   return { kind: "setting", setting: settingOf[kind], name, value: null, at };
 }
 
-function markOf(source: string, key: string, value: Value, at: string): Change {
+function entryOf(source: string, key: string, value: Value, at: string): Change {
   return { kind: "value", root: "sources", id: `${source}/${key}`, value: { hash: hashOf(value) }, at };
 }
 

@@ -31,6 +31,7 @@ test("one of the peers announces it, within seconds of the tick's end", () => {
 test("nothing is announced of a job that has no rules", () => {
   const cores = beforeTick(["a", "b"], { notify: [] });
   cores.pass(50 * minute);
+  assert.equal(cores.starts.length, 1);
   assert.deepEqual(cores.announced, []);
 });
 
@@ -83,6 +84,7 @@ test("a peer that is restarted announces again what ended just before, since its
 test("what ended long before a restart is not announced again", () => {
   const cores = beforeTick(["a"]);
   cores.pass(12 * second);
+  assert.equal(cores.announced.length, 1);
   const records = cores.recordsOf("a");
   cores.kill("a");
   cores.exitCodeOf = () => 0;

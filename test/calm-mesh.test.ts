@@ -163,6 +163,7 @@ for (const kind of kinds) {
         }
         assert.deepEqual(wrong, []);
         const usual = [kind.fails === true ? "failed" : "succeeded", "withdrawn"];
+        assert.ok(records.length >= (to - from) / second, `${records.length} records`);
         const others = records.filter(({ state }) => !usual.includes(state));
         assert.deepEqual(
           others.map(({ tick, state, peer }) => `${tick} ${state} ${peer}`),

@@ -28,8 +28,10 @@ test("a secret that is given in place of its name is refused before it is writte
   const address = await set(stub, "--type", "slack", "--url-secret", "https://hooks.example/T0/B0/x");
   assert.equal(address.code, 3);
   assert.match(address.stderr, /the name of a secret.*an address goes into --url/);
-  assert.ok(!stub.asked.some(({ method }) => method === "PUT"));
+  const writes = () => stub.asked.filter(({ method }) => method === "PUT").length;
+  assert.equal(writes(), 0);
   assert.equal((await set(stub, ...flags, "HOOK")).code, 0);
+  assert.equal(writes(), 1);
 });
 
 test("flags make a channel that names secrets, subscribes to the mesh and has a link", async () => {

@@ -75,5 +75,6 @@ test("is drawn again on a screen, unless --once", async () => {
   assert.equal(terminal.stdout.split("\u001b[H\u001b[J").length, 4);
   const once = recordingTerminal({ CICADA_DATA: stub.data }, true);
   await run(["top", "--once"], once);
+  assert.match(once.stdout, /NEXT\n/);
   assert.ok(!once.stdout.includes("\u001b"));
 });

@@ -136,6 +136,7 @@ describe("a refusal of the peer", () => {
     await using stub = await StubPeer.open();
     stub.on("GET /v1/jobs/x", problem(404, "JOB_NOT_FOUND", "\u001b]0;gotcha\u0007\u001b[2J"));
     const said = await stub.cicada("jobs", "get", "x");
+    assert.match(said.stderr, /gotcha/);
     assert.ok(!said.stderr.includes("\u001b"));
   });
 });

@@ -100,7 +100,9 @@ test("a newcomer without a common version is refused, both sides say so for as l
     assertEachOnce(runs, (2 * minute) / periodMs);
     assert.ok(runs.every(({ peer }) => peer !== third));
   }
-  assert.deepEqual([...(evidence.final.find(({ peer }) => peer === third)?.jobs.keys() ?? [])], []);
+  const last = evidence.final.find(({ peer }) => peer === third);
+  assert.ok(last);
+  assert.deepEqual([...last.jobs.keys()], []);
 });
 
 test("when a member returns without a common version the others say so instead of calling it dead, and it is a member again once it has one", () => {

@@ -668,6 +668,7 @@ test("a request whose run was pruned doesn't come back from a peer that never le
   const byHand = stage.records(two, "beat").filter(isManual);
   assert.equal(byHand.length, 1);
   for (const record of byHand) storage.remove(record);
+  assert.equal(storage.orders.size, 1, "it still holds the request");
   stage.until(5 * hour);
   stage.world.disturbances.stepClock(two, -365 * 24 * hour);
   stage.world.hosts.start(two);

@@ -51,7 +51,13 @@ export function JobForm({ form, start, edited }: Props): JSX.Element {
       }}
     >
       <div>
-        <Told draft={draft} edited={edited} problems={problems} refusals={refusals} takeOver={takeOver} />
+        <FormMessages
+          draft={draft}
+          edited={edited}
+          problems={problems}
+          refusals={refusals}
+          takeOver={takeOver}
+        />
         <JobFields
           properties={properties}
           draft={draft.fields}
@@ -114,7 +120,7 @@ function useSaving(draft: JobDraft, edited: Job | undefined): Saving {
     if (!isMore) go(jobLink(saved.id));
     else if (edited === undefined) go(`${jobLink(saved.id)}?tab=change`);
   };
-  const tellRefusal = async (error: unknown): Promise<void> => {
+  const showRefusal = async (error: unknown): Promise<void> => {
     const newest = edited !== undefined && isConflict(error) ? await newestOf(edited.id) : undefined;
     if (newest !== undefined) takeOver(newest);
     else if (error instanceof Refused && error.problems.length > 0) setProblems(error.problems);
@@ -127,20 +133,20 @@ function useSaving(draft: JobDraft, edited: Job | undefined): Saving {
       const sent = draft.fields;
       leave(await write(sent, edited?.id, draft.revision), sent);
     } catch (error) {
-      await tellRefusal(error);
+      await showRefusal(error);
     }
     setBusy(false);
   };
   return { isBusy, save, takeOver, problems, setProblems, refusals };
 }
 
-interface ToldProps extends Pick<Saving, "problems" | "refusals" | "takeOver"> {
+interface FormMessagesProps extends Pick<Saving, "problems" | "refusals" | "takeOver"> {
   draft: JobDraft;
   edited: Job | undefined;
 }
 
 /** What a person should know before they go on writing. After a refusal it has the focus: on a phone it is far above the button. */
-function Told({ draft, edited, problems, refusals, takeOver }: ToldProps): JSX.Element {
+function FormMessages({ draft, edited, problems, refusals, takeOver }: FormMessagesProps): JSX.Element {
   const { since, revision, isResumed, changed } = draft;
   const refusal = useRef<HTMLDivElement>(null);
   useEffect(() => {

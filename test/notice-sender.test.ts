@@ -148,6 +148,7 @@ test("a channel that fails for now is shown as failing on every peer while its n
     "a notice's first failure is told, not each further one",
   );
   life.pass(20_000);
+  other.pass(30_000);
   other.sender.heard(life.last.channels);
   for (const { sender } of [life, other]) assert.equal(sender.healthOf("ops")?.ok, true);
   assert.deepEqual(life.delivered, [failed.key, failed.key, failed.key]);

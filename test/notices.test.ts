@@ -1,12 +1,14 @@
 /** What people are told about a tick. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { makeNotice } from "../src/core/records/notice-text.ts";
 import { noticesOf } from "../src/core/records/notices.ts";
 import { CicadaError } from "../src/errors.ts";
 import { NoticeSender, type NoticeSenderDeps } from "../src/peer/notice-sender.ts";
 import { Notices, type NoticesDeps } from "../src/peer/notices.ts";
 import { noticeEvents, noticeKey, type NoticeEvent, type NotifyRule } from "../src/schema/notice.ts";
 import type { PeerId } from "../src/schema/ids.ts";
+import type { Job } from "../src/schema/job.ts";
 import { rangeSlot, type RunRecord } from "../src/schema/run.ts";
 import type { RunState } from "../src/schema/run-states.ts";
 import { noon, someRecord } from "./kit/contract/disk.ts";
@@ -252,5 +254,33 @@ describe("a peer whose disk can't be read", () => {
     for (let words = 0; words < 1_100; words++) notices.announce(record.job, record.tick);
     assert.equal(alarms.length, 1_000, "as many as a disk that is gone for good may cost");
     assert.equal(counted.filter((name) => name === "notices_dropped").length, 100);
+  });
+});
+
+/** The text of the notice of a lost run, without its job and tick. */
+const toldOfLost = (fields: Partial<RunRecord>): string => {
+  const record = someRecord({ state: "lost", by: bob.peer, ...fields });
+  const job = { id: record.job, spec: { id: record.job, command: "true" } } as unknown as Job;
+  const facts = {
+    job,
+    tick: record.tick,
+    event: "lost",
+    records: [record],
+    self: bob.peer,
+    at: noon,
+  } as const;
+  return makeNotice({ ...facts, nameOf: () => "vm1" }).text.replace(/^.*?Z, /, "");
+};
+
+describe("a notice of a lost run says", () => {
+  const { startedAt } = ran;
+  for (const fate of ["died", "left", "was forgotten", "was restarted"])
+    test(`that its peer ${fate}, where that is why`, () => {
+      const text = toldOfLost({ startedAt, reason: `its peer ${fate}` });
+      assert.equal(text, `was running on vm1 when that peer ${fate}; how it ended isn't known`);
+    });
+  test("no more than that its peer was to run it, where nobody knows that it began", () => {
+    const text = toldOfLost({ reason: "its peer died" });
+    assert.equal(text, "was to run on vm1 when that peer died; whether it started isn't known");
   });
 });

@@ -64,7 +64,7 @@ function sentence(
         const all = slotCountIn(records);
         return `${which} failed and was stopped: ${howItWent(records)}${on}, and ${stopped} of its ${all} runs were not started`;
       }
-      if (story.state === "timeout") return `${which} was stopped at its timeout${on}${lasted(story)}`;
+      if (story.state === "timeout") return `${which} timed out${on}${lasted(story)}`;
       const how = story.exitCode === undefined ? signalOf(story) : ` with exit code ${story.exitCode}`;
       const tries = story.attempt > 1 ? `, the last of ${story.attempt} attempts` : "";
       return `${which} failed${how}${on}${lasted(story)}${tries}${because}`;
@@ -78,7 +78,9 @@ function sentence(
       // Its own peer has lost it, and lives on.
       if (story.by === undefined && story.reason?.startsWith("its peer ") === false)
         return `${which} was lost${on}${because}`;
-      return `${which} was running${on} when that peer died; how it ended isn't known`;
+      return story.startedAt === undefined
+        ? `${which} was to run${on} when that peer ${fateOf(story)}; whether it started isn't known`
+        : `${which} was running${on} when that peer ${fateOf(story)}; how it ended isn't known`;
     case "late": {
       const lateMs = (story.startedAt ?? story.due) - story.due;
       return `${which} started ${roundedDuration(lateMs)} late${on}`;
@@ -92,13 +94,18 @@ function sentence(
   }
 }
 
+/** What became of the peer of a lost run: it died, left, was forgotten or was restarted. */
+function fateOf({ reason }: RunRecord): string {
+  return reason?.startsWith("its peer ") === true ? reason.slice("its peer ".length) : "died";
+}
+
 /** The run that went worst of a tick that was stopped on its way from peer to peer. */
 function howItWent(records: readonly RunRecord[]): string {
   const worst = storyOf(records);
   if (worst?.state === "failed")
     return `a run failed${worst.exitCode === undefined ? signalOf(worst) : ` with exit code ${worst.exitCode}`}`;
-  if (worst?.state === "timeout") return "a run was stopped at its timeout";
-  return worst?.state === "lost" ? "a run was lost" : "a run was taken for lost";
+  if (worst?.state === "timeout") return "a run timed out";
+  return worst?.state === "lost" ? "a run was lost" : "a run was counted as lost";
 }
 
 function signalOf({ signal }: RunRecord): string {

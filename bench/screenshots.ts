@@ -52,7 +52,7 @@ const jobs: readonly object[] = [
   },
   {
     id: "invoices",
-    description: "starts only where a majority of the voters is",
+    description: "starts only on the side with a majority of the voters",
     schedule: "0 6 1 * *",
     timezone: "Europe/Berlin",
     command: "./invoices",

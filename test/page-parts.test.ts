@@ -317,17 +317,17 @@ test("how often a job went wrong is given as a lower bound if not all of it was 
 
 test("what a peer lacks never names what it has: of a kind that it refuses, that is an exception", () => {
   const users = ["user:*", "user:+ada", "user:+"];
-  assert.equal(lacksText(users), "leave to run jobs of any user but ada and its own");
-  assert.equal(lacksText(["group:*"]), "leave to run jobs of any group");
+  assert.equal(lacksText(users), "permission for jobs of a user other than ada and its own");
+  assert.equal(lacksText(["group:*"]), "permission for jobs of any group");
   assert.equal(
     lacksText(["exec:off", ...users, "unlisted:user:200"]),
-    "leave to run any jobs, 200 users that jobs need",
+    "permission for any jobs (--exec off), 200 users that jobs need",
   );
 });
 
 test("a run that was ended for its time limit says so, beside how it ended", () => {
-  assert.equal(exitText({ exitCode: null, signal: null, state: "timeout" }), "ran over its time limit");
-  assert.equal(exitText({ exitCode: 3, state: "timeout" }), "ran over its time limit, exit 3");
+  assert.equal(exitText({ exitCode: null, signal: null, state: "timeout" }), "timed out");
+  assert.equal(exitText({ exitCode: 3, state: "timeout" }), "timed out, exit 3");
   assert.equal(exitText({ exitCode: null, signal: "SIGKILL", state: "failed" }), "ended by SIGKILL");
   assert.equal(exitText({ exitCode: null, state: "lost" }), "");
 });

@@ -138,7 +138,7 @@ function Lost(): JSX.Element | null {
         <strong>
           {loginInfo.value?.name ?? "This peer"} has not answered since {minuteText(since)}.
         </strong>{" "}
-        What is shown is as it was then; it is asked again every few seconds.{" "}
+        This page shows what it knew then; it asks again every few seconds.{" "}
         {links.length > 0 && "The other peers show the same mesh: "}
         {links.map(({ name, href }, index) => (
           <span key={href}>

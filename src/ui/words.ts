@@ -198,32 +198,32 @@ export function toneOfRun(state: RunState | "pending"): Tone {
 /** What each state of a job means, for its tooltip. */
 export const jobStateWords: Readonly<Record<JobState, string>> = {
   invalid: "This peer can't read it, so it never runs",
-  disabled: "A person has switched it off",
-  paused: "A person has paused it",
+  disabled: "It is disabled, and its ticks don't run",
+  paused: "It is paused, and its ticks don't run",
   ended: "It has no further tick",
-  running: "A run of it is on",
+  running: "A run of it is in progress",
   blocked: "No living peer can run it",
   waiting: "A tick of it is due and undecided",
   failing: "Its last tick went wrong",
   scheduled: "It waits for its next tick",
-  manual: "It runs only when it is asked to",
+  manual: "It runs only by hand or after other jobs",
 };
 
 const reasonWords: Readonly<Record<string, string>> = {
-  window: "no peer could run it before its catch-up window was over",
+  window: "no peer could run it before its catch-up window closed",
   superseded: "no peer could run it in time, and a newer tick came due",
   limit: "more ticks were overdue than the job catches up",
   policy: "no peer could run it in time, and the job doesn't catch up",
-  overlap: "an earlier run of the job was still on",
+  overlap: "an earlier run of the job had not ended",
   paused: "the job was paused",
   "no-quorum": "too few voters were in reach",
   asked: "a person asked for it to be skipped",
-  precheck: "its precheck said no",
-  "exit-code": "its exit code says that there was nothing to do",
+  precheck: "its precheck did not succeed",
+  "exit-code": "its exit code means that there was nothing to do",
   stopped: "an earlier run of the same tick failed",
-  forgotten: "its peer has been forgotten",
-  maintenance: "it came in a maintenance",
-  disabled: "the job was switched off",
+  forgotten: "its peer was forgotten",
+  maintenance: "it was due during maintenance",
+  disabled: "the job was disabled",
   deleted: "the job was deleted",
   offline: "its peer was away",
 };
@@ -261,7 +261,7 @@ interface End {
 
 /** How a run ended; empty if nothing is known about it. */
 export function exitText({ exitCode, signal, state }: End): string {
-  const limit = state === "timeout" ? "ran over its time limit" : "";
+  const limit = state === "timeout" ? "timed out" : "";
   const end = signal ? `ended by ${signal}` : exitCode === null ? "" : `exit ${exitCode}`;
   return limit === "" || end === "" ? limit + end : `${limit}, ${end}`;
 }
@@ -301,8 +301,8 @@ export function tookText({
 
 /** Why a coming tick will not run. */
 export function skipText({ skipped, skippedBy, note }: Skip): string {
-  if (skipped === "except") return "left out by the job itself";
-  if (skipped === "maintenance") return "skipped for a maintenance";
+  if (skipped === "except") return "left out by the job's except";
+  if (skipped === "maintenance") return "skipped for maintenance";
   return `skipped${skippedBy === undefined ? " on request" : ` by ${skippedBy}`}${note === undefined ? "" : `: ${note}`}`;
 }
 
@@ -356,13 +356,15 @@ function lackText(item: string, lacks: readonly string[]): string {
   if (item === "user:*" || item === "group:*") {
     const exceptions = lacks.filter((one) => one.startsWith(`${kind}:+`));
     const names = exceptions.map((one) => one.slice(kind.length + 2) || "its own").join(" and ");
-    return `leave to run jobs of any ${kind}${names && ` but ${names}`}`;
+    return names === ""
+      ? `permission for jobs of any ${kind}`
+      : `permission for jobs of a ${kind} other than ${names}`;
   }
   if (item === "limits:processes-of-own-user")
-    return "a limit of processes for jobs without a user (it runs as root)";
+    return "limits.processes for jobs without a user (it runs as root)";
   if (kind === "limits") return `limits.${name.replace("-below-0", " below 0")}`;
-  if (kind === "open-files") return `open files to run jobs (it may have ${name})`;
-  if (item === "exec:off") return "leave to run any jobs";
-  if (kind === "executor") return `leave to run ${name} jobs`;
-  return kind === "user" || kind === "group" ? `leave to run jobs of ${kind} ${name}` : item;
+  if (kind === "open-files") return `enough open files to run jobs (it may have ${name})`;
+  if (item === "exec:off") return "permission for any jobs (--exec off)";
+  if (kind === "executor") return `permission for ${name} jobs`;
+  return kind === "user" || kind === "group" ? `permission for jobs of the ${kind} ${name}` : item;
 }

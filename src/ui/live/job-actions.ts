@@ -28,7 +28,7 @@ export function pause(id: string, body: { note?: string; until?: string }): Prom
 export function resume(id: string): Promise<boolean> {
   return carryOut(async () => {
     await ask(`${jobPath(id)}/resume`, { method: "POST" });
-    return { text: `${id} runs again. What it missed while it was paused is not caught up.` };
+    return { text: `${id} is resumed. What it missed while it was paused is not caught up.` };
   });
 }
 

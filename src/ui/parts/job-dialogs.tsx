@@ -114,7 +114,7 @@ export function PauseDialog({ job, onClose, onDone }: Props): JSX.Element {
   return (
     <Dialog title={`Pause ${job.id}`} onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
-        <p>None of its ticks runs until it is resumed, and they are not caught up.</p>
+        <p>Its ticks don't run until it is resumed, and they are not caught up.</p>
         <div class="field">
           <label for="pause-note">Why</label>
           <input
@@ -143,7 +143,7 @@ export function PauseDialog({ job, onClose, onDone }: Props): JSX.Element {
 }
 
 export const deletionText =
-  "It is removed from every peer, and its ticks stop. A run that is on goes on to its end. The job is kept for a while, so the deletion can be undone.";
+  "It is removed from every peer, and its ticks stop. A run in progress may finish. The job is kept for a while, so the deletion can be undone.";
 
 export function DeleteDialog({ job, onClose, onDone }: Props): JSX.Element {
   const act = async (): Promise<void> => {

@@ -50,7 +50,7 @@ export function Forecast(): JSX.Element {
           <h1>Forecast</h1>
           <p class="under">
             The next 7 days by the hour, as things are now: by the jobs' schedules, how long their runs
-            usually take, and the peers that could run them at the moment.
+            usually take, and the peers that can run them at the moment.
           </p>
         </div>
       </div>

@@ -28,7 +28,7 @@ const helps: Readonly<Record<string, string>> = {
   command: "runs in /bin/sh -c",
   argv: "the program and its arguments, one per line, without a shell",
   except: "days such as 2026-12-24, ranges, cron expressions or calendar:NAME, one per line",
-  overlap: "what happens to a tick while an earlier run is on, on any peer",
+  overlap: "what happens to a tick while an earlier run is in progress, on any peer",
   partition: "majority: in a split, it runs only on the side with a majority of the voters",
   pool: "limits how many runs of the jobs that name it are on at once",
 };

@@ -37,8 +37,7 @@ export function Meanwhile({ id, since, shown, written, readAgain }: Props): JSX.
     <div class="notice">
       <p>
         <strong>Somebody has changed this job since your edit began.</strong> Nothing of yours is saved yet.
-        The form shows the job with their changes, and what you have written on top. Save keeps both; Cancel
-        drops yours.
+        The form shows the job with their changes, and yours on top. Save keeps both; Cancel drops yours.
       </p>
       {changes.map(({ revision, at, by, change, fields }) => (
         <div key={revision}>
@@ -64,7 +63,7 @@ export function Meanwhile({ id, since, shown, written, readAgain }: Props): JSX.
       )}
       {found.body !== undefined && count < 0 && (
         <p>
-          What they have changed is not known here any more. <a href="?tab=edits">Show all edits</a>
+          This peer no longer knows what they changed. <a href="?tab=edits">Show all edits</a>
         </p>
       )}
     </div>

@@ -46,7 +46,9 @@ export function Picture({ job, zone }: { job: Job; zone: string | undefined }): 
           {items === undefined ? (
             <Pending of={runs} what="its results" />
           ) : items.length === 0 ? (
-            <Empty title={job.state === "running" ? "Its first run is still on." : "It has not run yet."} />
+            <Empty
+              title={job.state === "running" ? "Its first run is still in progress." : "It has not run yet."}
+            />
           ) : (
             <>
               <ResultMap runs={items} knownFrom={knownFrom} zone={zone} />
@@ -94,7 +96,10 @@ function WhatItDoes({ job }: { job: Job }): JSX.Element {
     ],
     ["Leaves out", job.except?.join(", ")],
     ["Where", target === undefined ? "one peer, any of them" : targetText(target)],
-    ["In a split", job.partition === "majority" ? "only where a majority of the voters is" : undefined],
+    [
+      "In a split",
+      job.partition === "majority" ? "only on the side with a majority of the voters" : undefined,
+    ],
     ["Overlap", job.overlap],
     ["Retry", retryText(retry)],
     ["Params", paramsText(job.params)],

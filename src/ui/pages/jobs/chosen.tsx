@@ -29,7 +29,7 @@ const questions = {
   },
   delete: {
     verb: "Delete",
-    text: "They are removed from every peer, and their ticks stop. Runs that are on go on to their end. The jobs are kept for a while, so the deletion can be undone.",
+    text: "They are removed from every peer, and their ticks stop. Runs in progress may finish. The jobs are kept for a while, so the deletion can be undone.",
     one: deletionText,
     no: "Keep",
     class: "danger",

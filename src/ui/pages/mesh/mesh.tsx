@@ -47,7 +47,7 @@ export function Mesh(): JSX.Element {
               {listText(away.map(({ name }) => name))} {away.length === 1 ? "is" : "are"} not heard.
             </strong>
           )}{" "}
-          Jobs with <code>partition: available</code> go on wherever a peer is up; those with{" "}
+          Jobs with <code>partition: available</code> run wherever a peer is up; those with{" "}
           <code>majority</code> only where most voters can vote.
           {voters.length > 0 &&
             (ableVoters.length * 2 > voters.length ? " Here they can." : " Here they can't.")}

@@ -217,8 +217,8 @@ function Confirm({ asking, peer, dependents, onClose, onYes }: ConfirmProps): JS
   return asking === "drain" ? (
     <Question title={`Drain ${peer.name}?`} no="Cancel" yes="Drain it" class="primary" {...handlers}>
       <p>
-        It takes no new ticks, even after a restart, until it is undrained. What runs there goes on to its
-        end; the others take the ticks that they may run. {stranded}
+        It takes no new ticks, even after a restart, until it is undrained. Its runs may finish; the others
+        take the ticks that they may run. {stranded}
       </p>
     </Question>
   ) : (

@@ -79,7 +79,7 @@ function Story({ split }: { split: Split }): JSX.Element {
       {split.apart.length > 1 && (
         <p class="quiet small">
           Whether {listText(split.apart.map(({ name }) => name))} heard each other is not known here: their
-          own pages tell.
+          own pages show it.
         </p>
       )}
       <Duplicates duplicates={duplicates} />
@@ -87,7 +87,7 @@ function Story({ split }: { split: Split }): JSX.Element {
       {late > 0 && <p>{countText(late, "run")} of its ticks began only after it was over.</p>}
       {!story.complete && (
         <p class="quiet small">
-          It has more records than are read for this: only the latest of them are counted.
+          It has more records than are read here: only the latest of them are counted.
         </p>
       )}
     </div>
@@ -234,8 +234,8 @@ export function OpenSplit({ split }: { split: Split }): JSX.Element {
         </div>
       </div>
       <p class="small">
-        A silent peer is down, or on another side, where it carries on: its own page tells. Once it is heard
-        again, this page tells what ran where.
+        A silent peer is down, or on another side, where it carries on: its own page shows which. Once it is
+        heard again, this page shows what ran where.
       </p>
     </div>
   );

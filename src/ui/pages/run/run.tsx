@@ -134,7 +134,10 @@ function Shown({ run, reload }: { run: RunItem; reload: () => void }): JSX.Eleme
           onClose={() => setCancelling(false)}
           onYes={() => (setCancelling(false), void cancel(id).then(reload))}
         >
-          <p>Its processes get TERM, and KILL after the job's grace. What it has done stays done.</p>
+          <p>
+            Its processes get TERM, and KILL after the job's killGrace. What it has already done is not
+            undone.
+          </p>
         </Question>
       )}
     </>

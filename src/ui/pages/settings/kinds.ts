@@ -31,7 +31,7 @@ export const kinds: readonly Kind[] = [
     path: "maintenance",
     title: "Maintenance",
     one: "maintenance",
-    about: "while a maintenance lasts, the ticks of its jobs are skipped",
+    about: "windows in which the ticks of the jobs are skipped",
     example: { schedule: "0 3 * * sun", duration: "2h", note: "the hosts are patched" },
     isOfGroups: true,
     readOnly: [],

@@ -163,7 +163,7 @@ function RemoveDialog({ kind, name, onClose, onDone }: RemoveProps): JSX.Element
   };
   return (
     <Question title={`Remove ${name}?`} no="Keep it" yes="Remove it" onClose={onClose} onYes={act}>
-      <p>This removes it on every peer. It can't be removed while jobs name it.</p>
+      <p>This removes it on every peer. It can't be removed while jobs use it.</p>
     </Question>
   );
 }
@@ -198,6 +198,6 @@ function remove(kind: Kind, name: string, onDone: () => void): Promise<boolean> 
 function test(name: string): Promise<boolean> {
   return carryOut(async () => {
     await ask(`/v1/channels/${encodeURIComponent(name)}/test`, { method: "POST" });
-    return { text: `${name} has taken a test notice.` };
+    return { text: `${name} accepted a test notice.` };
   });
 }

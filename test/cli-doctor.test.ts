@@ -225,11 +225,17 @@ test("a voter that has lost its votes is not counted, and the peer itself says t
 
 test("if a neighbour answers no sync, doctor says what may be missing here, and which peer to restart", async () => {
   await using stub = await meshOf([peer("self"), peer("bob")]);
-  const reasons = ["not in sync with bob: it doesn't answer how much of the job table it has"];
+  const reasons = ["not in sync with bob: it doesn't say how much of the job table it has"];
   stub.on("GET /readyz", { status: 503, body: { ready: false, codes: ["sync"], reasons, warnings: [] } });
   const ready = await found(stub, "ready");
-  assert.match(ready.found, /^jobs and runs that others know of may be missing here: not in sync with bob/);
-  assert.match(ready.mend ?? "", /^restart the peer that is named if doctor says the same of it elsewhere/);
+  assert.match(
+    ready.found,
+    /^jobs and runs that other peers know of may be missing here: not in sync with bob/,
+  );
+  assert.match(
+    ready.mend ?? "",
+    /^restart the peer that is named if doctor says the same of it at other peers/,
+  );
 });
 
 test("a voter that can't vote is worth a look while the others are a majority", async () => {

@@ -72,7 +72,10 @@ test("a timer's service is looked for beside it, or given, and drop-ins are name
   put(stub, "units/backup.service", service);
   put(stub, "units/backup.service.d/override.conf", "[Service]\nUser=shop\n");
   const beside = await stub.cicada("import", "systemd", timer, "--tz", "UTC");
-  assert.match(beside.stdout, /Please check:\n {2}backup\.timer: what .*backup\.service\.d says is not read/);
+  assert.match(
+    beside.stdout,
+    /Please check:\n {2}backup\.timer: .*backup\.service\.d is not read: `systemctl cat` would include it/,
+  );
   assert.deepEqual(
     made.map(({ id, timezone, user }) => [id, timezone, user]),
     [
@@ -87,7 +90,7 @@ test("what is neither timer nor service is refused before anything is made (2)",
   await using _ = stub;
   for (const [file, says] of [
     ["x.socket", /neither a \.timer nor a \.service/],
-    ["x.service", /give the \.timer file, too/],
+    ["x.service", /give the \.timer file as well/],
   ] as const) {
     const refused = await stub.cicada("import", "systemd", put(stub, file, ""));
     assert.equal(refused.code, 2);

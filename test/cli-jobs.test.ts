@@ -217,7 +217,7 @@ describe("jobs create", () => {
     stub.on("POST /v1/jobs", ({ query, body }) =>
       query["update"] === "true"
         ? { status: 200, body: jobAnswer(body as { id: string }) }
-        : problem(409, "JOB_EXISTS", 'there is a job "a"'),
+        : problem(409, "JOB_EXISTS", 'there is already a job "a"'),
     );
     const flags = ["jobs", "create", "a", "--command", "true"];
     const taken = await stub.cicada(...flags);
@@ -267,7 +267,7 @@ describe("jobs create", () => {
         state: "scheduled",
         problems: [{ code: "ALL_SKIPPED", pointer: "", message: "" }],
       },
-      /created, but its ticks to come are all skipped/,
+      /created, but all its coming ticks are skipped/,
     ],
   ];
   for (const [fields, says] of without) {
@@ -498,7 +498,10 @@ describe("jobs ls, get, next and why", () => {
       fields: [],
     };
     stub.on("GET /v1/jobs/a/history", { body: { items: [deletion], nextCursor: null } });
-    assert.match((await stub.cicada("jobs", "history", "a")).stderr, /cicada audit --job a` names who/);
+    assert.match(
+      (await stub.cicada("jobs", "history", "a")).stderr,
+      /cicada audit --job a` shows who made the edits that have no name here/,
+    );
     const reverted = await stub.cicada("jobs", "revert", "a", "r2");
     assert.match(reverted.stdout, /^a reverted, /);
     assert.deepEqual(stub.asked.at(-1)?.body, { revision: "r2" });

@@ -147,7 +147,7 @@ describe("a backup of a running mesh", () => {
     assert.equal(existsSync(data), false);
     const said = await cicada(["restore", last, "--data", data, "--new-mesh", "--yes"]);
     assert.equal(said.code, 0, said.stderr);
-    assert.match(said.stdout, /These tokens count again in the new mesh[^\n]*: ci\.\n/);
+    assert.match(said.stdout, /These tokens are valid again in the new mesh[^\n]*: ci\.\n/);
     const first = /kept +(\S+Z)/.exec(said.stdout)?.[1];
     assert.ok(first !== undefined, said.stdout);
     const dan = await cluster.start({ name: "dan", data });

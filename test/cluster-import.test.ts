@@ -100,6 +100,6 @@ spec:
     assert.equal((await ada.command("import", "k8s", manifest)).code, 0);
     await ended("hello", 1);
     const exported = await ada.command("export", "--format", "crontab", "--user", "root");
-    assert.match(exported.stdout, /# NOT EXPORTED: a crontab can't say the schedule @every 2s/);
+    assert.match(exported.stdout, /# NOT EXPORTED: a crontab can't express the schedule @every 2s/);
   });
 });

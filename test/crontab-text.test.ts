@@ -224,19 +224,19 @@ describe("a line says", () => {
 
 describe("what a crontab can't say is a comment", () => {
   const table: [fields: object, says: RegExp][] = [
-    [{ schedule: "@every 90s" }, /can't say the schedule @every 90s/],
-    [{ schedule: "0 0 L * *" }, /can't say the schedule/],
-    [{ schedule: "H 3 * * *" }, /can't say the schedule/],
-    [{ schedule: "0 0 3 * * *" }, /can't say the schedule/],
-    [{ schedule: "5/15 * * * *" }, /can't say the schedule/],
+    [{ schedule: "@every 90s" }, /can't express the schedule @every 90s/],
+    [{ schedule: "0 0 L * *" }, /can't express the schedule/],
+    [{ schedule: "H 3 * * *" }, /can't express the schedule/],
+    [{ schedule: "0 0 3 * * *" }, /can't express the schedule/],
+    [{ schedule: "5/15 * * * *" }, /can't express the schedule/],
     [{ schedule: undefined }, /no schedule/],
-    [{ except: ["2026-12-24"] }, /can't say except/],
-    [{ after: { jobs: ["b"] }, schedule: undefined }, /can't say after/],
-    [{ command: undefined, http: { url: "https://x.example" } }, /can't say http/],
+    [{ except: ["2026-12-24"] }, /can't express except/],
+    [{ after: { jobs: ["b"] }, schedule: undefined }, /can't express after/],
+    [{ command: undefined, http: { url: "https://x.example" } }, /can't express http/],
     [{ command: "a\nb" }, /several lines/],
     [{ command: String.raw`date +\%F` }, /a backslash before a %/],
     [{ command: "a \\", stdin: "b\n" }, /before a %, which cron/],
-    [{ secrets: ["KEY"] }, /can't say secrets/],
+    [{ secrets: ["KEY"] }, /can't express secrets/],
     [{ user: undefined }, /give --user NAME/],
     [{ env: { PATH: "/a\n* * * * * root evil" } }, /several lines/],
   ];
@@ -254,7 +254,7 @@ describe("what a crontab can't say is a comment", () => {
     const text = exported([
       job({ retry: { attempts: 2 }, timeout: "5m", description: "a\n* * * * * root evil" }),
     ]);
-    assert.match(text, /# not said here: retry, timeout\n/);
+    assert.match(text, /# not expressed here: retry, timeout\n/);
     assert.equal(active(text).length, 1);
     assert.deepEqual(active(exported([job({ enabled: false })])), []);
   });

@@ -120,7 +120,7 @@ describe("a line means what it means to cron", () => {
     );
     assert.deepEqual(refused, []);
     assert.deepEqual(doubts, [
-      "line 3 and 1 more end in carriage returns, which cron hands to the command: left out here",
+      "line 3 and 1 more end in carriage returns, which cron passes to the command: left out here",
     ]);
     assert.deepEqual(
       jobs.map(({ line, spec }) => [line, spec.schedule, spec.command]),
@@ -170,8 +170,8 @@ describe("what was perhaps not meant is asked", () => {
     ["@daily date +%F", /ends at its first %/],
     ['@daily echo "$(date +%F)" >> /x', /a quote in the command is never closed/],
     ["@daily a \\", /ends with a backslash/],
-    ["0 3 * * * mon x", /begins with mon: is that a further field/],
-    ["PATH=$PATH:/opt/bin\n@daily x", /doesn't fill in the \$/],
+    ["0 3 * * * mon x", /begins with mon: is that another field/],
+    ["PATH=$PATH:/opt/bin\n@daily x", /doesn't expand \$/],
     ["@daily echo it\\'s", undefined],
     ["@daily a # don't", undefined],
     [String.raw`@daily date +\%F`, undefined],
@@ -294,12 +294,12 @@ describe("a line that can't be imported is named with its number and reason, and
     ["@dayly x", /did you mean "@daily"/],
     ["A-B=1", /can't be a variable's name/],
     ["CRON_TZ=Europe/Berln", /did you mean "Europe\/Berlin"/],
-    ["*/10 * * * * * cmd", /looks like a further one/],
-    ["0 */10 * * * * * cmd", /looks like a further one/],
-    ["@monthly 45 cron.monthly cmd", /looks like a further one/],
-    ["0 3 * * * 1-5 cmd", /looks like a further one/],
-    ["0 3 * * * 2026 root cmd", /looks like a further one/, true],
-    ["0 3 * * * * root cmd", /looks like a further one/, true],
+    ["*/10 * * * * * cmd", /looks like another field/],
+    ["0 */10 * * * * * cmd", /looks like another field/],
+    ["@monthly 45 cron.monthly cmd", /looks like another field/],
+    ["0 3 * * * 1-5 cmd", /looks like another field/],
+    ["0 3 * * * 2026 root cmd", /looks like another field/, true],
+    ["0 3 * * * * root cmd", /looks like another field/, true],
     ["0 3 * * * -x cmd", /cron refuses a command that begins with -x/],
     ["0 3 * * * -n", /no command/],
     ["@daily root", /no command after the user/, true],

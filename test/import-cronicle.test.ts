@@ -61,7 +61,7 @@ test("an event is a job", () => {
   });
   assert.equal(
     notes,
-    "Nightly Backup: notify_fail ops@example.org is not carried over: a channel and `notify` tell it",
+    "Nightly Backup: notify_fail ops@example.org is not carried over: use a channel and `notify`",
   );
 });
 
@@ -90,7 +90,10 @@ test("a category's limit and defaults are said, and its being disabled, or the p
     web_hook: "https://x.example/",
   });
   assert.equal(limited.enabled, undefined);
-  assert.match(limited.notes, /its category Backups has at most 2 runs at once, which a pool says here/);
+  assert.match(
+    limited.notes,
+    /its category Backups has at most 2 runs at once, for which a pool stands here/,
+  );
   assert.match(limited.notes, /not carried over of its category Backups: notify_fail$/m);
   const off = exported({ enabled: 0 });
   assert.equal(off.enabled, false);
@@ -199,7 +202,7 @@ test("where a number should be, a value that is none counts as none, even one th
   assert.equal(spec.retry, undefined);
   assert.equal(spec.timeout, undefined);
   const { refused } = read(event({ timing: { hours: [none] } }));
-  assert.match(refused[0]?.reasons.join() ?? "", /timing\.hours is no list of numbers/);
+  assert.match(refused[0]?.reasons.join() ?? "", /timing\.hours is not a list of numbers/);
 });
 
 test("chains belong to the job that is started", () => {
@@ -229,7 +232,7 @@ test("how many at once, and on which servers", () => {
 describe("what can't be said is refused", () => {
   for (const [more, reason] of [
     [{ plugin: "p123" }, /the plugin "p123" has no counterpart/],
-    [{ timing: { years: [2027], hours: [1] } }, /bound to years/],
+    [{ timing: { years: [2027], hours: [1] } }, /limited to certain years/],
     [{ timing: { hours: [24] } }, /24 is not within 0 to 23/],
     [{ timing: { seconds: [1] } }, /seconds, which is not known/],
     [{ params: { script: "" } }, /script is empty/],
@@ -246,7 +249,7 @@ describe("what can't be said is refused", () => {
     const { refused } = read(event({ plugin: "p123", timing: { years: [2027], hours: [24], seconds: [1] } }));
     const said = refused[0]?.reasons.join("\n") ?? "";
     assert.equal(refused[0]?.reasons.length, 4, said);
-    for (const reason of [/p123/, /bound to years/, /24 is not/, /seconds, which/])
+    for (const reason of [/p123/, /limited to certain years/, /24 is not/, /seconds, which/])
       assert.match(said, reason);
   });
   test("a file that is nothing of Cronicle's", () => {

@@ -78,7 +78,7 @@ test("a job of dkron's is a job", () => {
     description: "Nightly backup",
   });
   assert.match(notes, /only peers that were started with --tag role=db --tag disk=ssd/);
-  assert.match(notes, /its output goes to files there/);
+  assert.match(notes, /in dkron its output goes to files/);
 });
 
 describe("on how many nodes it runs", () => {
@@ -177,8 +177,8 @@ describe("what can't be said is refused, or made disabled", () => {
     [{ executor: "kafka" }, /the executor "kafka" has no counterpart/],
     [{ executor_config: {} }, /no command/],
     [{ executor_config: { command: 'a "b' } }, /open quote/],
-    [{ executor_config: { command: "a", env: "A" } }, /no NAME=VALUE/],
-    [{ executor_config: { command: "a", timeout: "soon" } }, /no duration/],
+    [{ executor_config: { command: "a", env: "A" } }, /is not NAME=VALUE/],
+    [{ executor_config: { command: "a", timeout: "soon" } }, /is not a duration/],
     [{ tags: { role: "web:x" } }, /the tag role/],
     [{ timezone: "Mars" }, /^timezone: /],
   ] as const) {

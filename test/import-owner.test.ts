@@ -75,7 +75,10 @@ test(
     chownSync(file, 1, 1);
     const refused = await dryRun(file);
     assert.equal(refused.code, 2);
-    assert.match(refused.stderr, /belongs to .* and not to root: say with --user/);
+    assert.match(
+      refused.stderr,
+      /belongs to .* and not to root: name the user that its jobs run as with --user/,
+    );
   },
 );
 

@@ -63,7 +63,9 @@ test("a timer and its service are one job, with systemd's surroundings", () => {
     labels: { "imported-from": "systemd", host: "web1", file: "backup.timer" },
     description: "Nightly backup",
   });
-  assert.deepEqual(notes, ["backup.timer: SuccessExitStatus=SIGUSR1 is not carried over: only numbers are"]);
+  assert.deepEqual(notes, [
+    "backup.timer: SuccessExitStatus=SIGUSR1 is not carried over: only numbers can be",
+  ]);
 });
 
 describe("OnCalendar", () => {
@@ -96,14 +98,14 @@ describe("OnCalendar", () => {
     });
   }
   const refused: [text: string, reason: RegExp][] = [
-    ["2026-12-24 18:00", /bound to the year/],
+    ["2026-12-24 18:00", /limited to the year/],
     ["*-*-* 25:00", /not within 0 to 23/],
     ["*-*~7/1 0:00", /one by one/],
-    ["Mon..Tus 8:00", /no weekday/],
+    ["Mon..Tus 8:00", /is not a weekday/],
     ["Sun..Mon 8:00", /run backwards/],
     ["*/5:00", /not understood/],
     ["08:00 Europe/Berln", /did you mean/],
-    ["sometimes", /no weekday/],
+    ["sometimes", /is not a weekday/],
     ["", /not understood/],
   ];
   for (const [text, reason] of refused) {
@@ -186,7 +188,7 @@ describe("what can't be said is refused, or made disabled", () => {
     ["OnCalendar=daily", "ExecStart=/bin/a %m", /%m depends on the host/],
     ["OnCalendar=daily", 'ExecStart=/bin/a "b', /never closed/],
     ["OnCalendar=daily", runs, /was not found/, { service: undefined }],
-    ["OnCalendar=daily", runs, /--user whose/, { isUsers: true }],
+    ["OnCalendar=daily", runs, /name that user with --user/, { isUsers: true }],
     ["OnCalendar=daily\nOnCalendar=Mon *-*-1 0:00", runs, /a day AND a weekday: make a job of each/],
     ["OnCalendar=daily UTC\nOnCalendar=daily", runs, /different zones/],
     ["OnCalendar=hourly\nRandomizedDelaySec=2h", runs, /^jitter: /],
@@ -235,7 +237,7 @@ test("a timer that is refused says everything that keeps it from becoming a job,
     /^OnCalendar=Foo 1:00: /,
     /^OnCalendar=\*-\*-\* 99:00: /,
     /^OnUnitActiveSec= beside OnCalendar=/,
-    /^OnUnitActiveSec=90ms is no span/,
+    /^OnUnitActiveSec=90ms is not a time span/,
     /^RandomizedDelaySec=soon/,
     /^ExecStart=: the prefix \+/,
     /^ExecStart=: .*never closed/,
@@ -246,7 +248,7 @@ test("a timer that is refused says everything that keeps it from becoming a job,
     /^ExecStartPost= of a service of Type=simple/,
     /^Environment="A: /,
     /^TimeoutStopSec=long/,
-    /--user whose$/,
+    /name that user with --user$/,
     /^it would be made DISABLED: Group=backup/,
   ];
   assert.equal(said.length, expected.length, said.join("\n"));
@@ -283,7 +285,10 @@ User=shop
     [["a-x", "0 * * * *", ["/bin/true", "x"], "shop"]],
   );
   const ofUser = timersInText(text.replaceAll("/system/", "/user/"));
-  assert.match(parseTimers(ofUser, options).refused[0]?.reasons.join("\n") ?? "", /--user whose/);
+  assert.match(
+    parseTimers(ofUser, options).refused[0]?.reasons.join("\n") ?? "",
+    /name that user with --user/,
+  );
   assert.throws(() => timersInText("[Timer]\nOnCalendar=daily"), /systemctl cat/);
 });
 

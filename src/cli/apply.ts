@@ -71,7 +71,7 @@ export function applyCommands(program: Command, terminal: Terminal): void {
     .addOption(
       new Option(
         "--format <form>",
-        "crontab: the jobs as lines for /etc/cron.d, with comments where it can't say them",
+        "crontab: the jobs as lines for /etc/cron.d, with comments where a crontab can't express them",
       )
         .choices(["objects", "crontab"])
         .default("objects"),
@@ -95,12 +95,9 @@ function withFiles(command: Command): Command {
     )
     .option(
       "--source <name>",
-      "who keeps these objects: what --prune removes was made under the same name (default: default)",
+      "whose objects these are: --prune removes only what was made under the same name (default: default)",
     )
-    .option(
-      "--prune",
-      "remove what an earlier apply of this source has made and the files don't have any more",
-    )
+    .option("--prune", "remove what an earlier apply of this source made and the files no longer have")
     .option("--allow-empty", "accept files without any object");
 }
 
@@ -155,9 +152,9 @@ function withPlaces(error: unknown, objects: readonly WrittenObject[]): unknown 
   const problems = error.problems.map(({ pointer, message }) => {
     const [, index, rest = ""] = /^\/objects\/(\d+)(.*)$/.exec(pointer) ?? [];
     const where = index === undefined ? undefined : objects[Number(index)]?.where;
-    const said = message.replace(/ stands at \/objects\/(\d+), too$/, (whole, other: string) => {
+    const said = message.replace(/ is also given at \/objects\/(\d+)$/, (whole, other: string) => {
       const place = objects[Number(other)]?.where;
-      return place === undefined ? whole : ` stands in ${place}, too`;
+      return place === undefined ? whole : ` is also given in ${place}`;
     });
     return where === undefined
       ? { pointer, message: said }

@@ -21,8 +21,8 @@ type Options = PeerOptions & {
 
 export function auditCommand(program: Command, terminal: Terminal): void {
   withOutput(withPeer(program.command("audit")))
-    .option("--actor <name>", "only what NAME@PEER did; a part of that will do")
-    .option("--job <id>", "only of this job, also if it is deleted")
+    .option("--actor <name>", "only what NAME@PEER did; part of that is enough")
+    .option("--job <id>", "only of this job, even if it is deleted")
     .option("--action <action>", `only this action: ${auditActions.join(", ")}`)
     .option("--from <instant>", 'from then on: 2h (ago), 03:00, "yesterday 03:00" or an RFC 3339 instant')
     .option("--to <instant>", "before this")
@@ -61,7 +61,7 @@ export function auditCommand(program: Command, terminal: Terminal): void {
         const others = answer.peers.filter(({ covered }) => !covered).map((peer) => plain(peer.name));
         if (others.length > 0)
           terminal.notify(
-            `What was asked of ${others.join(", ")} is not here: each peer keeps its own, and no answer came from there.`,
+            `The entries of ${others.join(", ")} are missing: each peer keeps its own, and no answer came from there.`,
           );
       });
     });

@@ -29,7 +29,7 @@ export function backfillCommand(jobs: Command, terminal: Terminal): void {
       'the first one: 2026-11-20T00:00:00Z, or on the job\'s clock "yesterday 03:00", or 2h (ago)',
     )
     .requiredOption("--to <instant>", "ticks before this instant, written in the same way, or now")
-    .option("--force", "also ticks that have run, and also if the job is paused or disabled")
+    .option("--force", "also ticks that have run, and even if the job is paused or disabled")
     .option("-y, --yes", "run them; without it they are only shown")
     .action(async (id: string, options: BackfillOptions) => {
       const { force, yes } = options;

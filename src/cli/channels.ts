@@ -92,7 +92,7 @@ export function channelsCommands(program: Command, terminal: Terminal): void {
     .argument("<name>")
     .action(async (name: string, options: PeerOptions) => {
       await openClient(options, terminal).send(pathOf(name, "/test"), { method: "POST", body: {} });
-      terminal.print(`${plain(name)} took the test notice`);
+      terminal.print(`${plain(name)} accepted the test notice`);
     });
 }
 
@@ -115,15 +115,18 @@ function setCommand(channels: Command, terminal: Terminal): void {
     .option("--server <url>", "email: smtp://HOST:PORT or smtps://HOST:PORT")
     .option("--user <user>", "email: who logs in there")
     .option("--from <address>", "email: the sender")
-    .addOption(repeatable("--to <address>", "email: a receiver; repeatable"))
+    .addOption(repeatable("--to <address>", "email: a recipient; repeatable"))
     .option("--chat <id>", "telegram: the chat")
-    .option("--priority <n>", "ntfy, gotify: instead of one that fits the notice")
+    .option("--priority <n>", "ntfy, gotify: a fixed priority (default: one that fits the notice)")
     .addOption(
-      repeatable("--mesh <event>", `what of the mesh is told there: ${meshEvents.join(", ")}; repeatable`),
+      repeatable(
+        "--mesh <event>",
+        `an event of the mesh that it is notified of: ${meshEvents.join(", ")}; repeatable`,
+      ),
     )
     .option("--digest <time>", "once a day at this time, such as 08:00: what ran, and what did not")
     .option("--digest-timezone <zone>", "of --digest; UTC if not given")
-    .option("--link <url>", "where people open a peer's page: notices then have a link")
+    .option("--link <url>", "the address at which people open a peer's page: notices then link to it")
     .option("--description <text>", "a text for people")
     .action(async (name: string, options: SetOptions) => {
       const body = options.file === undefined ? fromFlags(options) : parseFile(options.file);
@@ -152,7 +155,7 @@ async function checkNamed(flag: string, name: string | undefined, client: Client
     flag === "--secret" ? "the secret itself goes into --secret-file" : "an address goes into --url";
   throw new CicadaError(
     "SECRET_NOT_FOUND",
-    `${flag} takes the name of a secret, and no peer has one of that name: \`cicada secrets set NAME\` makes it; ${instead}`,
+    `${flag} takes the name of a secret, and no peer has a secret of that name: \`cicada secrets set NAME\` makes one; ${instead}`,
   );
 }
 

@@ -81,7 +81,7 @@ async function buildProgram(argv: readonly string[], terminal: Terminal): Promis
     .addHelpText(
       "after",
       asInvoked(
-        "\nBegin with `cicada start`. Another peer joins with the line that it prints. `cicada demo` shows three peers at once.",
+        "\nBegin with `cicada start`. It prints the line with which another peer joins. `cicada demo` shows three peers at once.",
         terminal.env,
       ),
     );

@@ -42,14 +42,14 @@ const files: readonly CommandFile[] = [
   {
     commands: {
       calendars: "dates whose ticks jobs leave out (except: calendar:NAME)",
-      groups: "defaults of the fields of a group's jobs; what a job says itself wins",
+      groups: "defaults for the fields of a group's jobs; a job's own fields win",
       maintenance: "times in which jobs take no ticks",
-      pools: "how many runs of the jobs that name a pool may go on at once",
+      pools: "how many runs of the jobs that name a pool may be in progress at once",
     },
     read: async () => (await import("./settings.ts")).settingCommands,
   },
   {
-    commands: { secrets: "values that jobs get, and nobody is shown" },
+    commands: { secrets: "values that jobs get and that are never shown" },
     read: async () => (await import("./secrets.ts")).secretCommands,
   },
   {
@@ -58,7 +58,7 @@ const files: readonly CommandFile[] = [
   },
   {
     commands: {
-      "audit [options]": "who has changed what, at whichever peer, and who was refused: newest first",
+      "audit [options]": "who has changed what, at any peer, and who was refused: newest first",
     },
     read: async () => (await import("./audit.ts")).auditCommand,
   },
@@ -82,9 +82,9 @@ const files: readonly CommandFile[] = [
   {
     commands: {
       "backup [options] <file>":
-        "write this machine's peer into one file, also while it runs: jobs, settings, history, small outputs, scripts",
+        "write this machine's peer into one file, even while it runs: jobs, settings, history, small outputs, scripts",
       "restore [options] <file>":
-        "make the data folder of a new peer out of a backup; shows first what it would catch up",
+        "make the data folder of a new peer from a backup, after showing what it would catch up",
     },
     read: async () => (await import("./backup/commands.ts")).backupCommands,
   },
@@ -104,7 +104,7 @@ const files: readonly CommandFile[] = [
   {
     commands: {
       "service [options]":
-        "print a systemd unit that runs a peer on this host, files that run three in containers, or what watches them",
+        "print a systemd unit that runs a peer on this host, files that run three in containers, or a dashboard and alert rules",
     },
     read: async () => (await import("./service/service.ts")).serviceCommand,
   },

@@ -36,8 +36,8 @@ const needed: ReadonlySet<string> = new Set(
 
 export function crontabOf(jobs: readonly ExportedJob[], options: Options): string {
   const lines = [
-    "# Jobs of cicada for /etc/cron.d, where each line names its user. Cron runs them on this host alone, starts a line although",
-    "# its last run goes on, and begins in the user's home. CRON_TZ is understood by cronie; Debian's cron takes the host's zone.",
+    "# Jobs of cicada for /etc/cron.d, where each line names its user. Cron runs them on this host alone, starts a line even if",
+    "# its last run has not ended, and begins in the user's home. CRON_TZ is understood by cronie; Debian's cron takes the host's zone.",
     "# A comment that begins with #cicada holds the whole job, for `cicada import crontab --system`.",
   ];
   const surroundings = new Map<string, string>();
@@ -54,7 +54,7 @@ export function crontabOf(jobs: readonly ExportedJob[], options: Options): strin
       lines.push(`# NOT EXPORTED: ${line.problem}`);
       continue;
     }
-    if (more.length > 0) lines.push(`# not said here: ${more.join(", ")}`);
+    if (more.length > 0) lines.push(`# not expressed here: ${more.join(", ")}`);
     for (const [name, value] of line.variables) {
       if (surroundings.get(name) === value) continue;
       surroundings.set(name, value);
@@ -95,11 +95,11 @@ function setsHome({ env }: JobSpec): boolean {
 
 function lineOf(job: JobSpec, options: Options): SaidLine | { problem: string } {
   const unsaid = Object.keys(job).filter((field) => needed.has(field));
-  if (unsaid.length > 0) return { problem: `a crontab can't say ${unsaid.join(", ")}` };
+  if (unsaid.length > 0) return { problem: `a crontab can't express ${unsaid.join(", ")}` };
   const schedules = [job.schedule ?? []].flat();
   if (schedules.length === 0) return { problem: "it has no schedule" };
   const foreign = schedules.find((schedule) => !isCrons(schedule));
-  if (foreign !== undefined) return { problem: `a crontab can't say the schedule ${oneLine(foreign)}` };
+  if (foreign !== undefined) return { problem: `a crontab can't express the schedule ${oneLine(foreign)}` };
   const user = job.user ?? options.user;
   if (user === undefined || user === "") return { problem: "it names no user: give --user NAME" };
   const command = commandOf(job, user);
@@ -151,7 +151,7 @@ function commandOf(job: JobSpec, user: string): { text: string } | { problem: st
   const text = [...before, main].join(" ");
   if (/[\n\r]/.test(text)) return { problem: "its command has several lines" };
   if (stdin !== undefined && (/\r/.test(stdin) || (stdin !== "" && !stdin.endsWith("\n")))) {
-    return { problem: "its input doesn't end with a line's end" };
+    return { problem: "its input doesn't end with a line break" };
   }
   if (/(^|[^\\])(\\\\)*\\%/.test(stdin === undefined ? text : `${text}%`)) {
     return { problem: "its command has a backslash before a %, which cron would take away" };

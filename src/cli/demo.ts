@@ -47,7 +47,7 @@ const sampleJobs = (sha256: string): object[] => [
   },
   {
     id: "slow",
-    description: "leaves out a tick while its last run is on",
+    description: "skips a tick while its last run is in progress",
     schedule: "@every 20s",
     command: "sleep 3; echo done",
     overlap: "skip",
@@ -215,7 +215,7 @@ async function untilReady(peer: Beginning, stopped: AbortSignal): Promise<DemoPe
     if (hasEnded(child) || performance.now() > giveUpAt) {
       throw new CicadaError(
         "INTERNAL",
-        `${name} did not get ready: ${errorText().trim() || "it printed nothing"}`,
+        `${name} did not become ready: ${errorText().trim() || "it printed nothing"}`,
       );
     }
     await sleep(lookEveryMs, undefined, { signal: stopped });

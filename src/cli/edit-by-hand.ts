@@ -77,7 +77,7 @@ function printWhereKept(error: unknown, id: string, draft: Draft, terminal: Term
   const send = `${program} jobs create -f ${quoted(draft.path)} --update`;
   if (error instanceof CicadaError && error.code === "REVISION_CONFLICT") {
     terminal.notify(`See what others have changed: ${program} jobs history ${quoted(id)}`);
-    terminal.notify(`Take that over into your text, then run: ${send}`);
+    terminal.notify(`Copy that into your text, then run: ${send}`);
   } else if (error instanceof CicadaError && error.exit !== 2) terminal.notify(`Later, run: ${send}`);
   else terminal.notify(`Correct it, then run: ${send}`);
 }

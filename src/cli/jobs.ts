@@ -118,14 +118,14 @@ function readingCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("history")))
-    .description("show who changed which fields of a job and when, newest first; also of a deleted job")
+    .description("show who changed which fields of a job and when, newest first, even if it was deleted")
     .argument("<id>")
     .action(async (id: string, options: JobOptions) => {
       const answer = await openClient(options, terminal).list<RevisionAnswer>(pathOf(id, "/history"));
       show(terminal, options.output, answer, () => {
         revisionList(terminal, answer.items);
         const isUnnamed = answer.items.some(({ by, change }) => by === null && change !== null);
-        const way = `\`cicada audit --job ${plain(id)}\` names who did what has no name here: it was asked of another peer.`;
+        const way = `\`cicada audit --job ${plain(id)}\` shows who made the edits that have no name here: they were made at another peer.`;
         if (isUnnamed) terminal.notify(asInvoked(way, terminal.env));
       });
     });
@@ -173,7 +173,7 @@ function writingCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("revert")))
-    .description("make a job what it was at an earlier revision, also a deleted one")
+    .description("make a job what it was at an earlier revision, even if it was deleted")
     .argument("<id>")
     .argument("<revision>", "as `jobs history` shows it")
     .action(async (id: string, revision: string, options: JobOptions) => {
@@ -275,7 +275,7 @@ function runningCommands(jobs: Command, terminal: Terminal): void {
     .description("run a job now; with --wait, exit with the job's own exit code")
     .argument("[id]")
     .option("--wait", "wait until the run has ended")
-    .option("--force", "run it even if it is paused, disabled or in a maintenance")
+    .option("--force", "run it even if it is paused, disabled or in maintenance")
     .addOption(repeatable("-p, --param <NAME=VALUE>", "the value of one of the job's parameters; repeatable"))
     .addOption(repeatable("--env <K=V>", "add to the job's environment; repeatable"))
     .addOption(

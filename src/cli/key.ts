@@ -22,7 +22,7 @@ export function keyCommands(program: Command, terminal: Terminal): void {
   const key = program.command("key");
   withOutput(withPeer(key.command("rotate")))
     .description(
-      "make a new cluster key and send it to every member, as shown first; the old one is accepted for a while",
+      "show which members would get a new cluster key, then make it and send it to them; the old one is accepted for a while",
     )
     .option(
       "--without <peer>",
@@ -78,10 +78,11 @@ async function isAccepted(
   if (doubted.length === 0 || yes === true) return true;
   if (terminal.ask === undefined) return false;
   const names = doubted.map(({ name }) => plain(name)).join(", ");
-  if (await askYesNo(terminal.ask, `Do ${names} belong to this mesh, and get the new key?`)) return true;
+  if (await askYesNo(terminal.ask, `Do ${names} belong to this mesh, and should they get the new key?`))
+    return true;
   throw new CicadaError(
     "UNCONFIRMED_PEERS",
-    "you did not say yes",
+    "the question was not answered with yes",
     doubted.map(({ id, name, doubt }) => ({ pointer: "", message: `${name} (${id}): ${doubt ?? ""}` })),
   );
 }
@@ -96,7 +97,7 @@ function showHeirs(terminal: Terminal, peers: readonly HeirAnswer[], leftOut: Re
     plain(peer.name),
     peer.state,
     joinText(terminal, peer),
-    leftOut.has(peer.id) ? "no: left out, and forgotten" : heirText(terminal, peer),
+    leftOut.has(peer.id) ? "no: left out and forgotten" : heirText(terminal, peer),
     plain(peer.id),
   ]);
   const columns = ["STATE", { title: "JOINED", min: 10, spare: 1 }, { title: "GETS IT", min: 24 }];
@@ -105,7 +106,7 @@ function showHeirs(terminal: Terminal, peers: readonly HeirAnswer[], leftOut: Re
 }
 
 function heirText(terminal: Terminal, { doubt }: HeirAnswer): string {
-  return doubt === null ? "yes" : paint(terminal, "yellow", `if you say so: ${doubt}`);
+  return doubt === null ? "yes" : paint(terminal, "yellow", `only if you agree: ${doubt}`);
 }
 
 function showRotation(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers }: RotationAnswer): void {
@@ -124,13 +125,13 @@ function showRotation(terminal: Terminal, { fingerprint, oldAcceptedUntil, peers
   const advise = (text: string) => terminal.notify(asInvoked(text, terminal.env));
   if (missing.length > 0) {
     advise(
-      "A peer that doesn't have the new key gets it from any member if it returns before then. Later it has to rejoin " +
+      "A peer that doesn't have the new key gets it from any member if it returns before then. After that it has to rejoin " +
         "with what `cicada peers invite` prints; it keeps its identity.",
     );
   }
   if (peers.length > 0) {
     advise(
-      "A peer in this list that you don't know has the new key, too: rotate again, with --without NAME. Forgetting it " +
+      "If there is a peer in this list that you don't know, it has the new key: rotate again, with --without NAME. Forgetting it " +
         "now is not enough.",
     );
   }

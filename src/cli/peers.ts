@@ -65,8 +65,8 @@ export function peersCommands(program: Command, terminal: Terminal): void {
       const line = encodeJoin({ ...key, invitation, addresses });
       if (isOfOtherPeer(options, terminal, self.id)) {
         const text =
-          `The key is the one in ${plain(file)}, and ${plain(self.name)} is not the peer of that folder: if it is of another ` +
-          "mesh, name its key with --cluster-key.";
+          `The key is the one in ${plain(file)}, and ${plain(self.name)} is not the peer of that folder: if it belongs to another ` +
+          "mesh, give that mesh's key with --cluster-key.";
         terminal.notify(paint(terminal, "yellow", text));
       }
       terminal.notify(
@@ -86,7 +86,7 @@ export function peersCommands(program: Command, terminal: Terminal): void {
       terminal.notify("");
       terminal.notify(
         asInvoked(
-          `This is invitation ${invitation.id}. \`cicada peers ls\` shows who came in by it; confirm a peer that belongs here ` +
+          `This is invitation ${invitation.id}. \`cicada peers ls\` shows who joined with it; confirm a peer that belongs here ` +
             "with `cicada peers confirm NAME`.",
           terminal.env,
         ),
@@ -108,7 +108,7 @@ function rosterLines(terminal: Terminal, { items, roster }: PeersAnswer): void {
       paint(
         terminal,
         "yellow",
-        `Epoch ${one.epoch} was forced at ${nameOf(one.by)} instead of voted for: if the old voters are still alive, a tick ` +
+        `Epoch ${one.epoch} was forced at ${nameOf(one.by)} instead of voted for: if the old voters are still running, a tick ` +
           "of a majority job may run twice.",
       ),
     );
@@ -316,7 +316,7 @@ function actionCommands(peers: Command, terminal: Terminal): void {
 const actions = [
   {
     action: "confirm",
-    description: "say that a peer belongs to this mesh, so that `cicada key rotate` gives it the new key",
+    description: "confirm that a peer belongs to this mesh, so that `cicada key rotate` gives it the new key",
     done: (name: string) => `${name} is confirmed: it belongs to this mesh`,
   },
   {
@@ -326,7 +326,8 @@ const actions = [
   },
   {
     action: "drain",
-    description: "give a peer no more ticks until it is undrained, even after a restart; its runs may finish",
+    description:
+      "keep a peer from taking ticks until it is undrained, even after a restart; its runs may finish",
     done: (name: string) => `${name} takes no more ticks`,
   },
   {

@@ -51,7 +51,7 @@ function explainSchedule(expressions: string[], options: ExplainOptions, termina
   const from = readInstant(options.from, terminal);
   const count = readCount(options.count);
   const found = previewSchedule({ schedule, timezone, except, id: options.id, from, count });
-  if (!found.ok) throw new CicadaError("INVALID_SCHEDULE", "it gives no ticks", found.problems);
+  if (!found.ok) throw new CicadaError("INVALID_SCHEDULE", "it leaves no ticks", found.problems);
   const answer = {
     schedule,
     timezone,

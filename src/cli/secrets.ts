@@ -23,7 +23,7 @@ export function secretCommands(program: Command, terminal: Terminal): void {
     .action(async (options: Options) => {
       const answer = await openClient(options, terminal).list<SecretAnswer>("/v1/secrets");
       show(terminal, options.output, answer, () => {
-        if (answer.items.length === 0) return terminal.print("There is none.");
+        if (answer.items.length === 0) return terminal.print("There are none.");
         table(
           terminal,
           ["NAME", "HAVE IT", "LACK IT", "JOBS", "NOTE"],
@@ -36,7 +36,7 @@ export function secretCommands(program: Command, terminal: Terminal): void {
     .description("set a secret: for the peer that is asked alone, or sealed to the peers that are named")
     .argument("<name>", "as jobs name it, and the variable that they find it in")
     .addOption(
-      repeatable("--peers <names>", "all, or names with commas between them: the value is sealed to these"),
+      repeatable("--peers <names>", "all, or names separated by commas: the value is sealed to these peers"),
     )
     .option(
       "-f, --file <file>",

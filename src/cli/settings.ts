@@ -54,7 +54,7 @@ const calendars: Kind<CalendarAnswer> = {
   written: (one) => {
     const { expanded } = one;
     const until =
-      expanded?.until === undefined ? "" : `, expanded up to ${expanded.until}: set it again before`;
+      expanded?.until === undefined ? "" : `, expanded up to ${expanded.until}: set it again before then`;
     return `calendar ${plain(one.name)} covers ${plain(timesOf(one) || "nothing")}${until}`;
   },
   withFlags: (command) =>
@@ -97,7 +97,7 @@ function shorten(text: string): string {
 
 const groups: Kind<GroupAnswer> = {
   setting: "groups",
-  setAbout: "set the defaults of a group, all at once: by the flags of jobs create, or from a file (-f)",
+  setAbout: "set all the defaults of a group: by the flags of jobs create, or from a file (-f)",
   heading: ["NAME", "GIVES", "DESCRIPTION"],
   row: ({ name, description = "", ...given }) =>
     [name, Object.keys(given).join(", "), description].map(plain),
@@ -156,7 +156,7 @@ function slotText({ job, tick, peer, peerName }: PoolAnswer["holders"][number]):
 const maintenance: Kind<MaintenanceAnswer> = {
   setting: "maintenance",
   setAbout:
-    "set a maintenance: once (--from, --to), or again and again (--schedule, --duration); for all jobs or those of a group",
+    "set a maintenance window: once (--from, --to), or recurring (--schedule, --duration); for all jobs or those of a group",
   heading: ["NAME", "WHEN", "GROUP", "NOTE"],
   row: (one) => [one.name, whenOf(one), one.group ?? "all jobs", one.note ?? ""].map(plain),
   pairs: (one) => [
@@ -170,7 +170,7 @@ const maintenance: Kind<MaintenanceAnswer> = {
     command
       .option("--from <instant>", "when it begins")
       .option("--to <instant>", "when it ends; ticks at this instant run")
-      .addOption(repeatable("-s, --schedule <schedule>", "when it begins, again and again; repeatable"))
+      .addOption(repeatable("-s, --schedule <schedule>", "when it begins each time; repeatable"))
       .option("--tz, --timezone <zone>", "the schedule's zone (default: UTC)")
       .option("--duration <duration>", "how long each one lasts")
       .option("--group <group>", "only jobs of this group")
@@ -216,7 +216,7 @@ function commandsOf<Answer extends { name: string; warnings?: string[] }>(
     .action(async (options: Options) => {
       const answer = await openClient(options, terminal).list<Answer>(`/v1/${setting}`);
       show(terminal, options.output, answer, () => {
-        if (answer.items.length === 0) return terminal.print("There is none.");
+        if (answer.items.length === 0) return terminal.print("There are none.");
         table(
           terminal,
           kind.heading,

@@ -31,7 +31,7 @@ export function skipCommands(jobs: Command, terminal: Terminal): void {
     });
 
   withOutput(withPeer(jobs.command("unskip")))
-    .description("let a tick run that was to be skipped, or the next such ones")
+    .description("let a tick that was to be skipped run after all, or the next such ticks")
     .argument("<id>")
     .argument("[tick]", named)
     .option("--next <n>", "the next n ticks that are to be skipped")
@@ -70,5 +70,5 @@ async function send(
 
 function readCount(text = ""): number {
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  throw new CicadaError("USAGE", `--next ${text}: how many ticks, from 1 to 1000`);
+  throw new CicadaError("USAGE", `--next ${text}: give a number of ticks from 1 to 1000`);
 }

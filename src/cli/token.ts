@@ -27,7 +27,7 @@ export function tokenCommands(program: Command, terminal: Terminal): void {
 function addCreate(token: Command, terminal: Terminal): void {
   withOutput(withPeer(token.command("create")))
     .description("make a token; it is shown only now")
-    .argument("<name>", "what lists and the audit call it")
+    .argument("<name>", "its name in lists and in the audit")
     .addOption(
       new Option("--role <role>", "metrics reads /metrics, viewer reads, operator runs, editor writes jobs")
         .choices(roles)
@@ -62,7 +62,7 @@ function addList(token: Command, terminal: Terminal): void {
       const answer = await openClient(options, terminal).list<TokenAnswer>("/v1/tokens");
       show(terminal, options.output, answer, () => {
         if (answer.items.length === 0)
-          return terminal.print("There is none but each peer's own admin.token.");
+          return terminal.print("There are none besides each peer's own admin.token.");
         table(
           terminal,
           [

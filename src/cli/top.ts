@@ -16,7 +16,7 @@ const failedWithinMs = 3_600_000;
 
 export function topCommand(program: Command, terminal: Terminal): void {
   withPeer(program.command("top"))
-    .option("--once", "show it once, also on a screen")
+    .option("--once", "show it once, even on a terminal")
     .action(async (options: PeerOptions & { once?: true }) => {
       const client = openClient(options, terminal);
       const isLive = terminal.interactive && options.once !== true;

@@ -70,7 +70,7 @@ async function backup(file: string, options: BackupOptions, terminal: Terminal):
     `${file}: ${inWords(made, jobs.length)}, ${size(statSync(file).size)}, readable by you only`,
   );
   terminal.notify(
-    "It holds no key and no secret's value; env and commands of the jobs stand in it as they are.",
+    "It holds no key and no secret's value, but the env and commands of the jobs are in it as they are.",
   );
 }
 
@@ -125,19 +125,19 @@ function describe(
   const tokens = contents.tokens(now);
   if (isNewMesh && tokens.length > 0) {
     terminal.print(
-      `These tokens count again in the new mesh, also those that were revoked since: ${tokens.map(plain).join(", ")}.`,
+      `These tokens are valid again in the new mesh, even those that were revoked since: ${tokens.map(plain).join(", ")}.`,
     );
     terminal.print(asInvoked("`cicada token rm NAME` revokes one.", terminal.env));
   }
   const catchUp = contents.catchUp(now);
   if (catchUp.length === 0) {
-    terminal.print("Nothing that it knows of has come due since then.");
+    terminal.print("Nothing in it has come due since then.");
     return catchUp;
   }
   terminal.print(
     isNewMesh
-      ? "What came due since then, as far as it knows. The new peer catches this up when it starts:"
-      : "What came due since then, as far as it knows. What the mesh has run or decided meanwhile is not run again:",
+      ? "What came due since then, as far as the backup knows. The new peer catches this up when it starts:"
+      : "What came due since then, as far as the backup knows. What the mesh has run or decided meanwhile is not run again:",
   );
   const rows = catchUp.map(({ job, ticks, byHand, missed }) => [
     plain(job),

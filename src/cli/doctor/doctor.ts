@@ -127,12 +127,12 @@ interface Health {
 const partly: Readonly<Record<string, string>> = {
   "votes-lost": "this peer doesn't vote on the ticks of majority jobs",
   "no-quorum": "majority jobs don't run",
-  sync: "jobs and runs that others know of may be missing here",
+  sync: "jobs and runs that other peers know of may be missing here",
 };
 
 /** What a person can do about a reason that doesn't say so itself, by its code. */
 const mends: Readonly<Record<string, string>> = {
-  sync: "restart the peer that is named if doctor says the same of it elsewhere, otherwise this one; see Security in the README if a table is refused",
+  sync: "restart the peer that is named if doctor says the same of it at other peers, otherwise this one; see Security in the README if a table is refused",
 };
 
 function checkReady({ ready, codes = [], reasons, warnings }: Health): Finding[] {

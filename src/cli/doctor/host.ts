@@ -62,7 +62,7 @@ function checkDisk(folder: string): Finding[] {
   const mend = `free some space on the disk of ${folder}, or give the peer a smaller --history-max`;
   const disk =
     free < diskFailureBytes
-      ? failure("disk", `${found}: the peer is about to be unable to store anything`, mend)
+      ? failure("disk", `${found}: soon the peer can store nothing more`, mend)
       : free < diskWarningBytes
         ? warning("disk", found, mend)
         : ok("disk", found);

@@ -39,7 +39,7 @@ export function checkMesh({ items, roster }: PeersAnswer, codes: readonly string
     checkVersions(alive),
     refused === undefined
       ? checkMajority(items, roster)
-      : unknown("majority", "a peer that is refused can't tell how many voters are up", "ask a member"),
+      : unknown("majority", "a peer that members refuse can't tell how many voters are up", "ask a member"),
     checkCapacity(alive),
   ];
 }
@@ -99,7 +99,7 @@ function checkSynchronised(alive: readonly PeerAnswer[]): Finding {
   if (loose.length === 0) return ok("ntp", "every peer's host follows a time server");
   return unknown(
     "ntp",
-    `cannot see that the hosts of ${namesOf(loose)} follow a time server`,
+    `can't tell whether the hosts of ${namesOf(loose)} follow a time server`,
     "run timesyncd, chrony or ntpd there, or say so with --clock-synchronised yes",
   );
 }

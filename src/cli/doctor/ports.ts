@@ -16,7 +16,7 @@ export async function checkOwnPort(self: PeerAnswer): Promise<Finding[]> {
     return [
       unknown(
         "ports",
-        "the peer tells no address of its own that can be tried",
+        "the peer gives no address of its own that can be tried",
         "see --listen and --announce",
       ),
     ];
@@ -28,7 +28,7 @@ export async function checkOwnPort(self: PeerAnswer): Promise<Finding[]> {
       unknown(
         "ports",
         `none of this peer's addresses answers here, such as ${first === undefined ? "" : textOf(first.place)}: ${first?.problem ?? ""}`,
-        "if they are addresses that only others can reach (--announce), this means nothing",
+        "if only others can reach these addresses (--announce), this is no fault",
       ),
     ];
   }
@@ -37,7 +37,7 @@ export async function checkOwnPort(self: PeerAnswer): Promise<Finding[]> {
       warning(
         "ports",
         `the mesh port ${open.join(" and ")} is open on loopback only: no other host can join`,
-        "start it with --listen PORT, if others shall",
+        "start it with --listen PORT, if other hosts are to join",
       ),
     ];
   }

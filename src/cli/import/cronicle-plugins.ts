@@ -13,7 +13,7 @@ export function actionOfEvent(
   const params = isObject(event["params"]) ? event["params"] : {};
   if (plugin === "urlplug") return requestOf(params, draft);
   if (plugin !== "shellplug") {
-    draft.refuse(`the plugin ${JSON.stringify(plugin)} has no counterpart: known are shellplug and urlplug`);
+    draft.refuse(`the plugin ${JSON.stringify(plugin)} has no counterpart: shellplug and urlplug are known`);
   }
   const uid = plugins.get(plugin)?.["uid"];
   const runsAs = typeof uid === "string" || typeof uid === "number" ? String(uid) : "";
@@ -75,7 +75,7 @@ function requestOf(params: Fields, draft: Draft): Fields {
     .split(/\r?\n/)
     .filter((one) => one.trim() !== "")) {
     const [, name, value = ""] = /^([^:]+):\s*(.*)$/.exec(line) ?? [];
-    if (name === undefined) draft.addRefusal(`the header ${line} is no NAME: VALUE`);
+    if (name === undefined) draft.addRefusal(`the header ${line} is not NAME: VALUE`);
     else headers[name.trim()] = value.trim();
   }
   const on = (name: string) => params[name] === 1 || params[name] === true || params[name] === "1";

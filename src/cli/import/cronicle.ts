@@ -107,7 +107,7 @@ function whenOf(
   if (first !== undefined && !isObject(timing)) return afterOf(chains, ids, draft);
   if (first !== undefined) {
     draft.disable(
-      `it has times of its own, and runs after ${chains.map(({ parent }) => ids.get(parent)).join(", ")} too: make two jobs of it`,
+      `it has times of its own, and also runs after ${chains.map(({ parent }) => ids.get(parent)).join(", ")}: make two jobs of it`,
     );
   }
   if (!isObject(timing)) return {};
@@ -115,7 +115,7 @@ function whenOf(
   if (unknown.length > 0) draft.addRefusal(`its timing has ${unknown.join(", ")}, which is not known`);
   const read = (name: string, min: number, max: number) => numbersOf(timing, name, min, max, draft);
   if (read("years", 1970, 9_999).length > 0)
-    draft.addRefusal("it is bound to years: a schedule comes again each year");
+    draft.addRefusal("it is limited to certain years, and a schedule repeats each year");
   const field = (name: string, min: number, max: number) => {
     const numbers = read(name, min, max);
     return numbers.length === 0 || numbers.length === max - min + 1 ? "*" : listed(numbers);
@@ -147,7 +147,7 @@ function numbersOf(timing: Fields, name: string, min: number, max: number, draft
   const values: unknown = timing[name] ?? [];
   const isList = Array.isArray(values) && values.every((one) => Number.isInteger(numberOf(one)));
   if (!isList) {
-    draft.addRefusal(`timing.${name} is no list of numbers`);
+    draft.addRefusal(`timing.${name} is not a list of numbers`);
     return [];
   }
   const numbers = [...new Set(values.map(numberOf))];
@@ -162,7 +162,7 @@ function afterOf(chains: readonly Chain[], ids: ReadonlyMap<string, string>, dra
   const ends = new Set(chains.map(({ on }) => on));
   if (parents.length > 1) {
     draft.disable(
-      `it runs after each of ${parents.join(", ")} there, and here only when all of them have ended one tick: make a job after each`,
+      `there it runs after each of ${parents.join(", ")}, and here only when all of them have ended the same tick: make one job after each`,
     );
   }
   return { after: { jobs: parents, on: ends.size > 1 ? "always" : [...ends][0] } };
@@ -214,7 +214,7 @@ function noteOfCategory(event: Fields, category: Fields, draft: Draft): void {
   if (atOnce > 0) {
     const runs = atOnce === 1 ? "one run" : `${atOnce} runs`;
     draft.note(
-      `its category ${title} has at most ${runs} at once, which a pool says here: \`cicada pools set\`, and \`pool\` of the job`,
+      `its category ${title} has at most ${runs} at once, for which a pool stands here: \`cicada pools set\`, and \`pool\` of the job`,
     );
   }
   const given = fromCategory.filter((name) => {
@@ -241,12 +241,12 @@ function limitsOf(event: Fields, draft: Draft): Fields {
   const atOnce = number("max_children", 0);
   if (atOnce > 1)
     draft.disable(
-      `max_children: up to ${atOnce} runs at once can only be said by a pool: give it one, then enable it`,
+      `max_children: only a pool can limit it to ${atOnce} runs at once: give it one, then enable it`,
     );
   const queues = isOn(event["queue"]);
   for (const name of ["notify_success", "notify_fail", "web_hook"]) {
     if (textOf(event, name) !== "")
-      draft.note(`${name} ${textOf(event, name)} is not carried over: a channel and \`notify\` tell it`);
+      draft.note(`${name} ${textOf(event, name)} is not carried over: use a channel and \`notify\``);
   }
   for (const name of ["cpu_limit", "memory_limit", "log_max_size"]) {
     if (number(name, 0) > 0) draft.note(`${name} is not carried over (see limits, keep.logBytes)`);

@@ -46,7 +46,7 @@ export function readEntry(content: string, system: boolean): Entry | { reason: s
   if (user !== undefined && isField(user)) return { reason: furtherField(user) };
   const { text, notes, option } = takeOptions(rest);
   if (option !== undefined)
-    return { reason: `cron refuses a command that begins with ${option}: known are -n and -q` };
+    return { reason: `cron refuses a command that begins with ${option}: it knows -n and -q` };
   if (text.trim() === "") {
     return {
       reason:
@@ -92,7 +92,7 @@ function isField(word: string): boolean {
 }
 
 function furtherField(word: string): string {
-  return `${JSON.stringify(word)} after the 5 fields looks like a further one, and cron would run it as a command: is this a line of another scheduler (with seconds or a year, or of anacron)?`;
+  return `${JSON.stringify(word)} after the 5 fields looks like another field, and cron would run it as a command: is this a line of another scheduler (with seconds or a year, or of anacron)?`;
 }
 
 function splitUser(text: string): { user: string; rest: string } {
@@ -135,13 +135,13 @@ function doubtsAbout(command: string, stdin: string | undefined, first: string):
   const doubts: string[] = [];
   if (stdin !== undefined) {
     doubts.push(
-      `the command ends at its first %, and what follows is its input, as under cron: is that meant? A percent sign is \\%`,
+      `the command ends at its first %, and what follows is its input, as under cron: is that intended? A percent sign is written \\%`,
     );
   }
   const bytes = Buffer.byteLength(command);
   if (bytes > commandMax) {
     doubts.push(
-      `the command has ${bytes.toLocaleString("en")} bytes, and many crons run only the first ${commandMax}, or nothing: here it runs whole`,
+      `the command has ${bytes.toLocaleString("en")} bytes, and many crons run only the first ${commandMax}, or nothing: here all of it runs`,
     );
   }
   if (hasOpenQuote(command))
@@ -153,7 +153,7 @@ function doubtsAbout(command: string, stdin: string | undefined, first: string):
       first,
     )
   )
-    doubts.push(`the command begins with ${first}: is that a further field?`);
+    doubts.push(`the command begins with ${first}: is that another field?`);
   return doubts;
 }
 

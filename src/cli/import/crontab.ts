@@ -144,9 +144,7 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
       const problem = variable.problem ?? setVariable(variable, surroundings, options, line, reading.notes);
       if (problem !== undefined) reading.refused.push({ line, text: content, reason: problem });
       else if (/\$[{A-Za-z_]/.test(variable.value)) {
-        reading.doubts.push(
-          `line ${line}: cron doesn't fill in the $ of a variable's value: it stays as it is`,
-        );
+        reading.doubts.push(`line ${line}: cron doesn't expand $ in a variable's value: it stays as it is`);
       }
     } else if (exported === undefined) readLine({ line, content });
     else {
@@ -159,7 +157,7 @@ export function parseCrontab(text: string, options: CrontabOptions): CrontabRead
   if (first !== undefined) {
     const others = returns.length === 1 ? "" : ` and ${returns.length - 1} more`;
     const end = returns.length === 1 ? "ends in a carriage return" : "end in carriage returns";
-    reading.doubts.push(`line ${first}${others} ${end}, which cron hands to the command: left out here`);
+    reading.doubts.push(`line ${first}${others} ${end}, which cron passes to the command: left out here`);
   }
   return reading;
 }

@@ -20,7 +20,7 @@ export interface Times {
 }
 
 export const dayAndWeekday =
-  "it asks for a day AND a weekday, and cron fields mean one or the other. The other weekdays are left out by `except`: look at its times, then enable it";
+  "it asks for a day AND a weekday, and cron fields mean one or the other. The other weekdays are left out by `except`: check its times, then enable it";
 
 export function timesOf({ second, minute, hour, day, month, weekdays }: TimeFields): Times {
   const clock = `${second === "0" ? "" : `${second} `}${minute} ${hour}`;

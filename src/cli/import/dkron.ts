@@ -87,17 +87,15 @@ function jobOf(
 function noteOthers(job: Fields, draft: Draft): void {
   if (job["ephemeral"] === true)
     draft.disable(
-      "ephemeral: it is deleted after its first success there, and stays here: enable it by hand",
+      "ephemeral: dkron deletes it after its first success, but here it stays: enable it by hand",
     );
   const processors = isObject(job["processors"]) ? Object.keys(job["processors"]) : [];
   if (processors.length > 0)
     draft.note(
-      `its output goes to ${processors.join(", ")} there; here it is kept with each run (see start --syslog, --archive)`,
+      `in dkron its output goes to ${processors.join(", ")}; here it is kept with each run (see start --syslog, --archive)`,
     );
   if (textOf(job, "owner_email") !== "")
-    draft.note(
-      `owner_email ${textOf(job, "owner_email")} is not carried over: a channel and \`notify\` tell it`,
-    );
+    draft.note(`owner_email ${textOf(job, "owner_email")} is not carried over: use a channel and \`notify\``);
   const others = unread(job, [...known, "ephemeral", "processors"]);
   if (others.length > 0) draft.note(`not carried over: ${others.join(", ")}`);
 }
@@ -144,7 +142,7 @@ function targetOf(job: Fields, draft: Draft): Fields {
   if (asked.length > 0) draft.note(`only peers that were started with ${asked.join(" ")} run it`);
   else
     draft.note(
-      "it has no tags, so it runs on every peer, as it does on every node of dkron; --target-count 1 would be one of them",
+      "it has no tags, so it runs on every peer, as it does on every node of dkron; --target-count 1 would make it run on one of them",
     );
   return { ...(asked.length === 0 ? {} : { tags }), count };
 }
@@ -158,7 +156,7 @@ function actionOf(job: Fields, draft: Draft, options: ForeignOptions): Fields {
   if (executor === "shell") return shellOf(job, config, draft, options);
   if (executor === "http") return { http: httpOf(config, draft) };
   return draft.refuse(
-    `the executor ${JSON.stringify(executor)} has no counterpart: known are shell and http`,
+    `the executor ${JSON.stringify(executor)} has no counterpart: shell and http are known`,
   );
 }
 
@@ -176,15 +174,15 @@ function shellOf(job: Fields, config: Fields, draft: Draft, options: ForeignOpti
     .filter((one) => one !== "")) {
     const at = pair.indexOf("=");
     if (at < 1)
-      draft.addRefusal(`env: ${JSON.stringify(pair)} is no NAME=VALUE (dkron splits at each comma)`);
+      draft.addRefusal(`env: ${JSON.stringify(pair)} is not NAME=VALUE (dkron splits at each comma)`);
     else env[pair.slice(0, at).trim()] = pair.slice(at + 1);
   }
   const timeout = textOf(config, "timeout");
   if (timeout !== "" && parseDuration(timeout) === undefined)
-    draft.addRefusal(`the timeout ${timeout} is no duration`);
+    draft.addRefusal(`the timeout ${timeout} is not a duration`);
   const [user, group] = textOf(config, "su").split(":");
   if (group !== undefined)
-    draft.disable(`su: the group ${group} is not carried over: look at what it may, then enable it`);
+    draft.disable(`su: the group ${group} is not carried over: check what the job may do, then enable it`);
   return {
     ...(isTrue(config["shell"]) ? { command } : { argv: wordsOf(command, draft) }),
     env,
@@ -198,7 +196,7 @@ function wordsOf(command: string, draft: Draft): string[] {
   const words = splitWords(command);
   if (words === undefined || words.length === 0) return draft.refuse("its command has an open quote");
   if (/[$`|;<>&]/.test(command))
-    draft.note("without shell: true, its $ ` | ; < > & reach the program as they are, as in dkron");
+    draft.note("without shell: true, its $ ` | ; < > & reach the program unchanged, as in dkron");
   return words;
 }
 
@@ -216,7 +214,9 @@ function httpOf(config: Fields, draft: Draft): Fields {
   noteConfig(config, httpFields, draft);
   const codes = textOf(config, "expectCode").match(/\d{3}/g)?.map(Number);
   if (codes === undefined)
-    draft.note("without expectCode any answer is a success there; here it is 200 alone (http.expectStatus)");
+    draft.note(
+      "without expectCode dkron takes any answer for a success; here only 200 is one (http.expectStatus)",
+    );
   const timeout = wordOf(config["timeout"]);
   return {
     method: textOf(config, "method").toUpperCase() || undefined,
@@ -240,11 +240,11 @@ function headersOf(config: Fields, draft: Draft): { headers?: Record<string, str
   } catch {
     lines = undefined;
   }
-  if (!Array.isArray(lines)) return draft.refuse(`headers are no list in JSON: ${written}`);
+  if (!Array.isArray(lines)) return draft.refuse(`headers are not a list in JSON: ${written}`);
   const headers: Record<string, string> = {};
   for (const line of lines) {
     const [, name, value = ""] = /^([^:]+):\s*(.*)$/s.exec(wordOf(line)) ?? [];
-    if (name === undefined) return draft.refuse(`the header ${wordOf(line)} is no NAME: VALUE`);
+    if (name === undefined) return draft.refuse(`the header ${wordOf(line)} is not NAME: VALUE`);
     headers[name.trim()] = value.trim();
   }
   return { headers };

@@ -12,7 +12,7 @@ export interface ExecCommand {
   expands: boolean;
 }
 
-/** `specifier` gives what `%x` stands for; undefined = not known. All that can't be said is named. */
+/** `specifier` gives what `%x` stands for; undefined = not known. All that can't be expressed is named. */
 export function readExecLine(
   text: string,
   specifier: (letter: string) => string | undefined,
@@ -21,7 +21,7 @@ export function readExecLine(
   const reasons = new Set(isOpen ? [`a quote in ${JSON.stringify(text)} is never closed`] : []);
   const commands = split.map(([first = "", ...rest]): ExecCommand => {
     const [, prefixes = "", program = ""] = /^([-@:+!|]*)(.*)$/s.exec(first) ?? [];
-    if (/[+!@|]/.test(prefixes)) reasons.add(`the prefix ${prefixes} of ${program} can't be said`);
+    if (/[+!@|]/.test(prefixes)) reasons.add(`the prefix ${prefixes} of ${program} can't be expressed`);
     const words = [program, ...rest].map((word) => fillSpecifiers(word, specifier, reasons));
     return { words, mayFail: prefixes.includes("-"), expands: !prefixes.includes(":") };
   });
@@ -36,7 +36,7 @@ function fillSpecifiers(
   return word.replaceAll(/%(.)/gs, (whole, letter: string) => {
     if (letter === "%") return "%";
     const value = specifier(letter);
-    if (value === undefined) reasons.add(`${whole} depends on the host and can't be said`);
+    if (value === undefined) reasons.add(`${whole} depends on the host and can't be expressed`);
     return value ?? whole;
   });
 }

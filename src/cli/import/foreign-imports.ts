@@ -21,7 +21,7 @@ export function foreignImports(imports: Command, terminal: Terminal): void {
     .description("create a job from each timer of systemd and the service that it starts")
     .argument(
       "<files...>",
-      "the .timer files; a .service is looked for beside its timer, or given, too; - reads what `systemctl cat` prints",
+      "the .timer files; a .service is looked for beside its timer, or is given as well; - reads what `systemctl cat` prints",
     )
     .action((files: string[], options: ImportOptions) => importTimers(files, options, terminal));
 
@@ -119,7 +119,7 @@ async function importTimers(
       for (const { name, dropIns } of timers) {
         if (dropIns === undefined) continue;
         reading.doubts.push(
-          `${name}: what ${dropIns} says is not read: \`systemctl cat\` would have it (import systemd -)`,
+          `${name}: ${dropIns} is not read: \`systemctl cat\` would include it (import systemd -)`,
         );
       }
       return reading;

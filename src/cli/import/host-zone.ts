@@ -19,7 +19,7 @@ export function hostZone(named: string | undefined, now: number): string {
   if (zone !== undefined && doubt === undefined) return zone;
   throw new CicadaError(
     "USAGE",
-    `the zone of this host's clock is not understood: ${doubt}. Say it with --tz, as in --tz Europe/Berlin; nothing was created`,
+    `the zone of this host's clock is not understood: ${doubt}. Give it with --tz, as in --tz Europe/Berlin; nothing was created`,
   );
 }
 

@@ -37,12 +37,12 @@ export function withImportFlags(command: Command): Command {
     )
     .option("--prefix <name>", "text to put before every id", "")
     .option("--pin", "let only the asked peer run the jobs (default: any peer)")
-    .option("--user <name>", "who the jobs run as, where the file doesn't say it")
-    .option("--tz <zone>", "the zone of the times, where the file doesn't say it (default: this host's)")
+    .option("--user <name>", "who the jobs run as, where the file doesn't say")
+    .option("--tz <zone>", "the zone of the times, where the file doesn't say (default: this host's)")
     .option("--group <name>", "the group of the jobs (default: default)")
     .option("--update", "replace jobs of an earlier import that have changed, and list those that are gone")
     .option("--prune", "remove jobs of an earlier import that are gone, after listing them")
-    .option("--yes", "don't ask before anything is made");
+    .option("--yes", "don't ask before anything is written");
 }
 
 export interface Import {
@@ -141,7 +141,7 @@ function hasSomethingToSay({ refused, notes, doubts }: Reading, gone: readonly J
 function inGroup(reading: Reading, group: string | undefined): Reading {
   if (group === undefined) return reading;
   if (!new RegExp(groupPattern).test(group)) {
-    throw new CicadaError("USAGE", "--group: a group is 1 to 64 of a-z, 0-9, '.', '_' and '-'");
+    throw new CicadaError("USAGE", "--group: a group is 1 to 64 characters from a-z, 0-9, '.', '_' and '-'");
   }
   return { ...reading, jobs: reading.jobs.map(({ at, spec }) => ({ at, spec: { ...spec, group } })) };
 }

@@ -142,7 +142,9 @@ function retryOf(template: Fields, pod: Fields, draft: Draft): Fields {
   const { backoffLimit = 6, activeDeadlineSeconds } = template;
   const { activeDeadlineSeconds: ofPod, terminationGracePeriodSeconds: grace = 30 } = pod;
   if (activeDeadlineSeconds !== undefined) {
-    draft.note("activeDeadlineSeconds bounds all attempts together there, and each attempt here (timeout)");
+    draft.note(
+      "activeDeadlineSeconds bounds all attempts together in Kubernetes, and each attempt here (timeout)",
+    );
   }
   const timeout = [activeDeadlineSeconds, ofPod].filter((one) => typeof one === "number");
   return {
@@ -189,7 +191,7 @@ function commandOf(container: Fields, draft: Draft): Fields {
 
 function textsOf(value: unknown, what: string, draft: Draft): string[] {
   if (value === undefined || value === null) return [];
-  if (!Array.isArray(value)) return draft.refuse(`${what} is no list`);
+  if (!Array.isArray(value)) return draft.refuse(`${what} is not a list`);
   return value.map(wordOf);
 }
 
@@ -207,10 +209,10 @@ function environmentOf(container: Fields, draft: Draft): { env: Record<string, s
         `${name} is from a secret: \`cicada secrets set ${name} --peers all\` gives it to the peers`,
       );
     } else
-      draft.disable(`${name} has its value from elsewhere (valueFrom): give it to \`env\`, then enable it`);
+      draft.disable(`${name} has its value from elsewhere (valueFrom): add it to \`env\`, then enable it`);
   }
   if (container["envFrom"] !== undefined) {
-    draft.disable("envFrom is not carried over: give its variables to `env` or `secrets`, then enable it");
+    draft.disable("envFrom is not carried over: add its variables to `env` or `secrets`, then enable it");
   }
   return { env, secrets };
 }

@@ -65,7 +65,8 @@ function readWeekdays(word: string): number[] | { reason: string } {
   for (const item of word.split(",").filter((part) => part !== "")) {
     const [from = "", to] = item.split(/\.\.|-/);
     const [first, last] = [weekdayOf(from), weekdayOf(to ?? from)];
-    if (first === undefined || last === undefined) return { reason: `${JSON.stringify(item)} is no weekday` };
+    if (first === undefined || last === undefined)
+      return { reason: `${JSON.stringify(item)} is not a weekday` };
     // Its week begins on Monday.
     const [begin, end] = [(first + 6) % 7, (last + 6) % 7];
     if (begin > end) return { reason: `the weekdays ${item} run backwards` };
@@ -80,7 +81,7 @@ function readDate(word: string): { day: string; month: string } | { reason: stri
   if (sign === undefined) return { reason: `the date ${word} is not understood` };
   if (year !== undefined && year !== "*") {
     return {
-      reason: `it is bound to the year ${year}: a schedule comes again each year. For one instant, write @at 2026-12-24T18:00:00Z`,
+      reason: `it is limited to the year ${year}, and a schedule repeats each year. For one instant, write @at 2026-12-24T18:00:00Z`,
     };
   }
   const month = readField(monthText, 1, 12);
@@ -90,7 +91,7 @@ function readDate(word: string): { day: string; month: string } | { reason: stri
     return typeof day === "string" ? { day, month } : day;
   }
   if (!/^\d+$/.test(dayText))
-    return { reason: `days counted from the month's end can only be said one by one` };
+    return { reason: `days counted from the month's end can only be given one by one` };
   const before = Number(dayText) - 1;
   return { day: before === 0 ? "L" : `L-${before}`, month };
 }

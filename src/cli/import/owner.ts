@@ -21,7 +21,7 @@ export function ownerOf(file: string, named: string | undefined): Owner {
   if (file !== "-" && spooled !== undefined) return ownerInSpool(spooled);
   const self = ownerOfProcess();
   if (self.name === undefined) {
-    throw ask("this process runs as a user without a name here");
+    throw ask("this process runs as a user that has no name on this host");
   }
   const stats = statsOf(file);
   if (stats?.isFile() === true && stats.uid !== process.getuid?.()) {
@@ -55,7 +55,10 @@ function ownerInSpool(path: string): Owner {
 }
 
 function ask(why: string): CicadaError {
-  return new CicadaError("USAGE", `${why}: say with --user NAME who its jobs run as; nothing was created`);
+  return new CicadaError(
+    "USAGE",
+    `${why}: name the user that its jobs run as with --user NAME; nothing was created`,
+  );
 }
 
 function nameOf(file: string): string {

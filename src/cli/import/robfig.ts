@@ -40,8 +40,8 @@ function readDescriptor(text: string, dialect: "kubernetes" | "dkron"): RobfigTi
     return { schedule: text, notes: [] };
   if (name === "@every") {
     const ms = parseDuration(argument);
-    if (ms === undefined || ms < 1_000) return { reason: `${text} is no period of at least a second` };
-    const note = `${text} counts from the scheduler's start there, and here from fixed instants that no restart shifts`;
+    if (ms === undefined || ms < 1_000) return { reason: `${text} is not a period of at least a second` };
+    const note = `${text} counts from the scheduler's start there, and here from fixed instants, so no restart shifts it`;
     return { schedule: `@every ${formatDuration(Math.floor(ms / 1_000) * 1_000)}`, notes: [note] };
   }
   if (dialect === "dkron" && text === "@manually") return { notes: [] };
@@ -63,7 +63,7 @@ function readFields(text: string, dialect: "kubernetes" | "dkron"): RobfigTimes 
   const both = !isStar(day) && !isStar(weekday);
   const notes: string[] = [];
   if (/~/.test(text))
-    notes.push("~ stands for a value that follows from the job's name; here it is another one (H)");
+    notes.push("~ stands for a value that depends on the job's name; here the value is a different one (H)");
   const read = whole.map((word, index) => {
     const { min = 0, max = 59 } = fields[index] ?? {};
     return word

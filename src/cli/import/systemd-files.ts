@@ -44,7 +44,7 @@ export function timersIn(files: readonly string[]): TimerFiles[] {
   );
   const timers = files.filter((file) => file.endsWith(".timer"));
   if (timers.length === 0)
-    throw new CicadaError("USAGE", "give the .timer file, too: a service alone has no times");
+    throw new CicadaError("USAGE", "give the .timer file as well: a service alone has no times");
   return timers.map((file) => {
     const timer = readTextFile(file);
     const name = basename(file);

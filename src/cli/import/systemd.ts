@@ -107,15 +107,15 @@ function periodOf(timer: Unit, hasCalendar: boolean, draft: Draft): string[] {
   return repeating.flatMap((name) => {
     const value = valueOf(timer, "Timer", name);
     if (value === undefined) return [];
-    if (hasCalendar) draft.addRefusal(`${name}= beside OnCalendar= can't be said in one job: make two`);
+    if (hasCalendar) draft.addRefusal(`${name}= beside OnCalendar= can't be expressed in one job: make two`);
     const ms = readSpan(value);
     if (ms === undefined || ms < 1_000 || !Number.isFinite(ms) || ms % 1_000 !== 0) {
-      draft.addRefusal(`${name}=${value} is no span of whole seconds`);
+      draft.addRefusal(`${name}=${value} is not a time span of whole seconds`);
       return [];
     }
     if (name === "OnUnitInactiveSec") {
       draft.disable(
-        `${name}=${value} counts from the end of a run, @every from fixed instants: look at it, then enable it`,
+        `${name}=${value} counts from the end of a run, @every from fixed instants: check it, then enable it`,
       );
     } else
       draft.note(
@@ -130,7 +130,7 @@ function jitterOf(timer: Unit, draft: Draft): string | undefined {
   if (value === undefined) return undefined;
   const ms = readSpan(value);
   if (ms === undefined || !Number.isFinite(ms)) {
-    draft.addRefusal(`RandomizedDelaySec=${value} is no span`);
+    draft.addRefusal(`RandomizedDelaySec=${value} is not a time span`);
     return undefined;
   }
   return ms === 0 ? undefined : formatDuration(ms);
@@ -165,11 +165,11 @@ function actionOfService(service: Unit, file: TimerFiles, draft: Draft): Record<
   if (after.length > 0 && !isOneshot)
     draft.addRefusal(`ExecStartPost= of a service of Type=${type} runs beside it, and not after it`);
   if (type === "forking")
-    draft.note("Type=forking: what it leaves running goes on, and the run ends with its first process");
+    draft.note("Type=forking: the run ends with its first process, and what that leaves running continues");
   if (["dbus", "notify", "notify-reload", "idle"].includes(type))
     draft.note(`Type=${type}: the run lasts until its process ends`);
   if (isTrue(valueOf(service, "Service", "RemainAfterExit"))) {
-    draft.disable("RemainAfterExit=yes: its timer starts it once, and a job runs at each tick");
+    draft.disable("RemainAfterExit=yes: its timer starts it only once, but a job runs at each tick");
   }
   const conditions = read("ExecCondition");
   const leaves = type === "forking" || /^(process|none)$/.test(valueOf(service, "Service", "KillMode") ?? "");
@@ -221,7 +221,7 @@ function environmentOf(service: Unit, draft: Draft, specifier: Specifier): Recor
     }
     for (const word of words.flatMap((one) => one.words.slice(1))) {
       const at = word.indexOf("=");
-      if (at < 1) draft.addRefusal(`Environment=${line}: ${JSON.stringify(word)} is no NAME=VALUE`);
+      if (at < 1) draft.addRefusal(`Environment=${line}: ${JSON.stringify(word)} is not NAME=VALUE`);
       else env[word.slice(0, at)] = word.slice(at + 1);
     }
   }
@@ -251,7 +251,7 @@ function successOf(service: Unit, draft: Draft): { exitCodes: number[] } | undef
   const codes = words.filter((word) => /^\d{1,3}$/.test(word)).map(Number);
   const others = words.filter((word) => !/^\d{1,3}$/.test(word));
   if (others.length > 0)
-    draft.note(`SuccessExitStatus=${others.join(" ")} is not carried over: only numbers are`);
+    draft.note(`SuccessExitStatus=${others.join(" ")} is not carried over: only numbers can be`);
   return codes.length === 0 ? undefined : { exitCodes: [...new Set([0, ...codes])] };
 }
 
@@ -265,7 +265,7 @@ function limitsOf(service: Unit, draft: Draft): Record<string, unknown> {
   const duration = (name: string) => {
     const text = valueOf(service, "Service", name);
     const ms = text === undefined ? undefined : readSpan(text);
-    if (text !== undefined && ms === undefined) draft.addRefusal(`${name}=${text} is no span`);
+    if (text !== undefined && ms === undefined) draft.addRefusal(`${name}=${text} is not a time span`);
     return ms === undefined || ms === 0 || !Number.isFinite(ms) ? undefined : formatDuration(ms);
   };
   const isOneshot = valueOf(service, "Service", "Type") === "oneshot";
@@ -285,7 +285,7 @@ function userOf(
 ): string {
   const written = valueOf(service, "Service", "User");
   if (isUsers && options.user === undefined)
-    draft.addRefusal("it is a unit of a user's own systemd: say with --user whose");
+    draft.addRefusal("it is a unit of a user's own systemd: name that user with --user");
   const filled = written?.replaceAll("%i", specifiersOf(serviceName)("i") ?? "");
   return filled ?? options.user ?? "root";
 }
@@ -319,7 +319,7 @@ function noteOthers(timer: Unit, service: Unit, draft: Draft): void {
     for (const { name, value } of unit.get(section) ?? []) {
       if (known.has(name) || name.startsWith("X-") || value === "" || isHarmless(name, value)) continue;
       if (decisive.test(name))
-        draft.disable(`${name}=${value} is not carried over: say it otherwise, then enable it`);
+        draft.disable(`${name}=${value} is not carried over: express it in another way, then enable it`);
       else others.push(`${name}=${value}`);
     }
   }

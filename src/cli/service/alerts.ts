@@ -59,7 +59,7 @@ const jobs: readonly Rule[] = [
     for: "0m",
     severity: "warning",
     summary: "{{ $value }} jobs of the group {{ $labels.group }} are failing",
-    description: "`cicada jobs ls --failed` lists them, unless they run at the moment.",
+    description: "`cicada jobs ls --failed` lists those that are not running at the moment.",
   },
   {
     alert: "CicadaJobBlocked",
@@ -85,7 +85,7 @@ const jobs: readonly Rule[] = [
     for: "0m",
     severity: "critical",
     summary: "nobody ran a tick of {{ $labels.job }} ({{ $labels.reason }})",
-    description: "`cicada jobs why {{ $labels.job }}` tells the story of the tick.",
+    description: "`cicada jobs why {{ $labels.job }}` says what happened to the tick.",
   },
   {
     alert: "CicadaRunLost",
@@ -109,7 +109,7 @@ const jobs: readonly Rule[] = [
     expr: "histogram_quantile(0.5, sum by (instance, le) (rate(cicada_run_lateness_seconds_bucket[15m]))) > 30",
     for: "5m",
     severity: "warning",
-    summary: "half of the runs of {{ $labels.instance }} start {{ $value | humanizeDuration }} late or later",
+    summary: "half of the runs of {{ $labels.instance }} start at least {{ $value | humanizeDuration }} late",
     description:
       "They wait for other runs, or the host is too busy: `cicada top`, and `cicada doctor` there.",
   },
@@ -137,7 +137,7 @@ const mesh: readonly Rule[] = [
     expr: `max by (instance, reason) (cicada_not_ready{reason!~"${excludedReasons.join("|")}"}) == 1`,
     for: "5m",
     severity: "critical",
-    summary: "{{ $labels.instance }} keeps no ticks: {{ $labels.reason }}",
+    summary: "{{ $labels.instance }} is not keeping ticks: {{ $labels.reason }}",
     description: "Its /readyz?verbose says why in words, and `cicada doctor` there what to do.",
   },
   {
@@ -156,7 +156,7 @@ const mesh: readonly Rule[] = [
     severity: "warning",
     summary: "Prometheus does not see every living peer",
     description:
-      "Each peer counts its own runs, so what this one counts is in no figure and no alert: scrape it, too.",
+      "Each peer counts its own runs, so what an unscraped peer counts is in no figure and no alert: scrape it as well.",
   },
   {
     alert: "CicadaNoFigures",

@@ -30,11 +30,11 @@ export function serviceCommand(program: Command, terminal: Terminal): void {
     .option("--alerts", "print alert rules for Prometheus")
     .option(
       "--user <name>",
-      "of the unit: run as this user, shut off from the host (default: as root, for jobs of any user)",
+      "for the unit: run as this user, cut off from most of the host (default: as root, for jobs of any user)",
     )
     .option(
       "--join <file>",
-      "of the unit: the file with the line of `cicada peers invite` (default: a mesh of its own)",
+      "for the unit: the file with the line of `cicada peers invite` (default: a mesh of its own)",
     )
     .action((options: ServiceOptions) => {
       terminal.print(textOf(options).trimEnd());
@@ -64,7 +64,7 @@ function textOf(options: ServiceOptions): string {
     throw new CicadaError("USAGE", `--user ${user}: give the name of a user`);
   }
   if (join !== undefined && !/^\/[^\n:]*$/.test(join)) {
-    throw new CicadaError("USAGE", `--join ${join}: give the whole path of a file, without a colon`);
+    throw new CicadaError("USAGE", `--join ${join}: give the absolute path of a file, without a colon`);
   }
   const version = readVersion();
   if (kind === undefined) {

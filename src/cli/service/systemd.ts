@@ -29,7 +29,7 @@ RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 # Not here on purpose: ProtectSystem, ProtectHome, PrivateTmp, PrivateDevices, ProtectKernel… and ProtectClock. They show
-# jobs another file system than cron does, hide what jobs mount, or keep them from devices. Add those that your jobs bear.`;
+# jobs another file system than cron does, hide what jobs mount, or keep them from devices. Add those that your jobs can live with.`;
 
 const userLines = (user: string) => `
 # As a user of its own: jobs run as that user only (a job that names another one is blocked here), see most of the host
@@ -70,7 +70,7 @@ Description=cicada, a cron without a server
 Documentation=http://127.0.0.1:7400/docs
 Wants=network-online.target
 After=network-online.target time-sync.target
-# A peer that can't start, because of a full disk for example, is tried for ever.
+# A peer that can't start, because of a full disk for example, is started again for ever.
 StartLimitIntervalSec=0
 
 [Service]
@@ -79,7 +79,7 @@ Type=notify
 ${
   user === undefined
     ? "# Jobs can't speak in the peer's name. The peer's helper can: root may send a message as its parent process."
-    : "# The peer speaks through a helper process. Its jobs could, too, but they are its own user and could as well end it."
+    : "# The peer speaks through a helper process. Its jobs could do the same, but they run as its own user and could just as well end it."
 }
 NotifyAccess=${user === undefined ? "main" : "all"}
 WatchdogSec=60
@@ -92,7 +92,7 @@ RestartSec=2
 # it at once. What is left at the end is killed.
 KillMode=mixed
 TimeoutStopSec=60
-# A job that is killed because memory is short takes nobody along.
+# When a job is killed because memory is short, the peer and its other runs stay.
 OOMPolicy=continue
 
 StateDirectory=cicada

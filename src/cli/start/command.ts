@@ -19,7 +19,7 @@ export function startCommand(program: Command, terminal: Terminal, compatibility
     .option("--config <file>", "settings as YAML, under the names of these flags (CICADA_CONFIG)")
     .option(
       "--new-identity",
-      "start as a new peer, for this one start, if a used data folder has lost its peer.key",
+      "for this one start: begin as a new peer if a used data folder has lost its peer.key",
     );
   for (const setting of settings) start.addOption(optionOf(setting));
   start.action(async (options: Flags) => {

@@ -56,7 +56,7 @@ export function introduce(
   if (loopbackOnly) {
     terminal.print(
       dim(
-        "  This peer only listens on loopback, so the second one must be on this machine, too, with its own",
+        "  This peer only listens on loopback, so the second one must be on this machine as well, with its own",
       ),
     );
     terminal.print(dim("  --data, --http and --listen."));

@@ -27,7 +27,7 @@ export function supervisorOf(env: NodeJS.ProcessEnv, pid: number, log: Log): Sup
   }
   let warned = false;
   const warn = (reason: string): void => {
-    if (!warned) log.warn("systemd can't be told how this peer is", { reason });
+    if (!warned) log.warn("systemd can't be told the state of this peer", { reason });
     warned = true;
   };
   const notify = (...words: readonly string[]): void => {

@@ -31,7 +31,7 @@ export function reloadOnSighup(files: TlsFiles, certificate: Replaceable, log: L
       log.info("the certificate's files were read again", { cert: files.cert });
     } catch (error) {
       if (!(error instanceof CicadaError)) throw error;
-      log.error("the certificate's files can't be used; the ones before stay in use", {
+      log.error("the certificate's files can't be used; the previous ones stay in use", {
         reason: error.detail,
       });
     }

@@ -16,7 +16,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
   INVALID_CHANNEL: "Nothing was changed. `cicada channels set --help` shows every flag.",
   INVALID_SCHEDULE:
     "Write five cron fields such as '0 3 * * *', @daily, @every 90s, 'rate(5 minutes)' or '@at 2026-12-24T18:00:00Z'.",
-  LOG_NOT_FOUND: "`cicada jobs why JOB` tells how its last ticks went.",
+  LOG_NOT_FOUND: "`cicada jobs why JOB` says what happened to a tick.",
   UNAUTHORISED:
     "Give --token TOKEN or, for a peer on this machine, --data DIR (its token is in DIR/admin.token).",
   FORBIDDEN: "Give another token (--token), or ask an admin for one: `cicada token create NAME --role ROLE`.",
@@ -36,10 +36,10 @@ const hints: Partial<Record<ErrorCode, string>> = {
     "Nothing was changed. Leave an intruder out with --without NAME, which also forgets it. Confirm the others with " +
     "`cicada peers confirm NAME`, or give all of them the key with --yes.",
   UNCONFIRMED_RECIPIENTS:
-    "Nothing was changed. Name with --peers those that shall have the secret. Otherwise confirm those that belong here " +
+    "Nothing was changed. Name the peers that are to have the secret with --peers. Otherwise confirm those that belong here " +
     "(`cicada peers confirm NAME`), and wait until each has been here for a day; `cicada peers ls` shows since when.",
   BAD_JSON: sameVersion,
-  SPLIT_NOT_FOUND: "The page of the dashboard lists the splits that its peer remembers.",
+  SPLIT_NOT_FOUND: "A peer's page lists the splits that it remembers.",
   KEY_REUSED: sameVersion,
   NOT_READY: "`cicada doctor` says why; any other peer answers the same calls (--peer URL).",
   PEER_UNREACHABLE:

@@ -114,7 +114,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--http-expect-body <pattern>",
-    help: "a pattern (RE2) that the answer's body must have",
+    help: "a pattern (RE2) that the answer's body must contain",
     path: ["http", "expectBody"],
     shape: "text",
   },
@@ -197,7 +197,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--retry-factor <n>",
-    help: "how much longer each further pause is (default: 2)",
+    help: "how many times as long each further pause is (default: 2)",
     path: ["retry", "factor"],
     shape: "number",
   },
@@ -215,7 +215,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--retry-where <peer>",
-    help: "on which peer to repeat it, compared with the last one (default: any)",
+    help: "on which peer to repeat it: any, the same, or another one (default: any)",
     path: ["retry", "where"],
     shape: "text",
     choices: retryPlaces,
@@ -241,7 +241,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--after, --after-jobs <jobs>",
-    help: "jobs after which it runs instead of by a schedule, such as load,clean; repeatable",
+    help: "jobs that it runs after, instead of by a schedule, such as load,clean; repeatable",
     path: ["after", "jobs"],
     shape: "names",
   },
@@ -272,7 +272,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--offline <skip|duration>",
-    help: "with count all: a peer that is away is skipped (default), or awaited for this long",
+    help: "with count all: a peer that is away is skipped (default), or waited for this long",
     path: ["target", "offline"],
     shape: "text",
   },
@@ -308,7 +308,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--secrets <names>",
-    help: "secrets that it finds as variables (see secrets set), with commas between them; repeatable",
+    help: "secrets that it gets as variables (see secrets set), separated by commas; repeatable",
     path: ["secrets"],
     shape: "names",
   },
@@ -369,19 +369,19 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--skip-code <n>",
-    help: "an exit code that says that there was nothing to do; repeatable",
+    help: "an exit code that means that there was nothing to do; repeatable",
     path: ["success", "skipCodes"],
     shape: "numbers",
   },
   {
     flags: "--must-match <pattern>",
-    help: "a pattern (RE2) that the output must have for a success; repeatable",
+    help: "a pattern (RE2) that the output must contain for a success; repeatable",
     path: ["success", "mustMatch"],
     shape: "list",
   },
   {
     flags: "--must-not-match <pattern>",
-    help: "a pattern (RE2) that the output must not have; repeatable",
+    help: "a pattern (RE2) that the output must not contain; repeatable",
     path: ["success", "mustNotMatch"],
     shape: "list",
   },
@@ -393,7 +393,7 @@ export const jobFlags: readonly JobFlag[] = [
   },
   {
     flags: "--notify <events=channels>",
-    help: "whom to tell what, such as failed,recovered=ops; repeatable, or as JSON (see channels set)",
+    help: "which events to notify which channels of, such as failed,recovered=ops; repeatable, or as JSON (see channels set)",
     path: ["notify"],
     shape: "rules",
   },

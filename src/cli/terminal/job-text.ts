@@ -57,7 +57,7 @@ function withoutKind({ kind, ...fields }: Record<string, unknown>, where: string
   if (kind === undefined || kind === "job") return fields;
   throw new CicadaError(
     "BAD_FILE",
-    `${where}: it is a ${JSON.stringify(kind)} and no job: \`cicada apply -f\` takes it`,
+    `${where}: it is a ${JSON.stringify(kind)}, not a job: use \`cicada apply -f\``,
   );
 }
 

@@ -30,7 +30,7 @@ export function printWhy(
 
 /** One line for each revision, and one for each field that it changed. */
 export function revisionList(terminal: Terminal, revisions: readonly RevisionAnswer[]): void {
-  if (revisions.length === 0) return terminal.print("No edit has been seen by this peer yet.");
+  if (revisions.length === 0) return terminal.print("This peer has not seen an edit yet.");
   for (const { revision, at, by, change, fields: changed } of revisions) {
     const what = change ?? "before this peer kept its history";
     const head = `${utc(Date.parse(at))}  ${paint(terminal, "bold", revision)}  ${what}`;
@@ -254,7 +254,7 @@ export function whenNext(terminal: Terminal, job: JobAnswer): string {
   if (job.schedule === undefined) return "to be run by hand";
   if (job.state === "disabled") return "disabled: it has no next tick";
   if (job.state === "blocked") return "blocked: no peer can run it";
-  if (job.problems.some(({ code }) => code === "ALL_SKIPPED")) return "but its ticks to come are all skipped";
+  if (job.problems.some(({ code }) => code === "ALL_SKIPPED")) return "but all its coming ticks are skipped";
   return job.state === "paused" ? "paused: it has no next tick" : "but its schedule has no further tick";
 }
 

@@ -26,7 +26,7 @@ export interface Reply {
 
 /** Of a file that was renewed, or broken, since the peer read it. */
 const otherThanFile =
-  "it is up, and shows another certificate than --tls-cert holds now: put the file right, and `kill -HUP` makes the peer read it";
+  "it is up, but shows another certificate than the one in --tls-cert now: correct the file, and `kill -HUP` makes the peer read it again";
 
 /** A host that doesn't answer at all is given up then, ms. More keeps a person waiting; less gives up on a slow line. */
 const connectLimitMs = 10_000;

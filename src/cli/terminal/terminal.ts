@@ -91,7 +91,7 @@ export async function askYesNo(ask: NonNullable<Terminal["ask"]>, question: stri
 /** Asks before something is done. Throws USAGE unless the person says yes. */
 export async function confirm(ask: NonNullable<Terminal["ask"]>, question: string): Promise<void> {
   if (!(await askYesNo(ask, question)))
-    throw new CicadaError("USAGE", "you did not say yes; nothing was changed");
+    throw new CicadaError("USAGE", "the question was not answered with yes; nothing was changed");
 }
 
 /** On standard error, so that standard output holds only the answer. */

@@ -180,7 +180,7 @@ export function readConfig(sources: Sources, host: Host): Config {
     logFormat: read("log-format", oneOf("json", "pretty"), host.terminal ? "pretty" : "json"),
   };
   if (config.trusted !== undefined && !config.behindTlsProxy) {
-    const why = "only a TLS proxy's headers can be trusted: give --behind-tls-proxy, too";
+    const why = "only a TLS proxy's headers can be trusted: give --behind-tls-proxy as well";
     throw new CicadaError("BAD_SETTING", `--trust-user-header: ${why}`);
   }
   if (config.tls !== undefined && config.behindTlsProxy) {
@@ -197,7 +197,7 @@ function tlsFiles(cert: string | undefined, key: string | undefined): Config["tl
   if (cert === undefined && key === undefined) return undefined;
   if (cert !== undefined && key !== undefined) return { cert, key };
   const [given, missing] = cert === undefined ? ["--tls-key", "--tls-cert"] : ["--tls-cert", "--tls-key"];
-  throw new CicadaError("BAD_SETTING", `${given} needs ${missing}, too`);
+  throw new CicadaError("BAD_SETTING", `${given} needs ${missing} as well`);
 }
 
 function trustedHeaders(
@@ -210,7 +210,7 @@ function trustedHeaders(
   }
   if (roleHeader === undefined && addresses === undefined) return undefined;
   const flag = roleHeader === undefined ? "--trust-proxy" : "--trust-role-header";
-  throw new CicadaError("BAD_SETTING", `${flag} needs --trust-user-header, too`);
+  throw new CicadaError("BAD_SETTING", `${flag} needs --trust-user-header as well`);
 }
 
 function tagsOf(tags: readonly [string, string][]): Config["tags"] {
@@ -218,7 +218,7 @@ function tagsOf(tags: readonly [string, string][]): Config["tags"] {
   if (repeated !== undefined) throw new CicadaError("BAD_SETTING", `--tag: ${repeated[0]} is given twice`);
   const letters = tags.reduce((sum, [name, value]) => sum + name.length + value.length, 0);
   if (tags.length > heartbeatLimits.tags || letters > heartbeatLimits.tagLetters) {
-    const most = `${heartbeatLimits.tags} tags with ${heartbeatLimits.tagLetters} letters together`;
+    const most = `${heartbeatLimits.tags} tags with ${heartbeatLimits.tagLetters} characters in all`;
     throw new CicadaError(
       "BAD_SETTING",
       `--tag: a peer has at most ${most}, because it names them in each heartbeat`,
@@ -286,7 +286,7 @@ function readFile({ path, text }: { path: string; text: string }): Map<SettingNa
     const name = fileAliases[key] ?? settings.find((setting) => setting.name === key)?.name;
     if (name === undefined) {
       const names = settings.map((setting) => setting.name);
-      const meant = didYouMean(key.replaceAll("_", "-"), names) || `; there are ${names.join(", ")}`;
+      const meant = didYouMean(key.replaceAll("_", "-"), names) || `; the settings are ${names.join(", ")}`;
       throw new CicadaError("BAD_FILE", `${path}: there is no setting "${key}"${meant}`);
     }
     const values = textsOf(name, value, path);

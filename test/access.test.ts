@@ -59,7 +59,7 @@ test("a mistyped token is told from an unknown one", async () => {
   assert.match((await stage.as(swapped, { url: "/v1/jobs" })).json().detail, /mistyped/);
   assert.match(
     (await stage.as(makeToken().text, { url: "/v1/jobs" })).json().detail,
-    /not this peer's token/,
+    /neither this peer's own token nor a valid token of the mesh/,
   );
   for (let i = 0; i < 100; i++) assert.ok(isWholeToken(makeToken().text));
 });
@@ -97,7 +97,7 @@ test("a group's name that can't be one is refused with what it should be, and a 
     {
       pointer: "/groups/1",
       message:
-        "must be a group's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+        "must be a group's name: 1 to 64 characters from a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
     },
   ]);
   const useless = [

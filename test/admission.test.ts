@@ -102,14 +102,14 @@ test("a join is told with the names of both peers, also at the peer that has see
     const state = cores.state(peer);
     const facts = meshSight(state, state.now)?.facts ?? [];
     assert.ok(facts.length > 0, `${peer} knows of joins`);
-    for (const { text } of facts) assert.match(text, /^host-. joined the mesh, as host-. saw it/);
+    for (const { text } of facts) assert.match(text, /^host-. joined the mesh, as host-. reported/);
   }
 });
 
 test("a confirmation for which the table has no room is refused with TABLE_FULL, and the host is not blamed", () => {
   const cores = new Cores(["a", "b"]);
   cores.pass(10 * second);
-  cores.tableFull = 'it has had 7 ids under "confirmations"; 7 are the most';
+  cores.tableFull = 'it has had 7 ids under "confirmations", and the maximum is 7';
   cores.ask(a, { kind: "confirm-peer", peer: "host-b", by: "ann" });
   cores.pass(second);
   const answer = cores.answers.at(-1);

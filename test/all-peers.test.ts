@@ -136,7 +136,7 @@ test("a peer that is away is awaited as long as target.offline says, and runs it
   const [pending] = pendingOf(cores.state("a"), cores.state("a").now, beat);
   assert.match(
     pending?.why ?? "",
-    /^1 of its 3 runs are to come; the first: host-c is away; its run is skipped unless it is back by 03:00:00 UTC$/,
+    /^1 of its 3 runs are still to come; the first: host-c is away; its run is skipped unless it is back by 03:00:00 UTC$/,
   );
   cores.pass(2 * hour);
   assert.equal(cores.starts.length, 2);
@@ -463,12 +463,12 @@ test("the slot of a peer whose host is sick waits for it, in words, and is misse
     const [pending] = pendingOf(cores.state(peer), cores.state(peer).now, beat);
     assert.match(
       pending?.why ?? "",
-      /^1 of its 3 runs are to come; the first: host-c can't start runs now, because of its host; its run is missed unless that ends by \d\d:30:00 UTC$/,
+      /^1 of its 3 runs are still to come; the first: host-c can't start runs now, because of a fault of its host; its run is missed unless that ends by \d\d:30:00 UTC$/,
     );
     assert.deepEqual(
       now(peer)?.hindrances.map(({ code, pointer, message }) => `${code} ${pointer} ${message}`),
       [
-        "FEW_PEERS /target/count of its ticks, which run on all its peers, these runs wait and are missed if that lasts: host-c can't start runs now, because of its host",
+        "FEW_PEERS /target/count its ticks run on all its peers, but host-c can't start runs now, because of a fault of its host. Runs there wait, and are missed if that lasts",
       ],
     );
   }

@@ -115,23 +115,23 @@ describe("what is no channel is refused with the place, and nothing changes", ()
     "an event that the mesh doesn't have": {
       body: { ...slack, mesh: ["disk", "peer-ded"] },
       pointer: "/mesh/1",
-      message: /"peer-ded" is none of: peer-dead, .*did you mean "peer-dead"/,
+      message: /"peer-ded" is not one of: peer-dead, .*did you mean "peer-dead"/,
     },
     "an address that was hidden where it was read": {
       body: { ...slack, url: "https://hooks.example.org/…" },
       pointer: "/url",
-      message: /was hidden when it was read: write it here/,
+      message: /was hidden when it was shown: write the whole address/,
     },
     "a link that is none": { body: { ...slack, link: "page" }, pointer: "/link", message: /https:/ },
     "a password in an address": {
       body: { type: "gotify", url: "https://me:pass@push.example.org", secret: "token-1" },
       pointer: "/url",
-      message: /no name or password in an address/,
+      message: /an address can't contain a name or a password/,
     },
     "a token in an address that is shown": {
       body: { type: "ntfy", url: "https://ntfy.example.org/ops?auth=x" },
       pointer: "/url",
-      message: /a token goes into secret/,
+      message: /because it is shown: put a token into secret/,
     },
     "a secret's name that is none": {
       body: { type: "slack", url: { name: "my secret" } },
@@ -170,7 +170,7 @@ test("a channel that jobs use is removed only by force", async () => {
   assert.deepEqual((await call(fake, { url: "/v1/channels/ops" })).json().usedBy, ["backup"]);
   const refused = await call(fake, { method: "DELETE", url: "/v1/channels/ops" });
   assert.equal(refused.statusCode, 409);
-  assert.match(refused.json().detail, /"ops" is told by backup/);
+  assert.match(refused.json().detail, /"ops" is used by backup/);
   const forced = await call(fake, { method: "DELETE", url: "/v1/channels/ops?force=true" });
   assert.equal(forced.statusCode, 204);
 });
@@ -191,7 +191,7 @@ test("a job that notifies of long runs without saying when a run is long is acce
   const job = { id: "backup", command: "ls", notify: [{ on: ["failed", "long"], to: ["ops"] }] };
   await put(fake, "ops", slack);
   const made = await call(fake, { method: "POST", url: "/v1/jobs", body: job });
-  const message = "no run of the job counts as long, so that is never told: longAfter says when one does";
+  const message = "without longAfter, no run of the job counts as long, so that notice is never sent";
   assert.deepEqual(made.json().warnings, [message]);
   assert.deepEqual(made.json().problems, [{ code: "NO_LONG_AFTER", pointer: "/notify/0/on", message }]);
   const mended = await call(fake, {

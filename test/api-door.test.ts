@@ -277,7 +277,7 @@ for (const [what, asked, status, code] of [
 test("a wrong parameter is refused in words that say what it may be", async () => {
   const fake = fakeApi();
   for (const [query, says] of [
-    ["state=broken", "/state: one of invalid, disabled, paused, "],
+    ["state=broken", "/state: must be one of invalid, disabled, paused, "],
     ["state=failing&state=blocked", "/state: is given twice, and this call takes one"],
     ["limit=0", "/limit: must be at least 1"],
     ["limit=all", "/limit: must be a whole number"],

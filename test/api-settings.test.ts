@@ -160,7 +160,7 @@ describe("calendars over the API", () => {
     const refused = await call(fake, { method: "DELETE", url });
     assert.equal(refused.statusCode, 409);
     assert.equal(refused.json().code, "SETTING_IN_USE");
-    assert.match(refused.json().detail, /named by report/);
+    assert.match(refused.json().detail, /used by report/);
     assert.equal((await call(fake, { method: "DELETE", url: "/v1/jobs/report" })).statusCode, 204);
     assert.equal((await call(fake, { method: "DELETE", url })).statusCode, 204);
   });

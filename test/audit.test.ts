@@ -170,7 +170,10 @@ test("the audit is found by a part of the actor, and an action that doesn't exis
   const unknown = await call(stage, { url: "/v1/audit?action=delete" });
   assert.equal(unknown.json().code, "UNPROCESSABLE");
   assert.deepEqual(unknown.json().errors, [
-    { pointer: "/action", message: `there is no action "delete"; these are: ${auditActions.join(", ")}` },
+    {
+      pointer: "/action",
+      message: `there is no action "delete"; the actions are ${auditActions.join(", ")}`,
+    },
   ]);
 });
 

@@ -92,7 +92,7 @@ describe("which ticks", () => {
       "more than may be asked for at once",
       { ...job, schedule: "* * * * *" },
       "TOO_MANY_TICKS",
-      /has 1440 ticks from .*, and 1000 are the most/,
+      /has 1440 ticks from .*, and the maximum is 1000/,
     ],
     ["a job without a schedule", { id, command: "true" }, "NO_SCHEDULE", /no schedule/],
     [

@@ -265,7 +265,7 @@ describe("jobs that name a calendar", () => {
     const [answer] = cores.answers;
     assert.ok(answer?.kind === "refused");
     assert.equal(answer.error.code, "SETTING_IN_USE");
-    assert.match(answer.error.message, /"off" is named by job/);
+    assert.match(answer.error.message, /"off" is used by job/);
   });
 
   test("setting one to what it already says is no edit", () => {

@@ -198,7 +198,7 @@ describe("when a job is written that runs after others", () => {
   });
   it("a parent that is not there is warned about", () => {
     assert.deepEqual(checked(coresWith(), after("b", "a")).warnings, [
-      'there is no job "a", after which it runs',
+      'it runs after "a", and there is no such job',
     ]);
   });
   it("parents with the same ticks are fine", () => {
@@ -366,7 +366,11 @@ describe("what such a job shows", () => {
     cores.remove("slow");
     const shown = jobNow(cores.state("a"), now(), id);
     assert.deepEqual(shown?.hindrances, [
-      { code: "NO_PARENT", pointer: "/after/jobs/1", message: 'there is no job "slow", after which it runs' },
+      {
+        code: "NO_PARENT",
+        pointer: "/after/jobs/1",
+        message: 'it runs after "slow", and there is no such job',
+      },
     ]);
     assert.equal(shown.state, "manual", "it can be run by hand");
     assert.equal(shown.next, undefined);

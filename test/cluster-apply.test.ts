@@ -151,12 +151,12 @@ describe("apply on two real peers", () => {
     for (const [text, says] of [
       ["kind: jobb\nid: x", /unknown kind: did you mean "job"/],
       ["kind: pool\nslots: 1", /the name is missing/],
-      ["id: a\ncommand: x\n---\nid: a\ncommand: y", /the job a stands in .*wrong\.yaml, document 1, too/],
+      ["id: a\ncommand: x\n---\nid: a\ncommand: y", /the job a is also given in .*wrong\.yaml, document 1$/m],
       ["id: a\ncommand: x\nexcept: [calendar:none]", /there is no calendar "none"/],
       ["id: a\nafter: {jobs: [b]}\ncommand: x\n---\nid: b\nafter: {jobs: [a]}\ncommand: x", /run after/],
       ["id: a\ncommand: x\nsuccess: {mustMatch: '('}", /is not a pattern of RE2/],
       ["kind: calendar\nname: c\nical: nonsense", /line 1/],
-      ["kind: group\nname: etl\nschedule: '@daily'", /a group gives no schedule/],
+      ["kind: group\nname: etl\nschedule: '@daily'", /a group can't set schedule/],
     ] as const) {
       const one = write("wrong.yaml", text);
       for (const verb of [["apply"], ["apply", "--dry-run"], ["diff"]]) {
@@ -249,7 +249,7 @@ describe("apply on two real peers", () => {
   const forEver = { schedule: "@every 1h", duration: "1h", group: "quiet" };
   const noPeer = { target: { tags: { no: "such" } } };
   const stopping: [what: string, url: string, value: object, says: RegExp][] = [
-    ["a maintenance", "maintenance/quiet", forEver, /^quiet-job: all its ticks to come lie in a maintenance/],
+    ["a maintenance", "maintenance/quiet", forEver, /^quiet-job: all its coming ticks are in maintenance/],
     ["a group", "groups/quiet", noPeer, /^quiet-job: no peer can run it now/],
     ["a pool", "pools/quiet", { slots: 0 }, /^quiet-job: its pool "quiet" has 0 slots/],
     ["a calendar", "calendars/quiet", { dates: ["2020-01-01/9999-12-31"] }, /^quiet-job: its `except`/],
@@ -289,14 +289,14 @@ describe("apply on two real peers", () => {
       "{kind: maintenance, name: quiet, schedule: '@every 1h', duration: 1h, group: quiet}\n",
     );
     const applied = await ada.command("apply", "-f", file, "--source", "quiet");
-    assert.match(applied.stderr, /warning: quiet-job: all its ticks to come lie in a maintenance/);
+    assert.match(applied.stderr, /warning: quiet-job: all its coming ticks are in maintenance/);
     const set = await ada.command("maintenance", "set", "quiet", "-s", "@every 1h", "--duration", "2h");
-    assert.match(set.stderr, /warning: quiet-job: all its ticks to come lie in a maintenance/);
+    assert.match(set.stderr, /warning: quiet-job: all its coming ticks are in maintenance/);
     await ada.ask("DELETE", "/v1/maintenance/quiet");
     const past = (await ada.ask("PATCH", "/v1/jobs/quiet-job", {
       schedule: "@at 2026-01-01T00:00:00Z",
     })) as Written;
-    assert.match(past.warnings?.join() ?? "", /^it has no tick to come/);
+    assert.match(past.warnings?.join() ?? "", /^its schedule has no further tick/);
     await ada.ask("DELETE", "/v1/jobs/quiet-job");
   });
 
@@ -309,7 +309,7 @@ describe("apply on two real peers", () => {
     });
     const refused = await ada.command("apply", "-f", file, "--source", "shop");
     assert.equal(refused.code, 4);
-    assert.match(refused.stderr, /the job shop-a was changed since it was last applied, by admin@bob/);
+    assert.match(refused.stderr, /the job shop-a has been changed since it was last applied, by admin@bob/);
     const pruned = await ada.command(
       "apply",
       "-f",
@@ -322,7 +322,7 @@ describe("apply on two real peers", () => {
     assert.equal(pruned.code, 4, "a removal is one, too");
     const other = await ada.command("apply", "-f", file, "--source", "other");
     assert.equal(other.code, 4);
-    assert.match(other.stderr, /the job shop-a is of the source shop/);
+    assert.match(other.stderr, /the job shop-a belongs to the source shop/);
     assert.equal(
       ((await ada.ask("GET", "/v1/jobs/shop-a")) as { description: string }).description,
       "theirs",
@@ -349,7 +349,7 @@ describe("apply on two real peers", () => {
     const empty = write("none.yaml", "");
     const refused = await ada.command("apply", "-f", empty, "--source", "cal", "--prune", "--allow-empty");
     assert.notEqual(refused.code, 0);
-    assert.match(refused.stderr, /"mine" is named by user/);
+    assert.match(refused.stderr, /"mine" is used by user/);
     await ada.ask("DELETE", "/v1/jobs/user");
     assert.equal(
       (await ada.command("apply", "-f", empty, "--source", "cal", "--prune", "--allow-empty")).code,
@@ -397,7 +397,7 @@ describe("apply on two real peers", () => {
     for (const [body, says] of [
       [{ select: {}, action: "pause" }, /select/],
       [{ select: { group: "etl" }, action: "stop" }, /action/],
-      [{ select: { group: "etl" }, action: "delete", note: "x" }, /means nothing for the action delete/],
+      [{ select: { group: "etl" }, action: "delete", note: "x" }, /doesn't apply to the action delete/],
     ] as const) {
       const refused = await ada.call("POST", "/v1/jobs:bulk", body);
       assert.ok([400, 422].includes(refused.status));

@@ -120,7 +120,7 @@ describe("a backfill of the last hours", () => {
     const from = new Date(to - 5_000 * hour).toISOString();
     const refused = await cyd.call("POST", "/v1/jobs/report/backfill", { from, to: span.to, dryRun: true });
     assert.equal(refused.status, 422);
-    assert.match(refused.text, /has 5000 ticks .*, and 1000 are the most/);
+    assert.match(refused.text, /has 5000 ticks .*, and the maximum is 1000/);
   });
 });
 

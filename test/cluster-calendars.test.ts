@@ -76,7 +76,7 @@ describe("a job that names a calendar", () => {
   test("keeps its calendar from being removed", async () => {
     const removed = await bob.command("calendars", "rm", "off");
     assert.equal(removed.code, 4);
-    assert.match(removed.stderr, /named by often/);
+    assert.match(removed.stderr, /used by often/);
   });
 
   test("text/calendar is taken too, and what isn't supported is refused with its line; nothing is changed", async () => {

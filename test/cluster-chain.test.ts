@@ -157,7 +157,7 @@ describe("three peers and jobs that run after others", () => {
       "true",
     );
     assert.equal(said.code, 0, said.stderr);
-    assert.match(said.stderr, /warning: there is no job "nosuch", after which it runs/);
+    assert.match(said.stderr, /warning: it runs after "nosuch", and there is no such job/);
     assert.match(said.stdout, /three created, to run after two, nosuch \(always\)/);
     await cyd.ask("DELETE", "/v1/jobs/one");
     const { problems } = (await cyd.ask("GET", "/v1/jobs/two")) as { problems: { code: string }[] };

@@ -87,7 +87,7 @@ describe("a group with defaults on two real peers", () => {
     assert.match((await bob.command("groups", "get", "etl")).stdout, /retry +\{"attempts":2\}/);
     const wrong = await bob.command("groups", "set", "etl", "--schedule", "@daily");
     assert.notEqual(wrong.code, 0);
-    assert.match(wrong.stderr, /--schedule: a group gives no schedule/);
+    assert.match(wrong.stderr, /--schedule: a group can't set schedule/);
     assert.equal((await bob.command("groups", "rm", "etl")).code, 0);
     const gone = await bob.call("GET", "/v1/groups/etl");
     assert.equal(gone.status, 404);

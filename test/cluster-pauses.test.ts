@@ -124,13 +124,13 @@ describe("a job that is due every second", () => {
     await until("it has begun", 10_000, () => Date.now() > from + 500);
     const refused = await ada.call("POST", "/v1/jobs/beat/run");
     assert.equal(refused.status, 409);
-    assert.match(refused.text, /in a maintenance/);
+    assert.match(refused.text, /is in maintenance/);
     await untilOver({ from, to });
     for (const peer of peers)
       await until(
         `${peer.name} tells of the ticks`,
         10_000,
-        async () => (await skippedOn(peer, /in a maintenance/)) >= 6,
+        async () => (await skippedOn(peer, /during maintenance/)) >= 6,
       );
     assert.equal((await ada.command("maintenance", "rm", "disks")).code, 0);
   });

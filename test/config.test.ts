@@ -91,7 +91,7 @@ test("a peer has no more tags than its heartbeats may name", () => {
   assert.throws(() => read({ tag: many }), /at most 64 tags/);
   const long = Array.from({ length: 30 }, (_, index) => `tag-${index}=${"x".repeat(256)}`);
   assert.equal(Object.keys(read({ tag: long }).tags).length, 30);
-  assert.throws(() => read({ tag: [...long, ...long.map((tag) => `2${tag}`)] }), /8192 letters together/);
+  assert.throws(() => read({ tag: [...long, ...long.map((tag) => `2${tag}`)] }), /8192 characters in all/);
 });
 
 test("tags are K=V, and a mapping in the file", () => {
@@ -184,7 +184,7 @@ describe("the refusal of a bad value says where it came from and what would be r
     [{ http: "127.0.0.1" }, {}, undefined, /give PORT or HOST:PORT/],
     [{ http: "127.0.0.1:99999" }, {}, undefined, /give PORT or HOST:PORT/],
     [{ tag: ["ssd"] }, {}, undefined, /--tag: "ssd".*give KEY=VALUE/],
-    [{ "allow-user": ["ada,bob"] }, {}, undefined, /--allow-user: "ada,bob".*say it again for each user/],
+    [{ "allow-user": ["ada,bob"] }, {}, undefined, /--allow-user: "ada,bob".*repeat the flag for each user/],
     [{ "allow-user": ["u".repeat(65)] }, {}, undefined, /--allow-user: .*of up to 64 characters/],
     [{}, {}, "allow-user: ['ada:x']", /--allow-user: "ada:x" \(from peer\.yaml\)/],
     [{ name: "" }, {}, undefined, /--name/],
@@ -206,7 +206,7 @@ describe("the file", () => {
       refusal("BAD_FILE", /peer\.yaml: there is no setting "capacty": did you mean "capacity"\?/),
     );
     assert.throws(() => read({}, {}, "log_level: info"), refusal("BAD_FILE", /did you mean "log-level"/));
-    assert.throws(() => read({}, {}, "zebra: 1"), refusal("BAD_FILE", /there are data, name, /));
+    assert.throws(() => read({}, {}, "zebra: 1"), refusal("BAD_FILE", /the settings are data, name, /));
   });
 
   test("is refused if it is not YAML, or not names and values", () => {
@@ -288,7 +288,7 @@ test("a certificate and its key are given together, and a proxy's headers with t
     [{ "tls-cert": "a", "tls-key": "b", "behind-tls-proxy": true }, /one of them/],
     [{ "trust-user-header": "X-User" }, /--behind-tls-proxy/],
     [{ "trust-role-header": "X-Role", "behind-tls-proxy": true }, /needs --trust-user-header/],
-    [{ "trust-user-header": "Authorization", "behind-tls-proxy": true }, /header of its own/],
+    [{ "trust-user-header": "Authorization", "behind-tls-proxy": true }, /a header that only the proxy sets/],
     [{ "trust-user-header": "X-User", "behind-tls-proxy": true, "trust-proxy": ["proxy"] }, /an IP address/],
   ] as const) {
     assert.throws(() => read(flags), refusal("BAD_SETTING", said));

@@ -122,7 +122,7 @@ test("with fewer peers than runs each run still starts once, and the job's probl
     {
       code: "FEW_PEERS",
       pointer: "/target/count",
-      message: "it asks for 5 peers, and 2 can run it: some of its runs share a peer",
+      message: "it asks for 5 peers, but only 2 can run it: some of its runs share a peer",
     },
   ]);
 });
@@ -239,7 +239,7 @@ test("each run is repeated by itself, and the tick is over when the last of them
   const [pending, ...more] = pendingOf(cores.state("a"), cores.state("a").now, beat);
   assert.deepEqual(more, []);
   assert.equal(pending?.tick, tick);
-  assert.match(pending.why, /^1 of its 3 runs are to come; the first: attempt 2 of 2 begins at /);
+  assert.match(pending.why, /^1 of its 3 runs are still to come; the first: attempt 2 of 2 begins at /);
   cores.pass(minute);
   assert.deepEqual(summary(cores.starts), ["0.1", "1.1", "2.1", "2.2"]);
   assert.equal(isTickOver(cores.state("a"), beat, tick), true);

@@ -239,7 +239,7 @@ describe("apply", () => {
     for (const [kind, says] of [
       ["CronJob", /import k8s/],
       ["pol", /unknown kind: did you mean \\"pool\\"/],
-      ["x".repeat(40), /known are group, calendar/],
+      ["x".repeat(40), /the kinds are group, calendar/],
       [7, /a kind is a word/],
     ] as const) {
       const refused = await call(fake, {

@@ -142,7 +142,7 @@ describe("a digest says", () => {
   test("that all is well, and how much ran", () => {
     assert.equal(
       said({}),
-      "ok: 214 jobs: 1320 runs succeeded in the day until 2026-11-29 08:00 (UTC), and nothing failed, was missed or lost",
+      "ok: 214 jobs: 1320 runs succeeded in the day until 2026-11-29 08:00 (UTC), and nothing failed, timed out, was missed or was lost",
     );
   });
 
@@ -159,7 +159,7 @@ describe("a digest says", () => {
     assert.equal(
       said({ problems }),
       "trouble: 2 of 214 jobs had trouble in the day until 2026-11-29 08:00 (UTC): " +
-        "backup failed 2 times, ran into its timeout once, last at 2026-11-29T03:00:00Z on host-alpha (exit code 2); " +
+        "backup failed 2 times, timed out once, last at 2026-11-29T03:00:00Z on host-alpha (exit code 2); " +
         "mail was missed 4 times, last at 2026-11-29T01:00:00Z (no peer was up). 1320 runs succeeded in that time",
     );
   });
@@ -172,14 +172,14 @@ describe("a digest says", () => {
   test("which ticks are due and have not begun: a day with such a tick is not well", () => {
     assert.equal(
       said({ undecided: ["report" as JobId] }),
-      "trouble: ticks that are due and have not begun: report. 1320 runs succeeded in the day until 2026-11-29 08:00 (UTC)",
+      "trouble: jobs with ticks that are due and have not begun: report. 1320 runs succeeded in the day until 2026-11-29 08:00 (UTC)",
     );
   });
 
   test("that a day was not well if attempts failed that were not looked at", () => {
     assert.equal(
       said({ isCut: true, succeeded: 100_000, moreSucceeded: true }),
-      "trouble: so many attempts failed and were repeated in the day until 2026-11-29 08:00 (UTC) that not all were looked at. " +
+      "trouble: so many attempts failed and were repeated in the day until 2026-11-29 08:00 (UTC) that not all of them were looked at. " +
         "at least 100000 runs succeeded in that time",
     );
   });

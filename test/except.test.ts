@@ -372,10 +372,10 @@ describe("what can't be left out is refused with its place in the list", () => {
     ["2026-12-24/2026-12-25/2026-12-26", /not a range/],
     ["2026-12-24T00:00:00Z", /no date/],
     ["calendar:Holi days", /can.t be a calendar.s name/],
-    ["* * *", /can't be left out: too few fields/],
-    ["christmas", /can't be left out/],
-    ["@reboot", /can't be left out/],
-    ["", /can't be left out/],
+    ["* * *", /can't be used in except: too few fields/],
+    ["christmas", /can't be used in except/],
+    ["@reboot", /can't be used in except/],
+    ["", /can't be used in except/],
   ];
   for (const [entry, says] of cases) {
     test(JSON.stringify(entry), () => {

@@ -185,7 +185,7 @@ test("DNS, connect, TLS and a broken connection are told apart, and nothing is s
     });
   });
   const broken = await failureOf(request(`http://127.0.0.1:${await listen(context, resetting)}/`));
-  assert.match(broken, /^http: the connection broke off before there was an answer/);
+  assert.match(broken, /^http: the connection broke before there was an answer/);
   assert.deepEqual(resets, { connections: 1, requests: 1 });
 
   const half = await serve(context, (response) => {
@@ -194,7 +194,7 @@ test("DNS, connect, TLS and a broken connection are told apart, and nothing is s
   });
   assert.match(
     await failureOf(request(half.url)),
-    /^http: the connection broke off before the answer was complete/,
+    /^http: the connection broke before the answer was complete/,
   );
   assert.equal(half.heard.length, 1);
 

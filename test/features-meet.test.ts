@@ -124,7 +124,7 @@ describe("a tick is one unit", () => {
       const { why } = describeTick(first.tick as TickId, records, (peer) => peer);
       assert.match(
         why.join(" "),
-        /is not repeated: no peer is left that may repeat it, as the job's retry\.where says/,
+        /is not repeated: the job's retry\.where leaves no peer that may repeat it/,
       );
       assert.equal(storyAt(cores, left, "report"), "skipped parent load failed");
       assertNothingLeft(cores, left);
@@ -389,7 +389,7 @@ describe("chains", () => {
     const shown = jobNow(cores.state("a"), cores.state("a").now, "report" as JobId);
     assert.deepEqual(
       shown?.hindrances.map(({ code, message }) => [code, message]),
-      [["NO_PARENT", 'there is no job "load", after which it runs']],
+      [["NO_PARENT", 'it runs after "load", and there is no such job']],
     );
   });
 

@@ -46,9 +46,12 @@ test("the message about an unknown peer counts the peers whose names aren't know
   const unnamed = peers.map((peer) => ({ ...peer, name: undefined }));
   assert.match(
     describeMissing("web", unnamed.slice(0, 1)),
-    /is called "web"; one other has not been heard: give an id$/,
+    /is called "web"; one other peer has not been heard: give an id$/,
   );
-  assert.match(describeMissing("web", unnamed.slice(0, 3)), /; 3 others have not been heard: give an id$/);
+  assert.match(
+    describeMissing("web", unnamed.slice(0, 3)),
+    /; 3 other peers have not been heard: give an id$/,
+  );
 });
 
 test("the message about an ambiguous name lists the candidates, but not a hundred of them", () => {

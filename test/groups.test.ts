@@ -68,7 +68,7 @@ test("every field that a group gives is one of a job, and a value that a job may
   const refused: [unknown, RegExp][] = [
     [{ timezone: "Mars/Base" }, /^\/timezone: /],
     [{ timeout: "long" }, /^\/timeout: .* is not a duration/],
-    [{ schedule: "@daily" }, /^\/schedule: a group gives no schedule: write it in each job/],
+    [{ schedule: "@daily" }, /^\/schedule: a group can't set schedule: write it in each job/],
     [{ timezon: "UTC" }, /^\/timezon: unknown field: did you mean "timezone"/],
     [{ retry: { attemps: 1 } }, /^\/retry\/attemps: /],
     [["UTC"], /^: a group is an object/],

@@ -26,7 +26,11 @@ describe("a job with a request is refused with the place and the remedy", () => 
     ],
     ["an address with a line break", { http: { url: `${url}\nx` } }, /^\/http\/url: .* is not an address/],
     ["an address without a host", { http: { url: "http://" } }, /^\/http\/url: .* is not an address/],
-    ["an unknown method", { http: { url, method: "get" } }, /^\/http\/method: one of GET, HEAD, POST/],
+    [
+      "an unknown method",
+      { http: { url, method: "get" } },
+      /^\/http\/method: must be one of GET, HEAD, POST/,
+    ],
     ["a body for a GET", { http: { url, method: "GET", body: "x" } }, /^\/http\/body: a GET has no body/],
     [
       "a header with a line break",

@@ -228,7 +228,7 @@ const refused: readonly [title: string, text: string, line: number, says: RegExp
   ["tasks", "BEGIN:VCALENDAR\nBEGIN:VTODO\nEND:VTODO\nEND:VCALENDAR", 2, /VTODO is not supported/],
   ["METHOD:CANCEL", calendar([day]).replace("VERSION:2.0", "METHOD:CANCEL"), 2, /METHOD:CANCEL/],
   ["an event without a beginning", calendar(["UID:a"]), 3, /no DTSTART/],
-  ["a date that doesn't exist", calendar(["DTSTART;VALUE=DATE:20260230"]), 4, /20260230 is no date/],
+  ["a date that doesn't exist", calendar(["DTSTART;VALUE=DATE:20260230"]), 4, /20260230 is not a date/],
   [
     "an unknown zone",
     calendar(["DTSTART;TZID=Nowhere:20261224T100000"]),

@@ -220,7 +220,7 @@ test("revert warns as a write does", async () => {
   fake.control.kept.set(backup, [revision("chained", day, { spec: chained })]);
   const body = { revision: "chained" };
   const answer = await call(fake, { method: "POST", url: "/v1/jobs/backup/revert", body });
-  assert.deepEqual(answer.json().warnings, ['there is no job "gone", after which it runs']);
+  assert.deepEqual(answer.json().warnings, ['it runs after "gone", and there is no such job']);
 });
 
 test("revert brings a deleted job back", async () => {

@@ -143,7 +143,7 @@ describe("a job that no living peer can run is blocked, with the reason", () => 
     cores.pass(20 * second);
     assert.match(
       nowAt(cores, "a").hindrances[0]?.message ?? "",
-      /^none of its targets can run it: host-b is drained, host-c has been dead since /,
+      /^of its targets, host-b is drained, host-c has been dead since /,
     );
     assert.match(nowAt(cores, "b").hindrances[0]?.message ?? "", /host-b is drained/);
   });
@@ -274,7 +274,10 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
     const [pending] = pendingAt(cores, "a");
     assert.equal(pending?.waitsFor, "capacity");
     assert.equal(nowAt(cores, "a").state, "waiting");
-    assert.match(obstaclesAt(cores, "a"), /is due and waits: host-a holds it until a place is free\./);
+    assert.match(
+      obstaclesAt(cores, "a"),
+      /is due and waits: host-a has claimed it and waits for a free place\./,
+    );
   });
 
   test("a run by hand has no instant that a person could read, so it isn't named", () => {
@@ -284,7 +287,10 @@ describe("a due tick that is undecided is pending at once, with what it waits fo
     cores.put({ id: beat.id, command: "true" });
     cores.ask("a", { kind: "run-job", id: beatId, by: "eve" });
     cores.pass(second);
-    assert.match(obstaclesAt(cores, "a"), /^A run that was asked for is due and waits: host-a holds it/);
+    assert.match(
+      obstaclesAt(cores, "a"),
+      /^A run that was asked for is due and waits: host-a has claimed it/,
+    );
   });
 
   test("an earlier run of the job", () => {

@@ -64,7 +64,11 @@ describe("a job is accepted", () => {
 describe("a job is refused with the place, the reason and the remedy", () => {
   const table: [title: string, input: object, says: RegExp][] = [
     ["no id", { command: "true" }, /^\/id: the id is missing/],
-    ["an id with odd characters", { ...least, id: "My Job!" }, /^\/id: an id is 1 to 128 of a-z/],
+    [
+      "an id with odd characters",
+      { ...least, id: "My Job!" },
+      /^\/id: an id is 1 to 128 characters from a-z/,
+    ],
     [
       "an unknown field, with the nearest name",
       { id: "a", comand: "x" },
@@ -121,7 +125,7 @@ describe("a job is refused with the place, the reason and the remedy", () => {
     [
       "a size beyond what is kept",
       { ...least, keep: { logBytes: "2GiB" } },
-      /^\/keep\/logBytes: .*up to 1GiB/,
+      /^\/keep\/logBytes: at most 1GiB of a run's output can be kept; 2GiB is more/,
     ],
     [
       "an instant without an offset",
@@ -149,7 +153,7 @@ describe("a job is refused with the place, the reason and the remedy", () => {
     [
       "an unknown policy",
       { ...least, overlap: "never" },
-      /^\/overlap: one of queue, queue-all, skip, allow, replace/,
+      /^\/overlap: must be one of queue, queue-all, skip, allow, replace/,
     ],
     ["a limit of zero", { ...least, catchUp: { limit: 0 } }, /^\/catchUp\/limit: /],
     ["a NUL in the command", { id: "a", command: "a\0b" }, /^\/command: .*a NUL byte/],

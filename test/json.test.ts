@@ -28,7 +28,11 @@ for (const [what, bytes, detail] of [
   ],
   ["text behind the value", bytesOf('{"a":1} x'), /JSON/],
   ["endless nesting", bytesOf("[".repeat(100_000)), /JSON/],
-  ["deep nesting that ends", bytesOf("[".repeat(101) + "]".repeat(101)), /^it nests deeper than 100 /],
+  [
+    "deep nesting that ends",
+    bytesOf("[".repeat(101) + "]".repeat(101)),
+    /^its lists and objects are nested more than 100 deep/,
+  ],
   [
     "a long key that is given twice",
     bytesOf(`{"${"a".repeat(900)}":1,"${"a".repeat(900)}":1}`),

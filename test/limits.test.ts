@@ -16,7 +16,7 @@ describe("limits are refused with the place and the remedy", () => {
     ["no memory", { limits: { memory: "0MiB" } }, /^\/limits\/memory: .* is not a size/],
     ["no processes", { limits: { processes: 0 } }, /^\/limits\/processes: /],
     ["an unknown limit", { limits: { cpu: 1 } }, /^\/limits\/cpu: unknown field/],
-    ["another background", { background: "kill" }, /^\/background: one of end, leave/],
+    ["another background", { background: "kill" }, /^\/background: must be one of end, leave/],
   ];
   for (const [title, job, expected] of cases) {
     it(title, () => {
@@ -61,7 +61,7 @@ test("a run says how many processes were ended with its program", () => {
   assert.equal(notes[0], "none");
   assert.match(
     notes[1] ?? "",
-    /^a process was still running when its program ended, and ended with it; `background: leave`/,
+    /^a process was still running when its program ended, and cicada ended what was left; `background: leave`/,
   );
   assert.match(notes[2] ?? "", /^3 processes were still running/);
 });

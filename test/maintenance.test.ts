@@ -209,7 +209,7 @@ describe("in a maintenance", () => {
     const [answer] = cores.answers;
     assert.ok(answer?.kind === "refused");
     assert.equal(answer.error.code, "JOB_PAUSED");
-    assert.match(answer.error.message, /in a maintenance/);
+    assert.match(answer.error.message, /is in maintenance/);
     cores.ask("a", { kind: "run-job", id, force: true, by: "ann" });
     cores.pass(5 * second);
     assert.equal(cores.starts.length, 1);
@@ -254,7 +254,7 @@ describe("in a maintenance", () => {
         cores.put(nightly);
         cores.set("maintenance", "nightly", whole);
       },
-      /^all its ticks to come lie in a maintenance \("nightly"\), and are skipped$/,
+      /^all its coming ticks are in maintenance \("nightly"\), and are skipped$/,
     ],
     [
       "one that covers all ticks of the job after which it runs",
@@ -263,7 +263,7 @@ describe("in a maintenance", () => {
         cores.put(after("job", "load"));
         cores.set("maintenance", "nightly", whole);
       },
-      /^its parents' ticks to come are skipped, and its own with them$/,
+      /^its parents' coming ticks are skipped, and its own with them$/,
     ],
     [
       "a skip of its only tick",
@@ -271,7 +271,7 @@ describe("in a maintenance", () => {
         const tick = cores.wall(cores.now) - (cores.wall(cores.now) % hour) + hour;
         cores.put({ ...every, schedule: `@at ${textOf(tick)}` }, { skips: [{ tick, by: "ann", at: 0 }] });
       },
-      /^its ticks to come are to be skipped, and it has no others$/,
+      /^all its coming ticks are to be skipped$/,
     ],
   ];
   for (const [what, prepare, says] of lasting)

@@ -106,7 +106,7 @@ test("one of the others tells people once of a dead peer, and that it is back wh
   assert.equal(dead?.event, "peer-dead");
   assert.equal(dead.peer.id, "peer-3");
   assert.notEqual(dead.by, "peer-3");
-  assert.match(dead.text, /^peer-3 is dead: peer-[12] has not heard it since 2026-11-20T00:01:/);
+  assert.match(dead.text, /^peer-3 is dead: peer-[12] has not heard from it since 2026-11-20T00:01:/);
   stage.world.hosts.start(stage.peer(3));
   stage.pass(50 * second);
   assert.deepEqual(stage.news(), []);
@@ -223,7 +223,7 @@ test("people are notified once of a peer that joins", () => {
   stage.pass(5 * minute);
   const joins = stage.heard.filter(({ event, peer }) => event === "peer-joined" && peer.id === "peer-4");
   assert.equal(joins.length, 1, eventsOf(stage.heard).join(", "));
-  assert.match(joins[0]?.text ?? "", /^peer-4 joined the mesh, as peer-\d saw it/);
+  assert.match(joins[0]?.text ?? "", /^peer-4 joined the mesh, as peer-\d reported/);
 });
 
 test("a job's notice is sent exactly once where no sender died in between, and under one key if another peer has to send it", () => {

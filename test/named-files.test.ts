@@ -70,7 +70,7 @@ for (const [what, text, says] of [
   [
     "more lists in each other than anybody writes",
     `id: a\nlabels: ${"[".repeat(200)}${"]".repeat(200)}\n`,
-    /deeper than/,
+    /nested more than 100 deep/,
   ],
   ["a key that is given twice", "id: a\nid: b\n", /unique/],
   ["… in lines of JSON", `${goodLine}\n{"kind":"job","id":"a","id":"c"}\n`, /line 2: \/id is given twice/],

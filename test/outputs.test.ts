@@ -52,7 +52,7 @@ describe("of the lines that a run writes", () => {
     assert.deepEqual(cut.outputs, { A: "1", B: "2" }, "the cut line is no output");
     assert.match(
       cut.notes.join(),
-      /64 KiB and 1000 keys at most: what \$CICADA_OUTPUT holds beyond that is left out/,
+      /outputs can have at most 64 KiB and 1000 keys: what \$CICADA_OUTPUT holds beyond that is left out/,
     );
     const keys = read(Array.from({ length: 1_500 }, (_, index) => `K${index}=1`).join("\n"));
     assert.equal(Object.keys(keys.outputs as object).length, 1_000);

@@ -14,8 +14,12 @@ describe("a job's parameters are refused, with the field", () => {
   const cases: [string, object, RegExp][] = [
     ["that are a list", { params: ["DAY"] }, /^\/params: params maps names to objects/],
     ["that are no objects", { params: { DAY: "today" } }, /^\/params\/DAY: a parameter is an object/],
-    ["without a type", { params: { DAY: {} } }, /^\/params\/DAY\/type: one of string, number/],
-    ["of an unknown type", { params: { DAY: { type: "date" } } }, /^\/params\/DAY\/type: one of string/],
+    ["without a type", { params: { DAY: {} } }, /^\/params\/DAY\/type: must be one of string, number/],
+    [
+      "of an unknown type",
+      { params: { DAY: { type: "date" } } },
+      /^\/params\/DAY\/type: must be one of string/,
+    ],
     [
       "with an unknown field",
       { params: { DAY: { type: "string", choice: ["a"] } } },
@@ -49,17 +53,17 @@ describe("a job's parameters are refused, with the field", () => {
     [
       "with a number as a text",
       { params: { N: { type: "number", default: "3" } } },
-      /^\/params\/N\/default: the default of a number is no text/,
+      /^\/params\/N\/default: the default of a number is not a text/,
     ],
     [
       "with larger defaults than a record holds",
       { params: { A: { type: "string", default: "x".repeat(4_096) } } },
-      /^\/params: the values of a run are 4096 bytes/,
+      /^\/params: the values of a run can have at most 4096 bytes/,
     ],
     [
       "that are required without a default, if it has a schedule",
       { schedule: "@daily", params: { DAY: { type: "string", required: true } } },
-      /^\/params\/DAY: a run of the schedule would have no value for it/,
+      /^\/params\/DAY: a scheduled run would have no value for it/,
     ],
   ];
   for (const [title, fields, says] of cases) {
@@ -128,7 +132,7 @@ describe("the values of a run", () => {
     [
       "must fit into a record",
       { DAY: "x".repeat(4_090) },
-      "/params: the values of a run are 4096 bytes of JSON at most, and these are 4122",
+      "/params: the values of a run can have at most 4096 bytes of JSON, and these have 4122",
     ],
   ];
   for (const [title, given, expected] of cases) {

@@ -544,7 +544,7 @@ describe("forget --force", () => {
       assert.deepEqual(votersAt(cores, peer), ["c"]);
       assert.ok(
         cores.notes.includes(
-          `${peer}: the roster was forced, not voted for: if its old voters live on, a tick may run twice`,
+          `${peer}: the roster was forced, not voted for: if its old voters are still running, a tick may run twice`,
         ),
       );
       const view = viewOf(cores.state(peer), cores.state(peer).now, new Map(), [], {});

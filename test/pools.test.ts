@@ -301,7 +301,7 @@ describe("a pool", () => {
       assert.equal(waiting.length, 2);
       const pending = pendingOf(state, state.now, waiting[0]?.job as JobId)[0];
       assert.equal(pending?.waitsFor, "pool");
-      assert.match(pending.why, /slot of the pool "db" is free \(it has 1, held by job-/);
+      assert.match(pending.why, /waits for a free slot of the pool "db" \(it has 1, held by job-/);
     }
   });
 

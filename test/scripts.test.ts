@@ -28,7 +28,7 @@ describe("a job with a script is refused with the place and the remedy", () => {
       { script: { sha256: script.sha256 } },
       /^\/script\/interpreter: interpreter is the name/,
     ],
-    ["no bytes", { script: { interpreter: "sh" } }, /^\/script\/sha256: sha256 is 64 hex digits/],
+    ["no bytes", { script: { interpreter: "sh" } }, /^\/script\/sha256: sha256 is the 64 hex digits/],
     [
       "a name that is no SHA-256",
       { script: { ...script, sha256: "abc" } },

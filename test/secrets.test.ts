@@ -51,8 +51,8 @@ describe("a job's secrets are refused with the place and the remedy", () => {
       /^\/env\/CICADA_TICK: cicada sets/,
     ],
     ["the host's variables", { secrets: ["PATH"] }, /^\/secrets\/0: cicada sets PATH for each run itself/],
-    ["a variable of env", { secrets: ["A"], env: { A: "x" } }, /^\/secrets\/0: env has a variable A, too/],
-    ["a name twice", { secrets: ["A", "A"] }, /^\/secrets\/1: A stands here twice/],
+    ["a variable of env", { secrets: ["A"], env: { A: "x" } }, /^\/secrets\/0: env has a variable A as well/],
+    ["a name twice", { secrets: ["A", "A"] }, /^\/secrets\/1: A is listed twice/],
     ["too many", { secrets: many }, /^\/secrets: secrets is a list of at most 32 names/],
     ["no list", { secrets: "A" }, /^\/secrets: secrets is a list of at most 32 names/],
     [
@@ -60,7 +60,7 @@ describe("a job's secrets are refused with the place and the remedy", () => {
       { http: { url: "https://x.org" }, secrets: ["A"] },
       /^\/secrets\/0: .*write \$\{secrets\.A\}/,
     ],
-    ["a place without a secret", { http }, /^\/http\/url: .*name TOKEN in secrets/],
+    ["a place without a secret", { http }, /^\/http\/url: .*list TOKEN in secrets as well/],
     [
       "one in a request's host",
       { http: { url: "https://${secrets.H}/x" }, secrets: ["H"] },
@@ -250,7 +250,7 @@ describe("a peer's own values", () => {
     ["that is no text", (file) => writeFileSync(file, Buffer.alloc(20, 0xff)), /not UTF-8/],
     ["that is too large", (file) => writeFileSync(file, "x".repeat(20_000)), /more than 16384 bytes/],
     ["that is a link", (file) => (rmSync(file), symlinkSync("/etc/hostname", file)), /it is a link/],
-    ["that is a folder", (file) => (rmSync(file), mkdirSync(file, 0o700)), /no plain file/],
+    ["that is a folder", (file) => (rmSync(file), mkdirSync(file, 0o700)), /it is not a plain file/],
   ];
   for (const [title, spoil, says] of faults) {
     it(`are not read from a file ${title}, and that is said`, async () => {

@@ -107,7 +107,7 @@ describe("the job table", () => {
     for (const table of [a, b]) {
       assert.match(
         table.fullFor([putJob("c", 0)]) ?? "",
-        /^it has had 16 ids under "jobs"; 14 are the most$/,
+        /^it has had 16 ids under "jobs", and the maximum is 14$/,
       );
       assert.match(table.fullFor([putJob("a", 0), putJob("c", 0)]) ?? "", /ids under "jobs"/);
       assert.equal(table.fullFor([putJob("a", 0)]), undefined);
@@ -121,7 +121,10 @@ describe("the job table", () => {
     );
     const table = makeTable("a", undefined, roots);
     for (let peer = 0; peer < 7; peer++) edit(table, confirm(`peer-${peer}`), wallOf(peer));
-    assert.match(table.fullFor([confirm("peer-7")]) ?? "", /7 ids under "confirmations"; 7 are the most/);
+    assert.match(
+      table.fullFor([confirm("peer-7")]) ?? "",
+      /7 ids under "confirmations", and the maximum is 7/,
+    );
     assert.equal(table.fullFor([confirm("peer-3")]), undefined);
     assert.equal(table.fullFor([putJob("x", 0)]), undefined);
   });

@@ -121,7 +121,7 @@ describe("a job that no living peer can run because of its tags is blocked, and 
     cores.pass(20 * second);
     assert.match(
       hindrance(cores)?.message ?? "",
-      /^no peer with its tags \(disk=ssd\) can run it: host-b has been dead since /,
+      /^of the peers with its tags \(disk=ssd\), host-b has been dead since /,
     );
   });
 
@@ -140,18 +140,18 @@ describe("a job that no living peer can run because of its tags is blocked, and 
     const cores = new Cores(["a", "b", "c", "d"], { lacks });
     cores.put({ ...beat, user: "deploy" });
     const cant =
-      "can't run jobs as the user deploy (there is no such user, or only root could, with setpriv)";
+      "can't run jobs as the user deploy (there is no such user, or it would take root and setpriv)";
     const doesnt = "doesn't allow jobs of the user deploy (start --allow-user)";
     assert.equal(hindrance(cores)?.message, `host-a, host-b and host-d ${cant}; host-c ${doesnt}`);
     cores.put({ ...beat, user: "deploy", target: { peers: ["nosuch", "none", "host-b"] } });
     assert.equal(
       hindrance(cores)?.message,
-      `none of its targets can run it: host-b ${cant}; nosuch and none are not members of the mesh`,
+      `of its targets, host-b ${cant}; nosuch and none are not members of the mesh`,
     );
     cores.put({ ...beat, target: { peers: Array.from({ length: 9 }, (_, index) => `no${index}`) } });
     assert.equal(
       hindrance(cores)?.message,
-      "none of its targets can run it: no0, no1, no2, no3, no4 and 4 more are not members of the mesh",
+      "of its targets, no0, no1, no2, no3, no4 and 4 more are not members of the mesh",
     );
   });
 

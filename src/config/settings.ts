@@ -131,7 +131,7 @@ export const settings = [
     variable: "CICADA_TRUST_USER_HEADER",
     shape: "text",
     value: "name",
-    help: "the header in which the TLS proxy names the person whom it has logged in; such a person reads",
+    help: "the header in which the TLS proxy names the person whom it has logged in; without --trust-role-header, that person may only read",
   },
   {
     name: "trust-role-header",
@@ -145,7 +145,7 @@ export const settings = [
     variable: "CICADA_TRUST_PROXY",
     shape: "list",
     value: "address",
-    help: "where the TLS proxy's connections come from: only there its headers count (default: 127.0.0.1 and ::1)",
+    help: "the address that the TLS proxy connects from: its headers count only from there (default: 127.0.0.1 and ::1)",
   },
   {
     name: "tag",
@@ -159,7 +159,7 @@ export const settings = [
     variable: "CICADA_CAPACITY",
     shape: "text",
     value: "n",
-    help: `weight of the runs at once, 1 each unless the job says otherwise (default: ${defaultCapacityPerCore} × cores); beyond that the next peer in rank runs`,
+    help: `total weight of the runs at once; a run weighs 1 unless its job says otherwise (default: ${defaultCapacityPerCore} × cores). Beyond that, the next peer in rank runs the tick`,
   },
   {
     name: "exec",

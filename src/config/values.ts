@@ -90,7 +90,7 @@ export function readHeaderName(text: string): string | Refusal {
   );
   return /^[a-z0-9-]{1,64}$/.test(name) && !isTaken
     ? name
-    : new Refusal("the name of a header of its own, such as X-Forwarded-User");
+    : new Refusal("the name of a header that only the proxy sets, such as X-Forwarded-User");
 }
 
 /** As Node writes the addresses of connections, an IPv4 one without `::ffff:`. */
@@ -151,7 +151,7 @@ export function readTag(text: string): [string, string] | Refusal {
 export function readUser(text: string): string | Refusal {
   return /^[^\p{Cc},:/]{1,64}$/u.test(text)
     ? text
-    : new Refusal("one user's name, of up to 64 characters: say it again for each user");
+    : new Refusal("one user's name of up to 64 characters; repeat the flag for each user");
 }
 
 export function readGroup(text: string): string | Refusal {

@@ -22,7 +22,7 @@ export function contentOf(document: Document.Parsed, where: string): unknown {
   if (isTooDeep(content, depthCap)) {
     throw new CicadaError(
       "BAD_FILE",
-      `${where}: it nests deeper than ${depthCap} lists and mappings, or contains itself`,
+      `${where}: its lists and mappings are nested more than ${depthCap} deep, or it contains itself`,
     );
   }
   return content;

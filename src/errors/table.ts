@@ -40,7 +40,7 @@ export const errorTable = {
     title: "A value can't be used",
     status: 422,
     exit: exit.usage,
-    hint: "Its form is right, and `detail` says which value can't be used, or doesn't go with another.",
+    hint: "`detail` says which value can't be used, or which ones don't go together.",
   },
   INVALID_JOB: {
     title: "The job is not valid",
@@ -49,7 +49,7 @@ export const errorTable = {
     hint: "Nothing was changed; `errors` names each field and what is wrong with it.",
   },
   INVALID_OBJECT: {
-    title: "What is declared is not valid",
+    title: "An object is not valid",
     status: 422,
     exit: exit.usage,
     hint: "Nothing was changed; `errors` names each object and field, and what is wrong with it.",
@@ -78,10 +78,10 @@ export const errorTable = {
     title: "That is too many ticks at once",
     status: 422,
     exit: exit.usage,
-    hint: "Ask for a shorter stretch of time, and for the next one once it has run.",
+    hint: "Ask for a shorter period, and for the next one once it has run.",
   },
   BAD_RANGE: {
-    title: "That range isn't there",
+    title: "The output has no such range",
     status: 416,
     exit: exit.usage,
     hint: "Content-Range says how many bytes there are.",
@@ -154,7 +154,7 @@ export const errorTable = {
     title: "No such job",
     status: 404,
     exit: exit.notFound,
-    hint: "`cicada jobs ls` lists them, `cicada jobs history ID` tells of one that was deleted; a job made on another peer a moment ago may still be on its way.",
+    hint: "`cicada jobs ls` lists them, `cicada jobs history ID` shows one that was deleted; a job made on another peer a moment ago may still be on its way.",
   },
   RUN_NOT_FOUND: {
     title: "No such run",
@@ -249,10 +249,10 @@ export const errorTable = {
     hint: "Read it again and repeat your change.",
   },
   APPLY_CONFLICT: {
-    title: "What is to be applied was changed by somebody else",
+    title: "Somebody else has changed what would be applied",
     status: 409,
     exit: exit.conflict,
-    hint: "Nothing was changed. `cicada diff` shows what differs; take it over into the files, or apply with --force.",
+    hint: "Nothing was changed. `cicada diff` shows what differs; copy it into the files, or apply with --force.",
   },
   GROUP_REFUSED: {
     title: "Jobs of the group would become invalid",
@@ -273,7 +273,7 @@ export const errorTable = {
     hint: "Take it out of their `notify`, or remove it with ?force=true: their notices are then not sent.",
   },
   JOB_PAUSED: {
-    title: "The job is paused, disabled or in a maintenance",
+    title: "The job is paused, disabled or in maintenance",
     status: 409,
     exit: exit.conflict,
     hint: "Use `force` to run it anyway.",
@@ -320,14 +320,14 @@ export const errorTable = {
     exit: exit.conflict,
     hint:
       "Nothing was changed. Name in `without` the peers to leave out (they are forgotten), and in `accept` the ids of those " +
-      "that shall get the key; POST /v1/peers/{id}/confirm confirms one. GET /v1/key lists them all.",
+      "that are to get the key; POST /v1/peers/{id}/confirm confirms one. GET /v1/key lists them all.",
   },
   UNCONFIRMED_RECIPIENTS: {
     title: "Some members would be given the secret unconfirmed",
     status: 409,
     exit: exit.conflict,
     hint:
-      "Nothing was changed. Name the peers that shall have the secret instead of `all`. Otherwise confirm those that belong " +
+      "Nothing was changed. Instead of `all`, name the peers that are to have the secret. Otherwise confirm those that belong " +
       "here (`cicada peers confirm`), and wait until each has been here for a day. GET /v1/key says why each is doubted.",
   },
 
@@ -413,7 +413,7 @@ export const errorTable = {
       "If they are gone for good: `cicada peers forget NAME --force`.",
   },
   SKIP_UNCONFIRMED: {
-    title: "The peer that has claimed it has not confirmed the skip",
+    title: "The peer that claimed the tick has not confirmed the skip",
     status: 504,
     exit: exit.unreachable,
     hint: "The request is stored: the tick is skipped once that peer hears of it. `cicada peers ls` shows the peer.",
@@ -431,7 +431,7 @@ export const errorTable = {
     hint: "Is it running?",
   },
   CHANNEL_REFUSED: {
-    title: "The channel did not take the notice",
+    title: "The channel did not accept the notice",
     status: 502,
     exit: exit.error,
     hint: "That is what its server answered, or why this peer could not reach it.",
@@ -478,7 +478,7 @@ export const errorTable = {
     title: "The data folder can't be used",
     status: 500,
     exit: exit.error,
-    hint: "Mend what is named (the peer's user must own all that is in it), or give another folder with --data DIR.",
+    hint: "Fix what is named (the peer's user must own everything in it), or give another folder with --data DIR.",
   },
   DATA_FOLDER_DAMAGED: {
     title: "The data folder is damaged",

@@ -167,7 +167,7 @@ export class NoticeSender {
     this.#deps.count(outcome.sent ? "notices_sent" : "notices_failed");
     if (outcome.sent) return this.#setHealth(name, { ok: true, error: undefined });
     this.#setHealth(name, { ok: false, error: outcome.why });
-    this.#warn(`the channel "${name}" did not take a notice`, outcome.why, record);
+    this.#warn(`the channel "${name}" did not accept a notice`, outcome.why, record);
   }
 
   #setHealth(name: string, how: Omit<ChannelHealth, "at">): void {

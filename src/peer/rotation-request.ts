@@ -77,7 +77,7 @@ function refuseDoubted(
       : { pointer: "/accept", message: `${name} (${id}): ${doubt}` },
   );
   if (problems.length === 0) return undefined;
-  const detail = `${problems.length} of the members would get the new key and may be intruders`;
+  const detail = `${problems.length} of the members that would get the new key may be intruders`;
   return { kind: "refused", error: new CicadaError("UNCONFIRMED_PEERS", detail, problems) };
 }
 

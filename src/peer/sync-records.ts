@@ -160,7 +160,7 @@ export class RecordSync {
       if (unreadable) return { peer, what: "run records can't be read from this peer's disk" };
       const isSilent = now.mono - Math.max(unfinishedSinceMono ?? Infinity, heardAtMono) >= silentProblemMs;
       return unfinishedSinceMono !== undefined && isSilent
-        ? { peer, what: "it doesn't answer which run records it has" }
+        ? { peer, what: "it doesn't say which run records it has" }
         : [];
     });
   }

@@ -340,7 +340,7 @@ function problemWith(neighbour: Neighbour, { mono }: Now): string | undefined {
   if (refused !== undefined) return `its job table is refused: ${refused}`;
   if (unfinishedSinceMono !== undefined && neighbour.postponedSinceMono === undefined) {
     if (mono - Math.max(unfinishedSinceMono, heardAtMono) >= silentProblemMs) {
-      return "it doesn't answer how much of the job table it has";
+      return "it doesn't say how much of the job table it has";
     }
   }
   const differs = differsSinceMono !== undefined && mono - differsSinceMono >= differsProblemMs;

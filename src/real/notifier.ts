@@ -92,7 +92,7 @@ function withValues(
   if (opened.ok) return opened.channel as OpenChannel;
   const [problem] = opened.problems;
   const which = named.map(({ name }) => name).join(" or ");
-  return { ok: false, isFinal: true, why: `the value of ${which} doesn't fit: ${problem?.message ?? ""}` };
+  return { ok: false, isFinal: true, why: `the value of ${which} can't be used: ${problem?.message ?? ""}` };
 }
 
 /** An error of the network, or the answer of a service, may repeat the address or the token. */

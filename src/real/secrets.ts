@@ -79,7 +79,7 @@ function resolveAll(names: readonly string[], valueOf: (name: string) => string 
     values.set(name, value);
   }
   if (bytes <= secretsOfJobMaxBytes) return { values };
-  const reason = `its secrets have ${bytes} bytes together, and ${secretsOfJobMaxBytes} is the most`;
+  const reason = `its secrets have ${bytes} bytes in all, and the maximum is ${secretsOfJobMaxBytes}`;
   return { why: "error", reason };
 }
 

@@ -46,7 +46,7 @@ export const TokenEntrySchema = Type.Object(
     hash: Type.String({ pattern: "^[0-9a-f]{64}$" }),
     name: Type.String({
       pattern: tokenNamePattern,
-      description: "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+      description: "1 to 64 characters from a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
     }),
     role: Type.Enum(roles),
     /** absent = all groups */

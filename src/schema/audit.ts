@@ -82,7 +82,9 @@ export const AuditEntrySchema = Type.Object({
   }),
   code: Type.Optional(Type.String({ maxLength: 64, description: "of a refusal or failure" })),
   before: Type.Optional(
-    Type.Unknown({ description: "the fields that were others; too long ones are left out" }),
+    Type.Unknown({
+      description: "the fields that changed, as they were; those that are too long are left out",
+    }),
   ),
   after: Type.Optional(Type.Unknown()),
 });

@@ -39,7 +39,10 @@ export const ExpandedSchema = Type.Object(
     floating: Entries("2026-12-24T10:00:00/2026-12-24T12:00:00, in the job's zone"),
     spans: Entries("2026-12-24T10:00:00Z/2026-12-24T12:00:00Z"),
     until: Type.Optional(
-      Type.String({ maxLength: 24, description: "events that recur for ever are expanded up to here" }),
+      Type.String({
+        maxLength: 24,
+        description: "events that recur for ever are expanded up to this instant",
+      }),
     ),
   },
   closed,

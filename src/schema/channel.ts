@@ -37,7 +37,8 @@ const shared = {
   mesh: Type.Optional(
     Type.Array(Type.Enum(meshEvents), {
       uniqueItems: true,
-      description: "the events of the mesh that it is notified of; with a problem always comes its end",
+      description:
+        "the events of the mesh that it is notified of; whoever is notified of a problem is notified of its end",
     }),
   ),
   digest: Type.Optional(DigestSchema),
@@ -45,7 +46,7 @@ const shared = {
     Type.String({
       ...Address,
       maxLength: 512,
-      description: "where people open a peer's page; notices then have a link to it",
+      description: "the address at which people open a peer's page; notices then link to it",
     }),
   ),
   description: Type.Optional(Type.String({ maxLength: 1_024 })),
@@ -99,7 +100,7 @@ const telegram = Type.Object(
     url: Type.Optional(
       Type.String({
         ...Address,
-        description: "a Bot API server of one's own; default https://api.telegram.org",
+        description: "the Bot API server, if not Telegram's; default https://api.telegram.org",
       }),
     ),
     ...shared,
@@ -243,16 +244,19 @@ function addressProblems({ type, url, link, from, to }: Readonly<Record<string, 
     if (parsed?.protocol !== "https:" && parsed?.protocol !== "http:") {
       problems.push({ pointer, message: "an address begins with https:// or http://" });
     } else if (parsed.username !== "" || parsed.password !== "") {
-      problems.push({ pointer, message: "no name or password in an address: it may be shown" });
+      problems.push({
+        pointer,
+        message: "an address can't contain a name or a password, because it may be shown",
+      });
     } else if (pointer === "/url" && address.endsWith(`/${hidden}`)) {
       problems.push({
         pointer,
-        message: "the rest of this address was hidden when it was read: write it here",
+        message: "the end of this address was hidden when it was shown: write the whole address",
       });
     } else if (pointer === "/url" && parsed.search !== "" && !addressIsSecret(type)) {
       problems.push({
         pointer,
-        message: "no query in this address, because it is shown: a token goes into secret",
+        message: "this address can't have a query, because it is shown: put a token into secret",
       });
     }
   }
@@ -272,7 +276,7 @@ function subscriptionProblems({ mesh, digest }: Readonly<Record<string, unknown>
     for (const [index, event] of mesh.entries()) {
       if (meshEvents.some((known) => known === event)) continue;
       const near = typeof event === "string" ? didYouMean(event, meshEvents) : "";
-      const message = `${JSON.stringify(event)} is none of: ${meshEvents.join(", ")}${near}`;
+      const message = `${JSON.stringify(event)} is not one of: ${meshEvents.join(", ")}${near}`;
       problems.push({ pointer: `/mesh/${index}`, message });
     }
   }

@@ -5,7 +5,7 @@ export const DigestSchema = Type.Object(
   {
     at: Type.String({
       pattern: "^([01]\\d|2[0-3]):[0-5]\\d$",
-      description: "time of day, such as 08:00; the digest is of the 24 hours before",
+      description: "time of day, such as 08:00; the digest covers the day up to then",
     }),
     timezone: Type.Optional(Type.String({ maxLength: 64, description: "IANA zone; UTC if there is none" })),
   },

@@ -25,7 +25,7 @@ export function describeFault({ keyword, message, params }: ShapeFault, form?: s
       return types[String(said["type"])] ?? message;
     case "enum": {
       const allowed = said["allowedValues"];
-      return Array.isArray(allowed) ? `one of ${allowed.map(String).join(", ")}` : message;
+      return Array.isArray(allowed) ? `must be one of ${allowed.map(String).join(", ")}` : message;
     }
     case "minimum":
       return `must be at least ${limit}`;

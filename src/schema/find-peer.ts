@@ -55,7 +55,7 @@ function only<Peer extends NamedPeer>(candidates: readonly Peer[]): FoundPeer<Pe
 export function describeMissing(text: string, peers: Iterable<NamedPeer>): string {
   const unnamed = [...peers].filter(({ name }) => name === undefined).length;
   if (unnamed === 0) return `there is no peer "${text}"`;
-  const others = unnamed === 1 ? "one other has" : `${unnamed} others have`;
+  const others = unnamed === 1 ? "one other peer has" : `${unnamed} other peers have`;
   return `no peer heard since this one started is called "${text}"; ${others} not been heard: give an id`;
 }
 

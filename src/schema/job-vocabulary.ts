@@ -10,7 +10,7 @@ export const largestCapacity = 999_999;
 export const defaultGroup = "default";
 export const groupPattern = "^[a-z0-9][a-z0-9._-]{0,63}$";
 export const groupForm =
-  "a group's name: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit";
+  "a group's name: 1 to 64 characters from a-z, 0-9, '.', '_' and '-', beginning with a letter or digit";
 
 export const overlapPolicies = ["queue", "queue-all", "skip", "allow", "replace"] as const;
 export const partitionPolicies = ["available", "majority"] as const;

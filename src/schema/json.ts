@@ -71,7 +71,8 @@ function problemIn(text: string): string | undefined {
     } else if (part === "{" || part === "[") {
       open.push({ keys: part === "{" ? new Set() : undefined, at: part === "{" ? "" : 0 });
       isKey = part === "{";
-      if (open.length > jsonDepthCap) return `it nests deeper than ${jsonDepthCap} lists and objects`;
+      if (open.length > jsonDepthCap)
+        return `its lists and objects are nested more than ${jsonDepthCap} deep`;
     } else if (part === "}" || part === "]") {
       open.pop();
     } else if (part === "," && inside !== undefined) {

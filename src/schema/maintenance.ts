@@ -6,9 +6,11 @@ const closed = { additionalProperties: false } as const;
 
 export const MaintenanceSchema = Type.Object(
   {
-    from: Type.Optional(Type.String({ maxLength: 40, description: "an RFC 3339 instant; it belongs to it" })),
+    from: Type.Optional(
+      Type.String({ maxLength: 40, description: "RFC 3339; the window begins at this instant" }),
+    ),
     to: Type.Optional(
-      Type.String({ maxLength: 40, description: "an RFC 3339 instant; it doesn't belong to it" }),
+      Type.String({ maxLength: 40, description: "RFC 3339; the window ends just before this instant" }),
     ),
     schedule: Type.Optional(
       Type.Union([
@@ -18,7 +20,7 @@ export const MaintenanceSchema = Type.Object(
     ),
     timezone: Type.Optional(Type.String({ maxLength: 64 })),
     duration: Type.Optional(
-      Type.String({ maxLength: 64, description: "such as 90m: real time, also when the clocks change" }),
+      Type.String({ maxLength: 64, description: "such as 90m: elapsed time, even across a clock change" }),
     ),
     group: Type.Optional(
       Type.String({

@@ -24,7 +24,7 @@ export function shapeOf<Schema extends TObject>(schema: Schema, example: string)
     if (unknown.length > 0) {
       const problems = unknown.map((field) => ({
         pointer: `/${field}`,
-        message: `unknown field${didYouMean(field, fields) || `: known are ${fields.join(", ")}`}`,
+        message: `unknown field${didYouMean(field, fields) || `: the fields are ${fields.join(", ")}`}`,
       }));
       return { ok: false, problems };
     }

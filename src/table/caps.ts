@@ -92,12 +92,12 @@ export class TableCaps {
       const held = doc.share.get(name);
       const known = held === undefined ? 0 : idsUnder(held).size;
       const most = Math.floor(this.#idsCap(name) * (1 - marginPart));
-      if (known + length > most) return `it has had ${known} ids under "${name}"; ${most} are the most`;
+      if (known + length > most) return `it has had ${known} ids under "${name}", and the maximum is ${most}`;
     }
     const text = more.reduce((sum, one) => sum + 2 * Buffer.byteLength(JSON.stringify(one)), 0);
     const bytes = text + more.length * editOverheadBytes;
     if (!this.#isTooLarge(bytes + tableCapBytes * marginPart, doc)) return undefined;
-    return `it takes ${mebibytes(this.#bytesMost)} MiB; ${mebibytes(tableCapBytes * (1 - marginPart))} are the most`;
+    return `it takes ${mebibytes(this.#bytesMost)} MiB, and the maximum is ${mebibytes(tableCapBytes * (1 - marginPart))} MiB`;
   }
 
   #idsCap(name: string): number {

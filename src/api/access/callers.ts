@@ -54,7 +54,7 @@ export class Callers {
     if (caller !== undefined) return caller;
     if (id !== undefined) return "that token has expired";
     return isWholeToken(text)
-      ? "that is not this peer's token, nor one of the mesh that counts"
+      ? "that is neither this peer's own token nor a valid token of the mesh"
       : "that token is mistyped or cut short: copy it whole";
   }
 

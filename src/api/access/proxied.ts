@@ -27,7 +27,7 @@ export function personNamed(
   const name = Buffer.from(String(named), "latin1").toString().trim();
   if (!nameForm.test(name)) return `the header ${trusted.userHeader} names nobody`;
   const role = roleNamed(trusted.roleHeader === undefined ? undefined : request.headers[trusted.roleHeader]);
-  if (role === undefined) return `the header ${trusted.roleHeader ?? ""} is none of ${roles.join(", ")}`;
+  if (role === undefined) return `the header ${trusted.roleHeader ?? ""} is not one of ${roles.join(", ")}`;
   return {
     token: `user:${name}`,
     name,

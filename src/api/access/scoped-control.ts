@@ -280,7 +280,7 @@ export class ScopedControl implements Control {
 
   async log(run: RunId, offset: number, length: number): Promise<LogPiece | undefined> {
     // A long output is read piece by piece, and the right to it may end before it does.
-    if (!this.#holds(this.caller)) throw new CicadaError("FORBIDDEN", "the token no longer counts");
+    if (!this.#holds(this.caller)) throw new CicadaError("FORBIDDEN", "the token is no longer valid");
     const job = parseRunReference(run)?.job;
     return job !== undefined && this.#sight.seesJob(job) ? this.#control.log(run, offset, length) : undefined;
   }

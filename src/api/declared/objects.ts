@@ -54,7 +54,7 @@ export function readObjects(objects: readonly unknown[], control: Control, decis
     }
     const key = `${one.kind} ${one.name}`;
     const first = seen.get(key);
-    if (first !== undefined) problems.push({ pointer: at, message: `the ${key} stands at ${first}, too` });
+    if (first !== undefined) problems.push({ pointer: at, message: `the ${key} is also given at ${first}` });
     seen.set(key, at);
     return [one];
   });
@@ -89,7 +89,7 @@ function readObject(
   const value = Object.fromEntries(Object.entries(rest).filter(([field]) => !dropped.includes(field)));
   if (kind !== "channel") return { kind, name, value, at };
   if (!isChannelName(name))
-    return [{ pointer: "/name", message: "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-'" }];
+    return [{ pointer: "/name", message: "a name is 1 to 64 characters from a-z, 0-9, '.', '_' and '-'" }];
   const known = checkChannel(control.values("channels").get(name));
   const checked = checkChannel(withSecretsOf(known.ok ? known.channel : undefined, value));
   if (!checked.ok) return [...checked.problems];
@@ -100,10 +100,10 @@ function readObject(
 }
 
 function unknownKind(given: unknown): string {
-  const known = `known are ${objectKinds.join(", ")}`;
+  const known = `the kinds are ${objectKinds.join(", ")}`;
   if (typeof given !== "string") return `a kind is a word: ${known}`;
   if (given === "CronJob")
-    return `unknown kind "CronJob": \`cicada import k8s FILE\` reads it; here ${known}`;
+    return `unknown kind "CronJob": \`cicada import k8s FILE\` reads it, and here ${known}`;
   const meant = didYouMean(given, objectKinds);
   return meant === "" ? `unknown kind ${JSON.stringify(given)}: ${known}` : `unknown kind${meant}`;
 }

@@ -114,11 +114,13 @@ function conflictOf(
   const last = lastWritten.get(source)?.get(key);
   if (last !== undefined && before !== undefined && last !== hashOf(before)) {
     const by = kind === "job" ? jobs.get(name as JobId)?.updatedBy : undefined;
-    return `the ${kind} ${name} was changed since it was last applied${by === undefined ? "" : `, by ${by}`}`;
+    return `the ${kind} ${name} has been changed since it was last applied${by === undefined ? "" : `, by ${by}`}`;
   }
   if (last !== undefined) return null;
   const other = [...lastWritten].find(([one, ofOther]) => one !== source && ofOther.has(key))?.[0];
-  return other === undefined || before === undefined ? null : `the ${kind} ${name} is of the source ${other}`;
+  return other === undefined || before === undefined
+    ? null
+    : `the ${kind} ${name} belongs to the source ${other}`;
 }
 
 function changeTo({ jobs }: Present, { kind, name, value, spec, at }: Declared): Change {

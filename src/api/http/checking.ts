@@ -102,7 +102,7 @@ function descriptionOf(schema: TSchema | undefined): string | undefined {
 
 function describeKnown(name: string, known: readonly string[]): string {
   if (known.length === 0) return ": this call takes none";
-  return didYouMean(name, known) || `: known are ${known.join(", ")}`;
+  return didYouMean(name, known) || `: this call takes ${known.join(", ")}`;
 }
 
 /**

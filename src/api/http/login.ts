@@ -51,7 +51,7 @@ export function loginRoutes(app: Api, { options, callers, sessions, refuse }: Gu
       bodyLimit: 4_096,
       schema: {
         tags: ["login"],
-        summary: "Exchange a token for a cookie: any that counts at this peer",
+        summary: "Exchange a token for a cookie: any token that is valid at this peer",
         body: Type.Object({ token: Type.String({ maxLength: 1_024 }) }, { additionalProperties: false }),
         response: { 204: Type.Null() },
       },

@@ -26,12 +26,12 @@ function unreadPrecondition({
 }: FastifyRequest): string | undefined {
   if (method === "GET" || method === "HEAD") return undefined;
   if (headers["if-match"] !== undefined && !takesIfMatch(method, url)) {
-    return "If-Match: this call doesn't look at it; calls that write one job do";
+    return "If-Match: this call doesn't support it; calls that write one job do";
   }
   const none = headers["if-none-match"];
   if (none !== undefined && (none !== "*" || method !== "PUT" || url !== "/v1/jobs/:id")) {
-    return "If-None-Match: only PUT /v1/jobs/ID takes it, as *, to make a job that isn't there yet";
+    return "If-None-Match: only PUT /v1/jobs/ID supports it, as *, to make a job that isn't there yet";
   }
   const dated = ["if-unmodified-since", "if-modified-since"].find((name) => headers[name] !== undefined);
-  return dated === undefined ? undefined : `${dated}: no call looks at it; give the job's ETag as If-Match`;
+  return dated === undefined ? undefined : `${dated}: no call supports it; give the job's ETag as If-Match`;
 }

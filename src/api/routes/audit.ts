@@ -13,7 +13,7 @@ import { InstantQuery } from "./ticks.ts";
 const ShownEntry = Type.Object({
   ...AuditEntrySchema.properties,
   at: Instant,
-  peer: Type.Object({ id: Type.String(), name: Type.String() }, { description: "of which it was asked" }),
+  peer: Type.Object({ id: Type.String(), name: Type.String() }, { description: "the peer that was asked" }),
 });
 
 export function auditRoutes(app: Api): void {
@@ -23,7 +23,8 @@ export function auditRoutes(app: Api): void {
       config: { right: own("admin") },
       schema: {
         tags: ["audit"],
-        summary: "Who has changed what, and who was refused by rights, newest first; also of deleted jobs",
+        summary:
+          "Who has changed what, and who was refused for want of rights, newest first; deleted jobs included",
         description:
           "Each peer keeps what was asked of it. `peers` says whose audits are covered: those of peers that are alive and answer.",
         querystring: Type.Object(
@@ -31,13 +32,13 @@ export function auditRoutes(app: Api): void {
             ...PageQuery,
             cursor: Type.Optional(Type.String({ ...PageQuery.cursor, maxLength: auditCursorMax })),
             actor: Type.Optional(
-              Type.String({ minLength: 1, maxLength: 256, description: "NAME@PEER, or a part of it" }),
+              Type.String({ minLength: 1, maxLength: 256, description: "NAME@PEER, or part of it" }),
             ),
             job: Type.Optional(Type.String({ maxLength: 512 })),
             action: Type.Optional(
               Type.String({
                 maxLength: 64,
-                description: `one of ${auditActions.join(", ")}, or of a refused call its method and route`,
+                description: `one of ${auditActions.join(", ")}, or the method and route of a refused call`,
               }),
             ),
             from: InstantQuery,
@@ -84,6 +85,6 @@ export function auditRoutes(app: Api): void {
 }
 
 function unknownAction(action: string): CicadaError {
-  const message = `there is no action "${action}"; these are: ${auditActions.join(", ")}`;
+  const message = `there is no action "${action}"; the actions are ${auditActions.join(", ")}`;
   return refusal("UNPROCESSABLE", [{ pointer: "/action", message }]);
 }

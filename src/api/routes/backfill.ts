@@ -51,7 +51,7 @@ export function backfillRoutes(app: Api): void {
             dryRun: Type.Optional(Type.Boolean({ description: "only say which ticks would run" })),
             force: Type.Optional(
               Type.Boolean({
-                description: "also ticks that have run, and also if the job is paused or disabled",
+                description: "also ticks that have run, and even if the job is paused or disabled",
               }),
             ),
           },

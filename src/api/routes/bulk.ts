@@ -42,7 +42,7 @@ const Body = Type.Object(
           Type.Array(Type.Unsafe<JobId>(Type.String({ maxLength: 512 })), { maxItems: jobsMax }),
         ),
       },
-      { ...closed, minProperties: 1, description: "what is given must all fit; at least one" },
+      { ...closed, minProperties: 1, description: "a job must match all that is given; give at least one" },
     ),
     action: Type.Enum(actions),
     note: Type.Optional(Type.String({ maxLength: 1_024, description: "of a pause" })),
@@ -126,7 +126,7 @@ function commandOf(asked: Asked, by: string, key: { key?: TickKey }): (id: JobId
   if (wrong.length > 0) {
     throw refusal(
       "UNPROCESSABLE",
-      wrong.map((name) => ({ pointer: `/${name}`, message: `means nothing for the action ${action}` })),
+      wrong.map((name) => ({ pointer: `/${name}`, message: `doesn't apply to the action ${action}` })),
     );
   }
   const until = readInstant(untilText, "/until");

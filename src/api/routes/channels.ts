@@ -30,7 +30,7 @@ const ShownChannel = Type.Object(
   {
     name: Type.String(),
     type: Type.String(),
-    usedBy: Type.Array(Type.String(), { description: "jobs that tell this channel something" }),
+    usedBy: Type.Array(Type.String(), { description: "jobs that notify this channel" }),
     lastMessage: orNull(
       Type.Object(
         { at: Instant, ok: Type.Boolean(), error: orNull(Type.String()) },
@@ -39,7 +39,7 @@ const ShownChannel = Type.Object(
     ),
     problems: Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() }), {
       description:
-        "what keeps it from sending; that no peer has its secret is told to tokens without groups only",
+        "what keeps it from sending; only tokens without groups are told that no peer has its secret",
     }),
     warnings: Type.Optional(Type.Array(Type.String(), { description: "of a write: its problems, in words" })),
   },
@@ -119,7 +119,7 @@ function writeChannel(app: Api): void {
       const { name } = request.params;
       if (!isChannelName(name)) {
         const message =
-          "a channel's name is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
+          "a channel's name is 1 to 64 characters from a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
         throw refusal("INVALID_CHANNEL", [{ pointer: "/name", message }]);
       }
       const present = request.control.values(root).get(name);
@@ -157,7 +157,7 @@ function removeChannel(app: Api): void {
       if (users.length > 0 && request.query.force !== true) {
         const shown =
           users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
-        throw new CicadaError("CHANNEL_IN_USE", `"${name}" is told by ${shown}`);
+        throw new CicadaError("CHANNEL_IN_USE", `"${name}" is used by ${shown}`);
       }
       await ask(request, request.control, {
         kind: "set-value",
@@ -179,7 +179,7 @@ function testChannel(app: Api): void {
       schema: {
         tags,
         summary:
-          "Send a test notice through a channel, once, from this peer; 502: the channel did not take it",
+          "Send a test notice through a channel, once, from this peer; 502: the channel did not accept it",
         params: ChannelParams,
         querystring: none,
         body: none,

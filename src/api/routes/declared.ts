@@ -50,7 +50,7 @@ const PlanSchema = Type.Object({
       fields: Type.Array(Type.String(), { description: "that differ" }),
       changes: Type.Array(
         Type.Object({ field: Type.String(), before: Type.Unknown(), after: Type.Unknown() }),
-        { description: "what they hold and would hold, null = nothing; of a removal, all that goes" },
+        { description: "their values now and after it, null = none; for a removal, all that would go" },
       ),
       conflict: orNull(Type.String({ description: "who has changed it since, or made it" })),
     }),
@@ -63,7 +63,7 @@ const PlanSchema = Type.Object({
       message: Type.String(),
     }),
     {
-      description: `what keeps jobs from running that were written, or that a written setting decides about, and written channels from sending; at most ${warnedMax} jobs are looked at`,
+      description: `what keeps written jobs, and jobs that a written setting applies to, from running, and written channels from sending; at most ${warnedMax} jobs are looked at`,
     },
   ),
 });
@@ -105,7 +105,7 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
         tags,
         summary: "Make the table what the objects say: all of them, or nothing",
         description:
-          "With dryRun, only the plan, or why it would be refused. With prune, what an earlier apply of the same source has made and the objects don't have is removed.",
+          "With dryRun, only the plan, or why it would be refused. With prune, what an earlier apply of the same source made and the objects no longer contain is removed.",
         querystring: Type.Object(
           { dryRun: Type.Optional(Type.Boolean()), prune: Type.Optional(Type.Boolean()) },
           closed,
@@ -116,7 +116,7 @@ export function declaredRoutes(app: Api, options: RouteOptions): void {
             source: Type.Optional(
               Type.String({
                 pattern: sourcePattern,
-                description: `who keeps these objects: a name of a-z, 0-9, '.', '_' and '-' (default: ${sourceDefault})`,
+                description: `whose objects these are: a name of a-z, 0-9, '.', '_' and '-' (default: ${sourceDefault})`,
               }),
             ),
             allowEmpty: Type.Optional(Type.Boolean()),
@@ -239,7 +239,7 @@ function refuseUsedChannels(
     if (users.length === 0) continue;
     throw new CicadaError(
       "CHANNEL_IN_USE",
-      `"${name}" is told by ${users
+      `"${name}" is used by ${users
         .slice(0, 5)
         .map(([id]) => id)
         .join(", ")}`,

@@ -44,7 +44,7 @@ export function healthRoutes(app: Api, { control, self, version }: ApiOptions): 
         produces: ["text/plain", "application/json"],
         response: {
           200: Type.Unknown({ description: "ticks are being kept" }),
-          503: Type.Unknown({ description: "they are not, and why" }),
+          503: Type.Unknown({ description: "they are not, and this is why" }),
         },
       },
     },

@@ -64,7 +64,7 @@ export class JobFigures {
     });
     this.#failing = new Gauge({
       name: "cicada_jobs_failing",
-      help: "jobs whose last tick failed, timed out, was lost or missed, also while they run again",
+      help: "jobs whose last tick failed, timed out, was lost or missed, even while they run again",
       labelNames: ["group"],
       registers,
     });

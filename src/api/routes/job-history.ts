@@ -28,7 +28,7 @@ function listRevisions(app: Api): void {
       config: { right: own("viewer") },
       schema: {
         tags,
-        summary: "Who changed which fields of a job, and when: newest first, also of a deleted job",
+        summary: "Who changed which fields of a job, and when: newest first, even if it was deleted",
         params: JobParams,
         querystring: Type.Object(PageQuery, closed),
         response: { 200: ListOf(RevisionSchema) },
@@ -58,7 +58,7 @@ function revertJob(app: Api, { decisions }: RouteOptions): void {
       schema: {
         tags,
         summary:
-          "Make a job what it was at an earlier revision, also a deleted one; a pause stays as it is now",
+          "Make a job what it was at an earlier revision, even if it was deleted; a pause stays as it is now",
         params: JobParams,
         querystring: none,
         body: Type.Object({ revision: Type.String({ minLength: 1, maxLength: 64 }) }, closed),

@@ -99,7 +99,7 @@ function running(app: Api, usual: UsualDurations): void {
       config: { right: own("viewer") },
       schema: {
         tags,
-        summary: "Runs that are on and claims that wait though they are due, oldest first",
+        summary: "Runs in progress, and claims that are due and still wait, oldest first",
         querystring: none,
         response: {
           200: Type.Object({ items: Type.Array(RunningSchema), more: Type.Boolean() }),
@@ -130,7 +130,7 @@ function wentWrong(app: Api): void {
       config: { right: own("viewer") },
       schema: {
         tags,
-        summary: "The jobs of which ticks went wrong lately, how often, and the last of each; newest first",
+        summary: "The jobs with ticks that went wrong lately: how often, and the last of each; newest first",
         querystring: Type.Object(
           {
             hours: Type.Optional(

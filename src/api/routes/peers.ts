@@ -47,7 +47,7 @@ export function peerRoutes(app: Api, { startedAt }: RouteOptions): void {
             ...PeerSchema.properties,
             startedAt: Instant,
             notReady: Type.Array(Type.String(), {
-              description: "why it keeps no ticks; empty if it is ready",
+              description: "why it is not keeping ticks; empty if it is ready",
             }),
           }),
         },

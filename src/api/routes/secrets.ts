@@ -25,7 +25,9 @@ const ShownSecret = Type.Object({
     Type.Object({
       id: Type.String(),
       name: Type.String(),
-      has: Type.Boolean({ description: "the newest value: only then it runs jobs that name the secret" }),
+      has: Type.Boolean({
+        description: "it has the newest value: only then does it run jobs that name the secret",
+      }),
       from: orNull(
         Type.Enum(["sealed", "own"], {
           description: "where its value is: in the table, or in its own folder",

@@ -164,7 +164,7 @@ function showPool(control: Control, name: string, value: object): object {
 
 const WrittenWarnings = Type.Optional(
   Type.Array(Type.String(), {
-    description: `what keeps jobs that it decides about from running; at most ${warnedMax} jobs are looked at`,
+    description: `what keeps jobs that it applies to from running; at most ${warnedMax} jobs are looked at`,
   }),
 );
 

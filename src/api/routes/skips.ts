@@ -30,7 +30,8 @@ export function skipRoutes(app: Api): void {
       config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
-        summary: "Skip a tick, or the next ones; a peer that has claimed one has confirmed it",
+        summary:
+          "Skip a tick, or the next ones; a peer that has claimed one has confirmed the skip before the answer comes",
         params: JobParams,
         querystring: none,
         body: Type.Object(
@@ -61,7 +62,7 @@ export function skipRoutes(app: Api): void {
       config: { right: own("operator"), repeatable: true },
       schema: {
         tags,
-        summary: "Let a tick run that was to be skipped, or the next such ones",
+        summary: "Let a tick that was to be skipped run after all, or the next such ticks",
         params: JobParams,
         querystring: none,
         body: Type.Object(Which, closed),

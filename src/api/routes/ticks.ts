@@ -18,7 +18,7 @@ const NextTickSchema = Type.Object({
   skipped: Type.Optional(
     Type.Enum(["except", "asked", "maintenance"], {
       description:
-        "it will not run: the job's `except` leaves it out, a person has asked to skip it, or it comes in a maintenance",
+        "it will not run: the job's `except` leaves it out, a person has asked to skip it, or it comes during maintenance",
     }),
   ),
   skippedBy: Type.Optional(Type.String({ description: "who asked to skip it" })),
@@ -28,7 +28,7 @@ const NextTickSchema = Type.Object({
   }),
   after: Type.Optional(
     Type.Array(Type.String(), {
-      description: "it starts when these jobs have ended at this tick, not before",
+      description: "it starts only when these jobs have ended at this tick",
     }),
   ),
 });

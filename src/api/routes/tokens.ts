@@ -158,7 +158,7 @@ function makeTokens(app: Api): void {
       if (name === "admin" || [...tokens.values()].some((one) => one.name === name)) {
         throw new CicadaError("TOKEN_EXISTS", `there is a token "${name}"`);
       }
-      if (tokens.size >= tokensMax) throw new CicadaError("TOKENS_FULL", `${tokensMax} are the most`);
+      if (tokens.size >= tokensMax) throw new CicadaError("TOKENS_FULL", `the maximum is ${tokensMax}`);
       const expires = readExpiry(until);
       const { id, text } = makeToken();
       const entry: TokenEntry = {

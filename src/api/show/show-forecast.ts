@@ -11,7 +11,10 @@ export const jobsNamed = 5;
 const perHour = (description: string) => Type.Array(Type.Number(), { description });
 
 export const ForecastSchema = Type.Object({
-  from: Type.String({ format: "date-time", description: "where the first hour begins: the one that is on" }),
+  from: Type.String({
+    format: "date-time",
+    description: "where the first hour begins, which is the current one",
+  }),
   computedAt: Instant,
   complete: Type.Boolean({
     description: "false, with soFar only: jobs are still being counted; quiet and collisions come at the end",
@@ -24,7 +27,7 @@ export const ForecastSchema = Type.Object({
       id: Type.String(),
       name: Type.String(),
       runs: perHour("by hour: runs that would begin there; where ticks are many, on average"),
-      busyMs: perHour("by hour: how long runs would be on, added up; 3,600,000 = one at all times"),
+      busyMs: perHour("by hour: how long runs would take in all; 3,600,000 = one all the time"),
     }),
     { description: `the peers that would run something, at most ${peersMost}` },
   ),

@@ -57,7 +57,7 @@ const readOnly = {
     Type.String({
       format: "date-time",
       description:
-        "of earlier ticks the answering peer no longer keeps the runs, except for the last tick and the last success; null = it has pruned none",
+        "the answering peer no longer keeps runs of earlier ticks, except for the last tick and the last success; null = it has pruned none",
     }),
   ),
   state: Type.Enum(jobStates),
@@ -86,7 +86,7 @@ export const JobSchema = Type.Object(
     warnings: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          "in the answer to a write: why no living peer can run it now, or fewer than it asks for, and what else to know",
+          "in the answer to a write: why no living peer can run it now, or fewer than it asks for, and what else people should know",
       }),
     ),
   },
@@ -155,7 +155,7 @@ function unsentNotices({ spec }: Job, control: Control): ShownJob["problems"] {
       return [{ code: "NO_CHANNEL", pointer: `/notify/${rule}/to/${place}`, message }];
     });
     if (!isNeverLong || !on.includes("long")) return missing;
-    const message = "no run of the job counts as long, so that is never told: longAfter says when one does";
+    const message = "without longAfter, no run of the job counts as long, so that notice is never sent";
     return [...missing, { code: "NO_LONG_AFTER", pointer: `/notify/${rule}/on`, message }];
   });
 }

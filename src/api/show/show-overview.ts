@@ -13,7 +13,7 @@ export const SummarySchema = Type.Object({
   }),
   groups: Type.Array(Type.Object({ name: Type.String(), jobs: Type.Integer() })),
   peers: Type.Object({ alive: Type.Integer(), known: Type.Integer() }),
-  notReady: Type.Array(Type.String(), { description: "why the answering peer keeps no ticks" }),
+  notReady: Type.Array(Type.String(), { description: "why the answering peer is not keeping ticks" }),
   warnings: Type.Array(Type.String()),
 });
 export type Summary = Static<typeof SummarySchema>;

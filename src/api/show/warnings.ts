@@ -66,8 +66,8 @@ function warningsOf({ problems, nextTick, state }: ShownJob, { id, spec }: Job, 
   return [control.next(id, 1)?.[0]?.skipped === "except" ? leavesOutAll : hasNone];
 }
 
-const hasNone = "it has no tick to come, so it runs only by hand";
-const leavesOutAll = "its `except` leaves out all ticks to come, so it runs only by hand";
+const hasNone = "its schedule has no further tick, so it runs only by hand";
+const leavesOutAll = "its `except` leaves out all further ticks, so it runs only by hand";
 
 export function warningOf({ code, message }: { code: string; message: string }): string {
   return code === "NO_PEER" || code === "NO_QUORUM" ? `no peer can run it now: ${message}` : message;

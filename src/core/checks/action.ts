@@ -126,7 +126,7 @@ export function actionProblems(given: Fields): Problem[] {
     }
     for (const field of ["exitCodes", "skipCodes"]) {
       if (inside(given, "success")[field] === undefined) continue;
-      const message = "a request has no exit code: say http.expectStatus instead";
+      const message = "a request has no exit code: use http.expectStatus instead";
       problems.push({ pointer: `/success/${field}`, message });
     }
   }

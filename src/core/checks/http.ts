@@ -71,7 +71,7 @@ export function httpProblems(given: Fields): Problem[] {
   if (text(http, "body") !== undefined && (method === "GET" || method === "HEAD")) {
     problems.push({
       pointer: "/http/body",
-      message: `a ${method} has no body: write another method, or leave it out`,
+      message: `a ${method} has no body: use another method, or leave the body out`,
     });
   }
   return problems;
@@ -104,7 +104,7 @@ function headerProblem(name: string, value: unknown): string | undefined {
   }
   if (ownHeaders.has(name.toLowerCase())) return `cicada sets the header ${name} itself: leave it out`;
   if (typeof value === "string" && !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    return "a header's value is one line of printable characters, of which none is beyond Latin-1";
+    return "a header's value is one line of printable Latin-1 characters";
   }
   return undefined;
 }

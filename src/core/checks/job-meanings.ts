@@ -70,7 +70,7 @@ function chainProblems(given: Fields): Problem[] {
   );
   if (given["schedule"] === undefined) return itself;
   const message =
-    "a job has either a schedule or parents: the ticks of a job that runs after others are theirs. Leave out schedule or after";
+    "a job has either a schedule or parents: one that runs after others has their ticks. Leave out schedule or after";
   return [...itself, { pointer: "/after", message }];
 }
 
@@ -150,7 +150,7 @@ function durationProblems(given: Fields): Problem[] {
   const message =
     bytes === undefined
       ? `${JSON.stringify(size)} is not a size: ${sizeHint}`
-      : `a run's output is kept up to ${formatSize(largestLogBytes)}; ${size} is more`;
+      : `at most ${formatSize(largestLogBytes)} of a run's output can be kept; ${size} is more`;
   if (bytes === undefined || bytes > largestLogBytes) problems.push({ pointer: "/keep/logBytes", message });
   return problems;
 }
@@ -161,7 +161,7 @@ function retryProblems(given: Fields): Problem[] {
     const written = text(retry, name);
     const ms = written === undefined ? undefined : parseDuration(written);
     if (ms === undefined || ms <= longestBackoffMs) return [];
-    const message = `a retry is due within 24h after the attempt before it; ${written ?? ""} is more`;
+    const message = `a retry is due at most 24h after the attempt before it; ${written ?? ""} is longer`;
     return [{ pointer: `/retry/${name}`, message }];
   });
 }
@@ -235,10 +235,10 @@ function allPeersProblems(given: Fields, target: Fields): Problem[] {
   if (offlineMs === undefined)
     refuse(`${JSON.stringify(offline)} is neither skip nor a duration: ${durationHint}`);
   else if (offlineMs > longestOfflineMs)
-    refuse(`a peer is awaited for 30d at most; ${offline ?? ""} is more`);
+    refuse(`a peer that is away is waited for at most 30d; ${offline ?? ""} is longer`);
   else if (given["partition"] === "majority" && offlineMs > votedWithinMs)
     refuse(
-      `the voters of a majority job remember their votes for a day, so a peer is awaited for 22h at most; ${offline ?? ""} is more`,
+      `the voters of a majority job remember their votes for a day, so a peer that is away is waited for at most 22h; ${offline ?? ""} is longer`,
     );
   return problems;
 }

@@ -30,22 +30,23 @@ const fieldValidators = Object.entries(JobSpecSchema.properties).map(
 );
 
 const tagsHint =
-  'tags map at most 32 names to texts, such as {"disk": "ssd"}, as in --tag disk=ssd of a peer';
+  'tags map at most 32 names to texts, such as {"disk": "ssd"} for peers started with --tag disk=ssd';
 
 const patternsHint = "a pattern (RE2) of at most 1024 characters, or a list of at most 16";
 
 /** Messages for single fields; all others get the schema's. */
 const fieldHints: Readonly<Record<string, string>> = {
-  "/id": "an id is 1 to 128 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
-  "/group": "a group is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/id": "an id is 1 to 128 characters from a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/group":
+    "a group is 1 to 64 characters from a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/schedule": "a schedule is a text, or a list of 1 to 32 texts, of at most 256 characters each",
   "/executor": 'the executor is "shell" (with command), "exec" (with argv), "http" (with http) or "script"',
   "/http": 'http is an object such as {"url": "https://example.org/ping"}',
   "/script":
-    'script is an object such as {"interpreter": "python3", "sha256": …}, with the answer of PUT /v1/scripts',
+    'script is an object such as {"interpreter": "python3", "sha256": …}, with the sha256 that PUT /v1/scripts answers',
   "/script/interpreter":
     "interpreter is the name of a program on the PATH, such as python3, or its absolute path",
-  "/script/sha256": "sha256 is 64 hex digits, as PUT /v1/scripts answers",
+  "/script/sha256": "sha256 is the 64 hex digits that PUT /v1/scripts answers",
   "/script/args": "args is a list of texts",
   "/http/url": "url is the address, such as https://example.org/ping",
   "/http/headers": 'headers map at most 64 names to texts, such as {"Accept": "application/json"}',
@@ -64,15 +65,17 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/precheck": 'precheck is an object such as {"command": "test -e /data/ready", "timeout": "30s"}',
   "/success/mustMatch": patternsHint,
   "/success/mustNotMatch": patternsHint,
-  "/http/expectBody": "expectBody is a pattern (RE2) of at most 1024 characters that is in the answer's body",
+  "/http/expectBody":
+    "expectBody is a pattern (RE2) of at most 1024 characters that the answer's body must contain",
   "/success/exitCodes": "exitCodes is a list of 1 to 256 exit codes",
   "/success/skipCodes": "skipCodes is a list of exit codes",
   "/weight": `weight is a whole number from 1 to ${largestCapacity}: how much of a peer's --capacity a run takes`,
-  "/pool": "pool is a name: 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+  "/pool":
+    "pool is a name: 1 to 64 characters from a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
   "/pauseAfterFailures": `pauseAfterFailures is a whole number from 0 (never) to ${pauseAfterFailuresMax}: how many ticks have to fail in a row`,
   "/umask": "a umask is three octal digits as a text, such as 077",
   "/retry/attempts": `attempts says how often a failed run is repeated: 0 to ${retryAttemptsMax}`,
-  "/retry/factor": "factor says by how much each pause is longer than the last one: 1 to 100",
+  "/retry/factor": "factor says how many times as long each pause is as the one before: 1 to 100",
   "/retry/on": `on is a list of the outcomes that are repeated: ${retryOutcomes.join(", ")}`,
   "/notify": 'notify is a list of rules such as {"on": ["failed", "recovered"], "to": ["ops"]}, at most 16',
   "/longAfter": `longAfter is a duration (${durationHint}), or auto: twice as long as the job usually takes`,
@@ -83,7 +86,7 @@ const fieldHints: Readonly<Record<string, string>> = {
   "/after/on": `on is one of ${chainConditions.join(", ")}`,
   "/target/peers": "peers is a list of 1 to 128 names or ids of peers",
   "/target/count": `count says how many runs a tick has, each on another peer: 1 to ${countMax}, or "all"`,
-  "/target/offline": `offline is "skip", or a duration: how long a peer that is away may run the tick later`,
+  "/target/offline": `offline is "skip", or a duration: how much later a peer that is away may still run the tick`,
   "/target/rolling": 'rolling is an object such as {"max": 2, "pause": "30s", "stopAfter": 1}',
   "/target/rolling/max": `max is how many peers run the tick at once: 1 to ${countMax}, or a share of them such as "20%"`,
   "/target/rolling/stopAfter": `stopAfter says after how many failed runs the rest is skipped: 1 to ${countMax}, or 0 = never`,
@@ -141,10 +144,10 @@ function hintFor(pointer: string, error: { keyword: string; message: string; par
   if (/^\/notify\/\d+\/on(\/\d+)?$/.test(pointer)) return `on is a list of: ${noticeEvents.join(", ")}`;
   if (/^\/notify\/\d+\/to(\/\d+)?$/.test(pointer)) return "to is a list of 1 to 16 names of channels";
   if (/^\/notify\/\d+\/afterFailures$/.test(pointer))
-    return `afterFailures says at which failed tick in a row to begin: 1 to ${afterFailuresMax}`;
+    return `afterFailures says after how many failed ticks in a row to begin: 1 to ${afterFailuresMax}`;
   if (/^\/params\/[^/]+$/.test(pointer))
     return 'a parameter is an object such as {"type": "number", "default": 3}';
-  if (/^\/params\/[^/]+\/type$/.test(pointer)) return "one of string, number, boolean, choice";
+  if (/^\/params\/[^/]+\/type$/.test(pointer)) return "must be one of string, number, boolean, choice";
   if (/^\/http\/expectStatus\/\d+$/.test(pointer)) return "a status code is a whole number from 200 to 599";
   if (/^\/success\/(exit|skip)Codes\/\d+$/.test(pointer))
     return "an exit code is a whole number from 0 to 255";

@@ -37,10 +37,12 @@ function problemsOfParam(name: string, param: Param, isScheduled: boolean): Prob
   const wrong = value === undefined ? undefined : readValue(param, value);
   if (wrong !== undefined && "message" in wrong) return [{ pointer: at("default"), message: wrong.message }];
   if (wrong !== undefined && wrong.value !== value)
-    return [{ pointer: at("default"), message: `the default of a ${type} is no text: leave out the quotes` }];
+    return [
+      { pointer: at("default"), message: `the default of a ${type} is not a text: leave out the quotes` },
+    ];
   if (!isScheduled || required !== true || value !== undefined) return [];
   const message =
-    "a run of the schedule would have no value for it: give it a default, or take out required or the schedule";
+    "a scheduled run would have no value for it: give it a default, or take out required or the schedule";
   return [{ pointer: at(), message }];
 }
 
@@ -115,7 +117,7 @@ function readValue({ type, choices }: Param, value: ParamValue): { value: ParamV
 function sizeProblems(values: ParamValues): Problem[] {
   const bytes = Buffer.byteLength(JSON.stringify(values));
   if (bytes <= paramValuesMaxBytes) return [];
-  const message = `the values of a run are ${paramValuesMaxBytes} bytes of JSON at most, and these are ${bytes}`;
+  const message = `the values of a run can have at most ${paramValuesMaxBytes} bytes of JSON, and these have ${bytes}`;
   return [{ pointer: "/params", message }];
 }
 

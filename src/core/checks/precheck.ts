@@ -55,7 +55,7 @@ export function precheckProblems(given: Fields): Problem[] {
   if (timeout === 0 || (typeof timeout === "string" && parseDuration(timeout) === 0))
     refuse(
       "/precheck/timeout",
-      "a precheck needs a limit, such as 30s: one that hangs keeps the run's place",
+      "a precheck needs a limit, such as 30s: without one, a precheck that hangs would hold the run's place for ever",
     );
   return problems;
 }

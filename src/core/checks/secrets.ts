@@ -115,14 +115,14 @@ export function secretProblems(given: Fields): Problem[] {
     const pointer = pointerTo("secrets", String(place));
     const message =
       secretNameProblem(name) ??
-      (Object.hasOwn(env, name) ? `env has a variable ${name}, too: give it only once` : undefined) ??
-      (names.indexOf(name) < place ? `${name} stands here twice` : undefined);
+      (Object.hasOwn(env, name) ? `env has a variable ${name} as well: give it only once` : undefined) ??
+      (names.indexOf(name) < place ? `${name} is listed twice` : undefined);
     return message === undefined ? [] : [{ pointer, message }];
   });
   const used = placesOf(given).flatMap(([pointer, text]) => namesIn(text).map((name) => ({ pointer, name })));
   for (const { pointer, name } of used) {
     if (names.includes(name)) continue;
-    problems.push({ pointer, message: `\${secrets.${name}}: name ${name} in secrets, too` });
+    problems.push({ pointer, message: `\${secrets.${name}}: list ${name} in secrets as well` });
   }
   if (given["http"] === undefined) return problems;
   for (const [place, name] of names.entries()) {

@@ -91,7 +91,7 @@ export function isEndOfRun(state: RunState): boolean {
 
 /** What is said of a job whose parent is not there. */
 export function missingParent(parent: JobId): string {
-  return `there is no job "${parent}", after which it runs`;
+  return `it runs after "${parent}", and there is no such job`;
 }
 
 function reasonOf(job: JobId, tick: ParentTick): string {

@@ -47,8 +47,8 @@ export function groupProblems(value: unknown): readonly Problem[] {
     return unknown.map((field) => ({
       pointer: pointerTo(field),
       message: Object.hasOwn(JobSpecSchema.properties, field)
-        ? `a group gives no ${field}: write it in each job`
-        : `unknown field${didYouMean(field, known) || `: known are ${known.join(", ")}`}`,
+        ? `a group can't set ${field}: write it in each job`
+        : `unknown field${didYouMean(field, known) || `: the fields are ${known.join(", ")}`}`,
     }));
   }
   const checked = checkJob({ ...value, id: "any", command: "true" });

@@ -79,12 +79,12 @@ function readOnce(spec: MaintenanceSpec, problems: Problem[]): Maintenance["when
   if (spec.timezone !== undefined)
     problems.push({
       pointer: "/timezone",
-      message: "belongs to a schedule: instants carry their own offset",
+      message: "goes only with a schedule: from and to carry their own offsets",
     });
   if (from === undefined || to === undefined) return undefined;
   if (to <= from) problems.push({ pointer: "/to", message: "to must be after from" });
   if (to - from > longestMs)
-    problems.push({ pointer: "/to", message: "a maintenance lasts at most 366 days" });
+    problems.push({ pointer: "/to", message: "a maintenance window can last at most 366 days" });
   return { kind: "once", from, to };
 }
 
@@ -105,7 +105,7 @@ function readRecurring(
   } else if (durationMs <= 0 || durationMs > longestMs) {
     problems.push({
       pointer: "/duration",
-      message: "a maintenance lasts longer than 0 and at most 366 days",
+      message: "a maintenance window must last longer than 0 and at most 366 days",
     });
   }
   if (spec.schedule === undefined) {

@@ -59,7 +59,7 @@ function bytesOf(key: string, value: string): number {
 }
 
 function tooMuch(isCut: boolean, leftOut: number): string {
-  const limits = `outputs are ${outputsMaxBytes / 1_024} KiB and ${outputKeysMax} keys at most`;
+  const limits = `outputs can have at most ${outputsMaxBytes / 1_024} KiB and ${outputKeysMax} keys`;
   const lines = leftOut === 1 ? "1 line" : `${leftOut} lines`;
   return isCut
     ? `${limits}: what $CICADA_OUTPUT holds beyond that is left out`

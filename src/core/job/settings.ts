@@ -16,7 +16,8 @@ export function isSettingName(name: string): boolean {
 export function settingProblems(kind: SettingKind, name: string, value: unknown): readonly Problem[] {
   if (kind === "secrets") return sealedProblems(name, value);
   if (!isSettingName(name)) {
-    const message = "a name is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
+    const message =
+      "a name is 1 to 64 characters from a-z, 0-9, '.', '_' and '-', and begins with a letter or digit";
     return [{ pointer: "", message }];
   }
   switch (kind) {

@@ -55,7 +55,7 @@ export function whyBlocked(
   if (peers === undefined) return withoutNames(state, tags, reasons);
   const all = [...reasons, ...targetsWithoutPeer(state, peers, tags)];
   const said = formatSaid(all);
-  const message = all.length === 1 ? `its target ${said}` : `none of its targets can run it: ${said}`;
+  const message = all.length === 1 ? `its target ${said}` : `of its targets, ${said}`;
   return { pointer: "/target/peers", message };
 }
 
@@ -107,7 +107,7 @@ export function whyFewPeers(state: State, plan: Plan): Problem | undefined {
   if (count === "all") return whySlotsWait(state, plan);
   const able = ablePeers(state, plan).length;
   if (able >= count) return undefined;
-  const message = `it asks for ${count} peers, and ${able} can run it: some of its runs share a peer`;
+  const message = `it asks for ${count} peers, but only ${able} can run it: some of its runs share a peer`;
   return { pointer: "/target/count", message };
 }
 
@@ -118,7 +118,7 @@ function whySlotsWait(state: State, plan: Plan): Problem | undefined {
     return why === undefined ? [] : [{ name: shownName(state, peer), ...why }];
   });
   if (reasons.length === 0) return undefined;
-  const message = `of its ticks, which run on all its peers, these runs wait and are missed if that lasts: ${formatSaid(reasons)}`;
+  const message = `its ticks run on all its peers, but ${formatSaid(reasons)}. Runs there wait, and are missed if that lasts`;
   return { pointer: "/target/count", message };
 }
 
@@ -156,7 +156,7 @@ function withoutNames(state: State, tags: Tags | undefined, reasons: readonly Sa
   const pointer = "/target/tags";
   const wanted = formatTags(tags);
   if (reasons.length > 0) {
-    return { pointer, message: `no peer with its tags (${wanted}) can run it: ${formatSaid(reasons)}` };
+    return { pointer, message: `of the peers with its tags (${wanted}), ${formatSaid(reasons)}` };
   }
   const unheard = knownPeers(state).filter((peer) => peer.tags === undefined).length;
   const others =
@@ -226,7 +226,11 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): Predica
     member === undefined ? "" : instantText(state, state.now.wall - (state.now.mono - member.stateSinceMono));
   switch (how) {
     case "dead":
-      return has(member?.heardWall === undefined ? "not been heard" : `been dead since ${since}`);
+      return has(
+        member?.heardWall === undefined
+          ? "not been heard since this peer started"
+          : `been dead since ${since}`,
+      );
     case "incapable":
       return runs(
         `a version of cicada that doesn't know what the job needs (${neededBy(state, plan, peer)})`,
@@ -243,15 +247,15 @@ function describe(state: State, plan: Plan, peer: PeerId, how: Lasting): Predica
       return has("a clock that is too far off the others'");
     case "host":
       return {
-        one: "can't start runs now, because of its host",
-        many: "can't start runs now, because of their hosts",
+        one: "can't start runs now, because of a fault of its host",
+        many: "can't start runs now, because of faults of their hosts",
       };
     case "superseded":
       return has("a cluster key that the mesh has replaced");
     case "duplicate":
       return {
-        one: "has a newer process beside it with the same identity",
-        many: "have newer processes beside them with the same identities",
+        one: "shares its identity with a newer process",
+        many: "share their identities with newer processes",
       };
   }
 }

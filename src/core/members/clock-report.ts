@@ -33,7 +33,7 @@ function warningOf(
   const name = shownName(state, id);
   if (how === "dead" || how === "left") {
     if (Math.abs(clockOffsetMs) <= clockRefusedMs) return undefined;
-    return `${name}, which is gone, had a clock ${describeOffset(clockOffsetMs)} this peer's: is this peer's right?`;
+    return `${name} is gone, and its clock was ${describeOffset(clockOffsetMs)} this peer's: check that this peer's is right`;
   }
   const wroteAhead = state.now.mono - wroteAheadMono < wroteAheadShownMs;
   if (Math.abs(clockOffsetMs) <= clockWarnMs) {

@@ -126,7 +126,7 @@ export function describeMissing(
 /** The settings refuse all users but those that they name, so a single one is one that the host doesn't have. */
 function lacksUser(item: string): Predicate {
   return cant(
-    `run jobs as the user ${nameOf(item)} (there is no such user, or only root could, with setpriv)`,
+    `run jobs as the user ${nameOf(item)} (there is no such user, or it would take root and setpriv)`,
   );
 }
 
@@ -167,7 +167,7 @@ function describeItem(item: string): Predicate {
       return doesnt(`have the script ${name.slice(0, 12)}… yet (PUT /v1/scripts, or jobs create --script)`);
     case "limits":
       return name === "processes-of-own-user"
-        ? runs("as root, for which there is no limit of processes (give the job a user)")
+        ? runs("jobs as root, to which limits.processes doesn't apply (give the job a user)")
         : cant(`enforce limits.${name.replace("-below-0", " below 0")}`);
     case "secret":
       return doesnt(`have the newest value of the secret ${name} (cicada secrets set)`);

@@ -131,7 +131,7 @@ export function confirm(
   const peer = memberNamed(state, named);
   if (typeof peer !== "string") return peer;
   if (peer === state.settings.self) {
-    const detail = `${named} is the peer that was asked, and its confirmation of itself doesn't count elsewhere: ask another peer`;
+    const detail = `${named} is the peer that was asked, and other peers don't accept its confirmation of itself: ask another peer`;
     return { kind: "refused", error: new CicadaError("UNPROCESSABLE", detail) };
   }
   const token = expectStored(state, { kind: "answer", command, answer: { kind: "done" } });

@@ -94,7 +94,7 @@ function problemsOfSetting(jobs: JobsState, change: SettingChange): Problem[] {
   const within = ({ pointer, message }: Problem): Problem => ({ pointer: `${at}${pointer}`, message });
   if (value === null) {
     const users = setting === "calendars" ? jobsOfCalendar(jobs, name) : [];
-    return users.length === 0 ? [] : [{ pointer: at, message: `"${name}" is named by ${nameSome(users)}` }];
+    return users.length === 0 ? [] : [{ pointer: at, message: `"${name}" is used by ${nameSome(users)}` }];
   }
   const own = settingProblems(setting, name, value);
   if (own.length > 0 || setting !== "groups") return own.map(within);

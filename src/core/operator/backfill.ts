@@ -53,7 +53,7 @@ export function ticksToBackfill(
   ];
   const count = countTicks(plan.schedule, begin, end);
   if (count > backfillMax) {
-    const detail = `"${id}" has ${count} ticks from ${tickAt(from)} to ${tickAt(to)}, and ${backfillMax} are the most`;
+    const detail = `"${id}" has ${count} ticks from ${tickAt(from)} to ${tickAt(to)}, and the maximum is ${backfillMax}`;
     return new CicadaError("TOO_MANY_TICKS", detail);
   }
   const ticks = ticksOf(plan, begin, end, backfillMax);
@@ -88,7 +88,7 @@ export function backfill(
   const { wall } = state.now;
   const stopped = !plan.enabled ? "disabled" : stopAt(plan, wall)?.why;
   if (stopped !== undefined && !force) {
-    const how = stopped === "maintenance" ? "in a maintenance" : stopped;
+    const how = stopped === "maintenance" ? "in maintenance" : stopped;
     return { kind: "refused", error: new CicadaError("JOB_PAUSED", `"${plan.id}" is ${how}`) };
   }
   const params = paramsOfRun(plan.job.spec.params, undefined);
@@ -101,7 +101,7 @@ export function backfill(
     (tick) => tick < wall && !isPending(tick) && (force || !isBackfilled(state, plan.id, tick)),
   );
   if (wanted.length > backfillMax || state.book.requestedCount + wanted.length > requestedMax) {
-    const detail = `${wanted.length} ticks are too many, beside ${state.book.requestedCount} runs that people have asked for`;
+    const detail = `${wanted.length} ticks are too many, on top of ${state.book.requestedCount} runs that people have asked for`;
     return { kind: "refused", error: new CicadaError("TOO_MANY_TICKS", detail) };
   }
   const nonce = force ? 1 + ((((random[0] ?? 0) << 8) | (random[1] ?? 0)) % 32_767) : 0;

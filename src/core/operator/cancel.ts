@@ -93,7 +93,7 @@ export function giveUpCancels(state: State): void {
     if (open === undefined || state.now.mono < open.untilMono) continue;
     openCancels.splice(place, 1);
     const peers = [...new Set(open.waiting.values())].join(", ");
-    const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: the run may go on`;
+    const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: the run may continue`;
     emit(state, { kind: "answer", token: open.command, answer: refuse("CANCEL_UNCONFIRMED", detail) });
   }
 }

@@ -180,7 +180,7 @@ function removeSetting(
   if (users.length > 0) {
     const named = users.slice(0, usersShown).join(", ");
     const more = users.length > usersShown ? ` and ${users.length - usersShown} more` : "";
-    return refuse("SETTING_IN_USE", `"${name}" is named by ${named}${more}`);
+    return refuse("SETTING_IN_USE", `"${name}" is used by ${named}${more}`);
   }
   const value = storedSetting(state, setting, name, null);
   return edit(state, token, [{ kind: "set", root: setting, id: name, value: value ?? null, by }], false);
@@ -214,7 +214,7 @@ function deleteJob(
 function conflict(plan: Plan | undefined, ifMatch: string | undefined): Answer | undefined {
   if (ifMatch === undefined || plan?.revision === ifMatch) return undefined;
   const now = plan === undefined ? "there is no such job" : `its revision is ${plan.revision}`;
-  return refuse("REVISION_CONFLICT", `you gave ${ifMatch}, ${now}`);
+  return refuse("REVISION_CONFLICT", `you gave the revision ${ifMatch}, but ${now}`);
 }
 
 function putJob(
@@ -225,7 +225,7 @@ function putJob(
   const { spec } = command;
   const known = state.jobs.plans.get(spec.id);
   if (known !== undefined && command.mode === "create")
-    return refuse("JOB_EXISTS", `there is a job "${spec.id}"`);
+    return refuse("JOB_EXISTS", `there is already a job "${spec.id}"`);
   const clash = conflict(known, command.ifMatch);
   if (clash !== undefined) return clash;
   if (known === undefined && state.jobs.plans.size >= jobsMax) {

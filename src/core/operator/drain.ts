@@ -26,7 +26,7 @@ const confirmLimitMs = 5_000;
 export function drainable(state: State, command: Extract<Command, { kind: "drain-peer" }>): PeerId | Answer {
   const peer = memberNamed(state, command.peer);
   if (typeof peer !== "string" || peer === state.settings.self) return peer;
-  if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} is not in reach`);
+  if (state.members.byId.get(peer)?.linked !== true) return unreachable(`${command.peer} can't be reached`);
   return peer;
 }
 

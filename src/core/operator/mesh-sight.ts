@@ -77,7 +77,7 @@ function seenOfPeers(state: State): Seen[] {
     const reportAfterMs = heardMono === undefined ? unheardMs : lastingMs;
     const since = heardWall === undefined ? "since this peer started" : `since ${instantText(heardWall)}`;
     const text = hasProblem
-      ? `${name} is dead: ${selfName(state)} has not heard it ${since}, and it did not say goodbye`
+      ? `${name} is dead: ${selfName(state)} has not heard from it ${since}, and it did not sign off`
       : `${name} is back`;
     return [{ problem: "peer-dead", subject: id, hasProblem, reportAfterMs, text }];
   });
@@ -111,8 +111,8 @@ function seenOfVoters(state: State): Seen {
   const missing = votersMissing(state);
   const text =
     missing === undefined
-      ? "a majority of the voters is in reach again"
-      : `no majority, as ${selfName(state)} sees it: ${missing}; such jobs don't run here until then`;
+      ? `${selfName(state)} reaches a majority of the voters again`
+      : `${selfName(state)} reaches no majority of the voters (${missing}), so majority jobs don't run there`;
   const hasProblem = missing !== undefined;
   return { problem: "no-majority", subject: votersSubject, hasProblem, reportAfterMs: lastingMs, text };
 }
@@ -120,7 +120,7 @@ function seenOfVoters(state: State): Seen {
 function seenOfDisk(state: State): Seen {
   const hasProblem = state.diskFailures > 0;
   const text = hasProblem
-    ? `${selfName(state)} can't write its data folder: it takes no ticks until that is right`
+    ? `${selfName(state)} can't write its data folder: it takes no ticks until it can`
     : `${selfName(state)} can write its data folder again`;
   return { problem: "disk", subject: state.settings.self, hasProblem, reportAfterMs: diskMs, text };
 }
@@ -131,7 +131,7 @@ function joinsOf(state: State): SeenFact[] {
     if (at < state.now.wall - joinedMs || at > state.now.wall + lastingMs) return [];
     const how = invitation === undefined ? "" : ` by the invitation ${invitation}`;
     const isConfirmed = confirmed.has(peer) ? "" : "; no person has confirmed it yet";
-    const text = `${name} joined the mesh${how}, as ${shownAuthor(state, by)} saw it${isConfirmed}`;
+    const text = `${name} joined the mesh${how}, as ${shownAuthor(state, by)} reported${isConfirmed}`;
     return [{ fact: "peer-joined", subject: peer, at, text }];
   });
 }

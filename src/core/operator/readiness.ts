@@ -104,7 +104,7 @@ function describeForgotten(state: State, { by, at }: Attribution): string {
 export function warningsOf(state: State): string[] {
   const forced = forcedIn(state.voting.roster.chain).map(
     ({ epoch, by }) =>
-      `epoch ${epoch} of the roster was forced at ${shownName(state, by)}: if its old voters live on, a tick of a majority ` +
+      `epoch ${epoch} of the roster was forced at ${shownName(state, by)}: if its old voters are still running, a tick of a majority ` +
       "job may run twice",
   );
   const stuck = [...state.book.runs].flatMap(([run, { stuck: reason }]) =>
@@ -134,7 +134,7 @@ function membershipWarnings(state: State): string[] {
   const isShown = bareRefusal !== undefined && state.now.mono - bareRefusal.mono < bareRefusalShownMs;
   if (!isShown || state.operator.selfForgotten !== undefined) return refused;
   const bare =
-    `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, and shows no signed statement of a person: that changes ` +
+    `${shownName(state, bareRefusal.by)} turns this peer away as forgotten, but shows no signed statement of a person: that changes ` +
     "nothing here. If this peer is to be forgotten, ask for it again at a member";
   return [...refused, bare];
 }
@@ -147,8 +147,8 @@ function ownReadmission(state: State): string[] {
   const isOpen = isOwn && operator.selfForgotten === undefined && others.length > 0;
   if (!isOpen || others.some(({ linked }) => linked)) return [];
   return [
-    "this peer was forgotten and took itself in again, and no member has a link to it: members that still refuse it have to be asked, " +
-      `too (\`cicada peers unforget ${shownName(state, settings.self)}\` at one of them)`,
+    "this peer was forgotten and took itself in again, and no member has a link to it: members that still refuse it have to be asked " +
+      `as well (\`cicada peers unforget ${shownName(state, settings.self)}\` at one of them)`,
   ];
 }
 

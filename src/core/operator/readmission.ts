@@ -40,7 +40,7 @@ export function unforget(
   if (found.kind === "none") {
     const peer = memberNamed(state, named);
     if (typeof peer !== "string") return peer;
-    const error = new CicadaError("NOT_FORGOTTEN", `this peer doesn't take ${named} for forgotten`);
+    const error = new CicadaError("NOT_FORGOTTEN", `${named} is not forgotten, as far as this peer knows`);
     return { kind: "refused", error };
   }
   const { id, name = id.slice(-8) } = found.peer;

@@ -26,10 +26,7 @@ export function runJob(
   if (first !== undefined) return first;
   const stopped = !plan.enabled ? "disabled" : stopAt(plan, state.now.wall)?.why;
   if (stopped !== undefined && command.force !== true) {
-    return refuse(
-      "JOB_PAUSED",
-      `"${plan.id}" is ${stopped === "maintenance" ? "in a maintenance" : stopped}`,
-    );
+    return refuse("JOB_PAUSED", `"${plan.id}" is ${stopped === "maintenance" ? "in maintenance" : stopped}`);
   }
   const { env, force, peers } = command;
   const hidden = Object.keys(env ?? {}).find((name) => plan.secrets.includes(name));

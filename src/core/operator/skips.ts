@@ -48,7 +48,7 @@ export function skipTicks(
   const added = ticks.filter((tick) => !plan.skips.has(tick));
   const known = [...plan.skips.keys()].filter((tick) => tick > wall);
   if (known.length + added.length > skipsMax) {
-    return refuse("UNPROCESSABLE", `a job can have at most ${skipsMax} ticks to come that are to be skipped`);
+    return refuse("UNPROCESSABLE", `at most ${skipsMax} coming ticks of a job can be marked to be skipped`);
   }
   const skips = ticks.map((tick) => ({ tick, by, at: wall, ...(note === undefined ? {} : { note }) }));
   const edits = [{ kind: "skip", id: plan.id, skips } as const];
@@ -98,7 +98,7 @@ function lastSkip({ skips }: Plan): number | undefined {
 
 /** Why these ticks can be neither skipped nor unskipped. */
 function refuseTicks(state: State, plan: Plan, ticks: readonly number[]): Answer | undefined {
-  if (ticks.length === 0) return refuse("TICK_NOT_FOUND", `"${plan.id}" has no such tick to come`);
+  if (ticks.length === 0) return refuse("TICK_NOT_FOUND", `"${plan.id}" has no such coming tick`);
   const stageOf = stages(state, plan);
   for (const tick of ticks) {
     const how = stageOf(tick);
@@ -266,7 +266,7 @@ export function giveUpSkips(state: State): void {
   for (const open of openSkips.filter(({ untilMono }) => untilMono <= state.now.mono)) {
     openSkips.splice(openSkips.indexOf(open), 1);
     const peers = [...new Set(open.waiting.values())].join(", ");
-    const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: a claimed tick may start`;
+    const detail = `no confirmation from ${peers} within ${confirmLimitMs / 1_000} s: a claimed tick may still start`;
     emit(state, { kind: "answer", token: open.command, answer: refuse("SKIP_UNCONFIRMED", detail) });
   }
   for (const [key, { untilMono }] of skipsHeard) {

@@ -18,7 +18,7 @@ export function whyLacking({ name, from }: UnknownCalendar): string {
     from === -Infinity
       ? `there is no calendar "${name}"`
       : `the calendar "${name}" is expanded only up to ${tickAt(from * 1_000)}`;
-  return `${what}, so nobody can tell which ticks it leaves out: they wait, and are missed if it isn't set in time`;
+  return `${what}, so nobody can tell which ticks to leave out: the job's ticks wait, and are missed if it isn't set in time`;
 }
 
 /** How long before a calendar's end people are told to write it again, ms. */

@@ -31,7 +31,7 @@ export function missingParents({ jobs }: State, { after }: Plan): JobHindrance[]
   return (after?.jobs ?? []).flatMap((parent, index) => {
     if (jobs.plans.has(parent)) return [];
     const message = jobs.cyclic.has(parent)
-      ? `"${parent}", after which it runs, runs after itself`
+      ? `it runs after "${parent}", which runs after itself`
       : missingParent(parent);
     return [{ code: "NO_PARENT" as const, pointer: pointerTo("after", "jobs", String(index)), message }];
   });
@@ -156,5 +156,5 @@ function whyAwaited(state: State, awaited: readonly JobId[]): string {
       : [`${parent} has been running since ${instantText(state, Math.min(...started))}`];
   });
   const [first] = since;
-  return first ?? `${awaited.join(" and ")} ${awaited.length === 1 ? "has" : "have"} not ended that tick`;
+  return first ?? `${awaited.join(" and ")} ${awaited.length === 1 ? "has" : "have"} not finished that tick`;
 }

@@ -62,10 +62,10 @@ export function allSkipped(state: State, plan: Plan): JobHindrance | undefined {
   const isAsked = plan.after === undefined || plan.skips.has(first);
   const message =
     window !== undefined
-      ? `all its ticks to come lie in a maintenance ("${window.name}"), and are skipped`
+      ? `all its coming ticks are in maintenance ("${window.name}"), and are skipped`
       : isAsked
-        ? "its ticks to come are to be skipped, and it has no others"
-        : "its parents' ticks to come are skipped, and its own with them";
+        ? "all its coming ticks are to be skipped"
+        : "its parents' coming ticks are skipped, and its own with them";
   return { code: "ALL_SKIPPED", pointer: "", message };
 }
 

@@ -34,7 +34,8 @@ export function pendingTicks(state: State, plan: Plan): PendingTick[] {
     const [order] = slots;
     if (order === undefined) return [];
     const { waitsFor, why } = waitOf(state, plan, order);
-    const which = order.of === 1 ? "" : `${slots.length} of its ${order.of} runs are to come; the first: `;
+    const which =
+      order.of === 1 ? "" : `${slots.length} of its ${order.of} runs are still to come; the first: `;
     return { tick: order.tick, due: order.due, waitsFor, why: `${which}${why}` };
   });
   return [...pending, ...ticksAwaitingParents(state, plan).slice(0, pendingShown)];
@@ -82,7 +83,7 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
     const names = [...order.local.ask.waiting].map((peer) => shownName(state, peer));
     return {
       waitsFor: "answer",
-      why: `${names.join(", ") || "the others"} must first answer that they don't run it`,
+      why: `${names.join(", ") || "the others"} must first answer that they are not running it`,
     };
   }
   return waitForPeer(state, plan, order);
@@ -90,7 +91,7 @@ function waitOf(state: State, plan: Plan, order: Order): Wait {
 
 function waitForStop(state: State, { why, until }: Stop): Wait {
   const end = until === Infinity ? "until it is resumed" : `until ${instantText(state, until)}`;
-  if (why === "maintenance") return { waitsFor: "maintenance", why: `a maintenance goes on ${end}` };
+  if (why === "maintenance") return { waitsFor: "maintenance", why: `maintenance goes on ${end}` };
   return { waitsFor: "pause", why: `the job is paused ${end}` };
 }
 
@@ -111,10 +112,13 @@ function claimOf(state: State, order: Order): Wait | undefined {
     if (how !== "claimed") continue;
     const name = shownName(state, peer);
     if (waiting === "capacity")
-      return { waitsFor: "capacity", why: `${name} holds it until a place is free` };
+      return { waitsFor: "capacity", why: `${name} has claimed it and waits for a free place` };
     if (pool !== undefined) return { waitsFor: "pool", why: poolWait(state, order.job, pool, name) };
     if (waiting === "overlap")
-      return { waitsFor: "overlap", why: `${name} holds it until an earlier run of the job ends` };
+      return {
+        waitsFor: "overlap",
+        why: `${name} has claimed it and waits for an earlier run of the job to end`,
+      };
     return { waitsFor: "start", why: `${name} has claimed it and is about to start it` };
   }
   return undefined;
@@ -123,7 +127,7 @@ function claimOf(state: State, order: Order): Wait | undefined {
 /** Of the jobs that hold the pool's slots, it names those of the job's own group: who sees this one may not see the others. */
 function poolWait(state: State, job: JobId, pool: string, name: string): string {
   const slots = slotsOfPool(state.jobs, pool);
-  if (slots === 0) return `${name} holds it: the pool "${pool}" has 0 slots, which stops it`;
+  if (slots === 0) return `${name} has claimed it and waits: the pool "${pool}" has 0 slots, which stops it`;
   const running = [...poolHolders(state, pool)]
     .filter(({ isRunning }) => isRunning)
     .map(({ record }) => record.job);
@@ -135,7 +139,7 @@ function poolWait(state: State, job: JobId, pool: string, name: string): string 
     ...(others === 0 ? [] : [`${others} ${others === 1 ? "job" : "jobs"} of other groups`]),
   ];
   const held = holders.length === 0 ? "" : `, held by ${holders.join(", ")}`;
-  return `${name} holds it until a slot of the pool "${pool}" is free (it has ${slots}${held})`;
+  return `${name} has claimed it and waits for a free slot of the pool "${pool}" (it has ${slots}${held})`;
 }
 
 /** What an order of a tick that runs on all peers waits for, if its peer is away, or if it is not its turn. */

@@ -169,7 +169,7 @@ function withNotes<Read extends Pick<RunRecord, "notes">>(read: Read, outcome: C
   const left = "leftRunning" in outcome ? (outcome.leftRunning ?? 0) : 0;
   if (left === 0) return read;
   const what = left === 1 ? "a process was" : `${left} processes were`;
-  const sentence = `${what} still running when its program ended, and ended with it; \`background: leave\` lets them run on`;
+  const sentence = `${what} still running when its program ended, and cicada ended what was left; \`background: leave\` lets it run on`;
   return { ...read, notes: [...(read.notes ?? []), sentence] };
 }
 

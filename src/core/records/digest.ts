@@ -76,18 +76,18 @@ export function describeDay(facts: DayFacts): { state: DigestState; text: string
   const byJob = Map.groupBy(problems.filter(isOutcome), ({ job }) => job);
   const ran = `${moreSucceeded ? "at least " : ""}${counted(succeeded, "run")} succeeded`;
   if (byJob.size === 0 && undecided.length === 0 && !isCut) {
-    const text = `${counted(jobs.size, "job")}: ${ran} ${period}, and nothing failed, was missed or lost`;
+    const text = `${counted(jobs.size, "job")}: ${ran} ${period}, and nothing failed, timed out, was missed or was lost`;
     return { state: "ok", text };
   }
   for (let named = namedMax; ; named--) {
     const parts = [
       byJob.size === 0 ? undefined : describeProblems(facts, byJob, period, named),
       byJob.size === 0 && isCut
-        ? `so many attempts failed and were repeated ${period} that not all were looked at`
+        ? `so many attempts failed and were repeated ${period} that not all of them were looked at`
         : undefined,
       undecided.length === 0
         ? undefined
-        : `ticks that are due and have not begun: ${listed(undecided, named)}`,
+        : `jobs with ticks that are due and have not begun: ${listed(undecided, named)}`,
       `${ran} ${byJob.size === 0 && !isCut ? period : "in that time"}`,
     ];
     const text = parts.filter((part) => part !== undefined).join(". ");
@@ -138,7 +138,7 @@ function sentenceOf(job: JobId, records: readonly RunRecord[], nameOf: DayFacts[
 
 const verbs: Readonly<Record<WrongState, string>> = {
   failed: "failed",
-  timeout: "ran into its timeout",
+  timeout: "timed out",
   lost: "was lost",
   missed: "was missed",
 };

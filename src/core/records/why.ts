@@ -24,17 +24,17 @@ const skippedBecause: Readonly<Record<SkippedPeer["why"], string>> = {
   settling: "had just started",
   "not-targeted": "is not a target of the job",
   clock: "had a clock too far off the others'",
-  host: "could not start runs, because of its host",
-  duplicate: "had a newer process beside it with the same identity",
+  host: "could not start runs, because of a fault of its host",
+  duplicate: "shared its identity with a newer process",
 };
 
 const reasons: Readonly<Record<string, string>> = {
   overlap:
-    "an earlier run of the job was still on, and the job's overlap policy allows no second run to start or wait",
+    "an earlier run of the job had not ended, and the job's overlap policy allows no second run to start or wait",
   paused: "the job was paused",
   asked: "a person asked for it",
-  maintenance: "it was due in a maintenance",
-  backfilled: "another request has asked for the same tick before",
+  maintenance: "it was due during maintenance",
+  backfilled: "an earlier request had asked for the same tick",
   calendar:
     "a calendar that the job's `except` names was missing, so nobody could tell whether the job leaves the tick out",
   policy: "it was overdue, and the job's catchUp policy is none",
@@ -54,16 +54,16 @@ const reasons: Readonly<Record<string, string>> = {
   clock: "the peer's clock was too far off the others'",
   host: "the peer's host could not start runs",
   disk: "the peer could not write its data folder",
-  "retry-nowhere": "no peer is left that may repeat it, as the job's retry.where says",
+  "retry-nowhere": "the job's retry.where leaves no peer that may repeat it",
   replaced: "a newer tick of the job has replaced it",
   "given-back": `${giveBacksMax} peers that the voters had chosen gave it back without starting it`,
   "too-old-to-vote":
     "its job is a majority job, whose voters remember their votes for a day, and the tick is older than that",
   "no-quorum": "no majority of the voters could be reached before its window closed",
   "chosen and gone": "the voters had chosen a peer that died before it could say whether it started it",
-  offline: "its peer was away, and the job's target.offline says for how long it is awaited",
+  offline: "its peer was away, and the job's target.offline says how long to wait for it",
   forgotten: "its peer was forgotten",
-  stopped: "as many of the tick's runs had failed as the job's target.rolling.stopAfter says",
+  stopped: "the tick's failed runs had reached the job's target.rolling.stopAfter",
   rolling: "it was not its turn yet: the job's target.rolling.max says how many run at once",
   precheck: "there was nothing to do",
   "exit-code": "the job's success.skipCodes say that there was nothing to do",
@@ -104,10 +104,10 @@ function sentenceFor(record: RunRecord, nameOf: NameOf): string {
   const who = nameOf(record.peer);
   const waits =
     record.waiting === "capacity"
-      ? " and holds it until a place is free"
+      ? " and waits for a free place"
       : record.pool === undefined
-        ? " and holds it until an earlier run has ended"
-        : ` and holds it until a slot of the pool "${record.pool}" is free`;
+        ? " and waits for an earlier run to end"
+        : ` and waits for a free slot of the pool "${record.pool}"`;
   switch (record.state) {
     case "claimed":
       return `${who} claimed it${clock(record.claimedAt)}${record.waiting === undefined ? "" : waits}. ${chosen(record, nameOf)}`;
@@ -180,7 +180,7 @@ function describeEnd(record: RunRecord): string {
 
 function endInWords(record: RunRecord): string {
   if (record.state === "succeeded") return "succeeded";
-  if (record.state === "timeout") return "was stopped at its timeout";
+  if (record.state === "timeout") return "timed out";
   if (record.state === "cancelled") return "was cancelled";
   if (record.state === "skipped" && record.exitCode !== undefined)
     return `ended with exit code ${record.exitCode}`;
@@ -229,7 +229,7 @@ export function describeTick(
   if (doubles.length > 0) {
     const where = doubles.map((record) => `${nameOf(record.peer)} (${peersUp(record)})`).join(" and on ");
     why.push(
-      `It was started ${doubles.length} times, on ${where}: these peers did not hear each other then.`,
+      `It was started ${doubles.length} times, on ${where}: these peers did not hear each other at the time.`,
     );
   }
   if (pending?.waitsFor === "retry") why.push(`It did not succeed and is repeated: ${pending.why}.`);

@@ -77,7 +77,7 @@ function readEntry(
   const calendar = calendarNamedBy(entry);
   if (calendar !== undefined) {
     if (nameForm.test(calendar)) return { calendar };
-    const message = `${JSON.stringify(calendar)} can't be a calendar's name: it is 1 to 64 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit`;
+    const message = `${JSON.stringify(calendar)} can't be a calendar's name: it is 1 to 64 characters from a-z, 0-9, '.', '_' and '-', and begins with a letter or digit`;
     return { message };
   }
   // What begins like a date is meant as one.
@@ -86,7 +86,9 @@ function readEntry(
   if ("kind" in rule) return rule;
   const { position, message } = rule;
   const where = position === undefined ? "" : ` (at character ${position})`;
-  return { message: `${JSON.stringify(entry)} can't be left out: ${message}${where}; ${exclusionHint}` };
+  return {
+    message: `${JSON.stringify(entry)} can't be used in except: ${message}${where}; ${exclusionHint}`,
+  };
 }
 
 /** The first calendar of which nothing is known at the instant (ms); undefined = all are known. */

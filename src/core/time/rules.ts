@@ -88,7 +88,10 @@ function readCron(expression: string, hashSeed: string): Rule | Refusal {
   if ("message" in times) return times;
   if (!everMatches(times.days)) {
     const { position, text } = read.fields.dayOfMonth;
-    return { position, message: `never: no month that is named has such a day (${JSON.stringify(text)})` };
+    return {
+      position,
+      message: `it never comes: none of its months has such a day (${JSON.stringify(text)})`,
+    };
   }
   const hashed = Object.values(read.fields).some(({ items }) => items.some(({ kind }) => kind === "hashed"));
   if (!hashed) {

@@ -131,7 +131,7 @@ function describeForced(state: State, { number, forced, voters }: Epoch, before:
   note(
     state,
     "warn",
-    "the roster was forced, not voted for: if its old voters live on, a tick may run twice",
+    "the roster was forced, not voted for: if its old voters are still running, a tick may run twice",
     {
       epoch: number,
       by: forced.by,

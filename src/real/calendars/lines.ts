@@ -28,7 +28,7 @@ export function readComponents(text: string): Component[] | LineProblem {
     const at = { line: line.number };
     const inside = open.at(-1);
     const colon = line.text.indexOf(":");
-    if (colon < 0) return { ...at, message: `${shown(line)} is no content line: it has no colon` };
+    if (colon < 0) return { ...at, message: `${shown(line)} is not a content line: it has no colon` };
     if (!/^[A-Za-z0-9-]+$/.test(line.name)) return { ...at, message: `${shown(line)} has no property name` };
     const value = line.text
       .slice(colon + 1)
@@ -40,7 +40,7 @@ export function readComponents(text: string): Component[] | LineProblem {
       (inside?.components ?? roots).push(component);
       open.push(component);
     } else if (inside === undefined) {
-      return { ...at, message: `${shown(line)} stands outside of BEGIN:VCALENDAR … END:VCALENDAR` };
+      return { ...at, message: `${shown(line)} is outside of BEGIN:VCALENDAR … END:VCALENDAR` };
     } else if (line.name === "END") {
       if (value !== inside.name)
         return {

@@ -90,7 +90,7 @@ export function readICalendar(
   const [days, floating, spans] = [reading.days, reading.floating, reading.spans].map(united);
   const most = Math.max(days?.length ?? 0, floating?.length ?? 0, spans?.length ?? 0);
   if (most > entriesMax) {
-    const message = `its events cover ${most} separate times, and ${entriesMax} are the most`;
+    const message = `its events cover ${most} separate times, and the maximum is ${entriesMax}`;
     return { ok: false, problems: [{ line: 1, message }] };
   }
   return {
@@ -126,7 +126,7 @@ function collect(roots: readonly Component[], events: Component[], zones: Compon
       throw new Unreadable(root.begin, `a calendar begins with BEGIN:VCALENDAR, not with BEGIN:${root.name}`);
     const method = root.lines.find(({ name }) => name === "METHOD");
     if (method !== undefined && /:\s*CANCEL\s*$/i.test(method.text))
-      throw new Unreadable(method, "METHOD:CANCEL takes events back and is no calendar of its own");
+      throw new Unreadable(method, "METHOD:CANCEL cancels events and is not a calendar of its own");
     for (const component of root.components) {
       if (component.name === "VEVENT") events.push(component);
       else if (component.name === "VTIMEZONE") zones.push(component);
@@ -139,7 +139,7 @@ function collect(roots: readonly Component[], events: Component[], zones: Compon
   }
   const [first] = roots;
   if (first === undefined)
-    throw new Unreadable({ number: 1 }, "this is no iCalendar text: it has no BEGIN:VCALENDAR");
+    throw new Unreadable({ number: 1 }, "this is not iCalendar text: it has no BEGIN:VCALENDAR");
   if (events.length === 0) throw new Unreadable(first.begin, "the calendar has no event (VEVENT)");
 }
 

@@ -66,7 +66,10 @@ export function momentOf(
 ): Moment {
   const text = String(value);
   const wrong = (): Unreadable =>
-    new Unreadable(line, `${line.name}: ${line.text.slice(line.text.indexOf(":") + 1)} is no date or time`);
+    new Unreadable(
+      line,
+      `${line.name}: ${line.text.slice(line.text.indexOf(":") + 1)} is not a date or time`,
+    );
   if (type === "date") {
     const day = dayOfText(text);
     if (day === undefined) throw wrong();
@@ -107,7 +110,7 @@ export function readDuration(line: Line, text: string): { days: number; seconds:
   try {
     duration = ICAL.Duration.fromString(text);
   } catch {
-    throw new Unreadable(line, `${JSON.stringify(text)} is no duration`);
+    throw new Unreadable(line, `${JSON.stringify(text)} is not a duration`);
   }
   const { weeks, days, hours, minutes, seconds, isNegative } = duration;
   if (isNegative) throw new Unreadable(line, "a duration of an event isn't negative");

@@ -6,7 +6,7 @@
 /** The run was ended before its request was answered. */
 export class Stopped extends Error {
   constructor() {
-    super("the request was broken off");
+    super("the request was cut off");
   }
 }
 
@@ -25,8 +25,8 @@ const dnsReasons: Readonly<Record<string, string>> = {
 
 const connectReasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
-  EHOSTUNREACH: "there is no way to that host",
-  ENETUNREACH: "there is no way to that network",
+  EHOSTUNREACH: "there is no route to that host",
+  ENETUNREACH: "there is no route to that network",
   ETIMEDOUT: "the host does not answer",
   UND_ERR_CONNECT_TIMEOUT: "the host does not answer",
 };
@@ -78,7 +78,7 @@ export function describeBroken(error: unknown, isAnswered: boolean): string {
   if (code.startsWith("HPE_") || (error instanceof Error && error.name === "HTTPParserError"))
     return `http: the answer is not HTTP${coded}`;
   const when = isAnswered ? "before the answer was complete" : "before there was an answer";
-  return `http: the connection broke off ${when}: ${messageOf(error)}${coded}`;
+  return `http: the connection broke ${when}: ${messageOf(error)}${coded}`;
 }
 
 function codeOf(error: unknown): string {

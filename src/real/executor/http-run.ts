@@ -352,7 +352,7 @@ function redirected(
 ): Request | string {
   const url = URL.parse(location, request.url.href);
   if (url === null || !/^https?:$/.test(url.protocol)) {
-    return `redirect: ${JSON.stringify(location.slice(0, 100))} is no address that begins with http:// or https://`;
+    return `redirect: ${JSON.stringify(location.slice(0, 100))} is not an address that begins with http:// or https://`;
   }
   const isRead = request.method === "GET" || request.method === "HEAD";
   const becomesGet = status === 303 ? !isRead : status <= 302 && request.method === "POST";

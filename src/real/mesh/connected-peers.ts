@@ -52,7 +52,7 @@ export class ConnectedPeers {
     if (connected.has(peer) || connected.size < peersMax) return true;
     counters.add("mesh_peers_too_many");
     log.warn(
-      "as many peers are connected as may be; those that this one has learned of last are turned away",
+      "the most peers that may be connected are connected; those that this peer learned of last are turned away",
       { peersMax },
     );
     const known = book.peers();

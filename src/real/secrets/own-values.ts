@@ -55,7 +55,7 @@ export function readOwnValue(folder: string, name: string): OwnValue | { fault: 
   }
   try {
     const found = fstatSync(file);
-    if (!found.isFile()) return { fault: "it is no plain file" };
+    if (!found.isFile()) return { fault: "it is not a plain file" };
     const self = process.getuid?.() ?? found.uid;
     if (found.uid !== self) return { fault: `it belongs to user ${found.uid}, not to the peer's user` };
     if ((found.mode & 0o077) !== 0) {

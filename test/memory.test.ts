@@ -44,7 +44,7 @@ test("a start has much room for young objects, which a burst of work has no more
   assert.ok(afterBurst !== undefined && afterBurst <= 2, `${afterBurst} MiB after a burst`);
 });
 
-test("a peer that somebody has started with settings of his own for V8 keeps them", () => {
+test("a peer that somebody has started with settings of their own for V8 keeps them", () => {
   const [before, ready, afterBurst] = youngMib(["--max-semi-space-size=16"]);
   assert.ok(before !== undefined && before > 8, `${before} MiB during the start`);
   assert.ok(ready !== undefined && ready > 8, `${ready} MiB when ready`);

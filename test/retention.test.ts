@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { createJobs } from "../src/core/job/jobs-state.ts";
 import { ClockProof } from "../src/core/time/clock-proof.ts";
 import { retentionOf } from "../src/core/view.ts";
+import { keptFromOf } from "../src/peer/control.ts";
 import { Horizons } from "../src/peer/horizons.ts";
 import { Retention, type RetentionDeps } from "../src/peer/retention.ts";
 import type { Doors, Executor } from "../src/ports.ts";
@@ -729,4 +730,12 @@ test("a peer that joins with an empty folder gets all kept history", () => {
       stage.records(one, id).map(({ tick }) => tick),
     );
   }
+});
+
+test("a job says that earlier runs are not kept only if it was there at that time", () => {
+  const [before, createdAt] = [1_000, 500];
+  assert.equal(keptFromOf(undefined, { createdAt }), undefined, "nothing was pruned");
+  assert.equal(keptFromOf({ before }, { createdAt }), before);
+  assert.equal(keptFromOf({ before }, { createdAt: before }), undefined, "it is younger than the horizon");
+  assert.equal(keptFromOf({ before }, undefined), before, "a job that this version can't read");
 });

@@ -5,10 +5,11 @@
 import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Clock } from "../ports.ts";
-import type { Disk, JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../ports/disk.ts";
+import type { Disk, Horizon, JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../ports/disk.ts";
 import { planBackfill } from "./backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, slotOfPeer, type JobId, type TickId } from "../schema/ids.ts";
+import type { Job } from "../schema/job.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord } from "../schema/run.ts";
 import { isWrong, wrongStates } from "../schema/run-states.ts";
@@ -137,9 +138,17 @@ async function statusOf(peer: Peer, outcomes: Outcomes, id: JobId): Promise<JobS
   const { state, hindrances, next } = now;
   const lastFailed = hasFailed(outcome.lastTick);
   const isFailing = (state === "scheduled" || state === "manual") && lastFailed;
-  const { before = 0 } = peer.parts.horizons.ownOf(id) ?? {};
-  const keptFrom = before === 0 ? undefined : before;
+  const keptFrom = keptFromOf(peer.parts.horizons.ownOf(id), peer.parts.table.jobs().get(id));
   return { ...outcome, state: isFailing ? "failing" : state, lastFailed, hindrances, next, keptFrom };
+}
+
+/** A horizon follows the clock whether or not anything is pruned. What is older than the job is none of its history. */
+export function keptFromOf(
+  horizon: Pick<Horizon, "before"> | undefined,
+  job: Pick<Job, "createdAt"> | undefined,
+): number | undefined {
+  if (horizon === undefined || horizon.before <= (job?.createdAt ?? 0)) return undefined;
+  return horizon.before;
 }
 
 function hasFailed(tick: RunRecord | undefined): boolean {

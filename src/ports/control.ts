@@ -171,7 +171,7 @@ export interface JobStatus {
   lastRun: RunRecord | undefined;
   /** wall ms: when the last run that succeeded ended */
   lastSuccess: number | undefined;
-  /** wall ms: of earlier ticks this peer keeps only the last one and the last success; undefined = it has pruned none */
+  /** wall ms: of earlier ticks this peer keeps only the last one and the last success; undefined = it has pruned none of this job's */
   keptFrom: number | undefined;
 }
 

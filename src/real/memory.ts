@@ -13,7 +13,7 @@ const usualRounds = 6;
  * Ends the room for a start that cicada.mjs has given to V8, and gives back what the start left. From then on young objects keep
  * their 1 MiB, which would grow to 32 in any burst of work, such as a flood of connections; and old objects are collected when
  * there are half as many again as are in use, where V8 waits until there are up to four times as many. A peer that somebody has
- * started with settings of his own keeps those.
+ * started with settings of their own keeps those.
  */
 export function staySmall(): void {
   if (globalThis.gc === undefined) return;

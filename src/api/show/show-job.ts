@@ -57,7 +57,7 @@ const readOnly = {
     Type.String({
       format: "date-time",
       description:
-        "the answering peer no longer keeps runs of earlier ticks, except for the last tick and the last success; null = it has pruned none",
+        "the answering peer no longer keeps runs of earlier ticks, except for the last tick and the last success; null = it has pruned none of this job",
     }),
   ),
   state: Type.Enum(jobStates),

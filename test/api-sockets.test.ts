@@ -1,7 +1,7 @@
 /** The API's sockets, with real ones: no flood of strangers keeps a caller out, and unread answers don't pile up. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { Agent, request, type RequestListener } from "node:http";
+import { Agent, request, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { test, type TestContext } from "node:test";
 import { socketLimits, Sockets, type SocketLimits } from "../src/api/http/sockets.ts";
@@ -228,6 +228,7 @@ for (const [what, path, produce] of [
     context.mock.timers.enable({ apis: ["setInterval"] });
     const { port, api, control } = await listening(context, { ...socketLimits, unreadMs: 1 });
     const accepted = once(api.server, "connection") as Promise<[Socket]>;
+    const asked = once(api.server, "request") as Promise<[IncomingMessage, ServerResponse]>;
     const socket = connect(port, "127.0.0.1");
     context.after(() => socket.destroy());
     socket.on("error", () => {}).pause();
@@ -239,6 +240,9 @@ for (const [what, path, produce] of [
       if (path === "/v1/events") produce(control);
       await checkLater(context);
     }
+    // A stream clears its interval when its answer is closed. In the next test that would clear another one, in the same place.
+    const [, answer] = await asked;
+    if (!answer.closed) await once(answer, "close");
   });
 }
 

@@ -295,7 +295,7 @@ describe("a secret that a channel holds is in no error", () => {
   test("a secret whose value is no address is refused without being shown", async () => {
     const result = await deliver({ type: "slack", url: { name: "TOKEN" } });
     assert.ok(!result.ok && result.isFinal);
-    assert.match(result.why, /the value of TOKEN doesn't fit: an address begins with https/);
+    assert.match(result.why, /the value of TOKEN can't be used: an address begins with https/);
     assert.ok(!result.why.includes("named-token"));
   });
 });

@@ -577,7 +577,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
   test("a run that isn't there leads to the runs of its job", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
     await logIn(page, ada.token, "/runs/nightly~failed");
-    await page.getByText('There is no run "nightly~failed".').waitFor();
+    await page.getByText('No run of the job "nightly" has failed.').waitFor();
     await page.getByRole("link", { name: "Show the runs of nightly" }).click();
     await page.getByText("Nothing has run yet.").waitFor();
     await context.close();
@@ -727,9 +727,9 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
 
   test("an output is not called live while the peer does not answer", async () => {
     const { context, page } = await openPage(browser, ada.ready.http);
-    await ada.ask("POST", "/v1/jobs", { id: "slow", command: "echo begun; sleep 300" });
-    const { tick } = (await ada.ask("POST", "/v1/jobs/slow/run", {})) as { tick: string };
-    await logIn(page, ada.token, `/runs/${encodeURIComponent(`slow@${tick}`)}`);
+    await ada.ask("POST", "/v1/jobs", { id: "never-ends", command: "echo begun; sleep 300" });
+    const { tick } = (await ada.ask("POST", "/v1/jobs/never-ends/run", {})) as { tick: string };
+    await logIn(page, ada.token, `/runs/${encodeURIComponent(`never-ends@${tick}`)}`);
     const live = page.getByText("Live.", { exact: true });
     await live.waitFor();
     await page.route(/\/v1\//, (route) => route.abort());
@@ -740,7 +740,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("button", { name: "Cancel it" }).click();
     await page.getByText(/Ended: .*after/).waitFor();
-    await ada.ask("DELETE", "/v1/jobs/slow");
+    await ada.ask("DELETE", "/v1/jobs/never-ends");
     await context.close();
   });
 
@@ -1153,7 +1153,7 @@ describe("the dashboard", { skip: noBrowser ?? false }, () => {
     );
     assert.equal(await pool.count(), 0);
     await peers[1]?.ask("PUT", "/v1/pools/of-another", { slots: 3 });
-    await page.evaluate("told");
+    await page.evaluate("written");
     await page.clock.runFor(6_000);
     await pool.waitFor();
     await ada.ask("DELETE", "/v1/pools/of-another");

@@ -112,7 +112,7 @@ const shown: Readonly<Record<PlantedBug, Shown>> = {
   "drain-unread": { kinds: ["restart"], days: 4, seed: 8, rules: ["I18"], took: 8 },
   "needs-ignored": { kinds: ["kill"], seed: 1, rules: ["I4"], took: 1 },
   "later-fields-cleared": { kinds: ["kill"], seed: 19, rules: ["I7"], took: 7 },
-  "retry-dropped": { kinds: ["kill"], retries: true, seed: 7, rules: ["I17"], took: 7 },
+  "retry-dropped": { kinds: ["kill"], retries: true, seed: 144, rules: ["I17"], took: 7 },
   "chain-dropped": { kinds: ["kill"], chains: true, seed: 7, rules: ["I17"], took: 1 },
   "chain-on-any-end": { kinds: ["kill"], chains: true, seed: 1, rules: ["I17"], took: 1 },
   "told-by-all": { kinds: ["kill"], retries: true, seed: 10, rules: ["I17"], took: 10 },

@@ -32,7 +32,7 @@ describe("a job with a script is refused with the place and the remedy", () => {
     [
       "a name that is no SHA-256",
       { script: { ...script, sha256: "abc" } },
-      /^\/script\/sha256: sha256 is 64 hex/,
+      /^\/script\/sha256: sha256 is the 64 hex/,
     ],
     [
       "an interpreter with options",

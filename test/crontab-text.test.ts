@@ -267,3 +267,20 @@ test("on a screen no text of a job moves the cursor", async () => {
   const said = await stub.onScreen("export", "--format", "crontab");
   assert.match(said.stdout, /\n# a: \\u001b\[2J\n/);
 });
+
+test("a job whose group gives it no variables is exported without any, and comes back the same", async () => {
+  await using stub = await StubPeer.open();
+  const own = { id: "a", command: "x", schedule: "@daily", user: "shop", timezone: "UTC" };
+  const inherited = { retry: { attempts: 2 } };
+  const items = [
+    { ...jobAnswer(own), inherited },
+    { ...jobAnswer({ ...own, id: "b" }), inherited: { env: { LEVEL: "2" } } },
+  ];
+  stub.on("GET /v1/jobs", { body: { items, nextCursor: null } });
+  const { jobs, doubts } = imported((await stub.cicada("export", "--format", "crontab")).stdout);
+  assert.deepEqual(doubts, []);
+  assert.deepEqual(
+    jobs.map(({ spec }) => spec),
+    [own, { ...own, id: "b", env: { LEVEL: "2" } }],
+  );
+});

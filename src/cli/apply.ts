@@ -175,7 +175,8 @@ async function exportCrontab(options: PeerOptions & { user?: string }, terminal:
     .map(({ inherited, ...job }) => {
       // The writable fields of a valid job are its spec.
       const own = writable(job) as unknown as JobSpec;
-      return { own, job: { ...inherited, ...own, env: { ...inherited?.env, ...job.env } } };
+      const env = inherited?.env === undefined ? {} : { env: { ...inherited.env, ...own.env } };
+      return { own, job: { ...inherited, ...own, ...env } };
     });
   const text = crontabOf(jobs, { user: options.user });
   terminal.print(terminal.interactive ? escapeUnseen(text) : text);

@@ -15,8 +15,8 @@ import {
   settleRange,
   unsureUntilOf,
   watermarkOf,
-  withdrawAhead,
 } from "../src/core/records/history.ts";
+import { withdrawAhead } from "../src/core/records/reopen.ts";
 import { createHistory, type HistoryState } from "../src/core/records/ledger-state.ts";
 import { tickAt, type JobId, type TickId } from "../src/schema/ids.ts";
 

@@ -13,14 +13,8 @@ import { admitRetry } from "../claims/order-book.ts";
 import { touchJob } from "../claims/touched.ts";
 import { mark as reach } from "../probes/marks.ts";
 import { clockRefusedMs } from "../members/suspicion.ts";
-import {
-  unsureUntilOf,
-  watermarkOf,
-  withdrawAhead,
-  settleRange,
-  reopen,
-  reopenFrom,
-} from "../records/history.ts";
+import { unsureUntilOf, watermarkOf, settleRange } from "../records/history.ts";
+import { withdrawAhead, reopen, reopenFrom } from "../records/reopen.ts";
 import { latestOf, settleIn, settles, takeRecord } from "../records/ledger.ts";
 import { isDecidedAhead, movesUp } from "../records/records.ts";
 import { forgetTooLate, isDecidedTooEarly, takeTooLate } from "../records/too-late.ts";

@@ -43,8 +43,8 @@ import {
   unsureUntilOf,
   watermarkOf,
   settleRange,
-  reopen,
 } from "../records/history.ts";
+import { reopen } from "../records/reopen.ts";
 import { forgetGivenBack, openOf } from "../records/ledger.ts";
 import { noteTooLateSpan } from "../records/too-late.ts";
 import { emit, workOn, type State } from "../state.ts";

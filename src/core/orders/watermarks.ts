@@ -16,12 +16,12 @@ import { isPlanted } from "../probes/planted.ts";
 import {
   advanceWatermark,
   beginWatermark,
-  openTicksMax,
   overCount,
   settle,
   unsureUntilOf,
   watermarkOf,
 } from "../records/history.ts";
+import { openTicksMax } from "../records/history-entry.ts";
 import { openOf, openOfTick } from "../records/ledger.ts";
 import { emit, type State } from "../state.ts";
 import { isPlanning } from "./planning.ts";

@@ -6,35 +6,28 @@
  * undecided and not by how long the peer has been up.
  *
  * A watermark may lag but never leads: it is stored after the records that justify it, and covers only ticks that are past by
- * a clock that counts as right. If that clock turns out to have been ahead, the watermark goes back (`withdrawAhead`), and the
- * disk is read before a tick above it is admitted (`unsureUntil`).
+ * a clock that counts as right. If that clock turns out to have been ahead, the watermark goes back (reopen.ts), and the disk is
+ * read before a tick above it is admitted (`unsureUntil`).
  *
  * No watermark covers requested orders, which are no ticks of a schedule: they are kept one by one until `forgetRequested`.
  */
 import { instantOf, isManual, tickAt, type JobId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord, Watermark } from "../../schema/run.ts";
+import {
+  covers,
+  dropCovered,
+  entryOf,
+  isCovered,
+  isWhole,
+  keyOf,
+  onlySlot,
+  ticksOf,
+} from "./history-entry.ts";
 import { isDecision } from "./records.ts";
-import type { HistoryState, JobHistory, OverSlots } from "./ledger-state.ts";
+import type { HistoryState, OverSlots } from "./ledger-state.ts";
 
 /** A watermark without its job. */
 type Reach = Omit<Watermark, "job">;
-
-/** Most ticks have one order, in slot 0. They share this entry, which is never changed. */
-const onlySlot: OverSlots = { slots: new Map([["0", undefined]]), of: 1, isSkipped: false };
-
-/** The watermarks of most jobs name no open tick. They share this set. */
-const noTicks: ReadonlySet<number> = new Set();
-
-/** Most jobs have no range either. */
-const noRanges: JobHistory["ranges"] = [];
-
-function ticksOf(ticks: readonly number[]): ReadonlySet<number> {
-  return ticks.length === 0 ? noTicks : new Set(ticks);
-}
-
-export function keyOf(tick: TickId): number | TickId {
-  return isManual(tick) ? tick : instantOf(tick);
-}
 
 export function jobsRemembered(history: HistoryState): Iterable<JobId> {
   return history.jobs.keys();
@@ -70,14 +63,6 @@ export function partlyOver(history: HistoryState, job: JobId): TickId[] {
     ticks.push(typeof key === "number" ? tickAt(key) : key);
   }
   return ticks;
-}
-
-function isWhole({ over, sets }: JobHistory, key: number | TickId): boolean {
-  const ofTick = over?.get(key);
-  if (ofTick === undefined) return false;
-  const set = sets?.get(key);
-  if (set !== undefined) return set.slots.every((slot) => ofTick.slots.has(slot));
-  return ofTick.slots.size >= ofTick.of;
 }
 
 /** What a record says of an order that was started or decided; another peer may have said no more than that it was. */
@@ -199,80 +184,6 @@ export function hearWatermark(history: HistoryState, job: JobId, heard: Reach, n
 }
 
 /**
- * After the clock was ahead: forgets everything about ticks after `now`, including what other peers wrote about them. The disk
- * says which of them really started. Returns the jobs that are concerned.
- */
-export function withdrawAhead(history: HistoryState, now: number): JobId[] {
-  const withdrawn: JobId[] = [];
-  for (const [job, ofJob] of history.jobs) {
-    let latest = -Infinity;
-    for (const { to } of ofJob.ranges) if (to > now) latest = Math.max(latest, to);
-    ofJob.ranges = ofJob.ranges.filter(({ to }) => to <= now);
-    for (const tick of ofJob.over?.keys() ?? []) {
-      if (typeof tick !== "number" || tick <= now) continue;
-      latest = Math.max(latest, tick);
-      ofJob.over?.delete(tick);
-    }
-    if (ofJob.watermark !== undefined && ofJob.watermark.at > now) {
-      latest = Math.max(latest, ofJob.watermark.at);
-      const { since } = ofJob.watermark;
-      const open = [...ofJob.watermark.open].filter((tick) => tick <= now);
-      // If that clock began the watermark, nothing is known of the ticks before now, and the watermark is begun anew.
-      ofJob.watermark = since > now ? undefined : { since, at: now, open: ticksOf(open) };
-    }
-    if (latest === -Infinity) continue;
-    ofJob.unsureUntil = Math.max(ofJob.unsureUntil, latest);
-    withdrawn.push(job);
-  }
-  return withdrawn;
-}
-
-/**
- * A range from this instant (ms) on, reported by a clock that was ahead, no longer counts, and part of it is past. The
- * watermark goes back to before it, and the disk is read to learn which ticks of that part really started.
- */
-export function reopenFrom(history: HistoryState, job: JobId, instant: number, now: number): void {
-  const ofJob = history.jobs.get(job);
-  if (ofJob?.watermark === undefined || ofJob.watermark.at < instant) return;
-  const at = instant - 1;
-  const open = [...ofJob.watermark.open].filter((tick) => tick <= at);
-  ofJob.watermark = { since: Math.min(ofJob.watermark.since, at), at, open: ticksOf(open) };
-  ofJob.unsureUntil = Math.max(ofJob.unsureUntil, now);
-}
-
-/** How many undecided ticks a watermark names. */
-export const openTicksMax = 256;
-
-/**
- * A slot of a tick, or a range, no longer counts as over because of its record: the writer has withdrawn that record. The disk is
- * to be read up to that tick, because other records may say that it is over all the same.
- */
-export function reopen(history: HistoryState, record: Settled & Pick<RunRecord, "range">, now: number): void {
-  const { job, tick, slot, range } = record;
-  const ofJob = history.jobs.get(job);
-  if (ofJob === undefined || isManual(tick)) return;
-  const at = instantOf(tick);
-  const { watermark } = ofJob;
-  if (range !== undefined) {
-    ofJob.ranges = ofJob.ranges.filter(({ from, to }) => from !== range.from || to !== at);
-    reopenFrom(history, job, range.from, now);
-  } else if (!covers(watermark, at)) dropSlot(ofJob, at, slot);
-  else if (watermark !== undefined && watermark.open.size < openTicksMax)
-    ofJob.watermark = { ...watermark, open: new Set([...watermark.open, at]) };
-  else reopenFrom(history, job, at, now);
-  ofJob.unsureUntil = Math.max(ofJob.unsureUntil, Math.min(at, now));
-}
-
-function dropSlot({ over }: JobHistory, tick: number, slot: string): void {
-  const known = over?.get(tick);
-  if (known === undefined || !known.slots.has(slot)) return;
-  const slots = new Map(known.slots);
-  slots.delete(slot);
-  if (slots.size === 0) over?.delete(tick);
-  else over?.set(tick, { ...known, slots });
-}
-
-/**
  * Forgets orders before the instant (ms) that no watermark covers: requested ones, which can't start any more, and those of
  * jobs that can't be read here. If such a job comes back, the disk is read.
  */
@@ -349,53 +260,7 @@ export function forgetHistory(history: HistoryState, job: JobId): void {
   history.jobs.delete(job);
 }
 
-export function entryOf(history: HistoryState, job: JobId): JobHistory {
-  let ofJob = history.jobs.get(job);
-  if (ofJob === undefined) {
-    ofJob = {
-      watermark: undefined,
-      unsureUntil: -Infinity,
-      over: undefined,
-      sets: undefined,
-      ranges: noRanges,
-    };
-    history.jobs.set(job, ofJob);
-  }
-  return ofJob;
-}
-
-/** Drops the entries that the watermark covers. */
-function dropCovered(ofJob: JobHistory): void {
-  const { watermark, over, sets } = ofJob;
-  // An open tick is never in a range, because the ticks of a range were reported as not run.
-  const ranges = ofJob.ranges.filter(({ to }) => watermark === undefined || to > watermark.at);
-  ofJob.ranges = ranges.length === 0 ? noRanges : ranges;
-  for (const tick of over?.keys() ?? []) {
-    if (typeof tick !== "number" || !covers(watermark, tick)) continue;
-    over?.delete(tick);
-  }
-  if (over?.size === 0) ofJob.over = undefined;
-  for (const tick of sets?.keys() ?? [])
-    if (typeof tick === "number" && covers(watermark, tick)) sets?.delete(tick);
-  if (sets?.size === 0) ofJob.sets = undefined;
-}
-
 /** Whether the watermark doesn't cover the tick. */
 export function isPastWatermark(history: HistoryState, job: JobId, tick: TickId): boolean {
   return isManual(tick) || !covers(history.jobs.get(job)?.watermark, instantOf(tick));
-}
-
-/** Whether the watermark or a range says that the tick is over in all its slots. */
-function isCovered({ watermark, ranges }: JobHistory, tick: number): boolean {
-  return covers(watermark, tick) || isIn(ranges, tick);
-}
-
-function isIn(ranges: readonly { from: number; to: number }[], tick: number): boolean {
-  return ranges.some(({ from, to }) => from <= tick && tick <= to);
-}
-
-function covers(watermark: JobHistory["watermark"], tick: number): boolean {
-  return (
-    watermark !== undefined && watermark.since < tick && tick <= watermark.at && !watermark.open.has(tick)
-  );
 }

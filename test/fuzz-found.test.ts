@@ -371,16 +371,18 @@ test("a peer keeps copies of outputs only for real runs of the sender", () => {
   const tick = tickAt(Math.floor(mesh.world.now() / 5_000) * 5_000);
   const end = members[1].slice(-8);
   const refused = [`x@${end}`, `beat@${tick}~1@${members[2].slice(-8)}`, `../../x@${end}`, "x".repeat(512)];
-  for (const run of refused) {
-    mesh.sendAs(members[1], "log", {
-      kind: "log-copy",
-      run,
-      piece: 0,
-      pieces: 1,
-      bytes: base64(Buffer.from("x")),
-    });
-  }
-  assert.equal(mesh.peer(victim).status.view().counters["log_copies_refused"], refused.length);
+  const send = (run: string): void => {
+    const bytes = base64(Buffer.from("x"));
+    mesh.sendAs(members[1], "log", { kind: "log-copy", run, piece: 0, pieces: 1, bytes });
+  };
+  const refusedSoFar = () => mesh.peer(victim).status.view().counters["log_copies_refused"];
+  for (const run of refused) send(run);
+  assert.equal(refusedSoFar(), refused.length);
+  // Runs of the sender of which it has no record: their outputs would never be removed again.
+  const invented = Array.from({ length: 20 }, (_, number) => `invented-${number}@${tick}~1@${end}`);
+  for (const run of invented) send(run);
+  mesh.pass(15_000);
+  assert.equal(refusedSoFar(), refused.length + invented.length);
 });
 
 test("a farewell in the name of an unknown peer adds no member", () => {

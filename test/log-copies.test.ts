@@ -41,6 +41,7 @@ function stage(outputBytes: number) {
   const counted: string[] = [];
   const charged = new Map<PeerId, number>();
   const wire = { underWay: 0, most: 0, cut: false };
+  const records = { areInMemory: true, areStored: true };
   const peers = new Map<PeerId, LogCopies>();
   const join = (self: PeerId) => {
     const copies = new LogCopies({
@@ -62,12 +63,24 @@ function stage(outputBytes: number) {
       living: () => [runner, keeper].filter((peer) => peer !== self),
       count: (name) => void counted.push(name),
       charge: (peer, steps) => void charged.set(peer, (charged.get(peer) ?? 0) + steps),
+      remembersRun: () => records.areInMemory,
+      isRunStored: (_run, _peer, done) => done(records.areStored),
     });
     peers.set(self, copies);
     return copies;
   };
   join(keeper);
-  return { queue, copies: join(runner), keeper: peers.get(keeper), output, kept, counted, charged, wire };
+  return {
+    queue,
+    copies: join(runner),
+    keeper: peers.get(keeper),
+    output,
+    kept,
+    counted,
+    charged,
+    wire,
+    records,
+  };
 }
 
 test("an output of eight MiB is copied whole, with never more than one piece of it on its way", () => {
@@ -105,6 +118,41 @@ test("a copy whose keeper falls silent on the way does not count as copied", () 
   queue.runUntil(120_000);
   assert.equal(kept.size, 0);
   assert.deepEqual(counted, ["logs_not_copied"]);
+});
+
+for (const [how, outputBytes] of [
+  ["small", 1_000],
+  ["large", 1_000_000],
+] as const) {
+  test(`a ${how} copy of a run of which there is no record is not kept: nothing would ever remove it`, () => {
+    const { queue, copies, kept, counted, records } = stage(outputBytes);
+    records.areInMemory = records.areStored = false;
+    copies.copy(record);
+    queue.runUntil(60_000);
+    assert.equal(kept.size, 0);
+    assert.deepEqual(counted, ["logs_copied", "log_copies_refused"]);
+  });
+
+  test(`a ${how} copy that comes before the record of its run is kept`, () => {
+    const { queue, copies, output, kept, records } = stage(outputBytes);
+    records.areInMemory = records.areStored = false;
+    copies.copy(record);
+    queue.runUntil(5_000);
+    assert.equal(kept.size, 0);
+    records.areInMemory = true;
+    queue.runUntil(60_000);
+    const [copy] = kept.values();
+    assert.ok(copy !== undefined && output.equals(copy));
+  });
+}
+
+test("a copy of a run whose record is on the disk only is kept", () => {
+  const { queue, copies, output, kept, records } = stage(1_000);
+  records.areInMemory = false;
+  copies.copy(record);
+  queue.runUntil(60_000);
+  const [copy] = kept.values();
+  assert.ok(copy !== undefined && output.equals(copy));
 });
 
 test("a peer gets no pieces of an output that it was not offered", () => {

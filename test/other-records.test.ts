@@ -2,12 +2,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Keys } from "../src/ports.ts";
-import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
+import { tickAt, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";
 import { otherRecordBytesMax, type OtherRecord } from "../src/schema/other-record.ts";
 import { everySeconds } from "../src/sim/client/schedules.ts";
 import { World } from "../src/sim/world/world.ts";
 import { signedOtherBytes, verifyOtherRecord } from "../src/wire/records.ts";
 import { calmWorld, epoch } from "./kit/calm-world.ts";
+import { FuzzMesh, members, victim } from "./kit/fuzz/mesh.ts";
 
 const second = 1_000;
 const minute = 60 * second;
@@ -89,4 +90,33 @@ test("a record of an unknown kind is taken only as its writer has signed it, and
   assert.ok(!isTaken(signed({ text: "x".repeat(otherRecordBytesMax) })), "too long");
   assert.ok(!isTaken(signed({ attempt: 1 })), "it could be taken for a run's record");
   assert.ok(!isTaken(signed({ requestedAt: 1 })), "it could be taken for a requested order");
+});
+
+test("a record of an unknown kind about a tick far ahead is not kept: it would stay until that tick has come", () => {
+  const mesh = new FuzzMesh("ahead");
+  const [, liar] = members;
+  const now = mesh.world.now();
+  const about = (ms: number): OtherRecord => {
+    const record = {
+      ...signed({ peer: liar, tick: tickAt(Math.floor(ms / second) * second) }),
+      signature: "",
+    };
+    const bytes = signedOtherBytes(record) ?? new Uint8Array();
+    return { ...record, signature: Buffer.from(mesh.keys(liar).sign(bytes)).toString("base64url") };
+  };
+  const [due, ahead, farAhead] = [about(now), about(now + minute), about(Date.UTC(2999, 0, 1))];
+  mesh.sendAs(liar, "runs", {
+    kind: "runs",
+    records: [],
+    others: [due, ahead, farAhead],
+    declined: [],
+    orders: [],
+    cancels: [],
+  });
+  mesh.pass(second);
+  const { others } = mesh.world.hosts.get(victim).storage;
+  assert.deepEqual(
+    [...others.values()].filter(({ kind }) => kind === "set"),
+    [due],
+  );
 });

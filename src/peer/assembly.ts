@@ -4,7 +4,7 @@
  */
 import type { EventBody } from "../core/events.ts";
 import { meshSight } from "../core/operator/mesh-sight.ts";
-import { isPossiblyStale } from "../core/orders/runs.ts";
+import { isPossiblyStale, isTickAhead } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import {
   hasWarmedUp,
@@ -16,6 +16,7 @@ import {
   livingOthers,
   nameOfPeer,
   openSince,
+  remembersRun,
   retentionOf,
   watermarksOf,
 } from "../core/view.ts";
@@ -38,7 +39,7 @@ import { KeyRotation } from "./key-rotation.ts";
 import { LogCopies } from "./log-copies.ts";
 import { isAble } from "../core/members/capabilities.ts";
 import { AuditReader } from "./audit.ts";
-import { Logs, type OutputDeps } from "./logs.ts";
+import { isRunStored, Logs, type OutputDeps } from "./logs.ts";
 import { LongRuns } from "./long-runs.ts";
 import { MeshNotices } from "./mesh-notices.ts";
 import { NoticeSender } from "./notice-sender.ts";
@@ -132,6 +133,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     horizons,
     isOpen: (record) => isOpen(state, record),
     isPossiblyStale: (record) => isPossiblyStale(state, record),
+    isAhead: (tick) => isTickAhead(state, tick),
     feed,
     onOthers: (records) => {
       announcers.notices.heard(records);
@@ -193,7 +195,13 @@ export function assemble(deps: AssemblyDeps): Assembly {
     others: () => livingOthers(state).filter((peer) => isAble(state, peer, "audit")),
     count,
   });
-  const copies = new LogCopies({ ...outputDeps(deps), executor, charge });
+  const copies = new LogCopies({
+    ...outputDeps(deps),
+    executor,
+    charge,
+    remembersRun: (run, peer) => remembersRun(state, run, peer),
+    isRunStored: (run, peer, done) => isRunStored(doors.disk, run, peer, done),
+  });
   const equipment = {
     lacksScripts: [] as readonly string[],
     lacksUsers: [] as readonly string[],

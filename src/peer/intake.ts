@@ -10,6 +10,7 @@ import { isPlanted, type PlantedBug } from "../core/probes/planted.ts";
 import type { Doors } from "../ports.ts";
 import type { Things } from "../ports/disk.ts";
 import type { RequestedOrder, RunRecord } from "../schema/run.ts";
+import type { TickId } from "../schema/ids.ts";
 import type { OtherRecord } from "../schema/other-record.ts";
 import { verifyOtherRecord, verifyRecord } from "../wire/records.ts";
 import type { Horizons } from "./horizons.ts";
@@ -24,6 +25,8 @@ export interface IntakeDeps {
   isOpen: (record: RunRecord) => boolean;
   /** Core doubts the record, because it is open and its order is over. */
   isPossiblyStale: (record: RunRecord) => boolean;
+  /** The tick lies further ahead than any right clock would have a record about it. */
+  isAhead: (tick: TickId) => boolean;
   feed: (event: EventBody) => void;
   /** Genuine records of other kinds than runs have come. */
   onOthers: (records: readonly OtherRecord[]) => void;
@@ -71,13 +74,19 @@ export class Intake {
     return genuine;
   }
 
-  /** Stores records of kinds that this version doesn't know. If the disk refuses one, a later sync offers it again. */
+  /**
+   * Stores records of other kinds. If the disk refuses one, a later sync offers it again, and so it does with one that is refused
+   * because it comes too early: nothing would remove a record before its tick has come and gone.
+   */
   keep(others: readonly OtherRecord[]): void {
-    const { doors, count } = this.#deps;
+    const { doors, count, isAhead } = this.#deps;
     const kept = others.filter((record) => {
       const isGenuine = verifyOtherRecord(record, doors.keys);
       if (!isGenuine) count("refused_signature");
-      return isGenuine && !this.#isPruned(record);
+      if (!isGenuine || this.#isPruned(record)) return false;
+      const isTooEarly = isAhead(record.tick);
+      if (isTooEarly) count("records_refused_ahead");
+      return !isTooEarly;
     });
     if (kept.length === 0) return;
     this.#deps.onOthers(kept);

@@ -5,8 +5,13 @@
  *
  * A large copy is sent piece by piece. The keeper asks for the next piece when it has the one before, so that no queue
  * overflows, and its last request confirms that it has all of them. A copy that fits into one message is sent without a
- * confirmation, which would double the messages of every run. Not promised: two copies while fewer than two other peers are
- * alive, a new copy when its keeper dies, copies of outputs beyond the cap.
+ * confirmation, which would double the messages of every run.
+ *
+ * A copy is kept only if this peer has a record of its run, because outputs are removed together with their records: without one,
+ * a member that sends outputs of runs that never were would fill this peer's disk for good.
+ *
+ * Not promised: two copies while fewer than two other peers are alive, a new copy when its keeper dies, copies of outputs beyond
+ * the cap.
  */
 import type { Cancel, Executor } from "../ports.ts";
 import { runId, type PeerId, type RunId } from "../schema/ids.ts";
@@ -24,7 +29,9 @@ const copyCapBytes = 8_388_608;
 const givenBytesMax = 67_108_864;
 /** A keeper that asks for nothing for this long gets no more pieces. */
 const askedWithinMs = 30_000;
-/** Limits for copies that arrive at the same time, and for their bytes. Beyond either, the oldest copies are dropped. */
+/** How long a copy waits for a record of its run, ms. Records come by gossip, the copy on a stream. */
+const recordWithinMs = 10_000;
+/** Limits for copies that arrive at the same time or wait for a record, and for their bytes. Beyond either, the oldest copies are dropped. */
 const arrivingMax = 64;
 const arrivingBytesMax = 67_108_864;
 
@@ -32,6 +39,10 @@ interface CopyDeps extends OutputDeps {
   executor: Pick<Executor, "packLog" | "keepLog">;
   /** Work that a message of this peer causes, in steps (work-shares.ts). */
   charge(peer: PeerId, steps: number): void;
+  /** Whether a record of that peer's run is in memory. */
+  remembersRun(run: RunId, peer: PeerId): boolean;
+  /** The same, on the disk. */
+  isRunStored(run: RunId, peer: PeerId, done: (isStored: boolean) => void): void;
 }
 
 /** A copy of several pieces on its way to a keeper. */
@@ -131,10 +142,10 @@ export class LogCopies {
     parts.push(Buffer.from(bytes, "base64"));
     if (pieces > 1) this.#deps.send(from, { kind: "log-copy-next", run, piece: parts.length });
     if (parts.length === pieces) {
-      const gzip = Buffer.concat(parts);
-      this.#deps.charge(from, stepsOfUnpacking(gzip));
       // `isRunOf` above has parsed it as a run's id.
-      return this.#deps.executor.keepLog(run as RunId, gzip);
+      const id = run as RunId;
+      if (this.#deps.remembersRun(id, from)) return this.#keep(from, id, parts);
+      this.#awaitRecord(from, id, parts);
     }
     this.#arriving.set(key, parts);
     this.#arrivingBytes += bytesIn(parts);
@@ -142,6 +153,27 @@ export class LogCopies {
       if (this.#arriving.size <= arrivingMax && this.#arrivingBytes <= arrivingBytesMax) return;
       this.#forget(oldest);
     }
+  }
+
+  #keep(from: PeerId, run: RunId, parts: readonly Uint8Array[]): void {
+    const gzip = Buffer.concat(parts);
+    this.#deps.charge(from, stepsOfUnpacking(gzip));
+    this.#deps.executor.keepLog(run, gzip);
+  }
+
+  /** The copy is complete. It is dropped unless a record of its run comes in time. */
+  #awaitRecord(from: PeerId, run: RunId, parts: readonly Uint8Array[]): void {
+    const { clock } = this.#deps;
+    const key = `${from} ${run}`;
+    clock.alarm(clock.now().mono + recordWithinMs, () => {
+      if (this.#arriving.get(key) !== parts) return;
+      this.#forget(key);
+      if (this.#deps.remembersRun(run, from)) return this.#keep(from, run, parts);
+      this.#deps.isRunStored(run, from, (isStored) => {
+        if (isStored) this.#keep(from, run, parts);
+        else this.#deps.count("log_copies_refused");
+      });
+    });
   }
 
   #forget(key: string): Uint8Array[] | undefined {

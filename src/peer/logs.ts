@@ -4,8 +4,10 @@
  * This peer looks on its own disk, then asks the runner, then the living members in the order in which copies are placed. Each
  * request is answered with one piece: that is the credit that keeps a sender from flooding a reader.
  */
+import { CicadaError } from "../errors.ts";
 import type { Cancel, Clock, Executor, LogPiece } from "../ports.ts";
-import { parseRunReference, type PeerId, type RunId } from "../schema/ids.ts";
+import type { Disk } from "../ports/disk.ts";
+import { parseRunReference, runId, type PeerId, type RunId } from "../schema/ids.ts";
 import type { Message, MessageOf } from "../schema/message.ts";
 import { memberHashesOf, rankKey } from "../core/job/rank.ts";
 import { encodeBytes, pieceBytes } from "./pieces.ts";
@@ -14,6 +16,8 @@ import { encodeBytes, pieceBytes } from "./pieces.ts";
 const answerMs = 3_000;
 /** Pieces read for one peer at once. A reader asks for one piece and waits, so this many people can read through one peer. */
 const givenAtOnce = 32;
+/** The most attempts of one tick that are read. */
+const attemptsRead = 1_000;
 
 /** What reading outputs and copying them both need. */
 export interface OutputDeps {
@@ -127,6 +131,20 @@ export class Logs {
     if (found && !isAsAsked) this.#deps.count("log_pieces_refused");
     waiting.answer(found && isAsAsked ? piece : undefined);
   }
+}
+
+/** Whether the disk has a record of that peer's run. If it can't be read, the answer is no. */
+export function isRunStored(
+  disk: Pick<Disk, "history">,
+  run: RunId,
+  peer: PeerId,
+  done: (isStored: boolean) => void,
+): void {
+  const { job, tick, slot = "0" } = parseRunReference(run) ?? {};
+  if (job === undefined || tick === undefined) return done(false);
+  disk.history({ job, tick, slot, peer, limit: attemptsRead }, (page) =>
+    done(!(page instanceof CicadaError) && page.records.some((record) => runId(record) === run)),
+  );
 }
 
 /** A run's id names its runner by the last 8 characters of the peer's id. */

@@ -4,7 +4,7 @@
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome, RunSpec } from "../../ports.ts";
-import { instantOf, isManual, runId, type PeerId, type RunId } from "../../schema/ids.ts";
+import { instantOf, isManual, runId, type PeerId, type RunId, type TickId } from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isFinal } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
@@ -303,9 +303,17 @@ export function takeRecords(state: State, records: readonly RunRecord[]): void {
  * The record's tick lies too far ahead: before a tick is due there can only be a claim, and only shortly before. Or its next
  * attempt is due later than any rule can ask for.
  */
-function isBeyond({ tick, retryAt = -Infinity }: RunRecord, until: number): boolean {
+function isBeyond(
+  { tick, retryAt = -Infinity }: Pick<RunRecord, "tick" | "retryAt">,
+  until: number,
+): boolean {
   if (retryAt > until + longestBackoffMs) return true;
   return instantOf(tick) > until + (isManual(tick) ? requestedAheadMs : 0);
+}
+
+/** Whether the tick lies so far ahead that there can be no record about it yet. */
+export function isTickAhead(state: State, tick: TickId): boolean {
+  return isBeyond({ tick }, acceptedUntil(state));
 }
 
 /** The record's writer was ahead of the right clocks. The record is fetched later, when its time has come. */

@@ -1695,6 +1695,17 @@ test("I16: history that should have been pruned is found, unless the peer was aw
     !found(35, { outages: [down(41.7, 50.8), ...mostlyAway.outages] }),
     "its wait for 9.1 h may have ended just before it was away again",
   );
+  const lives = (upForMs: number) => ({
+    outages: [down(2, 30)],
+    operations: [
+      asked({ kind: "put", rules: { ...rules, keep } }, 2 * hour - upForMs),
+      asked({ kind: "delete", id: job }, 10 * hour),
+      asked({ kind: "put", rules: { ...rules, keep } }, 20 * hour),
+      asked({ kind: "delete", id: job }, 28 * hour),
+    ],
+  });
+  assert.ok(!found(80, lives(5 * minute)), "of a job that was deleted, it may not know the `keep`");
+  assert.ok(found(80, lives(hour)), "it has noted the `keep` of the first life");
 });
 
 test("I18: of two clocks, the one that is ahead starts nothing early, unless the right one alone was set since they agreed or met", () => {

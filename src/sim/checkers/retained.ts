@@ -289,17 +289,26 @@ function tooMany(evidence: Evidence, { peer, records }: Knowledge, job: JobId, k
   return [{ rule: "I16", at: evidence.to, what }];
 }
 
-/** Whether the peer was down for as long as the job was there: it removes that job's history by age alone. */
+/**
+ * Whether the peer was down whenever the job was there, but for less than it takes to note what the job keeps: it removes that
+ * job's history by age alone.
+ */
 function neverKnew({ operations, outages }: Evidence, of: PeerId, job: JobId): boolean {
-  const ofJob = operations.filter(({ request }) =>
-    request.kind === "put" ? request.rules.id === job : request.kind === "delete" && request.id === job,
-  );
-  const [first, last] = [ofJob[0], ofJob.at(-1)];
-  if (first === undefined || last?.request.kind !== "delete") return false;
-  return outages.some(
-    ({ peer, kind, from, to }) =>
-      peer === of && kind === "down" && from <= first.askedAt && to >= (last.answeredAt ?? Infinity),
-  );
+  const lives: { from: number; to: number }[] = [];
+  for (const { request, askedAt, answeredAt = Infinity } of operations) {
+    const last = lives.at(-1);
+    const isThere = last?.to === Infinity;
+    if (request.kind === "put" && request.rules.id === job && !isThere)
+      lives.push({ from: askedAt, to: Infinity });
+    if (request.kind === "delete" && request.id === job && last !== undefined && isThere)
+      last.to = answeredAt;
+  }
+  const downs = outages.filter(({ peer, kind }) => peer === of && kind === "down");
+  const upMs = (life: { from: number; to: number }): number => {
+    const parts = downs.map(({ from, to }) => Math.min(to, life.to) - Math.max(from, life.from));
+    return life.to - life.from - parts.reduce((sum, part) => sum + Math.max(0, part), 0);
+  };
+  return lives.length > 0 && lives.every((life) => life.to < Infinity && upMs(life) < roundsMs);
 }
 
 function isOver({ state }: RecordSeen): boolean {

@@ -1,7 +1,7 @@
 /** Backfill: past ticks that a person asks for again. Each runs once, oldest first, behind the live ticks of its job. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { planBackfill } from "../src/peer/backfill-plan.ts";
+import { planBackfill } from "../src/peer/history/backfill-plan.ts";
 import { ticksToBackfill } from "../src/core/operator/backfill.ts";
 import { isBackfillOn, overlapOfBackfill } from "../src/core/job/overlap.ts";
 import { CicadaError } from "../src/errors.ts";

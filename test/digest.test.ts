@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { describeDay, lastDay, type DayFacts } from "../src/core/records/digest.ts";
 import { zoneOf } from "../src/core/time/zone.ts";
-import { Digests } from "../src/peer/digests.ts";
+import { Digests } from "../src/peer/notices/digests.ts";
 import type { Doors, Log } from "../src/ports.ts";
 import type { RunQuery } from "../src/ports/disk.ts";
 import { checkChannel } from "../src/schema/channel.ts";

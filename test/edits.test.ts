@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
 import { Edits } from "../src/peer/edits.ts";
-import { Sender } from "../src/peer/sender.ts";
+import { Sender } from "../src/peer/messages/sender.ts";
 import type { Doors } from "../src/ports.ts";
 import type { Write } from "../src/ports/disk.ts";
 import { ulid, type JobId, type PeerId } from "../src/schema/ids.ts";

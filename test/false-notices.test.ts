@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Seen } from "../src/core/operator/mesh-sight.ts";
-import { MeshNotices, type MeshNoticesDeps } from "../src/peer/mesh-notices.ts";
-import { NoticeSender, type NoticeSenderDeps } from "../src/peer/notice-sender.ts";
+import { MeshNotices, type MeshNoticesDeps } from "../src/peer/notices/mesh-notices.ts";
+import { NoticeSender, type NoticeSenderDeps } from "../src/peer/notices/notice-sender.ts";
 import type { Write } from "../src/ports/disk.ts";
 import { tickAt, type PeerId } from "../src/schema/ids.ts";
 import { meshJob, meshNoticeKind, type MeshNoticeRecord } from "../src/schema/mesh-notice.ts";

@@ -16,6 +16,7 @@ import {
   exportComplaints,
   importComplaints,
   kitComplaints,
+  peerComplaints,
   placesToReview,
   roomCounts,
   roomOf,
@@ -63,6 +64,10 @@ describe("the house", () => {
 
   test("within core, imports go from the higher folder to the lower one, state.ts imports only slices, and only its holders import it", () => {
     assert.deepEqual(coreComplaints(files), []);
+  });
+
+  test("within peer, too, imports go from the higher folder to the lower one", () => {
+    assert.deepEqual(peerComplaints(files), []);
   });
 
   test("each slice of core's state is changed only in the folder that owns it", () => {
@@ -257,6 +262,10 @@ const planted: Readonly<Record<string, string>> = {
   ].join("\n"),
   "src/core/attic/old.ts": "export const old = true;",
   "src/peer/reader.ts": 'import type { State } from "../core/state.ts";\nexport type Whole = State;',
+  "src/peer/history/old.ts": 'import { wait } from "../timer.ts";\nexport const old = wait;',
+  "src/peer/sync/ask.ts": 'import { old } from "../history/old.ts";\nexport const ask = old;',
+  "src/peer/messages/sender.ts": 'import { ask } from "../sync/ask.ts";\nexport const send = ask;',
+  "src/peer/attic/new.ts": "export const fresh = 1;",
   "src/peer/timer.ts": "export const wait = (ring: () => void) => setTimeout(ring, 1);",
   "src/sim/dice.ts": "export const throwIt = (): number => Math.random();",
   "src/schema/row.ts": 'import { Compile } from "typebox/compile";\nexport const check = Compile;\n',
@@ -314,6 +323,14 @@ describe("a planted fault is found", () => {
       "src/core/orders/sweep.ts:1 may not import ../step.ts",
       "src/core/state.ts:1 may not import ./claims/book.ts",
       "src/peer/reader.ts:1 may not import ../core/state.ts",
+    ]);
+  });
+
+  test("an import within peer against the order, one of a file at its top, and an unknown folder", () => {
+    assert.deepEqual(peerComplaints(files).toSorted(), [
+      'src/peer/attic/new.ts: peer has no folder "attic"',
+      "src/peer/history/old.ts:1 may not import ../timer.ts",
+      "src/peer/messages/sender.ts:1 may not import ../sync/ask.ts",
     ]);
   });
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { test } from "node:test";
-import { LogCopies } from "../src/peer/log-copies.ts";
+import { LogCopies } from "../src/peer/outputs/log-copies.ts";
 import { tickAt, type JobId, type PeerId, type RunId } from "../src/schema/ids.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { HostClock, SimClock } from "../src/sim/clock.ts";

@@ -1,7 +1,7 @@
 /** Outputs that are read from other peers: what a peer answers is checked before anybody gets it. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Logs } from "../src/peer/logs.ts";
+import { Logs } from "../src/peer/outputs/logs.ts";
 import type { LogPiece } from "../src/ports.ts";
 import type { PeerId, RunId } from "../src/schema/ids.ts";
 import type { MessageOf } from "../src/schema/message.ts";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { signWebhook } from "../src/real/notifier/webhook.ts";
-import { NoticeQueue } from "../src/peer/notice-queue.ts";
+import { NoticeQueue } from "../src/peer/notices/notice-queue.ts";
 import { textRooms, type NoticeChannel } from "../src/schema/channel.ts";
 import type { JobId, RunId } from "../src/schema/ids.ts";
 import type { Notice } from "../src/schema/notice.ts";

@@ -1,7 +1,7 @@
 /** How notices wait for a channel: one after the other, a burst as one message, and again after a failure. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NoticeQueue, type Outcome } from "../src/peer/notice-queue.ts";
+import { NoticeQueue, type Outcome } from "../src/peer/notices/notice-queue.ts";
 import type { Delivered } from "../src/ports/notifier.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { Notice } from "../src/schema/notice.ts";

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
-import { allOpen, NoticeSender, type NoticeSenderDeps, type SentRecord } from "../src/peer/notice-sender.ts";
+import {
+  allOpen,
+  NoticeSender,
+  type NoticeSenderDeps,
+  type SentRecord,
+} from "../src/peer/notices/notice-sender.ts";
 import type { Delivered } from "../src/ports/notifier.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { noticeKind, type NoticeRecord } from "../src/schema/notice.ts";

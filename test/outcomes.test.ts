@@ -1,7 +1,7 @@
 /** The outcomes that are shown of a job: its last finished tick, its last run, and when it last succeeded. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outcomes } from "../src/peer/outcomes.ts";
+import { Outcomes } from "../src/peer/history/outcomes.ts";
 import type { RunQuery } from "../src/ports/disk.ts";
 import { backfillTick } from "../src/schema/backfill.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../src/schema/ids.ts";

@@ -1,7 +1,7 @@
 /** What a health-check service is told: each start has one end, with the same id, and no run waits for it. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Pings, type PingsDeps } from "../src/peer/pings.ts";
+import { Pings, type PingsDeps } from "../src/peer/notices/pings.ts";
 import type { Delivered, Ping } from "../src/ports/notifier.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { runId } from "../src/schema/ids.ts";

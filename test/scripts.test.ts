@@ -1,4 +1,4 @@
-/** Scripts (peer/scripts.ts): fetched ahead by every peer, verified, kept while a job names them; and who runs such a job. */
+/** Scripts (peer/host/scripts.ts): fetched ahead by every peer, verified, kept while a job names them; and who runs such a job. */
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { actionOf } from "../src/core/checks/action.ts";
@@ -6,7 +6,7 @@ import { checkJob, checkedJob } from "../src/core/checks/job.ts";
 import { scriptName } from "../src/core/checks/script.ts";
 import { whyBlocked } from "../src/core/members/blocked.ts";
 import { CicadaError } from "../src/errors.ts";
-import { ScriptStore } from "../src/peer/scripts.ts";
+import { ScriptStore } from "../src/peer/host/scripts.ts";
 import type { Scripts } from "../src/ports/scripts.ts";
 import type { JobId, PeerId } from "../src/schema/ids.ts";
 import type { Job, JobSpec } from "../src/schema/job.ts";

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { judgeEnd, successOf, type ProcessEnd } from "../src/core/job/success.ts";
 import { describeTick } from "../src/core/records/why.ts";
 import { duplicatesIn, hasStarted, isDecidedAhead, isRecordOfStart } from "../src/core/records/records.ts";
-import { Outcomes } from "../src/peer/outcomes.ts";
+import { Outcomes } from "../src/peer/history/outcomes.ts";
 import type { RunQuery } from "../src/ports/disk.ts";
 import type { JobId, PeerId, TickId } from "../src/schema/ids.ts";
 import type { JobSpec } from "../src/schema/job.ts";

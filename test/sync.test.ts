@@ -6,14 +6,14 @@ import * as Y from "yjs";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { recordKey } from "../src/core/records/records.ts";
 import { describeSync } from "../src/peer/status.ts";
-import { exchangeWindowMs } from "../src/peer/sync-records.ts";
-import { FetchTurns, nextTurnMs, turnsBytesMax } from "../src/peer/fetch-turns.ts";
-import { TableSync } from "../src/peer/sync-table.ts";
+import { exchangeWindowMs } from "../src/peer/sync/sync-records.ts";
+import { FetchTurns, nextTurnMs, turnsBytesMax } from "../src/peer/sync/fetch-turns.ts";
+import { TableSync } from "../src/peer/sync/sync-table.ts";
 import { instantOf, type PeerId } from "../src/schema/ids.ts";
 import type { Message } from "../src/schema/message.ts";
 import type { RequestedOrder, RunRecord } from "../src/schema/run.ts";
 import { peersRoot } from "../src/table/roots.ts";
-import { pieceBytes } from "../src/peer/pieces.ts";
+import { pieceBytes } from "../src/peer/messages/pieces.ts";
 import { SyncStage, type Actor } from "./kit/sync-stage.ts";
 import { edit, jobOf, makeTable, specOf, wallOf } from "./kit/tables.ts";
 

@@ -1,7 +1,7 @@
 /** Each neighbour's share of a peer's work: who waits, who doesn't, and what is dropped. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { WorkShares, workLimits } from "../src/peer/work-shares.ts";
+import { WorkShares, workLimits } from "../src/peer/messages/work-shares.ts";
 import type { PeerId } from "../src/schema/ids.ts";
 import { HostClock, SimClock } from "../src/sim/clock.ts";
 import { Dice } from "../src/sim/random.ts";

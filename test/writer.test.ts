@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { CicadaError } from "../src/errors.ts";
 import type { Doors } from "../src/ports.ts";
 import type { Disk, Write } from "../src/ports/disk.ts";
-import { Writer } from "../src/peer/writer.ts";
+import { Writer } from "../src/peer/history/writer.ts";
 import type { RunRecord } from "../src/schema/run.ts";
 import { someRecord } from "./kit/contract/disk.ts";
 

@@ -15,6 +15,7 @@ import type { Span } from "../schema/run.ts";
 import type { Attribution } from "../schema/attribution.ts";
 import type { Epoch } from "../schema/vote.ts";
 import type { MembershipStatement } from "../schema/membership.ts";
+import { metaKeys } from "./history/meta-keys.ts";
 import { readStatement } from "../wire/membership.ts";
 import { readChain } from "../wire/roster.ts";
 import { readAttribution, readAttributionOfKey } from "../wire/attribution.ts";
@@ -47,20 +48,6 @@ export interface Booted {
   barredThrough: number | undefined;
   superseded: Attribution | undefined;
   drained: Attribution | undefined;
-}
-
-export const metaKeys = {
-  owner: "owner",
-  clientId: "clientId",
-  lastAlive: "lastAlive",
-  prunedAt: "prunedAt",
-  clockProof: "clockProof",
-} as const;
-
-/** A clock's unfinished proof (core/time/clock-proof.ts), for the round after `lastRound`. */
-export interface StoredProof {
-  lastRound: number;
-  leftMs: number;
 }
 
 function numberIn(meta: ReadonlyMap<string, string>, key: string): number | undefined {

@@ -6,16 +6,16 @@ import { describeTick } from "../core/records/why.ts";
 import { CicadaError } from "../errors.ts";
 import type { Clock } from "../ports.ts";
 import type { Disk, Horizon, JobSince, RunPage, RunQuery, WrongJobs, WrongQuery } from "../ports/disk.ts";
-import { planBackfill } from "./backfill-plan.ts";
+import { planBackfill } from "./history/backfill-plan.ts";
 import type { BackfillPlan, Control, Explanation, JobStatus, TickStory, View } from "../ports/control.ts";
 import { instantOf, slotOfPeer, type JobId, type TickId } from "../schema/ids.ts";
 import type { Job } from "../schema/job.ts";
 import type { JobRevision } from "../schema/revision.ts";
 import { rangeSlot, type RunRecord } from "../schema/run.ts";
 import { isWrong, wrongStates } from "../schema/run-states.ts";
-import { Outcomes } from "./outcomes.ts";
+import { Outcomes } from "./history/outcomes.ts";
 import type { Peer } from "./peer.ts";
-import { ReadTogether } from "./read-together.ts";
+import { ReadTogether } from "./history/read-together.ts";
 
 /** Records fetched for each slot of each tick of a page: enough for its claim, its run and two takeovers. */
 const recordsPerTick = 4;

@@ -15,9 +15,9 @@ import type { TableEdit } from "../schema/job.ts";
 import { messageCapBytes } from "../schema/message.ts";
 import type { EditStep } from "../table/editor.ts";
 import type { JobTable } from "../table/table.ts";
-import { metaKeys } from "./boot.ts";
+import { metaKeys } from "./history/meta-keys.ts";
 import { JobHistory } from "./job-history.ts";
-import type { Sender } from "./sender.ts";
+import type { Sender } from "./messages/sender.ts";
 
 /** The largest update that is gossiped: in base64, with its envelope, it must fit into one message. */
 const gossipedUpdateBytes = (messageCapBytes * 3) / 4 - 1_024;

@@ -5,14 +5,14 @@ import type { Doors } from "../ports.ts";
 import type { PeerId } from "../schema/ids.ts";
 import type { Channel, Message } from "../schema/message.ts";
 import type { Codec } from "../wire/codec.ts";
-import type { Intake } from "./intake.ts";
+import type { Intake } from "./history/intake.ts";
 import type { KeyRotation } from "./key-rotation.ts";
-import type { LogCopies } from "./log-copies.ts";
+import type { LogCopies } from "./outputs/log-copies.ts";
 import type { AuditReader } from "./audit.ts";
-import type { Logs } from "./logs.ts";
-import type { ScriptStore } from "./scripts.ts";
-import type { Sync } from "./sync.ts";
-import { stepsOf } from "./work-prices.ts";
+import type { Logs } from "./outputs/logs.ts";
+import type { ScriptStore } from "./host/scripts.ts";
+import type { Sync } from "./sync/sync.ts";
+import { stepsOf } from "./messages/work-prices.ts";
 
 export interface ReceiverDeps {
   doors: Doors;

@@ -12,7 +12,7 @@ import { enterJob } from "../../src/core/job/timetable.ts";
 import { hearCancelConfirmed } from "../../src/core/operator/cancel.ts";
 import { commandStored, obey } from "../../src/core/operator/commands.ts";
 import { ticksToBackfill } from "../../src/core/operator/backfill.ts";
-import { planBackfill } from "../../src/peer/backfill-plan.ts";
+import { planBackfill } from "../../src/peer/history/backfill-plan.ts";
 import { enterCalendars } from "../../src/core/job/calendar-jobs.ts";
 import { previewWithCalendars } from "../../src/core/job/calendars.ts";
 import { takeRecord } from "../../src/core/records/ledger.ts";

@@ -201,6 +201,34 @@ function placeInCore(path: string | undefined): { folder: string; name: string }
   return name === undefined ? undefined : { folder, name };
 }
 
+/**
+ * The folders of peer, in the same way: each imports itself and those before it, and none of the files at peer's top, which put
+ * the folders together.
+ */
+const peerFolders: readonly string[] = ["messages", "history", "sync", "outputs", "host", "notices"];
+
+/** Imports from a lower folder of peer to a higher one or to its top, and unknown folders of peer. */
+export function peerComplaints(files: readonly SourceFacts[]): string[] {
+  return files.flatMap((file) => {
+    const folder = folderOfPeer(file.path);
+    if (folder === undefined || folder === "") return [];
+    if (!peerFolders.includes(folder)) return [`${file.path}: peer has no folder "${folder}"`];
+    return file.imports
+      .filter((taken) => {
+        const there = folderOfPeer(taken.file);
+        if (there === undefined) return false;
+        return there === "" || peerFolders.indexOf(there) > peerFolders.indexOf(folder);
+      })
+      .map(({ line, specifier }) => `${file.path}:${line} may not import ${specifier}`);
+  });
+}
+
+/** "" for peer's top; undefined outside peer. */
+function folderOfPeer(path: string | undefined): string | undefined {
+  const found = /^src\/peer\/(?:([^/]+)\/)?[^/]+\.ts$/.exec(path ?? "");
+  return found === null ? undefined : (found[1] ?? "");
+}
+
 /** Only these files hold core's state and pass it to core, without looking into it. No other file of src imports it. */
 const stateHolders: readonly string[] = [
   "src/peer/peer.ts",

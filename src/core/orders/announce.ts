@@ -1,7 +1,7 @@
 /**
  * Which peer notifies people of what became of a tick: the first living one in rank, as with reports of missed ticks. The others
  * keep the announcement, and the next of them makes it if that peer dies. The peer finds out on its disk which notices are due,
- * and which were sent (peer/notices.ts), so a second peer repeats nothing that it knows to be sent.
+ * and which were sent (peer/notices/notices.ts), so a second peer repeats nothing that it knows to be sent.
  */
 import { mark } from "../probes/marks.ts";
 import { isPlanted } from "../probes/planted.ts";

@@ -353,7 +353,7 @@ function isKnown({ settings, members, operator }: State, peer: PeerId): boolean 
 /**
  * True for an open or withdrawn record that is not in memory if its order is over or if it is this peer's own. Usually a peer
  * that was away passes on what it last knew, and this peer's disk knows how that run ended. So the disk is read first
- * (peer/stale-records.ts); otherwise the run would count as running for ever, or its tick would run again.
+ * (peer/history/stale-records.ts); otherwise the run would count as running for ever, or its tick would run again.
  */
 export function isPossiblyStale(state: State, record: RunRecord): boolean {
   const isEnd = isFinal(record.state) && record.state !== "withdrawn";

@@ -181,7 +181,7 @@ async function checkPacked(packed: Uint8Array): Promise<void> {
   let bytes = 0;
   for await (const chunk of unpacked) {
     bytes += (chunk as Buffer).length;
-    // The price of unpacking it was computed from the size that it states (peer/work-prices.ts).
+    // The price of unpacking it was computed from the size that it states (peer/messages/work-prices.ts).
     if (bytes > stated) throw new Error(`it unpacks to more than the ${stated} bytes that it states`);
   }
   checkStatedSize(packed, bytes);

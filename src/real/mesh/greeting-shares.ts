@@ -3,7 +3,7 @@
  * the address book and may be dialled. A neighbour that has used up its share waits. Only the latest waiting greeting of each
  * line counts, because it repeats what those before it said; so nothing piles up.
  *
- * This is beside the share of all other messages (peer/work-shares.ts), because greetings are the mesh's own.
+ * This is beside the share of all other messages (peer/messages/work-shares.ts), because greetings are the mesh's own.
  */
 import type { Clock } from "../../ports.ts";
 import type { PeerId } from "../../schema/ids.ts";

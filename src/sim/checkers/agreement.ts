@@ -20,7 +20,7 @@
  * I7: if the last request about a job was answered, and the earlier ones had converged before it, the job is there (or
  * gone) on every peer.
  */
-import { exchangeWindowMs } from "../../peer/sync-records.ts";
+import { exchangeWindowMs } from "../../peer/sync/sync-records.ts";
 import { instantOf, type JobId, type PeerId, type TickId } from "../../schema/ids.ts";
 import { peersFor, type JobRules } from "../world/requests.ts";
 import {

@@ -10,7 +10,7 @@
  * too. `test/leap-seeds.test.ts` compares worlds with and without.
  */
 import { bucketMs } from "../../core/records/buckets.ts";
-import { aheadBuckets } from "../../peer/sync-records.ts";
+import { aheadBuckets } from "../../peer/sync/sync-records.ts";
 import type { SimNetwork } from "../mesh.ts";
 import type { Chronicle } from "./chronicle.ts";
 import type { Hosts } from "./hosts.ts";

@@ -1476,6 +1476,11 @@ test("I17: a notice may say that a tick that goes from peer to peer failed, if a
     outages: [{ peer: ann, kind: "paused", from: sixth - 1_000, to: sixth + 1_000 }],
   };
   assert.deepEqual(found({}, { ...back, ...hangs }), [], "it was back after the rest had been stopped");
+  const unheard = (sender: PeerId, receiver: PeerId): Partial<Evidence> => ({
+    cuts: [{ sender, receiver, from: sixth - 1_000, to: sixth + 1_000 }],
+  });
+  assert.deepEqual(found({}, { ...back, ...unheard(ann, ben) }), [], "it was not heard in the meantime");
+  assert.deepEqual(found({}, { ...back, ...unheard(ben, ann) }), ["I17"], "it was heard all the time");
   assert.deepEqual(found({}, back), ["I17"], "it was never away");
   assert.deepEqual(
     found({}, { ...back, ...hangs, final: finalOf({ missed: ann }) }),

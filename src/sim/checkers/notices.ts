@@ -62,8 +62,8 @@ export function checkNotices(evidence: Evidence): Breach[] {
 
 /**
  * Of a tick that goes from peer to peer, a run counted as lost although no child began. Either the records say so: its process
- * died before it was told, or when it had been chosen. Or its peer came back and reported that it had started nothing, when the
- * rest had been stopped already.
+ * died before it was told, or when it had been chosen. Or its peer came back, or was heard again, and reported that it had started
+ * nothing, when the rest had been stopped already.
  */
 function mayHaveBegun(evidence: Evidence, key: string, noticeAt: number): boolean {
   const { final, operations } = evidence;
@@ -82,7 +82,10 @@ function mayHaveBegun(evidence: Evidence, key: string, noticeAt: number): boolea
     return ofTick.some(
       ({ tick, peer, state }) =>
         (state === "lost" && wasAway(evidence, peer, tick, noticeAt, ["down"])) ||
-        (state === "missed" && isStopped && wasAway(evidence, peer, tick, noticeAt, ["down", "paused"])),
+        (state === "missed" &&
+          isStopped &&
+          (wasAway(evidence, peer, tick, noticeAt, ["down", "paused"]) ||
+            wasCutOff(evidence, peer, tick, noticeAt))),
     );
   });
 }
@@ -97,11 +100,17 @@ function wasAway(
 ): boolean {
   return outages.some(
     (outage) =>
-      outage.peer === peer &&
-      kinds.includes(outage.kind) &&
-      outage.from <= until &&
-      outage.to >= instantOf(tick) - chosenAheadMs,
+      outage.peer === peer && kinds.includes(outage.kind) && touchesChoice(outage, instantOf(tick), until),
   );
+}
+
+/** Another peer didn't hear it then, and so may have taken it for dead. */
+function wasCutOff({ cuts }: Evidence, peer: PeerId, tick: TickId, until: number): boolean {
+  return cuts.some((cut) => cut.sender === peer && touchesChoice(cut, instantOf(tick), until));
+}
+
+function touchesChoice({ from, to }: { from: number; to: number }, instant: number, until: number): boolean {
+  return from <= until && to >= instant - chosenAheadMs;
 }
 
 type Ended = Run & { end: number };

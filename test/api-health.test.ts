@@ -118,6 +118,15 @@ test("metrics show jobs, members, open runs, readiness and the peer's counters",
   }
 });
 
+test("the first scrape counts the CPU that the peer has used since its start", async () => {
+  const before = process.cpuUsage();
+  const { body } = await call(fakeApi(), { url: "/metrics" });
+  const used = (name: string) =>
+    Number(new RegExp(`^process_cpu_${name}seconds_total (\\S+)`, "m").exec(body)?.[1]);
+  assert.ok(used("user_") >= before.user / 1e6);
+  assert.ok(used("") >= (before.user + before.system) / 1e6);
+});
+
 test("a peer whose metrics nobody asks for measures neither collections nor its event loop for them", async (context) => {
   const collections = context.mock.method(PerformanceObserver.prototype, "observe");
   const eventLoops = context.mock.method(performanceHooks, "monitorEventLoopDelay");

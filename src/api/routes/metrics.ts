@@ -6,6 +6,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
 import type { StatsFs } from "node:fs";
 import { statfs } from "node:fs/promises";
+import { cpuUsage } from "node:process";
 import { setTimeout as passes } from "node:timers/promises";
 import { all } from "../access/rights.ts";
 import { none } from "../http/checking.ts";
@@ -77,7 +78,18 @@ class ProcessFigures {
   async #begin(): Promise<void> {
     collectDefaultMetrics({ register: this.#registry });
     for (const name of leftOut) this.#registry.removeSingleMetric(name);
+    this.#addEarlierCpu();
     await passes(firstSamplesMs);
+  }
+
+  /** The client counts CPU from now on only. */
+  #addEarlierCpu(): void {
+    const { user, system } = cpuUsage();
+    const used = { cpu_user: user, cpu_system: system, cpu: user + system };
+    for (const [name, us] of Object.entries(used)) {
+      const counter = this.#registry.getSingleMetric(`process_${name}_seconds_total`);
+      if (counter instanceof Counter) counter.inc(us / 1_000_000);
+    }
   }
 }
 

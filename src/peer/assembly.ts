@@ -104,6 +104,9 @@ export interface AssemblyDeps {
   gossipOther: (record: OtherRecord) => void;
 }
 
+/** Sends a message that is part of the neighbour's share. */
+type Send = (to: PeerId, protocol: Protocol, message: Message) => void;
+
 export function assemble(deps: AssemblyDeps): Assembly {
   const { doors, booted, sender, staleRecords, state, feed, count } = deps;
   const { table } = booted;
@@ -111,7 +114,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
   const { settings } = state;
   // What is sent to a neighbour in answer to its questions is part of its share.
   const workShares = new WorkShares({ clock, take: (...message) => receiver.received(...message), count });
-  const send = (to: PeerId, protocol: Protocol, message: Message): void => {
+  const send: Send = (to, protocol, message) => {
     workShares.charge(to, stepsOfMessage(sender.send(to, protocol, message)));
   };
   const charge = (peer: PeerId, steps: number): void => workShares.charge(peer, steps);
@@ -202,33 +205,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     remembersRun: (run, peer) => remembersRun(state, run, peer),
     isRunStored: (run, peer, done) => isRunStored(doors.disk, run, peer, done),
   });
-  const equipment = {
-    lacksScripts: [] as readonly string[],
-    lacksUsers: [] as readonly string[],
-    has: [] as readonly string[],
-  };
-  const found = (some: Partial<typeof equipment>): void => {
-    Object.assign(equipment, some);
-    const { lacksScripts, lacksUsers, has } = equipment;
-    feed({ kind: "equipment", lacks: [...lacksUsers, ...lacksScripts], has });
-  };
-  const hostUsers = new HostUsers(
-    { door: doors.scripts, found: (lacksUsers, has) => found({ lacksUsers, has }) },
-    table.jobs().values(),
-  );
-  const scripts = new ScriptStore(
-    {
-      door: doors.scripts,
-      clock,
-      send: (to, message) => send(to, "blob", message),
-      living: () => livingOthers(state),
-      lacks: (lacksScripts) => found({ lacksScripts }),
-      count,
-      note: (entries, done) => noteFirst(doors, entries, done),
-    },
-    table.jobs().values(),
-  );
-  const secrets = assembleSecrets(deps);
+  const host = assembleHost(deps, send);
   const keyRotation = new KeyRotation({
     self: doors.keys.self,
     keyring: doors.keyring,
@@ -248,7 +225,7 @@ export function assemble(deps: AssemblyDeps): Assembly {
     logs,
     audit,
     copies,
-    scripts,
+    scripts: host.scripts,
     keyRotation,
     charge,
     feed,
@@ -264,12 +241,9 @@ export function assemble(deps: AssemblyDeps): Assembly {
     logs,
     audit,
     copies,
-    hostUsers,
-    namedItems: new NamedItems(table.jobs().values()),
-    scripts,
-    secrets,
     keyRotation,
     workShares,
+    ...host,
     ...announcers,
   };
 }
@@ -281,6 +255,42 @@ function outputDeps({ doors, sender, state, count }: AssemblyDeps): OutputDeps {
     living: () => livingOthers(state),
     count,
   };
+}
+
+/** What this host has for the jobs, and lacks. */
+type HostParts = Pick<Assembly, "hostUsers" | "namedItems" | "scripts" | "secrets">;
+
+function assembleHost(deps: AssemblyDeps, send: Send): HostParts {
+  const { doors, state, feed, count } = deps;
+  const { table } = deps.booted;
+  const equipment = {
+    lacksScripts: [] as readonly string[],
+    lacksUsers: [] as readonly string[],
+    has: [] as readonly string[],
+  };
+  const found = (some: Partial<typeof equipment>): void => {
+    Object.assign(equipment, some);
+    const { lacksScripts, lacksUsers, has } = equipment;
+    feed({ kind: "equipment", lacks: [...lacksUsers, ...lacksScripts], has });
+  };
+  const hostUsers = new HostUsers(
+    { door: doors.scripts, found: (lacksUsers, has) => found({ lacksUsers, has }) },
+    table.jobs().values(),
+  );
+  const scripts = new ScriptStore(
+    {
+      door: doors.scripts,
+      clock: doors.clock,
+      send: (to, message) => send(to, "blob", message),
+      living: () => livingOthers(state),
+      lacks: (lacksScripts) => found({ lacksScripts }),
+      count,
+      note: (entries, done) => noteFirst(doors, entries, done),
+    },
+    table.jobs().values(),
+  );
+  const namedItems = new NamedItems(table.jobs().values());
+  return { hostUsers, namedItems, scripts, secrets: assembleSecrets(deps) };
 }
 
 function assembleSecrets({ doors, booted: { table }, feed, command }: AssemblyDeps): SecretStore {

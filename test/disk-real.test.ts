@@ -12,10 +12,11 @@ import type { Worker } from "node:worker_threads";
 import { bucketMs } from "../src/core/records/buckets.ts";
 import { CicadaError } from "../src/errors.ts";
 import type { Log } from "../src/ports.ts";
-import type { Disk, Loaded, Pruned, Write } from "../src/ports/disk.ts";
+import { loadedOrdersBytes, type Disk, type Loaded, type Pruned, type Write } from "../src/ports/disk.ts";
 import { openDisk } from "../src/real/disk.ts";
 import { DiskThread } from "../src/real/disk/thread.ts";
 import { tickAt, type JobId, type PeerId } from "../src/schema/ids.ts";
+import type { RequestedOrder } from "../src/schema/run.ts";
 import { diskContract, load, noon, pruneRule, someRecord, store, type DiskBed } from "./kit/contract/disk.ts";
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -356,6 +357,32 @@ test("a read that takes too much memory fails alone: writes and later reads stil
   await store(bed, [{ kind: "meta", key: "a", value: "1" }]);
   const page = await wait<{ total: number } | CicadaError>((done) => disk.history({ limit: 1 }, done));
   assert.partialDeepStrictEqual(page, { total: heavy.length });
+});
+
+function orderAt(second: number): RequestedOrder {
+  const tick = tickAt(noon + second * 1_000);
+  return { job: "backup" as JobId, tick, trigger: "manual", requestedAt: noon, by: "ann" };
+}
+
+test("a member that has stored many long orders keeps no peer from starting: the shortest are loaded", async (context) => {
+  const bed = await bedIn(folderFor(context));
+  const env = { A: "x".repeat(32_000), B: "x".repeat(32_000), C: "x".repeat(32_000) };
+  const honest = Array.from({ length: 100 }, (_, second) => orderAt(second));
+  const long = Array.from({ length: 800 }, (_, second) => ({ ...orderAt(1_000 + second), env }));
+  const all = [...long, ...honest];
+  for (let at = 0; at < all.length; at += 50) {
+    await store(
+      bed,
+      all.slice(at, at + 50).map((one) => ({ kind: "order", order: one })),
+    );
+  }
+  const { orders, ordersLeftOut } = await load(bed, 0);
+  const bytes = orders.reduce((sum, one) => sum + JSON.stringify(one).length, 0);
+  assert.ok(bytes <= loadedOrdersBytes && bytes > loadedOrdersBytes - 100_000, `${bytes} bytes`);
+  assert.equal(orders.length + ordersLeftOut, all.length);
+  const ticks = new Set(orders.map(({ tick }) => tick));
+  assert.ok(honest.every(({ tick }) => ticks.has(tick)));
+  await bed.end();
 });
 
 test("a reader without questions is ended, and the next question starts another one", async (context) => {

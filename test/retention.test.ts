@@ -35,10 +35,12 @@ class Stage {
 
   constructor(
     seed: string,
-    options: { peers?: number; historyMaxBytes?: Partial<Record<string, number>> } = {},
+    options: { peers?: number; historyMaxBytes?: Partial<Record<string, number>>; lastsMs?: number } = {},
   ) {
+    const { lastsMs = 100 } = options;
     this.world = new World({
       ...calmWorld,
+      children: { ...calmWorld.children, behaviour: () => ({ lastsMs, exitCode: 0 }) },
       seed: `retention ${seed}`,
       peers: options.peers ?? 2,
       skewMs: 0,
@@ -707,6 +709,49 @@ test("a request from a time whose history is gone is not carried out: the others
   };
   assert.deepEqual(gossiped(3 * hour), []);
   assert.equal(gossiped(1_000).length, 1);
+});
+
+/** Gossips an order that was asked for so long ago. */
+function askedBefore(stage: Stage, seed: string, id: string, agoMs: number): void {
+  const [one, two] = stage.peers;
+  assert.ok(one !== undefined && two !== undefined);
+  const requestedAt = stage.world.now() - agoMs;
+  const tick = `manual-${ulid(requestedAt, new Uint8Array(16))}` as TickId;
+  const order = { job: id as JobId, tick, trigger: "manual", requestedAt, by: "ann" } as const;
+  const message: Message = { kind: "runs", records: [], orders: [order], declined: [], cancels: [] };
+  const { cluster } = new SimKeys(two, `retention ${seed}`);
+  const { life } = stage.world.hosts.get(one);
+  life?.hear?.(two, "runs", encode({ cluster, sender: two, seq: 1 }, message));
+}
+
+test("orders of jobs that nobody has are removed: a member can send any number of them", () => {
+  const stage = new Stage("no job");
+  const orders = () => stage.peers.map((peer) => stage.world.hosts.get(peer).storage.orders.size);
+  for (let number = 0; number < 20; number++) askedBefore(stage, "no job", `none-${number}`, 20 * minute);
+  stage.until(minute + 20_000);
+  assert.ok((orders()[0] ?? 0) > 0, "they are stored, so that a sync doesn't offer them again and again");
+  stage.until(5 * hour);
+  assert.deepEqual(orders(), [0, 0]);
+});
+
+test("a run that was asked for and waits for a pause to end is kept until then", () => {
+  const stage = new Stage("paused", { lastsMs: 2 * hour });
+  const id = "slow" as JobId;
+  stage.put(id, { schedule: everySeconds(86_400), overlap: "queue-all" });
+  stage.until(2 * minute);
+  stage.world.ask(stage.first, { kind: "run", id });
+  stage.until(5 * minute);
+  stage.world.ask(stage.first, { kind: "run", id });
+  stage.until(10 * minute);
+  stage.world.ask(stage.first, { kind: "pause", id });
+  stage.until(5 * hour);
+  assert.equal(stage.world.hosts.get(stage.first).storage.orders.size, 2);
+  stage.world.ask(stage.first, { kind: "resume", id });
+  stage.until(7 * hour + minute);
+  assert.deepEqual(
+    stage.records(stage.first, id).map(({ state }) => state),
+    ["succeeded", "succeeded"],
+  );
 });
 
 test("a peer that joins with an empty folder gets all kept history", () => {

@@ -44,6 +44,8 @@ export interface Loaded {
   /** Every record whose tick is at or after `since`, and every open one of whatever age. */
   records: readonly RunRecord[];
   orders: readonly RequestedOrder[];
+  /** how many orders that have not ended are left on the disk, because together they would take too much memory */
+  ordersLeftOut: number;
   votes: readonly StoredVote[];
   watermarks: readonly Watermark[];
   horizons: readonly Horizon[];
@@ -152,7 +154,8 @@ export interface Keep {
 
 /**
  * Which part of a job's history is removed. A tick with all its records counts as one run, so that no story is half told, and an
- * order goes with its tick. Whether a record is open is not looked at: `before` says from where on something is.
+ * order goes with its tick. Orders of ticks without records are no history, and go before `before`. Whether a record or an order is
+ * open is not looked at: `before` says from where on something is.
  */
 export interface PruneRule {
   job: JobId;
@@ -191,6 +194,12 @@ export interface Pruned {
  */
 export const smallOutputBytes = 4_096;
 
+/**
+ * The most that the texts of loaded orders may take together, in bytes; the shortest are loaded first. Honest ones have some hundred
+ * bytes each. More lets a member that has stored many long ones here keep this peer from starting.
+ */
+export const loadedOrdersBytes = 67_108_864;
+
 /** Records are counted up to this number, which takes some milliseconds; with more, each page of a long history would wait. */
 export const countedMost = 100_000;
 
@@ -224,7 +233,7 @@ export interface Disk {
   revisions(job: JobId, done: (revisions: JobRevision[] | CicadaError) => void): void;
   /** A page of the audit, newest first. */
   audit(query: AuditQuery, done: (page: AuditPage | CicadaError) => void): void;
-  /** At most `limit` ids of jobs that have records, in their order: those after the given one, which may be "". */
+  /** At most `limit` ids of jobs that have records or orders, in their order: those after the given one, which may be "". */
   jobsWithRecords(after: string, limit: number, done: (jobs: JobId[] | CicadaError) => void): void;
   /** Removes what the rules let go, outputs included, all of it together with the horizons that say so. */
   prune(rules: readonly PruneRule[], done: (pruned: Pruned | CicadaError) => void): void;

@@ -89,6 +89,7 @@ export class SimDisk implements Disk {
         orders: [...this.storage.orders.values()].filter(
           (order) => order.requestedAt >= since || !this.hasEnded(order),
         ),
+        ordersLeftOut: 0,
         meta: new Map(this.storage.meta),
       };
       return () => done(loaded);

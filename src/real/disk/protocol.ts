@@ -63,6 +63,7 @@ export interface LoadedText {
   updates: Uint8Array[];
   records: string[];
   orders: string[];
+  ordersLeftOut: number;
   votes: string[];
   watermarks: string[];
   horizons: Horizon[];

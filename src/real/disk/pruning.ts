@@ -48,6 +48,7 @@ export class Pruning {
     const started: number[] = [];
     const rest = this.removeBefore(rule, before, changes, pruned, started);
     this.removeOthers(rule, rest ?? before, changes, pruned);
+    this.removeOrders(rule, changes, pruned);
     const starts = addToSpans(noted?.starts ?? [], started, startsKept);
     const horizon = { job: rule.job, before: Math.max(known, rest ?? before), keep: rule.keep, starts };
     if (this.note(horizon, noted)) pruned.horizons.push(horizon);
@@ -155,6 +156,20 @@ export class Pruning {
       removedAtOnce,
     );
     for (const row of rows) changes.remove(asOther(textIn(row)));
+    if (rows.length === removedAtOnce) pruned.more = true;
+  }
+
+  /** Orders of ticks without any record. Those of other ticks go with their ticks. */
+  private removeOrders(rule: PruneRule, changes: BucketChanges, pruned: Pruned): void {
+    const rows = this.statements.all(
+      `DELETE FROM requested_order WHERE rowid IN (SELECT rowid FROM requested_order AS requested
+         WHERE job = ? AND instant < ? AND NOT EXISTS (SELECT 1 FROM record WHERE record.instant = requested.instant
+           AND record.tick = requested.tick AND record.job = requested.job) LIMIT ?) RETURNING body, sum`,
+      rule.job,
+      rule.before,
+      removedAtOnce,
+    );
+    for (const row of rows) changes.remove(asOrder(textIn(row)));
     if (rows.length === removedAtOnce) pruned.more = true;
   }
 

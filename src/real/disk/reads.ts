@@ -5,7 +5,7 @@
  */
 import type { SQLInputValue } from "node:sqlite";
 import { bucketMs } from "../../core/records/buckets.ts";
-import type { JobSince, OthersQuery } from "../../ports/disk.ts";
+import { loadedOrdersBytes, type JobSince, type OthersQuery } from "../../ports/disk.ts";
 import type { JobId, RunId } from "../../schema/ids.ts";
 import { tookMs } from "../../schema/run.ts";
 import type { DiskResult, LoadedText, ReadRequest } from "./protocol.ts";
@@ -69,13 +69,7 @@ export class Reads {
         since,
         since,
       ),
-      // An old order that has not ended yet must be continued as well.
-      orders: this.texts(
-        `SELECT body, sum FROM requested_order AS requested WHERE instant >= ?1 OR requested_at >= ?1 OR NOT EXISTS (
-           SELECT 1 FROM record WHERE record.instant = requested.instant AND record.tick = requested.tick
-             AND record.job = requested.job AND record.state NOT IN ${openStates})`,
-        since,
-      ),
+      ...this.loadOrders(since),
       votes: this.texts("SELECT body, sum FROM vote"),
       watermarks: this.texts("SELECT body, sum FROM watermark"),
       horizons: this.statements.all("SELECT * FROM horizon").map(readHorizon),
@@ -83,6 +77,23 @@ export class Reads {
         .all("SELECT key, value, sum FROM meta")
         .map((row) => [String(row["key"]), checkSum(String(row["value"]), row["sum"])]),
     };
+  }
+
+  /** An old order that has not ended yet must be continued as well. */
+  private loadOrders(since: number): { orders: string[]; ordersLeftOut: number } {
+    const wanted = `requested_order AS requested WHERE instant >= ?1 OR requested_at >= ?1 OR NOT EXISTS (
+      SELECT 1 FROM record WHERE record.instant = requested.instant AND record.tick = requested.tick
+        AND record.job = requested.job AND record.state NOT IN ${openStates})`;
+    const orders = this.texts(
+      `SELECT body, sum FROM requested_order WHERE rowid IN (
+         SELECT id FROM (SELECT rowid AS id,
+             sum(octet_length(body)) OVER (ORDER BY octet_length(body), instant DESC, rowid) AS bytes FROM ${wanted})
+           WHERE bytes <= ?2)`,
+      since,
+      loadedOrdersBytes,
+    );
+    const all = Number(this.statements.first(`SELECT count(*) AS wanted FROM ${wanted}`, since)?.["wanted"]);
+    return { orders, ordersLeftOut: all - orders.length };
   }
 
   private newest(job: JobId, limit: number): string[] {
@@ -133,7 +144,8 @@ export class Reads {
     for (let last = after; jobs.length < limit;) {
       const row = this.statements.first(
         `SELECT min(job) AS job FROM (SELECT min(job) AS job FROM record WHERE job > ?1
-           UNION ALL SELECT min(job) FROM other_record WHERE job > ?1)`,
+           UNION ALL SELECT min(job) FROM other_record WHERE job > ?1
+           UNION ALL SELECT min(job) FROM requested_order WHERE job > ?1)`,
         last,
       );
       if (typeof row?.["job"] !== "string") break;

@@ -9,6 +9,7 @@ export function asLoaded(loaded: Extract<DiskResult, { kind: "loaded" }>): Loade
     updates: loaded.updates,
     records: loaded.records.map(parseRecord),
     orders: loaded.orders.map(parseOrder),
+    ordersLeftOut: loaded.ordersLeftOut,
     votes: loaded.votes.map(parseVote),
     watermarks: loaded.watermarks.map(parseWatermark),
     horizons: loaded.horizons,

@@ -36,6 +36,11 @@ export function pruneJob(storage: StableStorage, rule: PruneRule, pruned: Pruned
     const isKept = stays.some((tick) => tick?.tick === record.tick);
     if (record.job === job && instantOf(record.tick) < before && !isKept) storage.removeOther(record);
   }
+  const ticksLeft = new Set(storage.records(job).map(({ tick }) => tick));
+  for (const order of storage.orders.values()) {
+    const hasRecord = ticksLeft.has(order.tick);
+    if (order.job === job && instantOf(order.tick) < rule.before && !hasRecord) storage.removeOrder(order);
+  }
   const starts = addToSpans(noted?.starts ?? [], started, startsKept);
   const horizon = { job, before: Math.max(known, before), keep, starts };
   if (JSON.stringify(horizon) === JSON.stringify(noted)) return;

@@ -274,10 +274,11 @@ export class StableStorage {
     );
   }
 
-  /** Jobs that have records. */
+  /** Jobs that have records or orders. */
   jobs(): JobId[] {
     const ofRuns = [...this.keptOf].flatMap(([job, kept]) => (kept.size > 0 ? job : []));
-    return [...new Set([...ofRuns, ...Array.from(this.others.values(), ({ job }) => job)])];
+    const ofOthers = Array.from([...this.others.values(), ...this.orders.values()], ({ job }) => job);
+    return [...new Set([...ofRuns, ...ofOthers])];
   }
 
   thingsIn(bucket: number): Thing[] {

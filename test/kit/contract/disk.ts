@@ -149,7 +149,16 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     const loaded = await load(bed, 0);
     assert.deepEqual(
       { ...loaded, meta: [...loaded.meta] },
-      { updates: [], records: [], orders: [], votes: [], watermarks: [], horizons: [], meta: [] },
+      {
+        updates: [],
+        records: [],
+        orders: [],
+        ordersLeftOut: 0,
+        votes: [],
+        watermarks: [],
+        horizons: [],
+        meta: [],
+      },
     );
   });
 
@@ -885,6 +894,22 @@ export function diskContract(name: string, make: () => Promise<DiskBed>): void {
     await prune(bed, pruneRule({ job: order.job, ...everything }));
     assert.deepEqual((await load(bed, 0)).orders, []);
     assert.deepEqual(await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER), []);
+  });
+
+  onBed("orders of ticks without a record are removed, however few the job's runs are", async (bed) => {
+    const [old, young] = [noon - 3 * hours, noon].map((at) =>
+      someOrder({ tick: `manual-${ulid(at, new Uint8Array(16))}` as TickId, requestedAt: at }),
+    );
+    assert.ok(old !== undefined && young !== undefined);
+    await store(bed, [
+      { kind: "order", order: old },
+      { kind: "order", order: young },
+    ]);
+    const jobs = await valueOf<JobId[]>(bed, (done) => bed.disk().jobsWithRecords("", 10, done));
+    assert.deepEqual(jobs, [old.job]);
+    await prune(bed, pruneRule({ job: old.job, before: noon - hours }));
+    assert.deepEqual((await load(bed, 0)).orders, [young]);
+    assert.equal((await digestsOf(bed, 0, Number.MAX_SAFE_INTEGER)).length, 1);
   });
 
   onBed("closing waits for earlier writes, and a closed disk refuses calls with that reason", async (bed) => {

@@ -332,6 +332,33 @@ describe("while a repetition is pending, its tick is in progress", () => {
   });
 });
 
+test("a tick that waits for a repetition runs when that turns out to be over elsewhere, also if it hears of other ends before", () => {
+  const cores = new Cores(["a", "b"], { runMs: second });
+  cores.pass(minute);
+  const retry = { attempts: 1, backoff: "2h", maxBackoff: "2h" };
+  cores.put({ ...hourly, retry, overlap: "queue", catchUp: { policy: "latest", window: "6h" } });
+  cores.ask("b", { kind: "drain-peer", peer: "b" as PeerId, on: true, by: "ada" });
+  cores.pass(hour - (cores.wall(cores.now) % hour) - minute);
+  cores.split(["a"], ["b"]);
+  cores.pass(2 * minute);
+  assert.equal(cores.starts.length, 1);
+  cores.exitCodeOf = () => 1;
+  cores.pass(hour);
+  cores.exitCodeOf = () => 0;
+  assert.equal(cores.starts.length, 2);
+  cores.pass(hour + 5 * minute);
+  assert.equal(cores.starts.length, 2, "the next tick waits for the repetition");
+  const missed = cores.recordsOf("b").filter(({ state }) => state === "missed");
+  assert.ok(missed.length >= 2, "the drained peer takes the ticks for missed");
+  cores.heal();
+  cores.pass(minute);
+  cores.learn("a" as PeerId, missed);
+  cores.pass(5 * second);
+  assert.equal(cores.starts.length, 3, "it waits no longer");
+  cores.pass(3 * hour);
+  assert.equal(cores.starts.length, 6, "and the job goes on");
+});
+
 test("a pause holds a repetition back until it ends, however long it lasts", () => {
   const cores = beforeTick(["a", "b"], { retry: { attempts: 1, backoff: "20s" } });
   cores.pass(8 * second);

@@ -50,6 +50,13 @@ export function touchInProgress(state: State, job: JobId): void {
     for (const order of orders) touch(state, order);
 }
 
+/** Touches the job's orders that this peer has claimed and holds back until others are over. */
+export function touchHeld(state: State, job: JobId): void {
+  for (const order of state.book.holdersByJob.get(job) ?? []) {
+    if (order.local.stage === "claimed" && order.local.claim.waiting !== undefined) touch(state, order);
+  }
+}
+
 /** Touches orders of the job that have turned out to be over without a record in this step, so that they leave the book. */
 export function touchOver(state: State, job: JobId): void {
   for (const order of state.book.byJob.get(job) ?? []) {

@@ -149,7 +149,7 @@ export function admitRetry(state: State, record: RunRecord): void {
   if (record.peer !== state.settings.self && isPlanted(state, "retry-dropped")) return;
   const next = book.orders.get(orderKey(job, tick, attempt + 1, slot));
   // The runner's own record of when it ended outranks those of the peers that took it for dead.
-  const retryDue = dueOfRetry(tick, retryAt);
+  const retryDue = dueOfRetry(state.jobs.plans.get(job), tick, retryAt);
   if (next !== undefined && next.due !== retryDue && next.local.stage === "none") removeOrder(state, next);
   // The record proves that the attempts before it have ended, whether or not this peer has their records.
   for (let before = 1; before <= attempt; before++) {
@@ -163,9 +163,11 @@ export function admitRetry(state: State, record: RunRecord): void {
   add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of, attempt);
 }
 
-/** If a clock that was ahead began the tick, it goes on when it comes by the right clocks: nobody accepts a start before that. */
-function dueOfRetry(tick: TickId, retryAt: number): number {
-  return isManual(tick) ? retryAt : Math.max(retryAt, instantOf(tick));
+/** If a clock that was ahead began the tick, it goes on when it is due by the right clocks: nobody accepts a start before that. */
+function dueOfRetry(plan: Plan | undefined, tick: TickId, retryAt: number): number {
+  if (isManual(tick)) return retryAt;
+  const instant = instantOf(tick);
+  return Math.max(retryAt, plan === undefined ? instant : dueOf(plan, instant));
 }
 
 /** An order of the tick is over. If all are, nothing of it is repeated. */
@@ -292,7 +294,7 @@ function add(
     due:
       last?.retryAt === undefined
         ? dueOfSlot(state, plan, { job, tick, slot, due: given })
-        : dueOfRetry(tick, last.retryAt),
+        : dueOfRetry(plan, tick, last.retryAt),
     weight: plan?.weight ?? 1,
     trigger: last !== undefined ? "retry" : isChained ? "chain" : trigger,
     requested,

@@ -865,6 +865,20 @@ test("I13: a peer that remembers tick by tick what was over long ago is found, u
   assert.deepEqual(waiting, [[], ["I13"]], "other runs of its ticks are still in the book");
 });
 
+test("I13: a job that runs after another may have all ticks of that one within its own window in the book", () => {
+  const child = { ...rules, id: "child" as JobId, after: { jobs: [job], on: "success" as const } };
+  const found = (windowMs: number): string[] => {
+    const catchUp = { ...rules.catchUp, windowMs };
+    const operations = [...good.operations, asked({ kind: "put", rules: { ...child, catchUp } }, 2_000)];
+    const sizes = [{ peer: ann, at: beginning + minute, sizes: { orders: 60 } }];
+    return rulesIn(checkBounded(flawless({ sizes, operations })));
+  };
+  assert.deepEqual(
+    [60, 1].map((minutes) => found(minutes * minute)),
+    [[], ["I13"]],
+  );
+});
+
 test("I13: a forgotten peer, which decides no ticks any more, may keep what it remembered, but is found if that grows", () => {
   const operations = [...good.operations, asked({ kind: "forget", target: ann }, 5 * minute)];
   const back = asked({ kind: "unforget", target: ann }, 6 * minute);

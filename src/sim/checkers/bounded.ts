@@ -10,6 +10,7 @@
  * it remembers, but no more. The document grows only with clients' requests.
  */
 import type { JobId, PeerId } from "../../schema/ids.ts";
+import type { JobRules } from "../world/requests.ts";
 import type { Breach, Evidence, SizesSeen } from "../world/truth.ts";
 import { ticksOf } from "../client/schedules.ts";
 import { hasLostItsVoters } from "./quorum.ts";
@@ -49,14 +50,28 @@ function ticksInBook(evidence: Evidence): number {
     const spans = perhapsInForce(evidence, job);
     return Math.max(
       0,
-      ...spans.map(({ from, rules: { schedule, catchUp, pool } }) => {
+      ...spans.map(({ from, rules }) => {
+        const { catchUp, pool } = rules;
         // The time for which a tick waits for a slot of its pool doesn't count.
         const windowMs = Math.max(60_000, catchUp.windowMs, pool === undefined ? 0 : to - from);
-        return ticksOf(schedule, to - windowMs, to).length + 2;
+        return ticksWithin(evidence, rules, windowMs) + 2;
       }),
     );
   });
   return scheduled.reduce((sum, count) => sum + count, 0) + operations.length;
+}
+
+/** How many ticks the rules give within the window before the world's end; a job that runs after others may have all of theirs. */
+function ticksWithin(evidence: Evidence, { schedule, after }: JobRules, windowMs: number): number {
+  const { to } = evidence;
+  if (after === undefined) return ticksOf(schedule, to - windowMs, to).length;
+  const ofParents = after.jobs.map((parent) =>
+    Math.max(
+      0,
+      ...perhapsInForce(evidence, parent).map(({ rules }) => ticksWithin(evidence, rules, windowMs)),
+    ),
+  );
+  return ofParents.reduce((sum, count) => sum + count, 0);
 }
 
 function limitsOf(evidence: Evidence): Limits {

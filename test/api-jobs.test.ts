@@ -252,6 +252,19 @@ test("run now needs no body and answers with the tick that it ordered", async ()
   assert.equal(shown.state, "running");
 });
 
+test("a write warns of an exit code that counts as a success and as a skip", async () => {
+  const put = (exitCodes: number[]) =>
+    call(fakeApi(), {
+      method: "PUT",
+      url: "/v1/jobs/backup",
+      body: { schedule: "@daily", command: "true", success: { exitCodes, skipCodes: [75] } },
+    });
+  assert.deepEqual((await put([0, 75])).json().warnings, [
+    "exit code 75 is in success.exitCodes and in success.skipCodes: it counts as skipped",
+  ]);
+  assert.equal((await put([0])).json().warnings, undefined);
+});
+
 test("run now warns if no living peer can run it", async () => {
   const fake = fakeApi();
   await create(fake);

@@ -118,6 +118,11 @@ describe("a job is refused with the place, the reason and the remedy", () => {
       /^\/catchUp\/window: "60" is not a duration/,
     ],
     [
+      "a duration of centuries",
+      { ...least, timeout: "999999d" },
+      /^\/timeout: "999999d" is too long: a duration is at most 36500d$/m,
+    ],
+    [
       "a size without a unit",
       { ...least, keep: { logBytes: "100" } },
       /^\/keep\/logBytes: "100" is not a size/,

@@ -257,20 +257,16 @@ describe("a peer whose disk can't be read", () => {
   });
 });
 
-/** The text of the notice of a lost run, without its job and tick. */
-const toldOfLost = (fields: Partial<RunRecord>): string => {
-  const record = someRecord({ state: "lost", by: bob.peer, ...fields });
+/** The text of a notice about a tick with that one record, without its job and tick. */
+const toldOf = (event: NoticeEvent, fields: Partial<RunRecord>): string => {
+  const record = someRecord(fields);
   const job = { id: record.job, spec: { id: record.job, command: "true" } } as unknown as Job;
-  const facts = {
-    job,
-    tick: record.tick,
-    event: "lost",
-    records: [record],
-    self: bob.peer,
-    at: noon,
-  } as const;
+  const facts = { job, tick: record.tick, event, records: [record], self: bob.peer, at: noon };
   return makeNotice({ ...facts, nameOf: () => "vm1" }).text.replace(/^.*?Z, /, "");
 };
+
+const toldOfLost = (fields: Partial<RunRecord>): string =>
+  toldOf("lost", { state: "lost", by: bob.peer, ...fields });
 
 describe("a notice of a lost run says", () => {
   const { startedAt } = ran;
@@ -283,4 +279,15 @@ describe("a notice of a lost run says", () => {
     const text = toldOfLost({ reason: "its peer died" });
     assert.equal(text, "was to run on vm1 when that peer died; whether it started isn't known");
   });
+});
+
+test("a notice words the reason as the story of the tick does", () => {
+  assert.equal(
+    toldOf("missed", { state: "missed", reason: "no-quorum" }),
+    "was missed: no majority of the voters could be reached before its window closed",
+  );
+  assert.equal(
+    toldOf("skipped", { state: "skipped", reason: "parent load was missed" }),
+    "was skipped: its parent load was missed",
+  );
 });

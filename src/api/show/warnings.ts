@@ -58,12 +58,21 @@ export async function warningsAbout(
   return warnings;
 }
 
-/** What keeps one job from running, in words. */
+/** What keeps one job from running, or has no effect, in words. */
 function warningsOf({ problems, nextTick, state }: ShownJob, { id, spec }: Job, control: Control): string[] {
   const warned = new Set(problems.map(warningOf));
   const isStopped = state === "disabled" || state === "paused";
-  if (warned.size > 0 || spec.schedule === undefined || nextTick !== null || isStopped) return [...warned];
-  return [control.next(id, 1)?.[0]?.skipped === "except" ? leavesOutAll : hasNone];
+  if (warned.size === 0 && spec.schedule !== undefined && nextTick === null && !isStopped)
+    warned.add(control.next(id, 1)?.[0]?.skipped === "except" ? leavesOutAll : hasNone);
+  return [...warned, ...contradictionsIn(spec)];
+}
+
+/** Parts of the job of which one has no effect because of another. */
+function contradictionsIn({ success }: Job["spec"]): string[] {
+  const both = success?.exitCodes?.filter((code) => success.skipCodes?.includes(code)) ?? [];
+  return both.map(
+    (code) => `exit code ${code} is in success.exitCodes and in success.skipCodes: it counts as skipped`,
+  );
 }
 
 const hasNone = "its schedule has no further tick, so it runs only by hand";

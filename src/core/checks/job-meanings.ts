@@ -6,7 +6,14 @@ import type { Problem } from "../../schema/job.ts";
 import { pointerTo } from "../../schema/pointer.ts";
 import { instantHint, parseInstant } from "../time/calendar.ts";
 import { isShorterApart, parseSchedule, type Schedule } from "../time/schedule.ts";
-import { durationHint, formatSize, parseDuration, parseSize, sizeHint } from "../time/units.ts";
+import {
+  durationHint,
+  formatSize,
+  parseDuration,
+  parseSize,
+  sizeHint,
+  whyNoDuration,
+} from "../time/units.ts";
 import { zoneProblem } from "../time/zone.ts";
 import { inside, listOfTexts, text, type Fields } from "./fields.ts";
 import { httpProblems } from "./http.ts";
@@ -142,7 +149,7 @@ function durationProblems(given: Fields): Problem[] {
   for (const { pointer, outer, name } of durationPaths) {
     const written = text(outer.reduce(inside, given), name);
     if (written === undefined || parseDuration(written) !== undefined) continue;
-    problems.push({ pointer, message: `${JSON.stringify(written)} is not a duration: ${durationHint}` });
+    problems.push({ pointer, message: `${JSON.stringify(written)} ${whyNoDuration(written)}` });
   }
   const size = text(inside(given, "keep"), "logBytes");
   if (size === undefined) return problems;

@@ -9,7 +9,7 @@ import { MaintenanceSchema, type MaintenanceSpec } from "../../schema/maintenanc
 import { shapeOf } from "../../schema/shape.ts";
 import { parseInstant, instantHint } from "../time/calendar.ts";
 import { parseSchedule, ticksBetween, type Schedule } from "../time/schedule.ts";
-import { durationHint, parseDuration } from "../time/units.ts";
+import { whyNoDuration, parseDuration } from "../time/units.ts";
 import { zoneProblem } from "../time/zone.ts";
 
 export interface Maintenance {
@@ -100,7 +100,7 @@ function readRecurring(
     const message =
       spec.duration === undefined
         ? "is missing"
-        : `${JSON.stringify(spec.duration)} is not a duration: ${durationHint}`;
+        : `${JSON.stringify(spec.duration)} ${whyNoDuration(spec.duration)}`;
     problems.push({ pointer: "/duration", message });
   } else if (durationMs <= 0 || durationMs > longestMs) {
     problems.push({

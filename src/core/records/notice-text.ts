@@ -4,6 +4,7 @@ import { instantOf, runId, type JobId, type PeerId, type TickId } from "../../sc
 import type { Job } from "../../schema/job.ts";
 import { noticeKey, type Notice, type NoticeEvent } from "../../schema/notice.ts";
 import type { RunRecord } from "../../schema/run.ts";
+import { because } from "./reasons.ts";
 import { duplicatesIn, finalWordOf, hasStarted, slotCountIn, stoppedSlots, storyOf } from "./records.ts";
 import { formatDuration } from "../time/units.ts";
 
@@ -56,7 +57,7 @@ function sentence(
   if (event === "paused") return `${job} is paused`;
   if (story === undefined) return `${which} ${event}`;
   const on = ` on ${nameOf(story.peer)}`;
-  const because = story.reason === undefined ? "" : `: ${story.reason}`;
+  const why = because(story);
   switch (event) {
     case "failed": {
       const stopped = stoppedSlots(records);
@@ -67,17 +68,17 @@ function sentence(
       if (story.state === "timeout") return `${which} timed out${on}${lasted(story)}`;
       const how = story.exitCode === undefined ? signalOf(story) : ` with exit code ${story.exitCode}`;
       const tries = story.attempt > 1 ? `, the last of ${story.attempt} attempts` : "";
-      return `${which} failed${how}${on}${lasted(story)}${tries}${because}`;
+      return `${which} failed${how}${on}${lasted(story)}${tries}${why}`;
     }
     case "recovered":
       return `${which} succeeded again${on}`;
     case "missed":
     case "skipped":
-      return `${which} was ${event}${because}`;
+      return `${which} was ${event}${why}`;
     case "lost":
       // Its own peer has lost it, and lives on.
       if (story.by === undefined && story.reason?.startsWith("its peer ") === false)
-        return `${which} was lost${on}${because}`;
+        return `${which} was lost${on}${why}`;
       return story.startedAt === undefined
         ? `${which} was to run${on} when that peer ${fateOf(story)}; whether it started isn't known`
         : `${which} was running${on} when that peer ${fateOf(story)}; how it ended isn't known`;

@@ -20,8 +20,20 @@ const longestDurationMs = 100 * 365 * 86_400_000;
 /** For messages: how to write a duration. */
 export const durationHint = "write a number and a unit, such as 500ms, 90s, 1h30m or 30d";
 
-/** Whole milliseconds; units from the largest to the smallest, each once. Undefined when it is no duration. */
+/** Why `parseDuration` gives undefined, in words that follow the text. */
+export function whyNoDuration(value: string): string {
+  return readDuration(value) === undefined
+    ? `is not a duration: ${durationHint}`
+    : `is too long: a duration is at most ${formatDuration(longestDurationMs)}`;
+}
+
+/** Whole milliseconds; units from the largest to the smallest, each once. Undefined when it is no duration, or longer than 100 years. */
 export function parseDuration(value: string | 0): number | undefined {
+  const durationMs = readDuration(value);
+  return durationMs === undefined || durationMs > longestDurationMs ? undefined : durationMs;
+}
+
+function readDuration(value: string | 0): number | undefined {
   if (value === 0 || value === "0") return 0;
   const pattern = /(\d+(?:\.\d+)?)(ms|[wdhms])/y;
   let total = 0;
@@ -37,7 +49,7 @@ export function parseDuration(value: string | 0): number | undefined {
   }
   // 0.1h is 360000.00000000006 ms in binary: rounding removes the error of the arithmetic.
   const whole = Math.round(total);
-  if (rank === -1 || Math.abs(total - whole) > 1e-6 || whole > longestDurationMs) return undefined;
+  if (rank === -1 || Math.abs(total - whole) > 1e-6) return undefined;
   return whole;
 }
 

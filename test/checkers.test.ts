@@ -1714,6 +1714,12 @@ test("I16: history that should have been pruned is found, unless the peer was aw
     !found(35, { outages: [down(41.7, 50.8), ...mostlyAway.outages] }),
     "its wait for 9.1 h may have ended just before it was away again",
   );
+  const later = [down(49, 62), down(68, 88)];
+  assert.ok(!found(89, { outages: [down(0, 26), ...later] }), "it was new, and then away for longer than up");
+  assert.ok(
+    found(89, { outages: [down(1, 26), ...later] }),
+    "it waited, and was up for the rest of its wait",
+  );
   const lives = (upForMs: number) => ({
     outages: [down(2, 30)],
     operations: [

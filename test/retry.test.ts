@@ -346,7 +346,7 @@ test("a tick that waits for a repetition runs when that turns out to be over els
   cores.pass(minute);
   const retry = { attempts: 1, backoff: "2h", maxBackoff: "2h" };
   cores.put({ ...hourly, retry, overlap: "queue", catchUp: { policy: "latest", window: "6h" } });
-  cores.ask("b", { kind: "drain-peer", peer: "b" as PeerId, on: true, by: "ada" });
+  cores.ask("b", { kind: "drain-peer", peer: "b", on: true, by: "ada" });
   cores.pass(hour - (cores.wall(cores.now) % hour) - minute);
   cores.split(["a"], ["b"]);
   cores.pass(2 * minute);

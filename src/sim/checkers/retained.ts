@@ -178,7 +178,7 @@ function takenAgain(evidence: Evidence): Breach[] {
 interface Gap {
   from: number;
   to: number;
-  /** it was away; false: a clock was set, and it may have pruned all the same */
+  /** it was away; false: it had perhaps not been started before, or a clock was set and it may have pruned all the same */
   isSure: boolean;
   /** no process of it was there: a paused one counts the time */
   isDown: boolean;
@@ -191,7 +191,14 @@ function gapsOf(evidence: Evidence, peer: PeerId): Gap[] {
   const gaps: Gap[] = [
     ...evidence.outages
       .filter((outage) => outage.peer === peer)
-      .map(({ from, to, kind }) => ({ from, to, isSure: true, isDown: kind === "down", isFar: false })),
+      .map(({ from, to, kind }) => ({
+        from,
+        to,
+        // Before its first start a peer was not away, and then it needn't wait.
+        isSure: from > evidence.from,
+        isDown: kind === "down",
+        isFar: false,
+      })),
     // Steps of all clocks count, because they decide together which clock is right.
     ...evidence.faultWindows.filter(isStep).map((step) => ({
       from: step.from,

@@ -17,7 +17,8 @@ import type { Plan } from "../job/plan.ts";
 import { withRetry } from "../job/retry.ts";
 import { admitNextRound, removeOrder } from "./order-book.ts";
 import { joinsPool } from "./pool-slots.ts";
-import { touch, touchAll, wakePool } from "./touched.ts";
+import { isInProgress } from "./slots.ts";
+import { touch, touchAll, touchHeld, wakePool } from "./touched.ts";
 import { openOf, recordsOf, takeRecord } from "../records/ledger.ts";
 import { orderKeyOf } from "../records/records.ts";
 import { tickSetOf } from "../records/tick-sets.ts";
@@ -262,8 +263,12 @@ export function closeWithout(
   decision?: "skipped" | "missed" | "cancelled",
 ): void {
   removeOrder(state, order);
-  // A claim that is being stored is withdrawn once it is on the disk (claimStored).
-  if (decision === undefined) return withdraw(state, order, reason);
+  if (decision === undefined) {
+    // No record of this order wakes the ticks that waited because its own was in progress.
+    if (isInProgress(state, order)) touchHeld(state, order.job);
+    // A claim that is being stored is withdrawn once it is on the disk (claimStored).
+    return withdraw(state, order, reason);
+  }
   const own =
     order.local.stage === "claimed" ? order.local.claim : newRecord(state, order, plan, 0, [], decision);
   transition(state.book, order, noStage);

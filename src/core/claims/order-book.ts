@@ -26,7 +26,7 @@ import { noteBackfill } from "./backfill-index.ts";
 import { isOfEarlierJob, type Order } from "./order.ts";
 import { dueOfSlot } from "./rolling-turns.ts";
 import { slotsOfTick } from "./slots.ts";
-import { touch, touchHeld } from "./touched.ts";
+import { touch } from "./touched.ts";
 import { acceptedUntil } from "../members/clocks.ts";
 import { writerAheadMaxMs } from "../limits.ts";
 
@@ -225,19 +225,15 @@ export function admitNextRound(state: State, record: RunRecord, requested: Reque
   add(state, { job, tick, due: request?.requestedAt ?? record.due, trigger, requested: request }, slot, of);
 }
 
-/**
- * Removes the order from the book. If it has left already, a later round of it that has the same key stays. Ticks that waited
- * because its own was in progress may go on.
- */
+/** Removes the order from the book. If it has left already, a later round of it that has the same key stays. */
 export function removeOrder(state: State, order: Order): void {
   const { book } = state;
   const wasInBook = book.orders.get(order.key) === order && book.orders.delete(order.key);
   const wasInIndex = removeFromIndex(book.byJob, order, order.job);
   assert(wasInBook === wasInIndex, `${order.key}: in its job's index if and only if it is in the book`);
   if (wasInBook && order.requested !== undefined) book.requestedCount--;
-  const wasRetry = removeFromIndex(book.retries, order, order.job);
+  removeFromIndex(book.retries, order, order.job);
   const ticks = book.slotted.get(order.job);
-  if (wasRetry || ticks !== undefined) touchHeld(state, order.job);
   if (ticks !== undefined) removeFromIndex(ticks, order, order.tick);
   if (ticks?.size === 0) book.slotted.delete(order.job);
   assert(book.requestedCount >= 0, `${order.key}: more requested orders have left the book than entered it`);

@@ -295,9 +295,8 @@ export class MeshNotices {
   #forgetOldest(): void {
     const { self } = this.#deps.doors.keys;
     // They are in the order in which they were heard, or read from the disk.
-    const others = this.#notices.entries().find(([, { records }]) => !records.has(self));
-    const [oldest] = others ?? this.#notices.entries().next().value ?? [];
-    if (oldest !== undefined) this.#forget(oldest);
+    for (const [name, { records }] of this.#notices) if (!records.has(self)) return this.#forget(name);
+    for (const name of this.#notices.keys()) return this.#forget(name);
   }
 
   /**

@@ -33,7 +33,7 @@ import { allOpen, openChannels, type NoticeSender, type SentRecord } from "./not
 const lookEveryMs = 2_000;
 /** A notice older than this is forgotten, ms. */
 const rememberedMs = 14 * 86_400_000;
-/** The most notices that are remembered, about 500 bytes each; the oldest of other peers go first. */
+/** The most notices that are remembered, about 500 bytes each; the oldest go first. */
 const rememberedMax = 4_096;
 /**
  * How many peers' records of one notice are remembered: those of the sides of a split, and of the peers that took the notice over.
@@ -97,32 +97,22 @@ export class MeshNotices {
 
   /** Reads what was sent before, and continues with what the last life had not sent. */
   resume(): void {
-    const { disk, clock, keys } = this.#deps.doors;
+    const { disk, clock, keys, log } = this.#deps.doors;
     const from = clock.now().wall - rememberedMs;
-    // Other peers' records may be so many that the newest of all leave none of this peer's own.
-    disk.others({ kind: meshNoticeKind, of: { from, peer: keys.self }, limit: rememberedMax }, (own) => {
-      disk.others({ kind: meshNoticeKind, of: { from }, limit: rememberedMax }, (all) => {
-        this.#isRead = true;
-        this.#heardFromDisk(own);
-        this.#heardFromDisk(all);
-        if (!(own instanceof CicadaError)) this.#resumeOwn(own);
-      });
+    disk.others({ kind: meshNoticeKind, of: { from }, limit: rememberedMax }, (found) => {
+      this.#isRead = true;
+      if (found instanceof CicadaError) {
+        return log.warn("the notices about the mesh can't be read", { why: found.detail });
+      }
+      this.heard(found);
+      const since = clock.now().wall - newsMs;
+      for (const record of found) {
+        if (!isMeshNoticeRecord(record) || record.peer !== keys.self || record.at < since) continue;
+        const topic = readTopic(record.name);
+        if (topic === undefined || openChannels(record.channels).length === 0) continue;
+        this.#deps.sender.resume(record, this.#noticeOf(record, topic), (next) => this.#remember(next));
+      }
     });
-  }
-
-  #heardFromDisk(found: readonly OtherRecord[] | CicadaError): void {
-    if (!(found instanceof CicadaError)) return this.heard(found);
-    this.#deps.doors.log.warn("the notices about the mesh can't be read", { why: found.detail });
-  }
-
-  #resumeOwn(own: readonly OtherRecord[]): void {
-    const since = this.#deps.doors.clock.now().wall - newsMs;
-    for (const record of own) {
-      if (!isMeshNoticeRecord(record) || record.at < since) continue;
-      const topic = readTopic(record.name);
-      if (topic === undefined || openChannels(record.channels).length === 0) continue;
-      this.#deps.sender.resume(record, this.#noticeOf(record, topic), (next) => this.#remember(next));
-    }
   }
 
   /** Records of any kind that have come from other peers. */
@@ -291,11 +281,8 @@ export class MeshNotices {
     if (this.#notices.size > rememberedMax) this.#forgetOldest();
   }
 
-  /** Those that this peer has sent itself go last: a member can send any number of false ones, in any number of names. */
   #forgetOldest(): void {
-    const { self } = this.#deps.doors.keys;
     // They are in the order in which they were heard, or read from the disk.
-    for (const [name, { records }] of this.#notices) if (!records.has(self)) return this.#forget(name);
     for (const name of this.#notices.keys()) return this.#forget(name);
   }
 

@@ -21,16 +21,7 @@ import type {
   View,
 } from "../ports/control.ts";
 import type { ExpectedHour } from "../ports/expected.ts";
-import {
-  instantOf,
-  orderKey,
-  parseRunReference,
-  runId,
-  type JobId,
-  type PeerId,
-  type RunId,
-  type TickId,
-} from "../schema/ids.ts";
+import { instantOf, type JobId, type PeerId, type TickId } from "../schema/ids.ts";
 import type { Job, Quarantined } from "../schema/job.ts";
 import type { RunRecord, Watermark } from "../schema/run.ts";
 import type { JobsState } from "./job/jobs-state.ts";
@@ -43,7 +34,7 @@ import { silencesOf } from "./members/silences.ts";
 import { expectedHours } from "./orders/forecast.ts";
 import { isPlanning } from "./orders/planning.ts";
 import { settledCount, unsureUntilOf, watermarkOf } from "./records/history.ts";
-import { openOf, openRecords, recordsInMemory, recordsOf } from "./records/ledger.ts";
+import { openOf, openRecords, recordsInMemory } from "./records/ledger.ts";
 import { recordKey } from "./records/records.ts";
 import { poolHolders } from "./claims/pool-slots.ts";
 import { queueStartsAt } from "./claims/pool-queues.ts";
@@ -304,16 +295,6 @@ function ancestorsOf(jobs: JobsState, job: JobId): ReadonlySet<JobId> {
   const found = new Set(parentsOf(jobs, job));
   for (const one of found) for (const parent of parentsOf(jobs, one)) found.add(parent);
   return found;
-}
-
-/** Whether a record of that peer's run is in this peer's memory. */
-export function remembersRun({ ledger }: Readonly<State>, run: RunId, peer: PeerId): boolean {
-  const { job, tick, attempt, slot = "0" } = parseRunReference(run) ?? {};
-  if (job === undefined || tick === undefined || attempt === undefined) return false;
-  for (const record of recordsOf(ledger, orderKey(job, tick, attempt, slot))) {
-    if (record.peer === peer && runId(record) === run) return true;
-  }
-  return false;
 }
 
 /** Whether the record's run is open in this peer's memory. */

@@ -4,7 +4,7 @@
  */
 import type { EventBody } from "../core/events.ts";
 import { meshSight } from "../core/operator/mesh-sight.ts";
-import { isPossiblyStale, isTickAhead } from "../core/orders/runs.ts";
+import { isPossiblyStale, isTickAhead, remembersRun } from "../core/orders/runs.ts";
 import type { State } from "../core/state.ts";
 import {
   hasWarmedUp,
@@ -16,7 +16,6 @@ import {
   livingOthers,
   nameOfPeer,
   openSince,
-  remembersRun,
   retentionOf,
   watermarksOf,
 } from "../core/view.ts";

@@ -105,13 +105,10 @@ export function boot(
   const loadedSince = wall - loadedMs;
   doors.disk.load(loadedSince, (loaded) => {
     if (loaded instanceof CicadaError) return done(loaded);
-    if (loaded.ordersLeftOut > 0)
-      doors.log.warn(
-        "runs that were asked for are left out, because together they would take too much memory",
-        {
-          runs: loaded.ordersLeftOut,
-        },
-      );
+    if (loaded.ordersLeftOut > 0) {
+      const what = "runs that were asked for are left out, because together they would take too much memory";
+      doors.log.warn(what, { runs: loaded.ordersLeftOut });
+    }
     const { self } = doors.keys;
     const why = whyNotOwn(loaded, self, settings.isNewIdentity);
     if (why !== undefined) return done(why);

@@ -264,7 +264,7 @@ export function closeWithout(
 ): void {
   removeOrder(state, order);
   if (decision === undefined) {
-    // No record of this order wakes the ticks that waited because its own was in progress.
+    // A record would wake the ticks that waited because this one was in progress, and none is written.
     if (isInProgress(state, order)) touchHeld(state, order.job);
     // A claim that is being stored is withdrawn once it is on the disk (claimStored).
     return withdraw(state, order, reason);

@@ -163,7 +163,7 @@ export function admitRetry(state: State, record: RunRecord): void {
   add(state, { job, tick, due, trigger: record.trigger, requested }, slot, of, attempt);
 }
 
-/** If a clock that was ahead began the tick, it goes on when it is due by the right clocks: nobody accepts a start before that. */
+/** If a clock that was ahead began the tick, it goes on when that is due by the right clocks: nobody accepts an earlier start. */
 function dueOfRetry(plan: Plan | undefined, tick: TickId, retryAt: number): number {
   if (isManual(tick)) return retryAt;
   const instant = instantOf(tick);

@@ -4,7 +4,16 @@
  */
 import type { OwnRun } from "../claims/order.ts";
 import type { ChildOutcome, RunSpec } from "../../ports.ts";
-import { instantOf, isManual, runId, type PeerId, type RunId, type TickId } from "../../schema/ids.ts";
+import {
+  instantOf,
+  isManual,
+  orderKey,
+  parseRunReference,
+  runId,
+  type PeerId,
+  type RunId,
+  type TickId,
+} from "../../schema/ids.ts";
 import type { RunRecord } from "../../schema/run.ts";
 import { isFinal } from "../../schema/run-states.ts";
 import { mark } from "../probes/marks.ts";
@@ -20,6 +29,7 @@ import {
   openCount,
   openRecords,
   recordsInMemory,
+  recordsOf,
   remembers,
   takeRecord,
 } from "../records/ledger.ts";
@@ -348,6 +358,16 @@ function isBeyondLimits(state: State, record: RunRecord): boolean {
 /** Whether the peer is this one, or is or was a member. */
 function isKnown({ settings, members, operator }: State, peer: PeerId): boolean {
   return peer === settings.self || members.byId.has(peer) || operator.forgotten.has(peer);
+}
+
+/** Whether a record of that peer's run is in this peer's memory. */
+export function remembersRun({ ledger }: Readonly<State>, run: RunId, peer: PeerId): boolean {
+  const { job, tick, attempt, slot = "0" } = parseRunReference(run) ?? {};
+  if (job === undefined || tick === undefined || attempt === undefined) return false;
+  for (const record of recordsOf(ledger, orderKey(job, tick, attempt, slot))) {
+    if (record.peer === peer && runId(record) === run) return true;
+  }
+  return false;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * How long a clock must run before anything is removed by it: history (peer/history/retention.ts), and what core remembers of what is
- * over (orders/sweep.ts). When time has been skipped, nobody can tell at once whether the peer was absent or its clock leapt
+ * How long a clock must run before anything is removed by it: history (peer/history/retention.ts), and what core remembers of
+ * what is over (orders/sweep.ts). When time has been skipped, nobody can tell at once whether the peer was absent or its clock leapt
  * ahead, and a clock that is wrong for hours must not remove anything. So the skipped time has to pass once more, counted by the
  * monotonic clock. The count goes on when the clock is set, and across restarts. A clock that has come back to the right time
  * meanwhile is trusted again at once.

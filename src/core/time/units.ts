@@ -27,7 +27,10 @@ export function whyNoDuration(value: string): string {
     : `is too long: a duration is at most ${formatDuration(longestDurationMs)}`;
 }
 
-/** Whole milliseconds; units from the largest to the smallest, each once. Undefined when it is no duration, or longer than 100 years. */
+/**
+ * Whole milliseconds; units from the largest to the smallest, each once. Undefined when it is no duration, or longer than 100
+ * years.
+ */
 export function parseDuration(value: string | 0): number | undefined {
   const durationMs = readDuration(value);
   return durationMs === undefined || durationMs > longestDurationMs ? undefined : durationMs;

@@ -31,7 +31,10 @@ const givenBytesMax = 67_108_864;
 const askedWithinMs = 30_000;
 /** How long a copy waits for a record of its run, ms. Records come by gossip, the copy on a stream. */
 const recordWithinMs = 10_000;
-/** Limits for copies that arrive at the same time or wait for a record, and for their bytes. Beyond either, the oldest copies are dropped. */
+/**
+ * Limits for copies that arrive at the same time or wait for a record, and for their bytes. Beyond either, the oldest copies are
+ * dropped.
+ */
 const arrivingMax = 64;
 const arrivingBytesMax = 67_108_864;
 
